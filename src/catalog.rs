@@ -1,0 +1,319 @@
+//! What the platform sells: packages, their modules and add-ons, and what is missing without a package.
+//!
+//! Source: the product documentation of partners ("Add-Ons" section). Three names exist for each add-on: the one
+//! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A product package a tenant subscribes to.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Package {
+    /// Discovery and monitoring of IT resources; every tenant has it.
+    HybridDiscoveryAndMonitoring,
+    /// Event correlation, alert escalation, service desk.
+    EventAndIncidentManagement,
+    /// Patch jobs, remediation tasks, remote consoles.
+    RemediationAndAutomation,
+}
+
+impl Package {
+    /// Every package, in the order of the documentation.
+    pub const ALL: [Self; 3] =
+        [Self::HybridDiscoveryAndMonitoring, Self::EventAndIncidentManagement, Self::RemediationAndAutomation];
+
+    /// The name people write in a manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::HybridDiscoveryAndMonitoring => "HybridDiscoveryAndMonitoring",
+            Self::EventAndIncidentManagement => "EventAndIncidentManagement",
+            Self::RemediationAndAutomation => "RemediationAndAutomation",
+        }
+    }
+
+    /// The name on screen, which is the name on the wire too.
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::HybridDiscoveryAndMonitoring => "Hybrid Discovery and Monitoring",
+            Self::EventAndIncidentManagement => "Event and Incident Management",
+            Self::RemediationAndAutomation => "Remediation and Automation",
+        }
+    }
+
+    /// The package of a manifest name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|package| package.name() == name)
+    }
+
+    /// The package of a wire name, in any case.
+    pub fn from_wire(wire: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|package| package.wire().eq_ignore_ascii_case(wire.trim()))
+    }
+
+    /// The modules that the package brings.
+    pub const fn modules(self) -> &'static [&'static str] {
+        match self {
+            Self::HybridDiscoveryAndMonitoring => &[
+                "Resource Management",
+                "Monitoring",
+                "Reports",
+                "Dashboards",
+                "Alerting & Forwarding",
+                "Anomaly Detection and Metric Forecasting",
+            ],
+            Self::EventAndIncidentManagement => &[
+                "Service Desk",
+                "Alert Correlation",
+                "First Response Policies",
+                "Alert Escalation",
+                "OpsQ Machine Learning Bot",
+            ],
+            Self::RemediationAndAutomation => &[
+                "Patch Management",
+                "Run Book Automation",
+                "Job Automation",
+                "Process Automation",
+                "Remote Access with Session Replay",
+            ],
+        }
+    }
+
+    /// What a tenant without the package does not have.
+    pub const fn unavailable_without(self) -> Unavailable {
+        match self {
+            Self::HybridDiscoveryAndMonitoring => Unavailable { menus: &[], permission_sets: &[], add_ons: &[] },
+            Self::EventAndIncidentManagement => Unavailable {
+                menus: &["Setup > Alerts"],
+                permission_sets: &[
+                    "OpsQ",
+                    "Incident",
+                    "Change Request",
+                    "Task Request",
+                    "Service Request",
+                    "Problem",
+                    "Time-bound request",
+                ],
+                add_ons: &[
+                    AddOn::AlertProblemArea,
+                    AddOn::ScheduledTaskManagement,
+                    AddOn::SLAManagement,
+                    AddOn::SMSAndVoice,
+                ],
+            },
+            Self::RemediationAndAutomation => Unavailable {
+                menus: &["Workspace > Automation"],
+                permission_sets: &["Jobs", "Consoles", "Patch Approvals", "Recording Audits", "Scripts", "Commands"],
+                add_ons: &[AddOn::ApplicationPatchManagement],
+            },
+        }
+    }
+}
+
+/// What is missing for a tenant that has not subscribed to a package, as the documentation lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unavailable {
+    /// Menu entries that do not show.
+    pub menus: &'static [&'static str],
+    /// Permission sets that cannot be granted.
+    pub permission_sets: &'static [&'static str],
+    /// Add-ons that the documentation names as lost.
+    pub add_ons: &'static [AddOn],
+}
+
+/// The sentence the platform answers on the Alerts, Service Desk and Automation screens of a tenant without the package.
+pub const NOT_SUBSCRIBED: &str = "Access Denied! The partner is not subscribed to this product package.";
+
+/// The documentation's advice when the platform refuses an add-on.
+pub const CONTACT_SUPPORT: &str = "Contact Support to change the add-on permission.";
+
+/// An add-on of a package.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AddOn {
+    /// Adapter category apps for discovery and monitoring of end devices.
+    AdapterIntegrations,
+    /// Batch exports of ticket, alert, metric, inventory and usage data.
+    BatchExports,
+    /// Asset data kept for 12 months.
+    ExtendedDataRetention,
+    /// An alert when a resource goes to an unknown state.
+    OfflineAlerts,
+    /// Event data streamed to other tools.
+    StreamExports,
+    /// MAC addresses, IP addresses and host names masked.
+    MaskResourceIdentityManagement,
+    /// Collection and search of logs.
+    LogManagement,
+    /// Collection and search of traces.
+    TraceManagement,
+    /// The alert's Problem Area field enriched from subject and description.
+    AlertProblemArea,
+    /// Product information, procedures and frequent questions.
+    KnowledgeBaseManagement,
+    /// Start and stop of operating-system services on devices with an agent.
+    OSServiceStartStopActions,
+    /// Recurring tasks on a schedule.
+    ScheduledTaskManagement,
+    /// Response and resolution agreements for tickets.
+    SLAManagement,
+    /// Notifications through SMS and voice; a paid add-on.
+    SMSAndVoice,
+    /// Definition and execution of process automation tasks.
+    ProcessAutomation,
+    /// RDP, SSH and Telnet to managed devices.
+    RemoteAccessManagement,
+    /// Patching of applications.
+    ApplicationPatchManagement,
+}
+
+/// The row of an add-on: package, names and price.
+struct Row {
+    package: Package,
+    name: &'static str,
+    screen: &'static str,
+    wire: &'static str,
+    /// Names that earlier versions of the platform sent for the same add-on.
+    older: &'static [&'static str],
+    paid: bool,
+}
+
+impl AddOn {
+    /// Every add-on, package by package.
+    pub const ALL: [Self; 17] = [
+        Self::AdapterIntegrations,
+        Self::BatchExports,
+        Self::ExtendedDataRetention,
+        Self::OfflineAlerts,
+        Self::StreamExports,
+        Self::MaskResourceIdentityManagement,
+        Self::LogManagement,
+        Self::TraceManagement,
+        Self::AlertProblemArea,
+        Self::KnowledgeBaseManagement,
+        Self::OSServiceStartStopActions,
+        Self::ScheduledTaskManagement,
+        Self::SLAManagement,
+        Self::SMSAndVoice,
+        Self::ProcessAutomation,
+        Self::RemoteAccessManagement,
+        Self::ApplicationPatchManagement,
+    ];
+
+    const fn row(self) -> Row {
+        use Package::{
+            EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
+            RemediationAndAutomation as Remediation,
+        };
+        const fn row(package: Package, name: &'static str, screen: &'static str) -> Row {
+            Row { package, name, screen, wire: screen, older: &[], paid: false }
+        }
+        match self {
+            Self::AdapterIntegrations => row(Hybrid, "AdapterIntegrations", "Adapter Integrations"),
+            Self::BatchExports => row(Hybrid, "BatchExports", "Batch Exports"),
+            Self::ExtendedDataRetention => row(Hybrid, "ExtendedDataRetention", "Extended Data Retention"),
+            Self::OfflineAlerts => row(Hybrid, "OfflineAlerts", "Offline Alerts"),
+            Self::StreamExports => row(Hybrid, "StreamExports", "Stream Exports"),
+            Self::MaskResourceIdentityManagement => {
+                row(Hybrid, "MaskResourceIdentityManagement", "Mask Resource Identity Management")
+            }
+            Self::LogManagement => row(Hybrid, "LogManagement", "Log Management"),
+            Self::TraceManagement => row(Hybrid, "TraceManagement", "Trace Management"),
+            Self::AlertProblemArea => Row {
+                older: &["Event Enrichment", "Alert Enrichment"],
+                ..row(Events, "AlertProblemArea", "Alert Problem Area")
+            },
+            Self::KnowledgeBaseManagement => Row {
+                wire: "Knowledgebase Management",
+                ..row(Events, "KnowledgeBaseManagement", "Knowledge Base Management")
+            },
+            Self::OSServiceStartStopActions => {
+                row(Events, "OSServiceStartStopActions", "OS Service Start/Stop Actions")
+            }
+            Self::ScheduledTaskManagement => row(Events, "ScheduledTaskManagement", "Scheduled Task Management"),
+            Self::SLAManagement => row(Events, "SLAManagement", "SLA Management"),
+            Self::SMSAndVoice => Row { paid: true, ..row(Events, "SMSAndVoice", "SMS and Voice") },
+            Self::ProcessAutomation => row(Remediation, "ProcessAutomation", "Process Automation"),
+            Self::RemoteAccessManagement => row(Remediation, "RemoteAccessManagement", "Remote Access Management"),
+            Self::ApplicationPatchManagement => {
+                row(Remediation, "ApplicationPatchManagement", "Application Patch Management")
+            }
+        }
+    }
+
+    /// The package that the add-on belongs to.
+    pub const fn package(self) -> Package {
+        self.row().package
+    }
+
+    /// The name people write in a manifest.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The name on screen.
+    pub const fn screen(self) -> &'static str {
+        self.row().screen
+    }
+
+    /// The name on the wire.
+    pub const fn wire(self) -> &'static str {
+        self.row().wire
+    }
+
+    /// Whether the add-on costs extra.
+    pub const fn is_paid(self) -> bool {
+        self.row().paid
+    }
+
+    /// The add-on of a manifest name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|add_on| add_on.name() == name)
+    }
+
+    /// The add-on of a wire name: today's, the one on screen, or an older one; in any case of letters.
+    pub fn from_wire(wire: &str) -> Option<Self> {
+        let wire = wire.trim();
+        Self::ALL.into_iter().find(|add_on| {
+            let row = add_on.row();
+            [row.wire, row.screen].iter().chain(row.older).any(|name| name.eq_ignore_ascii_case(wire))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_leads_back_to_its_package() {
+        for package in Package::ALL {
+            assert_eq!(Package::from_name(package.name()), Some(package));
+            assert_eq!(Package::from_wire(package.wire()), Some(package));
+        }
+        assert_eq!(Package::from_wire("Something Else"), None);
+    }
+
+    #[test]
+    fn every_name_leads_back_to_its_add_on() {
+        for add_on in AddOn::ALL {
+            assert_eq!(AddOn::from_name(add_on.name()), Some(add_on));
+            assert_eq!(AddOn::from_wire(add_on.wire()), Some(add_on));
+            assert_eq!(AddOn::from_wire(add_on.screen()), Some(add_on));
+            assert_eq!(serde_json::to_value(add_on).unwrap(), add_on.name());
+        }
+    }
+
+    #[test]
+    fn older_wire_names_are_read_as_the_same_add_on() {
+        assert_eq!(AddOn::from_wire("Event Enrichment"), Some(AddOn::AlertProblemArea));
+        assert_eq!(AddOn::from_wire("Alert Enrichment"), Some(AddOn::AlertProblemArea));
+        assert_eq!(AddOn::KnowledgeBaseManagement.wire(), "Knowledgebase Management");
+    }
+
+    #[test]
+    fn add_ons_are_split_over_packages_as_documented() {
+        let count = |package| AddOn::ALL.iter().filter(|add_on| add_on.package() == package).count();
+        assert_eq!(Package::ALL.map(count), [8, 6, 3]);
+        let paid: Vec<_> = AddOn::ALL.into_iter().filter(|add_on| add_on.is_paid()).collect();
+        assert_eq!(paid, [AddOn::SMSAndVoice]);
+    }
+}

@@ -1,0 +1,16 @@
+//! Partners and Clients of an IT-operations platform as Kubernetes objects.
+//!
+//! Rooms, top to bottom; each may use those below it, never one above:
+//!
+//! | room | what it is |
+//! | --- | --- |
+//! | `operator` | watches, reconcilers, finalizer, status, metrics, probes |
+//! | `platform` | the self-hosted platform (feature `platform`) |
+//! | `connect` | HTTP client of the tenancy API, and the map between fields and its JSON |
+//! | `plan` | pure: fields, inheritance, plan, removal, verdict |
+//! | `wire` | pure: the tenancy API's JSON |
+//! | `api` | the custom resources: what people write, and status |
+//! | `catalog` | pure: packages, add-ons, what is missing without them |
+
+pub mod catalog;
+pub mod wire;

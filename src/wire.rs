@@ -1,0 +1,26 @@
+//! The tenancy API's JSON: one definition for the client (`connect`) and for the self-hosted platform (`platform`).
+//!
+//! Field names, nesting and capitalisation are the platform's own (`rdp2swfState`, `showCopyClipBoard`). Members that
+//! only the self-hosted platform has are marked *extension*; `tenantry-platform --documented-only` leaves them out.
+
+mod branding;
+mod error;
+mod list;
+mod mark;
+mod tenant;
+mod token;
+
+pub use branding::{Branding, ImageFile, ImagePaths};
+pub use error::{FieldError, OAuthError, PlatformError, code};
+pub use list::{Envelope, Impact, Minimal, SearchItem};
+pub use mark::{Mark, MarkError};
+pub use tenant::{
+    AccessEndpoint, ClientDetails, Created, Duo, IdRef, Lifecycle, PasswordPolicy, PersonRef, State, Tenant,
+};
+pub use token::{TokenRequest, TokenResponse};
+
+/// Header by which the self-hosted platform says that it has the extensions; absent under `--documented-only`.
+pub const EXTENSIONS_HEADER: &str = "x-tenantry-extensions";
+
+/// Format of every timestamp on the wire, for example `2016-08-29T12:05:08+0000`: the offset has no colon.
+pub const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%z";

@@ -1,0 +1,96 @@
+//! Lists: the paginated envelope, `minimal` and `search`.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Mark, PersonRef, State};
+
+/// One page of a list. `nextPageNo` is present only where there is a next page.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Envelope<T> {
+    /// The page's rows.
+    pub results: Vec<T>,
+    /// Rows on all pages.
+    #[serde(default)]
+    pub total_results: i64,
+    /// Column of the order.
+    #[serde(default)]
+    pub order_by: String,
+    /// This page, from 1.
+    #[serde(default)]
+    pub page_no: i64,
+    /// Rows asked for.
+    #[serde(default)]
+    pub page_size: i64,
+    /// Pages in all.
+    #[serde(default)]
+    pub total_pages: i64,
+    /// Whether another page follows.
+    #[serde(default)]
+    pub next_page: bool,
+    /// Its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_page_no: Option<i64>,
+    /// Number of the page before; 0 on the first.
+    #[serde(default)]
+    pub previous_page_no: i64,
+    /// Whether the order is descending.
+    #[serde(default)]
+    pub descending_order: bool,
+}
+
+/// Row of `minimal`, which answers a bare array of living tenants.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Minimal {
+    /// Unique id.
+    pub unique_id: String,
+    /// Name.
+    pub name: String,
+    /// Owner; extension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<Mark>,
+}
+
+/// Row of `search`.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SearchItem {
+    /// The number in the id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// Unique id.
+    pub unique_id: String,
+    /// Name.
+    pub name: String,
+    /// False for a suspended and for a terminated tenant.
+    pub activated: bool,
+    /// When anything under the tenant last changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_time: Option<String>,
+    /// When it was created.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_time: Option<String>,
+    /// Who created it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<PersonRef>,
+    /// Who changed it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated_by: Option<PersonRef>,
+    /// Tells suspended from terminated; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<State>,
+    /// Owner; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<Mark>,
+}
+
+/// What a termination would erase (extension): rows by category.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Impact {
+    /// Tenant that was counted.
+    pub unique_id: String,
+    /// Count by category, for example `clients`.
+    pub counts: std::collections::BTreeMap<String, i64>,
+}

@@ -1,0 +1,294 @@
+//! A partner or a client: one object family, requests and responses alike.
+
+use serde::{Deserialize, Serialize};
+
+use super::Mark;
+
+/// A partner or client as the platform reads and writes it. In a request an absent member means "unchanged", an empty
+/// text or list clears. Arrays replace.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tenant {
+    /// `msp_<n>`, `client_<n>` or a UUID; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
+    /// The number inside the unique id; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// Name of the tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The customer's own number for this tenant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ext_org_id: Option<String>,
+    /// Street address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// City.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State or region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Postal code, a string on the wire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
+    /// Country by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// IANA name of the time zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+    /// Phone extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_extension: Option<String>,
+    /// Mobile number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mobile_number: Option<String>,
+    /// Notification e-mail; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notification_email: Option<String>,
+    /// Alternate e-mail; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alt_email: Option<String>,
+    /// Application and API server; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_endpoint: Option<AccessEndpoint>,
+    /// Channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<IdRef>,
+    /// Network operations centre.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noc_details: Option<IdRef>,
+    /// Browser consoles.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "rdp2swfState")]
+    pub rdp2swf_state: Option<bool>,
+    /// Recording of command-line sessions.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "enableCLIRecording")]
+    pub enable_cli_recording: Option<bool>,
+    /// Whether copy-clipboard buttons show.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "showCopyClipBoard")]
+    pub show_copy_clip_board: Option<bool>,
+    /// Whether resources are decommissioned on their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_decommission: Option<bool>,
+    /// One comma-separated string, for example `172.22.22.*,172.22.2.[0-50]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub white_listed_ips: Option<String>,
+    /// Two-factor authentication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub two_factor_authentication: Option<bool>,
+    /// Duo Security; only the host (and, as an extension, the integration key's presence) is ever answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duo_security: Option<Duo>,
+    /// Password policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_policy: Option<PasswordPolicy>,
+    /// Refusal of a cloud account that another client already has; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block_duplicate_cloud_accounts: Option<bool>,
+    /// Whether the consent form is skipped; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub skip_user_consent_form: Option<bool>,
+    /// Business hours and switches of a client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_details: Option<ClientDetails>,
+    /// Packages by their display names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packages: Option<Vec<String>>,
+    /// Add-ons by their wire names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub add_ons: Option<Vec<String>>,
+    /// Who owns the tenant; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<Mark>,
+    /// False for a suspended and for a terminated tenant; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub activated: Option<bool>,
+    /// Tells suspended from terminated; extension, answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<State>,
+    /// When the tenant was created; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_time: Option<String>,
+    /// When anything under the tenant last changed; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_time: Option<String>,
+    /// When the tenant was ended; extension, answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated_time: Option<String>,
+    /// Who created it; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<PersonRef>,
+    /// Who changed it last; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_updated_by: Option<PersonRef>,
+    /// Unique id of a client's partner; answers only. A second key `mspid` carries the number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msp_id: Option<String>,
+}
+
+/// Answer to a create.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Created {
+    /// Id of the new tenant.
+    pub unique_id: String,
+    /// Its name.
+    pub name: String,
+    /// The number in the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+}
+
+/// A reference by number.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdRef {
+    /// The number.
+    pub id: i64,
+    /// Its name; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Its time zone; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
+/// Application and API server of a partner (extension).
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AccessEndpoint {
+    /// Host name of the application server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub application_server: Option<String>,
+    /// Derived from it; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_server: Option<String>,
+}
+
+/// Duo Security settings.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Duo {
+    /// Integration key; requests only (extension).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub integration_key: Option<String>,
+    /// Secret key; requests only (extension).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_key: Option<String>,
+    /// API host name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_host_name: Option<String>,
+}
+
+/// The seven documented fields of a password policy.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PasswordPolicy {
+    /// The PCI DSS policy, whose other fields cannot be edited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_policy: Option<bool>,
+    /// Shortest password, in characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_password_length: Option<i64>,
+    /// Whether all four character classes are needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_password_constraints: Option<bool>,
+    /// Whether each user must choose a new password at the next login.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_password_at_first_login: Option<bool>,
+    /// Days until a password ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_validity: Option<i64>,
+    /// Whether the last four passwords may be used again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_last_four_passwords: Option<bool>,
+    /// Failed logins until the account is locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts_to_lockout: Option<i64>,
+}
+
+/// Business hours and switches of a client. Days: 1 is Sunday, 7 is Saturday.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientDetails {
+    /// Hour at which business starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_start_hour: Option<i64>,
+    /// Minute at which business starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_start_min: Option<i64>,
+    /// Hour at which business ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_end_hour: Option<i64>,
+    /// Minute at which business ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_end_min: Option<i64>,
+    /// First business day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_day_start: Option<i64>,
+    /// Last business day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub business_day_end: Option<i64>,
+    /// SMS and voice notifications.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sms_voice_notification: Option<bool>,
+    /// Remote access; takes effect only where the partner has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remote_access: Option<bool>,
+}
+
+/// A person as answers name them.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PersonRef {
+    /// Number of the user, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Login name.
+    pub login_name: String,
+    /// Last name.
+    pub last_name: String,
+    /// First name.
+    pub first_name: String,
+    /// E-mail address.
+    pub email: String,
+}
+
+/// State of a tenant (extension `status`).
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum State {
+    /// In service.
+    Active,
+    /// Stopped, can be activated again.
+    Suspended,
+    /// Ended for ever.
+    Terminated,
+}
+
+/// What can be asked of a living tenant; the last segment of the path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifecycle {
+    /// All operations active again.
+    Activate,
+    /// Operations temporarily stopped.
+    Suspend,
+    /// Ended for ever.
+    Terminate,
+}
+
+impl Lifecycle {
+    /// The path segment, lower case.
+    pub const fn segment(self) -> &'static str {
+        match self {
+            Self::Activate => "activate",
+            Self::Suspend => "suspend",
+            Self::Terminate => "terminate",
+        }
+    }
+}

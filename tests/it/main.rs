@@ -1,0 +1,2 @@
+//! One test crate, one link: every integration test is a module of it.
+
