@@ -12,5 +12,6 @@
 //! | `api` | the custom resources: what people write, and status |
 //! | `catalog` | pure: packages, add-ons, what is missing without them |
 
+pub mod api;
 pub mod catalog;
 pub mod wire;

@@ -1,2 +1,1 @@
 //! One test crate, one link: every integration test is a module of it.
-

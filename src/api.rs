@@ -1,0 +1,48 @@
+//! The custom resources: what people write, the rules the API server holds it to, and status.
+//!
+//! Doc comments of fields are what `kubectl explain` prints, so they speak to the person who edits YAML.
+#![allow(unreachable_pub, reason = "the schema derive repeats each struct inside a function")]
+
+mod branding;
+mod client;
+mod clients;
+mod condition;
+mod deletion;
+mod details;
+mod partner;
+mod reference;
+mod schema;
+mod security;
+mod status;
+
+pub use branding::{Branding, ConfigMapKeyRef, Image, LoginPage};
+pub use client::{ClientSpec, TenantClient};
+pub use clients::{AllowedNamespaces, ClientDefaults, Clients, LabelSelector, NamespacesFrom};
+pub use condition::{ConditionType, Reason};
+pub use deletion::{Acknowledgement, Confirmation, Deletion, DeletionPolicy};
+pub use details::{BusinessHours, ClientDetails, PartnerDetails, Phone, Weekday};
+pub use partner::{Partner, PartnerSpec};
+pub use reference::{PartnerRef, SecretKeyRef, SecretRef};
+pub use schema::{crds, to_yaml};
+pub use security::{
+    Access, ClientAccess, ClientSecurity, CustomPolicy, DefaultPolicy, Duo, PartnerSecurity, PasswordPolicy,
+};
+pub use status::{
+    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, TenantPhase, TenantState, TenantStatus,
+    TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
+};
+
+/// API group of both kinds.
+pub const GROUP: &str = "tenantry.dev";
+/// API version of both kinds.
+pub const VERSION: &str = "v1alpha1";
+/// Finalizer that holds an object until its tenant has been dealt with.
+pub const FINALIZER: &str = "tenantry.dev/tenant";
+/// Annotation with the intent of a create: object UID, nonce, parent id and the name that is sent.
+pub const INTENT: &str = "tenantry.dev/intent";
+/// Annotation that asks for a pass now; its value is acknowledged in `status.lastHandledReconcileAt`.
+pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
+/// Annotation that lets go of an object without touching its tenant: its value is the tenant's unique id, or `none`.
+pub const ABANDON: &str = "tenantry.dev/abandon";
+/// Label of ConfigMaps whose change wakes the objects that use their images.
+pub const WATCH_LABEL: &str = "tenantry.dev/watch";

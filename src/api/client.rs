@@ -1,0 +1,96 @@
+//! The kind Client. Its Rust type is `TenantClient`, so that it never shadows `kube::Client`.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{Branding, ClientDetails, ClientSecurity, Deletion, PartnerRef, SecretRef, TenantState, TenantStatus};
+use crate::catalog::{AddOn, Package};
+
+/// A client of a partner on the platform.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[kube(
+    group = "tenantry.dev",
+    version = "v1alpha1",
+    kind = "Client",
+    root = "TenantClient",
+    namespaced,
+    status = "TenantStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "tenantry",
+    shortname = "tclient",
+    selectable = ".status.phase",
+    selectable = ".status.uniqueId",
+    selectable = ".spec.partnerRef.name",
+    doc = "A client of a partner: the end customer's own tenant, with its own users.",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
+    printcolumn(name = "Unique-Id", type_ = "string", json_path = ".status.uniqueId"),
+    printcolumn(name = "Partner", type_ = "string", json_path = ".spec.partnerRef.name"),
+    printcolumn(name = "On-Delete", type_ = "string", json_path = ".spec.deletion.policy"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "In-Sync",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="InSync")].status"#,
+        priority = 1
+    ),
+    printcolumn(name = "Created", type_ = "date", json_path = ".status.createdTime", priority = 1),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[x_kube(validation = ("has(self.partnerRef) != has(self.partnerUniqueId)", "set exactly one of `partnerRef` and `partnerUniqueId`"))]
+#[x_kube(validation = Rule::new("!has(self.partnerUniqueId) || has(self.connectionSecretRef)").message("with `partnerUniqueId` there is no Partner object to take the connection from: set `connectionSecretRef` too").field_path(".connectionSecretRef").reason(kube::core::Reason::FieldValueRequired))]
+#[x_kube(validation = ("has(self.partnerRef) == has(oldSelf.partnerRef) && (!has(self.partnerRef) || self.partnerRef == oldSelf.partnerRef)", "`partnerRef` cannot be changed: a client stays with its partner; create another Client object instead"))]
+#[x_kube(validation = ("has(self.partnerUniqueId) == has(oldSelf.partnerUniqueId) && (!has(self.partnerUniqueId) || self.partnerUniqueId == oldSelf.partnerUniqueId)", "`partnerUniqueId` cannot be changed: a client stays with its partner; create another Client object instead"))]
+#[x_kube(validation = Rule::new("!has(self.packages) || !has(self.addOns) || 'EventAndIncidentManagement' in self.packages || !self.addOns.exists(a, a in ['AlertProblemArea','KnowledgeBaseManagement','OSServiceStartStopActions','ScheduledTaskManagement','SLAManagement','SMSAndVoice'])").message("the add-ons AlertProblemArea, KnowledgeBaseManagement, OSServiceStartStopActions, ScheduledTaskManagement, SLAManagement and SMSAndVoice belong to the package EventAndIncidentManagement: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.packages) || !has(self.addOns) || 'RemediationAndAutomation' in self.packages || !self.addOns.exists(a, a in ['ProcessAutomation','RemoteAccessManagement','ApplicationPatchManagement'])").message("the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
+#[serde(rename_all = "camelCase")]
+pub struct ClientSpec {
+    /// Secret with a connection of the client's own: `url`, `tenantId` (its partner's unique id), `clientId`,
+    /// `clientSecret`, optional `ca.crt`; default: the Partner's connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_secret_ref: Option<SecretRef>,
+    /// The Partner object that the client belongs to, for example `{name: acme}`; cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partner_ref: Option<PartnerRef>,
+    /// Unique id of a partner that has no Partner object, for example `msp_92`; cannot be changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub partner_unique_id: Option<String>,
+    /// Who the client is and how it is served, for example `{name: Globex GmbH}`.
+    pub details: ClientDetails,
+    /// Packages the client subscribes to, never more than its partner's, for example `[EventAndIncidentManagement]`;
+    /// default: the Partner's `clients.defaults.packages`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    pub packages: Option<Vec<Package>>,
+    /// Add-ons of those packages, never more than its partner's, for example `[SLAManagement]`; default: the Partner's
+    /// `clients.defaults.addOns`; an empty list removes all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
+    pub add_ons: Option<Vec<AddOn>>,
+    /// Access management of the client, for example `{access: {twoFactorAuthentication: true}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<ClientSecurity>,
+    /// Look of the client's console; what is left out shows as its partner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branding: Option<Branding>,
+    /// `Active` or `Suspended`; left out: a new client is active, afterwards its state is not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_state: Option<TenantState>,
+    /// What happens to the client on the platform when this object is deleted; default: it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+}

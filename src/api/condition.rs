@@ -1,0 +1,181 @@
+//! Condition types and reasons: one closed list each.
+
+/// Type of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// The tenant is as declared.
+    Ready,
+    /// No managed setting differs on the platform.
+    InSync,
+    /// The platform takes the credential.
+    CredentialsValid,
+    /// Partner, Secrets and images were found and may be used.
+    ReferencesResolved,
+    /// Work is under way; only while True.
+    Reconciling,
+    /// Nothing moves until a person acts; only while True.
+    Stalled,
+    /// A deletion waits; only while True.
+    DeletionBlocked,
+}
+
+impl ConditionType {
+    /// Every type.
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::InSync,
+        Self::CredentialsValid,
+        Self::ReferencesResolved,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::DeletionBlocked,
+    ];
+
+    /// The name in the object.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::InSync => "InSync",
+            Self::CredentialsValid => "CredentialsValid",
+            Self::ReferencesResolved => "ReferencesResolved",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::DeletionBlocked => "DeletionBlocked",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident => $needs_person:literal,)+) => {
+        /// Why a condition is as it is; the same word is the reason of the event and the label of the metric.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word in conditions, events and metrics.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// Whether nothing moves until a person acts (`Stalled`); the others pass by themselves.
+            pub const fn needs_person(self) -> bool {
+                match self { $(Self::$name => $needs_person,)+ }
+            }
+
+            /// What it means, for the documentation.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc,)+),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The tenant is as declared.
+    AsDeclared => false,
+    /// The tenant is suspended, as declared or because its state is not managed.
+    Suspended => false,
+    /// A pass has begun and its result is not known yet.
+    InProgress => false,
+    /// A declared setting differs on the platform and is about to be corrected.
+    Drifted => false,
+    /// The platform cannot hold a declared setting that is not about security.
+    SettingUnsupported => false,
+    /// The platform cannot hold a declared security setting.
+    NotSupportedByPlatform => true,
+    /// The connection's Secret does not exist or lacks a key.
+    CredentialsUnavailable => true,
+    /// The platform refused the credential.
+    CredentialsRefused => true,
+    /// The host of the connection is not on the operator's allow-list.
+    HostNotAllowed => true,
+    /// No connection is named and the default connection does not serve this namespace.
+    NoConnection => true,
+    /// The credential now leads to another host or account than the one the tenant was made with.
+    ConnectionIdentityChanged => true,
+    /// The Partner resolves to another tenant than the one the client was made under.
+    ParentChanged => true,
+    /// The Partner is not on the platform yet, or its object is gone.
+    PartnerNotReady => false,
+    /// The Partner is being deleted; nothing is created under it.
+    PartnerTerminating => false,
+    /// The Partner is suspended; nothing can be written under it.
+    PartnerSuspended => false,
+    /// The Partner does not allow Clients from this namespace.
+    NamespaceNotAllowed => true,
+    /// A Secret that a setting is read from does not exist or lacks the key.
+    SecretNotFound => true,
+    /// An image's ConfigMap does not exist or lacks the key.
+    ImageNotFound => true,
+    /// An image is not a PNG or JPEG, or is too large.
+    ImageInvalid => true,
+    /// A declared value is not one the platform knows, such as a country or time zone.
+    InvalidValue => true,
+    /// The Client's packages or add-ons go beyond its Partner's, or an add-on lacks its package.
+    PackageNotAvailable => true,
+    /// The platform refused an add-on; contact Support to change the add-on permission.
+    AddOnNotPermitted => true,
+    /// A Partner drops a package or add-on that its clients still use.
+    ClientsStillUse => true,
+    /// The platform refused what was sent.
+    RefusedByPlatform => true,
+    /// The platform does not offer partners through its API.
+    PartnerAPIUnavailable => true,
+    /// The tenant that this object owned is no longer on the platform; it is never created again.
+    TenantMissing => true,
+    /// More than one tenant could be this object's, or the one found cannot be told apart.
+    AmbiguousCreate => true,
+    /// A tenant of this name exists that is not this object's.
+    NameTaken => true,
+    /// The tenant carries the mark of another owner.
+    OwnedElsewhere => true,
+    /// The platform answered with an error, too late, or not at all; tried again with growing pauses.
+    PlatformUnavailable => false,
+    /// The platform's limit of requests is reached; goes on when it allows.
+    RateLimited => false,
+    /// The API server answered with an error; tried again with growing pauses.
+    ClusterUnavailable => false,
+    /// Something failed inside the operator; tried again with growing pauses.
+    InternalError => false,
+    /// The deletion waits for a confirmation.
+    ConfirmationNeeded => true,
+    /// The confirmation does not fit the tenant or has expired.
+    ConfirmationInvalid => true,
+    /// The deletion waits until no client of the partner lives and no Client object names it.
+    ClientsRemain => true,
+    /// The tenant is suspended and the grace period runs.
+    GracePeriod => false,
+    /// The tenant is being ended.
+    Terminating => false,
+    /// The tenant is ended or was let go; the object goes.
+    Released => false,
+    /// Whether namespace or resource definition is being deleted cannot be told, so nothing is ended.
+    CannotTellWhy => true,
+    /// A tenant was found that this object owned before, and was taken up again.
+    Reattached => false,
+    /// A tenant was created.
+    Created => false,
+    /// Settings were written to the platform.
+    Updated => false,
+    /// The tenant was activated.
+    Activated => false,
+    /// The tenant had gone from the platform before its object was deleted.
+    AlreadyGone => false,
+    /// The tenant was ended on the platform.
+    Terminated => false,
+    /// The object was deleted and its tenant stays on the platform.
+    Retained => false,
+    /// The object was let go without touching its tenant, by annotation.
+    Abandoned => false,
+    /// A termination under way was cancelled.
+    Cancelled => false,
+    /// The name of the application server changed and needs a DNS entry.
+    DNSRecordNeeded => false,
+    /// An image exceeds the recommended size.
+    ImageLarge => false,
+}

@@ -1,0 +1,84 @@
+//! The kind Partner.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{Branding, Clients, Deletion, PartnerDetails, PartnerSecurity, SecretRef, TenantState, TenantStatus};
+use crate::catalog::{AddOn, Package};
+
+/// A partner (managed service provider) on the platform.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Default)]
+#[kube(
+    group = "tenantry.dev",
+    version = "v1alpha1",
+    kind = "Partner",
+    namespaced,
+    status = "TenantStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    category = "tenantry",
+    shortname = "msp",
+    selectable = ".status.phase",
+    selectable = ".status.uniqueId",
+    doc = "A partner (managed service provider, `msp` on the wire) of the service provider: a tenant that has clients.",
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
+    printcolumn(name = "Unique-Id", type_ = "string", json_path = ".status.uniqueId"),
+    printcolumn(name = "On-Delete", type_ = "string", json_path = ".spec.deletion.policy"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "In-Sync",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="InSync")].status"#,
+        priority = 1
+    ),
+    printcolumn(name = "Created", type_ = "date", json_path = ".status.createdTime", priority = 1),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
+        priority = 1
+    )
+)]
+#[x_kube(validation = Rule::new("!has(self.addOns) || (has(self.packages) && 'EventAndIncidentManagement' in self.packages) || !self.addOns.exists(a, a in ['AlertProblemArea','KnowledgeBaseManagement','OSServiceStartStopActions','ScheduledTaskManagement','SLAManagement','SMSAndVoice'])").message("the add-ons AlertProblemArea, KnowledgeBaseManagement, OSServiceStartStopActions, ScheduledTaskManagement, SLAManagement and SMSAndVoice belong to the package EventAndIncidentManagement: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.addOns) || (has(self.packages) && 'RemediationAndAutomation' in self.packages) || !self.addOns.exists(a, a in ['ProcessAutomation','RemoteAccessManagement','ApplicationPatchManagement'])").message("the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerSpec {
+    /// Secret with the connection to the platform: `url`, `tenantId` (the service provider's), `clientId`,
+    /// `clientSecret`, optional `ca.crt`; default: the operator's own connection, where this namespace may use it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_secret_ref: Option<SecretRef>,
+    /// Who the partner is and where it is reached, for example `{name: Acme Managed Services}`.
+    pub details: PartnerDetails,
+    /// Packages the partner subscribes to, for example `[EventAndIncidentManagement]`; HybridDiscoveryAndMonitoring is
+    /// always there. Left out: a new partner gets that one, afterwards packages are not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    pub packages: Option<Vec<Package>>,
+    /// Add-ons of those packages, for example `[SLAManagement]`; an empty list removes all, left out: not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
+    pub add_ons: Option<Vec<AddOn>>,
+    /// Access management and password policy, for example `{access: {twoFactorAuthentication: true}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security: Option<PartnerSecurity>,
+    /// Look of the console and its login page; clients without their own show it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branding: Option<Branding>,
+    /// Which namespaces' Clients may name this Partner, and what they get that they leave out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Clients>,
+    /// `Active` or `Suspended`; left out: a new partner is active, afterwards its state is not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_state: Option<TenantState>,
+    /// What happens to the partner on the platform when this object is deleted; default: it stays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+}

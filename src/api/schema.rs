@@ -1,0 +1,109 @@
+//! The CRDs as the API server gets them: what the derive makes, and what it cannot express.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+use serde_json::{Map, Value, json};
+
+use super::{Partner, TenantClient};
+
+/// Largest number of items of a list in status and of characters of a text there: the API server wants a limit on each.
+const STATUS_LIMIT: u64 = 32_768;
+
+/// Both CRDs, finished.
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    [Partner::crd(), TenantClient::crd()].into_iter().map(finish).collect()
+}
+
+/// A CRD as YAML, with a stable form.
+///
+/// # Errors
+/// When the serializer fails, which a CRD gives no cause for.
+pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, serde_yaml::ser::Error> {
+    let options = serde_yaml::ser_options! { prefer_block_scalars: false };
+    serde_yaml::to_string_with_options(crd, options)
+}
+
+/// What the derive cannot express: the kstatus default, limits on status, leaves whose sentences would be alike.
+fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut value = serde_json::to_value(&crd).unwrap_or_default();
+    if let Some(schema) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        if let Some(status) = schema.pointer_mut("/properties/status") {
+            limit(status);
+            if let Some(status) = status.as_object_mut() {
+                status.insert("default".to_owned(), json!({"observedGeneration": -1}));
+            }
+        }
+        strip(schema);
+        tell_apart(schema);
+    }
+    serde_json::from_value(value).unwrap_or(crd)
+}
+
+/// Gives every string, list and map without a limit one.
+fn limit(schema: &mut Value) {
+    let Some(node) = schema.as_object_mut() else { return };
+    match node.get("type").and_then(Value::as_str) {
+        Some("string") if !node.contains_key("enum") && !node.contains_key("format") => {
+            node.entry("maxLength").or_insert(json!(STATUS_LIMIT));
+        }
+        Some("array") => {
+            node.entry("maxItems").or_insert(json!(1024));
+        }
+        Some("object") if node.contains_key("additionalProperties") => {
+            node.entry("maxProperties").or_insert(json!(256));
+        }
+        _ => {}
+    }
+    children(node, &mut |_, child| limit(child));
+}
+
+/// Removes `nullable`, so that `null` in a manifest means "left out", as Helm writes it.
+fn strip(schema: &mut Value) {
+    let Some(node) = schema.as_object_mut() else { return };
+    node.remove("nullable");
+    children(node, &mut |_, child| strip(child));
+}
+
+/// Calls `visit` for every schema below a node, with the name it has there (empty for items).
+fn children(node: &mut Map<String, Value>, visit: &mut dyn FnMut(&str, &mut Value)) {
+    if let Some(properties) = node.get_mut("properties").and_then(Value::as_object_mut) {
+        for (name, child) in properties {
+            visit(name, child);
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(child) = node.get_mut(key).filter(|child| child.is_object()) {
+            visit("", child);
+        }
+    }
+}
+
+/// Types that stand in two places have one sentence in the code; here each place gets its own.
+fn tell_apart(schema: &mut Value) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    each_description(schema, &mut Vec::new(), &mut |_, text| *seen.entry(text.clone()).or_default() += 1);
+    each_description(schema, &mut Vec::new(), &mut |path, text| {
+        if seen.get(text).is_some_and(|count| *count > 1) {
+            let parent = path.split_last().map_or_else(String::new, |(_, parents)| parents.join("."));
+            *text = format!("{text} (In `{parent}`.)");
+        }
+    });
+}
+
+fn each_description(schema: &mut Value, path: &mut Vec<String>, act: &mut dyn FnMut(&[String], &mut String)) {
+    let Some(node) = schema.as_object_mut() else { return };
+    if let Some(Value::String(text)) = node.get_mut("description") {
+        act(path, text);
+    }
+    children(node, &mut |name, child| {
+        if !name.is_empty() {
+            path.push(name.to_owned());
+        }
+        each_description(child, path, act);
+        if !name.is_empty() {
+            path.pop();
+        }
+    });
+}

@@ -1,0 +1,230 @@
+//! What the operator reports; both kinds share it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the operator last saw and did.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantStatus {
+    /// Generation of the spec that this status speaks of; default: -1, nothing seen yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Id of the tenant on the platform, set once and for ever, for example `client_93`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
+    /// Number of the tenant's account on the platform, for example `93`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<String>,
+    /// Address of the tenant's console, for example `https://acme.app.platform.example`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Address of the tenant's API, derived from the application server, for example `acme.api.platform.example`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_endpoint: Option<String>,
+    /// When the platform created the tenant, for example `2026-11-22T09:30:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_time: Option<String>,
+    /// Where the tenant is in its life, for people, for example `Active`; programs read the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<TenantPhase>,
+    /// Every managed setting with its value and where the value comes from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub effective: Vec<EffectiveSetting>,
+    /// Modules that the tenant's packages bring, for example `Service Desk`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modules: Vec<String>,
+    /// Menus and permission sets that the tenant does not have because a package is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<Unavailable>,
+    /// Settings that differ on the platform from what is declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub drift: Vec<Drift>,
+    /// Declared settings that this platform cannot hold, by path, for example `details.notificationEmail`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsupported: Vec<String>,
+    /// The platform account that the tenant was found or made with; another one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<ConnectionStatus>,
+    /// How far a termination has come, and how to confirm one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub termination: Option<TerminationStatus>,
+    /// What was last written to the platform, as digests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<AppliedSettings>,
+    /// How many clients a Partner has; absent on a Client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clients: Option<ClientCounts>,
+    /// Last value of the annotation `tenantry.dev/reconcile-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The truth for programs: `Ready`, `InSync`, `CredentialsValid`, `ReferencesResolved`, and others while they are True.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// State that a manifest asks for.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantState {
+    /// In service.
+    Active,
+    /// Stopped; can be activated again.
+    Suspended,
+}
+
+impl TenantState {
+    /// The name people write.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Suspended => "Suspended",
+        }
+    }
+}
+
+/// Where a tenant is in its life.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantPhase {
+    /// Not yet on the platform.
+    Pending,
+    /// In service.
+    Active,
+    /// Stopped.
+    Suspended,
+    /// About to be ended.
+    Terminating,
+    /// Ended.
+    Terminated,
+}
+
+/// A managed setting.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveSetting {
+    /// Where the setting stands in the spec, for example `details.timezone`.
+    pub path: String,
+    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests.
+    pub value: String,
+    /// Who says so: `Spec`, `PartnerDefault` or `Platform`, for example `PartnerDefault`.
+    pub source: String,
+}
+
+/// What a tenant does not have.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Unavailable {
+    /// Menu entries that do not show, for example `Setup > Alerts`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub menus: Vec<String>,
+    /// Permission sets that cannot be granted, for example `Change Request`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub permission_sets: Vec<String>,
+}
+
+/// A setting that differs.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// Where the differing setting stands in the spec, for example `details.city`.
+    pub path: String,
+    /// The declared value as JSON in a string, for example `"Berlin"`.
+    pub desired: String,
+    /// The platform's value as JSON in a string, for example `"Munich"`.
+    pub observed: String,
+    /// When the difference was first seen, for example `2026-11-22T09:30:00Z`.
+    pub since: String,
+}
+
+/// The platform account of a tenant.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionStatus {
+    /// Host and port of the platform, for example `api.platform.example`.
+    pub host: String,
+    /// Tenant that the credential belongs to, for example `sp_1`.
+    pub tenant_id: String,
+    /// Tenant under which this one was made, for example `msp_92`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_id: Option<String>,
+}
+
+/// What was last written.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct AppliedSettings {
+    /// Digest over all settings last applied, for example `sha256:9f86d081884c7d65`.
+    pub digest: String,
+    /// Settings that the platform never shows again, each as a salted digest of what was last written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub write_only: Vec<WriteOnlySetting>,
+}
+
+/// A setting that the platform never shows again.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteOnlySetting {
+    /// Where the write-only setting stands in the spec, for example `security.access.duo.secretKeySecretRef`.
+    pub path: String,
+    /// Salted digest of the value last written, for example `sha256:9f86d081884c7d65`.
+    pub digest: String,
+}
+
+/// How many clients a Partner has.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct ClientCounts {
+    /// Client objects that name this Partner, for example `12`.
+    pub declared: i64,
+    /// Clients that live on the platform under this partner, for example `14`.
+    pub live: i64,
+    /// Live clients that no object claims, for example `2`.
+    pub unmanaged: i64,
+}
+
+/// How far a termination has come.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct TerminationStatus {
+    /// Last step that was done, for example `Suspended`; absent before the confirmation was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<TerminationStep>,
+    /// When the confirmation was accepted, for example `2026-11-22T09:30:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmed_at: Option<String>,
+    /// Digest of the accepted confirmation and the object's UID, for example `sha256:9f86d081884c7d65`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm_digest: Option<String>,
+    /// Whether the operator suspended the tenant for the termination, so that a cancel activates it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_by_us: Option<bool>,
+    /// When the grace period is over and the tenant is ended, for example `2026-11-23T09:30:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purge_after: Option<String>,
+    /// What the termination would erase or has erased, counted on the platform, for example `{clients: 3}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub impact: BTreeMap<String, i64>,
+    /// The block to paste under `spec` as consent, with the tenant's own name and id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how_to_confirm: Option<String>,
+}
+
+/// Step of a termination.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TerminationStep {
+    /// The confirmation was accepted; the tenant is about to be suspended.
+    Confirmed,
+    /// The tenant is suspended and the grace period runs.
+    Suspended,
+    /// The call that ends the tenant is about to be made or was made.
+    Terminating,
+    /// The tenant is gone.
+    Terminated,
+}
