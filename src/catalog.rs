@@ -3,6 +3,10 @@
 //! Source: the product documentation of partners ("Add-Ons" section). Three names exist for each add-on: the one
 //! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
 
+mod places;
+
+pub use places::{COUNTRIES, country, timezone};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

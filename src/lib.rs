@@ -14,4 +14,5 @@
 
 pub mod api;
 pub mod catalog;
+pub mod plan;
 pub mod wire;

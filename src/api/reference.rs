@@ -14,7 +14,7 @@ pub struct SecretRef {
 }
 
 /// A key of a Secret of the same namespace.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
     /// Name of the Secret that holds the value, in the object's own namespace, for example `duo`.

@@ -165,6 +165,9 @@ pub struct AppliedSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub write_only: Vec<WriteOnlySetting>,
+    /// Whether the operator suspended the tenant, so that it may activate it again; absent: it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
 }
 
 /// A setting that the platform never shows again.

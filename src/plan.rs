@@ -1,0 +1,32 @@
+//! Pure decisions: what is declared, what that means for a tenant, what differs, what to do, what to say.
+//!
+//! Nothing here reads a clock, draws a random number or talks to anybody: times, ids and answers are arguments.
+
+mod declared;
+mod diff;
+mod digest;
+mod fields;
+mod identity;
+mod image;
+mod inherit;
+mod observed;
+mod packages;
+mod removal;
+mod value;
+mod verdict;
+
+pub use declared::{Invalid, Material, Payload, Settings, client, client_defaults, partner};
+pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
+pub use digest::Digest;
+pub use fields::{Field, Form, Kind, Risk, Rule};
+pub use identity::{Candidate, Identity, Intent, MarkSeen, identify, short_mark};
+pub use image::{ImageKind, ImageRule, judge as judge_image};
+pub use inherit::{Effective, Origin, inherit, own};
+pub use observed::{Observed, Seen, TenantLife};
+pub use packages::{ClientUse, still_used, within};
+pub use removal::{
+    Children, Going, Hold, Permit, Release, Removal, RemovalIntent, Surroundings, Tenant, confirm_digest,
+    how_to_confirm, removal,
+};
+pub use value::Value;
+pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, verdict};

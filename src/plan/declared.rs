@@ -1,0 +1,427 @@
+//! From a spec to settings. Each struct is destructured whole, so a new member does not compile until it is handled.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::image::{self, ImageKind, ImageRule};
+use super::{Digest, Field, Value};
+use crate::api::{
+    Access, Branding, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
+    ConfigMapKeyRef, CustomPolicy, DefaultPolicy, Duo, Image, LoginPage, PartnerDetails, PartnerSecurity, PartnerSpec,
+    PasswordPolicy, Phone, Reason, SecretKeyRef,
+};
+use crate::catalog::{AddOn, Package};
+
+/// What the spec refers to, as far as it was found.
+#[derive(Clone, Debug, Default)]
+pub struct Material {
+    /// Files by reference.
+    pub images: BTreeMap<ConfigMapKeyRef, Vec<u8>>,
+    /// Secrets by reference.
+    pub secrets: BTreeMap<SecretKeyRef, SecretString>,
+    /// Salt of the secrets' digests: the object's UID.
+    pub salt: String,
+}
+
+/// The bytes behind digests, needed only to write them.
+#[derive(Clone, Debug, Default)]
+pub struct Payload {
+    /// Files by field, with the name they are sent under.
+    pub images: BTreeMap<Field, (String, Vec<u8>)>,
+    /// Secrets by field.
+    pub secrets: BTreeMap<Field, SecretString>,
+}
+
+/// What a spec declares; an absent field is not managed.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Values by field.
+    pub values: BTreeMap<Field, Value>,
+    /// Bytes behind the digests among them.
+    pub payload: Payload,
+    /// Sentences about what goes beyond a recommendation.
+    pub advice: Vec<String>,
+}
+
+/// A declared setting that cannot be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// Where it stands in the spec.
+    pub path: String,
+    /// The condition's reason.
+    pub reason: Reason,
+    /// A clause that says what is wrong and what to do.
+    pub message: String,
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` {}", self.path, self.message)
+    }
+}
+
+/// Collects settings and what is wrong with them.
+struct Reader<'a> {
+    material: &'a Material,
+    settings: Settings,
+    invalid: Vec<Invalid>,
+}
+
+/// Settings of a Partner.
+///
+/// # Errors
+/// Every setting that cannot be applied.
+pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<Invalid>> {
+    let PartnerSpec {
+        connection_secret_ref: _,
+        details,
+        packages,
+        add_ons,
+        security,
+        branding,
+        clients: _,
+        tenant_state: _,
+        deletion: _,
+    } = spec;
+    let mut reader = Reader::new(material);
+    reader.partner_details(details);
+    reader.catalog(packages.as_deref(), add_ons.as_deref());
+    if let Some(PartnerSecurity { access, password_policy }) = security {
+        if let Some(Access { shared, block_duplicate_cloud_accounts }) = access {
+            reader.access(shared);
+            reader.flag(Field::BlockDuplicateCloudAccounts, *block_duplicate_cloud_accounts);
+        }
+        if let Some(policy) = password_policy {
+            reader.password_policy(policy);
+        }
+    }
+    if let Some(branding) = branding {
+        reader.branding(branding);
+    }
+    reader.finish()
+}
+
+/// Settings of a Client's own spec, before inheritance.
+///
+/// # Errors
+/// Every setting that cannot be applied.
+pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<Invalid>> {
+    let ClientSpec {
+        connection_secret_ref: _,
+        partner_ref: _,
+        partner_unique_id: _,
+        details,
+        packages,
+        add_ons,
+        security,
+        branding,
+        tenant_state: _,
+        deletion: _,
+    } = spec;
+    let mut reader = Reader::new(material);
+    reader.client_details(details);
+    reader.catalog(packages.as_deref(), add_ons.as_deref());
+    if let Some(ClientSecurity { access: Some(access) }) = security {
+        reader.access(access);
+    }
+    if let Some(branding) = branding {
+        reader.branding(branding);
+    }
+    reader.finish()
+}
+
+/// Settings that a Partner hands to Clients which leave them out.
+///
+/// # Errors
+/// Every default that cannot be applied.
+pub fn client_defaults(defaults: &ClientDefaults, material: &Material) -> Result<Settings, Vec<Invalid>> {
+    let ClientDefaults { timezone, country, packages, add_ons, access } = defaults;
+    let mut reader = Reader::new(material);
+    reader.text(Field::Timezone, timezone.as_deref());
+    reader.text(Field::Country, country.as_deref());
+    reader.catalog(packages.as_deref(), add_ons.as_deref());
+    if let Some(access) = access {
+        reader.access(access);
+    }
+    reader.finish()
+}
+
+impl<'a> Reader<'a> {
+    fn new(material: &'a Material) -> Self {
+        Self { material, settings: Settings::default(), invalid: Vec::new() }
+    }
+
+    fn finish(self) -> Result<Settings, Vec<Invalid>> {
+        if self.invalid.is_empty() { Ok(self.settings) } else { Err(self.invalid) }
+    }
+
+    fn put(&mut self, field: Field, value: Value) {
+        self.settings.values.insert(field, value.normal(field));
+    }
+
+    fn text(&mut self, field: Field, text: Option<&str>) {
+        if let Some(text) = text {
+            self.put(field, Value::text(text));
+        }
+    }
+
+    fn flag(&mut self, field: Field, flag: Option<bool>) {
+        if let Some(flag) = flag {
+            self.put(field, Value::Flag(flag));
+        }
+    }
+
+    fn number(&mut self, field: Field, number: Option<i64>) {
+        if let Some(number) = number {
+            self.put(field, Value::Number(number));
+        }
+    }
+
+    fn refuse(&mut self, field: Field, reason: Reason, message: String) {
+        self.invalid.push(Invalid { path: field.path().to_owned(), reason, message });
+    }
+
+    fn partner_details(&mut self, details: &PartnerDetails) {
+        let PartnerDetails {
+            name,
+            alternate_email,
+            notification_email,
+            timezone,
+            country,
+            city,
+            address,
+            postal_code,
+            state,
+            application_server,
+        } = details;
+        self.text(Field::Name, Some(name));
+        self.text(Field::AlternateEmail, alternate_email.as_deref());
+        self.text(Field::NotificationEmail, notification_email.as_deref());
+        self.text(Field::Timezone, timezone.as_deref());
+        self.text(Field::Country, country.as_deref());
+        self.text(Field::City, city.as_deref());
+        self.text(Field::Address, address.as_deref());
+        self.text(Field::PostalCode, postal_code.as_deref());
+        self.text(Field::State, state.as_deref());
+        self.text(Field::ApplicationServer, application_server.as_deref());
+    }
+
+    fn client_details(&mut self, details: &ClientDetails) {
+        let ClientDetails {
+            name,
+            external_id,
+            address,
+            city,
+            state,
+            postal_code,
+            country,
+            timezone,
+            phone,
+            channel_id,
+            noc_id,
+            business_hours,
+            sms_voice_notification,
+            remote_access,
+            cli_recording,
+            resource_decommission,
+        } = details;
+        self.text(Field::Name, Some(name));
+        self.text(Field::ExternalId, external_id.as_deref());
+        self.text(Field::Address, address.as_deref());
+        self.text(Field::City, city.as_deref());
+        self.text(Field::State, state.as_deref());
+        self.text(Field::PostalCode, postal_code.as_deref());
+        self.text(Field::Country, country.as_deref());
+        self.text(Field::Timezone, timezone.as_deref());
+        if let Some(Phone { number, extension, mobile }) = phone {
+            self.text(Field::PhoneNumber, number.as_deref());
+            self.text(Field::PhoneExtension, extension.as_deref());
+            self.text(Field::PhoneMobile, mobile.as_deref());
+        }
+        self.number(Field::ChannelId, *channel_id);
+        self.number(Field::NocId, *noc_id);
+        if let Some(BusinessHours { start, end, first_day, last_day }) = business_hours {
+            self.text(Field::BusinessStart, Some(start));
+            self.text(Field::BusinessEnd, Some(end));
+            self.text(Field::BusinessFirstDay, Some(first_day.name()));
+            self.text(Field::BusinessLastDay, Some(last_day.name()));
+        }
+        self.flag(Field::SmsVoiceNotification, *sms_voice_notification);
+        self.flag(Field::RemoteAccess, *remote_access);
+        self.flag(Field::CliRecording, *cli_recording);
+        self.flag(Field::ResourceDecommission, *resource_decommission);
+    }
+
+    fn catalog(&mut self, packages: Option<&[Package]>, add_ons: Option<&[AddOn]>) {
+        if let Some(packages) = packages {
+            // The default package is always there: leaving it out never removes it.
+            let names = packages.iter().chain(&[Package::HybridDiscoveryAndMonitoring]).map(|package| package.name());
+            self.put(Field::Packages, Value::set(names));
+        }
+        if let Some(add_ons) = add_ons {
+            self.put(Field::AddOns, Value::set(add_ons.iter().map(|add_on| add_on.name())));
+        }
+    }
+
+    fn access(&mut self, access: &ClientAccess) {
+        let ClientAccess { allowed_ips, two_factor_authentication, duo, skip_user_consent_form, show_copy_clipboard } =
+            access;
+        if let Some(ips) = allowed_ips {
+            self.put(Field::AllowedIps, Value::set(ips.iter().cloned()));
+        }
+        self.flag(Field::TwoFactorAuthentication, *two_factor_authentication);
+        if let Some(Duo { integration_key_secret_ref, secret_key_secret_ref, api_hostname }) = duo {
+            self.secret(Field::DuoIntegrationKey, integration_key_secret_ref);
+            self.secret(Field::DuoSecretKey, secret_key_secret_ref);
+            self.text(Field::DuoApiHostname, Some(api_hostname));
+        }
+        self.flag(Field::SkipUserConsentForm, *skip_user_consent_form);
+        self.flag(Field::ShowCopyClipboard, *show_copy_clipboard);
+    }
+
+    fn password_policy(&mut self, policy: &PasswordPolicy) {
+        let PasswordPolicy { pci_dss, custom, change_password_at_next_login } = policy;
+        if let Some(DefaultPolicy {}) = pci_dss {
+            // The figures of the platform's own policy belong to the platform: only the choice of it is compared.
+            self.flag(Field::PolicyPciDss, Some(true));
+        }
+        if let Some(custom) = custom {
+            let CustomPolicy {
+                min_length,
+                require_all_character_classes,
+                validity_days,
+                allow_last_four_passwords,
+                attempts_before_lockout,
+            } = custom;
+            self.flag(Field::PolicyPciDss, Some(false));
+            self.number(Field::PolicyMinLength, *min_length);
+            self.flag(Field::PolicyAllClasses, *require_all_character_classes);
+            self.number(Field::PolicyValidityDays, *validity_days);
+            self.flag(Field::PolicyLastFour, *allow_last_four_passwords);
+            self.number(Field::PolicyAttempts, *attempts_before_lockout);
+            self.flag(Field::PolicyChangeAtNextLogin, *change_password_at_next_login);
+        }
+    }
+
+    fn branding(&mut self, branding: &Branding) {
+        let Branding { website_title, documentation_url, logo, favicon, login_page } = branding;
+        self.text(Field::WebsiteTitle, website_title.as_deref());
+        self.text(Field::DocumentationUrl, documentation_url.as_deref());
+        self.image(Field::Logo, logo.as_ref(), ImageRule::LOGO);
+        self.image(Field::Favicon, favicon.as_ref(), ImageRule::FAVICON);
+        if let Some(LoginPage { header, subheader, text_color, background_color, background_image }) = login_page {
+            self.text(Field::LoginHeader, header.as_deref());
+            self.text(Field::LoginSubheader, subheader.as_deref());
+            self.text(Field::LoginTextColor, text_color.as_deref());
+            self.text(Field::LoginBackgroundColor, background_color.as_deref());
+            self.image(Field::LoginBackgroundImage, background_image.as_ref(), ImageRule::BACKGROUND);
+        }
+    }
+
+    fn secret(&mut self, field: Field, reference: &SecretKeyRef) {
+        let Some(secret) = self.material.secrets.get(reference) else {
+            let message = format!(
+                "names key `{}` of Secret `{}`, which does not exist: create it in this namespace",
+                reference.key, reference.name
+            );
+            return self.refuse(field, Reason::SecretNotFound, message);
+        };
+        let digest = Digest::salted(&self.material.salt, secret.expose_secret().as_bytes());
+        self.put(field, Value::Secret(digest));
+        self.settings.payload.secrets.insert(field, secret.clone());
+    }
+
+    fn image(&mut self, field: Field, image: Option<&Image>, rule: ImageRule) {
+        let Some(Image { config_map_key_ref, inline }) = image else { return };
+        let bytes = match (config_map_key_ref, inline) {
+            (Some(reference), _) => self.file(field, reference),
+            (None, Some(text)) if text.is_empty() => return self.put(field, Value::Cleared),
+            (None, Some(text)) => self.inline(field, text),
+            (None, None) => None,
+        };
+        let Some(bytes) = bytes else { return };
+        match image::judge(&bytes, rule) {
+            Err(message) => self.refuse(field, Reason::ImageInvalid, message),
+            Ok((kind, advice)) => {
+                self.settings.advice.extend(advice.map(|advice| format!("`{}` {advice}", field.path())));
+                self.put(field, Value::Image(Digest::of(&bytes)));
+                self.settings.payload.images.insert(field, (file_name(field, kind), bytes));
+            }
+        }
+    }
+
+    fn file(&mut self, field: Field, reference: &ConfigMapKeyRef) -> Option<Vec<u8>> {
+        let bytes = self.material.images.get(reference).cloned();
+        if bytes.is_none() {
+            let message = format!(
+                "names key `{}` of ConfigMap `{}`, which does not exist in its `binaryData`: create it in this namespace, \
+                 for example with `kubectl create configmap {} --from-file={}`",
+                reference.key, reference.name, reference.name, reference.key
+            );
+            self.refuse(field, Reason::ImageNotFound, message);
+        }
+        bytes
+    }
+
+    fn inline(&mut self, field: Field, text: &str) -> Option<Vec<u8>> {
+        let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(compact).ok();
+        if bytes.is_none() {
+            self.refuse(field, Reason::ImageInvalid, "is not base64: encode the file with `base64 -w0`".to_owned());
+        }
+        bytes
+    }
+}
+
+fn file_name(field: Field, kind: ImageKind) -> String {
+    let stem = field.path().rsplit('.').next().unwrap_or("image");
+    format!("{stem}.{}", kind.extension())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_not_managed_and_what_is_empty_is_cleared() {
+        let spec = ClientSpec {
+            details: ClientDetails { name: "Globex".into(), city: Some(String::new()), ..ClientDetails::default() },
+            add_ons: Some(Vec::new()),
+            ..ClientSpec::default()
+        };
+        let settings = client(&spec, &Material::default()).unwrap();
+        assert_eq!(settings.values.get(&Field::City), Some(&Value::Cleared));
+        assert_eq!(settings.values.get(&Field::AddOns), Some(&Value::Cleared));
+        assert_eq!(settings.values.get(&Field::Address), None);
+        assert_eq!(settings.values.get(&Field::Packages), None);
+    }
+
+    #[test]
+    fn the_default_package_is_always_there() {
+        let spec = PartnerSpec { packages: Some(vec![Package::RemediationAndAutomation]), ..PartnerSpec::default() };
+        let settings = partner(&spec, &Material::default()).unwrap();
+        let expected = Value::set(["HybridDiscoveryAndMonitoring", "RemediationAndAutomation"]);
+        assert_eq!(settings.values.get(&Field::Packages), Some(&expected));
+    }
+
+    #[test]
+    fn everything_wrong_is_named_at_once() {
+        let reference = SecretKeyRef { name: "duo".into(), key: "secretKey".into() };
+        let duo = Duo {
+            integration_key_secret_ref: reference.clone(),
+            secret_key_secret_ref: reference,
+            api_hostname: "api.duo.example".into(),
+        };
+        let image = Image { inline: Some("!!".into()), ..Image::default() };
+        let spec = ClientSpec {
+            security: Some(ClientSecurity { access: Some(ClientAccess { duo: Some(duo), ..ClientAccess::default() }) }),
+            branding: Some(Branding { logo: Some(image), ..Branding::default() }),
+            ..ClientSpec::default()
+        };
+        let invalid = client(&spec, &Material::default()).unwrap_err();
+        let reasons: Vec<_> = invalid.iter().map(|invalid| invalid.reason).collect();
+        assert_eq!(reasons, [Reason::SecretNotFound, Reason::SecretNotFound, Reason::ImageInvalid]);
+    }
+}

@@ -1,0 +1,319 @@
+//! From what is wanted and what is there to the steps between: the one plan that the controller, drift reports and
+//! people see. An empty plan on the second pass is the test of idempotence.
+
+use std::collections::BTreeMap;
+
+use super::{Digest, Effective, Field, Kind, Observed, Origin, Risk, Seen, TenantLife, Value};
+use crate::api::TenantState;
+use crate::wire::Mark;
+
+/// What a tenant should be.
+#[derive(Clone, Debug)]
+pub struct Desired {
+    /// Kind of the tenant.
+    pub kind: Kind,
+    /// Settings that hold.
+    pub effective: Effective,
+    /// State that is asked for.
+    pub state: Option<TenantState>,
+    /// Who owns it.
+    pub mark: Mark,
+}
+
+/// What was last written, as status records it.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// Salt of the digests: the object's UID.
+    pub salt: String,
+    /// Digests of settings that the platform never shows.
+    pub digests: BTreeMap<Field, String>,
+    /// Whether the operator suspended the tenant.
+    pub suspended_by_us: bool,
+}
+
+impl Written {
+    /// The record of a value that the platform will not show.
+    pub fn record(salt: &str, value: &Value) -> String {
+        Digest::salted(salt, value.json().as_bytes()).to_string()
+    }
+}
+
+/// A setting to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The setting.
+    pub field: Field,
+    /// Its new value.
+    pub to: Value,
+}
+
+/// A setting that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The setting.
+    pub field: Field,
+    /// What is wanted.
+    pub desired: Value,
+    /// What the platform shows; nothing where it shows nothing.
+    pub observed: Option<Value>,
+    /// Who wants it.
+    pub origin: Origin,
+}
+
+impl Difference {
+    /// What the change does to people. Packages that are only added interrupt nobody.
+    pub fn risk(&self) -> Risk {
+        let removes =
+            |observed: &Value| observed.entries().any(|entry| !self.desired.entries().any(|kept| kept == entry));
+        match (self.field, &self.observed) {
+            (Field::Packages, Some(observed)) if !removes(observed) => Risk::Quiet,
+            _ => self.field.risk(),
+        }
+    }
+}
+
+/// One request to the platform, each idempotent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Make the tenant with its settings and mark.
+    Create(Vec<Change>),
+    /// Write the mark and nothing else.
+    Mark,
+    /// Put the tenant back in service.
+    Activate,
+    /// Write settings.
+    Update(Vec<Change>),
+    /// Write branding.
+    Brand(Vec<Change>),
+    /// Stop the tenant.
+    Suspend,
+}
+
+/// What to do, in order, and what cannot be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Requests in order.
+    pub steps: Vec<Step>,
+    /// Settings that differ.
+    pub differences: Vec<Difference>,
+    /// Declared settings that the platform cannot hold.
+    pub unsupported: Vec<Field>,
+    /// Branding that waits until the tenant is in service again.
+    pub waiting: Vec<Field>,
+    /// The tenant should be active, is not, and whether it was ended cannot be told.
+    pub is_inactive_without_reason: bool,
+}
+
+impl Plan {
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// The steps from what is there to what is wanted. `observed` is nothing for a tenant that does not exist yet.
+pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -> Plan {
+    let mut plan = Plan::default();
+    let (mut update, mut brand) = (Vec::new(), Vec::new());
+    for (field, value, origin) in desired.effective.written() {
+        let seen = observed.map(|observed| observed.seen.get(&field).cloned().unwrap_or(Seen::Unsupported));
+        let observed_value = match seen {
+            None => None,
+            Some(Seen::Unsupported) => {
+                plan.unsupported.push(field);
+                continue;
+            }
+            Some(Seen::Value(seen)) if seen == *value => continue,
+            Some(Seen::Value(seen)) => Some(seen),
+            Some(Seen::Unreadable) if written.digests.get(&field) == Some(&Written::record(&written.salt, value)) => {
+                continue;
+            }
+            Some(Seen::Unreadable) => None,
+        };
+        let change = Change { field, to: value.clone() };
+        if observed.is_none() && *value == Value::Cleared {
+            // A tenant that does not exist yet has nothing to clear.
+            continue;
+        }
+        plan.differences.push(Difference { field, desired: value.clone(), observed: observed_value, origin });
+        if field.is_branding() { brand.push(change) } else { update.push(change) }
+    }
+    match observed {
+        None => create(&mut plan, desired, update, brand),
+        Some(observed) => change(&mut plan, desired, observed, Changes { update, brand, written }),
+    }
+    plan
+}
+
+struct Changes<'a> {
+    update: Vec<Change>,
+    brand: Vec<Change>,
+    written: &'a Written,
+}
+
+fn create(plan: &mut Plan, desired: &Desired, update: Vec<Change>, brand: Vec<Change>) {
+    plan.steps.push(Step::Create(update));
+    if !brand.is_empty() {
+        plan.steps.push(Step::Brand(brand));
+    }
+    if desired.state == Some(TenantState::Suspended) {
+        plan.steps.push(Step::Suspend);
+    }
+}
+
+fn change(plan: &mut Plan, desired: &Desired, observed: &Observed, changes: Changes<'_>) {
+    let Changes { update, brand, written } = changes;
+    if !observed.mark.is(&desired.mark) && observed.mark.may_be_written() {
+        plan.steps.push(Step::Mark);
+    }
+    let mut is_active = observed.life == TenantLife::Active;
+    if desired.state == Some(TenantState::Active) && !is_active {
+        let may = observed.life == TenantLife::Suspended || written.suspended_by_us;
+        if may {
+            plan.steps.push(Step::Activate);
+            is_active = true;
+        } else {
+            plan.is_inactive_without_reason = true;
+        }
+    }
+    if !update.is_empty() {
+        plan.steps.push(Step::Update(update));
+    }
+    if is_active && !brand.is_empty() {
+        plan.steps.push(Step::Brand(brand));
+    } else {
+        // The branding call answers 410 under a suspended tenant.
+        plan.waiting.extend(brand.into_iter().map(|change| change.field));
+    }
+    if desired.state == Some(TenantState::Suspended) && is_active {
+        plan.steps.push(Step::Suspend);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::MarkSeen;
+
+    fn mark() -> Mark {
+        "c1/Client/ns/globex/u1".parse().unwrap()
+    }
+
+    fn desired(values: &[(Field, Value)], state: Option<TenantState>) -> Desired {
+        let values = values.iter().map(|(field, value)| (*field, (value.clone(), Origin::Spec))).collect();
+        Desired { kind: Kind::Client, effective: Effective { values, ..Effective::default() }, state, mark: mark() }
+    }
+
+    fn observed(values: &[(Field, Seen)], life: TenantLife) -> Observed {
+        Observed {
+            unique_id: "client_2".into(),
+            account_id: None,
+            name: "Globex".into(),
+            life,
+            mark: MarkSeen::Whole(mark()),
+            seen: values.iter().cloned().collect(),
+            created: None,
+            updated: None,
+            url: None,
+            api_endpoint: None,
+        }
+    }
+
+    fn seen(text: &str) -> Seen {
+        Seen::Value(Value::text(text))
+    }
+
+    #[test]
+    fn nothing_differs_nothing_is_done() {
+        let plan = diff(
+            &desired(&[(Field::City, Value::text("Berlin"))], None),
+            Some(&observed(&[(Field::City, seen("Berlin"))], TenantLife::Active)),
+            &Written::default(),
+        );
+        assert_eq!(plan, Plan::default());
+    }
+
+    #[test]
+    fn steps_come_in_the_order_that_the_platform_needs() {
+        let wanted = desired(
+            &[(Field::City, Value::text("Berlin")), (Field::WebsiteTitle, Value::text("G"))],
+            Some(TenantState::Suspended),
+        );
+        let names = |plan: &Plan| -> Vec<&'static str> {
+            plan.steps
+                .iter()
+                .map(|step| match step {
+                    Step::Create(_) => "create",
+                    Step::Mark => "mark",
+                    Step::Activate => "activate",
+                    Step::Update(_) => "update",
+                    Step::Brand(_) => "brand",
+                    Step::Suspend => "suspend",
+                })
+                .collect()
+        };
+        assert_eq!(names(&diff(&wanted, None, &Written::default())), ["create", "brand", "suspend"]);
+        let there = observed(&[(Field::City, seen("Bonn")), (Field::WebsiteTitle, seen(""))], TenantLife::Active);
+        assert_eq!(names(&diff(&wanted, Some(&there), &Written::default())), ["update", "brand", "suspend"]);
+        let back = Desired { state: Some(TenantState::Active), ..wanted };
+        let there = Observed { life: TenantLife::Suspended, ..there };
+        assert_eq!(names(&diff(&back, Some(&there), &Written::default())), ["activate", "update", "brand"]);
+    }
+
+    #[test]
+    fn branding_waits_while_the_tenant_is_suspended() {
+        let wanted = desired(&[(Field::WebsiteTitle, Value::text("G"))], None);
+        let there = observed(&[(Field::WebsiteTitle, seen(""))], TenantLife::Suspended);
+        let plan = diff(&wanted, Some(&there), &Written::default());
+        assert!(plan.is_empty());
+        assert_eq!(plan.waiting, [Field::WebsiteTitle]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_from_ended_is_activated_only_if_we_suspended_it() {
+        let wanted = desired(&[], Some(TenantState::Active));
+        let there = observed(&[], TenantLife::Inactive);
+        let plan = diff(&wanted, Some(&there), &Written::default());
+        assert!(plan.is_empty() && plan.is_inactive_without_reason);
+        let ours = Written { suspended_by_us: true, ..Written::default() };
+        assert_eq!(diff(&wanted, Some(&there), &ours).steps, [Step::Activate]);
+    }
+
+    #[test]
+    fn a_write_only_setting_is_written_once_and_again_when_it_changes() {
+        let secret = |text: &str| Value::Secret(Digest::salted("u1", text.as_bytes()));
+        let there = observed(&[(Field::DuoSecretKey, Seen::Unreadable)], TenantLife::Active);
+        let written = Written {
+            salt: "u1".into(),
+            digests: [(Field::DuoSecretKey, Written::record("u1", &secret("old")))].into(),
+            suspended_by_us: false,
+        };
+        let plan = |text| diff(&desired(&[(Field::DuoSecretKey, secret(text))], None), Some(&there), &written);
+        assert!(plan("old").is_empty());
+        assert_eq!(plan("new").steps.len(), 1);
+    }
+
+    #[test]
+    fn what_the_platform_cannot_hold_is_named_and_not_written() {
+        let wanted = desired(&[(Field::SkipUserConsentForm, Value::Flag(true))], None);
+        let plan = diff(
+            &wanted,
+            Some(&observed(&[(Field::SkipUserConsentForm, Seen::Unsupported)], TenantLife::Active)),
+            &Written::default(),
+        );
+        assert!(plan.is_empty());
+        assert_eq!(plan.unsupported, [Field::SkipUserConsentForm]);
+    }
+
+    #[test]
+    fn a_removed_package_is_disruptive_and_an_added_one_is_not() {
+        let difference = |desired: &[&str], observed: &[&str]| Difference {
+            field: Field::Packages,
+            desired: Value::set(desired.iter().copied()),
+            observed: Some(Value::set(observed.iter().copied())),
+            origin: Origin::Spec,
+        };
+        assert_eq!(difference(&["A", "B"], &["A"]).risk(), Risk::Quiet);
+        assert_eq!(difference(&["A"], &["A", "B"]).risk(), Risk::Disruptive);
+    }
+}

@@ -1,0 +1,68 @@
+//! Digests: how a value is compared that must not be shown.
+
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+/// Lower-case hex SHA-256.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(String);
+
+impl Digest {
+    /// Digest of bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(hex(&Sha256::digest(bytes)))
+    }
+
+    /// Digest of bytes together with a salt, so that equal values of two objects do not look equal.
+    pub fn salted(salt: &str, bytes: &[u8]) -> Self {
+        let mut hash = Sha256::new();
+        hash.update((salt.len() as u64).to_be_bytes());
+        hash.update(salt.as_bytes());
+        hash.update(bytes);
+        Self(hex(&hash.finalize()))
+    }
+
+    /// A digest that the platform answered.
+    pub fn from_hex(text: &str) -> Self {
+        Self(text.to_ascii_lowercase())
+    }
+
+    /// All 64 hex digits.
+    pub fn hex(&self) -> &str {
+        &self.0
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha256:{}", self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_salt_changes_the_digest_and_cannot_be_shifted_into_the_value() {
+        assert_eq!(Digest::of(b"abc").hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_ne!(Digest::salted("a", b"x"), Digest::salted("b", b"x"));
+        assert_ne!(Digest::salted("ab", b"c"), Digest::salted("a", b"bc"));
+    }
+}

@@ -1,0 +1,210 @@
+//! One table of fields: every setting is one row. Plan, drift, effective values, digests and the field test loop over it.
+
+/// Kind of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A managed service provider.
+    Partner,
+    /// An end customer under a partner.
+    Client,
+}
+
+impl Kind {
+    /// The name of the custom resource.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Partner => "Partner",
+            Self::Client => "Client",
+        }
+    }
+}
+
+/// Where a setting's value comes from; each setting has exactly one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// What the spec says, else the Partner's `clients.defaults`, else not managed.
+    Own,
+    /// As `Own`, and never more than the Partner has.
+    WithinPartner,
+    /// Unset is never written: the platform shows the Partner's.
+    PlatformCascades,
+    /// Absent from the Client kind: the platform applies the Partner's.
+    PartnerOnly,
+}
+
+/// What a change of the setting does to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Nobody is interrupted.
+    Quiet,
+    /// People may be locked out, interrupted or surprised.
+    Disruptive,
+}
+
+/// Form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Text; empty clears.
+    Text,
+    /// Text that must not be empty once set.
+    Name,
+    /// A switch, which cannot be cleared.
+    Flag,
+    /// A number, which cannot be cleared.
+    Number,
+    /// A set; empty clears.
+    Set,
+    /// An image; empty clears.
+    Image,
+    /// A secret, which the platform never shows.
+    Secret,
+}
+
+struct Row {
+    path: &'static str,
+    kinds: &'static [Kind],
+    rule: Rule,
+    risk: Risk,
+    form: Form,
+}
+
+const BOTH: &[Kind] = &[Kind::Partner, Kind::Client];
+const PARTNER: &[Kind] = &[Kind::Partner];
+const CLIENT: &[Kind] = &[Kind::Client];
+
+macro_rules! fields {
+    ($($name:ident: $path:literal, $kinds:ident, $rule:ident, $risk:ident, $form:ident;)+) => {
+        /// A setting.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Field {
+            $(#[doc = concat!("`", $path, "`")] $name,)+
+        }
+
+        impl Field {
+            /// Every setting.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            const fn row(self) -> Row {
+                match self {
+                    $(Self::$name => Row {
+                        path: $path, kinds: $kinds, rule: Rule::$rule, risk: Risk::$risk, form: Form::$form,
+                    },)+
+                }
+            }
+        }
+    };
+}
+
+fields! {
+    Name: "details.name", BOTH, Own, Disruptive, Name;
+    AlternateEmail: "details.alternateEmail", PARTNER, Own, Quiet, Text;
+    NotificationEmail: "details.notificationEmail", PARTNER, Own, Quiet, Text;
+    Timezone: "details.timezone", BOTH, Own, Quiet, Name;
+    Country: "details.country", BOTH, Own, Quiet, Name;
+    City: "details.city", BOTH, Own, Quiet, Text;
+    Address: "details.address", BOTH, Own, Quiet, Text;
+    PostalCode: "details.postalCode", BOTH, Own, Quiet, Text;
+    State: "details.state", BOTH, Own, Quiet, Text;
+    ApplicationServer: "details.applicationServer", PARTNER, Own, Quiet, Text;
+    ExternalId: "details.externalId", CLIENT, Own, Quiet, Text;
+    PhoneNumber: "details.phone.number", CLIENT, Own, Quiet, Text;
+    PhoneExtension: "details.phone.extension", CLIENT, Own, Quiet, Text;
+    PhoneMobile: "details.phone.mobile", CLIENT, Own, Quiet, Text;
+    ChannelId: "details.channelId", CLIENT, Own, Quiet, Number;
+    NocId: "details.nocId", CLIENT, Own, Quiet, Number;
+    BusinessStart: "details.businessHours.start", CLIENT, Own, Quiet, Name;
+    BusinessEnd: "details.businessHours.end", CLIENT, Own, Quiet, Name;
+    BusinessFirstDay: "details.businessHours.firstDay", CLIENT, Own, Quiet, Name;
+    BusinessLastDay: "details.businessHours.lastDay", CLIENT, Own, Quiet, Name;
+    SmsVoiceNotification: "details.smsVoiceNotification", CLIENT, Own, Quiet, Flag;
+    RemoteAccess: "details.remoteAccess", CLIENT, Own, Quiet, Flag;
+    CliRecording: "details.cliRecording", CLIENT, Own, Quiet, Flag;
+    ResourceDecommission: "details.resourceDecommission", CLIENT, Own, Quiet, Flag;
+    Packages: "packages", BOTH, WithinPartner, Disruptive, Set;
+    AddOns: "addOns", BOTH, WithinPartner, Quiet, Set;
+    AllowedIps: "security.access.allowedIPs", BOTH, Own, Disruptive, Set;
+    TwoFactorAuthentication: "security.access.twoFactorAuthentication", BOTH, Own, Quiet, Flag;
+    DuoIntegrationKey: "security.access.duo.integrationKeySecretRef", BOTH, Own, Quiet, Secret;
+    DuoSecretKey: "security.access.duo.secretKeySecretRef", BOTH, Own, Quiet, Secret;
+    DuoApiHostname: "security.access.duo.apiHostname", BOTH, Own, Quiet, Name;
+    BlockDuplicateCloudAccounts: "security.access.blockDuplicateCloudAccounts", PARTNER, PartnerOnly, Quiet, Flag;
+    SkipUserConsentForm: "security.access.skipUserConsentForm", BOTH, Own, Quiet, Flag;
+    ShowCopyClipboard: "security.access.showCopyClipboard", BOTH, Own, Quiet, Flag;
+    PolicyPciDss: "security.passwordPolicy.pciDSS", PARTNER, PartnerOnly, Disruptive, Flag;
+    PolicyMinLength: "security.passwordPolicy.custom.minLength", PARTNER, PartnerOnly, Disruptive, Number;
+    PolicyAllClasses: "security.passwordPolicy.custom.requireAllCharacterClasses", PARTNER, PartnerOnly, Disruptive, Flag;
+    PolicyValidityDays: "security.passwordPolicy.custom.validityDays", PARTNER, PartnerOnly, Disruptive, Number;
+    PolicyLastFour: "security.passwordPolicy.custom.allowLastFourPasswords", PARTNER, PartnerOnly, Disruptive, Flag;
+    PolicyAttempts: "security.passwordPolicy.custom.attemptsBeforeLockout", PARTNER, PartnerOnly, Disruptive, Number;
+    PolicyChangeAtNextLogin: "security.passwordPolicy.changePasswordAtNextLogin", PARTNER, PartnerOnly, Disruptive, Flag;
+    WebsiteTitle: "branding.websiteTitle", BOTH, PlatformCascades, Quiet, Text;
+    DocumentationUrl: "branding.documentationURL", BOTH, PlatformCascades, Quiet, Text;
+    Logo: "branding.logo", BOTH, PlatformCascades, Quiet, Image;
+    Favicon: "branding.favicon", BOTH, PlatformCascades, Quiet, Image;
+    LoginHeader: "branding.loginPage.header", BOTH, PlatformCascades, Quiet, Text;
+    LoginSubheader: "branding.loginPage.subheader", BOTH, PlatformCascades, Quiet, Text;
+    LoginTextColor: "branding.loginPage.textColor", BOTH, PlatformCascades, Quiet, Text;
+    LoginBackgroundColor: "branding.loginPage.backgroundColor", BOTH, PlatformCascades, Quiet, Text;
+    LoginBackgroundImage: "branding.loginPage.backgroundImage", BOTH, PlatformCascades, Quiet, Image;
+}
+
+impl Field {
+    /// Where the setting stands in the spec.
+    pub const fn path(self) -> &'static str {
+        self.row().path
+    }
+
+    /// Where its value comes from.
+    pub const fn rule(self) -> Rule {
+        self.row().rule
+    }
+
+    /// What a change of it does to people.
+    pub const fn risk(self) -> Risk {
+        self.row().risk
+    }
+
+    /// Form of its value.
+    pub const fn form(self) -> Form {
+        self.row().form
+    }
+
+    /// Whether a tenant of this kind has the setting.
+    pub fn is_of(self, kind: Kind) -> bool {
+        self.row().kinds.contains(&kind)
+    }
+
+    /// Whether the setting is written through the branding call.
+    pub fn is_branding(self) -> bool {
+        self.path().starts_with("branding.")
+    }
+
+    /// Whether the setting protects somebody, so that a platform which cannot hold it is not "ready".
+    pub fn is_security(self) -> bool {
+        self.path().starts_with("security.")
+    }
+
+    /// The field of a path.
+    pub fn from_path(path: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|field| field.path() == path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_is_its_own_and_leads_back() {
+        for field in Field::ALL {
+            assert_eq!(Field::from_path(field.path()), Some(*field));
+        }
+    }
+
+    #[test]
+    fn what_only_a_partner_has_is_marked_so() {
+        for field in Field::ALL.iter().filter(|field| field.rule() == Rule::PartnerOnly) {
+            assert!(!field.is_of(Kind::Client), "{}", field.path());
+        }
+    }
+}

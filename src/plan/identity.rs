@@ -1,0 +1,205 @@
+//! Which tenant is this object's: the intent, the mark, and the look before every create.
+
+use serde::{Deserialize, Serialize};
+
+use super::Digest;
+use crate::wire::Mark;
+
+/// What an object says before it creates: the annotation that is put on together with the finalizer and stays.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    /// UID of the object that said so; a copy on another object counts for nothing.
+    pub uid: String,
+    /// Drawn anew by each process that takes the intent over.
+    pub nonce: String,
+    /// Tenant under which the new one is made.
+    pub parent_id: String,
+    /// Name that is sent.
+    pub name: String,
+}
+
+/// The mark as far as the platform shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MarkSeen {
+    /// All of it (extension `managedBy`).
+    Whole(Mark),
+    /// The form of at most 64 characters in the tenant's external id.
+    Short(String),
+    /// None, and one can be written.
+    None,
+    /// The place for it holds the customer's own number, so none can be kept.
+    Occupied,
+    /// Could not be read.
+    Unreadable,
+}
+
+impl MarkSeen {
+    /// Whether it is exactly this mark.
+    pub fn is(&self, mark: &Mark) -> bool {
+        match self {
+            Self::Whole(seen) => seen == mark,
+            Self::Short(seen) => *seen == short_mark(mark),
+            Self::None | Self::Occupied | Self::Unreadable => false,
+        }
+    }
+
+    /// Whether it names the same UID: this very object made the tenant.
+    fn is_same_object(&self, mark: &Mark) -> bool {
+        match self {
+            Self::Whole(seen) => seen.is_same_place(mark) && seen.uid == mark.uid,
+            Self::Short(seen) => *seen == short_mark(mark),
+            Self::None | Self::Occupied | Self::Unreadable => false,
+        }
+    }
+
+    /// Whether it names the same place, whatever the UID.
+    pub fn is_same_place(&self, mark: &Mark) -> bool {
+        match self {
+            Self::Whole(seen) => seen.is_same_place(mark),
+            Self::Short(seen) => place_of_short(seen).is_some_and(|place| place == place_of(mark)),
+            Self::None | Self::Occupied | Self::Unreadable => false,
+        }
+    }
+
+    /// Whether a mark of ours may be put there without overwriting anything of somebody else's.
+    pub const fn may_be_written(&self) -> bool {
+        matches!(self, Self::Whole(_) | Self::Short(_) | Self::None)
+    }
+
+    /// Reads the short form out of an external id.
+    pub fn from_external_id(external_id: Option<&str>) -> Self {
+        match external_id {
+            None | Some("") => Self::None,
+            Some(text) if place_of_short(text).is_some() => Self::Short(text.to_owned()),
+            Some(_) => Self::Occupied,
+        }
+    }
+}
+
+const SHORT_PREFIX: &str = "tny:";
+
+/// The form of a mark of at most 64 characters: a digest of the place and one of the UID.
+pub fn short_mark(mark: &Mark) -> String {
+    let uid = Digest::of(mark.uid.as_bytes());
+    format!("{SHORT_PREFIX}{}:{}", place_of(mark), &uid.hex()[..27])
+}
+
+fn place_of(mark: &Mark) -> String {
+    let Mark { cluster, kind, namespace, name, uid: _ } = mark;
+    Digest::of(format!("{cluster}/{kind}/{namespace}/{name}").as_bytes()).hex()[..32].to_owned()
+}
+
+fn place_of_short(text: &str) -> Option<&str> {
+    let (place, uid) = text.strip_prefix(SHORT_PREFIX)?.split_once(':')?;
+    (place.len() == 32 && uid.len() == 27).then_some(place)
+}
+
+/// A tenant that could be this object's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Unique id.
+    pub unique_id: String,
+    /// Name on the platform.
+    pub name: String,
+    /// Its mark.
+    pub mark: MarkSeen,
+}
+
+/// What the look before a create found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// No tenant is or could be this object's, and the name is free.
+    Free,
+    /// This very object made it.
+    Ours(String),
+    /// An earlier object of the same place made it, under the same tenant name.
+    Reattach(String),
+    /// More than one could be it, or the ones found cannot be told apart.
+    Ambiguous(Vec<String>),
+    /// The name belongs to tenants that are not ours.
+    NameTaken(Vec<String>),
+}
+
+/// Judges living tenants that share the mark's place or one of the names (sent or declared now).
+pub fn identify(mark: &Mark, names: &[&str], candidates: &[Candidate]) -> Identity {
+    let ids = |chosen: Vec<&Candidate>| chosen.into_iter().map(|candidate| candidate.unique_id.clone()).collect();
+    let has_name = |candidate: &&Candidate| names.contains(&candidate.name.as_str());
+    let ours: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.mark.is_same_object(mark)).collect();
+    match ours[..] {
+        [] => {}
+        [one] => return Identity::Ours(one.unique_id.clone()),
+        [..] => return Identity::Ambiguous(ids(ours)),
+    }
+    let place: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.mark.is_same_place(mark)).collect();
+    match place[..] {
+        [] => {}
+        [one] if has_name(&one) => return Identity::Reattach(one.unique_id.clone()),
+        [..] => return Identity::Ambiguous(ids(place)),
+    }
+    let unreadable: Vec<&Candidate> =
+        candidates.iter().filter(|candidate| candidate.mark == MarkSeen::Unreadable).filter(has_name).collect();
+    if !unreadable.is_empty() {
+        return Identity::Ambiguous(ids(unreadable));
+    }
+    let taken: Vec<&Candidate> = candidates.iter().filter(has_name).collect();
+    if taken.is_empty() { Identity::Free } else { Identity::NameTaken(ids(taken)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(uid: &str) -> Mark {
+        Mark {
+            cluster: "c1".into(),
+            kind: "Client".into(),
+            namespace: "ns".into(),
+            name: "globex".into(),
+            uid: uid.into(),
+        }
+    }
+
+    fn candidate(id: &str, name: &str, mark: MarkSeen) -> Candidate {
+        Candidate { unique_id: id.into(), name: name.into(), mark }
+    }
+
+    #[test]
+    fn this_object_s_own_tenant_is_found_under_any_name_and_in_both_forms_of_the_mark() {
+        for seen in [MarkSeen::Whole(mark("u1")), MarkSeen::Short(short_mark(&mark("u1")))] {
+            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Renamed", seen)]);
+            assert_eq!(found, Identity::Ours("client_2".into()));
+        }
+    }
+
+    #[test]
+    fn the_same_place_and_name_under_another_uid_re_attaches() {
+        for seen in [MarkSeen::Whole(mark("u0")), MarkSeen::Short(short_mark(&mark("u0")))] {
+            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Globex", seen.clone())]);
+            assert_eq!(found, Identity::Reattach("client_2".into()));
+            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Other", seen)]);
+            assert_eq!(found, Identity::Ambiguous(vec!["client_2".into()]));
+        }
+    }
+
+    #[test]
+    fn a_name_of_somebody_else_is_taken_and_one_whose_mark_cannot_be_read_is_ambiguous() {
+        let foreign = Mark { cluster: "c2".into(), ..mark("u9") };
+        for seen in [MarkSeen::None, MarkSeen::Occupied, MarkSeen::Whole(foreign)] {
+            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Globex", seen)]);
+            assert_eq!(found, Identity::NameTaken(vec!["client_2".into()]));
+        }
+        let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Globex", MarkSeen::Unreadable)]);
+        assert_eq!(found, Identity::Ambiguous(vec!["client_2".into()]));
+        assert_eq!(identify(&mark("u1"), &["Globex"], &[]), Identity::Free);
+    }
+
+    #[test]
+    fn the_short_mark_fits_64_characters_and_a_customers_number_is_no_mark() {
+        let short = short_mark(&mark("0a1b2c3d-0a1b-0a1b-0a1b-0a1b2c3d4e5f"));
+        assert_eq!(short.len(), 64);
+        assert_eq!(MarkSeen::from_external_id(Some(&short)), MarkSeen::Short(short.clone()));
+        assert_eq!(MarkSeen::from_external_id(Some("CRM-1007")), MarkSeen::Occupied);
+        assert_eq!(MarkSeen::from_external_id(Some("")), MarkSeen::None);
+    }
+}

@@ -1,0 +1,114 @@
+//! What an image must be before it is sent, judged by its bytes.
+
+use imagesize::ImageType;
+
+/// Kind of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageKind {
+    /// PNG.
+    Png,
+    /// JPEG.
+    Jpeg,
+}
+
+impl ImageKind {
+    /// Ending of the file's name.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Png => "png",
+            Self::Jpeg => "jpg",
+        }
+    }
+}
+
+/// Limits and recommendations for one use of an image.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageRule {
+    /// Most bytes.
+    pub most_bytes: usize,
+    /// Recommended: at most this many bytes; 0 where none is recommended.
+    pub recommended_bytes: usize,
+    /// Recommended: at most this wide and high, in pixels.
+    pub recommended_size: (usize, usize),
+}
+
+impl ImageRule {
+    /// Longest side, in pixels.
+    pub const MOST_SIDE: usize = 4096;
+    /// The logo: recommended less than 10 KB, 512 px high and at most 512 px wide.
+    pub const LOGO: Self = Self { most_bytes: 64 * 1024, recommended_bytes: 10_000, recommended_size: (512, 512) };
+    /// The favicon: recommended less than 10 KB, 128 x 128 px.
+    pub const FAVICON: Self = Self { most_bytes: 64 * 1024, recommended_bytes: 10_000, recommended_size: (128, 128) };
+    /// The background: recommended 1440 x 900 px.
+    pub const BACKGROUND: Self = Self { most_bytes: 512 * 1024, recommended_bytes: 0, recommended_size: (1440, 900) };
+}
+
+/// Judges an image: its kind and, where it goes beyond what is recommended, a sentence that says so.
+///
+/// # Errors
+/// A clause that says what is wrong and what would be right.
+pub fn judge(bytes: &[u8], rule: ImageRule) -> Result<(ImageKind, Option<String>), String> {
+    if bytes.len() > rule.most_bytes {
+        return Err(format!("is {} bytes, at most {} are allowed: use a smaller file", bytes.len(), rule.most_bytes));
+    }
+    let kind = match imagesize::image_type(bytes) {
+        Ok(ImageType::Png) => ImageKind::Png,
+        Ok(ImageType::Jpeg) => ImageKind::Jpeg,
+        Ok(_) | Err(_) => return Err("is neither PNG nor JPEG: convert it to one of them".to_owned()),
+    };
+    let size =
+        imagesize::blob_size(bytes).map_err(|_| "has a damaged header: export it again as PNG or JPEG".to_owned())?;
+    if size.width == 0 || size.height == 0 || size.width.max(size.height) > ImageRule::MOST_SIDE {
+        return Err(format!(
+            "is {} x {} pixels, at most {} a side are allowed: scale it down",
+            size.width,
+            size.height,
+            ImageRule::MOST_SIDE
+        ));
+    }
+    let (wide, high) = rule.recommended_size;
+    let is_heavy = rule.recommended_bytes > 0 && bytes.len() > rule.recommended_bytes;
+    let advice = (is_heavy || size.width > wide || size.height > high).then(|| {
+        let weight = if rule.recommended_bytes > 0 {
+            format!(" and less than {} bytes", rule.recommended_bytes)
+        } else {
+            String::new()
+        };
+        format!(
+            "is {} x {} pixels and {} bytes, recommended are at most {wide} x {high}{weight}",
+            size.width,
+            size.height,
+            bytes.len()
+        )
+    });
+    Ok((kind, advice))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first bytes of a PNG of the given size; enough for its header.
+    fn png(width: u32, height: u32) -> Vec<u8> {
+        let mut bytes = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+        bytes.extend(width.to_be_bytes());
+        bytes.extend(height.to_be_bytes());
+        bytes.extend([8, 6, 0, 0, 0, 0, 0, 0, 0]);
+        bytes
+    }
+
+    #[test]
+    fn png_passes_and_large_ones_get_advice() {
+        assert_eq!(judge(&png(128, 128), ImageRule::FAVICON), Ok((ImageKind::Png, None)));
+        let (_, advice) = judge(&png(256, 128), ImageRule::FAVICON).unwrap();
+        assert!(advice.unwrap().contains("128 x 128"));
+    }
+
+    #[test]
+    fn other_formats_and_sizes_are_refused_with_the_way_out() {
+        assert!(judge(b"<svg/>", ImageRule::LOGO).unwrap_err().contains("neither PNG nor JPEG"));
+        assert!(judge(b"GIF89a\x01\0\x01\0\0\0\0", ImageRule::LOGO).unwrap_err().contains("neither PNG nor JPEG"));
+        assert!(judge(&png(5000, 10), ImageRule::LOGO).unwrap_err().contains("scale it down"));
+        assert!(judge(&vec![0; 70_000], ImageRule::LOGO).unwrap_err().contains("smaller file"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Which value holds for a tenant, and who says so.
+
+use std::collections::BTreeMap;
+
+use super::{Field, Payload, Rule, Settings, Value};
+
+/// Who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The object's own spec.
+    Spec,
+    /// The Partner's `clients.defaults`.
+    PartnerDefault,
+    /// The platform shows or applies the Partner's; nothing is written for it.
+    Platform,
+}
+
+impl Origin {
+    /// The word in `status.effective`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spec => "Spec",
+            Self::PartnerDefault => "PartnerDefault",
+            Self::Platform => "Platform",
+        }
+    }
+}
+
+/// The settings that hold for a tenant.
+#[derive(Clone, Debug, Default)]
+pub struct Effective {
+    /// Values by field, each with who says so.
+    pub values: BTreeMap<Field, (Value, Origin)>,
+    /// Bytes behind the digests among them.
+    pub payload: Payload,
+    /// Sentences about what goes beyond a recommendation.
+    pub advice: Vec<String>,
+}
+
+impl Effective {
+    /// Settings that are written to the tenant: all but those the platform applies by itself.
+    pub fn written(&self) -> impl Iterator<Item = (Field, &Value, Origin)> {
+        self.values
+            .iter()
+            .filter(|(_, (_, origin))| *origin != Origin::Platform)
+            .map(|(field, (value, origin))| (*field, value, *origin))
+    }
+
+    /// The value of a written setting.
+    pub fn value(&self, field: Field) -> Option<&Value> {
+        self.values.get(&field).map(|(value, _)| value)
+    }
+}
+
+/// A Partner's settings: its own and nothing else.
+pub fn own(settings: Settings) -> Effective {
+    let Settings { values, payload, advice } = settings;
+    Effective { values: tagged(values, Origin::Spec), payload, advice }
+}
+
+/// A Client's settings: its own; what it leaves out from the Partner's defaults; and, shown but never written, what
+/// the platform takes from the Partner itself.
+pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, Value>) -> Effective {
+    let Settings { values, payload: Payload { images, secrets }, advice } = client;
+    let mut result = Effective {
+        values: BTreeMap::new(),
+        payload: Payload {
+            images: images.into_iter().chain(defaults.payload.images).collect(),
+            secrets: defaults.payload.secrets,
+        },
+        advice,
+    };
+    for (field, value) in partner {
+        match field.rule() {
+            Rule::PlatformCascades | Rule::PartnerOnly => {
+                result.values.insert(*field, (value.clone(), Origin::Platform));
+            }
+            // Never from the Partner's own settings: its staff's IP list would lock every customer out.
+            Rule::Own | Rule::WithinPartner => {}
+        }
+    }
+    result.values.extend(tagged(defaults.values, Origin::PartnerDefault));
+    result.values.extend(tagged(values, Origin::Spec));
+    result.payload.secrets.extend(secrets);
+    result
+}
+
+fn tagged(values: BTreeMap<Field, Value>, origin: Origin) -> BTreeMap<Field, (Value, Origin)> {
+    values.into_iter().map(|(field, value)| (field, (value, origin))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(values: &[(Field, &str)]) -> Settings {
+        Settings {
+            values: values.iter().map(|(field, text)| (*field, Value::text(text))).collect(),
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn the_client_wins_over_the_default_and_an_empty_value_is_a_value() {
+        let client = settings(&[(Field::Country, "France"), (Field::City, "")]);
+        let defaults = settings(&[(Field::Country, "Germany"), (Field::Timezone, "Europe/Berlin")]);
+        let effective = inherit(client, defaults, &BTreeMap::new());
+        assert_eq!(effective.values[&Field::Country], (Value::text("France"), Origin::Spec));
+        assert_eq!(effective.values[&Field::Timezone], (Value::text("Europe/Berlin"), Origin::PartnerDefault));
+        assert_eq!(effective.values[&Field::City], (Value::Cleared, Origin::Spec));
+    }
+
+    #[test]
+    fn the_partners_own_settings_never_reach_a_client_but_what_the_platform_cascades_is_shown() {
+        let partner = BTreeMap::from([
+            (Field::AllowedIps, Value::set(["198.51.100.1"])),
+            (Field::City, Value::text("Munich")),
+            (Field::WebsiteTitle, Value::text("Acme")),
+            (Field::PolicyMinLength, Value::Number(14)),
+        ]);
+        let effective = inherit(Settings::default(), Settings::default(), &partner);
+        let shown: Vec<_> = effective.values.iter().map(|(field, (_, origin))| (*field, *origin)).collect();
+        assert_eq!(shown, [(Field::PolicyMinLength, Origin::Platform), (Field::WebsiteTitle, Origin::Platform)]);
+        assert_eq!(effective.written().count(), 0);
+    }
+}

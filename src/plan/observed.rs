@@ -1,0 +1,66 @@
+//! What the platform answers about a tenant.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Field, MarkSeen, Value};
+
+/// What the platform answers for a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// The value.
+    Value(Value),
+    /// Written but never shown.
+    Unreadable,
+    /// The platform has no such setting.
+    Unsupported,
+}
+
+/// State of a tenant as far as the platform tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenantLife {
+    /// In service.
+    Active,
+    /// Stopped, can be activated again.
+    Suspended,
+    /// Suspended or ended: the documented wire cannot tell.
+    Inactive,
+    /// Ended for ever.
+    Terminated,
+}
+
+/// A tenant as it is on the platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observed {
+    /// Unique id.
+    pub unique_id: String,
+    /// Number of the account.
+    pub account_id: Option<String>,
+    /// Name on the platform.
+    pub name: String,
+    /// State.
+    pub life: TenantLife,
+    /// Who owns it.
+    pub mark: MarkSeen,
+    /// Every field of the kind.
+    pub seen: BTreeMap<Field, Seen>,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// When anything under it last changed.
+    pub updated: Option<Timestamp>,
+    /// Address of its console.
+    pub url: Option<String>,
+    /// Address of its API.
+    pub api_endpoint: Option<String>,
+}
+
+impl Observed {
+    /// Name of the settings' values that the platform shows.
+    pub fn value(&self, field: Field) -> Option<&Value> {
+        match self.seen.get(&field) {
+            Some(Seen::Value(value)) => Some(value),
+            Some(Seen::Unreadable | Seen::Unsupported) | None => None,
+        }
+    }
+}

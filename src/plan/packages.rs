@@ -1,0 +1,151 @@
+//! Packages and add-ons between a Partner and its Clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Effective, Field, Invalid, Value};
+use crate::api::Reason;
+use crate::catalog::{AddOn, Package};
+
+/// What a Client uses of its Partner's.
+#[derive(Clone, Debug)]
+pub struct ClientUse {
+    /// `namespace/name` of the Client object.
+    pub client: String,
+    /// Its effective packages and add-ons, by manifest name.
+    pub entries: BTreeSet<String>,
+}
+
+/// What of a Client's packages and add-ons goes beyond its Partner's, and which add-ons lack their package.
+pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<Invalid> {
+    let mut invalid = Vec::new();
+    for field in [Field::Packages, Field::AddOns] {
+        let (Some(wanted), Some(allowed)) = (effective.value(field), partner.get(&field)) else { continue };
+        let allowed: BTreeSet<&str> = allowed.entries().collect();
+        let beyond: Vec<&str> = wanted.entries().filter(|entry| !allowed.contains(entry)).collect();
+        if !beyond.is_empty() {
+            invalid.push(Invalid {
+                path: field.path().to_owned(),
+                reason: Reason::PackageNotAvailable,
+                message: format!(
+                    "holds {}, which the partner does not have: add it to the Partner's `{}` or remove it here",
+                    quoted(&beyond),
+                    field.path()
+                ),
+            });
+        }
+    }
+    invalid.extend(without_package(effective));
+    invalid
+}
+
+/// Add-ons whose package is not among the effective ones; the schema cannot see packages that come from defaults.
+fn without_package(effective: &Effective) -> Option<Invalid> {
+    let packages: BTreeSet<&str> = effective.value(Field::Packages)?.entries().collect();
+    let add_ons = effective.value(Field::AddOns)?;
+    let lacking: Vec<(AddOn, Package)> = add_ons
+        .entries()
+        .filter_map(AddOn::from_name)
+        .map(|add_on| (add_on, add_on.package()))
+        .filter(|(_, package)| !packages.contains(package.name()))
+        .collect();
+    let (_, package) = lacking.first()?;
+    let names: Vec<&str> = lacking.iter().map(|(add_on, _)| add_on.name()).collect();
+    Some(Invalid {
+        path: Field::AddOns.path().to_owned(),
+        reason: Reason::PackageNotAvailable,
+        message: format!(
+            "holds {} without the package `{}`: add the package or remove the add-on",
+            quoted(&names),
+            package.name()
+        ),
+    })
+}
+
+/// Which Clients still use what a Partner is about to drop: a sentence that names up to five, or nothing.
+pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
+    let declared: Vec<(&Value, fn(&str) -> bool)> = [
+        (effective.value(Field::Packages), is_package as fn(&str) -> bool),
+        (effective.value(Field::AddOns), is_add_on),
+    ]
+    .into_iter()
+    .filter_map(|(value, is_kind)| value.map(|value| (value, is_kind)))
+    .collect();
+    let mut clients = Vec::new();
+    let mut dropped = BTreeSet::new();
+    for ClientUse { client, entries } in uses {
+        let missing: Vec<&String> = entries
+            .iter()
+            .filter(|entry| {
+                declared
+                    .iter()
+                    .any(|(value, is_kind)| is_kind(entry) && !value.entries().any(|kept| kept == entry.as_str()))
+            })
+            .collect();
+        if !missing.is_empty() {
+            clients.push(client.as_str());
+            dropped.extend(missing.into_iter().map(String::as_str));
+        }
+    }
+    if clients.is_empty() {
+        return None;
+    }
+    let named = quoted(&clients.iter().copied().take(5).collect::<Vec<_>>());
+    let dropped = quoted(&dropped.into_iter().collect::<Vec<_>>());
+    Some(format!(
+        "{} clients still use {dropped}, among them {named}: remove it from those Clients first, or declare it here again",
+        clients.len()
+    ))
+}
+
+fn is_package(name: &str) -> bool {
+    Package::from_name(name).is_some()
+}
+
+fn is_add_on(name: &str) -> bool {
+    AddOn::from_name(name).is_some()
+}
+
+fn quoted(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Origin;
+
+    fn effective(packages: &[&str], add_ons: &[&str]) -> Effective {
+        let values = [(Field::Packages, packages), (Field::AddOns, add_ons)]
+            .map(|(field, names)| (field, (Value::set(names.iter().copied()), Origin::Spec)));
+        Effective { values: values.into(), ..Effective::default() }
+    }
+
+    #[test]
+    fn a_client_stays_within_what_its_partner_has() {
+        let partner = BTreeMap::from([(
+            Field::Packages,
+            Value::set(["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"]),
+        )]);
+        assert!(within(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &partner).is_empty());
+        let invalid = within(&effective(&["RemediationAndAutomation"], &[]), &partner);
+        assert_eq!(invalid[0].reason, Reason::PackageNotAvailable);
+        assert!(invalid[0].message.contains("`RemediationAndAutomation`"));
+    }
+
+    #[test]
+    fn an_add_on_needs_its_package_wherever_that_comes_from() {
+        let invalid = within(&effective(&["HybridDiscoveryAndMonitoring"], &["SLAManagement"]), &BTreeMap::new());
+        assert!(invalid[0].message.contains("without the package `EventAndIncidentManagement`"));
+    }
+
+    #[test]
+    fn dropping_what_clients_use_names_five_of_them_and_the_count() {
+        let uses: Vec<ClientUse> = (0..7)
+            .map(|n| ClientUse { client: format!("ns/c{n}"), entries: ["SLAManagement".to_owned()].into() })
+            .collect();
+        assert_eq!(still_used(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &uses), None);
+        let message = still_used(&effective(&["EventAndIncidentManagement"], &[]), &uses).unwrap();
+        assert!(message.starts_with("7 clients still use `SLAManagement`"));
+        assert!(message.contains("`ns/c4`") && !message.contains("`ns/c5`"));
+    }
+}

@@ -1,0 +1,266 @@
+use super::*;
+use crate::api::Acknowledgement;
+use crate::plan::MarkSeen;
+
+fn mark() -> Mark {
+    "c1/Client/ns/globex/u1".parse().unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-22T12:00:00Z")
+}
+
+fn confirm() -> Confirmation {
+    Confirmation {
+        name: "Globex".into(),
+        unique_id: "client_2".into(),
+        acknowledge: Acknowledgement::ALL.to_vec(),
+        not_after: "2026-11-25T12:00:00Z".into(),
+    }
+}
+
+fn observed(life: TenantLife) -> Tenant {
+    Tenant::Found(Box::new(Observed {
+        unique_id: "client_2".into(),
+        account_id: None,
+        name: "Globex".into(),
+        life,
+        mark: MarkSeen::Whole(mark()),
+        seen: std::collections::BTreeMap::new(),
+        created: None,
+        updated: None,
+        url: None,
+        api_endpoint: None,
+    }))
+}
+
+/// An object that asks for the end of its tenant, and what it stands in.
+struct Case {
+    policy: DeletionPolicy,
+    confirm: Option<Confirmation>,
+    record: TerminationStatus,
+    abandon: Option<&'static str>,
+    surroundings: Surroundings,
+}
+
+impl Case {
+    fn terminate() -> Self {
+        Self {
+            policy: DeletionPolicy::Terminate,
+            confirm: Some(confirm()),
+            record: TerminationStatus::default(),
+            abandon: None,
+            surroundings: Surroundings {
+                going: Going::No,
+                tenant: observed(TenantLife::Active),
+                children: Children { live: Some(Vec::new()), ..Children::default() },
+                reference_broken: None,
+            },
+        }
+    }
+
+    fn accepted(mut self, step: TerminationStep, purge_after: Option<&str>) -> Self {
+        self.record = TerminationStatus {
+            step: Some(step),
+            confirmed_at: Some("2026-11-22T10:00:00Z".into()),
+            confirm_digest: Some(confirm_digest("u1", &confirm())),
+            suspended_by_us: Some(true),
+            purge_after: purge_after.map(Into::into),
+            ..TerminationStatus::default()
+        };
+        self.surroundings.tenant = observed(TenantLife::Suspended);
+        self
+    }
+
+    fn next(&self) -> Removal {
+        let mark = mark();
+        let intent = RemovalIntent {
+            policy: self.policy,
+            grace_seconds: Some(3600),
+            confirm: self.confirm.as_ref(),
+            uid: "u1",
+            abandon: self.abandon,
+            unique_id: Some("client_2"),
+            mark: &mark,
+            record: &self.record,
+        };
+        removal(&intent, &self.surroundings, now())
+    }
+
+    fn held(&self) -> Reason {
+        match self.next() {
+            Removal::Hold(hold) => hold.reason,
+            other => panic!("held was expected, not {other:?}"),
+        }
+    }
+
+    fn released(&self) -> Reason {
+        match self.next() {
+            Removal::Release(release) => release.reason,
+            other => panic!("released was expected, not {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn retain_releases_without_asking_the_platform() {
+    let mut case = Case::terminate();
+    case.policy = DeletionPolicy::Retain;
+    case.surroundings.tenant = Tenant::NotAsked;
+    assert_eq!(case.released(), Reason::Retained);
+}
+
+#[test]
+fn terminate_without_a_confirmation_waits_for_it() {
+    let mut case = Case::terminate();
+    case.confirm = None;
+    assert_eq!(case.held(), Reason::ConfirmationNeeded);
+}
+
+#[test]
+fn each_part_of_a_confirmation_is_compared() {
+    let wrong: [fn(&mut Confirmation); 5] = [
+        |confirm| confirm.name = "globex".into(),
+        |confirm| confirm.unique_id = "client_3".into(),
+        |confirm| confirm.acknowledge = vec![Acknowledgement::DataErased],
+        |confirm| confirm.not_after = "2026-11-22T11:59:59Z".into(),
+        |confirm| confirm.not_after = "2026-11-29T12:00:01Z".into(),
+    ];
+    for change in wrong {
+        let mut case = Case::terminate();
+        change(case.confirm.as_mut().unwrap());
+        assert_eq!(case.held(), Reason::ConfirmationInvalid);
+    }
+}
+
+#[test]
+fn a_fitting_confirmation_is_recorded_before_anything_is_done() {
+    let Removal::Record(record) = Case::terminate().next() else { panic!("a record was expected") };
+    assert_eq!(record.step, Some(TerminationStep::Confirmed));
+    assert_eq!(record.suspended_by_us, Some(true));
+    assert_eq!(record.confirm_digest, Some(confirm_digest("u1", &confirm())));
+}
+
+#[test]
+fn the_tenant_is_suspended_then_waited_for_then_ended() {
+    let mut case = Case::terminate().accepted(TerminationStep::Confirmed, None);
+    case.surroundings.tenant = observed(TenantLife::Active);
+    assert!(matches!(case.next(), Removal::Suspend));
+
+    let Removal::Record(record) = Case::terminate().accepted(TerminationStep::Confirmed, None).next() else {
+        panic!("a record was expected")
+    };
+    assert_eq!(record.purge_after.as_deref(), Some("2026-11-22T13:00:00Z"));
+
+    let waiting = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T12:30:00Z"));
+    assert!(matches!(waiting.next(), Removal::WaitUntil(time) if time == at("2026-11-22T12:30:00Z")));
+
+    let over = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+    let Removal::Record(record) = over.next() else { panic!("a record was expected") };
+    assert_eq!(record.step, Some(TerminationStep::Terminating));
+
+    let permit = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z")).next();
+    assert!(matches!(permit, Removal::Terminate(permit) if permit.id() == "client_2"));
+
+    let mut gone = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z"));
+    gone.surroundings.tenant = Tenant::Gone;
+    assert_eq!(gone.released(), Reason::Terminated);
+}
+
+#[test]
+fn a_tenant_found_active_starts_the_grace_period_anew() {
+    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+    case.surroundings.tenant = observed(TenantLife::Active);
+    let Removal::Record(record) = case.next() else { panic!("a record was expected") };
+    assert_eq!(record.purge_after, None);
+}
+
+#[test]
+fn an_edited_grace_period_can_only_lengthen_the_wait() {
+    // Confirmed at 10:00 with 3600 s; the record says 10:30, the edit says 11:00: both are over at 12:00.
+    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T10:30:00Z"));
+    assert!(matches!(case.next(), Removal::Record(_)));
+    case.record.confirmed_at = Some("2026-11-22T11:30:00Z".into());
+    assert!(matches!(case.next(), Removal::WaitUntil(time) if time == at("2026-11-22T12:30:00Z")));
+}
+
+#[test]
+fn children_hold_a_termination_at_every_step() {
+    for step in [TerminationStep::Confirmed, TerminationStep::Suspended, TerminationStep::Terminating] {
+        let live = Children { live: Some(vec!["Globex".into()]), ..Children::default() };
+        let declared = Children { objects: vec!["ns/globex".into()], live: Some(Vec::new()), ..Children::default() };
+        for children in [live, declared, Children::default()] {
+            let mut case = Case::terminate().accepted(step, Some("2026-11-22T11:30:00Z"));
+            case.surroundings.children = children;
+            assert_eq!(case.held(), Reason::ClientsRemain);
+        }
+    }
+}
+
+#[test]
+fn namespace_or_kind_going_releases_and_not_knowing_holds() {
+    for going in [Going::Namespace, Going::Definition] {
+        let mut case = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z"));
+        case.surroundings.going = going;
+        assert_eq!(case.released(), Reason::Retained);
+    }
+    let mut case = Case::terminate();
+    case.surroundings.going = Going::CannotTell("forbidden".into());
+    assert_eq!(case.held(), Reason::CannotTellWhy);
+    case.policy = DeletionPolicy::Retain;
+    assert_eq!(case.released(), Reason::Retained);
+}
+
+#[test]
+fn removing_or_changing_the_confirmation_cancels_and_activates_again() {
+    let edits: [fn(&mut Case); 3] = [
+        |case| case.confirm = None,
+        |case| case.confirm.as_mut().unwrap().not_after = "2026-11-26T12:00:00Z".into(),
+        |case| case.policy = DeletionPolicy::Retain,
+    ];
+    for edit in edits {
+        let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+        edit(&mut case);
+        assert!(matches!(case.next(), Removal::Activate));
+        case.surroundings.tenant = observed(TenantLife::Active);
+        assert_eq!(case.released(), Reason::Cancelled);
+    }
+}
+
+#[test]
+fn what_is_not_ours_is_never_touched() {
+    for policy in [DeletionPolicy::Suspend, DeletionPolicy::Terminate] {
+        let mut case = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z"));
+        case.policy = policy;
+        case.surroundings.tenant = Tenant::NotOurs("client_2".into());
+        assert_eq!(case.held(), Reason::OwnedElsewhere);
+        case.surroundings.tenant = Tenant::Unreachable(Reason::CredentialsRefused, "refused".into());
+        assert_eq!(case.held(), Reason::CredentialsRefused);
+    }
+}
+
+#[test]
+fn the_annotation_lets_go_only_of_the_tenant_it_names() {
+    let mut case = Case::terminate();
+    case.abandon = Some("client_3");
+    assert!(matches!(case.next(), Removal::Record(_)));
+    case.abandon = Some("client_2");
+    assert_eq!(case.released(), Reason::Abandoned);
+}
+
+#[test]
+fn the_block_to_paste_is_accepted_and_stays_until_its_time_has_passed() {
+    let Tenant::Found(tenant) = observed(TenantLife::Active) else { unreachable!() };
+    let block = how_to_confirm(&tenant, None, now());
+    let parsed: serde_json::Value = serde_yaml::from_str(&block).unwrap();
+    let pasted: Confirmation = serde_json::from_value(parsed["deletion"]["confirm"].clone()).unwrap();
+    let mut case = Case::terminate();
+    case.confirm = Some(pasted);
+    assert!(matches!(case.next(), Removal::Record(_)));
+    assert_eq!(how_to_confirm(&tenant, Some(&block), at("2026-11-24T00:00:00Z")), block);
+    assert_ne!(how_to_confirm(&tenant, Some(&block), at("2026-11-29T00:00:00Z")), block);
+}

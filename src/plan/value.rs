@@ -1,0 +1,105 @@
+//! The value of a setting, in the one form in which declared and observed values are compared.
+
+use std::collections::BTreeSet;
+
+use super::{Digest, Field};
+
+/// The value of a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Explicitly empty: no text, no entries, no image.
+    Cleared,
+    /// A text that is not empty.
+    Text(String),
+    /// A switch.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A set that is not empty; order means nothing.
+    Set(BTreeSet<String>),
+    /// An image, by the digest of its bytes.
+    Image(Digest),
+    /// A secret, by its salted digest.
+    Secret(Digest),
+}
+
+impl Value {
+    /// A text; an empty one clears.
+    pub fn text(text: &str) -> Self {
+        if text.is_empty() { Self::Cleared } else { Self::Text(text.to_owned()) }
+    }
+
+    /// A set; an empty one clears.
+    pub fn set<T: Into<String>>(entries: impl IntoIterator<Item = T>) -> Self {
+        let set: BTreeSet<String> = entries.into_iter().map(Into::into).collect();
+        if set.is_empty() { Self::Cleared } else { Self::Set(set) }
+    }
+
+    /// The entries of a set; none for any other value.
+    pub fn entries(&self) -> impl Iterator<Item = &str> {
+        let set = if let Self::Set(set) = self { Some(set) } else { None };
+        set.into_iter().flatten().map(String::as_str)
+    }
+
+    /// The form in which two spellings of the same thing are equal: aliases of time zones and countries, colours with
+    /// `#`, letters of addresses.
+    #[must_use]
+    pub fn normal(self, field: Field) -> Self {
+        match self {
+            Self::Text(text) => Self::text(&normal_text(field, &text)),
+            Self::Set(set) if field == Field::AllowedIps => {
+                Self::set(set.into_iter().map(|entry| entry.trim().to_ascii_lowercase()))
+            }
+            value @ (Self::Cleared
+            | Self::Flag(_)
+            | Self::Number(_)
+            | Self::Set(_)
+            | Self::Image(_)
+            | Self::Secret(_)) => value,
+        }
+    }
+
+    /// The value as JSON in a string, as status and plans show it. Secrets and images are digests.
+    pub fn json(&self) -> String {
+        match self {
+            Self::Cleared => "null".to_owned(),
+            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Set(set) => serde_json::Value::from(set.iter().cloned().collect::<Vec<_>>()).to_string(),
+            Self::Image(digest) | Self::Secret(digest) => format!("\"{digest}\""),
+        }
+    }
+}
+
+fn normal_text(field: Field, text: &str) -> String {
+    match field {
+        Field::LoginTextColor | Field::LoginBackgroundColor => text.trim_start_matches('#').to_ascii_uppercase(),
+        Field::Country => crate::catalog::country(text).unwrap_or(text).to_owned(),
+        Field::Timezone => crate::catalog::timezone(text).to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn empty_means_cleared() {
+        assert_eq!(Value::text(""), Value::Cleared);
+        assert_eq!(Value::set(Vec::<String>::new()), Value::Cleared);
+        assert_eq!(Value::set(["b", "a"]), Value::set(["a", "b", "a"]));
+    }
+
+    #[test]
+    fn two_spellings_of_one_value_are_equal() {
+        for (field, one, other) in [
+            (Field::LoginTextColor, "#1f2937", "1F2937"),
+            (Field::Country, "DEU", "Germany"),
+            (Field::Timezone, "Asia/Calcutta", "Asia/Kolkata"),
+        ] {
+            assert_eq!(Value::text(one).normal(field), Value::text(other).normal(field), "{field:?}");
+        }
+    }
+}

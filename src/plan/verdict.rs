@@ -1,0 +1,295 @@
+//! What a pass says about its object: conditions, phase, and when to look again.
+
+use super::{Field, Plan, TenantLife};
+use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
+
+/// Value of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known.
+    Unknown,
+}
+
+impl Truth {
+    /// The word in the object.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition to set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConditionState {
+    /// Type.
+    pub kind: ConditionType,
+    /// Value.
+    pub truth: Truth,
+    /// Reason.
+    pub reason: Reason,
+    /// Sentence: a clause in lower case, names in backticks, what to do next.
+    pub message: String,
+}
+
+/// What stopped a pass, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The tenant was read back after all steps.
+    Settled(Situation),
+    /// A reference is missing or may not be used.
+    Unresolved(Reason, String),
+    /// The credential is missing or refused.
+    Unauthorised(Reason, String),
+    /// Something declared cannot be, or the platform refused it.
+    Refused(Reason, String),
+    /// An error that passes: try again.
+    Failed(Reason, String),
+    /// The deletion waits.
+    Held(Reason, String),
+    /// The termination is under way.
+    Ending(Reason, String),
+}
+
+/// A tenant as it was read back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Situation {
+    /// State on the platform.
+    pub life: TenantLife,
+    /// State that is asked for.
+    pub wanted: Option<TenantState>,
+    /// What would still have to be done.
+    pub rest: Plan,
+    /// Sentences about what goes beyond a recommendation.
+    pub advice: Vec<String>,
+}
+
+/// What to write into status.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Conditions to set; one that is not named keeps its value.
+    pub set: Vec<ConditionState>,
+    /// Conditions to remove, since they stand only while they are True.
+    pub clear: Vec<ConditionType>,
+    /// Phase, where it is known.
+    pub phase: Option<TenantPhase>,
+}
+
+impl Report {
+    fn set(mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) -> Self {
+        self.set.push(ConditionState { kind, truth, reason, message: message.to_owned() });
+        self
+    }
+
+    /// Sets exactly those of the conditions that stand only while True, and removes the others.
+    fn only_while_true(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
+        for kind in [ConditionType::Reconciling, ConditionType::Stalled, ConditionType::DeletionBlocked] {
+            match standing.iter().find(|(standing, _, _)| *standing == kind) {
+                Some((_, reason, message)) => self = self.set(kind, Truth::True, *reason, message),
+                None => self.clear.push(kind),
+            }
+        }
+        self
+    }
+}
+
+/// The report of a pass. `was_ready` says whether the object was Ready for this very generation.
+pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
+    match outcome {
+        Outcome::Settled(situation) => settled(situation),
+        Outcome::Unresolved(reason, message) => {
+            not_ready(*reason, message).set(ConditionType::ReferencesResolved, Truth::False, *reason, message)
+        }
+        Outcome::Unauthorised(reason, message) => {
+            not_ready(*reason, message).set(ConditionType::CredentialsValid, Truth::False, *reason, message)
+        }
+        Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
+        // A platform or an API server that is away for a moment does not make a tenant less ready.
+        Outcome::Failed(reason, message) if was_ready => Report::default()
+            .set(ConditionType::InSync, Truth::Unknown, *reason, message)
+            .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
+        Outcome::Failed(reason, message) => not_ready(*reason, message),
+        Outcome::Held(reason, message) => Report { phase: None, ..Report::default() }
+            .set(ConditionType::Ready, Truth::False, *reason, message)
+            .only_while_true(&held(*reason, message)),
+        Outcome::Ending(reason, message) => Report { phase: Some(TenantPhase::Terminating), ..Report::default() }
+            .set(ConditionType::Ready, Truth::False, *reason, message)
+            .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
+    }
+}
+
+fn held(reason: Reason, message: &str) -> Vec<(ConditionType, Reason, &str)> {
+    let mut standing = vec![(ConditionType::DeletionBlocked, reason, message)];
+    if reason.needs_person() {
+        standing.push((ConditionType::Stalled, reason, message));
+    } else {
+        standing.push((ConditionType::Reconciling, reason, message));
+    }
+    standing
+}
+
+fn not_ready(reason: Reason, message: &str) -> Report {
+    let standing = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
+    Report::default()
+        .set(ConditionType::Ready, Truth::False, reason, message)
+        .set(ConditionType::InSync, Truth::Unknown, reason, message)
+        .only_while_true(&[(standing, reason, message)])
+}
+
+fn resolved(report: Report) -> Report {
+    report
+        .set(
+            ConditionType::ReferencesResolved,
+            Truth::True,
+            Reason::AsDeclared,
+            "everything the spec refers to was found",
+        )
+        .set(ConditionType::CredentialsValid, Truth::True, Reason::AsDeclared, "the platform takes the credential")
+}
+
+fn settled(situation: &Situation) -> Report {
+    let Situation { life, wanted, rest, advice } = situation;
+    let report = Report { phase: Some(phase(*life)), ..resolved(Report::default()) };
+    let security: Vec<Field> = rest.unsupported.iter().copied().filter(|field| field.is_security()).collect();
+    if !security.is_empty() {
+        let message = format!(
+            "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it",
+            paths(&security)
+        );
+        return finish(report, Truth::False, Reason::NotSupportedByPlatform, &message, rest);
+    }
+    if rest.is_inactive_without_reason {
+        let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
+        return finish(report, Truth::False, Reason::Suspended, message, rest);
+    }
+    let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
+    match (life, wanted) {
+        (TenantLife::Active, _) => {
+            finish(report, Truth::True, Reason::AsDeclared, &format!("the tenant is as declared{advice}"), rest)
+        }
+        (_, Some(TenantState::Suspended)) => finish(
+            report,
+            Truth::True,
+            Reason::Suspended,
+            &format!("the tenant is suspended, as declared{advice}"),
+            rest,
+        ),
+        (_, Some(TenantState::Active) | None) => finish(
+            report,
+            Truth::True,
+            Reason::Suspended,
+            &format!("the tenant is suspended and `tenantState` is not declared, so it stays so{advice}"),
+            rest,
+        ),
+    }
+}
+
+fn finish(report: Report, ready: Truth, reason: Reason, message: &str, rest: &Plan) -> Report {
+    let report = report.set(ConditionType::Ready, ready, reason, message);
+    let report = if !rest.is_empty() {
+        let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
+        let which = if fields.is_empty() { "its state".to_owned() } else { paths(&fields) };
+        report.set(
+            ConditionType::InSync,
+            Truth::False,
+            Reason::Drifted,
+            &format!("{which} differs on the platform and is about to be corrected"),
+        )
+    } else if !rest.waiting.is_empty() {
+        let message =
+            format!("{} waits until the tenant is active again: set `tenantState` to `Active`", paths(&rest.waiting));
+        report.set(ConditionType::InSync, Truth::False, Reason::Suspended, &message)
+    } else if !rest.unsupported.is_empty() {
+        let message = format!("the platform cannot hold {}: remove it from the spec", paths(&rest.unsupported));
+        report.set(ConditionType::InSync, Truth::False, Reason::SettingUnsupported, &message)
+    } else {
+        report.set(ConditionType::InSync, Truth::True, Reason::AsDeclared, "no managed setting differs on the platform")
+    };
+    match ready {
+        Truth::False => report.only_while_true(&[(ConditionType::Stalled, reason, message)]),
+        Truth::True | Truth::Unknown if !rest.is_empty() => report.only_while_true(&[(
+            ConditionType::Reconciling,
+            Reason::InProgress,
+            "settings are about to be written",
+        )]),
+        Truth::True | Truth::Unknown => report.only_while_true(&[]),
+    }
+}
+
+fn phase(life: TenantLife) -> TenantPhase {
+    match life {
+        TenantLife::Active => TenantPhase::Active,
+        TenantLife::Suspended | TenantLife::Inactive => TenantPhase::Suspended,
+        TenantLife::Terminated => TenantPhase::Terminated,
+    }
+}
+
+fn paths(fields: &[Field]) -> String {
+    fields.iter().map(|field| format!("`{}`", field.path())).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn condition(report: &Report, kind: ConditionType) -> Option<(Truth, Reason)> {
+        report.set.iter().find(|state| state.kind == kind).map(|state| (state.truth, state.reason))
+    }
+
+    fn situation(life: TenantLife, wanted: Option<TenantState>) -> Situation {
+        Situation { life, wanted, rest: Plan::default(), advice: Vec::new() }
+    }
+
+    #[test]
+    fn a_tenant_as_declared_is_ready_and_in_sync_and_nothing_else_stands() {
+        let report = verdict(&Outcome::Settled(situation(TenantLife::Active, None)), false);
+        assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::AsDeclared)));
+        assert_eq!(condition(&report, ConditionType::InSync), Some((Truth::True, Reason::AsDeclared)));
+        assert_eq!(report.clear.len(), 3);
+        assert_eq!(report.phase, Some(TenantPhase::Active));
+    }
+
+    #[test]
+    fn suspended_as_declared_is_ready() {
+        let report = verdict(&Outcome::Settled(situation(TenantLife::Suspended, Some(TenantState::Suspended))), false);
+        assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::Suspended)));
+    }
+
+    #[test]
+    fn an_unsupported_setting_counts_against_sync_and_a_security_one_against_ready() {
+        for (field, ready, reason) in [
+            (Field::NotificationEmail, Truth::True, Reason::AsDeclared),
+            (Field::SkipUserConsentForm, Truth::False, Reason::NotSupportedByPlatform),
+        ] {
+            let mut now = situation(TenantLife::Active, None);
+            now.rest.unsupported.push(field);
+            let report = verdict(&Outcome::Settled(now), false);
+            assert_eq!(condition(&report, ConditionType::Ready), Some((ready, reason)));
+            assert_eq!(condition(&report, ConditionType::InSync).map(|(truth, _)| truth), Some(Truth::False));
+        }
+    }
+
+    #[test]
+    fn what_needs_a_person_is_stalled_and_what_passes_is_reconciling() {
+        let stalled = verdict(&Outcome::Unresolved(Reason::ImageNotFound, "m".into()), true);
+        assert!(condition(&stalled, ConditionType::Stalled).is_some());
+        assert!(stalled.clear.contains(&ConditionType::Reconciling));
+        let waiting = verdict(&Outcome::Unresolved(Reason::PartnerNotReady, "m".into()), true);
+        assert!(condition(&waiting, ConditionType::Reconciling).is_some());
+        assert!(waiting.clear.contains(&ConditionType::Stalled));
+    }
+
+    #[test]
+    fn a_passing_error_does_not_make_a_ready_tenant_less_ready() {
+        let outcome = Outcome::Failed(Reason::PlatformUnavailable, "m".into());
+        assert_eq!(condition(&verdict(&outcome, true), ConditionType::Ready), None);
+        let not_yet = verdict(&outcome, false);
+        assert_eq!(condition(&not_yet, ConditionType::Ready), Some((Truth::False, Reason::PlatformUnavailable)));
+    }
+}
