@@ -1,0 +1,88 @@
+# What to run, on a machine that has Rust, Go, a C compiler and make. `make help` lists it.
+
+TARGET := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+ASSETS := $(TARGET)/controlplane
+PROGRAMS := $(TARGET)/debug
+STACK := $(PROGRAMS)/examples/stack
+
+# Feature checks and `kubectl version` want to know what they talk to.
+KUBERNETES := $(shell sed -n 's|^.*k8s.io/kubernetes v\([0-9.]*\).*|\1|p' tests/controlplane/go.mod)
+KUBERNETES_PARTS := $(subst ., ,$(KUBERNETES))
+VERSION := k8s.io/component-base/version
+LDFLAGS := -s -w -X $(VERSION).gitVersion=v$(KUBERNETES) \
+	-X $(VERSION).gitMajor=$(word 1,$(KUBERNETES_PARTS)) -X $(VERSION).gitMinor=$(word 2,$(KUBERNETES_PARTS))
+
+# The folder that setup-envtest fills holds these three: with it nothing of them is built.
+ifdef KUBEBUILDER_ASSETS
+CONTROL_PLANE :=
+else
+CONTROL_PLANE := $(ASSETS)/kube-apiserver $(ASSETS)/server $(ASSETS)/kubectl
+endif
+
+define need
+@command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
+endef
+
+.PHONY: help demo up down check test crds build controlplane controller-manager rust clean clean-demo
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    play the life of a Partner and its Clients (KEEP=1 leaves it running)'
+	@echo 'make up      the same stack, left running (RATE_LIMITS=1: with the documented limits)'
+	@echo 'make down    end it'
+	@echo 'make check   format, lints, pure tests'
+	@echo 'make test    everything'
+	@echo 'make crds    write crds/ from the types'
+	@echo 'make clean   remove what was built (the control plane too)'
+
+demo: build controlplane
+	@$(STACK) demo
+
+up: build controlplane
+	@$(STACK) up
+
+# Without a build: what was never built cannot run.
+down:
+	@if test -x $(STACK); then $(STACK) down; else echo 'no stack is running'; fi
+
+# One invocation: the programs and the stack then share one set of features, and so one build.
+build: rust
+	cargo build --quiet --bins --example stack
+
+crds: build
+	@mkdir -p crds
+	$(PROGRAMS)/crdgen crds
+
+check: rust
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit
+
+test: build controlplane controller-manager
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit integration docs demo
+
+controlplane: $(CONTROL_PLANE)
+
+controller-manager: $(ASSETS)/kube-controller-manager
+
+$(ASSETS)/kube-apiserver: package = k8s.io/kubernetes/cmd/kube-apiserver
+$(ASSETS)/kube-controller-manager: package = k8s.io/kubernetes/cmd/kube-controller-manager
+$(ASSETS)/kubectl: package = k8s.io/kubernetes/cmd/kubectl
+$(ASSETS)/server: package = go.etcd.io/etcd/server/v3
+
+# `touch`: the linker leaves a file alone that it would write again as it is.
+$(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
+	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
+	$(call need,cc,a C compiler (gcc or clang))
+	@mkdir -p $(ASSETS)
+	@echo 'building $(package) (the first one takes some minutes)'
+	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
+	@touch $@
+
+rust:
+	$(call need,cargo,Rust from https://rustup.rs)
+	$(call need,cc,a C compiler (gcc or clang))
+
+clean-demo: down
+	rm -rf $(TARGET)/demo $(TARGET)/demo.lock
+
+clean: down
+	rm -rf $(TARGET)

@@ -1,0 +1,71 @@
+//! Where the programs are.
+
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+
+use super::process::Result;
+
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The folder into which Cargo put this build's programs (`target/debug`).
+pub fn build() -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    let folder = here.parent().ok_or("this program has no folder")?;
+    match folder.file_name().and_then(|name| name.to_str()) {
+        Some("examples" | "deps") => Ok(folder.parent().unwrap_or(folder).to_owned()),
+        _ => Ok(folder.to_owned()),
+    }
+}
+
+/// Cargo's output folder (`target`).
+pub fn target() -> Result<PathBuf> {
+    let build = build()?;
+    Ok(build.parent().unwrap_or(&build).to_owned())
+}
+
+/// One of our own programs.
+pub fn own(name: &str) -> Result<PathBuf> {
+    let path = build()?.join(name);
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err(format!("`{name}` is not built: run `cargo build --bins`").into())
+}
+
+/// The store behind the API server.
+pub fn etcd() -> Result<PathBuf> {
+    control_plane("etcd", "server", "controlplane")
+}
+
+/// The API server.
+pub fn kube_apiserver() -> Result<PathBuf> {
+    control_plane("kube-apiserver", "kube-apiserver", "controlplane")
+}
+
+/// The controllers of Kubernetes itself.
+pub fn kube_controller_manager() -> Result<PathBuf> {
+    let name = "kube-controller-manager";
+    control_plane(name, name, "controller-manager")
+}
+
+/// The command line of Kubernetes.
+pub fn kubectl() -> Result<PathBuf> {
+    control_plane("kubectl", "kubectl", "controlplane")
+}
+
+fn control_plane(name: &str, built: &str, goal: &str) -> Result<PathBuf> {
+    let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| PathBuf::from(folder).join(name));
+    // Such a folder holds no controller manager: what it lacks is looked for among what we build.
+    let candidates = given.into_iter().chain([target()?.join("controlplane").join(built)]);
+    candidates.into_iter().find(|path| path.is_file()).ok_or_else(|| {
+        format!(
+            "`{name}` is missing: run `make {goal}`, or set `KUBEBUILDER_ASSETS` to a folder \
+             that holds it"
+        )
+        .into()
+    })
+}

@@ -1,0 +1,247 @@
+//! A real Kubernetes control plane on loopback: etcd, the API server and, where wanted, the
+//! controllers of Kubernetes itself. No kubelet: a Pod stays pending.
+
+#![allow(dead_code)]
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::assets;
+use super::kubectl::Kubectl;
+use super::process::{Process, Program, Result, free_port};
+
+/// A loaded machine needs far longer than the usual three to five seconds.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// Ending safely is pointless for data that is thrown away, and takes the API server seconds.
+const NO_GRACE: Duration = Duration::ZERO;
+
+/// A user whom the API server knows by a token.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The name, also that of its kubeconfig.
+    pub name: String,
+    /// The groups; `system:masters` may do everything.
+    pub groups: Vec<String>,
+}
+
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Also the controller manager: namespace deletion, garbage collection, service accounts.
+    pub controllers: bool,
+    /// Keep every write on disk before it is acknowledged, as a real cluster does.
+    pub durable: bool,
+    /// Users beside `admin`; they may do what RBAC grants them.
+    pub users: Vec<User>,
+    /// The text of an audit policy; the log is then [`ControlPlane::audit_log`].
+    pub audit_policy: Option<String>,
+    /// Further flags of the API server.
+    pub flags: Vec<String>,
+}
+
+/// A running control plane; it ends when this value is dropped.
+#[derive(Debug)]
+pub struct ControlPlane {
+    folder: PathBuf,
+    url: String,
+    // Dropped in this order: what writes goes before what stores.
+    controllers: Option<Process>,
+    apiserver: Process,
+    etcd: Process,
+}
+
+impl ControlPlane {
+    /// Starts one with its data in `folder`, which is emptied first, and waits until it is ready.
+    pub fn start(folder: &Path, options: &Options) -> Result<Self> {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::create_dir_all(folder)?;
+        let folder = folder.canonicalize()?;
+        let store = format!("http://127.0.0.1:{}", free_port()?);
+        let etcd = start_etcd(&folder, &store, options)?;
+        let users = write_users(&folder, &options.users)?;
+        let port = free_port()?;
+        let url = format!("https://127.0.0.1:{port}");
+        let mut apiserver = start_apiserver(&folder, (&store, port), options)?;
+        apiserver.wait_until(LIMIT, || TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        for (user, token) in &users {
+            write_kubeconfig(&folder, &url, (user, token))?;
+        }
+        let admin = Kubectl::new(&kubeconfig_path(&folder, "admin"))?;
+        apiserver.wait_until(LIMIT, || admin.run(&["get", "--raw", "/readyz"]).is_ok())?;
+        // The namespace in which everybody begins is made by the server itself, a moment later.
+        apiserver.wait_until(LIMIT, || admin.run(&["get", "namespace", "default"]).is_ok())?;
+        let controllers = if options.controllers { Some(start_controllers(&folder)?) } else { None };
+        Ok(Self { folder, url, controllers, apiserver, etcd })
+    }
+
+    /// The API server's URL.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The kubeconfig of `admin` or of a user from the options.
+    pub fn kubeconfig(&self, user: &str) -> PathBuf {
+        kubeconfig_path(&self.folder, user)
+    }
+
+    /// `kubectl` as that user.
+    pub fn kubectl(&self, user: &str) -> Result<Kubectl> {
+        Kubectl::new(&self.kubeconfig(user))
+    }
+
+    /// Writes a kubeconfig for a token got elsewhere, such as a service account's.
+    pub fn add_kubeconfig(&self, name: &str, token: &str) -> Result<PathBuf> {
+        write_kubeconfig(&self.folder, &self.url, (name, token))?;
+        Ok(self.kubeconfig(name))
+    }
+
+    /// Where audit events go when the options hold a policy.
+    pub fn audit_log(&self) -> PathBuf {
+        self.folder.join("audit.log")
+    }
+
+    /// The API server's process.
+    pub fn apiserver(&mut self) -> &mut Process {
+        &mut self.apiserver
+    }
+
+    /// An error with the last log lines of the first part that has ended.
+    pub fn check(&mut self) -> Result<()> {
+        self.etcd.check()?;
+        self.apiserver.check()?;
+        self.controllers.as_mut().map_or(Ok(()), Process::check)
+    }
+}
+
+fn start_etcd(folder: &Path, store: &str, options: &Options) -> Result<Process> {
+    let peers = format!("http://127.0.0.1:{}", free_port()?);
+    let mut program = Program::new("etcd", assets::etcd()?, folder.join("etcd.log"))
+        .args(["--data-dir".into(), folder.join("etcd")])
+        .args(["--listen-client-urls", store, "--advertise-client-urls", store])
+        .args(["--listen-peer-urls", &peers])
+        .args(["--log-level", "warn"])
+        .grace(NO_GRACE);
+    if !options.durable {
+        program = program.args(["--unsafe-no-fsync"]);
+    }
+    let mut etcd = program.start()?;
+    let address = store.trim_start_matches("http://").to_owned();
+    etcd.wait_until(LIMIT, || TcpStream::connect(&address).is_ok())?;
+    Ok(etcd)
+}
+
+fn start_apiserver(folder: &Path, (store, port): (&str, u16), options: &Options) -> Result<Process> {
+    let certificates = folder.join("certificates");
+    let flag = |name: &str, path: PathBuf| format!("--{name}={}", path.display());
+    let mut args = vec![
+        format!("--etcd-servers={store}"),
+        format!("--secure-port={port}"),
+        "--bind-address=127.0.0.1".to_owned(),
+        // A machine without a network has no address to advertise, and refuses to look for one.
+        "--advertise-address=127.0.0.1".to_owned(),
+        "--endpoint-reconciler-type=none".to_owned(),
+        flag("cert-dir", certificates.clone()),
+        "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+        // The serving key is made by the server itself before it reads this flag, so that nothing
+        // else on this machine need know how to make keys.
+        flag("service-account-signing-key-file", certificates.join("apiserver.key")),
+        flag("service-account-key-file", certificates.join("apiserver.crt")),
+        "--authorization-mode=RBAC".to_owned(),
+        flag("token-auth-file", folder.join("tokens.csv")),
+        "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+    ];
+    if !options.controllers {
+        // Nobody makes the account `default`, without which that plugin admits no Pod.
+        args.push("--disable-admission-plugins=ServiceAccount".to_owned());
+    }
+    if let Some(policy) = &options.audit_policy {
+        let path = folder.join("audit-policy.yaml");
+        fs::write(&path, policy)?;
+        args.push(flag("audit-policy-file", path));
+        args.push(flag("audit-log-path", folder.join("audit.log")));
+    }
+    args.extend(options.flags.iter().cloned());
+    let log = folder.join("kube-apiserver.log");
+    Program::new("kube-apiserver", assets::kube_apiserver()?, log).args(args).grace(NO_GRACE).start()
+}
+
+fn start_controllers(folder: &Path) -> Result<Process> {
+    let certificates = folder.join("certificates");
+    let key = certificates.join("apiserver.key");
+    let log = folder.join("kube-controller-manager.log");
+    Program::new("kube-controller-manager", assets::kube_controller_manager()?, log)
+        .args(["--kubeconfig".into(), kubeconfig_path(folder, "admin")])
+        .args(["--service-account-private-key-file".into(), key])
+        .args(["--root-ca-file".into(), certificates.join("apiserver.crt")])
+        .args([
+            "--controllers=namespace-controller,garbage-collector-controller,\
+             serviceaccount-controller,serviceaccount-token-controller,\
+             root-ca-certificate-publisher-controller,clusterrole-aggregation-controller",
+            "--leader-elect=false",
+            // It serves nothing that anybody here asks for.
+            "--secure-port=0",
+            "--kube-api-qps=500",
+            "--kube-api-burst=1000",
+        ])
+        .grace(NO_GRACE)
+        .start()
+}
+
+/// Makes a token for each user and for `admin`.
+fn write_users(folder: &Path, users: &[User]) -> Result<Vec<(String, String)>> {
+    let admin = User { name: "admin".to_owned(), groups: vec!["system:masters".to_owned()] };
+    let mut lines = String::new();
+    let mut tokens = Vec::new();
+    for User { name, groups } in std::iter::once(&admin).chain(users) {
+        let token = format!("{:032x}", rand::random::<u128>());
+        let line = format!("{token},{name},{name},\"{}\"\n", groups.join(","));
+        lines.push_str(&line);
+        tokens.push((name.clone(), token));
+    }
+    write_private(&folder.join("tokens.csv"), &lines)?;
+    Ok(tokens)
+}
+
+fn kubeconfig_path(folder: &Path, user: &str) -> PathBuf {
+    folder.join(format!("{user}.kubeconfig"))
+}
+
+fn write_kubeconfig(folder: &Path, url: &str, (user, token): (&str, &str)) -> Result<()> {
+    let authority = STANDARD.encode(fs::read(folder.join("certificates/apiserver.crt"))?);
+    let text = format!(
+        r"apiVersion: v1
+kind: Config
+current-context: local
+clusters:
+- name: local
+  cluster: {{server: '{url}', certificate-authority-data: {authority}}}
+contexts:
+- name: local
+  context: {{cluster: local, user: '{user}', namespace: default}}
+users:
+- name: '{user}'
+  user: {{token: '{token}'}}
+"
+    );
+    write_private(&kubeconfig_path(folder, user), &text)
+}
+
+/// Writes a file that holds a token.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| format!("{} cannot be written: {error}", path.display()).into())
+}

@@ -1,0 +1,314 @@
+//! Child processes that cannot outlive their parent, and free ports for them.
+
+// The demo and the test crate each use a part of this file.
+#![allow(dead_code)]
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What went wrong, as a sentence for the person who started this.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// The result of everything that starts, stops or asks a process.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Stands between us and the program. The kernel closes our end of its standard input however we
+/// die, SIGKILL included, and that end of file is what ends the program. `read` is built into the
+/// shell, so that no helper process is left behind when the program ends by itself.
+const WRAPPER: &str = r#"
+tenths=$1; shift
+exec 3<&0 </dev/null
+"$@" >&2 3<&- &
+program=$!
+(
+  while read -r _; do :; done
+  kill -s TERM $program
+  while [ "$tenths" -gt 0 ] && kill -s 0 $program; do sleep 0.1; tenths=$((tenths - 1)); done
+  kill -s KILL $program
+) <&3 >/dev/null 2>&1 3<&- &
+watcher=$!
+exec 3<&-
+echo $program
+exec >/dev/null
+wait $program
+status=$?
+kill $watcher 2>/dev/null
+exit $status
+"#;
+
+/// How long a program may take to end after SIGTERM before it is killed.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A program and how to start it; may be started again and again.
+#[derive(Clone, Debug)]
+pub struct Program {
+    name: String,
+    path: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(String, String)>,
+    log: PathBuf,
+    grace: Duration,
+}
+
+impl Program {
+    /// The executable at `path`, called `name` in messages, writing both its streams to `log`.
+    pub fn new(name: &str, path: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.to_owned(),
+            path: path.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            log: log.into(),
+            grace: GRACE,
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<I>(mut self, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<OsString>,
+    {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// How long it may take to end after SIGTERM; zero for what has nothing worth saving.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Starts it.
+    pub fn start(&self) -> Result<Process> {
+        let log = append(&self.log)?;
+        let mut command = Command::new("sh");
+        command.args(["-c", WRAPPER, "sh", &(self.grace.as_millis() / 100).to_string()]);
+        command.arg(&self.path).args(&self.args);
+        for (name, _) in std::env::vars_os() {
+            // The programs read these as flags; those of the person's own shell are not meant.
+            if name.to_string_lossy().starts_with("TENANTRY_") || name == "KUBECONFIG" {
+                command.env_remove(name);
+            }
+        }
+        for name in ["NO_PROXY", "no_proxy"] {
+            command.env(name, "127.0.0.1,localhost");
+        }
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::from(log));
+        let mut wrapper =
+            command.spawn().map_err(|error| format!("`{}` cannot be started through `sh`: {error}", self.name))?;
+        let line = wrapper.stdin.take();
+        let pid = read_pid(&mut wrapper)
+            .ok_or_else(|| format!("`{}` cannot be started; see {}", self.name, self.log.display()))?;
+        Ok(Process { program: self.clone(), wrapper, line, pid })
+    }
+}
+
+fn append(log: &Path) -> Result<File> {
+    if let Some(folder) = log.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(|error| format!("{} cannot be written: {error}", log.display()).into())
+}
+
+fn read_pid(wrapper: &mut Child) -> Option<u32> {
+    let mut line = String::new();
+    BufReader::new(wrapper.stdout.take()?).read_line(&mut line).ok()?;
+    line.trim().parse().ok()
+}
+
+/// A running program. It ends when this value is dropped or when this process dies.
+#[derive(Debug)]
+pub struct Process {
+    program: Program,
+    wrapper: Child,
+    line: Option<ChildStdin>,
+    pid: u32,
+}
+
+impl Process {
+    /// The process id of the program itself.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Where its output goes.
+    pub fn log(&self) -> &Path {
+        &self.program.log
+    }
+
+    /// Sends it a signal: `TERM`, `STOP`, `CONT`, ...
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let sent = Command::new("sh")
+            .args(["-c", r#"kill -s "$1" "$2""#, "sh", name, &self.pid.to_string()])
+            .stderr(Stdio::null())
+            .status()?;
+        if sent.success() {
+            return Ok(());
+        }
+        Err(format!("`{}` cannot be sent SIG{name}: it is not running", self.program.name).into())
+    }
+
+    /// Kills it with SIGKILL and returns when it is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        self.signal("KILL")?;
+        self.wrapper.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end and kills it after its grace; returns its exit status (128 + signal if one
+    /// ended it).
+    pub fn stop(&mut self) -> Result<i32> {
+        self.line = None;
+        Ok(self.wrapper.wait()?.code().unwrap_or(-1))
+    }
+
+    /// Whether it has ended.
+    pub fn has_exited(&mut self) -> bool {
+        matches!(self.wrapper.try_wait(), Ok(Some(_)) | Err(_))
+    }
+
+    /// Waits for it to end by itself; `None` when it still runs after `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Result<Option<i32>> {
+        let end = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.wrapper.try_wait()? {
+                return Ok(Some(status.code().unwrap_or(-1)));
+            }
+            if Instant::now() >= end {
+                return Ok(None);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// An error with its last words if it has ended.
+    pub fn check(&mut self) -> Result<()> {
+        if self.has_exited() {
+            return Err(format!("`{}` has ended: {}", self.program.name, self.last_words()).into());
+        }
+        Ok(())
+    }
+
+    /// Waits until `ready` says so; an error if it ends before that, or after `limit`.
+    pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
+        let end = Instant::now() + limit;
+        while !ready() {
+            self.check()?;
+            if Instant::now() >= end {
+                let (name, words) = (&self.program.name, self.last_words());
+                return Err(format!("`{name}` is not ready after {limit:?}: {words}").into());
+            }
+            thread::sleep(Duration::from_millis(25));
+        }
+        Ok(())
+    }
+
+    fn last_words(&self) -> String {
+        let log = self.log();
+        let text = fs::read(log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let last = lines[lines.len().saturating_sub(15)..].join("\n  ");
+        format!("last lines of {}:\n  {last}", log.display())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Waiting frees its port and its files before the next one wants them.
+        self.line = None;
+        let _ = self.wrapper.wait();
+    }
+}
+
+/// A port of 127.0.0.1 that nobody listens on and that this process has not handed out before.
+pub fn free_port() -> Result<u16> {
+    static TAKEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut taken = TAKEN.lock().map_err(|_| "the list of ports is lost after a panic")?;
+    for _ in 0..1000 {
+        // Below the range from which systems take the local ports of outgoing connections: such a
+        // port could be lost between this look and the moment the program listens on it.
+        let port = rand::random_range(20_000..32_000);
+        if !taken.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            taken.insert(port);
+            return Ok(port);
+        }
+    }
+    Err("no free port on 127.0.0.1 between 20000 and 32000: end what occupies them".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(name: &str, script: &str) -> Program {
+        let log = std::env::temp_dir().join(format!("tenantry-{}-{name}.log", std::process::id()));
+        Program::new(name, "sh", log).args(["-c", script])
+    }
+
+    fn words(process: &Process) -> String {
+        fs::read_to_string(process.log()).unwrap_or_default()
+    }
+
+    #[test]
+    fn the_pid_is_that_of_the_program_and_stop_is_graceful() {
+        let script = "trap 'echo ended; exit 7' TERM; echo $$; while :; do sleep 0.05; done";
+        let mut process = shell("graceful", script).start().unwrap();
+        let pid = process.pid();
+        process.wait_until(Duration::from_millis(300), || false).unwrap_err();
+        assert!(words(&process).contains(&pid.to_string()));
+        assert!(!process.has_exited());
+        assert_eq!(process.stop().unwrap(), 7);
+        assert!(words(&process).contains("ended"));
+    }
+
+    #[test]
+    fn what_ignores_sigterm_is_killed_after_its_grace() {
+        let script = "trap '' TERM; echo up; while :; do sleep 0.05; done";
+        let mut process = shell("deaf", script).grace(Duration::from_millis(500)).start().unwrap();
+        while !words(&process).contains("up") {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let begin = Instant::now();
+        assert_eq!(process.stop().unwrap(), 128 + 9);
+        assert!(begin.elapsed() >= Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_dies_early_is_reported_with_its_last_words() {
+        let mut process = shell("hasty", "echo no such folder >&2; exit 3").start().unwrap();
+        let error = process.wait_until(GRACE, || false).unwrap_err().to_string();
+        assert!(error.contains("`hasty` has ended") && error.contains("no such folder"), "{error}");
+        assert_eq!(process.wait(GRACE).unwrap(), Some(3));
+        assert!(process.signal("TERM").is_err());
+    }
+
+    #[test]
+    fn ports_differ_and_are_free() {
+        let ports: BTreeSet<u16> = (0..50).map(|_| free_port().unwrap()).collect();
+        assert_eq!(ports.len(), 50);
+    }
+}

@@ -1,0 +1,218 @@
+//! The platform and the operator as processes of their own.
+
+#![allow(dead_code)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::assets;
+use super::http;
+use super::process::{Process, Program, Result, free_port};
+
+/// A debug build on a loaded machine starts within this.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// One of our programs that serves HTTP: it can be ended and started again on the same port.
+#[derive(Debug)]
+pub struct Service {
+    program: Program,
+    process: Process,
+    url: String,
+    ready: &'static str,
+}
+
+impl Service {
+    fn start(program: Program, url: String, ready: &'static str) -> Result<Self> {
+        let mut process = program.start()?;
+        wait_ready(&mut process, &url, ready)?;
+        Ok(Self { program, process, url, ready })
+    }
+
+    /// Where it listens, without a slash at the end.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+
+    /// Starts it again with the same flags, ending it first if it still runs.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.stop()?;
+        self.process = self.program.start()?;
+        wait_ready(&mut self.process, &self.url, self.ready)
+    }
+
+    /// Starts it again with the same flags and does not wait until it is ready.
+    pub fn restart_now(&mut self) -> Result<()> {
+        self.process.stop()?;
+        self.process = self.program.start()?;
+        Ok(())
+    }
+
+    /// Everything it has printed so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.process.log())?)
+    }
+
+    /// Its metrics as text.
+    pub fn metrics(&self) -> Result<String> {
+        Ok(http::get(&format!("{}/metrics", self.url))?.body)
+    }
+
+    /// The sum of all series of `name` that carry each of `labels`, such as `method="POST"`.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> Result<f64> {
+        Ok(sum(&self.metrics()?, name, labels))
+    }
+}
+
+fn wait_ready(process: &mut Process, url: &str, path: &str) -> Result<()> {
+    let url = format!("{url}{path}");
+    process.wait_until(LIMIT, || http::get(&url).is_ok_and(|answer| answer.status == 200))
+}
+
+/// The sum of all series of `name` in `text` that carry each of `labels`.
+pub fn sum(text: &str, name: &str, labels: &[&str]) -> f64 {
+    let of_series = |line: &str| -> Option<f64> {
+        let rest = line.strip_prefix(name)?;
+        let carries = rest.starts_with(['{', ' ']) && labels.iter().all(|label| rest.contains(label));
+        let value = rest.rsplit_once('}').map_or(rest, |(_, value)| value);
+        value.split_whitespace().next().filter(|_| carries)?.parse().ok()
+    };
+    text.lines().filter_map(of_series).sum()
+}
+
+/// The platform's first credential, that of a service provider.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// The platform's URL.
+    pub url: String,
+    /// The service provider's id.
+    pub tenant_id: String,
+    /// The API key.
+    pub client_id: String,
+    /// The API secret.
+    pub client_secret: String,
+}
+
+/// How to start a platform.
+#[derive(Clone, Debug, Default)]
+pub struct PlatformOptions {
+    /// Answer 429 beyond the documented rates.
+    pub rate_limits: bool,
+    /// Leave out every extension of ours.
+    pub documented_only: bool,
+    /// Further flags.
+    pub flags: Vec<String>,
+}
+
+/// A running platform with its database in a folder.
+#[derive(Debug)]
+pub struct Platform {
+    /// The process and its URL.
+    pub service: Service,
+    /// Its first credential.
+    pub credential: Credential,
+}
+
+impl Platform {
+    /// Starts one in `folder`; data that is there already is used.
+    pub fn start(folder: &Path, options: &PlatformOptions) -> Result<Self> {
+        fs::create_dir_all(folder)?;
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let file = folder.join("credential.json");
+        let log = folder.join("tenantry-platform.log");
+        let mut program = Program::new("tenantry-platform", assets::own("tenantry-platform")?, log)
+            .args(["--listen", &listen])
+            .args(["--database".into(), folder.join("platform.db")])
+            .args(["--credential-file".into(), file.clone()]);
+        if !options.rate_limits {
+            program = program.args(["--no-rate-limits"]);
+        }
+        if options.documented_only {
+            program = program.args(["--documented-only"]);
+        }
+        let program = program.args(&options.flags);
+        let service = Service::start(program, format!("http://{listen}"), "/healthz")?;
+        let text = fs::read_to_string(&file)
+            .map_err(|error| format!("`tenantry-platform` left no {}: {error}", file.display()))?;
+        let mut credential: Credential =
+            serde_json::from_str(&text).map_err(|error| format!("{} is not understood: {error}", file.display()))?;
+        // Written once: after a start on another port the file still names the first one.
+        service.url().clone_into(&mut credential.url);
+        Ok(Self { service, credential })
+    }
+
+    /// Host and port, as the operator's list of allowed hosts wants it.
+    pub fn host(&self) -> &str {
+        self.service.url().trim_start_matches("http://")
+    }
+}
+
+/// How to start an operator.
+#[derive(Clone, Debug)]
+pub struct OperatorOptions {
+    /// Whose rights it has.
+    pub kubeconfig: PathBuf,
+    /// Where its lease and its records live.
+    pub namespace: String,
+    /// The hosts it may send credentials to.
+    pub platform_hosts: Vec<String>,
+    /// How often it compares, such as `2s`.
+    pub drift_interval: String,
+    /// Further flags, such as `--cluster-id`.
+    pub flags: Vec<String>,
+    /// Further variables, such as `RUST_LOG`.
+    pub env: Vec<(String, String)>,
+}
+
+impl OperatorOptions {
+    /// An operator for one platform.
+    pub fn new(kubeconfig: &Path, platform_host: &str) -> Self {
+        Self {
+            kubeconfig: kubeconfig.to_owned(),
+            namespace: "tenantry-system".to_owned(),
+            platform_hosts: vec![platform_host.to_owned()],
+            drift_interval: "2s".to_owned(),
+            flags: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+}
+
+/// Starts an operator with its log in `folder` and waits until it is ready.
+pub fn start_operator(folder: &Path, options: &OperatorOptions) -> Result<Service> {
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let log = folder.join("tenantry-operator.log");
+    let mut program = Program::new("tenantry-operator", assets::own("tenantry-operator")?, log)
+        .args(["--kubeconfig".into(), options.kubeconfig.clone()])
+        .args(["--namespace", &options.namespace])
+        .args(["--listen", &listen])
+        .args(["--platform-hosts", &options.platform_hosts.join(",")])
+        .args(["--drift-interval", &options.drift_interval])
+        .args(&options.flags);
+    for (name, value) in &options.env {
+        program = program.env(name, value);
+    }
+    Service::start(program, format!("http://{listen}"), "/readyz")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sum;
+
+    #[test]
+    fn sums_the_series_that_carry_all_labels() {
+        let text = "# TYPE hits counter\nhits_total{method=\"GET\",status=\"200\"} 3\n\
+                    hits_total{method=\"GET\",status=\"404\"} 2 1700000000\n\
+                    hits_total{method=\"PUT\",status=\"200\"} 5\nhits_total_more 7\nup 1\n";
+        assert!((sum(text, "hits_total", &["method=\"GET\""]) - 5.0).abs() < 0.1);
+        assert!((sum(text, "hits_total", &[]) - 10.0).abs() < 0.1);
+        assert!((sum(text, "up", &[]) - 1.0).abs() < 0.1);
+        assert!(sum(text, "down", &[]).abs() < 0.1);
+    }
+}

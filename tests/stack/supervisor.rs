@@ -1,0 +1,242 @@
+//! One stack per build folder: who runs it, who may end it, and how the next run finds nothing in
+//! its way.
+//!
+//! The supervisor is a process of its own that owns everything else. It holds a lock that the
+//! kernel gives back however it dies, and until it is told `keep` it ends with the process that
+//! started it.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::assets;
+use super::process::Result;
+use super::whole::Whole;
+
+/// How long another run may take to come up or to go away.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// What a stack leaves for those who use it.
+pub fn folder() -> Result<PathBuf> {
+    Ok(assets::target()?.join("demo"))
+}
+
+/// A supervisor that this process started and that ends with it.
+pub struct Started(Child);
+
+impl Started {
+    /// Lets the stack run on when this process ends.
+    pub fn keep(mut self) -> Result<()> {
+        let mut line = self.0.stdin.take().ok_or("the supervisor has no standard input")?;
+        writeln!(line, "keep")?;
+        // It answers once it has taken note, so that nothing is lost when we end now.
+        let mut answer = String::new();
+        if let Some(output) = self.0.stdout.take() {
+            BufReader::new(output).read_line(&mut answer)?;
+        }
+        if answer.trim() == "kept" { Ok(()) } else { Err("the stack has ended early".into()) }
+    }
+
+    /// Ends the stack and waits until it is gone.
+    pub fn stop(mut self) -> Result<()> {
+        drop(self.0.stdin.take());
+        self.0.wait()?;
+        Ok(())
+    }
+}
+
+/// Starts a stack; `None` when one runs already that was left running.
+pub fn start() -> Result<Option<Started>> {
+    let lock = open_lock()?;
+    let end = Instant::now() + LIMIT;
+    while !try_lock(&lock)? {
+        let (_, kept) = holder()?;
+        if kept {
+            return Ok(None);
+        }
+        if Instant::now() >= end {
+            return Err("another run is still at work: wait for it, or run `make down`".into());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    // What a run that was killed wrote there says nothing about the next one.
+    lock.set_len(0)?;
+    lock.unlock()?;
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg("supervise")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        // An interrupt on the terminal is for us; it ends when its standard input does.
+        .process_group(0)
+        .spawn()?;
+    let mut output = BufReader::new(child.stdout.take().ok_or("the supervisor has no output")?);
+    let mut said = String::new();
+    output.read_line(&mut said)?;
+    if said.trim() == "ready" {
+        child.stdout = Some(output.into_inner());
+        return Ok(Some(Started(child)));
+    }
+    output.read_to_string(&mut said)?;
+    child.wait()?;
+    Err(said.trim().into())
+}
+
+/// Ends the stack that runs; `false` when there is none.
+pub fn stop() -> Result<bool> {
+    let lock = open_lock()?;
+    if try_lock(&lock)? {
+        return Ok(false);
+    }
+    let (pid, _) = holder()?;
+    Command::new("sh").args(["-c", r#"kill -s TERM "$1""#, "sh", &pid]).status()?;
+    let end = Instant::now() + LIMIT;
+    while !try_lock(&lock)? {
+        if Instant::now() >= end {
+            return Err(format!("the supervisor (process {pid}) does not end: kill it").into());
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(true)
+}
+
+/// The supervisor itself: says `ready` or what failed on standard output.
+pub fn supervise() -> Result<()> {
+    match supervised() {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            // Whoever waits reads this; once nobody does, the file keeps it.
+            let _ = writeln!(std::io::stdout(), "{error}");
+            let _ = fs::write(folder()?.join("supervisor.log"), format!("{error}\n"));
+            Err(error)
+        }
+    }
+}
+
+fn supervised() -> Result<()> {
+    let lock = open_lock()?;
+    if !try_lock(&lock)? {
+        return Err("another run was faster: try again".into());
+    }
+    note(&lock, "starting")?;
+    let started = Arc::new(AtomicBool::new(false));
+    let (sender, events) = mpsc::channel();
+    listen_to_parent(sender.clone(), Arc::clone(&started), lock.try_clone()?);
+    listen_to_signals(sender, Arc::clone(&started))?;
+    let folder = folder()?;
+    empty(&folder)?;
+    let mut whole = Whole::start(&folder)?;
+    started.store(true, Ordering::SeqCst);
+    writeln!(std::io::stdout(), "ready")?;
+    let ended = loop {
+        match events.recv_timeout(Duration::from_secs(1)) {
+            Err(RecvTimeoutError::Timeout) => match whole.check() {
+                Ok(()) => {}
+                Err(error) => break Err(error),
+            },
+            _ => break Ok(()),
+        }
+    };
+    // Nobody should find a way to what is gone.
+    fs::remove_file(folder.join("env"))?;
+    drop(whole);
+    ended
+}
+
+/// Until the parent says `keep`, its end is ours.
+fn listen_to_parent(sender: Sender<()>, started: Arc<AtomicBool>, lock: File) {
+    thread::spawn(move || {
+        let mut line = String::new();
+        let read = std::io::stdin().read_line(&mut line);
+        if read.is_ok() && line.trim() == "keep" && note(&lock, "kept").is_ok() {
+            let _ = writeln!(std::io::stdout(), "kept");
+            // Waiting for its other end would be waiting for nobody.
+            return;
+        }
+        end(&sender, &started);
+    });
+}
+
+fn listen_to_signals(sender: Sender<()>, started: Arc<AtomicBool>) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    thread::spawn(move || {
+        let waited: Result<()> = runtime.block_on(async {
+            let mut terminate = signal(SignalKind::terminate())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Ok(())
+        });
+        drop(waited);
+        end(&sender, &started);
+    });
+    Ok(())
+}
+
+fn end(sender: &Sender<()>, started: &AtomicBool) {
+    if !started.load(Ordering::SeqCst) {
+        // What has been started so far ends with this process.
+        std::process::exit(1);
+    }
+    let _ = sender.send(());
+}
+
+fn open_lock() -> Result<File> {
+    let target = assets::target()?;
+    fs::create_dir_all(&target)?;
+    let path = target.join("demo.lock");
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    let opened = options.open(&path);
+    opened.map_err(|error| format!("{} cannot be opened: {error}", path.display()).into())
+}
+
+fn try_lock(lock: &File) -> Result<bool> {
+    match lock.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn note(mut lock: &File, state: &str) -> Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{} {state}", std::process::id())?;
+    Ok(())
+}
+
+/// The process that holds the lock, and whether it was left running on purpose.
+fn holder() -> Result<(String, bool)> {
+    let path = assets::target()?.join("demo.lock");
+    for _ in 0..50 {
+        let text = fs::read_to_string(&path)?;
+        if let Some((pid, state)) = text.trim().split_once(' ') {
+            return Ok((pid.to_owned(), state == "kept"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Err(format!("{} is held by an unknown process: end it", path.display()).into())
+}
+
+/// Empties the folder; what an earlier run is still writing while it ends may need a moment.
+fn empty(folder: &PathBuf) -> Result<()> {
+    for _ in 0..50 {
+        if !folder.exists() || fs::remove_dir_all(folder).is_ok() {
+            fs::create_dir_all(folder)?;
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err(format!("{} cannot be emptied: remove it", folder.display()).into())
+}

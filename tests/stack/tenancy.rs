@@ -1,0 +1,115 @@
+//! The platform as any other program sees it: its REST API with the service provider's credential.
+
+#![allow(dead_code)]
+
+use serde_json::Value;
+use url::form_urlencoded::Serializer;
+
+use super::http::{self, Response};
+use super::process::Result;
+use super::programs;
+
+/// A caller with a token.
+pub struct Tenancy {
+    url: String,
+    tenant: String,
+    authorization: String,
+}
+
+impl Tenancy {
+    /// Asks for a token; `tenant` is the service provider's id.
+    pub fn connect(url: &str, tenant: &str, key: (&str, &str)) -> Result<Self> {
+        let form = Serializer::new(String::new())
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", key.0)
+            .append_pair("client_secret", key.1)
+            .finish();
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let path = format!("{url}/tenancy/auth/oauth/token");
+        let answer = http::send("POST", &path, &headers, &form)?;
+        let json = answer.json()?;
+        let token = json["access_token"]
+            .as_str()
+            .ok_or_else(|| format!("the platform gave no token ({}): {}", answer.status, answer.body))?;
+        let authorization = format!("Bearer {token}");
+        Ok(Self { url: url.to_owned(), tenant: tenant.to_owned(), authorization })
+    }
+
+    /// Sends a request to a path below `/api/v2/tenants/`.
+    pub fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Response> {
+        let headers = [("Authorization", self.authorization.as_str()), ("Content-Type", "application/json")];
+        let body = body.map(Value::to_string).unwrap_or_default();
+        http::send(method, &format!("{}/api/v2/tenants/{path}", self.url), &headers, &body)
+    }
+
+    /// The JSON at a path; any status but 200 is an error.
+    pub fn get(&self, path: &str) -> Result<Value> {
+        let answer = self.call("GET", path, None)?;
+        if answer.status == 200 {
+            return answer.json();
+        }
+        Err(format!("GET {path} answers {}: {}", answer.status, answer.body).into())
+    }
+
+    /// Changes a tenant; any status but 200 is an error.
+    pub fn change(&self, path: &str, body: &Value) -> Result<()> {
+        let answer = self.call("POST", path, Some(body))?;
+        if answer.status == 200 {
+            return Ok(());
+        }
+        Err(format!("POST {path} answers {}: {}", answer.status, answer.body).into())
+    }
+
+    /// The path of a Partner.
+    pub fn partner(&self, id: &str) -> String {
+        format!("{}/msps/{id}", self.tenant)
+    }
+
+    /// The unique ids below a list such as `sp_1/msps` that are in use, or all that ever were.
+    pub fn list(&self, path: &str, active: bool) -> Result<Vec<Value>> {
+        let page = self.get(&format!("{path}/search?queryString=activeStatus:{active}&pageSize=100"))?;
+        let results = page["results"].as_array();
+        Ok(results.ok_or_else(|| format!("{path}/search answers without `results`: {page}"))?.clone())
+    }
+
+    /// The service provider's id.
+    pub fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// How many Partners and Clients the platform has created since it was started.
+    pub fn creates(&self) -> Result<(f64, f64)> {
+        let text = http::get(&format!("{}/metrics", self.url))?.body;
+        let of = |kind: &str| {
+            let route = format!("route=\"/api/v2/tenants/{{tenant}}/{kind}\"");
+            let labels = ["method=\"POST\"", &route, "status=\"200\""];
+            programs::sum(&text, "tenantry_platform_requests_total", &labels)
+        };
+        Ok((of("msps"), of("clients")))
+    }
+}
+
+/// A tenant in one line.
+pub fn line(tenant: &Value) -> String {
+    let text = |key: &str| tenant[key].as_str().unwrap_or("-").to_owned();
+    let list = |key: &str| {
+        let items = tenant[key].as_array().map(Vec::as_slice).unwrap_or_default();
+        items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "{} `{}` {}; {}, {}, {}; packages: {}; add-ons: {}",
+        text("uniqueId"),
+        text("name"),
+        state(tenant),
+        text("city"),
+        text("country"),
+        text("timeZone"),
+        list("packages"),
+        list("addOns"),
+    )
+}
+
+/// `ACTIVE`, `SUSPENDED` or `TERMINATED`.
+pub fn state(tenant: &Value) -> &str {
+    tenant["status"].as_str().unwrap_or("-")
+}

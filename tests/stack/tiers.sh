@@ -1,0 +1,60 @@
+#!/bin/sh
+# Runs the tiers named on the command line, all of them whatever fails, and prints a table with
+# their counts. A tier that ran nothing has failed, and what was ignored is counted, not hidden.
+set -u
+
+logs=${CARGO_TARGET_DIR:-target}/tiers
+rm -rf "$logs"
+mkdir -p "$logs"
+table=$logs/table
+passed=0 failed=0 ignored=0
+
+run() {
+  case $1 in
+    fmt) cargo fmt --check ;;
+    lint) cargo clippy --all-targets -- -D warnings ;;
+    # What the operator's image is built from.
+    lint-lean) cargo clippy --no-default-features --lib --bins -- -D warnings ;;
+    unit) cargo test --lib ;;
+    integration) cargo test --test it ;;
+    docs) RUSTDOCFLAGS='-D warnings' cargo doc --no-deps ;;
+    demo) "${CARGO_TARGET_DIR:-target}/debug/examples/stack" demo ;;
+    *) echo "\`$1\` is no tier" >&2; return 2 ;;
+  esac
+}
+
+# Adds up one column of the lines `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+count() {
+  sed -n "s/^test result:.* \([0-9][0-9]*\) $2.*/\1/p" "$1" | awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+# A tier's output goes to the terminal and to a file; its status through a file of its own, since
+# a pipe has only that of its last command.
+tier() {
+  echo "== $1"
+  log=$logs/$1.log
+  begin=$(date +%s)
+  { run "$1" </dev/null 2>&1; echo $? >"$logs/$1.status"; } | tee "$log"
+  status=$(cat "$logs/$1.status")
+  seconds=$(($(date +%s) - begin))
+  case $1 in
+    unit|integration) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
+    demo) good=$(sed -n 's/^demo: \([0-9]*\) steps passed.*/\1/p' "$log") bad=0 left=0 ;;
+    *) good=$((status == 0)) bad=0 left=0 ;;
+  esac
+  good=${good:-0}
+  if [ "$bad" -eq 0 ] && { [ "$status" -ne 0 ] || [ "$good" -eq 0 ]; }; then bad=1; fi
+  printf '%-12s %7s %7s %8s %7ss\n' "$1" "$good" "$bad" "$left" "$seconds" >>"$table"
+  passed=$((passed + good)) failed=$((failed + bad)) ignored=$((ignored + left))
+}
+
+for name in "$@"; do tier "$name"; done
+
+printf '\n%-12s %7s %7s %8s %8s\n' tier passed failed ignored took
+cat "$table"
+printf '\n'
+if [ "$ignored" -gt 0 ]; then
+  echo "$ignored ignored: run each with \`cargo test -- --ignored\`, or mend it"
+fi
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

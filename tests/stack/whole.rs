@@ -1,0 +1,136 @@
+//! Control plane, platform and operator together, and the file that tells how to reach them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::assets;
+use super::controlplane::{self, ControlPlane};
+use super::process::Result;
+use super::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
+
+/// Everything that runs; it ends when this value is dropped.
+pub struct Whole {
+    // Dropped in this order: nobody talks to what is gone already.
+    operator: Service,
+    platform: Platform,
+    control_plane: ControlPlane,
+}
+
+impl Whole {
+    /// Starts everything with its data in `folder` and writes `folder/env` at the very end.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let options = controlplane::Options::default();
+        let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
+        let rate_limits = std::env::var_os("RATE_LIMITS").is_some_and(|value| value == "1");
+        let options = PlatformOptions { rate_limits, ..PlatformOptions::default() };
+        let platform = Platform::start(&folder.join("platform"), &options)?;
+        prepare(&control_plane, &platform)?;
+        let options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
+        let operator = programs::start_operator(folder, &options)?;
+        let whole = Self { operator, platform, control_plane };
+        whole.access().write(folder)?;
+        Ok(whole)
+    }
+
+    /// An error if any part has ended.
+    pub fn check(&mut self) -> Result<()> {
+        self.control_plane.check()?;
+        self.platform.service.process().check()?;
+        self.operator.process().check()
+    }
+
+    fn access(&self) -> Access {
+        let credential = self.platform.credential.clone();
+        Access {
+            kubeconfig: self.control_plane.kubeconfig("admin"),
+            platform_url: credential.url,
+            tenant_id: credential.tenant_id,
+            client_id: credential.client_id,
+            client_secret: credential.client_secret,
+            metrics_url: format!("{}/metrics", self.operator.url()),
+        }
+    }
+}
+
+/// The kinds, the operator's namespace and the connection that the examples name.
+fn prepare(control_plane: &ControlPlane, platform: &Platform) -> Result<()> {
+    if !assets::root().join("crds").is_dir() {
+        return Err("`crds/` is missing: run `make crds`".into());
+    }
+    let kubectl = control_plane.kubectl("admin")?;
+    kubectl.run(&["apply", "--server-side", "-f", "crds/"])?;
+    kubectl.run(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])?;
+    let credential = &platform.credential;
+    let secret = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenantry-system"}},
+        {"apiVersion": "v1", "kind": "Secret",
+         "metadata": {"name": "platform", "namespace": "default"},
+         "stringData": {
+            "url": credential.url,
+            "tenantId": credential.tenant_id,
+            "clientId": credential.client_id,
+            "clientSecret": credential.client_secret,
+         }},
+    ]});
+    kubectl.run_with(&["create", "-f", "-"], &secret.to_string())?;
+    Ok(())
+}
+
+/// How to reach a running stack.
+pub struct Access {
+    /// The administrator's kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// The platform's URL.
+    pub platform_url: String,
+    /// The service provider's id.
+    pub tenant_id: String,
+    /// The API key.
+    pub client_id: String,
+    /// The API secret.
+    pub client_secret: String,
+    /// The operator's metrics.
+    pub metrics_url: String,
+}
+
+impl Access {
+    /// Writes `folder/env`, to be read by a shell (`. target/demo/env`).
+    fn write(&self, folder: &Path) -> Result<()> {
+        // So that `kubectl` is there on a machine that never had one.
+        let programs = folder.join("bin");
+        fs::create_dir_all(&programs)?;
+        std::os::unix::fs::symlink(assets::kubectl()?, programs.join("kubectl"))?;
+        let kubeconfig = self.kubeconfig.display().to_string();
+        let lines = [
+            ("KUBECONFIG", kubeconfig.as_str()),
+            ("PLATFORM_URL", &self.platform_url),
+            ("PLATFORM_TENANT_ID", &self.tenant_id),
+            ("PLATFORM_CLIENT_ID", &self.client_id),
+            ("PLATFORM_CLIENT_SECRET", &self.client_secret),
+            ("METRICS_URL", &self.metrics_url),
+        ]
+        .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
+        let path = format!("export PATH='{}':\"$PATH\"\n", programs.display());
+        controlplane::write_private(&folder.join("env"), &(lines.concat() + &path))
+    }
+
+    /// Reads what [`Whole::start`] wrote.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("env");
+        let text = fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+        let mut values: BTreeMap<&str, String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("export ")?.split_once('='))
+            .map(|(name, value)| (name, value.trim_matches('\'').replace(r"'\''", "'")))
+            .collect();
+        let mut take = |name: &str| values.remove(name).ok_or_else(|| format!("{} holds no `{name}`", path.display()));
+        Ok(Self {
+            kubeconfig: take("KUBECONFIG")?.into(),
+            platform_url: take("PLATFORM_URL")?,
+            tenant_id: take("PLATFORM_TENANT_ID")?,
+            client_id: take("PLATFORM_CLIENT_ID")?,
+            client_secret: take("PLATFORM_CLIENT_SECRET")?,
+            metrics_url: take("METRICS_URL")?,
+        })
+    }
+}
