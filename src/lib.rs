@@ -14,5 +14,6 @@
 
 pub mod api;
 pub mod catalog;
+pub mod connect;
 pub mod plan;
 pub mod wire;
