@@ -15,4 +15,6 @@
 pub mod api;
 pub mod catalog;
 pub mod plan;
+#[cfg(feature = "platform")]
+pub mod platform;
 pub mod wire;
