@@ -10,6 +10,7 @@ mod branding;
 mod credential;
 mod error;
 mod extensions;
+mod flags;
 mod gate;
 mod image;
 mod lifecycle;
@@ -36,6 +37,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 pub use credential::Credential;
+pub use flags::Flags;
 pub use limits::Limits;
 
 /// How long a stop waits for requests in flight.
@@ -45,7 +47,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const DECODERS: usize = 2;
 
 /// What a platform is started with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// Address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -122,8 +124,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
     let url = reachable(address);
-    let store = store::Store::open(&config.database).await?;
-    let credential = credential::first(&store, &config, &url).await?;
+    // Boxed: the migrations' future is larger than what a caller's stack should carry.
+    let store = Box::pin(store::Store::open(&config.database)).await?;
+    let credential = Box::pin(credential::first(&store, &config, &url)).await?;
     let app = Arc::new(App {
         store,
         extensions: !config.documented_only,
@@ -162,12 +165,14 @@ impl Running {
             tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
             self.server.abort();
         }
-        self.app.store.close().await;
+        if tokio::time::timeout(DRAIN, self.app.store.close()).await.is_err() {
+            tracing::warn!("the database was still busy after {DRAIN:?}");
+        }
     }
 }
 
 impl Drop for Running {
-    /// Without `stop` the server ends at once, so that a failed test leaves nothing listening.
+    /// Without `stop` nothing listens any more at once, so that a failed test leaves nothing behind.
     fn drop(&mut self) {
         self.server.abort();
     }

@@ -134,7 +134,7 @@ fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<Im
         ("loginPageSubHeaderText", &mut next.login_page_sub_header_text, change.login_page_sub_header_text),
     ];
     for (name, slot, value) in texts {
-        match value.as_deref().map(str::trim).filter(|value| !value.is_empty()).and_then(|value| wrong(name, value)) {
+        match value.as_deref().filter(|value| !value.trim().is_empty()).and_then(|value| wrong(name, value)) {
             Some(message) => problems.refuse(name, message),
             None => settings::text(slot, value),
         }
@@ -144,7 +144,10 @@ fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<Im
 }
 
 fn wrong(name: &str, value: &str) -> Option<&'static str> {
-    let is_url = || url::Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let is_url = || {
+        !value.contains(|character: char| character.is_whitespace() || character.is_control())
+            && url::Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
     match name {
         _ if value.chars().count() > 1024 => Some("The text is longer than 1024 characters"),
         "subDomain" | "domain" if settings::host(value) != Some(value) => Some("The text is not a part of a host name"),

@@ -37,8 +37,19 @@ impl Error {
 
     /// The answer for what does not exist. Whoever asks for a foreign tenant gets the same words.
     pub(super) fn not_found(what: &str, id: &str) -> Self {
+        let id: String = id.chars().take(80).collect();
         Self::NotFound(format!("{what} {id} not found"))
     }
+}
+
+/// A value of a request as a message quotes it, cut short.
+pub(super) fn quote(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut start: String = text.chars().take(MOST).collect();
+    if start.len() < text.len() {
+        start += "...";
+    }
+    format!("{start:?}")
 }
 
 /// An element of the validation shape.

@@ -3,7 +3,7 @@
 //! Real clients send the joining `+` raw or as `%2B`, and blanks as `%20` or as `+`. So the text is decoded here: a plus
 //! that a known key and its colon follow separates, any other raw `+` is a blank, any other `%2B` is a plus.
 
-use super::error::Error;
+use super::error::{Error, quote};
 use super::store::Filter;
 use super::time;
 
@@ -39,11 +39,15 @@ pub(super) fn filters(raw: &str, extensions: bool) -> Result<Vec<Filter>, Error>
         if text.trim().is_empty() {
             continue;
         }
-        let (key, value) = text.split_once(':').ok_or_else(|| refusal(format!("{text:?} is not key:value")))?;
+        let (key, value) = text.split_once(':').ok_or_else(|| refusal(format!("{} is not key:value", quote(&text))))?;
         let (key, value) = (key.trim(), value.trim());
+        if value.contains('\0') {
+            // PostgreSQL cannot even compare with it.
+            return Err(refusal("The text has a NUL character"));
+        }
         if !known(key) {
             let keys = KEYS.join(", ");
-            return Err(refusal(format!("The key {key:?} is not known; the keys are {keys}")));
+            return Err(refusal(format!("The key {} is not known; the keys are {keys}", quote(key))));
         }
         filters.push(filter(key, value)?);
     }
@@ -83,22 +87,23 @@ fn pairs(decoded: &Decoded, known: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
 }
 
 fn starts_pair(rest: &[(u8, bool)], known: impl Fn(&str) -> bool) -> bool {
-    let key: Vec<u8> = rest.iter().map(|(byte, _)| *byte).take_while(|byte| byte.is_ascii_alphabetic()).collect();
+    let key: Vec<u8> = rest.iter().map(|(byte, _)| *byte).take_while(u8::is_ascii_alphabetic).collect();
     rest.get(key.len()).is_some_and(|(byte, _)| *byte == b':') && std::str::from_utf8(&key).is_ok_and(known)
 }
 
 fn filter(key: &str, value: &str) -> Result<Filter, Error> {
-    let span = || time::span(value).ok_or_else(|| refusal(format!("{key} {value:?} is not a date such as {EXAMPLE}")));
+    let span =
+        || time::span(value).ok_or_else(|| refusal(format!("{key} {} is not a date such as {EXAMPLE}", quote(value))));
     Ok(match key {
         "uniqueId" => Filter::UniqueId(value.to_owned()),
         "name" => Filter::Name(value.to_owned()),
         "managedBy" => Filter::Place(value.to_owned()),
         "managedByUid" => Filter::Uid(value.to_owned()),
-        "id" => Filter::Id(value.parse().map_err(|_| refusal(format!("id {value:?} is not a number")))?),
+        "id" => Filter::Id(value.parse().map_err(|_| refusal(format!("id {} is not a number", quote(value))))?),
         "activeStatus" => match value {
             "true" => Filter::Active(true),
             "false" => Filter::Active(false),
-            _ => return Err(refusal(format!("activeStatus {value:?} is neither true nor false"))),
+            _ => return Err(refusal(format!("activeStatus {} is neither true nor false", quote(value)))),
         },
         "startCreationDate" => Filter::CreatedFrom(span()?.0),
         "endCreationDate" => Filter::CreatedBefore(span()?.1),

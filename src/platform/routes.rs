@@ -68,10 +68,13 @@ fn ours() -> Router<Arc<App>> {
 
 /// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.
 fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
-    router
-        .layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal()))
+    catching(router)
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
+}
+
+fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
+    router.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal()))
 }
 
 async fn introduce(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
@@ -89,4 +92,27 @@ async fn no_method() -> Error {
 
 async fn nothing(uri: Uri) -> Error {
     Error::not_found("Path", uri.path())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::Service as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_without_its_cause() {
+        async fn fail() {
+            panic!("zebra");
+        }
+        let mut service = catching(Router::<()>::new().route("/", get(fail))).into_service();
+        let request = Request::builder().uri("/").body(Body::empty()).unwrap();
+        let response = service.call(request).await.unwrap();
+        assert_eq!(response.status(), 500);
+        let body = axum::body::to_bytes(response.into_body(), 4096).await.unwrap();
+        let body: crate::wire::PlatformError = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body.code, "0005");
+        assert!(!body.message.contains("zebra"), "{}", body.message);
+    }
 }

@@ -34,7 +34,9 @@ pub(super) async fn search(
     let page = Page { order, descending, size, offset: (number - 1) * size };
     let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
     if !app.extensions {
-        results.iter_mut().for_each(|row| (row.status, row.managed_by) = (None, None));
+        for row in &mut results {
+            (row.status, row.managed_by) = (None, None);
+        }
     }
     let pages = (total + size - 1) / size;
     let prefix = if parent.kind.below() == Kind::Client { "client" } else { "msp" };

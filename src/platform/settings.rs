@@ -7,7 +7,7 @@ mod endpoint;
 mod packages;
 mod policy;
 
-use super::error::{Error, field};
+use super::error::{Error, field, quote};
 use super::reference;
 use super::store::{Kind, Record};
 use crate::catalog;
@@ -70,7 +70,7 @@ pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: 
         Kind::Partner | Kind::ServiceProvider => of_partner(&mut next, &mut change, &mut problems),
     }
     let bound = (kind == Kind::Client).then_some(parent);
-    packages::merge(&mut next, change.packages, change.add_ons, bound, &mut problems);
+    packages::merge(&mut next, (change.packages, change.add_ons), bound, &mut problems);
     problems.finish()?;
     Ok(next)
 }
@@ -134,6 +134,8 @@ fn texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
         let Some(value) = value else { continue };
         if value.chars().count() > most {
             problems.refuse(name, format!("The text is longer than {most} characters"));
+        } else if value.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+            problems.refuse(name, "The text has control characters");
         } else if name.ends_with("Email") && !value.trim().is_empty() && !is_email(&value) {
             problems.refuse(name, "The text is not an e-mail address");
         } else {
@@ -169,14 +171,14 @@ fn places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
             Some(name) => next.country = Some(name.to_owned()),
             None => problems.refuse(
                 "country",
-                format!("The country {country:?} is not known; /api/v2/cfg/countries lists names and codes"),
+                format!("The country {} is not known; /api/v2/cfg/countries lists names and codes", quote(&country)),
             ),
         },
     }
     match change.time_zone.take() {
         Some(zone) if !zone.trim().is_empty() && !reference::is_timezone(zone.trim()) => problems.refuse(
             "timeZone",
-            format!("The time zone {zone:?} is not an IANA name; /api/v2/cfg/timezones lists them"),
+            format!("The time zone {} is not an IANA name; /api/v2/cfg/timezones lists them", quote(&zone)),
         ),
         zone => text(&mut next.time_zone, zone.map(|zone| zone.trim().to_owned())),
     }
@@ -227,7 +229,7 @@ fn merge_duo(current: &mut Duo, change: Duo, problems: &mut Problems) {
 fn of_partner(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     if let Some(policy) = change.password_policy.take() {
         let current = next.password_policy.clone().unwrap_or_else(policy::pci_dss);
-        next.password_policy = Some(policy::merge(current, policy, problems));
+        next.password_policy = Some(policy::merge(current, &policy, problems));
     }
     next.block_duplicate_cloud_accounts = change.block_duplicate_cloud_accounts.or(next.block_duplicate_cloud_accounts);
     if let Some(server) = change.access_endpoint.take().and_then(|endpoint| endpoint.application_server) {
@@ -248,7 +250,7 @@ fn of_partner(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
 fn of_client(next: &mut Tenant, change: &mut Tenant, parent: &Tenant, problems: &mut Problems) {
     if let Some(policy) = change.password_policy.take() {
         let partners = policy_of(parent);
-        if policy::merge(partners.clone(), policy, &mut Problems::default()) != partners {
+        if policy::merge(partners.clone(), &policy, &mut Problems::default()) != partners {
             problems.refuse("passwordPolicy", "The partner's password policy applies to its clients; change it there");
         }
     }

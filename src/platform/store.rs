@@ -63,7 +63,9 @@ impl Store {
 }
 
 fn pool(sqlite: bool, connections: u32) -> AnyPoolOptions {
-    AnyPoolOptions::new().max_connections(connections).after_connect(move |connection, _| {
+    // A SQLite connection cannot go stale, so it need not be asked before each use.
+    let options = AnyPoolOptions::new().max_connections(connections).test_before_acquire(!sqlite);
+    options.after_connect(move |connection, _| {
         Box::pin(async move {
             if sqlite {
                 connection.execute(PRAGMAS).await?;

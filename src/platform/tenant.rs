@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use serde_json::Value;
 
 use super::body::{self, Strict};
-use super::error::{Error, field};
+use super::error::{Error, field, quote};
 use super::gate::Scope;
 use super::settings::{self, Problems};
 use super::standing::{Act, admit};
@@ -117,7 +117,9 @@ pub(super) async fn minimal(
     admit(parent, Act::Read)?;
     let mut rows = app.store.minimal(parent.id).await?;
     if !app.extensions {
-        rows.iter_mut().for_each(|row| row.managed_by = None);
+        for row in &mut rows {
+            row.managed_by = None;
+        }
     }
     Ok(Json(rows))
 }
@@ -167,7 +169,7 @@ async fn rename(app: &App, tx: &mut Tx, record: &mut Record, name: Option<String
 
 async fn name_is_free(tx: &mut Tx, parent: i64, name: &str, except: i64) -> Result<(), Error> {
     let Some(holder) = holder_of_name(tx, parent, name, except).await? else { return Ok(()) };
-    let mut refusal = field("name", format!("The name {name:?} is taken by {holder}"));
+    let mut refusal = field("name", format!("The name {} is taken by {holder}", quote(name)));
     refusal.holder = Some(holder);
     Err(Error::Fields(vec![refusal]))
 }
@@ -178,7 +180,7 @@ async fn mark_is_free(tx: &mut Tx, parent: i64, mark: &Mark, except: i64) -> Res
 }
 
 fn mark_taken(mark: &Mark, holder: String) -> Error {
-    let mut refusal = field("managedBy", format!("The object with UID {:?} already has {holder}", mark.uid));
+    let mut refusal = field("managedBy", format!("The object with UID {} already has {holder}", quote(&mark.uid)));
     refusal.holder = Some(holder);
     Error::Fields(vec![refusal])
 }

@@ -26,7 +26,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
     let tenant = app.store.holds(&key, &secret).await?.ok_or(Error::BadCredentials)?;
     let token = credential::random_token();
     let now = time::now();
-    app.store.add_token(&credential::hash(&token), tenant, now + LIFETIME * 1000, now).await?;
+    app.store.add_token(&credential::hash(&token), tenant, (now, now + LIFETIME * 1000)).await?;
     Ok(Json(TokenResponse {
         access_token: token,
         token_type: "bearer".to_owned(),

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::platform::error::quote;
+
 /// Entries of a list.
 const MOST: usize = 1024;
 
@@ -13,7 +15,8 @@ pub(super) fn normal(list: &str) -> Result<String, String> {
     }
     if let Some(wrong) = entries.iter().find(|entry| !is_entry(entry)) {
         return Err(format!(
-            "{wrong:?} is not an address; write IPv4, IPv6, a CIDR block, 172.22.22.* or 172.22.2.[0-50], comma-separated"
+            "{} is not an address; write IPv4, IPv6, a CIDR block, 172.22.22.* or 172.22.2.[0-50], comma-separated",
+            quote(wrong)
         ));
     }
     Ok(entries.join(","))

@@ -2,30 +2,33 @@
 
 use super::Problems;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
+use crate::platform::error::quote;
 use crate::wire::Tenant;
 
-/// Merges both lists into a tenant. Each list replaces; a package that goes takes its add-ons along.
+/// Names in a list; there are fewer than that to name.
+const MOST: usize = 64;
+
+/// Merges packages and add-ons, in that order, into a tenant. Each list replaces; a package that goes takes its add-ons along.
 pub(super) fn merge(
     next: &mut Tenant,
-    wanted_packages: Option<Vec<String>>,
-    wanted_add_ons: Option<Vec<String>>,
+    wanted: (Option<Vec<String>>, Option<Vec<String>>),
     bound: Option<&Tenant>,
     problems: &mut Problems,
 ) {
-    let named = wanted_add_ons.is_some();
-    let checks = named || wanted_packages.is_some();
-    let packages = match wanted_packages {
+    let chosen = wanted.1.is_some();
+    let checks = chosen || wanted.0.is_some();
+    let packages = match wanted.0 {
         None => packages(next),
         Some(names) => read(&names, "packages", Package::from_wire, problems),
     };
     let packages = ordered(&Package::ALL, |package| {
         *package == Package::HybridDiscoveryAndMonitoring || packages.contains(package)
     });
-    let mut add_ons = match wanted_add_ons {
+    let mut add_ons = match wanted.1 {
         None => add_ons(next),
         Some(names) => read(&names, "addOns", AddOn::from_wire, problems),
     };
-    if named {
+    if chosen {
         for lost in add_ons.iter().filter(|add_on| !packages.contains(&add_on.package())) {
             let (name, package) = (lost.wire(), lost.package().wire());
             problems.refuse("addOns", format!("The add-on {name:?} needs the package {package:?}; add it to packages"));
@@ -54,11 +57,15 @@ fn within(wanted: &[Package], wanted_add_ons: &[AddOn], partner: &Tenant, proble
 }
 
 fn read<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<T>, problems: &mut Problems) -> Vec<T> {
+    if names.len() > MOST {
+        problems.refuse(field, format!("The list has {} names; at most {MOST} are taken", names.len()));
+        return Vec::new();
+    }
     let mut found = Vec::new();
     for name in names {
         match known(name) {
             Some(value) => found.push(value),
-            None => problems.refuse(field, format!("{name:?} is not known")),
+            None => problems.refuse(field, format!("{} is not known", quote(name))),
         }
     }
     found
@@ -146,7 +153,7 @@ mod tests {
         let events = "Event and Incident Management";
         let mut next = tenant(&[hybrid, events], &["Offline Alerts", "SLA Management"]);
         let mut problems = Problems::default();
-        merge(&mut next, Some(vec![]), None, None, &mut problems);
+        merge(&mut next, (Some(vec![]), None), None, &mut problems);
         assert!(problems.finish().is_ok());
         assert_eq!(next, tenant(&[hybrid], &["Offline Alerts"]));
     }

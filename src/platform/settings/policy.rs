@@ -17,7 +17,7 @@ pub(in crate::platform) fn pci_dss() -> PasswordPolicy {
 }
 
 /// The policy after a change. Under PCI DSS a member may be sent, but only with the figure it has anyway.
-pub(super) fn merge(current: PasswordPolicy, change: PasswordPolicy, problems: &mut Problems) -> PasswordPolicy {
+pub(super) fn merge(current: PasswordPolicy, change: &PasswordPolicy, problems: &mut Problems) -> PasswordPolicy {
     let default = change.default_policy.or(current.default_policy);
     let base = if default == Some(true) { pci_dss() } else { current };
     let next = PasswordPolicy {

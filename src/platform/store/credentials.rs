@@ -57,8 +57,7 @@ impl Store {
         &self,
         hash: &str,
         tenant: i64,
-        expires: i64,
-        now: i64,
+        (now, expires): (i64, i64),
     ) -> Result<(), sqlx::Error> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut *tx).await?;

@@ -94,11 +94,8 @@ impl Filter {
 
 /// `WHERE` of a search; the parent is `$1`, the filters follow.
 fn condition(filters: &[Filter]) -> String {
-    let mut sql = "parent_id = $1".to_owned();
-    for (index, filter) in filters.iter().enumerate() {
-        sql += &format!(" AND {}${}", filter.condition().0, index + 2);
-    }
-    sql
+    let filters = filters.iter().zip(2..).map(|(filter, number)| format!("{}${number}", filter.condition().0));
+    std::iter::once("parent_id = $1".to_owned()).chain(filters).collect::<Vec<_>>().join(" AND ")
 }
 
 impl Store {

@@ -161,7 +161,8 @@ fn place(mark: &Mark) -> String {
     format!("{cluster}/{kind}/{namespace}/{name}")
 }
 
-/// The number that a path may give instead of a unique id; no tenant has a negative one.
+/// The number that a path may give instead of a unique id; no tenant has a negative one. (Ids with a NUL are answered
+/// before they reach the database: PostgreSQL cannot even compare with them.)
 fn number(id: &str) -> i64 {
     if id.bytes().all(|byte| byte.is_ascii_digit()) { id.parse().unwrap_or(-1) } else { -1 }
 }
@@ -169,6 +170,9 @@ fn number(id: &str) -> i64 {
 impl Store {
     /// A tenant of a path, if the caller may know of it: itself, its children and theirs.
     pub(in crate::platform) async fn visible(&self, caller: i64, id: &str) -> Result<Option<Record>, Error> {
+        if id.contains('\0') {
+            return Ok(None);
+        }
         let row = sqlx::query(record!(
             "WHERE (t.unique_id = $1 OR t.id = $2) AND (t.id = $3 OR t.parent_id = $3 OR p.parent_id = $3)"
         ))
@@ -189,6 +193,8 @@ impl Store {
     /// calls exist. Whichever is missing is made.
     pub(in crate::platform) async fn home(&self, documented_only: bool) -> Result<Record, sqlx::Error> {
         let mut tx = self.begin().await?;
+        // Of two processes that start on a fresh database one waits here and then finds what the other made.
+        sqlx::query("UPDATE counter SET value = value WHERE name = 'tenant'").execute(&mut *tx).await?;
         let failed = |_| sqlx::Error::Protocol("the first tenant cannot be read".to_owned());
         let by = "api@platform";
         let provider = match first(&mut tx, Kind::ServiceProvider).await.map_err(failed)? {
@@ -227,6 +233,9 @@ pub(in crate::platform) async fn child<'e>(
     parent: i64,
     id: &str,
 ) -> Result<Option<Record>, Error> {
+    if id.contains('\0') {
+        return Ok(None);
+    }
     let row = sqlx::query(record!("WHERE t.parent_id = $1 AND (t.unique_id = $2 OR t.id = $3)"))
         .bind(parent)
         .bind(id)
