@@ -2,6 +2,7 @@
 //!
 //! Doc comments of fields are what `kubectl explain` prints, so they speak to the person who edits YAML.
 #![allow(unreachable_pub, reason = "the schema derive repeats each struct inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "two printer columns may well have the same type")]
 
 mod branding;
 mod client;
@@ -44,5 +45,5 @@ pub const INTENT: &str = "tenantry.dev/intent";
 pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
 /// Annotation that lets go of an object without touching its tenant: its value is the tenant's unique id, or `none`.
 pub const ABANDON: &str = "tenantry.dev/abandon";
-/// Label of ConfigMaps whose change wakes the objects that use their images.
+/// Label of a `ConfigMap` whose change wakes the objects that use their images.
 pub const WATCH_LABEL: &str = "tenantry.dev/watch";

@@ -63,6 +63,11 @@ impl Platform {
         self.shared.line.connection.tenant_id()
     }
 
+    /// Digest of the connection: equal means the same account through the same credential.
+    pub fn fingerprint(&self) -> crate::plan::Digest {
+        self.shared.line.connection.fingerprint()
+    }
+
     /// Host of the platform.
     pub fn host(&self) -> String {
         self.shared.line.connection.host()
