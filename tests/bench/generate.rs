@@ -68,10 +68,12 @@ async fn one(client: Client, platform: Arc<Platform>, object: TenantClient) -> R
     let id = created["uniqueId"].as_str().unwrap_or_default();
     let read: Value =
         http.get(format!("{base}/{id}")).bearer_auth(token).send().await?.error_for_status()?.json().await?;
-    let condition = |kind: &str| json!({
-        "type": kind, "status": "True", "reason": "AsDeclared", "message": "the tenant is as declared",
-        "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z",
-    });
+    let condition = |kind: &str| {
+        json!({
+            "type": kind, "status": "True", "reason": "AsDeclared", "message": "the tenant is as declared",
+            "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z",
+        })
+    };
     let status = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name, "uid": object.uid()},
         "status": {

@@ -58,7 +58,10 @@ fn compare() -> Result<()> {
     }
     let [generator, operator] = all.map(|figures| median(&figures));
     println!("{tenants} clients, {rounds} rounds, medians; times in ms for each tenant");
-    println!("{:<16} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8}", "", "wall s", "cpu ms", "peak MB", "writes", "events", "creates");
+    println!(
+        "{:<16} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8}",
+        "", "wall s", "cpu ms", "peak MB", "writes", "events", "creates"
+    );
     for (name, one) in [("bare generator", &generator), ("operator", &operator)] {
         println!(
             "{name:<16} {:>8.2} {:>8.2} {:>9.1} {:>8.2} {:>8.2} {:>8.3}",

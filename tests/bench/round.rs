@@ -45,8 +45,7 @@ pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
     let folder = assets::target()?.join("bench").join(format!("{contender:?}"));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;
-    let control_plane =
-        ControlPlane::start(&folder.join("cluster"), &Options { durable: true, ..Options::default() })?;
+    let control_plane = ControlPlane::start(&folder.join("cluster"), &Options { durable: true, ..Options::default() })?;
     let platform = Platform::start(&folder.join("platform"), &PlatformOptions::default())?;
     let kubectl = control_plane.kubectl("admin")?;
     let credential = &platform.credential;
@@ -116,7 +115,9 @@ fn counts(kubectl: &Kubectl, tenancy: &Tenancy) -> Result<[f64; 3]> {
     let writes = |group: &str| -> f64 {
         text.lines()
             .filter(|line| line.starts_with("apiserver_request_total{") && line.contains(&format!("group=\"{group}\"")))
-            .filter(|line| ["PATCH", "APPLY", "PUT", "POST"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\""))))
+            .filter(|line| {
+                ["PATCH", "APPLY", "PUT", "POST"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\"")))
+            })
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     };

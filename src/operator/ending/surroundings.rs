@@ -30,9 +30,11 @@ pub(super) async fn gather<K: TenantObject>(
     if matches!(surroundings.going, Going::Namespace | Going::Definition) {
         return Ok((surroundings, None));
     }
-    if K::KIND == Kind::Partner {
-        surroundings.children = declared_children(object, context).await?;
-    }
+    surroundings.children = match K::KIND {
+        Kind::Partner => declared_children(object, context).await?,
+        // Nothing stands under a client.
+        Kind::Client => Children { live: Some(Vec::new()), ..Children::default() },
+    };
     if leaves_alone {
         return Ok((surroundings, None));
     }
