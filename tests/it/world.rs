@@ -253,12 +253,12 @@ impl Space<'_> {
 
     /// The tenant of a Client of `acme` as the platform holds it.
     pub fn platform_client(&self, partner: &str, id: &str) -> Value {
-        self.world.tenancy.get(&format!("/api/v2/tenants/{partner}/clients/{id}")).unwrap()
+        self.world.tenancy.get(&format!("{partner}/clients/{id}")).unwrap()
     }
 
     /// The path of a Client's tenant.
     pub fn client_path(&self, partner: &str, id: &str) -> String {
-        format!("/api/v2/tenants/{partner}/clients/{id}")
+        format!("{partner}/clients/{id}")
     }
 
     /// Reasons of the events about an object.

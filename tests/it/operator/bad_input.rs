@@ -111,7 +111,7 @@ fn a_name_that_is_taken_is_neither_taken_over_nor_doubled() {
     let space = World::shared().namespace("taken");
     space.partner("acme", &json!({}));
     let partner = space.ready("partner/acme");
-    let path = format!("/api/v2/tenants/{partner}/clients");
+    let path = format!("{partner}/clients");
     space.world.tenancy.change(&path, &json!({"name": space.tenant_name("globex")})).unwrap();
     space.client("globex", &json!({"details": {"city": "Berlin"}}));
     let message = space.not_ready("client/globex", "NameTaken");

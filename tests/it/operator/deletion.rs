@@ -18,7 +18,7 @@ fn state(space: &Space<'_>, partner: &str, client: &str) -> Value {
 
 /// Tombstones answer only to a search for what is not active.
 fn is_tombstone(space: &Space<'_>, partner: &str, client: &str) -> bool {
-    let path = format!("/api/v2/tenants/{partner}/clients");
+    let path = format!("{partner}/clients");
     let dead = space.world.tenancy.list(&path, false).unwrap();
     dead.iter().any(|one| one["uniqueId"] == client && one["status"] == "TERMINATED")
 }
@@ -101,7 +101,7 @@ fn a_partner_waits_for_its_clients_declared_and_living() {
     space.delete("client/globex");
     space.gone("client/globex");
     space.gone("partner/acme");
-    let path = format!("/api/v2/tenants/{}/msps", space.world.tenancy.tenant());
+    let path = format!("{}/msps", space.world.tenancy.tenant());
     let dead = space.world.tenancy.list(&path, false).unwrap();
     assert!(dead.iter().any(|one| one["uniqueId"] == partner.as_str() && one["status"] == "TERMINATED"));
 }
@@ -122,6 +122,6 @@ fn a_tenant_that_has_gone_from_the_platform_is_never_created_again() {
     assert!(space.not_ready("client/globex", "TenantMissing").contains(&client));
     space.delete("client/globex");
     space.gone("client/globex");
-    let living = space.world.tenancy.list(&format!("/api/v2/tenants/{partner}/clients"), true).unwrap();
+    let living = space.world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
     assert!(living.is_empty(), "{living:?}");
 }
