@@ -19,7 +19,8 @@ fn partner_is_refused(prefix: &str, spec: &Value, (reason, words): (&str, &[&str
 #[test]
 fn a_secret_that_is_not_there_heals_when_it_comes() {
     let spec = json!({"connectionSecretRef": {"name": "later"}});
-    let space = partner_is_refused("nosecret", &spec, ("CredentialsUnavailable", &["later", "create it", "clientSecret"]));
+    let space =
+        partner_is_refused("nosecret", &spec, ("CredentialsUnavailable", &["later", "create it", "clientSecret"]));
     assert_eq!(space.condition("partner/acme", "CredentialsValid").unwrap().0, "False");
     space.secret("later", &space.credential());
     space.ready("partner/acme");

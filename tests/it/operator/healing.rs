@@ -20,7 +20,11 @@ fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_onc
         space.not_ready(&format!("partner/p{number}"), "CredentialsRefused");
     }
     let refused = || {
-        world.platform.service.metric("tenantry_platform_requests_total", &["/auth/oauth/token", "status=\"401\""]).unwrap()
+        world
+            .platform
+            .service
+            .metric("tenantry_platform_requests_total", &["/auth/oauth/token", "status=\"401\""])
+            .unwrap()
     };
     let begin = Instant::now();
     std::thread::sleep(Duration::from_secs(12));

@@ -42,7 +42,9 @@ fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where()
     assert_eq!(tenant["addOns"].as_array().map(Vec::len).unwrap_or_default(), 0);
     // The Partner's own IP rule would lock every customer out.
     assert!(tenant["whiteListedIps"].as_str().unwrap_or_default().is_empty());
-    space.until("the cascade shows", || Ok(source(&space.get("client/globex").unwrap(), "branding.websiteTitle").is_some()));
+    space.until("the cascade shows", || {
+        Ok(source(&space.get("client/globex").unwrap(), "branding.websiteTitle").is_some())
+    });
     let object = space.get("client/globex").unwrap();
     for (path, value, from) in [
         ("details.country", "\"France\"", "Spec"),
