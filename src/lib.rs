@@ -16,4 +16,6 @@ pub mod api;
 pub mod catalog;
 pub mod connect;
 pub mod plan;
+#[cfg(feature = "platform")]
+pub mod platform;
 pub mod wire;
