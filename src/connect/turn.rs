@@ -174,9 +174,9 @@ fn is_empty(body: &[u8]) -> bool {
     matches!(body.trim_ascii(), b"" | b"null" | b"\"\"")
 }
 
-/// Whether "not found" is about this id, and neither about its parent nor from something before the platform: on this
-/// a tenant is taken to be gone.
+/// Whether "not found" is about this id: on this a tenant is taken to be gone. It must not be about the parent, about
+/// the path, or from something before the platform.
 fn is_about(answer: &Answer, place: &Place, id: &str) -> bool {
     let text = String::from_utf8_lossy(&answer.body);
-    is_platforms(&answer.body) && (text.contains(id) || !text.contains(place.parent()))
+    is_platforms(&answer.body) && !text.contains("/tenants/") && (text.contains(id) || !text.contains(place.parent()))
 }
