@@ -15,6 +15,7 @@ mod pacer;
 mod place;
 mod platform;
 mod token;
+mod turn;
 
 pub use connection::{Connection, ConnectionError};
 pub use error::Error;

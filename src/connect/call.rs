@@ -1,5 +1,6 @@
 //! One call: token, pacer, exchange, and the few repeats that are safe, within one deadline.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -15,6 +16,7 @@ use super::http::{Answer, Fault, exchange};
 use super::pacer::{Pacer, Pass};
 use super::place::is_id;
 use super::token::{Token, Tokens, join};
+use crate::plan::Payload;
 use crate::wire::code;
 
 /// Longest answer that is one thing.
@@ -67,9 +69,9 @@ impl<'a> Call<'a> {
     }
 
     /// The call with a body.
-    pub(super) fn with<T: Serialize>(self, body: &T, secrets: Vec<&'a SecretString>) -> Result<Self, Error> {
+    pub(super) fn with<T: Serialize>(self, body: &T, payload: &'a Payload) -> Result<Self, Error> {
         let body = serde_json::to_vec(body).map_err(|_| Error::invalid("", "it cannot be written as JSON"))?;
-        Ok(Self { body: Some(body), secrets, ..self })
+        Ok(Self { body: Some(body), secrets: payload.secrets.values().collect(), ..self })
     }
 
     /// The call as PUT.
@@ -123,15 +125,11 @@ impl Line {
     }
 
     /// A token, and with it what the platform can do.
-    pub(super) async fn token(&self, deadline: Instant) -> Result<std::sync::Arc<Token>, Error> {
+    pub(super) async fn token(&self, deadline: Instant) -> Result<Arc<Token>, Error> {
         self.renewed(None, deadline).await
     }
 
-    async fn renewed(
-        &self,
-        stale: Option<&std::sync::Arc<Token>>,
-        deadline: Instant,
-    ) -> Result<std::sync::Arc<Token>, Error> {
+    async fn renewed(&self, stale: Option<&Arc<Token>>, deadline: Instant) -> Result<Arc<Token>, Error> {
         let get = self.tokens.get(&self.client, &self.connection, stale);
         tokio::time::timeout_at(deadline, get)
             .await
@@ -145,7 +143,9 @@ impl Line {
         let mut token = self.token(deadline).await?;
         loop {
             let pass = self.pacer.enter(tenant, (call.category, lane), deadline).await?;
-            let answer = self.send(call, &token, pass, deadline).await?;
+            let sent = tokio::time::timeout_at(deadline, self.send(call, &token)).await;
+            let late = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
+            let answer = self.settle(call, pass, sent.unwrap_or_else(late))?;
             match answer.status {
                 401 | 407 if !tried.renewed => {
                     // It was not carried out, so even a write may go out again.
@@ -167,12 +167,6 @@ impl Line {
         }
     }
 
-    /// The body of a successful answer.
-    pub(super) async fn body(&self, call: &Call<'_>, lane: Lane, deadline: Instant) -> Result<Vec<u8>, Error> {
-        let answer = self.answer(call, lane, deadline).await?;
-        if answer.is_success() { Ok(answer.body) } else { Err(self.refusal(call, &answer)) }
-    }
-
     /// What an answer other than success means.
     pub(super) fn refusal(&self, call: &Call<'_>, answer: &Answer) -> Error {
         let token = self.tokens.current();
@@ -182,30 +176,36 @@ impl Line {
         classify(answer.status, &answer.body, call.is_write(), &secrets)
     }
 
-    async fn send(&self, call: &Call<'_>, token: &Token, pass: Pass<'_>, deadline: Instant) -> Result<Answer, Error> {
-        let mut request = call.request(&self.client, &self.connection)?;
-        token.authorise(&mut request)?;
-        let maybe_applied = call.is_write();
-        match tokio::time::timeout_at(deadline, exchange(&self.client, request, call.limit)).await {
-            Ok(Ok(answer)) => {
+    async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Fault> {
+        let mut request = call.request(&self.client, &self.connection).map_err(Fault::Unfit)?;
+        token.authorise(&mut request).map_err(Fault::Unfit)?;
+        exchange(&self.client, request, call.limit).await
+    }
+
+    /// Tells the pacer how a request ended, and what a missing answer means.
+    fn settle(&self, call: &Call<'_>, pass: Pass<'_>, sent: Result<Answer, Fault>) -> Result<Answer, Error> {
+        let fault = match sent {
+            Ok(answer) => {
                 pass.answered(answer.status, &answer.headers);
-                Ok(answer)
+                return Ok(answer);
             }
-            Ok(Err(Fault::Connect(cause))) => {
+            Err(fault) => fault,
+        };
+        Err(match fault {
+            Fault::Connect(cause) => {
                 pass.unsent();
-                Err(Error::unsent(format!("{} cannot be reached: {cause}", self.connection.host())))
+                Error::unsent(format!("{} cannot be reached: {}", self.connection.host(), clean(&cause, &[])))
             }
-            Ok(Err(Fault::Broken(cause))) => {
-                let message = format!("the connection broke: {}", clean(&cause, &[]));
-                Err(Error::Unavailable { message, maybe_applied })
+            Fault::Broken(cause) => {
+                let message = format!("{}: {}", self.connection.host(), clean(&cause, &[]));
+                Error::Unavailable { message, maybe_applied: call.is_write() }
             }
-            Ok(Err(Fault::TooLarge(limit))) => {
-                Err(Error::malformed(format!("the answer is longer than {limit} bytes")))
+            Fault::Unfit(error) => {
+                pass.unsent();
+                error
             }
-            Err(_) => {
-                Err(Error::Unavailable { message: format!("no answer within {:?}", self.timeout), maybe_applied })
-            }
-        }
+            Fault::TooLarge(limit) => Error::malformed(format!("it is longer than {limit} bytes")),
+        })
     }
 }
 

@@ -39,11 +39,11 @@ impl<T: Clone> Flight<T> {
     ) -> Result<T, Error> {
         let arrived = Instant::now();
         let taken = |landed: &Landed<T>| serves(landed) || (landed.outcome.is_err() && landed.ended >= arrived);
-        if let Some(outcome) = self.look(&taken) {
+        if let Some(outcome) = self.look(taken) {
             return outcome;
         }
         let _turn = self.turn.lock().await;
-        if let Some(outcome) = self.look(&taken) {
+        if let Some(outcome) = self.look(taken) {
             return outcome;
         }
         let started = Instant::now();

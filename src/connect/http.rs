@@ -6,6 +6,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Request, Response, redirect, retry};
 
 use super::connection::{Connection, ConnectionError};
+use super::error::Error;
 
 /// Longest error body that is read.
 const ERROR_BODY: usize = 64 << 10;
@@ -27,6 +28,8 @@ pub(super) enum Fault {
     Connect(String),
     /// The connection broke on the way.
     Broken(String),
+    /// The request cannot be made.
+    Unfit(Error),
     /// Success, with a body beyond the limit.
     TooLarge(usize),
 }

@@ -114,7 +114,7 @@ impl Lists {
             created.retain(|(at, _)| at.elapsed() < 12 * BURST);
             created.push((now, tenant.clone()));
         }
-        edit(last.as_mut(), |list| add(list, tenant));
+        edit(&mut last, |list| add(list, tenant));
     }
 
     /// A tenant got a mark.
@@ -141,12 +141,12 @@ impl Lists {
     fn edit(&self, place: &Place, act: impl FnOnce(&mut List)) {
         let slot = self.lock().get(place).cloned();
         if let Some(slot) = slot {
-            edit(slot.flight.last().as_mut(), act);
+            edit(&mut slot.flight.last(), act);
         }
     }
 }
 
-fn edit(landed: Option<&mut Landed<List>>, act: impl FnOnce(&mut List)) {
+fn edit(landed: &mut Option<Landed<List>>, act: impl FnOnce(&mut List)) {
     if let Some(Landed { outcome: Ok(list), .. }) = landed {
         act(list);
     }

@@ -7,7 +7,7 @@ mod write;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-pub(super) use read::{life, observed};
+pub(super) use read::{Branded, life, observed};
 pub(super) use write::{branding, tenant};
 
 use super::error::Error;

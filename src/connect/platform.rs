@@ -1,27 +1,21 @@
 //! The platform, as the operator uses it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-use serde::de::DeserializeOwned;
-use tokio::time::Instant;
 
 use super::budget::Lane;
 use super::call::{Call, Line, checked};
 use super::connection::{Connection, ConnectionError};
-use super::error::{Error, is_platforms};
-use super::http::{Answer, client};
+use super::error::Error;
+use super::http::client;
 use super::living::{Freshness, Listed, Lists};
-use super::map;
+use super::map::{self, Branded};
 use super::place::Place;
-use crate::plan::{Change, Field, Kind, MarkSeen, Observed, Payload, Permit, TenantLife, short_mark};
-use crate::wire::{Branding, Created, Envelope, ImagePaths, Impact, Lifecycle, Mark, Minimal, SearchItem, Tenant};
-
-/// Rows of a page.
-const ROWS: i64 = 100;
-/// Pages beyond which a list is taken to have no end.
-const PAGES: i64 = 1000;
+use super::turn::{Shared, Turn, json, other_tenant, route};
+use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, short_mark};
+use crate::wire::{Created, Envelope, Impact, Lifecycle, Mark, SearchItem, Tenant};
 
 /// A platform behind one [`Connection`]: one token, one pacer, one memory of lists, shared by all clones.
 #[derive(Clone)]
@@ -30,21 +24,10 @@ pub struct Platform {
     lane: Lane,
 }
 
-struct Shared {
-    line: Line,
-    lists: Lists,
-}
-
-impl std::fmt::Debug for Platform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Platform").field("connection", &self.shared.line.connection).finish_non_exhaustive()
     }
-}
-
-/// What stands at an id.
-enum Found {
-    Tenant(Box<Tenant>),
-    Nothing,
 }
 
 impl Platform {
@@ -81,75 +64,29 @@ impl Platform {
 
     /// Whether a token can be had.
     pub async fn check(&self) -> Result<(), Error> {
-        self.has_extensions().await.map(drop)
+        self.turn().await.map(drop)
     }
 
     /// Whether the platform has what the public API does not document, as it says with each token.
     pub async fn has_extensions(&self) -> Result<bool, Error> {
-        self.extensions(self.line().deadline()).await
+        Ok(self.turn().await?.extensions)
     }
 
-    async fn extensions(&self, deadline: Instant) -> Result<bool, Error> {
-        Ok(self.line().token(deadline).await?.extensions)
+    async fn turn(&self) -> Result<Turn<'_>, Error> {
+        Turn::begin(&self.shared, self.lane).await
     }
 
-    fn line(&self) -> &Line {
-        &self.shared.line
-    }
-
-    async fn body(&self, call: &Call<'_>, deadline: Instant) -> Result<Vec<u8>, Error> {
-        self.line().body(call, self.lane, deadline).await
-    }
-
-    /// Reads a tenant; nothing where this id does not exist. Without `with_branding` no branding field is in the answer.
+    /// Reads a tenant; nothing where this id does not exist. Without `with_branding` no branding field is in the
+    /// answer, so it is for tenants that declare none.
     pub async fn read(&self, place: &Place, id: &str, with_branding: bool) -> Result<Option<Observed>, Error> {
-        let deadline = self.line().deadline();
-        let extensions = self.extensions(deadline).await?;
-        let Found::Tenant(tenant) = self.tenant(place, id, extensions, deadline).await? else { return Ok(None) };
-        let branding = if with_branding { Some(self.branding(id, &tenant, deadline).await?) } else { None };
-        map::observed(place.kind(), *tenant, branding, extensions).map(Some)
-    }
-
-    async fn tenant(&self, place: &Place, id: &str, extensions: bool, deadline: Instant) -> Result<Found, Error> {
-        let path = match place {
-            // The only documented call about a partner.
-            Place::Partners { .. } if !extensions => vec![checked(id)?],
-            Place::Partners { .. } | Place::Clients { .. } => route(place, &[checked(id)?])?,
-        };
-        let call = Call::get(&path);
-        let answer = self.line().answer(&call, self.lane, deadline).await?;
-        if answer.is_success() {
-            let tenant: Tenant = map::lenient(&answer.body)?;
-            return match tenant.unique_id.as_deref() {
-                Some(seen) if seen == id => Ok(Found::Tenant(Box::new(tenant))),
-                _ => Err(other_tenant(id)),
-            };
-        }
-        match self.line().refusal(&call, &answer) {
-            Error::NotFound { .. } if is_about(&answer, place, id) => Ok(Found::Nothing),
-            error => Err(error),
-        }
-    }
-
-    /// The tenant's own branding; nothing where the platform does not show it just now.
-    async fn branding(
-        &self,
-        id: &str,
-        tenant: &Tenant,
-        deadline: Instant,
-    ) -> Result<Option<Branding<ImagePaths>>, Error> {
-        let call = Call::get(&[checked(id)?, "customBranding"]);
-        let is_active = map::life(tenant) == TenantLife::Active;
-        match self.body(&call, deadline).await {
-            Ok(body) => map::lenient(&body).map(Some),
-            // The public API documents the write alone, and of a suspended tenant nothing.
-            Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(None),
-            Err(Error::ParentGone { .. }) if !is_active => Ok(None),
-            Err(error) => Err(error),
-        }
+        let turn = self.turn().await?;
+        let Some(tenant) = turn.tenant(place, id).await? else { return Ok(None) };
+        let branding = if with_branding { turn.branding(id, &tenant).await? } else { Branded::NotAsked };
+        map::observed(place.kind(), tenant, branding, turn.extensions).map(Some)
     }
 
     /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.
+    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload and mark, and no state between")]
     pub async fn create(
         &self,
         place: &Place,
@@ -157,20 +94,19 @@ impl Platform {
         payload: &Payload,
         mark: &Mark,
     ) -> Result<String, Error> {
-        let deadline = self.line().deadline();
-        let extensions = self.extended(place, deadline).await?;
+        let turn = self.turn().await?.at(place)?;
         let mut tenant = map::tenant(changes, payload)?;
-        if extensions {
+        if turn.extensions {
             tenant.managed_by = Some(mark.clone());
         } else if tenant.ext_org_id.as_deref().is_none_or(str::is_empty) {
             tenant.ext_org_id = Some(short_mark(mark));
         }
-        let call = Call::post(&route(place, &[])?).with(&tenant, payload.secrets.values().collect())?;
-        let created = self.body(&call, deadline).await.and_then(|body| json::<Created>(&body));
+        let call = Call::post(&route(place, &[])?).with(&tenant, payload)?;
+        let created = turn.body(&call).await.and_then(|body| json::<Created>(&body));
         match created {
             Ok(Created { unique_id, name, .. }) => {
-                let listed = Listed { unique_id: unique_id.clone(), name, mark: extensions.then(|| mark.clone()) };
-                self.shared.lists.created(place, &listed);
+                let mark = turn.extensions.then(|| mark.clone());
+                self.shared.lists.created(place, &Listed { unique_id: unique_id.clone(), name, mark });
                 Ok(unique_id)
             }
             Err(error) => {
@@ -183,44 +119,23 @@ impl Platform {
     }
 
     /// Writes settings of a tenant in one request.
+    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload, and no state between")]
     pub async fn update(&self, place: &Place, id: &str, changes: &[Change], payload: &Payload) -> Result<(), Error> {
-        let deadline = self.line().deadline();
-        self.extended(place, deadline).await?;
+        let turn = self.turn().await?.at(place)?;
         let tenant = map::tenant(changes, payload)?;
-        let written = self.write(place, id, &tenant, payload, deadline).await;
+        let call = Call::post(&route(place, &[checked(id)?])?).with(&tenant, payload)?;
+        let written = turn.write(id, &call).await;
         if changes.iter().any(|change| change.field == Field::Name) {
             self.shared.lists.forget(place);
         }
         written
     }
 
-    async fn write(
-        &self,
-        place: &Place,
-        id: &str,
-        tenant: &Tenant,
-        payload: &Payload,
-        deadline: Instant,
-    ) -> Result<(), Error> {
-        let path = route(place, &[checked(id)?])?;
-        let call = Call::post(&path).with(tenant, payload.secrets.values().collect())?;
-        let body = self.body(&call, deadline).await?;
-        if is_empty(&body) {
-            return Ok(());
-        }
-        match map::lenient::<Tenant>(&body)?.unique_id {
-            Some(seen) if seen != id => Err(other_tenant(id)),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// Writes branding of a tenant in one request.
     pub async fn brand(&self, id: &str, changes: &[Change], payload: &Payload) -> Result<(), Error> {
-        let deadline = self.line().deadline();
+        let turn = self.turn().await?;
         let branding = map::branding(changes, payload)?;
-        let path = [checked(id)?, "customBranding"];
-        let call = Call::post(&path).put().with(&branding, payload.secrets.values().collect())?;
-        self.body(&call, deadline).await.and_then(|body| done(&body))
+        turn.act(&Call::post(&[checked(id)?, "customBranding"]).put().with(&branding, payload)?).await
     }
 
     /// Writes who owns a tenant, and nothing else.
@@ -228,11 +143,11 @@ impl Platform {
     /// # Errors
     /// Without the extensions also where the external id holds the customer's own number.
     pub async fn mark(&self, place: &Place, id: &str, mark: &Mark) -> Result<(), Error> {
-        let deadline = self.line().deadline();
-        let tenant = if self.extended(place, deadline).await? {
+        let turn = self.turn().await?.at(place)?;
+        let tenant = if turn.extensions {
             Tenant { managed_by: Some(mark.clone()), ..Tenant::default() }
         } else {
-            let Found::Tenant(seen) = self.tenant(place, id, false, deadline).await? else {
+            let Some(seen) = turn.tenant(place, id).await? else {
                 return Err(Error::NotFound { message: format!("tenant `{id}`") });
             };
             if !MarkSeen::from_external_id(seen.ext_org_id.as_deref()).may_be_written() {
@@ -240,8 +155,12 @@ impl Platform {
             }
             Tenant { ext_org_id: Some(short_mark(mark)), ..Tenant::default() }
         };
-        self.write(place, id, &tenant, &Payload::default(), deadline).await?;
-        self.shared.lists.marked(place, id, mark);
+        let nothing = Payload::default();
+        let call = Call::post(&route(place, &[checked(id)?])?).with(&tenant, &nothing)?;
+        turn.write(id, &call).await?;
+        if turn.extensions {
+            self.shared.lists.marked(place, id, mark);
+        }
         Ok(())
     }
 
@@ -263,122 +182,33 @@ impl Platform {
     }
 
     async fn act(&self, place: &Place, id: &str, action: Lifecycle) -> Result<(), Error> {
-        let deadline = self.line().deadline();
-        self.extended(place, deadline).await?;
-        let call = Call::post(&route(place, &[checked(id)?, action.segment()])?);
-        self.body(&call, deadline).await.and_then(|body| done(&body))
+        let turn = self.turn().await?.at(place)?;
+        turn.act(&Call::post(&route(place, &[checked(id)?, action.segment()])?)).await
     }
 
-    /// All living tenants of a place, suspended ones included.
+    /// All living tenants of a place, suspended ones included. A list that is held while a tenant is created is copied
+    /// for the others, so it should be let go of before.
     pub async fn living(&self, place: &Place, freshness: Freshness) -> Result<Arc<Vec<Listed>>, Error> {
-        let deadline = self.line().deadline();
-        let ask = self.shared.lists.get(place, freshness, self.list(place, deadline));
-        tokio::time::timeout_at(deadline, ask)
+        let deadline = self.shared.line.deadline();
+        let ask = async { self.turn().await?.at(place)?.list(place).await };
+        tokio::time::timeout_at(deadline, self.shared.lists.get(place, freshness, ask))
             .await
             .unwrap_or_else(|_| Err(Error::unsent("another call for the same list did not end in time")))
     }
 
-    async fn list(&self, place: &Place, deadline: Instant) -> Result<Vec<Listed>, Error> {
-        let extensions = self.extended(place, deadline).await?;
-        let call = Call::list(&route(place, &["minimal"])?);
-        let rows: Vec<Minimal> = json(&self.body(&call, deadline).await?)?;
-        let mut listed: Vec<Listed> = rows.into_iter().map(Listed::from).collect();
-        if !extensions {
-            // Whether `minimal` has the inactive ones is not documented.
-            let known: std::collections::HashSet<String> = listed.iter().map(|row| row.unique_id.clone()).collect();
-            let inactive = self.inactive(place, deadline).await?;
-            listed.extend(inactive.into_iter().filter(|row| !known.contains(&row.unique_id)));
-        }
-        Ok(listed)
-    }
-
-    async fn inactive(&self, place: &Place, deadline: Instant) -> Result<Vec<Listed>, Error> {
-        let mut listed = Vec::new();
-        for page_no in 1..=PAGES {
-            let Envelope { results, next_page, .. } =
-                self.search(place, page_no, Some("activeStatus:false"), deadline).await?;
-            let is_last = !next_page || results.is_empty();
-            listed.extend(results.into_iter().filter_map(Listed::found));
-            if is_last {
-                return Ok(listed);
-            }
-        }
-        Err(Error::malformed(format!("the list of inactive tenants has more than {PAGES} pages")))
-    }
-
     /// A page of all tenants of a place, 100 rows, the terminated ones included.
     pub async fn page(&self, place: &Place, page_no: i64) -> Result<Envelope<SearchItem>, Error> {
-        let deadline = self.line().deadline();
         self.shared.lists.sweep();
-        self.extended(place, deadline).await?;
-        self.search(place, page_no, None, deadline).await
-    }
-
-    async fn search(
-        &self,
-        place: &Place,
-        page_no: i64,
-        filter: Option<&str>,
-        deadline: Instant,
-    ) -> Result<Envelope<SearchItem>, Error> {
-        let mut query = vec![
-            ("pageNo", page_no.to_string()),
-            ("pageSize", ROWS.to_string()),
-            // Ascending, so that a tenant created meanwhile does not move the rows of the pages to come.
-            ("isDescendingOrder", "false".to_owned()),
-        ];
-        query.extend(filter.map(|filter| ("queryString", filter.to_owned())));
-        let call = Call::page(&route(place, &["search"])?, query);
-        json(&self.body(&call, deadline).await?)
+        self.turn().await?.at(place)?.page(place, page_no, None).await
     }
 
     /// What ending a tenant would erase, by category; nothing where the platform cannot tell.
     pub async fn impact(&self, id: &str) -> Result<Option<BTreeMap<String, i64>>, Error> {
-        let deadline = self.line().deadline();
-        if !self.extensions(deadline).await? {
+        let turn = self.turn().await?;
+        if !turn.extensions {
             return Ok(None);
         }
-        let impact: Impact = json(&self.body(&Call::get(&[checked(id)?, "impact"]), deadline).await?)?;
+        let impact: Impact = json(&turn.body(&Call::get(&[checked(id)?, "impact"])).await?)?;
         if impact.unique_id == id { Ok(Some(impact.counts)) } else { Err(other_tenant(id)) }
     }
-
-    /// Whether the platform has the extensions; an error where the place's calls are one of them and it has not.
-    async fn extended(&self, place: &Place, deadline: Instant) -> Result<bool, Error> {
-        match (self.extensions(deadline).await?, place.kind()) {
-            (false, Kind::Partner) => Err(Error::Unsupported {
-                message: format!("{} offers no calls that list, create or change partners", self.host()),
-            }),
-            (extensions, Kind::Partner | Kind::Client) => Ok(extensions),
-        }
-    }
-}
-
-fn route<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a str>, Error> {
-    let mut path = vec![checked(place.parent())?, place.segment()];
-    path.extend(rest);
-    Ok(path)
-}
-
-fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| map::unreadable(&error))
-}
-
-fn is_empty(body: &[u8]) -> bool {
-    matches!(body.trim_ascii(), b"" | b"null" | b"\"\"")
-}
-
-/// Actions answer with nothing, `null` or what they changed; something that is no JSON comes from elsewhere.
-fn done(body: &[u8]) -> Result<(), Error> {
-    if is_empty(body) { Ok(()) } else { json::<serde::de::IgnoredAny>(body).map(drop) }
-}
-
-fn other_tenant(id: &str) -> Error {
-    Error::malformed(format!("it is not about tenant `{id}`"))
-}
-
-/// Whether "not found" is about this id, and neither about its parent nor from something before the platform: on this
-/// a tenant is taken to be gone.
-fn is_about(answer: &Answer, place: &Place, id: &str) -> bool {
-    let text = String::from_utf8_lossy(&answer.body);
-    is_platforms(&answer.body) && (text.contains(id) || !text.contains(place.parent()))
 }

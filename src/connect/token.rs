@@ -25,9 +25,9 @@ const LIMIT: usize = 64 << 10;
 /// A refused credential is tried again after this at the earliest.
 const REFUSED: Duration = Duration::from_secs(30);
 /// A token is renewed so long before it ends.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 /// Longest life that is believed.
-const LONGEST: Duration = Duration::from_secs(86_400);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// A token.
 pub(super) struct Token {
@@ -138,6 +138,7 @@ fn throttled(answer: &Answer) -> Error {
 
 fn fault(fault: Fault) -> Error {
     match fault {
+        Fault::Unfit(error) => error,
         Fault::Connect(cause) | Fault::Broken(cause) => Error::unsent(format!("no token could be had: {cause}")),
         Fault::TooLarge(limit) => {
             Error::malformed(format!("the answer to the token request is longer than {limit} bytes"))

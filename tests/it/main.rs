@@ -4,18 +4,26 @@
 pub mod assets;
 #[path = "../stack/controlplane.rs"]
 pub mod controlplane;
-mod fleet;
 #[path = "../stack/http.rs"]
 pub mod http;
 #[path = "../stack/kubectl.rs"]
 pub mod kubectl;
-mod operator;
-mod platform;
 #[path = "../stack/process.rs"]
 pub mod process;
 #[path = "../stack/programs.rs"]
 pub mod programs;
-mod secrecy;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
+
 pub mod world;
+
+mod connect;
+mod crds;
+mod explain;
+mod fields;
+mod fleet;
+mod operator;
+mod platform;
+mod rules;
+mod secrecy;
+mod support;

@@ -11,30 +11,39 @@ use crate::connect::error::Error;
 use crate::plan::{Digest, Field, Kind, MarkSeen, Observed, Seen, TenantLife, Value};
 use crate::wire::{Branding, ImagePaths, State, TIME_FORMAT, Tenant};
 
-/// A tenant as it is. `branding` is nothing where it was not asked for, and `Some(None)` where the platform does not
-/// show it.
+/// Branding, as far as it is known.
+pub(in crate::connect) enum Branded {
+    /// Nobody asked.
+    NotAsked,
+    /// The platform does not show it.
+    Hidden,
+    /// The platform shows it.
+    Shown(Box<Branding<ImagePaths>>),
+}
+
+/// A tenant as it is.
 pub(in crate::connect) fn observed(
     kind: Kind,
     mut tenant: Tenant,
-    mut branding: Option<Option<Branding<ImagePaths>>>,
+    mut branding: Branded,
     extensions: bool,
 ) -> Result<Observed, Error> {
     let mut seen = BTreeMap::new();
     let mark = mark(kind, &tenant, extensions);
-    let (url, api_endpoint) = addresses(kind, &tenant, branding.as_ref().and_then(Option::as_ref));
+    let (url, api_endpoint) = addresses(kind, &tenant, &branding);
     for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
         let answer = match slot::<ImagePaths>(field) {
             _ if !extensions && !is_documented(field, kind) => Seen::Unsupported,
             Slot::Tenant(member) => read(field, &member, &mut tenant),
             Slot::Words(of) => match &mut branding {
-                None => continue,
-                Some(None) => Seen::Unreadable,
-                Some(Some(branding)) => text(field, of(branding).take()),
+                Branded::NotAsked => continue,
+                Branded::Hidden => Seen::Unreadable,
+                Branded::Shown(branding) => text(field, of(branding).take()),
             },
             Slot::Image(of) => match &mut branding {
-                None => continue,
-                Some(None) => Seen::Unreadable,
-                Some(Some(branding)) => image(of(branding).take()),
+                Branded::NotAsked => continue,
+                Branded::Hidden => Seen::Unreadable,
+                Branded::Shown(branding) => image(of(branding).take()),
             },
         };
         seen.insert(field, answer);
@@ -135,9 +144,12 @@ fn mark(kind: Kind, tenant: &Tenant, extensions: bool) -> MarkSeen {
 }
 
 /// Addresses of console and API: a partner's own, a client's from its branding.
-fn addresses(kind: Kind, tenant: &Tenant, branding: Option<&Branding<ImagePaths>>) -> (Option<String>, Option<String>) {
+fn addresses(kind: Kind, tenant: &Tenant, branding: &Branded) -> (Option<String>, Option<String>) {
     let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let branded = branding.map_or((None, None), |branding| (filled(&branding.app_url), filled(&branding.api_url)));
+    let branded = match branding {
+        Branded::Shown(branding) => (filled(&branding.app_url), filled(&branding.api_url)),
+        Branded::NotAsked | Branded::Hidden => (None, None),
+    };
     match (kind, &tenant.access_endpoint) {
         (Kind::Partner, Some(endpoint)) => {
             (filled(&endpoint.application_server).or(branded.0), filled(&endpoint.api_server).or(branded.1))

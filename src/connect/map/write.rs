@@ -15,7 +15,7 @@ pub(in crate::connect) fn tenant(changes: &[Change], payload: &Payload) -> Resul
     let mut body = Tenant::default();
     for Change { field, to } in changes {
         let Slot::Tenant(member) = slot::<ImageFile>(*field) else { return Err(unfit(*field)) };
-        write(*field, &member, to, payload, &mut body)?;
+        Write { field: *field, payload, body: &mut body }.put(&member, to)?;
     }
     Ok(body)
 }
@@ -40,37 +40,47 @@ fn file(field: Field, payload: &Payload) -> Result<ImageFile, Error> {
     Ok(ImageFile { name: name.clone(), file: base64::engine::general_purpose::STANDARD.encode(bytes) })
 }
 
-fn write(field: Field, member: &Member, value: &Value, payload: &Payload, body: &mut Tenant) -> Result<(), Error> {
-    match (member, value) {
-        (Member::Text(of) | Member::Host(of) | Member::ExternalId(of), Value::Text(text)) => {
-            *of(body) = Some(text.clone());
+struct Write<'a> {
+    field: Field,
+    payload: &'a Payload,
+    body: &'a mut Tenant,
+}
+
+impl Write<'_> {
+    fn put(self, member: &Member, value: &Value) -> Result<(), Error> {
+        let Self { field, payload, body } = self;
+        let unfit = || unfit(field);
+        match (member, value) {
+            (Member::Text(of) | Member::Host(of) | Member::ExternalId(of), Value::Text(text)) => {
+                *of(body) = Some(text.clone());
+            }
+            (
+                Member::Text(of) | Member::Host(of) | Member::ExternalId(of) | Member::Commas(of) | Member::Secret(of),
+                Value::Cleared,
+            ) => *of(body) = Some(String::new()),
+            (Member::Secret(of), Value::Secret(_)) => {
+                let secret = payload.secrets.get(&field).ok_or_else(unfit)?;
+                *of(body) = Some(secret.expose_secret().to_owned());
+            }
+            (Member::Flag(of), Value::Flag(flag)) => *of(body) = Some(*flag),
+            (Member::Number(of), Value::Number(number)) => *of(body) = Some(*number),
+            (Member::Reference(of), Value::Number(id)) => *of(body) = Some(IdRef { id: *id, ..IdRef::default() }),
+            (Member::Clock(of), Value::Text(text)) => {
+                let (hour, minute) = clock(text).ok_or_else(unfit)?;
+                let (to_hour, to_minute) = of(body);
+                (*to_hour, *to_minute) = (Some(hour), Some(minute));
+            }
+            (Member::Day(of), Value::Text(text)) => *of(body) = Some(day(text).ok_or_else(unfit)?),
+            (Member::Names(of, catalog), Value::Set(_) | Value::Cleared) => {
+                *of(body) = Some(value.entries().map(|name| catalog.wire(name).to_owned()).collect());
+            }
+            (Member::Commas(of), Value::Set(set)) => {
+                *of(body) = Some(set.iter().map(String::as_str).collect::<Vec<_>>().join(","));
+            }
+            _ => return Err(unfit()),
         }
-        (
-            Member::Text(of) | Member::Host(of) | Member::ExternalId(of) | Member::Commas(of) | Member::Secret(of),
-            Value::Cleared,
-        ) => *of(body) = Some(String::new()),
-        (Member::Secret(of), Value::Secret(_)) => {
-            let secret = payload.secrets.get(&field).ok_or_else(|| unfit(field))?;
-            *of(body) = Some(secret.expose_secret().to_owned());
-        }
-        (Member::Flag(of), Value::Flag(flag)) => *of(body) = Some(*flag),
-        (Member::Number(of), Value::Number(number)) => *of(body) = Some(*number),
-        (Member::Reference(of), Value::Number(id)) => *of(body) = Some(IdRef { id: *id, ..IdRef::default() }),
-        (Member::Clock(of), Value::Text(text)) => {
-            let (hour, minute) = clock(text).ok_or_else(|| unfit(field))?;
-            let (to_hour, to_minute) = of(body);
-            (*to_hour, *to_minute) = (Some(hour), Some(minute));
-        }
-        (Member::Day(of), Value::Text(text)) => *of(body) = Some(day(text).ok_or_else(|| unfit(field))?),
-        (Member::Names(of, catalog), Value::Set(_) | Value::Cleared) => {
-            *of(body) = Some(value.entries().map(|name| catalog.wire(name).to_owned()).collect());
-        }
-        (Member::Commas(of), Value::Set(set)) => {
-            *of(body) = Some(set.iter().map(String::as_str).collect::<Vec<_>>().join(","));
-        }
-        _ => return Err(unfit(field)),
+        Ok(())
     }
-    Ok(())
 }
 
 fn unfit(field: Field) -> Error {
