@@ -2,6 +2,7 @@
 //!
 //! Doc comments of fields are what `kubectl explain` prints, so they speak to the person who edits YAML.
 #![allow(unreachable_pub, reason = "the schema derive repeats each struct inside a function")]
+#![allow(clippy::duplicated_attributes, reason = "two printer columns may well have the same type")]
 
 mod branding;
 mod client;

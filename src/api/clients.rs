@@ -51,7 +51,7 @@ pub enum NamespacesFrom {
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels with their values, all of which the namespace must carry, for example `{team: msp}`.
-    #[schemars(extend("maxProperties" = 16, "minProperties" = 1))]
+    #[schemars(extend("maxProperties" = 16, "minProperties" = 1, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     pub match_labels: BTreeMap<String, String>,
 }
 

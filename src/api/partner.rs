@@ -57,7 +57,7 @@ pub struct PartnerSpec {
     pub connection_secret_ref: Option<SecretRef>,
     /// Who the partner is and where it is reached, for example `{name: Acme Managed Services}`.
     pub details: PartnerDetails,
-    /// Packages the partner subscribes to, for example `[EventAndIncidentManagement]`; HybridDiscoveryAndMonitoring is
+    /// Packages the partner subscribes to, for example `[EventAndIncidentManagement]`; `HybridDiscoveryAndMonitoring` is
     /// always there. Left out: a new partner gets that one, afterwards packages are not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]

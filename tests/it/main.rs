@@ -1,1 +1,19 @@
 //! One test crate, one link: every integration test is a module of it.
+
+#[path = "../stack/assets.rs"]
+pub mod assets;
+#[path = "../stack/controlplane.rs"]
+pub mod controlplane;
+#[path = "../stack/http.rs"]
+pub mod http;
+#[path = "../stack/kubectl.rs"]
+pub mod kubectl;
+#[path = "../stack/process.rs"]
+pub mod process;
+#[path = "../stack/programs.rs"]
+pub mod programs;
+#[path = "../stack/tenancy.rs"]
+pub mod tenancy;
+
+mod crds;
+mod support;
