@@ -36,6 +36,8 @@ pub struct AllowedNamespaces {
 
 /// Which namespaces.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum NamespacesFrom {
     /// The Partner's own namespace.
     #[default]

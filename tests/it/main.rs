@@ -16,4 +16,6 @@ pub mod programs;
 pub mod tenancy;
 
 mod crds;
+mod explain;
+mod rules;
 mod support;

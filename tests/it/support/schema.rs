@@ -25,9 +25,11 @@ impl Node {
         self.schema[key].as_str().unwrap_or_default()
     }
 
-    /// Whether nothing is below it.
+    /// Whether it holds a value, or values without members of their own.
     pub(crate) fn is_leaf(&self) -> bool {
-        ["properties", "items", "additionalProperties"].iter().all(|key| self.schema.get(key).is_none())
+        let has_members = |schema: &Value| schema.get("properties").is_some();
+        !has_members(&self.schema)
+            && ["items", "additionalProperties"].iter().all(|key| !has_members(&self.schema[key]))
     }
 
     /// Whether the type of Kubernetes itself says what it is.
