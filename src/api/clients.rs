@@ -36,6 +36,8 @@ pub struct AllowedNamespaces {
 
 /// Which namespaces.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum NamespacesFrom {
     /// The Partner's own namespace.
     #[default]
@@ -51,7 +53,7 @@ pub enum NamespacesFrom {
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
     /// Labels with their values, all of which the namespace must carry, for example `{team: msp}`.
-    #[schemars(extend("maxProperties" = 16, "minProperties" = 1))]
+    #[schemars(extend("maxProperties" = 16, "minProperties" = 1, "additionalProperties" = {"type": "string", "maxLength": 63}))]
     pub match_labels: BTreeMap<String, String>,
 }
 

@@ -23,6 +23,8 @@ pub struct Deletion {
 
 /// What happens to the tenant when the object is deleted.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum DeletionPolicy {
     /// The tenant stays as it is.
     #[default]

@@ -69,10 +69,12 @@ pub struct PartnerSpec {
     /// Access management and password policy, for example `{access: {twoFactorAuthentication: true}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security: Option<PartnerSecurity>,
-    /// Look of the console and its login page; clients without their own show it too.
+    /// Look of the console and its login page, for example `{websiteTitle: Acme Console}`; clients without their own show
+    /// it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branding: Option<Branding>,
-    /// Which namespaces' Clients may name this Partner, and what they get that they leave out.
+    /// Which namespaces' Clients may name this Partner, and what they get that they leave out, for example
+    /// `{defaults: {country: Germany}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Clients>,
     /// `Active` or `Suspended`; left out: a new partner is active, afterwards its state is not managed.

@@ -10,7 +10,8 @@ use super::SecretKeyRef;
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerSecurity {
-    /// Who may log in and how, for the partner's own people; what is left out is not managed.
+    /// Who may log in and how, for the partner's own people, for example `{twoFactorAuthentication: true}`; what is left
+    /// out is not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
     /// Password policy for the partner's people and for all users of its clients; exactly one of `pciDSS` and `custom`.
@@ -47,8 +48,8 @@ pub struct ClientAccess {
     /// Addresses from which people may log in: IPv4, IPv6, CIDR, `10.0.0.*` or `10.0.0.[0-50]`, for example
     /// `[198.51.100.0/24]`; an empty list lets them in from everywhere. API credentials are never held to it.
     #[serde(default, rename = "allowedIPs", skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 1024), inner(length(min = 1, max = 64)), extend("x-kubernetes-list-type" = "set"))]
-    #[x_kube(validation = ("self.all(ip, isIP(ip) || isCIDR(ip) || ip.matches('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}([*]|[[](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])-(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[]])$'))", "write each entry as an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]"))]
+    // At the entry and not at the list, so that a refusal names the entry.
+    #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "set", "items" = {"type": "string", "minLength": 1, "maxLength": 64, "x-kubernetes-validations": [{"rule": "isIP(self) || isCIDR(self) || self.matches('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}([*]|[[](25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])-(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[]])$')", "message": "write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]"}]}))]
     pub allowed_ips: Option<Vec<String>>,
     /// Whether people need a second factor to log in, for example `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

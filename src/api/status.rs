@@ -72,6 +72,8 @@ pub struct TenantStatus {
 
 /// State that a manifest asks for.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum TenantState {
     /// In service.
     Active,
@@ -91,6 +93,8 @@ impl TenantState {
 
 /// Where a tenant is in its life.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum TenantPhase {
     /// Not yet on the platform.
     Pending,
@@ -165,7 +169,8 @@ pub struct AppliedSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub write_only: Vec<WriteOnlySetting>,
-    /// Whether the operator suspended the tenant, so that it may activate it again; absent: it did not.
+    /// Whether the operator suspended the tenant, so that it may activate it again, for example `true`; absent: it did
+    /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
 }
@@ -205,7 +210,8 @@ pub struct TerminationStatus {
     /// Digest of the accepted confirmation and the object's UID, for example `sha256:9f86d081884c7d65`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm_digest: Option<String>,
-    /// Whether the operator suspended the tenant for the termination, so that a cancel activates it again.
+    /// Whether the operator suspended the tenant for the termination, so that a cancel activates it again, for example
+    /// `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_by_us: Option<bool>,
     /// When the grace period is over and the tenant is ended, for example `2026-11-23T09:30:00Z`.
@@ -221,6 +227,8 @@ pub struct TerminationStatus {
 
 /// Step of a termination.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum TerminationStep {
     /// The confirmation was accepted; the tenant is about to be suspended.
     Confirmed,

@@ -1,0 +1,236 @@
+//! The resource definitions: as the types say, and as the API server takes and shows them.
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use serde_json::{Value, json};
+use tenantry::api;
+
+use crate::assets;
+use crate::support::schema::{self, Node};
+use crate::support::{apply, kubectl, namespace};
+
+#[test]
+fn the_files_are_what_the_types_say() {
+    let folder = assets::root().join("crds");
+    let mut expected = BTreeSet::new();
+    for crd in api::crds() {
+        let file = format!("{}.yaml", crd.spec.names.plural);
+        let written = fs::read_to_string(folder.join(&file)).unwrap_or_default();
+        assert!(written == api::to_yaml(&crd).unwrap(), "crds/{file} is stale: run `make crds`");
+        expected.insert(file);
+    }
+    let found: BTreeSet<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(found, expected, "crds/ holds files that nobody generates, or lacks one: run `make crds`");
+}
+
+#[test]
+fn the_api_server_takes_both_without_a_warning() {
+    let again = ["apply", "--server-side", "--warnings-as-errors", "-o", "name", "-f", "crds/"];
+    let output = kubectl().output(&again, "").unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let names = String::from_utf8_lossy(&output.stdout);
+    for plural in ["clients", "partners"] {
+        assert!(
+            names.contains(&format!("customresourcedefinition.apiextensions.k8s.io/{plural}.tenantry.dev")),
+            "{names}"
+        );
+    }
+    // What is there already may be let off a check that a new definition meets.
+    for crd in api::crds() {
+        let new = api::to_yaml(&crd).unwrap().replace("tenantry.dev\n", "new.tenantry.dev\n");
+        let args = ["create", "--dry-run=server", "--warnings-as-errors", "-o", "name", "-f", "-"];
+        let output = kubectl().output(&args, &new).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.is_empty(), "{said}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(".new.tenantry.dev"), "nothing new was tried");
+    }
+}
+
+/// Nodes whose size nothing limits, so that the server must expect the worst of each rule over them.
+fn unlimited(nodes: &[Node]) -> Vec<String> {
+    let is_unlimited = |node: &&Node| match node.text("type") {
+        // A date has its own form.
+        "string" => {
+            ["maxLength", "enum"].iter().all(|key| node.schema.get(key).is_none()) && node.text("format").is_empty()
+        }
+        "array" => node.schema.get("maxItems").is_none(),
+        "object" => node.schema.get("additionalProperties").is_some() && node.schema.get("maxProperties").is_none(),
+        "integer" => node.path.starts_with("spec") && node.schema.get("maximum").is_none(),
+        _ => false,
+    };
+    nodes.iter().filter(is_unlimited).map(Node::place).collect()
+}
+
+#[test]
+fn every_text_list_map_and_number_has_a_maximum() {
+    assert_eq!(unlimited(&schema::nodes()), [""; 0]);
+    let node = |schema: Value| Node { kind: "Client".to_owned(), path: "spec.x".to_owned(), schema };
+    let bad = [
+        node(json!({"type": "string"})),
+        node(json!({"type": "array", "items": {}})),
+        node(json!({"type": "object", "additionalProperties": {}})),
+        node(json!({"type": "integer", "minimum": 1})),
+    ];
+    assert_eq!(unlimited(&bad).len(), bad.len());
+}
+
+#[test]
+fn null_means_left_out() {
+    let nullable: Vec<String> =
+        schema::nodes().iter().filter(|node| node.schema.get("nullable").is_some()).map(Node::place).collect();
+    assert_eq!(nullable, [""; 0], "`nullable` would store null, which Helm writes for what is left out");
+    let namespace = namespace("null");
+    let client = "apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: globex}\nspec:\n  \
+        partnerRef: {name: acme, namespace: null}\n  details: {name: Globex, city: null}\n  packages: null\n  \
+        tenantState: null\n  deletion: null\n";
+    apply(&namespace, client).unwrap();
+    let spec = kubectl().run(&["get", "client", "globex", "-n", &namespace, "-o", "jsonpath={.spec}"]).unwrap();
+    let spec: Value = serde_json::from_str(&spec).unwrap();
+    assert_eq!(spec, json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}}));
+}
+
+#[test]
+fn names_and_selectable_fields_are_what_the_server_offers() {
+    for (plural, short, fields) in [
+        ("partners", "msp", vec![".status.phase", ".status.uniqueId"]),
+        ("clients", "tclient", vec![".status.phase", ".status.uniqueId", ".spec.partnerRef.name"]),
+    ] {
+        let crd = kubectl().run(&["get", "crd", &format!("{plural}.tenantry.dev"), "-o", "json"]).unwrap();
+        let crd: Value = serde_json::from_str(&crd).unwrap();
+        assert_eq!(crd["status"]["acceptedNames"]["categories"], json!(["tenantry"]));
+        assert_eq!(crd["status"]["acceptedNames"]["shortNames"], json!([short]));
+        assert_eq!(crd["spec"]["scope"], "Namespaced");
+        let version = &crd["spec"]["versions"][0];
+        let selectable = version["selectableFields"].as_array().unwrap();
+        let selectable: Vec<&str> = selectable.iter().filter_map(|field| field["jsonPath"].as_str()).collect();
+        assert_eq!(selectable, fields);
+        assert_eq!(version["subresources"], json!({"status": {}}));
+    }
+}
+
+/// A Partner and two Clients of different Partners, one of them with a status.
+fn some_tenants(namespace: &str) {
+    let objects = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadata: {name: acme}\nspec:\n  \
+        details: {name: Acme Managed Services}\n---\n\
+        apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: globex}\nspec:\n  \
+        partnerRef: {name: acme}\n  details: {name: Globex GmbH}\n  deletion: {policy: Suspend}\n---\n\
+        apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: initech}\nspec:\n  \
+        partnerRef: {name: other}\n  details: {name: Initech}\n";
+    apply(namespace, objects).unwrap();
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": format!("{kind} is {status}"),
+               "lastTransitionTime": "2026-11-22T09:30:00Z"})
+    };
+    let status = json!({"status": {
+        "phase": "Active", "uniqueId": "client_93", "createdTime": "2026-11-22T09:30:00Z",
+        "conditions": [condition("Ready", "True", "AsDeclared"), condition("InSync", "False", "Drifted")],
+    }});
+    let status = status.to_string();
+    let patch = ["patch", "client", "globex", "-n", namespace, "--subresource=status", "--type=merge", "-p", &status];
+    kubectl().run(&patch).unwrap();
+}
+
+#[test]
+fn a_new_object_says_that_nothing_was_observed_yet() {
+    let namespace = namespace("observed");
+    some_tenants(&namespace);
+    for object in ["partner/acme", "client/initech"] {
+        let args = ["get", object, "-n", &namespace, "-o", "jsonpath={.status}"];
+        assert_eq!(kubectl().run(&args).unwrap(), r#"{"observedGeneration":-1}"#, "{object}");
+    }
+}
+
+#[test]
+fn tenants_are_found_by_phase_id_and_partner() {
+    let namespace = namespace("select");
+    some_tenants(&namespace);
+    let found = |selector: &str| {
+        let selector = format!("--field-selector={selector}");
+        kubectl().run(&["get", "clients", "-n", &namespace, "-o", "name", &selector]).unwrap()
+    };
+    assert_eq!(found("status.phase=Active"), "client.tenantry.dev/globex\n");
+    assert_eq!(found("status.uniqueId=client_93"), "client.tenantry.dev/globex\n");
+    assert_eq!(found("spec.partnerRef.name=other"), "client.tenantry.dev/initech\n");
+}
+
+/// The header and the row of `name` in a table of `kubectl get`, column by column.
+fn row(table: &str, kind: &str, name: &str) -> Vec<(String, String)> {
+    let mut header = "";
+    for line in table.lines() {
+        if line.starts_with("NAME") {
+            header = line;
+        } else if line.contains(&format!("{kind}.tenantry.dev/{name}")) {
+            let starts: Vec<usize> = columns(header);
+            return starts
+                .iter()
+                .enumerate()
+                .map(|(i, start)| {
+                    let end = starts.get(i + 1).copied();
+                    let cut = |text: &str| {
+                        text.get(*start..end.unwrap_or(text.len()).min(text.len())).unwrap_or("").trim().to_owned()
+                    };
+                    (cut(header), cut(line))
+                })
+                .collect();
+        }
+    }
+    panic!("{name} is not in\n{table}");
+}
+
+/// Where the words of a header begin.
+fn columns(header: &str) -> Vec<usize> {
+    let begins = |at: &usize| {
+        let before = header[..*at].chars().next_back();
+        !header[*at..].starts_with(' ') && before.is_none_or(|letter| letter == ' ')
+    };
+    (0..header.len()).filter(begins).collect()
+}
+
+fn pairs(row: &[(String, String)]) -> Vec<(&str, &str)> {
+    row.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| *name != "AGE").collect()
+}
+
+#[test]
+fn one_word_lists_both_kinds_with_their_columns() {
+    let namespace = namespace("columns");
+    some_tenants(&namespace);
+    let everywhere = kubectl().run(&["get", "tenantry", "-A"]).unwrap();
+    assert!(everywhere.lines().filter(|line| line.starts_with(&namespace)).count() == 3, "{everywhere}");
+    let table = kubectl().run(&["get", "tenantry", "-n", &namespace]).unwrap();
+    let partner = row(&table, "partner", "acme");
+    let empty = ("READY", "");
+    assert_eq!(
+        pairs(&partner),
+        [
+            ("NAME", "partner.tenantry.dev/acme"),
+            empty,
+            ("STATUS", ""),
+            ("TENANT", "Acme Managed Services"),
+            ("UNIQUE-ID", ""),
+            ("ON-DELETE", ""),
+        ]
+    );
+    let client = row(&table, "client", "globex");
+    assert_eq!(
+        pairs(&client),
+        [
+            ("NAME", "client.tenantry.dev/globex"),
+            ("READY", "True"),
+            ("STATUS", "Active"),
+            ("TENANT", "Globex GmbH"),
+            ("UNIQUE-ID", "client_93"),
+            ("PARTNER", "acme"),
+            ("ON-DELETE", "Suspend"),
+        ]
+    );
+    assert_eq!(client.last().map(|(name, _)| name.as_str()), Some("AGE"));
+    let table = kubectl().run(&["get", "tenantry", "-n", &namespace, "-o", "wide"]).unwrap();
+    let client = row(&table, "client", "globex");
+    let created = &client[client.len() - 3];
+    assert!(created.0 == "CREATED" && !created.1.is_empty(), "{client:?}");
+    let wide: Vec<_> = pairs(&client)[7..].iter().copied().filter(|(name, _)| *name != "CREATED").collect();
+    assert_eq!(wide, [("IN-SYNC", "False"), ("REASON", "AsDeclared"), ("MESSAGE", "Ready is True")]);
+}

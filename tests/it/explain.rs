@@ -1,0 +1,88 @@
+//! What `kubectl explain` tells about each field, and the page of conditions.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tenantry::api::{ConditionType, Reason};
+
+use crate::assets;
+use crate::support::kubectl;
+use crate::support::schema::{self, Node};
+
+/// Sentences shorter than this say no more than the field's name.
+const SHORTEST: usize = 30;
+
+/// What is wrong with the sentences of these fields.
+fn weak(nodes: &[Node]) -> Vec<String> {
+    let mut weak = Vec::new();
+    let mut seen = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.is_named() && !node.is_upstream()) {
+        let (place, text) = (node.place(), node.text("description"));
+        if text.chars().count() < SHORTEST {
+            weak.push(format!("{place} says too little: {text}"));
+        }
+        // Of status, only what holds a value; an object there is the sum of its members.
+        let is_held = node.path != "spec" && (node.path.starts_with("spec.") || node.is_leaf());
+        if is_held && !["for example", "For example", "default", "Default", "`"].iter().any(|sign| text.contains(sign))
+        {
+            weak.push(format!("{place} has neither default nor example: {text}"));
+        }
+        if let Some(other) = seen.insert((node.kind.as_str(), text), &node.path) {
+            weak.push(format!("{place} says the same as {other}: {text}"));
+        }
+    }
+    weak
+}
+
+#[test]
+fn every_field_has_a_sentence_of_its_own_with_default_or_example() {
+    let nodes = schema::nodes();
+    let weak = weak(&nodes);
+    assert!(weak.is_empty(), "{}:\n{}", weak.len(), weak.join("\n"));
+    println!("{} fields", nodes.iter().filter(|node| node.is_named() && !node.is_upstream()).count());
+}
+
+#[test]
+fn weak_sentences_are_found() {
+    let node = |path: &str, text: &str| Node {
+        kind: "Client".to_owned(),
+        path: path.to_owned(),
+        schema: json!({"type": "string", "description": text}),
+    };
+    let good = node("spec.city", "City in which the client sits, for example Berlin.");
+    assert_eq!(weak(std::slice::from_ref(&good)), [""; 0]);
+    for (bad, finding) in [
+        (node("spec.x", "City, `Berlin`."), "says too little"),
+        (node("status.x", "City in which the client sits and works."), "has neither default nor example"),
+        (node("spec.x", good.text("description")), "says the same as spec.city"),
+    ] {
+        let found = weak(&[good.clone(), bad]);
+        assert!(found.len() == 1 && found[0].contains(finding), "{found:?}");
+    }
+}
+
+#[test]
+fn kubectl_explains_fields_in_our_words() {
+    // The server publishes the documents that this reads a moment after it serves the kinds.
+    let end = Instant::now() + Duration::from_secs(60);
+    while ["partner", "client"].iter().any(|kind| kubectl().run(&["explain", kind]).is_err()) && Instant::now() < end {
+        thread::sleep(Duration::from_millis(100));
+    }
+    for (path, word) in [
+        ("partner.spec", "connectionSecretRef"),
+        ("partner.spec.details.postalCode", "unquoted YAML makes it a number"),
+        ("partner.spec.security.access.allowedIPs", "API credentials are never held to it"),
+        ("msp.spec.clients.allowedNamespaces.from", "default: `Same`"),
+        ("client.spec.partnerRef.namespace", "default: the Client's own namespace"),
+        ("client.spec.tenantState", "a new client is active"),
+        ("tclient.spec.deletion.confirm.acknowledge", "DataErased, NotRecoverable, UsersDeactivated"),
+        ("client.status.termination.howToConfirm", "The block to paste"),
+    ] {
+        let said = kubectl().run(&["explain", path]).unwrap();
+        // It breaks lines where it likes.
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("VERSION: v1alpha1") && said.contains(word), "{path}: `{word}` is not in: {said}");
+    }
+}

@@ -1,0 +1,270 @@
+//! What the API server refuses, with the field and the way out, and what it lets pass.
+
+mod bounds;
+mod changes;
+mod table;
+
+use std::collections::BTreeSet;
+
+use kube::Api;
+use kube::api::PostParams;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::{Value, json};
+use tenantry::api;
+use tenantry::catalog::{AddOn, Package};
+
+use crate::support::schema::{self, Node};
+use crate::support::{apply, cluster, namespace};
+
+/// A rule with values for its place: those it lets pass and those it refuses.
+struct Row {
+    kind: &'static str,
+    path: &'static str,
+    says: &'static str,
+    accepted: &'static [&'static str],
+    refused: &'static [&'static str],
+}
+
+/// Why the API server took no object: a field and a sentence each.
+#[derive(Debug)]
+struct Refusal(Vec<(String, String)>);
+
+impl Refusal {
+    fn says(&self, field: &str, sentence: &str) -> bool {
+        self.0.iter().any(|(at, said)| at == field && said.contains(sentence))
+    }
+}
+
+/// The API server, asked without keeping what it takes.
+struct Server {
+    client: kube::Client,
+    namespace: String,
+}
+
+impl Server {
+    async fn new(name: &str) -> Self {
+        Self { client: cluster().client().await, namespace: namespace(name) }
+    }
+
+    fn objects(&self, kind: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(api::GROUP, api::VERSION, kind));
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    /// Creates an object, for good or as a try.
+    async fn create(&self, kind: &str, name: &str, spec: &Value, dry_run: bool) -> Result<DynamicObject, Refusal> {
+        let object = json!({"apiVersion": format!("{}/{}", api::GROUP, api::VERSION), "kind": kind,
+                            "metadata": {"name": name}, "spec": spec});
+        let object = serde_json::from_value(object).expect("this is an object");
+        let params = PostParams { dry_run, ..PostParams::default() };
+        self.objects(kind).create(&params, &object).await.map_err(refusal)
+    }
+
+    /// Whether a spec is taken, and taken whole.
+    async fn judge(&self, kind: &str, spec: &Value) -> Result<(), Refusal> {
+        let taken = self.create(kind, "tried", spec, true).await?;
+        // A field that the schema does not know is pruned: then something else was tried than is written here.
+        assert_eq!(&taken.data["spec"], spec, "{kind}: not all of it was taken");
+        Ok(())
+    }
+}
+
+fn refusal(error: kube::Error) -> Refusal {
+    let kube::Error::Api(status) = error else { panic!("the API server does not answer: {error}") };
+    let causes = status.details.map(|details| details.causes).unwrap_or_default();
+    assert!(!causes.is_empty(), "no cause is named: {}", status.message);
+    Refusal(causes.into_iter().map(|cause| (cause.field, cause.message)).collect())
+}
+
+/// The least that a spec must hold.
+fn least(kind: &str) -> Value {
+    match kind {
+        "Partner" => json!({"details": {"name": "Acme"}}),
+        _ => json!({"details": {"name": "Globex"}, "partnerRef": {"name": "acme"}}),
+    }
+}
+
+/// What must stand beside a value for its parent to be whole.
+fn around(parent: &str) -> Value {
+    let key = |name: &str, key: &str| json!({"name": name, "key": key});
+    match parent {
+        "businessHours" => json!({"start": "09:00", "end": "17:00", "firstDay": "Monday", "lastDay": "Friday"}),
+        "configMapKeyRef" => key("brand", "logo.png"),
+        "integrationKeySecretRef" | "secretKeySecretRef" => key("duo", "key"),
+        "duo" => json!({"apiHostname": "api-1.duo.example", "integrationKeySecretRef": key("duo", "ikey"),
+                        "secretKeySecretRef": key("duo", "skey")}),
+        "confirm" => json!({"name": "Acme", "uniqueId": "msp_1", "notAfter": "2026-12-01T12:00:00Z",
+                            "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"]}),
+        "allowedNamespaces" => json!({"from": "Selector"}),
+        _ => json!({}),
+    }
+}
+
+/// The least spec of a kind with `value` at `path`.
+fn spec_with(kind: &str, path: &str, value: Value) -> Value {
+    let mut spec = least(kind);
+    let mut place = &mut spec;
+    for name in path.split('.').skip(1) {
+        let object = place.as_object_mut().expect("a path leads through objects");
+        place = object.entry(name).or_insert_with(|| around(name));
+    }
+    *place = value;
+    spec
+}
+
+/// The least spec with a value at a place of the schema, and the field by which the server calls that place.
+fn at(kind: &str, path: &str, value: Value) -> (Value, String) {
+    if let Some(list) = path.strip_suffix("[*]") {
+        (spec_with(kind, list, json!([value])), format!("{list}[0]"))
+    } else if let Some(map) = path.strip_suffix("{*}") {
+        (spec_with(kind, map, json!({"label": value})), format!("{map}.label"))
+    } else {
+        (spec_with(kind, path, value), path.to_owned())
+    }
+}
+
+fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// The rules of a node, each with the member that its refusal names.
+fn rules(node: &Node) -> Vec<(String, String)> {
+    let rules = node.schema["x-kubernetes-validations"].as_array();
+    let rule = |rule: &Value| {
+        let below = rule["fieldPath"].as_str().unwrap_or_default();
+        (rule["message"].as_str().unwrap_or_default().to_owned(), below.to_owned())
+    };
+    rules.into_iter().flatten().map(rule).collect()
+}
+
+#[test]
+fn every_rule_of_the_schemas_has_a_row() {
+    let of_schema: BTreeSet<(String, String, String)> = schema::nodes()
+        .iter()
+        .flat_map(|node| rules(node).into_iter().map(|(says, _)| (node.kind.clone(), node.path.clone(), says)))
+        .collect();
+    let of_rows = table::ROWS.iter().map(|row| (row.kind, row.path, row.says));
+    let of_changes = changes::ROWS.iter().map(|row| (row.kind, "spec", row.says));
+    let of_tables =
+        of_rows.chain(of_changes).map(|(kind, path, says)| (kind.to_owned(), path.to_owned(), says.to_owned()));
+    let of_tables: BTreeSet<(String, String, String)> = of_tables.collect();
+    let only = |one: &BTreeSet<_>, other: &BTreeSet<_>| one.difference(other).cloned().collect::<Vec<_>>();
+    assert_eq!(only(&of_schema, &of_tables), [], "rules that nobody tries");
+    assert_eq!(only(&of_tables, &of_schema), [], "rows without a rule");
+    assert!(
+        table::ROWS.iter().all(|row| !row.accepted.is_empty() && !row.refused.is_empty()),
+        "both sides need an object"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_rule_lets_the_right_pass_and_refuses_the_wrong_with_field_and_remedy() {
+    let server = Server::new("rules").await;
+    let nodes = schema::nodes();
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    for row in table::ROWS {
+        let Row { kind, path, says, .. } = row;
+        let node = nodes.iter().find(|node| node.kind == *kind && node.path == *path).expect("a row names a place");
+        let below = rules(node).into_iter().find(|rule| rule.0 == *says).map(|rule| rule.1).unwrap_or_default();
+        for text in row.accepted {
+            if let Err(refusal) = server.judge(kind, &at(kind, path, yaml(text)).0).await {
+                wrong.push(format!("{kind} {path}: {text} is refused: {refusal:?}"));
+            }
+        }
+        for text in row.refused {
+            let (spec, field) = at(kind, path, yaml(text));
+            let field = field + &below;
+            match server.judge(kind, &spec).await {
+                Ok(()) => wrong.push(format!("{kind} {path}: {text} is taken")),
+                Err(refusal) if refusal.says(&field, says) => {}
+                Err(refusal) => wrong.push(format!("{kind} {path}: {text}: `{field}: {says}` is not in {refusal:?}")),
+            }
+        }
+        tried += row.accepted.len() + row.refused.len();
+    }
+    assert!(wrong.is_empty(), "{} of {tried} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    println!("{} rules, {tried} objects", table::ROWS.len());
+}
+
+/// What `kubectl apply` says to a manifest that is wrong.
+fn complaint(namespace: &str, kind: &str, spec: &str) -> String {
+    let yaml = format!("apiVersion: tenantry.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: wrong}}\nspec: {spec}\n");
+    apply(namespace, &yaml).expect_err("this is wrong and was taken")
+}
+
+#[test]
+fn an_unknown_field_is_refused_by_its_name() {
+    let namespace = namespace("unknown");
+    for (kind, spec, field) in [
+        ("Partner", "{details: {nmae: Acme, name: Acme}}", "spec.details.nmae"),
+        ("Partner", "{details: {name: Acme}, management: {mode: Observe}}", "spec.management"),
+        ("Client", "{partnerRef: {name: acme, kind: Partner}, details: {name: G}}", "spec.partnerRef.kind"),
+        // What only a Partner can set.
+        (
+            "Client",
+            "{partnerRef: {name: acme}, details: {name: G}, security: {passwordPolicy: {pciDSS: {}}}}",
+            "spec.security.passwordPolicy",
+        ),
+        (
+            "Client",
+            "{partnerRef: {name: acme}, details: {name: G}, security: {access: {blockDuplicateCloudAccounts: true}}}",
+            "spec.security.access.blockDuplicateCloudAccounts",
+        ),
+    ] {
+        let said = complaint(&namespace, kind, spec);
+        assert!(said.contains(&format!("unknown field \"{field}\"")), "{said}");
+    }
+}
+
+#[test]
+fn kubectl_shows_the_field_and_the_way_out() {
+    let namespace = namespace("shown");
+    for (kind, spec, field, remedy) in [
+        ("Partner", "{details: {name: A, postalCode: 10117}}", "spec.details.postalCode", "must be of type string"),
+        (
+            "Partner",
+            "{details: {name: A}, addOns: [SLAManagement]}",
+            "spec.addOns",
+            "add it to `packages` or remove the add-on",
+        ),
+        (
+            "Partner",
+            "{details: {name: A}, security: {passwordPolicy: {pciDSS: {}, changePasswordAtNextLogin: false}}}",
+            "spec.security.passwordPolicy",
+            "leave `changePasswordAtNextLogin` out or set it to true",
+        ),
+        (
+            "Partner",
+            "{details: {name: A}, packages: [Everything]}",
+            "spec.packages[0]",
+            "supported values: \"HybridDiscovery",
+        ),
+        ("Client", "{details: {name: G}}", "spec", "set exactly one of `partnerRef` and `partnerUniqueId`"),
+        ("Client", "{partnerRef: {name: acme}}", "spec.details", "Required value"),
+    ] {
+        let said = complaint(&namespace, kind, spec);
+        assert!(said.contains(&format!("{field}: ")) && said.contains(remedy), "`{field}`, `{remedy}`: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_add_on_of_the_catalog_needs_its_package() {
+    let server = Server::new("add-ons").await;
+    for add_on in AddOn::ALL {
+        let package = add_on.package();
+        let is_always_there = package == Package::HybridDiscoveryAndMonitoring;
+        for kind in ["Partner", "Client"] {
+            let mut spec = least(kind);
+            spec["addOns"] = json!([add_on.name()]);
+            spec["packages"] = json!([package.name()]);
+            server.judge(kind, &spec).await.expect("an add-on goes with its package");
+            spec["packages"] = json!([]);
+            let remedy = format!("belong to the package {}: add it to `packages`", package.name());
+            match server.judge(kind, &spec).await {
+                Ok(()) => assert!(is_always_there, "{kind}: {} is taken without its package", add_on.name()),
+                Err(refusal) => assert!(!is_always_there && refusal.says("spec.addOns", &remedy), "{refusal:?}"),
+            }
+        }
+    }
+}

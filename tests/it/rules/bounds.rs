@@ -1,0 +1,144 @@
+//! Types, words and bounds of the schemas, each tried at its edge: the last value that fits and the first that does not.
+
+use serde_json::{Value, json};
+
+use super::{Server, at};
+use crate::support::schema::{self, Node};
+
+/// An edge of a place.
+struct Edge {
+    /// Fits; absent where the place wants more than a size.
+    fits: Option<Value>,
+    /// Does not fit.
+    beyond: Value,
+    /// What the refusal says.
+    says: String,
+}
+
+fn edge(fits: Option<Value>, beyond: Value, says: String) -> Edge {
+    Edge { fits, beyond, says }
+}
+
+/// A value of another type than the wanted one; for a text it is what YAML makes of `01067` without quotes.
+fn type_edge(node: &Node) -> Option<Edge> {
+    let wanted = if node.text("format") == "date-time" { "date-time" } else { node.text("type") };
+    let other = if node.text("type") == "string" { json!(1067) } else { json!("yes") };
+    (node.path != "spec").then(|| edge(None, other, format!("must be of type {wanted}")))
+}
+
+fn word_edges(node: &Node) -> Vec<Edge> {
+    let words = node.schema["enum"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let known: Vec<String> = words.iter().map(Value::to_string).collect();
+    let says = format!("supported values: {}", known.join(", "));
+    words.iter().map(|word| edge(Some(word.clone()), json!("Nonsense"), says.clone())).collect()
+}
+
+fn number_edges(node: &Node) -> Vec<Edge> {
+    let bound = |key: &str| node.schema[key].as_f64().and_then(|bound| format!("{bound:.0}").parse::<i64>().ok());
+    let max =
+        bound("maximum").map(|max| edge(Some(json!(max)), json!(max + 1), format!("less than or equal to {max}")));
+    let min =
+        bound("minimum").map(|min| edge(Some(json!(min)), json!(min - 1), format!("greater than or equal to {min}")));
+    max.into_iter().chain(min).collect()
+}
+
+/// Lengths of texts, lists and maps.
+fn size_edges(node: &Node) -> Vec<Edge> {
+    let bound = |key: &str| node.schema[key].as_u64().and_then(|bound| usize::try_from(bound).ok());
+    // Rules, words and forms want more than a size.
+    let is_free = ["x-kubernetes-validations", "format"].iter().all(|key| node.schema.get(key).is_none())
+        && node.schema["items"].get("enum").is_none();
+    let fits = |value: Value| is_free.then_some(value);
+    let text = |length: usize| json!("x".repeat(length));
+    let list = |length: usize| {
+        json!((0..length).map(|entry| format!("10.0.{}.{}", entry / 250, entry % 250)).collect::<Vec<_>>())
+    };
+    let map = |length: usize| Value::Object((0..length).map(|entry| (format!("label-{entry}"), json!("x"))).collect());
+    let mut edges = Vec::new();
+    let mut add = |max: &str, min: &str, value: &dyn Fn(usize) -> Value, says: [&dyn Fn(usize) -> String; 2]| {
+        edges.extend(bound(max).map(|max| edge(fits(value(max)), value(max + 1), says[0](max))));
+        edges.extend(bound(min).map(|min| edge(fits(value(min)), value(min - 1), says[1](min))));
+    };
+    add(
+        "maxLength",
+        "minLength",
+        &text,
+        [&|max| format!("may not be more than {max} bytes"), &|min| format!("should be at least {min} chars long")],
+    );
+    add(
+        "maxItems",
+        "minItems",
+        &list,
+        [&|max| format!("must have at most {max} items"), &|min| format!("should have at least {min} items")],
+    );
+    add(
+        "maxProperties",
+        "minProperties",
+        &map,
+        [&|max| format!("must have at most {max} items"), &|min| format!("should have at least {min} properties")],
+    );
+    edges
+}
+
+/// Tries both sides of an edge; whether the fitting side was taken with its whole object.
+async fn try_edge(server: &Server, node: &Node, edge: &Edge, wrong: &mut Vec<String>) -> bool {
+    let place = node.place();
+    let (spec, field) = at(&node.kind, &node.path, edge.beyond.clone());
+    match server.judge(&node.kind, &spec).await {
+        Ok(()) => wrong.push(format!("{place}: {} is taken", edge.beyond)),
+        Err(refusal) if refusal.says(&field, &edge.says) => {}
+        Err(refusal) => wrong.push(format!("{place}: `{field}: {}` is not in {refusal:?}", edge.says)),
+    }
+    let Some(fits) = edge.fits.clone() else { return false };
+    match server.judge(&node.kind, &at(&node.kind, &node.path, fits.clone()).0).await {
+        Ok(()) => true,
+        // A rule of what is around it may want more, which the table of rules tries.
+        Err(refusal) if !refusal.says(&field, "") => false,
+        Err(refusal) => {
+            wrong.push(format!("{place}: {fits} is refused: {refusal:?}"));
+            false
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_words_and_bounds_hold_at_their_edges() {
+    let server = Server::new("bounds").await;
+    let mut wrong = Vec::new();
+    let (mut tried, mut taken) = (0, 0);
+    for node in schema::nodes().iter().filter(|node| node.path.starts_with("spec")) {
+        let edges =
+            type_edge(node).into_iter().chain(word_edges(node)).chain(number_edges(node)).chain(size_edges(node));
+        for edge in edges {
+            taken += usize::from(try_edge(&server, node, &edge, &mut wrong).await);
+            tried += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {tried} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    // A schema without bounds has no edge to try.
+    assert!(tried > 300 && taken > 100, "only {tried} edges were found, {taken} objects fit");
+    println!("{tried} edges, {taken} objects fit");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_must_be_said_is_asked_for_by_name() {
+    let server = Server::new("required").await;
+    let mut asked = Vec::new();
+    for node in schema::nodes().iter().filter(|node| node.path.starts_with("spec") && node.path != "spec") {
+        for name in node.schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let refusal = server
+                .judge(&node.kind, &at(&node.kind, &node.path, json!({})).0)
+                .await
+                .expect_err("something is missing");
+            assert!(
+                refusal.says(&format!("{}.{name}", node.path), "Required value"),
+                "{} {name}: {refusal:?}",
+                node.place()
+            );
+            asked.push(format!("{}.{name}", node.place()));
+        }
+    }
+    for place in ["Partner spec.details.name", "Client spec.partnerRef.name", "Client spec.deletion.confirm.notAfter"] {
+        assert!(asked.contains(&place.to_owned()), "{place} is not asked for: {asked:?}");
+    }
+}

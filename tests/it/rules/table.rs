@@ -1,0 +1,204 @@
+//! Each rule of the schemas with objects that it lets pass and objects that it refuses.
+
+use super::Row;
+
+/// What is let pass and what is refused, as YAML.
+type Tries = (&'static [&'static str], &'static [&'static str]);
+
+const ADD_ONS_OF_EVENTS: &str = "the add-ons AlertProblemArea, KnowledgeBaseManagement, OSServiceStartStopActions, ScheduledTaskManagement, SLAManagement and SMSAndVoice belong to the package EventAndIncidentManagement: add it to `packages` or remove the add-on";
+const ADD_ONS_OF_REMEDIATION: &str = "the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on";
+const SPACES: &str = "remove the spaces before or after the name";
+const IMAGE: &str = "set exactly one of `configMapKeyRef` and `inline`";
+const HTTPS: &str = "write an address that starts with `https://`, or leave it empty to clear it";
+const TEXT_COLOUR: &str = "write six hex digits in quotes, such as \"1F2937\"";
+const BACKGROUND_COLOUR: &str = "write six hex digits in quotes, such as \"F9FAFB\"";
+const ADDRESSES: &str = "write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]";
+const HOST: &str = "write the host name alone, without `https://` and path";
+const TIME: &str = "write a time from \"00:00\" to \"23:59\", in quotes";
+
+const IMAGES: Tries = (
+    &["{inline: iVBORw0KGgo=}", "{inline: \"\"}", "{configMapKeyRef: {name: brand, key: logo.png}}"],
+    &["{}", "{inline: iVBORw0KGgo=, configMapKeyRef: {name: brand, key: logo.png}}"],
+);
+const COLOURS: Tries = (&["'1F2937'", "'#f9fafb'", "''"], &["red", "'#FFF'", "'1F29377'", "'#GGGGGG'", "'1F2937#'"]);
+const IPS: Tries = (
+    &[
+        "198.51.100.7",
+        "2001:db8::1",
+        "203.0.113.0/24",
+        "2001:db8::/32",
+        "172.22.22.*",
+        "'172.22.2.[0-50]'",
+        "'172.22.2.[0-255]'",
+    ],
+    &[
+        "localhost",
+        "198.51.100",
+        "256.1.1.*",
+        "172.22.*.*",
+        "'172.22.2.[0-256]'",
+        "'172.22.2.[50]'",
+        "203.0.113.0/33",
+        "' 198.51.100.8'",
+        "'198.51.100.7,198.51.100.8'",
+    ],
+);
+const HOSTS: Tries =
+    (&["api-1234.duo.example"], &["https://api-1234.duo.example", "api-1234.duo.example/", "//api-1234.duo.example"]);
+const TIMES: Tries = (&["'00:00'", "'09:30'", "'23:59'"], &["'24:00'", "'09:60'", "'9:300'", "'09.30'"]);
+const URLS: Tries =
+    (&["https://docs.acme.example/start", "''"], &["http://docs.acme.example", "docs.acme.example", "'javascript:x'"]);
+const NAMES: Tries = (&["Acme", "Acme & Söhne GmbH"], &["' Acme'", "'Acme '", "' '"]);
+const MAIL: Tries = (
+    &["noc@acme.example", "''"],
+    &["acme.example", "'noc@'", "'a@acme.example, b@acme.example'", "'n oc@acme.example'"],
+);
+
+const fn row(place: (&'static str, &'static str), says: &'static str, tries: Tries) -> Row {
+    Row { kind: place.0, path: place.1, says, accepted: tries.0, refused: tries.1 }
+}
+
+const fn partner(path: &'static str, says: &'static str, tries: Tries) -> Row {
+    row(("Partner", path), says, tries)
+}
+
+const fn client(path: &'static str, says: &'static str, tries: Tries) -> Row {
+    row(("Client", path), says, tries)
+}
+
+/// Every rule that judges an object by itself.
+pub(super) const ROWS: &[Row] = &[
+    partner(
+        "spec",
+        ADD_ONS_OF_EVENTS,
+        (
+            &[
+                "{details: {name: A}, addOns: [OfflineAlerts]}",
+                "{details: {name: A}, addOns: []}",
+                "{details: {name: A}, packages: [EventAndIncidentManagement], addOns: [SLAManagement, SMSAndVoice]}",
+            ],
+            &[
+                "{details: {name: A}, addOns: [AlertProblemArea]}",
+                "{details: {name: A}, packages: [], addOns: [KnowledgeBaseManagement]}",
+                "{details: {name: A}, packages: [RemediationAndAutomation], addOns: [OSServiceStartStopActions]}",
+                "{details: {name: A}, packages: [HybridDiscoveryAndMonitoring], addOns: [ScheduledTaskManagement]}",
+                "{details: {name: A}, addOns: [SLAManagement]}",
+                "{details: {name: A}, addOns: [OfflineAlerts, SMSAndVoice]}",
+            ],
+        ),
+    ),
+    partner(
+        "spec",
+        ADD_ONS_OF_REMEDIATION,
+        (
+            &["{details: {name: A}, packages: [RemediationAndAutomation], addOns: [ProcessAutomation]}"],
+            &[
+                "{details: {name: A}, addOns: [ProcessAutomation]}",
+                "{details: {name: A}, packages: [EventAndIncidentManagement], addOns: [RemoteAccessManagement]}",
+                "{details: {name: A}, packages: [], addOns: [ApplicationPatchManagement]}",
+            ],
+        ),
+    ),
+    partner("spec.details.name", SPACES, NAMES),
+    partner("spec.details.alternateEmail", "write one address such as `owner@acme.example`", MAIL),
+    partner("spec.details.notificationEmail", "write one address such as `noc@acme.example`", MAIL),
+    partner("spec.security.access.allowedIPs[*]", ADDRESSES, IPS),
+    partner("spec.security.access.duo.apiHostname", HOST, HOSTS),
+    partner(
+        "spec.security.passwordPolicy",
+        "set exactly one of `pciDSS` and `custom`",
+        (
+            &["{pciDSS: {}}", "{custom: {minLength: 14}}", "{custom: {}, changePasswordAtNextLogin: false}"],
+            &["{}", "{pciDSS: {}, custom: {}}", "{changePasswordAtNextLogin: true}"],
+        ),
+    ),
+    partner(
+        "spec.security.passwordPolicy",
+        "under `pciDSS` passwords are always changed at the next login: leave `changePasswordAtNextLogin` out or set it to true",
+        (&["{pciDSS: {}, changePasswordAtNextLogin: true}"], &["{pciDSS: {}, changePasswordAtNextLogin: false}"]),
+    ),
+    partner("spec.branding.documentationURL", HTTPS, URLS),
+    partner("spec.branding.logo", IMAGE, IMAGES),
+    partner("spec.branding.favicon", IMAGE, IMAGES),
+    partner("spec.branding.loginPage.backgroundImage", IMAGE, IMAGES),
+    partner("spec.branding.loginPage.textColor", TEXT_COLOUR, COLOURS),
+    partner("spec.branding.loginPage.backgroundColor", BACKGROUND_COLOUR, COLOURS),
+    partner(
+        "spec.clients.allowedNamespaces",
+        "set `selector` if and only if `from` is `Selector`",
+        (
+            &["{}", "{from: Same}", "{from: All}", "{from: Selector, selector: {matchLabels: {team: msp}}}"],
+            &[
+                "{from: Selector}",
+                "{from: All, selector: {matchLabels: {team: msp}}}",
+                "{selector: {matchLabels: {team: msp}}}",
+            ],
+        ),
+    ),
+    partner("spec.clients.defaults.access.allowedIPs[*]", ADDRESSES, IPS),
+    partner("spec.clients.defaults.access.duo.apiHostname", HOST, HOSTS),
+    client(
+        "spec",
+        "set exactly one of `partnerRef` and `partnerUniqueId`",
+        (
+            &[
+                "{partnerRef: {name: acme}, details: {name: G}}",
+                "{partnerUniqueId: msp_92, connectionSecretRef: {name: platform}, details: {name: G}}",
+            ],
+            &[
+                "{details: {name: G}}",
+                "{partnerRef: {name: acme}, partnerUniqueId: msp_92, connectionSecretRef: {name: platform}, details: {name: G}}",
+            ],
+        ),
+    ),
+    client(
+        "spec",
+        "with `partnerUniqueId` there is no Partner object to take the connection from: set `connectionSecretRef` too",
+        (
+            &[
+                "{partnerUniqueId: msp_92, connectionSecretRef: {name: platform}, details: {name: G}}",
+                "{partnerRef: {name: acme}, connectionSecretRef: {name: platform}, details: {name: G}}",
+            ],
+            &["{partnerUniqueId: msp_92, details: {name: G}}"],
+        ),
+    ),
+    client(
+        "spec",
+        ADD_ONS_OF_EVENTS,
+        (
+            &[
+                // The Partner's defaults may bring the package.
+                "{partnerRef: {name: acme}, details: {name: G}, addOns: [SLAManagement]}",
+                "{partnerRef: {name: acme}, details: {name: G}, packages: [EventAndIncidentManagement], addOns: [SLAManagement]}",
+                "{partnerRef: {name: acme}, details: {name: G}, packages: [], addOns: [OfflineAlerts]}",
+            ],
+            &[
+                "{partnerRef: {name: acme}, details: {name: G}, packages: [], addOns: [SLAManagement]}",
+                "{partnerRef: {name: acme}, details: {name: G}, packages: [RemediationAndAutomation], addOns: [SMSAndVoice]}",
+            ],
+        ),
+    ),
+    client(
+        "spec",
+        ADD_ONS_OF_REMEDIATION,
+        (
+            &[
+                "{partnerRef: {name: acme}, details: {name: G}, packages: [RemediationAndAutomation], addOns: [ProcessAutomation]}",
+            ],
+            &[
+                "{partnerRef: {name: acme}, details: {name: G}, packages: [EventAndIncidentManagement], addOns: [ProcessAutomation]}",
+            ],
+        ),
+    ),
+    client("spec.details.name", SPACES, NAMES),
+    client("spec.details.businessHours.start", TIME, TIMES),
+    client("spec.details.businessHours.end", TIME, TIMES),
+    client("spec.security.access.allowedIPs[*]", ADDRESSES, IPS),
+    client("spec.security.access.duo.apiHostname", HOST, HOSTS),
+    client("spec.branding.documentationURL", HTTPS, URLS),
+    client("spec.branding.logo", IMAGE, IMAGES),
+    client("spec.branding.favicon", IMAGE, IMAGES),
+    client("spec.branding.loginPage.backgroundImage", IMAGE, IMAGES),
+    client("spec.branding.loginPage.textColor", TEXT_COLOUR, COLOURS),
+    client("spec.branding.loginPage.backgroundColor", BACKGROUND_COLOUR, COLOURS),
+];

@@ -1,0 +1,103 @@
+//! What the tests that need a Kubernetes API server share: one control plane, and a namespace for each test.
+
+pub(crate) mod schema;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::controlplane::{ControlPlane, Options};
+use crate::kubectl::Kubectl;
+use crate::process::Result;
+
+/// The one control plane of this test process, controllers of Kubernetes included, with our kinds in place.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    /// As its administrator.
+    pub(crate) kubectl: Kubectl,
+    /// For further users and for its logs.
+    pub(crate) control_plane: ControlPlane,
+}
+
+/// The control plane, started by the first test that asks for it.
+///
+/// A static is never dropped: the processes end because the pipes that this process holds open close with it.
+pub(crate) fn cluster() -> &'static Cluster {
+    // The failure is kept too: each test would else wait anew for what cannot start.
+    static CLUSTER: OnceLock<std::result::Result<Cluster, String>> = OnceLock::new();
+    match CLUSTER.get_or_init(|| Cluster::start().map_err(|error| error.to_string())) {
+        Ok(cluster) => cluster,
+        Err(error) => panic!("the control plane does not start: {error}"),
+    }
+}
+
+impl Cluster {
+    fn start() -> Result<Self> {
+        let options = Options { controllers: true, ..Options::default() };
+        let control_plane = ControlPlane::start(&folder("cluster")?, &options)?;
+        let kubectl = control_plane.kubectl("admin")?;
+        kubectl.run(&["apply", "--server-side", "-f", "crds/"])?;
+        kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
+        Ok(Self { kubectl, control_plane })
+    }
+
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.control_plane.kubeconfig("admin")
+    }
+
+    /// A client of its API for the calling test: it lives on that test's runtime.
+    pub(crate) async fn client(&self) -> kube::Client {
+        let config = kube::config::Kubeconfig::read_from(self.kubeconfig()).expect("the kubeconfig is readable");
+        let options = kube::config::KubeConfigOptions::default();
+        let config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("the kubeconfig is whole");
+        kube::Client::try_from(config).expect("a client can be made")
+    }
+}
+
+/// `kubectl` as the cluster's administrator.
+pub(crate) fn kubectl() -> &'static Kubectl {
+    &cluster().kubectl
+}
+
+/// Makes a namespace that no other test uses; `name` tells whose it was.
+pub(crate) fn namespace(name: &str) -> String {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let unique = format!("{name}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    kubectl().run(&["create", "namespace", &unique]).expect("a namespace can be made");
+    unique
+}
+
+/// `kubectl apply` as people type it: what it printed, or what it complained about.
+pub(crate) fn apply(namespace: &str, yaml: &str) -> std::result::Result<String, String> {
+    let output = kubectl().output(&["apply", "-n", namespace, "-f", "-"], yaml).expect("`kubectl` can be run");
+    let said = |stream: &[u8]| String::from_utf8_lossy(stream).into_owned();
+    if output.status.success() { Ok(said(&output.stdout)) } else { Err(said(&output.stderr)) }
+}
+
+/// An empty folder of this process that the next run may clear away.
+pub(crate) fn folder(name: &str) -> Result<PathBuf> {
+    static SWEPT: OnceLock<()> = OnceLock::new();
+    let all = Path::new(env!("CARGO_TARGET_TMPDIR")).join("it");
+    SWEPT.get_or_init(|| sweep(&all));
+    let folder = all.join(std::process::id().to_string()).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// Removes what processes left behind that are gone: no test process has a last word.
+fn sweep(all: &Path) {
+    let Ok(entries) = fs::read_dir(all) else { return };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let pid = path.file_name().unwrap_or_default();
+        let alive = Command::new("sh").args(["-c", r#"kill -s 0 "$1""#, "sh"]).arg(pid).stderr(Stdio::null()).status();
+        if alive.is_ok_and(|status| !status.success()) {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+}
