@@ -55,9 +55,8 @@ bench: rust controlplane
 	cargo build --quiet --profile measure --bins --example bench
 	@$(TARGET)/measure/examples/bench
 
-crds: build
-	@mkdir -p crds
-	$(PROGRAMS)/crdgen crds
+crds: rust
+	cargo run --quiet --example crdgen -- crds
 
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
