@@ -1,5 +1,5 @@
 //! Every field of both kinds, set, changed, cleared and changed behind our back, over real HTTP against our platform.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
 mod rows;
 
