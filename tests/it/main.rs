@@ -17,5 +17,6 @@ pub mod tenancy;
 
 mod crds;
 mod explain;
+mod rooms;
 mod rules;
 mod support;
