@@ -9,6 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use allowed::{ROOMS, Room};
+use reader::Place;
 use world::World;
 
 use crate::assets;
@@ -21,8 +22,8 @@ const LONGEST_PROGRAM: usize = 60;
 /// The room of a module: a folder of the library, or a program.
 fn room_of(path: &[String]) -> &str {
     match path {
-        [root, room, ..] if root == "crate" => room,
-        [root, ..] => root,
+        [first, room, ..] if first == "crate" => room,
+        [program, ..] => program,
         [] => "",
     }
 }
@@ -77,36 +78,49 @@ fn violations(world: &World) -> Vec<String> {
     violations
 }
 
-/// Adds a file and the files of its modules; `path` is its place in the tree of modules.
-fn add(world: &mut World, file: &Path, path: &[&str], in_test: bool, seen: &mut Vec<PathBuf>) {
-    let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-    let shown = file.strip_prefix(assets::root()).unwrap_or(file).display().to_string();
-    let inner = world.add(&shown, path, in_test, &source);
-    seen.push(file.to_owned());
-    let is_root = ["lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
-    let folder = if is_root { file.with_file_name("") } else { file.with_extension("") };
-    for (name, in_test) in inner {
-        add(world, &folder.join(format!("{name}.rs")), &[path, &[&name]].concat(), in_test, seen);
+/// The whole of `src`, and the files that belong to it.
+#[derive(Default)]
+struct House {
+    world: World,
+    seen: Vec<PathBuf>,
+}
+
+impl House {
+    fn read() -> Self {
+        let mut house = Self::default();
+        let src = assets::root().join("src");
+        house.add(&src.join("lib.rs"), &["crate"], false);
+        house.add(&src.join("main.rs"), &["main"], false);
+        for program in files(&src.join("bin")) {
+            let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            house.add(&program, &[&format!("bin/{name}")], false);
+        }
+        house
+    }
+
+    /// Adds a file and the files of its modules; `path` is its place in the tree of modules.
+    fn add(&mut self, file: &Path, path: &[&str], in_test: bool) {
+        let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let shown = file.strip_prefix(assets::root()).unwrap_or(file).display().to_string();
+        let inner = self.world.add(place(&shown, path, in_test), &source);
+        self.seen.push(file.to_owned());
+        let is_root = ["lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
+        let folder = if is_root { file.with_file_name("") } else { file.with_extension("") };
+        for (name, in_test) in inner {
+            self.add(&folder.join(format!("{name}.rs")), &[path, &[&name]].concat(), in_test);
+        }
     }
 }
 
-/// The whole of `src`, and the files that belong to it.
-fn house() -> (World, Vec<PathBuf>) {
-    let (mut world, mut seen) = (World::default(), Vec::new());
-    let src = assets::root().join("src");
-    add(&mut world, &src.join("lib.rs"), &["crate"], false, &mut seen);
-    add(&mut world, &src.join("main.rs"), &["main"], false, &mut seen);
-    for program in files(&src.join("bin")) {
-        let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-        add(&mut world, &program, &[&format!("bin/{name}")], false, &mut seen);
-    }
-    (world, seen)
+fn place(file: &str, path: &[&str], in_test: bool) -> Place {
+    Place { file: file.to_owned(), path: path.iter().map(ToString::to_string).collect(), in_test }
 }
 
 /// Every Rust file below a folder.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
             files.extend(self::files(&path));
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -118,7 +132,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn each_room_uses_only_what_is_on_its_list() {
-    let (world, seen) = house();
+    let House { world, seen } = House::read();
     let violations = violations(&world);
     assert!(violations.is_empty(), "{}:\n{}", violations.len(), violations.join("\n"));
     let named: usize = world.modules.values().map(|module| module.named.len()).sum();
@@ -127,10 +141,10 @@ fn each_room_uses_only_what_is_on_its_list() {
 
 #[test]
 fn every_source_file_belongs_to_the_house() {
-    let seen = house().1;
+    let seen = House::read().seen;
     let strays: Vec<PathBuf> =
         files(&assets::root().join("src")).into_iter().filter(|file| !seen.contains(file)).collect();
-    assert_eq!(strays, [PathBuf::new(); 0], "no module names these files, so nobody compiles or checks them");
+    assert!(strays.is_empty(), "no module names these files, so nobody compiles or checks them: {strays:?}");
 }
 
 #[test]
@@ -152,19 +166,15 @@ fn no_file_is_two_rooms() {
 /// What is found wrong in one file of a room, among others that stand around it.
 fn judge(room: &str, source: &str) -> Vec<String> {
     let mut world = World::default();
-    world.add(
-        "lib.rs",
-        &["crate"],
-        false,
-        "pub mod api; pub mod catalog; pub mod connect; pub mod plan; pub mod wire;",
-    );
-    world.add("plan.rs", &["crate", "plan"], false, "mod file; mod time; pub use time::Moment;");
-    world.add("plan/time.rs", &["crate", "plan", "time"], false, "pub use jiff::Timestamp as Moment;");
-    world.add("api.rs", &["crate", "api"], false, "pub use kube::Client as Cluster; pub struct Partner;");
+    let mut add = |file: &str, path: &[&str], source: &str| world.add(place(file, path, false), source);
+    add("lib.rs", &["crate"], "pub mod api; pub mod catalog; pub mod connect; pub mod plan; pub mod wire;");
+    add("plan.rs", &["crate", "plan"], "mod file; mod time; pub use time::Moment;");
+    add("plan/time.rs", &["crate", "plan", "time"], "pub use jiff::Timestamp as Moment;");
+    add("api.rs", &["crate", "api"], "pub use kube::Client as Cluster; pub struct Partner;");
     match room {
-        "plan" => world.add("seed.rs", &["crate", "plan", "file"], false, source),
-        "main" => world.add("seed.rs", &["main"], false, source),
-        room => world.add("seed.rs", &["crate", room], false, source),
+        "plan" => add("seed.rs", &["crate", "plan", "file"], source),
+        "main" => add("seed.rs", &["main"], source),
+        room => add("seed.rs", &["crate", room], source),
     };
     violations(&world).into_iter().filter(|line| line.starts_with("seed.rs")).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
-use syn::{Attribute, File, Item, ItemFn, ItemImpl, ItemMod, ItemUse, Macro, Meta, Path, UseTree};
+use syn::{Attribute, File, ItemFn, ItemImpl, ItemMod, ItemUse, Macro, Meta, Path, UseTree};
 
 /// A path as it is written.
 #[derive(Clone, Debug)]
@@ -32,9 +32,21 @@ pub(super) struct Module {
     pub(super) files: Vec<(String, bool)>,
 }
 
+/// Where a file stands.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Its name in messages.
+    pub(super) file: String,
+    /// The path of its module.
+    pub(super) path: Vec<String>,
+    /// Whether only tests see it.
+    pub(super) in_test: bool,
+}
+
 /// Every module of a file, by its path.
-pub(super) fn read(file: &str, path: Vec<String>, in_test: bool, parsed: &File) -> BTreeMap<Vec<String>, Module> {
-    let mut reader = Reader { file: file.to_owned(), path, in_test, modules: BTreeMap::new() };
+pub(super) fn read(place: Place, parsed: &File) -> BTreeMap<Vec<String>, Module> {
+    let Place { file, path, in_test } = place;
+    let mut reader = Reader { file, path, in_test, modules: BTreeMap::new() };
     reader.module();
     reader.visit_file(parsed);
     reader.modules
@@ -146,7 +158,9 @@ impl<'ast> Visit<'ast> for Reader {
             Some((_, items)) => {
                 reader.path.push(name);
                 reader.module();
-                items.iter().for_each(|item: &Item| reader.visit_item(item));
+                for item in items {
+                    reader.visit_item(item);
+                }
                 reader.path.pop();
             }
         });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::{self, Module, Named};
+use super::reader::{self, Module, Named, Place};
 
 /// More renames than this lead nowhere.
 const STEPS: usize = 16;
@@ -19,12 +19,18 @@ pub(super) struct World {
     pub(super) modules: BTreeMap<Vec<String>, Module>,
 }
 
+/// A module from which a path is read, and how many renames it may still pass.
+#[derive(Clone, Copy)]
+struct From<'a> {
+    module: &'a [String],
+    steps: usize,
+}
+
 impl World {
-    /// Adds a file whose module stands at `path`.
-    pub(super) fn add(&mut self, file: &str, path: &[&str], in_test: bool, source: &str) -> Vec<(String, bool)> {
-        let parsed = syn::parse_file(source).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let path: Vec<String> = path.iter().map(ToString::to_string).collect();
-        let modules = reader::read(file, path, in_test, &parsed);
+    /// Adds a file; the modules that it keeps in files of their own, and whether only tests see those.
+    pub(super) fn add(&mut self, place: Place, source: &str) -> Vec<(String, bool)> {
+        let parsed = syn::parse_file(source).unwrap_or_else(|error| panic!("{}: {error}", place.file));
+        let modules = reader::read(place, &parsed);
         let files = modules.values().flat_map(|module| module.files.clone()).collect();
         self.modules.extend(modules);
         files
@@ -32,37 +38,39 @@ impl World {
 
     /// Where a path of a module leads, first as written and then through every re-export; nothing for a local name.
     pub(super) fn resolve(&self, module: &[String], named: &Named) -> Option<(Vec<String>, Vec<String>)> {
-        let written = self.absolute(module, &named.segments, named.in_use, STEPS)?;
+        let written = self.absolute(From { module, steps: STEPS }, &named.segments, named.in_use)?;
         let meant = self.follow(written.clone(), STEPS);
         Some((written, meant))
     }
 
     /// A path from `crate` or from a crate of others.
-    fn absolute(&self, module: &[String], path: &[String], in_use: bool, steps: usize) -> Option<Vec<String>> {
+    fn absolute(&self, from: From<'_>, path: &[String], in_use: bool) -> Option<Vec<String>> {
+        let module = from.module;
         let (first, rest) = path.split_first()?;
-        let below = |module: &[String], rest: &[String]| Some([module, rest].concat());
+        let below = |module: &[String]| Some([module, rest].concat());
         match first.as_str() {
-            "crate" if module.first().is_some_and(|root| root == "crate") => return Some(path.to_vec()),
-            "crate" => return below(&module[..1], rest),
-            "tenantry" => return below(&["crate".to_owned()], rest),
-            "self" => return below(module, rest),
+            // A program has a root of its own.
+            "crate" => return below(&module[..1]),
+            "tenantry" => return below(&["crate".to_owned()]),
+            "self" => return below(module),
             "super" => {
-                let parent = module.split_last()?.1;
-                return if rest.is_empty() {
-                    Some(parent.to_vec())
+                let module = module.split_last()?.1;
+                let is_up_again = rest.first().is_some_and(|next| next == "super");
+                let parent = From { module, ..from };
+                return if is_up_again {
+                    self.absolute(parent, rest, true)
                 } else {
-                    self.absolute(parent, &up(rest), true, steps)
+                    self.absolute(parent, &here(rest), true)
                 };
             }
             "Self" => return None,
             _ => {}
         }
-        let here = self.modules.get(module)?;
-        if here.children.contains(first) {
-            return below(module, path);
+        if self.modules.get(module)?.children.contains(first) {
+            return Some([module, path].concat());
         }
-        if let Some(found) = self.alias(module, here, first, steps) {
-            return below(&found, rest);
+        if let Some(found) = self.alias(from, first) {
+            return below(&found);
         }
         let is_local = first.starts_with(char::is_uppercase) || PRIMITIVES.contains(&first.as_str());
         let is_crate = !is_local && (in_use || path.len() > 1);
@@ -70,20 +78,21 @@ impl World {
     }
 
     /// What a name stands for that `use` brought into a module.
-    fn alias(&self, module: &[String], here: &Module, name: &str, steps: usize) -> Option<Vec<String>> {
-        let steps = steps.checked_sub(1)?;
+    fn alias(&self, from: From<'_>, name: &str) -> Option<Vec<String>> {
+        let here = self.modules.get(from.module)?;
+        let from = From { steps: from.steps.checked_sub(1)?, ..from };
         if let Some(path) = here.aliases.get(name) {
             // `use kube;` stands for itself.
             let is_itself = path.first().is_some_and(|first| first == name);
-            return if is_itself { Some(path.clone()) } else { self.absolute(module, path, true, steps) };
+            return if is_itself { Some(path.clone()) } else { self.absolute(from, path, true) };
         }
         here.globs.iter().find_map(|glob| {
-            let target = self.absolute(module, glob, true, steps)?;
-            let there = self.modules.get(&target).filter(|_| target != module)?;
+            let target = self.absolute(from, glob, true)?;
+            let there = self.modules.get(&target).filter(|_| target != from.module)?;
             if there.children.contains(name) {
                 return Some([target, vec![name.to_owned()]].concat());
             }
-            self.alias(&target, there, name, steps)
+            self.alias(From { module: &target, ..from }, name)
         })
     }
 
@@ -97,7 +106,7 @@ impl World {
             if here.children.contains(name) {
                 continue;
             }
-            return match self.alias(module, here, name, steps) {
+            return match self.alias(From { module, steps }, name) {
                 Some(found) => self.follow([found.as_slice(), rest].concat(), steps),
                 None => path,
             };
@@ -106,11 +115,7 @@ impl World {
     }
 }
 
-/// What follows `super`, read from the parent.
-fn up(rest: &[String]) -> Vec<String> {
-    if rest.first().is_some_and(|first| first == "super") {
-        rest.to_vec()
-    } else {
-        [&["self".to_owned()], rest].concat()
-    }
+/// A path that begins in the module itself.
+fn here(path: &[String]) -> Vec<String> {
+    [&["self".to_owned()], path].concat()
 }
