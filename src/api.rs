@@ -45,5 +45,5 @@ pub const INTENT: &str = "tenantry.dev/intent";
 pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
 /// Annotation that lets go of an object without touching its tenant: its value is the tenant's unique id, or `none`.
 pub const ABANDON: &str = "tenantry.dev/abandon";
-/// Label of ConfigMaps whose change wakes the objects that use their images.
+/// Label of a `ConfigMap` whose change wakes the objects that use their images.
 pub const WATCH_LABEL: &str = "tenantry.dev/watch";

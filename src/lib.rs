@@ -14,5 +14,10 @@
 
 pub mod api;
 pub mod catalog;
+pub mod connect;
+pub mod operator;
 pub mod plan;
+#[cfg(feature = "platform")]
+pub mod platform;
+pub mod telemetry;
 pub mod wire;

@@ -1,1 +1,21 @@
-fn main() {}
+//! The operator's program: parse, wire, wait.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tenantry::{operator, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = operator::Settings::parse();
+    telemetry::init();
+    // Two TLS users in one process must agree on a provider; a second call would only say that it is set already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match operator::run(settings, telemetry::asked_to_end()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

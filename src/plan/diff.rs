@@ -118,7 +118,6 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
     for (field, value, origin) in desired.effective.written() {
         let seen = observed.map(|observed| observed.seen.get(&field).cloned().unwrap_or(Seen::Unsupported));
         let observed_value = match seen {
-            None => None,
             Some(Seen::Unsupported) => {
                 plan.unsupported.push(field);
                 continue;
@@ -128,7 +127,7 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
             Some(Seen::Unreadable) if written.digests.get(&field) == Some(&Written::record(&written.salt, value)) => {
                 continue;
             }
-            Some(Seen::Unreadable) => None,
+            Some(Seen::Unreadable) | None => None,
         };
         let change = Change { field, to: value.clone() };
         if observed.is_none() && *value == Value::Cleared {

@@ -63,13 +63,11 @@ fn without_package(effective: &Effective) -> Option<Invalid> {
 
 /// Which Clients still use what a Partner is about to drop: a sentence that names up to five, or nothing.
 pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
-    let declared: Vec<(&Value, fn(&str) -> bool)> = [
-        (effective.value(Field::Packages), is_package as fn(&str) -> bool),
-        (effective.value(Field::AddOns), is_add_on),
-    ]
-    .into_iter()
-    .filter_map(|(value, is_kind)| value.map(|value| (value, is_kind)))
-    .collect();
+    let declared: Vec<(&Value, IsOf)> =
+        [(effective.value(Field::Packages), is_package as IsOf), (effective.value(Field::AddOns), is_add_on)]
+            .into_iter()
+            .filter_map(|(value, is_kind)| value.map(|value| (value, is_kind)))
+            .collect();
     let mut clients = Vec::new();
     let mut dropped = BTreeSet::new();
     for ClientUse { client, entries } in uses {
@@ -96,6 +94,9 @@ pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
         clients.len()
     ))
 }
+
+/// Whether a manifest name is of one list.
+type IsOf = fn(&str) -> bool;
 
 fn is_package(name: &str) -> bool {
     Package::from_name(name).is_some()

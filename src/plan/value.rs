@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Digest, Field};
+use super::{Digest, Field, Form};
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,24 @@ impl Value {
             Self::Image(digest) | Self::Secret(digest) => format!("\"{digest}\""),
         }
     }
+
+    /// Reads back what [`Value::json`] wrote for this field; nothing for a text that it cannot have written.
+    pub fn from_json(field: Field, json: &str) -> Option<Self> {
+        let value: serde_json::Value = serde_json::from_str(json).ok()?;
+        let digest = |text: &str| Some(Digest::from_hex(text.strip_prefix("sha256:")?));
+        match (field.form(), value) {
+            (_, serde_json::Value::Null) => Some(Self::Cleared),
+            (Form::Text | Form::Name, serde_json::Value::String(text)) => Some(Self::text(&text)),
+            (Form::Flag, serde_json::Value::Bool(flag)) => Some(Self::Flag(flag)),
+            (Form::Number, serde_json::Value::Number(number)) => number.as_i64().map(Self::Number),
+            (Form::Set, serde_json::Value::Array(entries)) => {
+                Some(Self::set(entries.iter().filter_map(|entry| entry.as_str()).map(str::to_owned)))
+            }
+            (Form::Image, serde_json::Value::String(text)) => digest(&text).map(Self::Image),
+            (Form::Secret, serde_json::Value::String(text)) => digest(&text).map(Self::Secret),
+            _ => None,
+        }
+    }
 }
 
 fn normal_text(field: Field, text: &str) -> String {
@@ -90,6 +108,21 @@ mod tests {
         assert_eq!(Value::text(""), Value::Cleared);
         assert_eq!(Value::set(Vec::<String>::new()), Value::Cleared);
         assert_eq!(Value::set(["b", "a"]), Value::set(["a", "b", "a"]));
+    }
+
+    #[test]
+    fn a_value_reads_back_from_its_json() {
+        for (field, value) in [
+            (Field::City, Value::text("Köln")),
+            (Field::City, Value::Cleared),
+            (Field::RemoteAccess, Value::Flag(true)),
+            (Field::NocId, Value::Number(7)),
+            (Field::AddOns, Value::set(["A", "B"])),
+            (Field::Logo, Value::Image(Digest::of(b"x"))),
+        ] {
+            assert_eq!(Value::from_json(field, &value.json()), Some(value));
+        }
+        assert_eq!(Value::from_json(Field::NocId, "\"7\""), None);
     }
 
     #[test]

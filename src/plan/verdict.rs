@@ -42,7 +42,7 @@ pub struct ConditionState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The tenant was read back after all steps.
-    Settled(Situation),
+    Settled(Box<Situation>),
     /// A reference is missing or may not be used.
     Unresolved(Reason, String),
     /// The credential is missing or refused.
@@ -82,7 +82,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn set(mut self, kind: ConditionType, truth: Truth, reason: Reason, message: &str) -> Self {
+    fn set(mut self, kind: ConditionType, (truth, reason): (Truth, Reason), message: &str) -> Self {
         self.set.push(ConditionState { kind, truth, reason, message: message.to_owned() });
         self
     }
@@ -91,7 +91,7 @@ impl Report {
     fn only_while_true(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
         for kind in [ConditionType::Reconciling, ConditionType::Stalled, ConditionType::DeletionBlocked] {
             match standing.iter().find(|(standing, _, _)| *standing == kind) {
-                Some((_, reason, message)) => self = self.set(kind, Truth::True, *reason, message),
+                Some((_, reason, message)) => self = self.set(kind, (Truth::True, *reason), message),
                 None => self.clear.push(kind),
             }
         }
@@ -104,22 +104,22 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
     match outcome {
         Outcome::Settled(situation) => settled(situation),
         Outcome::Unresolved(reason, message) => {
-            not_ready(*reason, message).set(ConditionType::ReferencesResolved, Truth::False, *reason, message)
+            not_ready(*reason, message).set(ConditionType::ReferencesResolved, (Truth::False, *reason), message)
         }
         Outcome::Unauthorised(reason, message) => {
-            not_ready(*reason, message).set(ConditionType::CredentialsValid, Truth::False, *reason, message)
+            not_ready(*reason, message).set(ConditionType::CredentialsValid, (Truth::False, *reason), message)
         }
         Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
         // A platform or an API server that is away for a moment does not make a tenant less ready.
         Outcome::Failed(reason, message) if was_ready => Report::default()
-            .set(ConditionType::InSync, Truth::Unknown, *reason, message)
+            .set(ConditionType::InSync, (Truth::Unknown, *reason), message)
             .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
         Outcome::Failed(reason, message) => not_ready(*reason, message),
         Outcome::Held(reason, message) => Report { phase: None, ..Report::default() }
-            .set(ConditionType::Ready, Truth::False, *reason, message)
+            .set(ConditionType::Ready, (Truth::False, *reason), message)
             .only_while_true(&held(*reason, message)),
         Outcome::Ending(reason, message) => Report { phase: Some(TenantPhase::Terminating), ..Report::default() }
-            .set(ConditionType::Ready, Truth::False, *reason, message)
+            .set(ConditionType::Ready, (Truth::False, *reason), message)
             .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
     }
 }
@@ -137,8 +137,8 @@ fn held(reason: Reason, message: &str) -> Vec<(ConditionType, Reason, &str)> {
 fn not_ready(reason: Reason, message: &str) -> Report {
     let standing = if reason.needs_person() { ConditionType::Stalled } else { ConditionType::Reconciling };
     Report::default()
-        .set(ConditionType::Ready, Truth::False, reason, message)
-        .set(ConditionType::InSync, Truth::Unknown, reason, message)
+        .set(ConditionType::Ready, (Truth::False, reason), message)
+        .set(ConditionType::InSync, (Truth::Unknown, reason), message)
         .only_while_true(&[(standing, reason, message)])
 }
 
@@ -146,11 +146,10 @@ fn resolved(report: Report) -> Report {
     report
         .set(
             ConditionType::ReferencesResolved,
-            Truth::True,
-            Reason::AsDeclared,
+            (Truth::True, Reason::AsDeclared),
             "everything the spec refers to was found",
         )
-        .set(ConditionType::CredentialsValid, Truth::True, Reason::AsDeclared, "the platform takes the credential")
+        .set(ConditionType::CredentialsValid, (Truth::True, Reason::AsDeclared), "the platform takes the credential")
 }
 
 fn settled(situation: &Situation) -> Report {
@@ -162,54 +161,55 @@ fn settled(situation: &Situation) -> Report {
             "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it",
             paths(&security)
         );
-        return finish(report, Truth::False, Reason::NotSupportedByPlatform, &message, rest);
+        return finish(report, (Truth::False, Reason::NotSupportedByPlatform), &message, rest);
     }
     if rest.is_inactive_without_reason {
         let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
-        return finish(report, Truth::False, Reason::Suspended, message, rest);
+        return finish(report, (Truth::False, Reason::Suspended), message, rest);
     }
     let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
     match (life, wanted) {
         (TenantLife::Active, _) => {
-            finish(report, Truth::True, Reason::AsDeclared, &format!("the tenant is as declared{advice}"), rest)
+            finish(report, (Truth::True, Reason::AsDeclared), &format!("the tenant is as declared{advice}"), rest)
         }
         (_, Some(TenantState::Suspended)) => finish(
             report,
-            Truth::True,
-            Reason::Suspended,
+            (Truth::True, Reason::Suspended),
             &format!("the tenant is suspended, as declared{advice}"),
             rest,
         ),
         (_, Some(TenantState::Active) | None) => finish(
             report,
-            Truth::True,
-            Reason::Suspended,
+            (Truth::True, Reason::Suspended),
             &format!("the tenant is suspended and `tenantState` is not declared, so it stays so{advice}"),
             rest,
         ),
     }
 }
 
-fn finish(report: Report, ready: Truth, reason: Reason, message: &str, rest: &Plan) -> Report {
-    let report = report.set(ConditionType::Ready, ready, reason, message);
+fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, rest: &Plan) -> Report {
+    let report = report.set(ConditionType::Ready, (ready, reason), message);
     let report = if !rest.is_empty() {
         let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
         let which = if fields.is_empty() { "its state".to_owned() } else { paths(&fields) };
         report.set(
             ConditionType::InSync,
-            Truth::False,
-            Reason::Drifted,
+            (Truth::False, Reason::Drifted),
             &format!("{which} differs on the platform and is about to be corrected"),
         )
     } else if !rest.waiting.is_empty() {
         let message =
             format!("{} waits until the tenant is active again: set `tenantState` to `Active`", paths(&rest.waiting));
-        report.set(ConditionType::InSync, Truth::False, Reason::Suspended, &message)
+        report.set(ConditionType::InSync, (Truth::False, Reason::Suspended), &message)
     } else if !rest.unsupported.is_empty() {
         let message = format!("the platform cannot hold {}: remove it from the spec", paths(&rest.unsupported));
-        report.set(ConditionType::InSync, Truth::False, Reason::SettingUnsupported, &message)
+        report.set(ConditionType::InSync, (Truth::False, Reason::SettingUnsupported), &message)
     } else {
-        report.set(ConditionType::InSync, Truth::True, Reason::AsDeclared, "no managed setting differs on the platform")
+        report.set(
+            ConditionType::InSync,
+            (Truth::True, Reason::AsDeclared),
+            "no managed setting differs on the platform",
+        )
     };
     match ready {
         Truth::False => report.only_while_true(&[(ConditionType::Stalled, reason, message)]),
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_tenant_as_declared_is_ready_and_in_sync_and_nothing_else_stands() {
-        let report = verdict(&Outcome::Settled(situation(TenantLife::Active, None)), false);
+        let report = verdict(&Outcome::Settled(Box::new(situation(TenantLife::Active, None))), false);
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(condition(&report, ConditionType::InSync), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(report.clear.len(), 3);
@@ -257,7 +257,8 @@ mod tests {
 
     #[test]
     fn suspended_as_declared_is_ready() {
-        let report = verdict(&Outcome::Settled(situation(TenantLife::Suspended, Some(TenantState::Suspended))), false);
+        let report =
+            verdict(&Outcome::Settled(Box::new(situation(TenantLife::Suspended, Some(TenantState::Suspended)))), false);
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::Suspended)));
     }
 
@@ -269,7 +270,7 @@ mod tests {
         ] {
             let mut now = situation(TenantLife::Active, None);
             now.rest.unsupported.push(field);
-            let report = verdict(&Outcome::Settled(now), false);
+            let report = verdict(&Outcome::Settled(Box::new(now)), false);
             assert_eq!(condition(&report, ConditionType::Ready), Some((ready, reason)));
             assert_eq!(condition(&report, ConditionType::InSync).map(|(truth, _)| truth), Some(Truth::False));
         }

@@ -15,8 +15,16 @@ pub mod programs;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
 
+pub mod world;
+
+mod connect;
 mod crds;
 mod explain;
+mod fields;
+mod fleet;
+mod operator;
+mod platform;
 mod rooms;
 mod rules;
+mod secrecy;
 mod support;

@@ -1,0 +1,24 @@
+//! HTTP client of the tenancy API: token, pacer, errors, and the map between fields and the wire's JSON.
+//!
+//! One [`Platform`] stands for one [`Connection`]. Every call ends within one deadline, says in [`Error`] what is to be
+//! done about its failure, and never repeats a request that the platform may have carried out.
+
+mod budget;
+mod call;
+mod connection;
+mod error;
+mod flight;
+mod http;
+mod living;
+mod map;
+mod pacer;
+mod place;
+mod platform;
+mod token;
+mod turn;
+
+pub use connection::{Connection, ConnectionError};
+pub use error::Error;
+pub use living::{Freshness, Listed};
+pub use place::Place;
+pub use platform::Platform;

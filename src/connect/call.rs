@@ -1,0 +1,224 @@
+//! One call: token, pacer, exchange, and the few repeats that are safe, within one deadline.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Client, Method, Request};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::budget::{Category, Lane};
+use super::connection::Connection;
+use super::error::{Error, classify, clean, code_of};
+use super::http::{Answer, Fault, exchange};
+use super::pacer::{Pacer, Pass};
+use super::place::is_id;
+use super::token::{Token, Tokens, join};
+use crate::plan::Payload;
+use crate::wire::code;
+
+/// Longest answer that is one thing.
+pub(super) const ONE: usize = 1 << 20;
+/// Longest answer that is a list.
+pub(super) const LIST: usize = 32 << 20;
+/// Pauses before a read is tried again.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(600)];
+
+/// A request, apart from token and host.
+pub(super) struct Call<'a> {
+    method: Method,
+    /// Segments after `/api/v2/tenants`; the first is the tenant whose budget it uses.
+    path: Vec<&'a str>,
+    query: Vec<(&'static str, String)>,
+    body: Option<Vec<u8>>,
+    category: Category,
+    limit: usize,
+    /// What an error must not repeat.
+    secrets: Vec<&'a SecretString>,
+}
+
+impl<'a> Call<'a> {
+    /// A read.
+    pub(super) fn get(path: &[&'a str]) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.to_vec(),
+            query: Vec::new(),
+            body: None,
+            category: Category::Read,
+            limit: ONE,
+            secrets: Vec::new(),
+        }
+    }
+
+    /// A read of a list.
+    pub(super) fn list(path: &[&'a str]) -> Self {
+        Self { limit: LIST, ..Self::get(path) }
+    }
+
+    /// A paginated read.
+    pub(super) fn page(path: &[&'a str], query: Vec<(&'static str, String)>) -> Self {
+        Self { category: Category::Page, query, ..Self::list(path) }
+    }
+
+    /// A write without a body.
+    pub(super) fn post(path: &[&'a str]) -> Self {
+        Self { method: Method::POST, category: Category::Write, ..Self::get(path) }
+    }
+
+    /// The call with a body.
+    pub(super) fn with<T: Serialize>(self, body: &T, payload: &'a Payload) -> Result<Self, Error> {
+        let body = serde_json::to_vec(body).map_err(|_| Error::invalid("", "it cannot be written as JSON"))?;
+        Ok(Self { body: Some(body), secrets: payload.secrets.values().collect(), ..self })
+    }
+
+    /// The call as PUT.
+    pub(super) fn put(self) -> Self {
+        Self { method: Method::PUT, ..self }
+    }
+
+    fn is_write(&self) -> bool {
+        self.category == Category::Write
+    }
+
+    fn request(&self, client: &Client, connection: &Connection) -> Result<Request, Error> {
+        let mut segments = vec!["api", "v2", "tenants"];
+        segments.extend(&self.path);
+        let mut request =
+            client.request(self.method.clone(), join(connection.url(), &segments)).header(ACCEPT, "application/json");
+        if !self.query.is_empty() {
+            request = request.query(&self.query);
+        }
+        if let Some(body) = &self.body {
+            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
+        }
+        request.build().map_err(|error| Error::unsent(error.without_url().to_string()))
+    }
+}
+
+/// What all calls to one platform share.
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    client: Client,
+    tokens: Tokens,
+    pacer: Pacer,
+    timeout: Duration,
+}
+
+/// What has been tried within a call.
+#[derive(Default)]
+struct Tried {
+    renewed: bool,
+    repeats: usize,
+}
+
+impl Line {
+    pub(super) fn new(connection: Connection, client: Client, timeout: Duration) -> Self {
+        Self { connection, client, tokens: Tokens::default(), pacer: Pacer::default(), timeout }
+    }
+
+    /// When a call that begins now must have ended.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+
+    /// A token, and with it what the platform can do.
+    pub(super) async fn token(&self, deadline: Instant) -> Result<Arc<Token>, Error> {
+        self.renewed(None, deadline).await
+    }
+
+    async fn renewed(&self, stale: Option<&Arc<Token>>, deadline: Instant) -> Result<Arc<Token>, Error> {
+        let get = self.tokens.get(&self.client, &self.connection, stale);
+        tokio::time::timeout_at(deadline, get)
+            .await
+            .unwrap_or_else(|_| Err(Error::unsent(format!("no token within {:?}", self.timeout))))
+    }
+
+    /// The answer to a call, of any status.
+    pub(super) async fn answer(&self, call: &Call<'_>, lane: Lane, deadline: Instant) -> Result<Answer, Error> {
+        let [tenant, ..] = call.path[..] else { return Err(Error::invalid("uniqueId", "is missing")) };
+        let mut tried = Tried::default();
+        let mut token = self.token(deadline).await?;
+        loop {
+            let pass = self.pacer.enter(tenant, (call.category, lane), deadline).await?;
+            let sent = tokio::time::timeout_at(deadline, self.send(call, &token)).await;
+            let late = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
+            let answer = self.settle(call, pass, sent.unwrap_or_else(late))?;
+            match answer.status {
+                401 | 407 if !tried.renewed => {
+                    // It was not carried out, so even a write may go out again.
+                    tried.renewed = true;
+                    token = self.renewed(Some(&token), deadline).await?;
+                }
+                // The pacer has learnt of it and waits, or says `Throttled`.
+                429 => {}
+                _ if !call.is_write() && is_passing(&answer) && tried.repeats < PAUSES.len() => {
+                    let pause = Instant::now() + PAUSES[tried.repeats];
+                    if pause >= deadline {
+                        return Ok(answer);
+                    }
+                    tried.repeats += 1;
+                    tokio::time::sleep_until(pause).await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    /// What an answer other than success means.
+    pub(super) fn refusal(&self, call: &Call<'_>, answer: &Answer) -> Error {
+        let token = self.tokens.current();
+        let mut secrets = vec![self.connection.client_secret(), self.connection.client_id()];
+        secrets.extend(token.iter().map(|token| token.text()));
+        secrets.extend(call.secrets.iter().map(|secret| secret.expose_secret()));
+        classify(answer.status, &answer.body, call.is_write(), &secrets)
+    }
+
+    async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Fault> {
+        let mut request = call.request(&self.client, &self.connection).map_err(Fault::Unfit)?;
+        token.authorise(&mut request).map_err(Fault::Unfit)?;
+        exchange(&self.client, request, call.limit).await
+    }
+
+    /// Tells the pacer how a request ended, and what a missing answer means.
+    fn settle(&self, call: &Call<'_>, pass: Pass<'_>, sent: Result<Answer, Fault>) -> Result<Answer, Error> {
+        let fault = match sent {
+            Ok(answer) => {
+                pass.answered(answer.status, &answer.headers);
+                return Ok(answer);
+            }
+            Err(fault) => fault,
+        };
+        Err(match fault {
+            Fault::Connect(cause) => {
+                pass.unsent();
+                Error::unsent(format!("{} cannot be reached: {}", self.connection.host(), clean(&cause, &[])))
+            }
+            Fault::Broken(cause) => {
+                let message = format!("{}: {}", self.connection.host(), clean(&cause, &[]));
+                Error::Unavailable { message, maybe_applied: call.is_write() }
+            }
+            Fault::Unfit(error) => {
+                pass.unsent();
+                error
+            }
+            Fault::TooLarge(limit) => Error::malformed(format!("it is longer than {limit} bytes")),
+        })
+    }
+}
+
+/// A failure that a read may hope to pass by itself.
+fn is_passing(answer: &Answer) -> bool {
+    match answer.status {
+        502..=504 => true,
+        500 => code_of(&answer.body).as_deref() == Some(code::INTERNAL),
+        _ => false,
+    }
+}
+
+/// Refuses what cannot be a tenant's id, before it becomes part of a path.
+pub(super) fn checked(id: &str) -> Result<&str, Error> {
+    if is_id(id) { Ok(id) } else { Err(Error::invalid("uniqueId", "it is not the unique id of a tenant")) }
+}

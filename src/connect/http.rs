@@ -1,0 +1,100 @@
+//! One HTTP exchange: a request out, an answer of bounded size back.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+use reqwest::{Client, Request, Response, redirect, retry};
+
+use super::connection::{Connection, ConnectionError};
+use super::error::Error;
+
+/// Longest error body that is read.
+const ERROR_BODY: usize = 64 << 10;
+/// Longest wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// An idle connection is given up before the platform or something in between does so in the middle of a request.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// An answer of any status.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is no answer.
+pub(super) enum Fault {
+    /// No connection came about, so nothing was sent.
+    Connect(String),
+    /// The connection broke on the way.
+    Broken(String),
+    /// The request cannot be made.
+    Unfit(Error),
+    /// Success, with a body beyond the limit.
+    TooLarge(usize),
+}
+
+impl Answer {
+    pub(super) const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+}
+
+/// A client for one platform.
+pub(super) fn client(connection: &Connection, timeout: Duration) -> Result<Client, ConnectionError> {
+    // The program installs it first; a library user or a test may not have.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder()
+        .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
+        // A proxy or a redirect would send the credential to another host than the Secret names.
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .connect_timeout(CONNECT.min(timeout))
+        .pool_idle_timeout(IDLE)
+        .tls_certs_merge(connection.certificates().iter().cloned())
+        .build()
+        .map_err(|error| ConnectionError::Client(cause(&error)))
+}
+
+/// Sends a request and reads the whole answer.
+pub(super) async fn exchange(client: &Client, request: Request, limit: usize) -> Result<Answer, Fault> {
+    let mut response = client.execute(request).await.map_err(fault)?;
+    let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
+    let mut answer = Answer { status, headers, body: Vec::new() };
+    if answer.is_success() {
+        answer.body = read(&mut response, limit).await?;
+    } else {
+        // An error is an error whatever its body, so a long or broken one is read as far as it goes.
+        answer.body = read(&mut response, ERROR_BODY).await.unwrap_or_default();
+    }
+    Ok(answer)
+}
+
+async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, Fault> {
+    if response.content_length().is_some_and(|length| length > limit as u64) {
+        return Err(Fault::TooLarge(limit));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(fault)? {
+        if body.len() + chunk.len() > limit {
+            return Err(Fault::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn fault(error: reqwest::Error) -> Fault {
+    let error = error.without_url();
+    if error.is_connect() { Fault::Connect(cause(&error)) } else { Fault::Broken(cause(&error)) }
+}
+
+/// The innermost cause, which says more than "error sending request".
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string().to_lowercase()
+}

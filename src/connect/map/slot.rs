@@ -1,0 +1,180 @@
+//! Where each field stands on the wire. Both directions use the same row, so they cannot disagree.
+
+use crate::plan::{Field, Kind};
+use crate::wire::{Branding, ClientDetails, IdRef, PasswordPolicy, Tenant};
+
+/// A member of a body, and the form in which it carries the value.
+pub(super) enum Slot<I> {
+    /// Of the tenant's own body.
+    Tenant(Member),
+    /// A text of the branding.
+    Words(fn(&mut Branding<I>) -> &mut Option<String>),
+    /// An image of the branding.
+    Image(fn(&mut Branding<I>) -> &mut Option<I>),
+}
+
+/// A member of the tenant's own body.
+pub(super) enum Member {
+    /// A text.
+    Text(fn(&mut Tenant) -> &mut Option<String>),
+    /// A host name, which answers may show with its scheme.
+    Host(fn(&mut Tenant) -> &mut Option<String>),
+    /// The customer's own number, which may hold our mark instead.
+    ExternalId(fn(&mut Tenant) -> &mut Option<String>),
+    /// A secret, which is never answered.
+    Secret(fn(&mut Tenant) -> &mut Option<String>),
+    /// A switch; absent is off.
+    Flag(fn(&mut Tenant) -> &mut Option<bool>),
+    /// A number.
+    Number(fn(&mut Tenant) -> &mut Option<i64>),
+    /// A reference by number.
+    Reference(fn(&mut Tenant) -> &mut Option<IdRef>),
+    /// Hour and minute.
+    Clock(fn(&mut Tenant) -> (&mut Option<i64>, &mut Option<i64>)),
+    /// A day of the week, 1 is Sunday.
+    Day(fn(&mut Tenant) -> &mut Option<i64>),
+    /// Names of the catalog.
+    Names(fn(&mut Tenant) -> &mut Option<Vec<String>>, Catalog),
+    /// Entries in one text, with commas between.
+    Commas(fn(&mut Tenant) -> &mut Option<String>),
+}
+
+/// Names of manifest and wire.
+#[derive(Clone, Copy)]
+pub(super) enum Catalog {
+    /// Of packages.
+    Packages,
+    /// Of add-ons.
+    AddOns,
+}
+
+fn details(tenant: &mut Tenant) -> &mut ClientDetails {
+    tenant.client_details.get_or_insert_default()
+}
+
+fn policy(tenant: &mut Tenant) -> &mut PasswordPolicy {
+    tenant.password_policy.get_or_insert_default()
+}
+
+/// The field's place. A match without a wildcard: a new field does not compile until it has one.
+pub(super) fn slot<I>(field: Field) -> Slot<I> {
+    use Member::{Clock, Commas, Day, ExternalId, Flag, Host, Names, Number, Reference, Secret, Text};
+    use Slot::{Image, Words};
+    let member = match field {
+        Field::Name => Text(|t| &mut t.name),
+        Field::AlternateEmail => Text(|t| &mut t.alt_email),
+        Field::NotificationEmail => Text(|t| &mut t.notification_email),
+        Field::Timezone => Text(|t| &mut t.time_zone),
+        Field::Country => Text(|t| &mut t.country),
+        Field::City => Text(|t| &mut t.city),
+        Field::Address => Text(|t| &mut t.address),
+        Field::PostalCode => Text(|t| &mut t.zip),
+        Field::State => Text(|t| &mut t.state),
+        Field::ApplicationServer => Text(|t| &mut t.access_endpoint.get_or_insert_default().application_server),
+        Field::ExternalId => ExternalId(|t| &mut t.ext_org_id),
+        Field::PhoneNumber => Text(|t| &mut t.phone_number),
+        Field::PhoneExtension => Text(|t| &mut t.phone_extension),
+        Field::PhoneMobile => Text(|t| &mut t.mobile_number),
+        Field::ChannelId => Reference(|t| &mut t.channel),
+        Field::NocId => Reference(|t| &mut t.noc_details),
+        Field::BusinessStart => Clock(|t| {
+            let details = details(t);
+            (&mut details.business_start_hour, &mut details.business_start_min)
+        }),
+        Field::BusinessEnd => Clock(|t| {
+            let details = details(t);
+            (&mut details.business_end_hour, &mut details.business_end_min)
+        }),
+        Field::BusinessFirstDay => Day(|t| &mut details(t).business_day_start),
+        Field::BusinessLastDay => Day(|t| &mut details(t).business_day_end),
+        Field::SmsVoiceNotification => Flag(|t| &mut details(t).sms_voice_notification),
+        Field::RemoteAccess => Flag(|t| &mut details(t).remote_access),
+        Field::CliRecording => Flag(|t| &mut t.enable_cli_recording),
+        Field::ResourceDecommission => Flag(|t| &mut t.resource_decommission),
+        Field::Packages => Names(|t| &mut t.packages, Catalog::Packages),
+        Field::AddOns => Names(|t| &mut t.add_ons, Catalog::AddOns),
+        Field::AllowedIps => Commas(|t| &mut t.white_listed_ips),
+        Field::TwoFactorAuthentication => Flag(|t| &mut t.two_factor_authentication),
+        Field::DuoIntegrationKey => Secret(|t| &mut t.duo_security.get_or_insert_default().integration_key),
+        Field::DuoSecretKey => Secret(|t| &mut t.duo_security.get_or_insert_default().secret_key),
+        Field::DuoApiHostname => Host(|t| &mut t.duo_security.get_or_insert_default().api_host_name),
+        Field::BlockDuplicateCloudAccounts => Flag(|t| &mut t.block_duplicate_cloud_accounts),
+        Field::SkipUserConsentForm => Flag(|t| &mut t.skip_user_consent_form),
+        Field::ShowCopyClipboard => Flag(|t| &mut t.show_copy_clip_board),
+        Field::PolicyPciDss => Flag(|t| &mut policy(t).default_policy),
+        Field::PolicyMinLength => Number(|t| &mut policy(t).min_password_length),
+        Field::PolicyAllClasses => Flag(|t| &mut policy(t).enable_password_constraints),
+        Field::PolicyValidityDays => Number(|t| &mut policy(t).password_validity),
+        Field::PolicyLastFour => Flag(|t| &mut policy(t).allow_last_four_passwords),
+        Field::PolicyAttempts => Number(|t| &mut policy(t).max_attempts_to_lockout),
+        Field::PolicyChangeAtNextLogin => Flag(|t| &mut policy(t).change_password_at_first_login),
+        Field::WebsiteTitle => return Words(|b| &mut b.application_title),
+        Field::DocumentationUrl => return Words(|b| &mut b.documentation_url),
+        Field::Logo => return Image(|b| &mut b.logo),
+        Field::Favicon => return Image(|b| &mut b.fav_icon),
+        Field::LoginHeader => return Words(|b| &mut b.login_page_header_text),
+        Field::LoginSubheader => return Words(|b| &mut b.login_page_sub_header_text),
+        Field::LoginTextColor => return Words(|b| &mut b.login_page_text_color),
+        Field::LoginBackgroundColor => return Words(|b| &mut b.login_page_background_color),
+        Field::LoginBackgroundImage => return Image(|b| &mut b.login_page_image),
+    };
+    Slot::Tenant(member)
+}
+
+/// Whether the public API documents the field for this kind; elsewhere only a platform with the extensions has it.
+pub(super) fn is_documented(field: Field, kind: Kind) -> bool {
+    match field {
+        // Extensions for both kinds.
+        Field::AlternateEmail
+        | Field::NotificationEmail
+        | Field::ApplicationServer
+        | Field::DuoIntegrationKey
+        | Field::DuoSecretKey
+        | Field::BlockDuplicateCloudAccounts
+        | Field::SkipUserConsentForm
+        | Field::DocumentationUrl => false,
+        // The documented partner carries none of these.
+        Field::ExternalId
+        | Field::PhoneExtension
+        | Field::NocId
+        | Field::BusinessStart
+        | Field::BusinessEnd
+        | Field::BusinessFirstDay
+        | Field::BusinessLastDay
+        | Field::SmsVoiceNotification
+        | Field::RemoteAccess
+        | Field::CliRecording
+        | Field::ResourceDecommission
+        | Field::Packages
+        | Field::AddOns => kind == Kind::Client,
+        Field::Name
+        | Field::Timezone
+        | Field::Country
+        | Field::City
+        | Field::Address
+        | Field::PostalCode
+        | Field::State
+        | Field::PhoneNumber
+        | Field::PhoneMobile
+        | Field::ChannelId
+        | Field::AllowedIps
+        | Field::TwoFactorAuthentication
+        | Field::DuoApiHostname
+        | Field::ShowCopyClipboard
+        | Field::PolicyPciDss
+        | Field::PolicyMinLength
+        | Field::PolicyAllClasses
+        | Field::PolicyValidityDays
+        | Field::PolicyLastFour
+        | Field::PolicyAttempts
+        | Field::PolicyChangeAtNextLogin
+        | Field::WebsiteTitle
+        | Field::Logo
+        | Field::Favicon
+        | Field::LoginHeader
+        | Field::LoginSubheader
+        | Field::LoginTextColor
+        | Field::LoginBackgroundColor
+        | Field::LoginBackgroundImage => true,
+    }
+}

@@ -1,0 +1,69 @@
+//! Where tenants stand: under which parent, on which route.
+
+use crate::plan::Kind;
+
+/// The tenants under one parent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// Partners of a service provider; the public API documents only the read of one.
+    Partners {
+        /// Unique id of the service provider.
+        sp: String,
+    },
+    /// Clients of a partner.
+    Clients {
+        /// Unique id of the partner.
+        msp: String,
+    },
+}
+
+impl Place {
+    /// Kind of the tenants here.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Partners { .. } => Kind::Partner,
+            Self::Clients { .. } => Kind::Client,
+        }
+    }
+
+    /// Unique id of the tenant above them.
+    pub fn parent(&self) -> &str {
+        match self {
+            Self::Partners { sp } => sp,
+            Self::Clients { msp } => msp,
+        }
+    }
+
+    /// Segment of the route.
+    pub(super) const fn segment(&self) -> &'static str {
+        match self {
+            Self::Partners { .. } => "msps",
+            Self::Clients { .. } => "clients",
+        }
+    }
+}
+
+/// Whether a text can be the id of a tenant. An id becomes a segment of a path: with `..` or nothing in it a request
+/// would reach another route, and an update would become a create.
+pub(super) fn is_id(text: &str) -> bool {
+    let ours = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    (1..=128).contains(&text.len()) && text.bytes().all(ours) && !ROUTES.contains(&text)
+}
+
+/// Segments that stand where an id could.
+const ROUTES: [&str; 3] = ["client", "minimal", "search"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_stays_one_segment_is_an_id() {
+        for id in ["msp_92", "client_1", "69883", "6b4a5f03-7d49-4915-9792-2d964806cbd1"] {
+            assert!(is_id(id), "{id}");
+        }
+        for text in ["", ".", "..", "a/b", "a b", "minimal", "search", "%2e%2e", "a?b", &"x".repeat(129)] {
+            assert!(!is_id(text), "{text}");
+        }
+    }
+}

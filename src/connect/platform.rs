@@ -1,0 +1,214 @@
+//! The platform, as the operator uses it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::budget::Lane;
+use super::call::{Call, Line, checked};
+use super::connection::{Connection, ConnectionError};
+use super::error::Error;
+use super::http::client;
+use super::living::{Freshness, Listed, Lists};
+use super::map::{self, Branded};
+use super::place::Place;
+use super::turn::{Shared, Turn, json, other_tenant, route};
+use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, short_mark};
+use crate::wire::{Created, Envelope, Impact, Lifecycle, Mark, SearchItem, Tenant};
+
+/// A platform behind one [`Connection`]: one token, one pacer, one memory of lists, shared by all clones.
+#[derive(Clone)]
+pub struct Platform {
+    shared: Arc<Shared>,
+    lane: Lane,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("connection", &self.shared.line.connection).finish_non_exhaustive()
+    }
+}
+
+impl Platform {
+    /// A platform; `timeout` bounds each call as a whole.
+    ///
+    /// # Errors
+    /// No HTTPS client can be made, for example because neither the system nor the Secret has a certificate.
+    pub fn new(connection: Connection, timeout: Duration) -> Result<Self, ConnectionError> {
+        let client = client(&connection, timeout)?;
+        let shared = Shared { line: Line::new(connection, client, timeout), lists: Lists::default() };
+        Ok(Self { shared: Arc::new(shared), lane: Lane::Change })
+    }
+
+    /// Tenant that the credential belongs to.
+    pub fn tenant_id(&self) -> &str {
+        self.shared.line.connection.tenant_id()
+    }
+
+    /// Digest of the connection: equal means the same account through the same credential.
+    pub fn fingerprint(&self) -> crate::plan::Digest {
+        self.shared.line.connection.fingerprint()
+    }
+
+    /// Host of the platform.
+    pub fn host(&self) -> String {
+        self.shared.line.connection.host()
+    }
+
+    /// The same platform for the look for drift: its reads step back for those of changes.
+    #[must_use]
+    pub fn polling(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), lane: Lane::Polling }
+    }
+
+    /// Whether a token can be had.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.turn().await.map(drop)
+    }
+
+    /// Whether the platform has what the public API does not document, as it says with each token.
+    pub async fn has_extensions(&self) -> Result<bool, Error> {
+        Ok(self.turn().await?.extensions)
+    }
+
+    async fn turn(&self) -> Result<Turn<'_>, Error> {
+        Turn::begin(&self.shared, self.lane).await
+    }
+
+    /// Reads a tenant; nothing where this id does not exist. Without `with_branding` no branding field is in the
+    /// answer, so it is for tenants that declare none.
+    pub async fn read(&self, place: &Place, id: &str, with_branding: bool) -> Result<Option<Observed>, Error> {
+        let turn = self.turn().await?;
+        let Some(tenant) = turn.tenant(place, id).await? else { return Ok(None) };
+        let branding = if with_branding { turn.branding(id, &tenant).await? } else { Branded::NotAsked };
+        map::observed(place.kind(), tenant, branding, turn.extensions).map(Some)
+    }
+
+    /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.
+    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload and mark, and no state between")]
+    pub async fn create(
+        &self,
+        place: &Place,
+        changes: &[Change],
+        payload: &Payload,
+        mark: &Mark,
+    ) -> Result<String, Error> {
+        let turn = self.turn().await?.at(place)?;
+        let mut tenant = map::tenant(changes, payload)?;
+        if turn.extensions {
+            tenant.managed_by = Some(mark.clone());
+        } else if tenant.ext_org_id.as_deref().is_none_or(str::is_empty) {
+            tenant.ext_org_id = Some(short_mark(mark));
+        }
+        let call = Call::post(&route(place, &[])?).with(&tenant, payload)?;
+        let created = turn.body(&call).await.and_then(|body| json::<Created>(&body));
+        match created {
+            Ok(Created { unique_id, name, .. }) => {
+                let mark = turn.extensions.then(|| mark.clone());
+                self.shared.lists.created(place, &Listed { unique_id: unique_id.clone(), name, mark });
+                Ok(unique_id)
+            }
+            Err(error) => {
+                if error.maybe_applied() {
+                    self.shared.lists.forget(place);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes settings of a tenant in one request.
+    #[expect(clippy::too_many_arguments, reason = "a step of the plan with its payload, and no state between")]
+    pub async fn update(&self, place: &Place, id: &str, changes: &[Change], payload: &Payload) -> Result<(), Error> {
+        let turn = self.turn().await?.at(place)?;
+        let tenant = map::tenant(changes, payload)?;
+        let call = Call::post(&route(place, &[checked(id)?])?).with(&tenant, payload)?;
+        let written = turn.write(id, &call).await;
+        if changes.iter().any(|change| change.field == Field::Name) {
+            self.shared.lists.forget(place);
+        }
+        written
+    }
+
+    /// Writes branding of a tenant in one request.
+    pub async fn brand(&self, id: &str, changes: &[Change], payload: &Payload) -> Result<(), Error> {
+        let turn = self.turn().await?;
+        let branding = map::branding(changes, payload)?;
+        turn.act(&Call::post(&[checked(id)?, "customBranding"]).put().with(&branding, payload)?).await
+    }
+
+    /// Writes who owns a tenant, and nothing else.
+    ///
+    /// # Errors
+    /// Without the extensions also where the external id holds the customer's own number.
+    pub async fn mark(&self, place: &Place, id: &str, mark: &Mark) -> Result<(), Error> {
+        let turn = self.turn().await?.at(place)?;
+        let tenant = if turn.extensions {
+            Tenant { managed_by: Some(mark.clone()), ..Tenant::default() }
+        } else {
+            let Some(seen) = turn.tenant(place, id).await? else {
+                return Err(Error::NotFound { message: format!("tenant `{id}`") });
+            };
+            if !MarkSeen::from_external_id(seen.ext_org_id.as_deref()).may_be_written() {
+                return Err(Error::invalid("extOrgId", "it holds the customer's own number, so no mark can be kept"));
+            }
+            Tenant { ext_org_id: Some(short_mark(mark)), ..Tenant::default() }
+        };
+        let nothing = Payload::default();
+        let call = Call::post(&route(place, &[checked(id)?])?).with(&tenant, &nothing)?;
+        turn.write(id, &call).await?;
+        if turn.extensions {
+            self.shared.lists.marked(place, id, mark);
+        }
+        Ok(())
+    }
+
+    /// Puts a tenant back in service.
+    pub async fn activate(&self, place: &Place, id: &str) -> Result<(), Error> {
+        self.act(place, id, Lifecycle::Activate).await
+    }
+
+    /// Stops a tenant.
+    pub async fn suspend(&self, place: &Place, id: &str) -> Result<(), Error> {
+        self.act(place, id, Lifecycle::Suspend).await
+    }
+
+    /// Ends a tenant for ever; only `plan::removal` makes the permit.
+    pub async fn terminate(&self, place: &Place, permit: Permit) -> Result<(), Error> {
+        self.act(place, permit.id(), Lifecycle::Terminate).await?;
+        self.shared.lists.ended(place, permit.id());
+        Ok(())
+    }
+
+    async fn act(&self, place: &Place, id: &str, action: Lifecycle) -> Result<(), Error> {
+        let turn = self.turn().await?.at(place)?;
+        turn.act(&Call::post(&route(place, &[checked(id)?, action.segment()])?)).await
+    }
+
+    /// All living tenants of a place, suspended ones included. A list that is held while a tenant is created is copied
+    /// for the others, so it should be let go of before.
+    pub async fn living(&self, place: &Place, freshness: Freshness) -> Result<Arc<Vec<Listed>>, Error> {
+        let deadline = self.shared.line.deadline();
+        let ask = async { self.turn().await?.at(place)?.list(place).await };
+        tokio::time::timeout_at(deadline, self.shared.lists.get(place, freshness, ask))
+            .await
+            .unwrap_or_else(|_| Err(Error::unsent("another call for the same list did not end in time")))
+    }
+
+    /// A page of all tenants of a place, 100 rows, the terminated ones included.
+    pub async fn page(&self, place: &Place, page_no: i64) -> Result<Envelope<SearchItem>, Error> {
+        self.shared.lists.sweep();
+        self.turn().await?.at(place)?.page(place, page_no, None).await
+    }
+
+    /// What ending a tenant would erase, by category; nothing where the platform cannot tell.
+    pub async fn impact(&self, id: &str) -> Result<Option<BTreeMap<String, i64>>, Error> {
+        let turn = self.turn().await?;
+        if !turn.extensions {
+            return Ok(None);
+        }
+        let impact: Impact = json(&turn.body(&Call::get(&[checked(id)?, "impact"])).await?)?;
+        if impact.unique_id == id { Ok(Some(impact.counts)) } else { Err(other_tenant(id)) }
+    }
+}

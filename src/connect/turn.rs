@@ -1,0 +1,182 @@
+//! One call of the operator: the requests it makes, under one deadline.
+
+use std::collections::HashSet;
+
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::budget::Lane;
+use super::call::{Call, Line, checked};
+use super::error::{Error, is_platforms};
+use super::http::Answer;
+use super::living::{Listed, Lists};
+use super::map::{self, Branded};
+use super::place::Place;
+use crate::plan::{Kind, TenantLife};
+use crate::wire::{Envelope, Minimal, SearchItem, Tenant};
+
+/// Rows of a page.
+const ROWS: i64 = 100;
+/// Pages beyond which a list is taken to have no end.
+const PAGES: i64 = 1000;
+
+/// What all clones of a platform share.
+pub(super) struct Shared {
+    pub(super) line: Line,
+    pub(super) lists: Lists,
+}
+
+/// A call under way.
+pub(super) struct Turn<'a> {
+    pub(super) shared: &'a Shared,
+    lane: Lane,
+    deadline: Instant,
+    /// Whether the platform has the extensions.
+    pub(super) extensions: bool,
+}
+
+impl<'a> Turn<'a> {
+    /// Begins a call: from now on the clock runs. A token is had first, since only it tells of the extensions.
+    pub(super) async fn begin(shared: &'a Shared, lane: Lane) -> Result<Self, Error> {
+        let deadline = shared.line.deadline();
+        let extensions = shared.line.token(deadline).await?.extensions;
+        Ok(Self { shared, lane, deadline, extensions })
+    }
+
+    /// Refuses calls of the place that only the extensions offer, before anything is sent.
+    pub(super) fn at(self, place: &Place) -> Result<Self, Error> {
+        match place.kind() {
+            Kind::Partner if !self.extensions => {
+                let host = self.shared.line.connection.host();
+                Err(Error::Unsupported { message: format!("{host} has none to list, create or change partners") })
+            }
+            Kind::Partner | Kind::Client => Ok(self),
+        }
+    }
+
+    /// The body of a successful answer.
+    pub(super) async fn body(&self, call: &Call<'_>) -> Result<Vec<u8>, Error> {
+        let answer = self.shared.line.answer(call, self.lane, self.deadline).await?;
+        if answer.is_success() { Ok(answer.body) } else { Err(self.shared.line.refusal(call, &answer)) }
+    }
+
+    /// The tenant; nothing where this id does not exist.
+    pub(super) async fn tenant(&self, place: &Place, id: &str) -> Result<Option<Tenant>, Error> {
+        let path = match place {
+            // The only documented call about a partner.
+            Place::Partners { .. } if !self.extensions => vec![checked(id)?],
+            Place::Partners { .. } | Place::Clients { .. } => route(place, &[checked(id)?])?,
+        };
+        let call = Call::get(&path);
+        let answer = self.shared.line.answer(&call, self.lane, self.deadline).await?;
+        if answer.is_success() {
+            let tenant: Tenant = map::lenient(&answer.body)?;
+            return if tenant.unique_id.as_deref() == Some(id) { Ok(Some(tenant)) } else { Err(other_tenant(id)) };
+        }
+        match self.shared.line.refusal(&call, &answer) {
+            Error::NotFound { .. } if is_about(&answer, place, id) => Ok(None),
+            error => Err(error),
+        }
+    }
+
+    /// The tenant's own branding, which the Partner's never fills up.
+    pub(super) async fn branding(&self, id: &str, tenant: &Tenant) -> Result<Branded, Error> {
+        let is_active = map::life(tenant) == TenantLife::Active;
+        match self.body(&Call::get(&[checked(id)?, "customBranding"])).await {
+            Ok(body) => map::lenient(&body).map(|branding| Branded::Shown(Box::new(branding))),
+            // The public API documents the write alone, and of a suspended tenant nothing.
+            Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(Branded::Hidden),
+            Err(Error::ParentGone { .. }) if !is_active => Ok(Branded::Hidden),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends an update; an answer that is about a tenant must be about this one.
+    pub(super) async fn write(&self, id: &str, call: &Call<'_>) -> Result<(), Error> {
+        let body = self.body(call).await?;
+        if is_empty(&body) {
+            return Ok(());
+        }
+        match map::lenient::<Tenant>(&body)?.unique_id {
+            Some(seen) if seen != id => Err(other_tenant(id)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Sends what answers nothing, `null` or what it changed; something that is no JSON comes from elsewhere.
+    pub(super) async fn act(&self, call: &Call<'_>) -> Result<(), Error> {
+        let body = self.body(call).await?;
+        if is_empty(&body) { Ok(()) } else { json::<serde::de::IgnoredAny>(&body).map(drop) }
+    }
+
+    /// Every living tenant of the place.
+    pub(super) async fn list(&self, place: &Place) -> Result<Vec<Listed>, Error> {
+        let rows: Vec<Minimal> = json(&self.body(&Call::list(&route(place, &["minimal"])?)).await?)?;
+        let mut listed: Vec<Listed> = rows.into_iter().map(Listed::from).collect();
+        if !self.extensions {
+            // Whether `minimal` has the inactive ones is not documented.
+            let known: HashSet<String> = listed.iter().map(|row| row.unique_id.clone()).collect();
+            let inactive = self.inactive(place).await?;
+            listed.extend(inactive.into_iter().filter(|row| !known.contains(&row.unique_id)));
+        }
+        Ok(listed)
+    }
+
+    async fn inactive(&self, place: &Place) -> Result<Vec<Listed>, Error> {
+        let mut listed = Vec::new();
+        for page_no in 1..=PAGES {
+            let Envelope { results, next_page, .. } = self.page(place, page_no, Some("activeStatus:false")).await?;
+            let is_last = !next_page || results.is_empty();
+            listed.extend(results.into_iter().filter_map(Listed::found));
+            if is_last {
+                return Ok(listed);
+            }
+        }
+        Err(Error::malformed(format!("the list of inactive tenants has more than {PAGES} pages")))
+    }
+
+    /// A page of a search.
+    pub(super) async fn page(
+        &self,
+        place: &Place,
+        page_no: i64,
+        filter: Option<&str>,
+    ) -> Result<Envelope<SearchItem>, Error> {
+        let mut query = vec![
+            ("pageNo", page_no.to_string()),
+            ("pageSize", ROWS.to_string()),
+            // Ascending, so that a tenant created meanwhile does not move the rows of the pages to come.
+            ("isDescendingOrder", "false".to_owned()),
+        ];
+        query.extend(filter.map(|filter| ("queryString", filter.to_owned())));
+        json(&self.body(&Call::page(&route(place, &["search"])?, query)).await?)
+    }
+}
+
+/// The segments of a place's calls.
+pub(super) fn route<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a str>, Error> {
+    let mut path = vec![checked(place.parent())?, place.segment()];
+    path.extend(rest);
+    Ok(path)
+}
+
+/// An answer of ours and of documented lists; what is about a tenant is read by [`map::lenient`].
+pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|error| map::unreadable(&error))
+}
+
+/// An answer about another tenant than the one asked for.
+pub(super) fn other_tenant(id: &str) -> Error {
+    Error::malformed(format!("it is not about tenant `{id}`"))
+}
+
+fn is_empty(body: &[u8]) -> bool {
+    matches!(body.trim_ascii(), b"" | b"null" | b"\"\"")
+}
+
+/// Whether "not found" is about this id: on this a tenant is taken to be gone. It must not be about the parent, about
+/// the path, or from something before the platform.
+fn is_about(answer: &Answer, place: &Place, id: &str) -> bool {
+    let text = String::from_utf8_lossy(&answer.body);
+    is_platforms(&answer.body) && !text.contains("/tenants/") && (text.contains(id) || !text.contains(place.parent()))
+}

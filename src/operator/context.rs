@@ -1,0 +1,189 @@
+//! What every pass shares: the cluster, the stores, the queues, the connections.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::channel::mpsc::UnboundedSender;
+use jiff::Timestamp;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource, ResourceExt};
+
+use super::connections::Connections;
+use super::events::Events;
+use super::metrics::Metrics;
+use super::object::TenantObject;
+use super::secrets::Secrets;
+use super::settings::Settings;
+use crate::api::{Partner, TenantClient};
+
+/// What every pass shares.
+pub(crate) struct Context {
+    /// The API server.
+    pub(crate) client: Client,
+    /// Flags.
+    pub(crate) settings: Settings,
+    /// Cluster id in every mark.
+    pub(crate) cluster: String,
+    /// Partners.
+    pub(crate) partners: Room<Partner>,
+    /// Clients.
+    pub(crate) clients: Room<TenantClient>,
+    /// Platforms by connection.
+    pub(crate) connections: Connections,
+    /// Secrets by name.
+    pub(crate) secrets: Secrets,
+    /// Events, best effort.
+    pub(crate) events: Events,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// One create at a time for a name under a parent.
+    pub(crate) creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// Whether both kinds have been listed once.
+    pub(crate) ready: tokio::sync::watch::Sender<bool>,
+}
+
+impl Context {
+    /// Whether both kinds have been listed once.
+    pub(crate) fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Waits until both kinds have been listed once: a Client looks its Partner up in the other store.
+    pub(crate) async fn synced(&self) {
+        // The sender lives in this very context.
+        let _ = self.ready.subscribe().wait_for(|is_ready| *is_ready).await;
+    }
+
+    /// The Partner as far as this process knows it: its own last write counts before the watch has brought it.
+    pub(crate) fn partner(&self, namespace: &str, name: &str) -> Option<Arc<Partner>> {
+        let key = ObjectRef::new(name).within(namespace);
+        self.partners.store.get(&key).map(|partner| self.partners.current(partner))
+    }
+
+    /// Clients that name a Partner.
+    pub(crate) fn clients_of(&self, partner: &Partner) -> Vec<Arc<TenantClient>> {
+        let wanted = super::object::Parent::Object(partner.namespace().unwrap_or_default(), partner.name_any());
+        let mut clients = self.clients.store.state();
+        clients.retain(|client| client.parent() == wanted);
+        clients.into_iter().map(|client| self.clients.current(client)).collect()
+    }
+
+    /// The lock under which a name is looked up and created.
+    pub(crate) fn create_lock(&self, key: String) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = lock(&self.creating);
+        locks.retain(|_, held| Arc::strong_count(held) > 1);
+        Arc::clone(locks.entry(key).or_default())
+    }
+}
+
+/// Store, queue and memory of one kind.
+pub(crate) struct Room<K: Resource<DynamicType = ()> + Clone + 'static> {
+    /// What the watch brought.
+    pub(crate) store: Store<K>,
+    /// Asks for a pass.
+    pub(crate) queue: UnboundedSender<ObjectRef<K>>,
+    memory: Mutex<HashMap<ObjectRef<K>, Memory<K>>>,
+}
+
+/// What this process remembers of an object; everything here may be lost without harm.
+pub(crate) struct Memory<K> {
+    newest: Option<Arc<K>>,
+    /// Nonce that this process put into the object's intent.
+    pub(crate) nonce: Option<String>,
+    /// Until when a create whose reply was lost may still be carried out.
+    pub(crate) in_flight_until: Option<Instant>,
+    /// Failures in a row.
+    pub(crate) failures: u32,
+    /// The platform's `updatedTime` at the last read, and when that was.
+    pub(crate) verified: Option<(Option<Timestamp>, Timestamp)>,
+    /// Digest of what other objects take from this one.
+    pub(crate) fingerprint: Option<String>,
+    /// Digest of the Secrets and images that it refers to.
+    pub(crate) material: Option<String>,
+}
+
+impl<K> Default for Memory<K> {
+    fn default() -> Self {
+        Self {
+            newest: None,
+            nonce: None,
+            in_flight_until: None,
+            failures: 0,
+            verified: None,
+            fingerprint: None,
+            material: None,
+        }
+    }
+}
+
+impl<K: TenantObject> Room<K> {
+    pub(crate) fn new(store: Store<K>, queue: UnboundedSender<ObjectRef<K>>) -> Self {
+        Self { store, queue, memory: Mutex::default() }
+    }
+
+    /// Works on what is remembered of an object.
+    pub(crate) fn remember<T>(&self, object: &K, act: impl FnOnce(&mut Memory<K>) -> T) -> T {
+        act(lock(&self.memory).entry(ObjectRef::from_obj(object)).or_default())
+    }
+
+    /// The newer of what the watch brought and what this process wrote: without it the pass after a write would work
+    /// on what was before and create a second time.
+    #[allow(clippy::needless_pass_by_value, reason = "the caller has no other use for what is stale")]
+    pub(crate) fn current(&self, stored: Arc<K>) -> Arc<K> {
+        self.remember(&stored, |memory| {
+            match &memory.newest {
+                Some(newest) if is_newer(newest.as_ref(), stored.as_ref()) => return Arc::clone(newest),
+                Some(_) => memory.newest = None,
+                None => {}
+            }
+            Arc::clone(&stored)
+        })
+    }
+
+    /// Keeps what the API server answered to a write.
+    pub(crate) fn wrote(&self, object: K) -> Arc<K> {
+        let object = Arc::new(object);
+        self.remember(&object, |memory| memory.newest = Some(Arc::clone(&object)));
+        object
+    }
+
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, object: &K) {
+        lock(&self.memory).remove(&ObjectRef::from_obj(object));
+    }
+
+    /// Asks for a pass.
+    pub(crate) fn wake(&self, key: ObjectRef<K>) {
+        // The queue ends only with the process.
+        let _ = self.queue.unbounded_send(key);
+    }
+
+    /// The pause before the next try after failures in a row: doubling from `first` to `most`, moved by up to a tenth
+    /// by the object's UID so that many objects do not come at once.
+    pub(crate) fn pause(&self, object: &K, first: Duration, most: Duration) -> Duration {
+        let failures = self.remember(object, |memory| {
+            memory.failures = memory.failures.saturating_add(1);
+            memory.failures
+        });
+        let pause = first.saturating_mul(1 << (failures - 1).min(16)).min(most);
+        pause + pause.mul_f64(f64::from(jitter(&object.uid().unwrap_or_default())) / 1000.0)
+    }
+}
+
+/// A number from 0 to 99 that is always the same for the same text.
+pub(crate) fn jitter(text: &str) -> u8 {
+    let sum = text.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    u8::try_from(sum % 100).unwrap_or_default()
+}
+
+/// Resource versions grow within one API server; another UID is another object.
+fn is_newer<K: TenantObject>(one: &K, other: &K) -> bool {
+    let version = |object: &K| object.resource_version().and_then(|text| text.parse::<u64>().ok());
+    one.uid() == other.uid() && version(one) > version(other)
+}
+
+/// A lock whose holder panicked still guards data that is whole: every change under it is one assignment.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,136 @@
+//! The look for drift: lists what lives on the platform page by page and wakes only the objects whose tenant changed,
+//! so that watching N tenants costs N/100 requests and not N.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
+use kube::runtime::reflector::ObjectRef;
+
+use super::context::{Context, Room, jitter};
+use super::dereference::{material_digest, tenancy};
+use super::object::{TenantObject, is_deleting, unique_id};
+use crate::connect::{Error, Place, Platform};
+use crate::wire::TIME_FORMAT;
+
+/// The wire's times have whole seconds: a read closer than this to the last change may have missed one.
+const UNSURE: SignedDuration = SignedDuration::from_secs(2);
+/// Where the platform does not say that something changed, every tenant is read within this time.
+const SLICED: Duration = Duration::from_hours(24);
+
+/// Looks again and again, until the process ends.
+pub(crate) async fn poll(context: Arc<Context>) {
+    let interval = context.settings.drift_interval;
+    let mut round: u64 = 0;
+    loop {
+        // Up to a tenth earlier or later, so that operators started together do not stay together.
+        let shift = f64::from(jitter(&format!("{}{round}", context.cluster))) / 500.0 - 0.1;
+        tokio::time::sleep(interval.mul_f64(1.0 + shift)).await;
+        look_at(&context.partners, &context, round).await;
+        look_at(&context.clients, &context, round).await;
+        for partner in context.partners.store.state() {
+            // Its counts of clients move only here.
+            context.partners.wake(ObjectRef::from_obj(partner.as_ref()));
+        }
+        round = round.wrapping_add(1);
+    }
+}
+
+/// Objects whose tenants stand in one place, reached by one platform.
+struct Group<K> {
+    platform: Platform,
+    place: Place,
+    objects: Vec<Arc<K>>,
+}
+
+async fn look_at<K: TenantObject>(room: &Room<K>, context: &Context, round: u64) {
+    for group in groups(room, context).await {
+        if let Err(error) = look_in(&group, room, (context, round)).await {
+            // Each object says so on its own once it is due; one line is enough here.
+            tracing::warn!(kind = K::KIND.name(), parent = group.place.parent(), %error, "drift was not looked for");
+            for object in &group.objects {
+                room.wake(ObjectRef::from_obj(object.as_ref()));
+            }
+        }
+    }
+}
+
+async fn groups<K: TenantObject>(room: &Room<K>, context: &Context) -> Vec<Group<K>> {
+    let mut groups: HashMap<(String, String, String), Group<K>> = HashMap::new();
+    for object in room.store.state() {
+        if is_deleting(object.as_ref()) || unique_id(object.as_ref()).is_none() {
+            continue;
+        }
+        let changed = changed_material(object.as_ref(), room, context).await;
+        match tenancy(object.as_ref(), context).await {
+            Ok((platform, place, _)) if !changed => {
+                let key = (platform.host(), platform.tenant_id().to_owned(), place.parent().to_owned());
+                groups
+                    .entry(key)
+                    .or_insert_with(|| Group { platform, place, objects: Vec::new() })
+                    .objects
+                    .push(object);
+            }
+            // A Secret, an image or a reference changed: a pass finds out and says so.
+            Ok(_) | Err(_) => room.wake(ObjectRef::from_obj(object.as_ref())),
+        }
+    }
+    groups.into_values().collect()
+}
+
+async fn changed_material<K: TenantObject>(object: &K, room: &Room<K>, context: &Context) -> bool {
+    let Ok(digest) = material_digest(object, context).await else { return true };
+    room.remember(object, |memory| {
+        let is_changed = memory.material.as_ref().is_some_and(|known| *known != digest);
+        memory.material = Some(digest);
+        is_changed
+    })
+}
+
+async fn look_in<K: TenantObject>(
+    group: &Group<K>,
+    room: &Room<K>,
+    (context, round): (&Context, u64),
+) -> Result<(), Error> {
+    let platform = group.platform.polling();
+    if !platform.has_extensions().await? {
+        let slices = (SLICED.as_secs() / context.settings.drift_interval.as_secs().max(1)).max(1);
+        for object in &group.objects {
+            if u64::from(jitter(&object.uid().unwrap_or_default())) % slices == round % slices {
+                room.wake(ObjectRef::from_obj(object.as_ref()));
+            }
+        }
+        return Ok(());
+    }
+    let updated = updated_times(&platform, &group.place).await?;
+    for object in &group.objects {
+        let listed = unique_id(object.as_ref()).and_then(|id| updated.get(id)).copied().flatten();
+        // Absence from a page is never "gone": the pass asks for the tenant itself.
+        let is_same = listed.is_some_and(|updated| {
+            room.remember(object, |memory| memory.verified)
+                .is_some_and(|(verified, read)| verified == Some(updated) && read.duration_since(updated) >= UNSURE)
+        });
+        if !is_same {
+            room.wake(ObjectRef::from_obj(object.as_ref()));
+        }
+    }
+    Ok(())
+}
+
+async fn updated_times(platform: &Platform, place: &Place) -> Result<HashMap<String, Option<Timestamp>>, Error> {
+    let mut updated = HashMap::new();
+    let mut number = 1;
+    loop {
+        let page = platform.page(place, number).await?;
+        for item in page.results {
+            let time = item.updated_time.as_deref().and_then(|text| Timestamp::strptime(TIME_FORMAT, text).ok());
+            updated.insert(item.unique_id, time);
+        }
+        if !page.next_page {
+            return Ok(updated);
+        }
+        number = page.next_page_no.filter(|next| *next > number).unwrap_or(number + 1);
+    }
+}

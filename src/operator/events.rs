@@ -1,0 +1,99 @@
+//! Events: best effort, never a reason for a pass to fail, at most one for each thing that happened.
+
+use std::sync::Arc;
+
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+use super::context::Context;
+use super::error::sentence;
+use super::object::TenantObject;
+use super::status::Facts;
+use crate::api::{ConditionType, Reason, TenantStatus};
+use crate::plan::{Field, Truth};
+
+/// Publishes events.
+pub(crate) struct Events {
+    recorder: Recorder,
+}
+
+impl Events {
+    pub(crate) fn new(client: Client) -> Self {
+        let reporter =
+            Reporter { controller: "tenantry-operator".to_owned(), instance: std::env::var("HOSTNAME").ok() };
+        Self { recorder: Recorder::new(client, reporter) }
+    }
+
+    /// Publishes one event without making anybody wait for it.
+    pub(crate) fn publish<K: TenantObject>(&self, object: &K, reason: Reason, note: &str) {
+        let type_ = if reason.needs_person() { EventType::Warning } else { EventType::Normal };
+        self.publish_as(object, reason.name(), (type_, note));
+    }
+
+    fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, (type_, note): (EventType, &str)) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note.chars().take(900).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        let reference = object.object_ref(&());
+        let recorder = self.recorder.clone();
+        tokio::spawn(async move {
+            if let Err(error) = recorder.publish(&event, &reference).await {
+                tracing::debug!(error = sentence(&error), reason = event.reason, "event was not published");
+            }
+        });
+    }
+}
+
+/// Tells what a pass did, and what newly stands in the way.
+pub(crate) fn tell<K: TenantObject>(
+    object: &Arc<K>,
+    (before, after): (&TenantStatus, &TenantStatus),
+    facts: &Facts,
+    context: &Context,
+) {
+    let events = &context.events;
+    let id = after.unique_id.as_deref().unwrap_or_default();
+    if facts.done.created.is_some() {
+        events.publish(object.as_ref(), Reason::Created, &format!("created tenant `{id}`"));
+    } else if facts.is_reattached && facts.done.is_marked {
+        events.publish(
+            object.as_ref(),
+            Reason::Reattached,
+            &format!("took up tenant `{id}` again, which an earlier object of this name created"),
+        );
+    } else if !facts.done.written.is_empty() {
+        let paths: Vec<String> = facts.done.written.iter().map(|change| format!("`{}`", change.field.path())).collect();
+        events.publish(object.as_ref(), Reason::Updated, &format!("wrote {}", paths.join(", ")));
+        if facts.done.written.iter().any(|change| change.field == Field::ApplicationServer) {
+            events.publish(
+                object.as_ref(),
+                Reason::DNSRecordNeeded,
+                "the application server changed: contact support to have a DNS entry added for it",
+            );
+        }
+    }
+    if facts.done.is_suspended {
+        events.publish(object.as_ref(), Reason::Suspended, &format!("suspended tenant `{id}`"));
+    }
+    if facts.done.is_activated {
+        events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
+    }
+    newly_wrong(object.as_ref(), (before, after), context);
+}
+
+/// A warning when Ready turns to a reason that needs a person; one that passes by itself is no event.
+fn newly_wrong<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &TenantStatus), context: &Context) {
+    let stalled = |status: &TenantStatus| {
+        let condition = status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.name());
+        condition.filter(|one| one.status == Truth::True.name()).map(|one| (one.reason.clone(), one.message.clone()))
+    };
+    if let Some((reason, message)) = stalled(after)
+        && stalled(before).is_none_or(|(old, _)| old != reason)
+    {
+        context.events.publish_as(object, &reason, (EventType::Warning, &message));
+    }
+}

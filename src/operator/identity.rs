@@ -1,0 +1,182 @@
+//! Stage 3: which tenant is this object's. Finalizer and intent first, then the look, then and only then a create.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use super::context::Context;
+use super::error::{Stop, outcome};
+use super::object::{TenantObject, intent, is_held, mark, namespace, uid};
+use super::{FIELD_MANAGER, random_nonce};
+use crate::api::{FINALIZER, INTENT, Reason};
+use crate::connect::{Freshness, Listed, Place, Platform};
+use crate::plan::{Candidate, Identity, Intent, MarkSeen, Outcome, identify};
+
+/// What the look before a create found.
+pub(crate) enum Found {
+    /// Nothing: a create may follow.
+    Free,
+    /// This object's tenant.
+    Ours(String),
+    /// The tenant of an earlier object of the same place.
+    Reattach(String),
+}
+
+/// How an object stands before a create.
+pub(crate) struct Declared<K> {
+    /// The object with finalizer and intent on it.
+    pub(crate) object: Arc<K>,
+    /// How old the answer to the look may be.
+    pub(crate) freshness: Freshness,
+    /// Until when a create of another process, or one of ours whose reply was lost, may still be carried out.
+    pub(crate) in_flight_until: Option<Instant>,
+}
+
+/// Puts finalizer and intent on, in one patch that only succeeds on the object as it was read. An intent that another
+/// process put there, and one whose create may still be on its way, stays for the time of one request.
+pub(crate) async fn declare_intent<K: TenantObject>(
+    object: Arc<K>,
+    place: &Place,
+    context: &Context,
+) -> Result<Declared<K>, Stop> {
+    let room = K::room(context);
+    let now = Instant::now();
+    let Some(there) = intent(object.as_ref()).filter(|_| is_held(object.as_ref())) else {
+        let object = write_intent(object, place, context).await?;
+        return Ok(Declared { object, freshness: Freshness::Burst, in_flight_until: None });
+    };
+    let in_flight_until = room.remember(&object, |memory| {
+        let is_ours = memory.nonce.as_ref() == Some(&there.nonce);
+        if !is_ours && memory.in_flight_until.is_none() {
+            memory.in_flight_until = Some(now + context.settings.request_timeout);
+        }
+        memory.in_flight_until
+    });
+    Ok(Declared { object, freshness: Freshness::Now, in_flight_until })
+}
+
+/// Makes sure that the intent is this process's own and that no earlier create is on its way: only then may one follow
+/// a look that found nothing.
+pub(crate) async fn take_over<K: TenantObject>(
+    declared: Declared<K>,
+    place: &Place,
+    context: &Context,
+) -> Result<(Arc<K>, bool), Stop> {
+    let Declared { object, in_flight_until, .. } = declared;
+    if in_flight_until.is_some_and(|until| Instant::now() < until) {
+        let message = "an earlier create may still be on its way: waiting for it before looking again";
+        return Err(Outcome::Failed(Reason::InProgress, message.to_owned()).into());
+    }
+    let nonce = K::room(context).remember(&object, |memory| memory.nonce.clone());
+    let stands = intent(object.as_ref())
+        .is_some_and(|there| Some(&there.nonce) == nonce.as_ref() && there.parent_id == place.parent());
+    if stands && in_flight_until.is_none() {
+        return Ok((object, false));
+    }
+    Ok((write_intent(object, place, context).await?, true))
+}
+
+async fn write_intent<K: TenantObject>(object: Arc<K>, place: &Place, context: &Context) -> Result<Arc<K>, Stop> {
+    let nonce = random_nonce();
+    let intent = Intent {
+        uid: uid(object.as_ref()),
+        nonce: nonce.clone(),
+        parent_id: place.parent().to_owned(),
+        name: object.declared_name().to_owned(),
+    };
+    let text = serde_json::to_string(&intent).unwrap_or_default();
+    let written = hold(object.as_ref(), json!({ INTENT: text }), context).await?;
+    let room = K::room(context);
+    room.remember(&written, |memory| {
+        memory.nonce = Some(nonce);
+        memory.in_flight_until = None;
+    });
+    Ok(written)
+}
+
+/// Puts our finalizer on, with annotations; others' finalizers stay.
+pub(crate) async fn hold<K: TenantObject>(
+    object: &K,
+    annotations: serde_json::Value,
+    context: &Context,
+) -> Result<Arc<K>, Stop> {
+    let mut finalizers = object.finalizers().to_vec();
+    if !is_held(object) {
+        finalizers.push(FINALIZER.to_owned());
+    }
+    let patch = json!({"metadata": {
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+        "finalizers": finalizers,
+        "annotations": annotations,
+    }});
+    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let written = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await?;
+    Ok(K::room(context).wrote(written))
+}
+
+/// Looks for the object's tenant among all that live under the place: by its mark, by the name that was sent and by the
+/// name declared now.
+pub(crate) async fn look<K: TenantObject>(
+    object: &K,
+    platform: &Platform,
+    place: &Place,
+    (freshness, context): (Freshness, &Context),
+) -> Result<Found, Stop> {
+    let mark = mark(object, &context.cluster);
+    let sent = intent(object).map(|intent| intent.name);
+    let names: Vec<&str> = [Some(object.declared_name()), sent.as_deref()].into_iter().flatten().collect();
+    let stop = |error| Stop::from(outcome(K::KIND, &error));
+    let living = platform.living(place, freshness).await.map_err(stop)?;
+    let is_candidate = |listed: &&Listed| {
+        names.contains(&listed.name.as_str()) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
+    };
+    let mut candidates = Vec::new();
+    for listed in living.iter().filter(is_candidate) {
+        // The list may be older than the tenant's mark: each candidate is read on its own.
+        match platform.read(place, &listed.unique_id, false).await {
+            Ok(None) => {}
+            Ok(Some(tenant)) => {
+                candidates.push(Candidate { unique_id: tenant.unique_id, name: tenant.name, mark: tenant.mark });
+            }
+            Err(crate::connect::Error::Forbidden { .. }) => candidates.push(Candidate {
+                unique_id: listed.unique_id.clone(),
+                name: listed.name.clone(),
+                mark: MarkSeen::Unreadable,
+            }),
+            Err(error) => return Err(stop(error)),
+        }
+    }
+    match identify(&mark, &names, &candidates) {
+        Identity::Free => Ok(Found::Free),
+        Identity::Ours(id) => Ok(Found::Ours(id)),
+        Identity::Reattach(id) => Ok(Found::Reattach(id)),
+        Identity::Ambiguous(ids) => Err(Outcome::Refused(
+            Reason::AmbiguousCreate,
+            format!("any of the tenants {} could be this object's, so none is taken and none is created: rename or end the others in the console", ids.join(", ")),
+        )
+        .into()),
+        Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
+    }
+}
+
+/// A name that belongs to a tenant which is not this object's.
+pub(crate) fn name_taken(name: &str, ids: &[String]) -> Stop {
+    Outcome::Refused(
+        Reason::NameTaken,
+        format!(
+            "a tenant named `{name}` exists that this object did not create ({}): change `details.name`",
+            ids.join(", ")
+        ),
+    )
+    .into()
+}
+
+/// The create of one name under one parent is serialised within this process.
+pub(crate) fn create_key(place: &Place, name: &str) -> String {
+    format!("{}\n{name}", place.parent())
+}

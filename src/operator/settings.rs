@@ -1,0 +1,99 @@
+//! The operator's flags.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+/// Keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "tenantry-operator", version)]
+pub struct Settings {
+    /// Kubeconfig file; in a cluster the ServiceAccount is used instead.
+    #[arg(long, env = "TENANTRY_KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig.
+    #[arg(long, env = "TENANTRY_CONTEXT")]
+    pub context: Option<String>,
+    /// Namespace of the operator's own objects; in a cluster: the ServiceAccount's.
+    #[arg(long, env = "TENANTRY_NAMESPACE")]
+    pub namespace: Option<String>,
+    /// Address of `/healthz`, `/readyz` and `/metrics`.
+    #[arg(long, env = "TENANTRY_LISTEN", default_value = "127.0.0.1:8081")]
+    pub listen: SocketAddr,
+    /// Hosts (`host` or `host:port`, separated by commas) that a connection's `url` may name.
+    #[arg(long, env = "TENANTRY_PLATFORM_HOSTS", value_delimiter = ',')]
+    pub platform_hosts: Vec<String>,
+    /// Time between two looks for drift, for example `10m`.
+    #[arg(long, env = "TENANTRY_DRIFT_INTERVAL", default_value = "10m", value_parser = duration)]
+    pub drift_interval: Duration,
+    /// Longest time of one request to the platform.
+    #[arg(long, env = "TENANTRY_REQUEST_TIMEOUT", default_value = "60s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// Longest time of one pass over an object.
+    #[arg(long, env = "TENANTRY_PASS_TIMEOUT", default_value = "5m", value_parser = duration)]
+    pub pass_timeout: Duration,
+    /// Passes at the same time, for each kind.
+    #[arg(long, env = "TENANTRY_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+    /// Id of this cluster in every mark; default: the UID of the namespace `kube-system`.
+    #[arg(long, env = "TENANTRY_CLUSTER_ID", value_parser = cluster_id)]
+    pub cluster_id: Option<String>,
+    /// Secret (`namespace/name`) with the default connection.
+    #[arg(long, env = "TENANTRY_DEFAULT_CONNECTION", value_parser = object_name)]
+    pub default_connection: Option<(String, String)>,
+    /// Namespaces, separated by commas, whose Partners may use the default connection.
+    #[arg(long, env = "TENANTRY_DEFAULT_CONNECTION_NAMESPACES", value_delimiter = ',')]
+    pub default_connection_namespaces: Vec<String>,
+}
+
+impl Settings {
+    /// Whether a host may be talked to.
+    pub fn allows_host(&self, host: &str) -> bool {
+        let hosts: BTreeSet<&str> = self.platform_hosts.iter().map(String::as_str).collect();
+        hosts.contains(host)
+    }
+}
+
+/// Reads `250ms`, `30s`, `10m`, `24h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no duration: write a number with `ms`, `s`, `m` or `h`, for example `10m`");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+    let duration = match &text[digits..] {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number * 60),
+        "h" => Duration::from_secs(number * 3600),
+        _ => return Err(wrong()),
+    };
+    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
+}
+
+fn cluster_id(text: &str) -> Result<String, String> {
+    let is_fit = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+    if is_fit { Ok(text.to_owned()) } else { Err(format!("`{text}` must be 1 to 64 letters, digits, `-`, `.` or `_`")) }
+}
+
+fn object_name(text: &str) -> Result<(String, String), String> {
+    text.split_once('/')
+        .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
+        .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
+        .ok_or_else(|| format!("`{text}` must be `namespace/name`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for wrong in ["10", "m", "0s", "1d", ""] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Stage 6: from a report to the object's status. The only place where a `metav1.Condition` is made.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::ResourceExt;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+use tokio::sync::OwnedMutexGuard;
+
+use super::apply::Done;
+use super::context::Context;
+use super::dereference::Referenced;
+use super::error::sentence;
+use super::object::{TenantObject, deletion_policy, namespace};
+use super::{FIELD_MANAGER, events};
+use crate::api::{
+    AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
+    RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
+};
+use crate::catalog::Package;
+use crate::plan::{
+    Desired, Digest, Field, Form, Observed, Outcome, Plan, Report, Truth, Value, Written, how_to_confirm, verdict,
+};
+
+/// What a pass learnt and did.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// Id found or made in this pass.
+    pub(crate) unique_id: Option<String>,
+    /// Whether an earlier object's tenant was taken up again.
+    pub(crate) is_reattached: bool,
+    /// What was done.
+    pub(crate) done: Done,
+    /// The tenant as it was read last.
+    pub(crate) observed: Option<Observed>,
+    /// Counts of a Partner's clients.
+    pub(crate) clients: Option<ClientCounts>,
+    /// How far a termination has come, where this pass moved it.
+    pub(crate) termination: Option<TerminationStatus>,
+    /// The turn to create under this name; held until status is written.
+    pub(crate) turn: Option<OwnedMutexGuard<()>>,
+    effective: Option<Vec<EffectiveSetting>>,
+    digest: Option<String>,
+    connection: Option<ConnectionStatus>,
+}
+
+impl Facts {
+    /// Facts of a pass that only read.
+    pub(crate) fn of(observed: Option<Observed>) -> Self {
+        Self { observed, ..Self::default() }
+    }
+
+    /// Keeps what holds for the tenant and where it stands.
+    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired) {
+        let Referenced { platform, place, .. } = referenced;
+        self.connection = Some(ConnectionStatus {
+            host: platform.host(),
+            tenant_id: platform.tenant_id().to_owned(),
+            parent_id: Some(place.parent().to_owned()),
+        });
+        let settings = desired.effective.values.iter();
+        let effective: Vec<EffectiveSetting> = settings
+            .map(|(field, (value, origin))| EffectiveSetting {
+                path: field.path().to_owned(),
+                value: value.json(),
+                source: origin.name().to_owned(),
+            })
+            .collect();
+        let written: Vec<String> =
+            desired.effective.written().map(|(field, value, _)| format!("{}={}", field.path(), value.json())).collect();
+        self.digest = Some(Digest::of(written.join("\n").as_bytes()).to_string());
+        self.effective = Some(effective);
+    }
+
+    /// Keeps what was read.
+    pub(crate) fn seen(&mut self, observed: &Observed) {
+        self.unique_id = Some(observed.unique_id.clone());
+        self.observed = Some(observed.clone());
+    }
+
+    /// The record of write-only settings as it will stand after this pass.
+    pub(crate) fn written_after(&self, before: Written) -> Written {
+        let Written { salt, mut digests, suspended_by_us } = before;
+        for change in self.done.written.iter().filter(|change| is_write_only(change.field)) {
+            digests.insert(change.field, Written::record(&salt, &change.to));
+        }
+        let suspended_by_us = (suspended_by_us || self.done.is_suspended) && !self.done.is_activated;
+        Written { salt, digests, suspended_by_us }
+    }
+}
+
+fn is_write_only(field: Field) -> bool {
+    matches!(field.form(), Form::Secret | Form::Image)
+}
+
+/// Writes status if it changed, and events for what happened. Returns the object as it now is.
+pub(crate) async fn publish<K: TenantObject>(
+    object: &Arc<K>,
+    outcome: &Outcome,
+    facts: &Facts,
+    context: &Context,
+) -> Arc<K> {
+    let before = object.status().cloned().unwrap_or_default();
+    let report = verdict(outcome, was_ready(object.as_ref(), &before));
+    let now = Timestamp::now();
+    let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    events::tell(object, (&before, &after), facts, context);
+    if object.status() == Some(&after) {
+        return Arc::clone(object);
+    }
+    match patch(object.as_ref(), &after, context).await {
+        Ok(written) => K::room(context).wrote(written),
+        Err(error) => {
+            tracing::warn!(
+                object = super::object::place(object.as_ref()),
+                error = sentence(&error),
+                "status was not written"
+            );
+            // What was done is found again by id or mark; only the words are late.
+            let key = kube::runtime::reflector::ObjectRef::from_obj(object.as_ref());
+            K::room(context).wake(key);
+            Arc::clone(object)
+        }
+    }
+}
+
+async fn patch<K: TenantObject>(object: &K, status: &TenantStatus, context: &Context) -> Result<K, kube::Error> {
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        // The UID keeps a status from landing on an object of the same name that came after.
+        "metadata": {"name": object.name_any(), "uid": object.uid()},
+        "status": status,
+    });
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    Api::<K>::namespaced(context.client.clone(), &namespace(object))
+        .patch_status(&object.name_any(), &params, &Patch::Apply(&body))
+        .await
+}
+
+/// Writes the record of a termination and nothing else, only on the object as it was read.
+pub(crate) async fn record<K: TenantObject>(
+    object: &K,
+    termination: &TerminationStatus,
+    context: &Context,
+) -> Result<Arc<K>, kube::Error> {
+    let mut status = object.status().cloned().unwrap_or_default();
+    status.termination = Some(termination.clone());
+    let body = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": {
+            "name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version(),
+        },
+        "status": status,
+    });
+    let written = Api::<K>::namespaced(context.client.clone(), &namespace(object))
+        .patch_status(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body))
+        .await?;
+    Ok(K::room(context).wrote(written))
+}
+
+fn was_ready<K: TenantObject>(object: &K, status: &TenantStatus) -> bool {
+    let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+    ready.is_some_and(|ready| {
+        ready.status == Truth::True.name() && ready.observed_generation == object.meta().generation
+    })
+}
+
+fn next_status<K: TenantObject>(
+    object: &K,
+    before: &TenantStatus,
+    (facts, outcome, report): (&Facts, &Outcome, &Report),
+    now: Timestamp,
+) -> TenantStatus {
+    let mut after = before.clone();
+    let generation = object.meta().generation;
+    after.observed_generation = generation;
+    after.conditions = conditions(&before.conditions, report, generation, now);
+    after.phase = report.phase.or(before.phase).or(Some(TenantPhase::Pending));
+    after.last_handled_reconcile_at = object.annotations().get(RECONCILE_REQUESTED_AT).cloned();
+    after.unique_id = facts.unique_id.clone().or_else(|| before.unique_id.clone());
+    if after.unique_id.is_some() {
+        after.connection = facts.connection.clone().or_else(|| before.connection.clone());
+    }
+    if let Some(effective) = &facts.effective {
+        after.effective.clone_from(effective);
+    }
+    if let Some(clients) = &facts.clients {
+        after.clients = Some(clients.clone());
+    }
+    if let Some(observed) = &facts.observed {
+        describe(&mut after, observed);
+    }
+    if let Outcome::Settled(situation) = outcome {
+        settle(&mut after, before, &situation.rest, now);
+        after.applied = Some(applied(facts, super::pass::written(object)));
+    }
+    after.termination = termination(object, before, facts, now);
+    after
+}
+
+fn describe(after: &mut TenantStatus, observed: &Observed) {
+    after.account_id.clone_from(&observed.account_id);
+    after.url.clone_from(&observed.url);
+    after.api_endpoint.clone_from(&observed.api_endpoint);
+    after.created_time = observed.created.map(|time| time.to_string());
+    let packages: Vec<Package> = observed
+        .value(Field::Packages)
+        .map(|value| value.entries().filter_map(Package::from_name).collect())
+        .unwrap_or_default();
+    if packages.is_empty() {
+        return;
+    }
+    after.modules = packages.iter().flat_map(|package| package.modules()).map(|module| (*module).to_owned()).collect();
+    let mut missing = Unavailable::default();
+    for package in Package::ALL.into_iter().filter(|package| !packages.contains(package)) {
+        let without = package.unavailable_without();
+        missing.menus.extend(without.menus.iter().map(|menu| (*menu).to_owned()));
+        missing.permission_sets.extend(without.permission_sets.iter().map(|set| (*set).to_owned()));
+    }
+    after.unavailable = (missing != Unavailable::default()).then_some(missing);
+}
+
+fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Timestamp) {
+    let since = |path: &str| {
+        let known = before.drift.iter().find(|drift| drift.path == path);
+        known.map_or_else(|| whole_seconds(now), |drift| drift.since.clone())
+    };
+    after.drift = rest
+        .differences
+        .iter()
+        .map(|difference| {
+            let path = difference.field.path().to_owned();
+            Drift {
+                since: since(&path),
+                path,
+                desired: difference.desired.json(),
+                observed: difference.observed.as_ref().map_or_else(|| "\"not shown\"".to_owned(), Value::json),
+            }
+        })
+        .collect();
+    after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
+}
+
+fn applied(facts: &Facts, before: Written) -> AppliedSettings {
+    let Written { salt: _, digests, suspended_by_us } = facts.written_after(before);
+    let write_only =
+        digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
+    AppliedSettings {
+        digest: facts.digest.clone().unwrap_or_default(),
+        write_only,
+        suspended: suspended_by_us.then_some(true),
+    }
+}
+
+/// The block to paste appears as soon as the policy is Terminate; a confirmation of an earlier object is void.
+fn termination<K: TenantObject>(
+    object: &K,
+    before: &TenantStatus,
+    facts: &Facts,
+    now: Timestamp,
+) -> Option<TerminationStatus> {
+    let known = facts.termination.clone().or_else(|| before.termination.clone());
+    if deletion_policy(object) != DeletionPolicy::Terminate {
+        return known.filter(|known| known.confirm_digest.is_some());
+    }
+    let mut known = if facts.is_reattached { TerminationStatus::default() } else { known.unwrap_or_default() };
+    if let Some(observed) = &facts.observed {
+        known.how_to_confirm = Some(how_to_confirm(observed, known.how_to_confirm.as_deref(), now));
+    }
+    (known != TerminationStatus::default()).then_some(known)
+}
+
+fn conditions(before: &[Condition], report: &Report, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    let mut after: Vec<Condition> = Vec::new();
+    for kind in ConditionType::ALL {
+        let old = before.iter().find(|condition| condition.type_ == kind.name());
+        let new = report.set.iter().rev().find(|state| state.kind == kind);
+        match (old, new) {
+            (_, Some(state)) => {
+                let status = state.truth.name().to_owned();
+                let kept = old.filter(|old| old.status == status).map(|old| old.last_transition_time.clone());
+                after.push(Condition {
+                    type_: kind.name().to_owned(),
+                    status,
+                    reason: state.reason.name().to_owned(),
+                    message: clipped(&state.message),
+                    observed_generation: generation,
+                    last_transition_time: kept.unwrap_or_else(|| Time(seconds(now))),
+                });
+            }
+            (Some(old), None) if !report.clear.contains(&kind) => after.push(old.clone()),
+            (Some(_) | None, None) => {}
+        }
+    }
+    after
+}
+
+/// Conditions carry whole seconds; anything finer would differ from what the API server gives back.
+fn seconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+fn whole_seconds(time: Timestamp) -> String {
+    seconds(time).to_string()
+}
+
+/// The API server takes messages of at most 32,768 characters; nobody reads a tenth of that.
+fn clipped(message: &str) -> String {
+    if message.chars().count() <= 2_000 {
+        return message.to_owned();
+    }
+    message.chars().take(1_997).chain("...".chars()).collect()
+}

@@ -1,0 +1,63 @@
+//! Who must look again when an object has changed.
+
+use kube::runtime::reflector::ObjectRef;
+
+use super::context::Context;
+use super::object::{Parent, TenantObject, is_deleting};
+use crate::api::{ConditionType, Partner, Reason};
+use crate::plan::{Digest, Outcome, Truth};
+
+/// Wakes the Clients of a Partner when anything changed that they take from it.
+pub(crate) fn users_of<K: TenantObject>(object: &K, context: &Context) {
+    let Some(partner) = (object as &dyn std::any::Any).downcast_ref::<Partner>() else { return };
+    let fingerprint = fingerprint(partner);
+    let before = context.partners.remember(partner, |memory| memory.fingerprint.replace(fingerprint.clone()));
+    if before.as_ref() == Some(&fingerprint) {
+        return;
+    }
+    for client in context.clients_of(partner) {
+        context.clients.wake(ObjectRef::from_obj(client.as_ref()));
+    }
+}
+
+/// Wakes the Partner of a Client that has been let go: it may be waiting for that.
+pub(crate) fn parent_of<K: TenantObject>(object: &K, context: &Context) {
+    if let Parent::Object(namespace, name) = object.parent()
+        && context.partner(&namespace, &name).is_some_and(|partner| is_deleting(partner.as_ref()))
+    {
+        context.partners.wake(ObjectRef::new(&name).within(&namespace));
+    }
+}
+
+fn fingerprint(partner: &Partner) -> String {
+    let status = partner.status.as_ref();
+    let text = serde_json::json!([
+        status.and_then(|status| status.unique_id.as_ref()),
+        status.map(|status| &status.effective),
+        status.map(|status| {
+            let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+            ready.map(|ready| ready.status == Truth::True.name())
+        }),
+        status.and_then(|status| status.phase),
+        partner.spec.clients,
+        partner.spec.connection_secret_ref,
+        partner.spec.packages,
+        partner.spec.add_ons,
+        is_deleting(partner),
+    ]);
+    Digest::of(text.to_string().as_bytes()).hex().to_owned()
+}
+
+/// The reason that an outcome is counted and logged under.
+pub(crate) fn reason(outcome: &Outcome) -> Reason {
+    match outcome {
+        Outcome::Settled(situation) if situation.rest.is_empty() => Reason::AsDeclared,
+        Outcome::Settled(_) => Reason::Drifted,
+        Outcome::Unresolved(reason, _)
+        | Outcome::Unauthorised(reason, _)
+        | Outcome::Refused(reason, _)
+        | Outcome::Failed(reason, _)
+        | Outcome::Held(reason, _)
+        | Outcome::Ending(reason, _) => *reason,
+    }
+}

@@ -1,0 +1,89 @@
+//! Watches: what makes an object due for a pass.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, PartialObjectMeta};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::{Config, Event};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, ResourceExt};
+
+use super::context::Context;
+use super::object::{TenantObject, image_keys, is_held, namespace};
+use super::wake;
+use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
+
+/// Keeps the store of a kind and asks for a pass when something changed that a pass reads. Our own writes to status,
+/// finalizer and intent are no such thing.
+pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
+    let events = watcher(Api::<K>::all(client), Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer);
+    let mut events = pin!(events);
+    let mut seen: HashMap<ObjectRef<K>, (u64, bool)> = HashMap::new();
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                let key = ObjectRef::from_obj(&object);
+                let now = (relevance(&object), is_held(&object));
+                let before = seen.insert(key.clone(), now);
+                let lost_hold = before.is_some_and(|(_, held)| held) && !now.1;
+                if before.is_none_or(|(relevance, _)| relevance != now.0) || lost_hold {
+                    K::room(&context).wake(key);
+                }
+            }
+            Ok(Event::Delete(object)) => {
+                seen.remove(&ObjectRef::from_obj(&object));
+                K::room(&context).forget(&object);
+                wake::parent_of(&object, &context);
+            }
+            Ok(Event::Init | Event::InitDone) => {}
+            Err(error) => tracing::warn!(kind = K::KIND.name(), %error, "the watch failed and is begun again"),
+        }
+    }
+}
+
+fn relevance<K: TenantObject>(object: &K) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    object.uid().hash(&mut hasher);
+    object.meta().generation.hash(&mut hasher);
+    object.meta().deletion_timestamp.is_some().hash(&mut hasher);
+    for annotation in [RECONCILE_REQUESTED_AT, ABANDON] {
+        object.annotations().get(annotation).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// Wakes the objects that use an image of a labelled ConfigMap. Only names are watched, never contents.
+pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
+    let config = Config::default().labels(&format!("{WATCH_LABEL}=true"));
+    let mut events = pin!(watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client), config).default_backoff());
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(Event::Apply(map) | Event::Delete(map)) => {
+                let place = (map.namespace().unwrap_or_default(), map.name_any());
+                wake_users(&context.partners, &place);
+                wake_users(&context.clients, &place);
+            }
+            // Objects are looked at on their own when the operator starts.
+            Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
+            Err(error) => tracing::warn!(%error, "the watch of ConfigMaps failed and is begun again"),
+        }
+    }
+}
+
+fn wake_users<K: TenantObject>(room: &super::context::Room<K>, (map_namespace, name): &(String, String)) {
+    for object in room.store.state() {
+        let uses = image_keys(object.branding()).iter().any(|key| key.name == *name);
+        if uses && namespace(object.as_ref()) == *map_namespace {
+            room.wake(ObjectRef::from_obj(object.as_ref()));
+        }
+    }
+}

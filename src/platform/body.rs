@@ -1,0 +1,102 @@
+//! Strict reading of JSON bodies: whatever is wrong is a 400 that names the field.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::error::Error;
+
+/// Longest body of a tenant.
+pub(super) const TENANT: usize = 1 << 20;
+/// Longest body of a branding, which carries images.
+pub(super) const BRANDING: usize = 2 << 20;
+
+/// Name that an error gets when no single field is to blame.
+const WHOLE: &str = "body";
+
+/// A request body of at most `LIMIT` bytes, read as `T`. Members that `T` does not know are ignored, as the real
+/// platform does; the content type is not looked at.
+pub(super) struct Strict<T, const LIMIT: usize>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for Strict<T, LIMIT> {
+    type Rejection = Error;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
+        let bytes = collect(request, LIMIT)
+            .await
+            .ok_or_else(|| Error::field(WHOLE, format!("The body broke off or is longer than {LIMIT} bytes")))?;
+        read(&bytes).map(Self)
+    }
+}
+
+/// The whole body, unless it is longer than the limit or breaks off.
+pub(super) async fn collect(request: Request, limit: usize) -> Option<Bytes> {
+    axum::body::to_bytes(request.into_body(), limit).await.ok()
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|error| Error::field(WHOLE, format!("The body is not JSON: {error}")))?;
+    let Value::Object(members) = &value else {
+        return Err(Error::field(WHOLE, "The body must be a JSON object"));
+    };
+    // A derived struct also reads a JSON array, member by member; on the wire the two are not the same.
+    if let Some(name) = OBJECTS.into_iter().find(|name| members.get(*name).is_some_and(Value::is_array)) {
+        return Err(Error::field(name, "The value must be a JSON object"));
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let field = if path == "." { WHOLE.to_owned() } else { path };
+        Error::field(field, format!("The value is not acceptable: {}", error.inner()))
+    })
+}
+
+/// Members of the wire that are objects.
+const OBJECTS: [&str; 12] = [
+    "accessEndpoint",
+    "channel",
+    "clientDetails",
+    "createdBy",
+    "duoSecurity",
+    "favIcon",
+    "lastUpdatedBy",
+    "loginPageImage",
+    "logo",
+    "managedBy",
+    "nocDetails",
+    "passwordPolicy",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Tenant;
+
+    fn blamed(body: &str) -> String {
+        match read::<Tenant>(body.as_bytes()) {
+            Err(Error::Fields(fields)) => fields[0].field_name.clone(),
+            other => panic!("{body} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_field_with_the_wrong_type_is_named() {
+        assert_eq!(blamed(r#"{"name":1}"#), "name");
+        assert_eq!(blamed(r#"{"channel":{"id":"x"}}"#), "channel.id");
+        assert_eq!(blamed(r#"{"channel":[7]}"#), "channel");
+        assert_eq!(blamed(r#"{"packages":["a",2]}"#), "packages[1]");
+        assert_eq!(blamed(r#"{"packages":"a"}"#), "packages");
+        assert_eq!(blamed(r#"{"status":"SLEEPING"}"#), "status");
+        assert_eq!(blamed(r#"{"managedBy":{"cluster":"c"}}"#), "managedBy");
+        for whole in ["", "[]", "{", "{} x", "nope"] {
+            assert_eq!(blamed(whole), "body", "{whole}");
+        }
+    }
+
+    #[test]
+    fn unknown_members_and_null_are_ignored() {
+        let tenant: Tenant = read(br#"{"name":"A","zip":null,"saClient":true}"#).unwrap();
+        assert_eq!(tenant, Tenant { name: Some("A".to_owned()), ..Tenant::default() });
+    }
+}

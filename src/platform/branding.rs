@@ -1,0 +1,183 @@
+//! `PUT` and `GET .../customBranding`.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
+use serde_json::Value;
+
+use super::body::{self, Strict};
+use super::error::Error;
+use super::gate::Scope;
+use super::image::{self, BACKGROUND, FAV_ICON, LOGO, Place};
+use super::settings::{self, Problems};
+use super::standing::{Act, admit};
+use super::store::{Kind, Record, StoredImage, load_branding, lock, save, save_branding};
+use super::{App, query};
+use crate::wire::{Branding, ImageFile, ImagePaths};
+
+/// A picture that a request sets (with its bytes) or removes.
+type Picture = (&'static str, Option<(StoredImage, ImagePaths)>);
+
+/// Merges a branding: absent members are unchanged, an empty text clears, an image without a file is removed.
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    Strict(mut change): Strict<Branding, { body::BRANDING }>,
+) -> Result<Json<Value>, Error> {
+    let tenant = branded(&scope)?;
+    admit(tenant, Act::Write)?;
+    if !app.extensions {
+        change.documentation_url = None;
+    }
+    // Pictures are checked before the write starts: decoding takes long, and a write holds up the others.
+    let pictures = pictures(&app, &mut change, tenant.id).await?;
+    let mut tx = app.store.begin().await?;
+    let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
+    lock(&mut tx, parent.id).await?;
+    let mut record = lock(&mut tx, tenant.id).await?;
+    admit(&record, Act::Write)?;
+    let before = load_branding(&mut *tx, record.id).await?;
+    let mut next = merge(before.clone(), change)?;
+    let mut stored = Vec::new();
+    for (name, picture) in pictures {
+        let (image, paths) = picture.unzip();
+        *slot(&mut next, name) = paths;
+        stored.push((name, image));
+    }
+    if next != before {
+        save_branding(&mut tx, record.id, &next, &stored).await?;
+        save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
+        tx.commit().await?;
+    }
+    Ok(Json(shown(&app, &record, next)?))
+}
+
+/// The tenant's own branding; with `cascade=true` a client's missing members come from its partner.
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Value>, Error> {
+    let tenant = branded(&scope)?;
+    admit(tenant, Act::Read)?;
+    let mut own = shown(&app, tenant, app.store.branding(tenant.id).await?)?;
+    let cascade = match query::parameter(raw.as_deref().unwrap_or_default(), "cascade").unwrap_or_default() {
+        "" | "false" => false,
+        "true" => true,
+        _ => return Err(Error::field("cascade", "The value is true or false")),
+    };
+    if let Some(partner) = tenant.parent.as_ref().filter(|_| cascade && tenant.kind == Kind::Client) {
+        let from = addressed(app.store.branding(partner.id).await?);
+        let inherited = visible(&app, from)?;
+        if let (Value::Object(own), Value::Object(inherited)) = (&mut own, inherited) {
+            for (name, value) in inherited {
+                own.entry(name).or_insert(value);
+            }
+        }
+    }
+    Ok(Json(own))
+}
+
+/// The tenant of the path, unless it is the service provider, which has no branding.
+fn branded(scope: &Scope) -> Result<&Record, Error> {
+    let tenant = scope.tenant()?;
+    if tenant.kind == Kind::ServiceProvider {
+        return Err(Error::not_found("Branding of", &tenant.unique_id));
+    }
+    Ok(tenant)
+}
+
+async fn pictures(app: &App, change: &mut Branding, org: i64) -> Result<Vec<Picture>, Error> {
+    let wanted: [(Place, Option<ImageFile>); 3] =
+        [(LOGO, change.logo.take()), (FAV_ICON, change.fav_icon.take()), (BACKGROUND, change.login_page_image.take())];
+    let mut pictures = Vec::new();
+    for (place, file) in wanted {
+        match file {
+            None => {}
+            Some(file) if file.file.trim().is_empty() => pictures.push((place.name, None)),
+            Some(file) => pictures.push((place.name, Some(image::check(app, place, file, org).await?))),
+        }
+    }
+    Ok(pictures)
+}
+
+fn slot<'b>(branding: &'b mut Branding<ImagePaths>, name: &str) -> &'b mut Option<ImagePaths> {
+    match name {
+        "logo" => &mut branding.logo,
+        "favIcon" => &mut branding.fav_icon,
+        _ => &mut branding.login_page_image,
+    }
+}
+
+fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<ImagePaths>, Error> {
+    let mut problems = Problems::default();
+    let colours = [
+        ("headerBackgroundColor", &mut next.header_background_color, change.header_background_color),
+        ("tabBackgroundColor", &mut next.tab_background_color, change.tab_background_color),
+        ("loginPageBackgroundColor", &mut next.login_page_background_color, change.login_page_background_color),
+        ("loginPageTextColor", &mut next.login_page_text_color, change.login_page_text_color),
+    ];
+    for (name, slot, value) in colours {
+        if value.as_ref().is_some_and(|value| !value.is_empty() && !is_colour(value)) {
+            problems.refuse(name, "A colour is six hex digits without #, for example 1F2937");
+        } else {
+            settings::text(slot, value);
+        }
+    }
+    let texts = [
+        ("subDomain", &mut next.sub_domain, change.sub_domain),
+        ("domain", &mut next.domain, change.domain),
+        ("applicationTitle", &mut next.application_title, change.application_title),
+        ("documentationURL", &mut next.documentation_url, change.documentation_url),
+        ("loginPageHeaderText", &mut next.login_page_header_text, change.login_page_header_text),
+        ("loginPageSubHeaderText", &mut next.login_page_sub_header_text, change.login_page_sub_header_text),
+    ];
+    for (name, slot, value) in texts {
+        match value.as_deref().filter(|value| !value.trim().is_empty()).and_then(|value| wrong(name, value)) {
+            Some(message) => problems.refuse(name, message),
+            None => settings::text(slot, value),
+        }
+    }
+    problems.finish()?;
+    Ok(next)
+}
+
+fn wrong(name: &str, value: &str) -> Option<&'static str> {
+    let is_url = || {
+        !value.contains(|character: char| character.is_whitespace() || character.is_control())
+            && url::Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    };
+    match name {
+        _ if value.chars().count() > 1024 => Some("The text is longer than 1024 characters"),
+        "subDomain" | "domain" if settings::host(value) != Some(value) => Some("The text is not a part of a host name"),
+        "documentationURL" if !is_url() => Some("The text is not an http or https URL"),
+        _ => None,
+    }
+}
+
+fn is_colour(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A partner with both parts of a host name has addresses.
+fn addressed(mut branding: Branding<ImagePaths>) -> Branding<ImagePaths> {
+    if let (Some(sub_domain), Some(domain)) = (&branding.sub_domain, &branding.domain) {
+        branding.app_url = Some(format!("{sub_domain}.app.{domain}"));
+        branding.api_url = Some(format!("{sub_domain}.api.{domain}"));
+    }
+    branding
+}
+
+fn shown(app: &App, tenant: &Record, branding: Branding<ImagePaths>) -> Result<Value, Error> {
+    visible(app, if tenant.kind == Kind::Partner { addressed(branding) } else { branding })
+}
+
+fn visible(app: &App, mut branding: Branding<ImagePaths>) -> Result<Value, Error> {
+    if !app.extensions {
+        branding.documentation_url = None;
+        let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
+        images.into_iter().flatten().for_each(|image| image.sha256 = None);
+    }
+    Ok(serde_json::to_value(branding)?)
+}

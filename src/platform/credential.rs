@@ -1,0 +1,145 @@
+//! API credentials and tokens: random, kept as SHA-256 only, compared in constant time.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use rand::RngExt as _;
+use rand::distr::Alphanumeric;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::store::{NewCredential, Store};
+use super::{Config, StartError};
+
+/// Characters of a key, a secret and a token; each of the 62 is worth 5.95 bits.
+const KEY: usize = 32;
+const SECRET: usize = 64;
+const TOKEN: usize = 40;
+
+/// An API credential of a tenant.
+#[derive(Serialize, Deserialize, Clone)]
+#[serde(rename_all = "camelCase")]
+pub struct Credential {
+    /// Unique id of the tenant.
+    pub tenant_id: String,
+    /// The key.
+    pub client_id: String,
+    /// The secret.
+    pub client_secret: String,
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credential").field("tenant_id", &self.tenant_id).finish_non_exhaustive()
+    }
+}
+
+/// What the credential file holds.
+#[derive(Serialize, Deserialize)]
+struct File {
+    url: String,
+    #[serde(flatten)]
+    credential: Credential,
+}
+
+impl Credential {
+    /// A new one; whoever calls it must store its hashes.
+    pub(super) fn random(tenant_id: &str) -> Self {
+        Self { tenant_id: tenant_id.to_owned(), client_id: random(KEY), client_secret: random(SECRET) }
+    }
+
+    /// What the store keeps of it.
+    pub(super) fn hashed(&self, tenant: i64) -> NewCredential {
+        NewCredential { key_hash: hash(&self.client_id), secret_hash: hash(&self.client_secret), tenant }
+    }
+}
+
+/// A new bearer token.
+pub(super) fn random_token() -> String {
+    random(TOKEN)
+}
+
+fn random(length: usize) -> String {
+    rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
+}
+
+/// Lower-case hex SHA-256. The input has full entropy, so no slow hash is needed.
+pub(super) fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Whether two hashes are equal, in a time that does not tell where they differ.
+pub(super) fn same(left: &str, right: &str) -> bool {
+    left.as_bytes().ct_eq(right.as_bytes()).into()
+}
+
+/// The first credential: the one in the file, or a new one that is written there. A lost file is thus replaced at the
+/// next start by a further credential; the earlier one stays valid.
+pub(super) async fn first(store: &Store, config: &Config, url: &str) -> Result<Credential, StartError> {
+    let home = store.home(config.documented_only).await?;
+    if let Some(path) = config.credential_file.as_deref().filter(|path| path.exists()) {
+        let credential = read(path)?;
+        if store.holds(&hash(&credential.client_id), &hash(&credential.client_secret)).await?.is_none() {
+            let reason = "belongs to another database; move it away, and a new one is made".to_owned();
+            return Err(StartError::Credential { path: path.to_owned(), reason });
+        }
+        return Ok(credential);
+    }
+    let credential = Credential::random(&home.unique_id);
+    store.add_credential(&credential.hashed(home.id)).await?;
+    if let Some(path) = &config.credential_file {
+        write(path, &File { url: url.to_owned(), credential: credential.clone() })
+            .map_err(|error| StartError::Credential { path: path.clone(), reason: error.to_string() })?;
+        tracing::info!(file = %path.display(), tenant = home.unique_id, "the first credential is written");
+    }
+    Ok(credential)
+}
+
+fn read(path: &Path) -> Result<Credential, StartError> {
+    let wrong = |reason: String| StartError::Credential { path: path.to_owned(), reason };
+    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    // serde_json's message never quotes the file's content, only names and places.
+    let file: File = serde_json::from_slice(&text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
+    Ok(file.credential)
+}
+
+/// Written beside its place and renamed, so that a crash leaves the whole file or none.
+fn write(path: &Path, file: &File) -> std::io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let mut target = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    target.write_all(&serde_json::to_vec_pretty(file)?)?;
+    target.sync_all()?;
+    std::fs::rename(&draft, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_are_hex_and_compare() {
+        assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert!(same("ab", "ab") && !same("ab", "ac") && !same("ab", "abc"));
+    }
+
+    #[test]
+    fn a_credential_is_never_printed() {
+        let credential = Credential::random("sp_1");
+        let text = format!("{credential:?}");
+        assert!(!text.contains(&credential.client_id) && !text.contains(&credential.client_secret), "{text}");
+        assert_eq!((credential.client_id.len(), credential.client_secret.len()), (32, 64));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a request gets that cannot be answered: the three documented shapes.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::wire::{FieldError, OAuthError, PlatformError, code};
+
+/// A refusal or failure.
+#[derive(Debug)]
+pub(super) enum Error {
+    /// No token, a wrong one or an expired one.
+    InvalidToken,
+    /// A token request with a wrong key or secret.
+    BadCredentials,
+    /// A token request of another grant type.
+    GrantType(String),
+    /// The tenant's budget of this minute is used up.
+    Throttled,
+    /// The path exists, the method does not.
+    Method,
+    /// Fields of the request are not acceptable.
+    Fields(Vec<FieldError>),
+    /// The entity does not exist, or not for this caller.
+    NotFound(String),
+    /// The tenant is suspended or ended.
+    Gone(String),
+    /// Our own failure; the cause goes to the log only.
+    Internal,
+}
+
+impl Error {
+    /// One unacceptable field.
+    pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Fields(vec![field(name, message)])
+    }
+
+    /// The answer for what does not exist. Whoever asks for a foreign tenant gets the same words.
+    pub(super) fn not_found(what: &str, id: &str) -> Self {
+        let id: String = id.chars().take(80).collect();
+        Self::NotFound(format!("{what} {id} not found"))
+    }
+}
+
+/// A value of a request as a message quotes it, cut short.
+pub(super) fn quote(text: &str) -> String {
+    const MOST: usize = 80;
+    let mut start: String = text.chars().take(MOST).collect();
+    if start.len() < text.len() {
+        start += "...";
+    }
+    format!("{start:?}")
+}
+
+/// An element of the validation shape.
+pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> FieldError {
+    FieldError { code: code::INVALID.to_owned(), field_name: name.into(), message: message.into(), holder: None }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        tracing::error!(%error, "the database failed");
+        Self::Internal
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(%error, "a stored document cannot be read");
+        Self::Internal
+    }
+}
+
+impl IntoResponse for Error {
+    fn into_response(self) -> Response {
+        match self {
+            Self::InvalidToken => {
+                let mut response = oauth(StatusCode::UNAUTHORIZED, "invalid_token", "Invalid access token");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                response
+            }
+            Self::BadCredentials => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad API credentials"),
+            Self::GrantType(grant) => {
+                let text = format!("Unsupported grant type: {grant}");
+                oauth(StatusCode::BAD_REQUEST, "unsupported_grant_type", &text)
+            }
+            Self::Throttled => oauth(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too Many Requests"),
+            Self::Method => {
+                oauth(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take that method")
+            }
+            Self::Fields(fields) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
+            Self::NotFound(message) => platform(StatusCode::NOT_FOUND, code::NOT_FOUND, message),
+            Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
+            Self::Internal => internal(),
+        }
+    }
+}
+
+/// The answer to a failure of ours, without its cause.
+pub(super) fn internal() -> Response {
+    let message = "The platform failed on this request; its log has the cause".to_owned();
+    platform(StatusCode::INTERNAL_SERVER_ERROR, code::INTERNAL, message)
+}
+
+fn oauth(status: StatusCode, error: &str, description: &str) -> Response {
+    let body = OAuthError { error: error.to_owned(), error_description: description.to_owned() };
+    (status, Json(body)).into_response()
+}
+
+fn platform(status: StatusCode, code: &str, message: String) -> Response {
+    (status, Json(PlatformError { code: code.to_owned(), message })).into_response()
+}

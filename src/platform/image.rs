@@ -1,0 +1,111 @@
+//! Pictures of a branding: checked by their bytes and decoded whole before they are kept.
+
+use std::io::Cursor;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::{ImageFormat, ImageReader, Limits};
+use sha2::{Digest as _, Sha256};
+
+use std::sync::Arc;
+
+use super::App;
+use super::credential::hex;
+use super::error::Error;
+use super::store::StoredImage;
+use crate::wire::{ImageFile, ImagePaths};
+
+/// Longest side.
+const SIDE: u32 = 4096;
+/// What decoding may take: a picture of the largest size with 8 bytes a pixel.
+const MEMORY: u64 = 128 << 20;
+
+/// A place for a picture.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    /// Its member on the wire.
+    pub(super) name: &'static str,
+    /// Bytes at most.
+    most: usize,
+}
+
+/// Logo of navigation bar and login page.
+pub(super) const LOGO: Place = Place { name: "logo", most: 64 << 10 };
+/// Image of the browser tab.
+pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: 64 << 10 };
+/// Background of the login page.
+pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: 512 << 10 };
+
+/// Checks a picture; a sentence says what is wrong with it.
+pub(super) async fn check(
+    app: &App,
+    place: Place,
+    file: ImageFile,
+    org: i64,
+) -> Result<(StoredImage, ImagePaths), Error> {
+    let _turn = app.decoders.acquire().await.map_err(|_| Error::Internal)?;
+    // Decoding a full picture takes tens of milliseconds, which the other requests need not wait for.
+    tokio::task::spawn_blocking(move || examine(place, &file.file, org))
+        .await
+        .map_err(|_| Error::Internal)?
+        .map_err(|message| Error::field(format!("{}.file", place.name), message))
+}
+
+fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePaths), String> {
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| "The file is not base64".to_owned())?;
+    if bytes.len() > place.most {
+        return Err(format!("The image has {} bytes; at most {} are taken", bytes.len(), place.most));
+    }
+    let (format, content_type, extension) = match image::guess_format(&bytes) {
+        Ok(ImageFormat::Png) => (ImageFormat::Png, "image/png", "png"),
+        Ok(ImageFormat::Jpeg) => (ImageFormat::Jpeg, "image/jpeg", "jpg"),
+        _ => return Err("The file is neither PNG nor JPEG, as its first bytes tell".to_owned()),
+    };
+    decode(&bytes, format)?;
+    let sha256 = hex(&Sha256::digest(&bytes));
+    let name = place.name;
+    let file = format!("{name}-{}.{extension}", &sha256[..16]);
+    let path = format!("/images/org/{org}/{file}");
+    let paths = ImagePaths {
+        logo_path: path.clone(),
+        thumb_path: path.clone(),
+        tiny_thumb_path: path,
+        image_type: content_type.to_owned(),
+        sha256: Some(sha256),
+    };
+    Ok((StoredImage { place: name, file, content_type, content: STANDARD.encode(&bytes) }, paths))
+}
+
+fn decode(bytes: &[u8], format: ImageFormat) -> Result<(), String> {
+    let mut limits = Limits::default();
+    (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(SIDE), Some(SIDE), Some(MEMORY));
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    match reader.decode() {
+        Ok(_) => Ok(()),
+        Err(image::ImageError::Limits(_)) => Err(format!("The image is larger than {SIDE} pixels a side")),
+        Err(_) => Err("The image is damaged".to_owned()),
+    }
+}
+
+/// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path((org, file)): Path<(i64, String)>,
+) -> Result<Response, Error> {
+    let Some((content_type, content)) = app.store.image(org, &file).await? else {
+        return Err(Error::not_found("Image", &file));
+    };
+    let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?;
+    let content_type = HeaderValue::from_str(&content_type).map_err(|_| Error::Internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+        (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
+    ];
+    Ok((StatusCode::OK, headers, bytes).into_response())
+}

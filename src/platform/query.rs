@@ -1,0 +1,175 @@
+//! The grammar of `queryString`: `key:value` pairs joined by `+`.
+//!
+//! Real clients send the joining `+` raw or as `%2B`, and blanks as `%20` or as `+`. So the text is decoded here: a plus
+//! that a known key and its colon follow separates, any other raw `+` is a blank, any other `%2B` is a plus.
+
+use super::error::{Error, quote};
+use super::store::Filter;
+use super::time;
+
+/// Keys that the public API documents, and `id`, which real clients send.
+const KEYS: &[&str] = &[
+    "uniqueId",
+    "name",
+    "activeStatus",
+    "startCreationDate",
+    "endCreationDate",
+    "startUpdationDate",
+    "endUpdationDate",
+    "id",
+];
+
+/// Keys of the extensions.
+const OURS: &[&str] = &["managedBy", "managedByUid"];
+
+/// The raw value of a parameter in a query, still encoded.
+pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query.split('&').find_map(|pair| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (key == name).then_some(value)
+    })
+}
+
+/// The filters of a raw `queryString`; an empty one filters nothing.
+pub(super) fn filters(raw: &str, extensions: bool) -> Result<Vec<Filter>, Error> {
+    let known = |key: &str| KEYS.contains(&key) || (extensions && OURS.contains(&key));
+    let mut filters = Vec::new();
+    for pair in pairs(&decode(raw), known) {
+        let text = String::from_utf8(pair).map_err(|_| refusal("The text is not UTF-8"))?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let (key, value) = text.split_once(':').ok_or_else(|| refusal(format!("{} is not key:value", quote(&text))))?;
+        let (key, value) = (key.trim(), value.trim());
+        if value.contains('\0') {
+            // PostgreSQL cannot even compare with it.
+            return Err(refusal("The text has a NUL character"));
+        }
+        if !known(key) {
+            let keys = KEYS.join(", ");
+            return Err(refusal(format!("The key {} is not known; the keys are {keys}", quote(key))));
+        }
+        filters.push(filter(key, value)?);
+    }
+    Ok(filters)
+}
+
+/// A decoded byte, and whether it was a raw `+`.
+type Decoded = Vec<(u8, bool)>;
+
+fn decode(raw: &str) -> Decoded {
+    let bytes = raw.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        let escaped = (*byte == b'%')
+            .then(|| raw.get(at + 1..at + 3))
+            .flatten()
+            .filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()))
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push((escaped.unwrap_or(*byte), *byte == b'+'));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    decoded
+}
+
+fn pairs(decoded: &Decoded, known: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+    let mut pairs = vec![Vec::new()];
+    for (index, (byte, raw_plus)) in decoded.iter().enumerate() {
+        let separates = *byte == b'+' && starts_pair(&decoded[index + 1..], &known);
+        match pairs.last_mut() {
+            Some(_) if separates => pairs.push(Vec::new()),
+            Some(pair) => pair.push(if *raw_plus { b' ' } else { *byte }),
+            None => {}
+        }
+    }
+    pairs
+}
+
+fn starts_pair(rest: &[(u8, bool)], known: impl Fn(&str) -> bool) -> bool {
+    let key: Vec<u8> = rest.iter().map(|(byte, _)| *byte).take_while(u8::is_ascii_alphabetic).collect();
+    rest.get(key.len()).is_some_and(|(byte, _)| *byte == b':') && std::str::from_utf8(&key).is_ok_and(known)
+}
+
+fn filter(key: &str, value: &str) -> Result<Filter, Error> {
+    let span =
+        || time::span(value).ok_or_else(|| refusal(format!("{key} {} is not a date such as {EXAMPLE}", quote(value))));
+    Ok(match key {
+        "uniqueId" => Filter::UniqueId(value.to_owned()),
+        "name" => Filter::Name(value.to_owned()),
+        "managedBy" => Filter::Place(value.to_owned()),
+        "managedByUid" => Filter::Uid(value.to_owned()),
+        "id" => Filter::Id(value.parse().map_err(|_| refusal(format!("id {} is not a number", quote(value))))?),
+        "activeStatus" => match value {
+            "true" => Filter::Active(true),
+            "false" => Filter::Active(false),
+            _ => return Err(refusal(format!("activeStatus {} is neither true nor false", quote(value)))),
+        },
+        "startCreationDate" => Filter::CreatedFrom(span()?.0),
+        "endCreationDate" => Filter::CreatedBefore(span()?.1),
+        "startUpdationDate" => Filter::UpdatedFrom(span()?.0),
+        "endUpdationDate" => Filter::UpdatedBefore(span()?.1),
+        _ => return Err(Error::Internal),
+    })
+}
+
+const EXAMPLE: &str = "2016-08-29T12:05:08+0000 or 2016-08-29";
+
+fn refusal(message: impl Into<String>) -> Error {
+    Error::field("queryString", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(raw: &str) -> Vec<Filter> {
+        filters(raw, true).unwrap()
+    }
+
+    fn name(text: &str) -> Filter {
+        Filter::Name(text.to_owned())
+    }
+
+    #[test]
+    fn pairs_are_joined_by_a_plus_raw_or_encoded() {
+        let both = [name("A"), Filter::Active(false)];
+        assert_eq!(read("name:A+activeStatus:false"), both);
+        assert_eq!(read("name%3AA%2BactiveStatus%3Afalse"), both);
+        assert_eq!(read("name:A%2bactiveStatus:false+"), both);
+        assert_eq!(read(""), []);
+    }
+
+    #[test]
+    fn a_plus_inside_a_value_is_a_blank_or_a_plus() {
+        assert_eq!(read("name:Acme+Managed%20Services"), [name("Acme Managed Services")]);
+        assert_eq!(read("name:A%2BB"), [name("A+B")]);
+        assert_eq!(read("name:A+B:C+id:7"), [name("A B:C"), Filter::Id(7)]);
+        assert_eq!(read("name:100%25%zz"), [name("100%%zz")]);
+        assert_eq!(read("name:Z%C3%BCrich"), [name("Zürich")]);
+    }
+
+    #[test]
+    fn marks_are_found_by_place_and_by_uid() {
+        assert_eq!(
+            read("managedBy:c/Client/ns/n+managedByUid:u-1"),
+            [Filter::Place("c/Client/ns/n".to_owned()), Filter::Uid("u-1".to_owned())]
+        );
+        assert!(filters("managedByUid:u", false).is_err());
+    }
+
+    #[test]
+    fn dates_bound_whole_seconds() {
+        assert_eq!(
+            read("startUpdationDate:2016-08-29T12:05:08+0000+endUpdationDate:2016-08-29T12:05:08%2B0000"),
+            [Filter::UpdatedFrom(1_472_472_308_000), Filter::UpdatedBefore(1_472_472_309_000)]
+        );
+    }
+
+    #[test]
+    fn what_is_no_filter_is_refused() {
+        for raw in ["colour:red", "name", "activeStatus:maybe", "id:x", "startCreationDate:soon", "name:%ff"] {
+            assert!(filters(raw, true).is_err(), "{raw}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! `GET .../search`: the paginated list.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
+
+use super::error::Error;
+use super::gate::Scope;
+use super::standing::{Act, admit};
+use super::store::{Kind, Order, Page};
+use super::{App, query};
+use crate::wire::{Envelope, SearchItem};
+
+/// Rows of a page unless asked otherwise.
+const SIZE: i64 = 100;
+/// Rows of a page at most; real clients ask for up to 500.
+const MOST: i64 = 500;
+
+/// One page of a tenant's children. Tombstones are among them, since only `activeStatus` says which are wanted.
+pub(super) async fn search(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Envelope<SearchItem>>, Error> {
+    let parent = scope.tenant()?;
+    admit(parent, Act::Read)?;
+    let raw = raw.unwrap_or_default();
+    let filters = query::filters(query::parameter(&raw, "queryString").unwrap_or_default(), app.extensions)?;
+    let number = number(&raw, "pageNo", 1, 1..=1_000_000)?;
+    let size = self::number(&raw, "pageSize", SIZE, 1..=MOST)?;
+    let (order, name) = order(&raw)?;
+    let descending = descending(&raw)?;
+    let page = Page { order, descending, size, offset: (number - 1) * size };
+    let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
+    if !app.extensions {
+        for row in &mut results {
+            (row.status, row.managed_by) = (None, None);
+        }
+    }
+    let pages = (total + size - 1) / size;
+    let prefix = if parent.kind.below() == Kind::Client { "client" } else { "msp" };
+    Ok(Json(Envelope {
+        results,
+        total_results: total,
+        order_by: format!("{prefix}.{name}"),
+        page_no: number,
+        page_size: size,
+        total_pages: pages,
+        next_page: number < pages,
+        next_page_no: (number < pages).then_some(number + 1),
+        previous_page_no: number - 1,
+        descending_order: descending,
+    }))
+}
+
+fn number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64, Error> {
+    let Some(text) = query::parameter(raw, name).filter(|text| !text.is_empty()) else { return Ok(default) };
+    text.parse()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| Error::field(name, format!("The number must be {} to {}", range.start(), range.end())))
+}
+
+fn order(raw: &str) -> Result<(Order, &'static str), Error> {
+    let name = query::parameter(raw, "sortName").unwrap_or_default();
+    match name.rsplit('.').next().unwrap_or_default() {
+        "" | "id" | "uniqueId" => Ok((Order::Id, "id")),
+        "name" => Ok((Order::Name, "name")),
+        "createdTime" => Ok((Order::Created, "createdTime")),
+        "updatedTime" => Ok((Order::Updated, "updatedTime")),
+        _ => Err(Error::field("sortName", "The list sorts by id, name, createdTime or updatedTime")),
+    }
+}
+
+fn descending(raw: &str) -> Result<bool, Error> {
+    match query::parameter(raw, "isDescendingOrder").unwrap_or_default() {
+        "" | "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::field("isDescendingOrder", "The value is true or false")),
+    }
+}

@@ -1,0 +1,307 @@
+//! What a request changes in a tenant's settings: checked field by field, merged, every problem named.
+//!
+//! An absent member is unchanged, an empty text or list clears, an object merges member by member, a list replaces.
+
+mod addresses;
+mod endpoint;
+mod packages;
+mod policy;
+
+use super::error::{Error, field, quote};
+use super::reference;
+use super::store::{Kind, Record};
+use crate::catalog;
+use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, Tenant};
+
+pub(super) use endpoint::{api_server, host};
+pub(super) use packages::{dropped, has_add_on};
+
+/// What is wrong with a request so far.
+#[derive(Default)]
+pub(super) struct Problems(Vec<FieldError>);
+
+impl Problems {
+    /// Notes an unacceptable field.
+    pub(super) fn refuse(&mut self, name: impl Into<String>, message: impl Into<String>) {
+        self.0.push(field(name, message));
+    }
+
+    /// All problems at once, so that one answer names every field.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Fields(self.0)) }
+    }
+}
+
+/// Settings of a new tenant before its request is merged in.
+pub(super) fn initial(kind: Kind) -> Tenant {
+    Tenant {
+        packages: Some(vec![catalog::Package::HybridDiscoveryAndMonitoring.wire().to_owned()]),
+        add_ons: Some(Vec::new()),
+        password_policy: (kind != Kind::Client).then(policy::pci_dss),
+        client_details: (kind == Kind::Client).then(office_hours),
+        ..Tenant::default()
+    }
+}
+
+/// Settings of a new child: what its parent hands down, then the request.
+pub(super) fn create(parent: &Record, change: Tenant) -> Result<Tenant, Error> {
+    let kind = parent.kind.below();
+    let mut start = initial(kind);
+    if kind == Kind::Client {
+        start.country.clone_from(&parent.settings.country);
+        start.time_zone.clone_from(&parent.settings.time_zone);
+    }
+    update(kind, &start, &parent.settings, change)
+}
+
+/// Settings after a change. `parent` bounds a client's packages and gives its password policy.
+pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: Tenant) -> Result<Tenant, Error> {
+    let mut problems = Problems::default();
+    let mut next = current.clone();
+    texts(&mut next, &mut change, &mut problems);
+    switches(&mut next, &change);
+    places(&mut next, &mut change, &mut problems);
+    references(&mut next, &change, &mut problems);
+    if let Some(duo) = change.duo_security.take() {
+        merge_duo(next.duo_security.get_or_insert_default(), duo, &mut problems);
+    }
+    match kind {
+        Kind::Client => of_client(&mut next, &mut change, parent, &mut problems),
+        Kind::Partner | Kind::ServiceProvider => of_partner(&mut next, &mut change, &mut problems),
+    }
+    let bound = (kind == Kind::Client).then_some(parent);
+    packages::merge(&mut next, (change.packages, change.add_ons), bound, &mut problems);
+    problems.finish()?;
+    Ok(next)
+}
+
+/// The name of a request, trimmed.
+pub(super) fn name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
+        return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
+    }
+    Ok(name.to_owned())
+}
+
+/// A mark whose parts can be told apart again.
+pub(super) fn mark(mark: &Mark) -> Result<(), Error> {
+    let Mark { cluster, kind, namespace, name, uid } = mark;
+    for (part, text) in [("cluster", cluster), ("kind", kind), ("namespace", namespace), ("name", name), ("uid", uid)] {
+        if text.is_empty() || text.len() > 253 || text.contains('/') || text.chars().any(char::is_control) {
+            let message = "The text must have 1 to 253 characters and no slash";
+            return Err(Error::field(format!("managedBy.{part}"), message));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the extensions out of a request or an answer.
+pub(super) fn documented(tenant: &mut Tenant) {
+    tenant.managed_by = None;
+    tenant.status = None;
+    tenant.terminated_time = None;
+    tenant.notification_email = None;
+    tenant.alt_email = None;
+    tenant.access_endpoint = None;
+    tenant.block_duplicate_cloud_accounts = None;
+    tenant.skip_user_consent_form = None;
+    if let Some(duo) = &mut tenant.duo_security {
+        (duo.integration_key, duo.secret_key) = (None, None);
+    }
+}
+
+/// Merges a text: absent leaves, empty clears.
+pub(super) fn text(current: &mut Option<String>, change: Option<String>) {
+    if let Some(text) = change {
+        *current = Some(text).filter(|text| !text.trim().is_empty());
+    }
+}
+
+fn texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+    for (name, most, slot, value) in [
+        ("extOrgId", 255, &mut next.ext_org_id, change.ext_org_id.take()),
+        ("address", 1024, &mut next.address, change.address.take()),
+        ("city", 255, &mut next.city, change.city.take()),
+        ("state", 255, &mut next.state, change.state.take()),
+        ("zip", 32, &mut next.zip, change.zip.take()),
+        ("phoneNumber", 64, &mut next.phone_number, change.phone_number.take()),
+        ("phoneExtension", 64, &mut next.phone_extension, change.phone_extension.take()),
+        ("mobileNumber", 64, &mut next.mobile_number, change.mobile_number.take()),
+        ("notificationEmail", 254, &mut next.notification_email, change.notification_email.take()),
+        ("altEmail", 254, &mut next.alt_email, change.alt_email.take()),
+    ] {
+        let Some(value) = value else { continue };
+        if value.chars().count() > most {
+            problems.refuse(name, format!("The text is longer than {most} characters"));
+        } else if value.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
+            problems.refuse(name, "The text has control characters");
+        } else if name.ends_with("Email") && !value.trim().is_empty() && !is_email(&value) {
+            problems.refuse(name, "The text is not an e-mail address");
+        } else {
+            text(slot, Some(value));
+        }
+    }
+}
+
+fn is_email(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('@').collect();
+    matches!(parts[..], [local, domain] if !local.is_empty() && !domain.is_empty())
+        && !text.chars().any(|character| character.is_whitespace() || character.is_control())
+}
+
+fn switches(next: &mut Tenant, change: &Tenant) {
+    for (slot, value) in [
+        (&mut next.rdp2swf_state, change.rdp2swf_state),
+        (&mut next.enable_cli_recording, change.enable_cli_recording),
+        (&mut next.show_copy_clip_board, change.show_copy_clip_board),
+        (&mut next.resource_decommission, change.resource_decommission),
+        (&mut next.two_factor_authentication, change.two_factor_authentication),
+        (&mut next.skip_user_consent_form, change.skip_user_consent_form),
+    ] {
+        *slot = value.or(*slot);
+    }
+}
+
+fn places(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+    match change.country.take() {
+        None => {}
+        Some(country) if country.trim().is_empty() => next.country = None,
+        Some(country) => match catalog::country(&country) {
+            Some(name) => next.country = Some(name.to_owned()),
+            None => problems.refuse(
+                "country",
+                format!("The country {} is not known; /api/v2/cfg/countries lists names and codes", quote(&country)),
+            ),
+        },
+    }
+    match change.time_zone.take() {
+        Some(zone) if !zone.trim().is_empty() && !reference::is_timezone(zone.trim()) => problems.refuse(
+            "timeZone",
+            format!("The time zone {} is not an IANA name; /api/v2/cfg/timezones lists them", quote(&zone)),
+        ),
+        zone => text(&mut next.time_zone, zone.map(|zone| zone.trim().to_owned())),
+    }
+    if let Some(list) = change.white_listed_ips.take() {
+        match addresses::normal(&list) {
+            Ok(list) => next.white_listed_ips = Some(list).filter(|list| !list.is_empty()),
+            Err(message) => problems.refuse("whiteListedIps", message),
+        }
+    }
+}
+
+/// Channel and operations centre; number 0 clears, since an absent one is unchanged.
+fn references(next: &mut Tenant, change: &Tenant, problems: &mut Problems) {
+    let known = [
+        ("channel", &change.channel, &mut next.channel, reference::CHANNELS, "channels"),
+        ("nocDetails", &change.noc_details, &mut next.noc_details, reference::NOCS, "nocs"),
+    ];
+    for (name, wanted, slot, table, list) in known {
+        match wanted {
+            None => {}
+            Some(IdRef { id: 0, .. }) => *slot = None,
+            Some(IdRef { id, .. }) if table.iter().any(|row| row.id == *id) => {
+                *slot = Some(IdRef { id: *id, ..IdRef::default() });
+            }
+            Some(IdRef { id, .. }) => problems.refuse(
+                format!("{name}.id"),
+                format!("The number {id} is not known; /api/v2/cfg/tenants/{list} lists them"),
+            ),
+        }
+    }
+}
+
+fn merge_duo(current: &mut Duo, change: Duo, problems: &mut Problems) {
+    for (name, slot, value) in [
+        ("integrationKey", &mut current.integration_key, change.integration_key),
+        ("secretKey", &mut current.secret_key, change.secret_key),
+        ("apiHostName", &mut current.api_host_name, change.api_host_name),
+    ] {
+        let fits = |value: &String| value.len() <= 255 && !value.trim().contains(char::is_whitespace);
+        if value.as_ref().is_some_and(|value| !fits(value)) {
+            problems.refuse(format!("duoSecurity.{name}"), "The text must have at most 255 characters and no blanks");
+        } else {
+            text(slot, value);
+        }
+    }
+}
+
+fn of_partner(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
+    if let Some(policy) = change.password_policy.take() {
+        let current = next.password_policy.clone().unwrap_or_else(policy::pci_dss);
+        next.password_policy = Some(policy::merge(current, &policy, problems));
+    }
+    next.block_duplicate_cloud_accounts = change.block_duplicate_cloud_accounts.or(next.block_duplicate_cloud_accounts);
+    if let Some(server) = change.access_endpoint.take().and_then(|endpoint| endpoint.application_server) {
+        if server.trim().is_empty() {
+            next.access_endpoint = None;
+        } else if host(&server).is_none() {
+            problems.refuse("accessEndpoint.applicationServer", "The text is not a host name or its URL");
+        } else {
+            next.access_endpoint.get_or_insert_default().application_server = Some(server.trim().to_owned());
+        }
+    }
+    if change.client_details.is_some() {
+        problems.refuse("clientDetails", "Only a client has business hours and client switches");
+    }
+}
+
+/// A client shows its partner's policy, so a request that sends it back unchanged is taken.
+fn of_client(next: &mut Tenant, change: &mut Tenant, parent: &Tenant, problems: &mut Problems) {
+    if let Some(policy) = change.password_policy.take() {
+        let partners = policy_of(parent);
+        if policy::merge(partners.clone(), &policy, &mut Problems::default()) != partners {
+            problems.refuse("passwordPolicy", "The partner's password policy applies to its clients; change it there");
+        }
+    }
+    if change.block_duplicate_cloud_accounts == Some(true) {
+        problems.refuse("blockDuplicateCloudAccounts", "Only a partner can block duplicate cloud accounts");
+    }
+    let server = change.access_endpoint.take().and_then(|endpoint| endpoint.application_server);
+    if server.is_some_and(|server| !server.trim().is_empty()) {
+        problems.refuse("accessEndpoint", "Only a partner has an application server");
+    }
+    if let Some(details) = change.client_details.take() {
+        merge_details(next.client_details.get_or_insert_with(office_hours), &details, problems);
+    }
+}
+
+/// A tenant's password policy.
+pub(super) fn policy_of(tenant: &Tenant) -> PasswordPolicy {
+    tenant.password_policy.clone().unwrap_or_else(policy::pci_dss)
+}
+
+/// What real clients assume where nothing was said: Monday to Friday, nine to five.
+fn office_hours() -> ClientDetails {
+    ClientDetails {
+        business_start_hour: Some(9),
+        business_start_min: Some(0),
+        business_end_hour: Some(17),
+        business_end_min: Some(0),
+        business_day_start: Some(2),
+        business_day_end: Some(6),
+        sms_voice_notification: Some(false),
+        remote_access: Some(false),
+    }
+}
+
+fn merge_details(current: &mut ClientDetails, change: &ClientDetails, problems: &mut Problems) {
+    for (name, range, slot, value) in [
+        ("businessStartHour", 0..=23, &mut current.business_start_hour, change.business_start_hour),
+        ("businessStartMin", 0..=59, &mut current.business_start_min, change.business_start_min),
+        ("businessEndHour", 0..=24, &mut current.business_end_hour, change.business_end_hour),
+        ("businessEndMin", 0..=59, &mut current.business_end_min, change.business_end_min),
+        ("businessDayStart", 1..=7, &mut current.business_day_start, change.business_day_start),
+        ("businessDayEnd", 1..=7, &mut current.business_day_end, change.business_day_end),
+    ] {
+        let Some(value) = value else { continue };
+        if range.contains(&value) {
+            *slot = Some(value);
+        } else {
+            let (least, most) = (range.start(), range.end());
+            problems.refuse(format!("clientDetails.{name}"), format!("The number must be {least} to {most}"));
+        }
+    }
+    current.sms_voice_notification = change.sms_voice_notification.or(current.sms_voice_notification);
+    current.remote_access = change.remote_access.or(current.remote_access);
+}

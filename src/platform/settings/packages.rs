@@ -1,0 +1,172 @@
+//! Packages and add-ons: known ones only, an add-on with its package, a client's within its partner's.
+
+use super::Problems;
+use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
+use crate::platform::error::quote;
+use crate::wire::Tenant;
+
+/// Names in a list; there are fewer than that to name.
+const MOST: usize = 64;
+
+/// Merges packages and add-ons, in that order, into a tenant. Each list replaces; a package that goes takes its add-ons along.
+pub(super) fn merge(
+    next: &mut Tenant,
+    wanted: (Option<Vec<String>>, Option<Vec<String>>),
+    bound: Option<&Tenant>,
+    problems: &mut Problems,
+) {
+    let chosen = wanted.1.is_some();
+    let checks = chosen || wanted.0.is_some();
+    let packages = match wanted.0 {
+        None => packages(next),
+        Some(names) => read(&names, "packages", Package::from_wire, problems),
+    };
+    let packages = ordered(&Package::ALL, |package| {
+        *package == Package::HybridDiscoveryAndMonitoring || packages.contains(package)
+    });
+    let mut add_ons = match wanted.1 {
+        None => add_ons(next),
+        Some(names) => read(&names, "addOns", AddOn::from_wire, problems),
+    };
+    if chosen {
+        for lost in add_ons.iter().filter(|add_on| !packages.contains(&add_on.package())) {
+            let (name, package) = (lost.wire(), lost.package().wire());
+            problems.refuse("addOns", format!("The add-on {name:?} needs the package {package:?}; add it to packages"));
+        }
+    }
+    add_ons.retain(|add_on| packages.contains(&add_on.package()));
+    let add_ons = ordered(&AddOn::ALL, |add_on| add_ons.contains(add_on));
+    if let Some(partner) = bound.filter(|_| checks) {
+        within(&packages, &add_ons, partner, problems);
+    }
+    next.packages = Some(packages.into_iter().map(|package| package.wire().to_owned()).collect());
+    next.add_ons = Some(add_ons.into_iter().map(|add_on| add_on.wire().to_owned()).collect());
+}
+
+fn within(wanted: &[Package], wanted_add_ons: &[AddOn], partner: &Tenant, problems: &mut Problems) {
+    let (has, has_add_ons) = (packages(partner), add_ons(partner));
+    for package in wanted.iter().filter(|package| !has.contains(package)) {
+        let name = package.wire();
+        problems
+            .refuse("packages", format!("The partner does not have the package {name:?}; add it to the partner first"));
+    }
+    for add_on in wanted_add_ons.iter().filter(|add_on| !has_add_ons.contains(add_on)) {
+        let name = add_on.wire();
+        problems.refuse("addOns", format!("The partner does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
+    }
+}
+
+fn read<T>(names: &[String], field: &str, known: impl Fn(&str) -> Option<T>, problems: &mut Problems) -> Vec<T> {
+    if names.len() > MOST {
+        problems.refuse(field, format!("The list has {} names; at most {MOST} are taken", names.len()));
+        return Vec::new();
+    }
+    let mut found = Vec::new();
+    for name in names {
+        match known(name) {
+            Some(value) => found.push(value),
+            None => problems.refuse(field, format!("{} is not known", quote(name))),
+        }
+    }
+    found
+}
+
+/// The members of a whole list that are wanted, in its order and each once.
+fn ordered<T: Copy>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
+    all.iter().copied().filter(wanted).collect()
+}
+
+fn packages(tenant: &Tenant) -> Vec<Package> {
+    tenant.packages.iter().flatten().filter_map(|name| Package::from_wire(name)).collect()
+}
+
+fn add_ons(tenant: &Tenant) -> Vec<AddOn> {
+    tenant.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)).collect()
+}
+
+/// Whether a tenant has an add-on.
+pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
+    add_ons(tenant).contains(&add_on)
+}
+
+/// What a change took from a partner.
+pub(in crate::platform) struct Dropped {
+    packages: Vec<Package>,
+    add_ons: Vec<AddOn>,
+}
+
+/// What is in `before` and no longer in `after`.
+pub(in crate::platform) fn dropped(before: &Tenant, after: &Tenant) -> Dropped {
+    let (kept, kept_add_ons) = (packages(after), add_ons(after));
+    Dropped {
+        packages: packages(before).into_iter().filter(|package| !kept.contains(package)).collect(),
+        add_ons: add_ons(before).into_iter().filter(|add_on| !kept_add_ons.contains(add_on)).collect(),
+    }
+}
+
+impl Dropped {
+    /// Whether nothing was taken.
+    pub(in crate::platform) fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.add_ons.is_empty()
+    }
+
+    /// Names what living clients still use.
+    pub(in crate::platform) fn used_by(&self, clients: &[(String, Tenant)], problems: &mut Problems) {
+        for package in &self.packages {
+            let users = users(clients, |client| packages(client).contains(package));
+            still_used(&users, "packages", package.wire(), problems);
+        }
+        // An add-on that goes with its package is named with the package alone.
+        for add_on in self.add_ons.iter().filter(|add_on| !self.packages.contains(&add_on.package())) {
+            let users = users(clients, |client| add_ons(client).contains(add_on));
+            still_used(&users, "addOns", add_on.wire(), problems);
+        }
+    }
+}
+
+fn users(clients: &[(String, Tenant)], uses: impl Fn(&Tenant) -> bool) -> Vec<&str> {
+    clients.iter().filter(|(_, client)| uses(client)).map(|(id, _)| id.as_str()).collect()
+}
+
+fn still_used(users: &[&str], field: &str, name: &str, problems: &mut Problems) {
+    if users.is_empty() {
+        return;
+    }
+    let count = users.len();
+    let some = users.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+    let more = if count > 5 { ", ..." } else { "" };
+    problems.refuse(field, format!("{count} clients still use {name:?} ({some}{more}); take it from them first"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(packages: &[&str], add_ons: &[&str]) -> Tenant {
+        let list = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        Tenant { packages: list(packages), add_ons: list(add_ons), ..Tenant::default() }
+    }
+
+    #[test]
+    fn a_package_that_goes_takes_its_add_ons_along() {
+        let hybrid = "Hybrid Discovery and Monitoring";
+        let events = "Event and Incident Management";
+        let mut next = tenant(&[hybrid, events], &["Offline Alerts", "SLA Management"]);
+        let mut problems = Problems::default();
+        merge(&mut next, (Some(vec![]), None), None, &mut problems);
+        assert!(problems.finish().is_ok());
+        assert_eq!(next, tenant(&[hybrid], &["Offline Alerts"]));
+    }
+
+    #[test]
+    fn clients_that_use_a_dropped_package_are_counted() {
+        let events = "Event and Incident Management";
+        let dropped = dropped(&tenant(&[events], &["SLA Management"]), &tenant(&[], &[]));
+        let client = |id: &str| (id.to_owned(), tenant(&[events], &["SLA Management"]));
+        let mut problems = Problems::default();
+        dropped.used_by(&[client("client_3"), client("client_4")], &mut problems);
+        let crate::platform::error::Error::Fields(fields) = problems.finish().unwrap_err() else { panic!() };
+        assert_eq!(fields.len(), 1);
+        assert!(fields[0].message.starts_with("2 clients") && fields[0].message.contains("client_3, client_4"));
+    }
+}

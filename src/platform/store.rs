@@ -1,0 +1,116 @@
+//! The database: SQLite or PostgreSQL, one SQL text for both.
+//!
+//! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite that takes the write
+//! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
+
+mod branding;
+mod credentials;
+mod lists;
+mod tenants;
+
+use std::fmt::Write as _;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyPool, Executor as _, Transaction};
+
+use super::StartError;
+
+pub(super) use branding::{StoredImage, load_branding, save_branding};
+pub(super) use credentials::{Caller, NewCredential, insert_credential, revoke};
+pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
+
+/// A write in progress; dropped without `commit` it never happened.
+pub(super) type Tx = Transaction<'static, Any>;
+
+/// Connections for reading, and for writing on PostgreSQL.
+const CONNECTIONS: u32 = 8;
+
+/// Set on every SQLite connection. FULL: a reply follows the commit, and a commit survives a power cut.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                       PRAGMA foreign_keys = ON;";
+
+/// The open database.
+pub(super) struct Store {
+    readers: AnyPool,
+    writer: AnyPool,
+}
+
+impl Store {
+    /// Opens the database, creating a SQLite file that is not there, and brings it to today's schema.
+    pub(super) async fn open(database: &str) -> Result<Self, StartError> {
+        sqlx::any::install_default_drivers();
+        let url = url(database)?;
+        let sqlite = url.starts_with("sqlite:");
+        let options: AnyConnectOptions = url.parse()?;
+        // One writer on SQLite: it has a single write lock, and a queue in the pool is fair where its retries are not.
+        let writer = pool(sqlite, if sqlite { 1 } else { CONNECTIONS }).connect_with(options.clone()).await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let readers = pool(sqlite, CONNECTIONS).connect_with(options).await?;
+        Ok(Self { readers, writer })
+    }
+
+    /// Starts a write.
+    pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
+        self.writer.begin().await
+    }
+
+    /// Ends all connections after their work.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+fn pool(sqlite: bool, connections: u32) -> AnyPoolOptions {
+    // A SQLite connection cannot go stale, so it need not be asked before each use.
+    let options = AnyPoolOptions::new().max_connections(connections).test_before_acquire(!sqlite);
+    options.after_connect(move |connection, _| {
+        Box::pin(async move {
+            if sqlite {
+                connection.execute(PRAGMAS).await?;
+            }
+            Ok(())
+        })
+    })
+}
+
+/// A URL of what was given: a path becomes the SQLite file there.
+fn url(database: &str) -> Result<String, sqlx::Error> {
+    let is = |scheme: &str| database.starts_with(scheme);
+    if is("postgres:") || is("postgresql:") {
+        return Ok(database.to_owned());
+    }
+    if database.contains(":memory:") || database.contains("mode=memory") {
+        return Err(sqlx::Error::Configuration("a database in memory is lost at exit; name a file".into()));
+    }
+    if is("sqlite:") && database.contains('?') {
+        return Ok(database.to_owned());
+    }
+    let path = database.strip_prefix("sqlite://").or(database.strip_prefix("sqlite:")).unwrap_or(database);
+    let path = std::path::absolute(path)?;
+    let mut url = "sqlite://".to_owned();
+    for byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'/' | b'-' | b'_' | b'.' | b'~' => url.push(char::from(*byte)),
+            byte if byte.is_ascii_alphanumeric() => url.push(char::from(*byte)),
+            // Writing to a String cannot fail.
+            byte => drop(write!(url, "%{byte:02X}")),
+        }
+    }
+    Ok(url + "?mode=rwc")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_becomes_the_url_of_its_file() {
+        assert_eq!(url("/tmp/a b?.db").unwrap(), "sqlite:///tmp/a%20b%3F.db?mode=rwc");
+        assert_eq!(url("sqlite:/tmp/a.db").unwrap(), "sqlite:///tmp/a.db?mode=rwc");
+        assert!(url("a.db").unwrap().ends_with("/a.db?mode=rwc"));
+        assert_eq!(url("postgres://u@h/d").unwrap(), "postgres://u@h/d");
+        assert!(url("sqlite::memory:").is_err());
+    }
+}

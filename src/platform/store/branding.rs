@@ -1,0 +1,82 @@
+//! Branding: texts and which images stand, and the images themselves.
+
+use sqlx::{AnyExecutor, Row as _};
+
+use super::{Store, Tx};
+use crate::platform::error::Error;
+use crate::wire::{Branding, ImagePaths};
+
+/// An image as it is kept.
+pub(in crate::platform) struct StoredImage {
+    /// `logo`, `favIcon` or `loginPageImage`.
+    pub(in crate::platform) place: &'static str,
+    /// Last segment of its path.
+    pub(in crate::platform) file: String,
+    /// `image/png` or `image/jpeg`.
+    pub(in crate::platform) content_type: &'static str,
+    /// Base64 of the bytes.
+    pub(in crate::platform) content: String,
+}
+
+impl Store {
+    /// A tenant's own branding.
+    pub(in crate::platform) async fn branding(&self, tenant: i64) -> Result<Branding<ImagePaths>, Error> {
+        load_branding(&self.readers, tenant).await
+    }
+
+    /// Content type and base64 of a living tenant's image.
+    pub(in crate::platform) async fn image(&self, tenant: i64, file: &str) -> Result<Option<(String, String)>, Error> {
+        let row = sqlx::query(
+            "SELECT i.content_type, i.content FROM image i JOIN tenant t ON t.id = i.tenant_id \
+             WHERE i.tenant_id = $1 AND i.file = $2 AND t.state <> 'TERMINATED'",
+        );
+        let row = row.bind(tenant).bind(file).fetch_optional(&self.readers).await?;
+        row.map(|row| Ok((row.try_get("content_type")?, row.try_get("content")?))).transpose()
+    }
+}
+
+/// A tenant's own branding; an empty one where it has none.
+pub(in crate::platform) async fn load_branding<'e>(
+    executor: impl AnyExecutor<'e>,
+    tenant: i64,
+) -> Result<Branding<ImagePaths>, Error> {
+    let document: Option<String> = sqlx::query_scalar("SELECT document FROM branding WHERE tenant_id = $1")
+        .bind(tenant)
+        .fetch_optional(executor)
+        .await?;
+    document.map_or_else(|| Ok(Branding::default()), |document| Ok(serde_json::from_str(&document)?))
+}
+
+/// Stores a tenant's branding, the images that were set, and forgets those that were removed.
+pub(in crate::platform) async fn save_branding(
+    tx: &mut Tx,
+    tenant: i64,
+    branding: &Branding<ImagePaths>,
+    images: &[(&'static str, Option<StoredImage>)],
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO branding (tenant_id, document) VALUES ($1, $2) \
+         ON CONFLICT (tenant_id) DO UPDATE SET document = excluded.document",
+    )
+    .bind(tenant)
+    .bind(serde_json::to_string(branding)?)
+    .execute(&mut **tx)
+    .await?;
+    for (place, image) in images {
+        sqlx::query("DELETE FROM image WHERE tenant_id = $1 AND place = $2")
+            .bind(tenant)
+            .bind(*place)
+            .execute(&mut **tx)
+            .await?;
+        let Some(image) = image else { continue };
+        sqlx::query("INSERT INTO image (tenant_id, place, file, content_type, content) VALUES ($1, $2, $3, $4, $5)")
+            .bind(tenant)
+            .bind(image.place)
+            .bind(&image.file)
+            .bind(image.content_type)
+            .bind(&image.content)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}

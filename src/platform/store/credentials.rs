@@ -1,0 +1,108 @@
+//! Credentials and tokens, by their hashes.
+
+use sqlx::Row as _;
+
+use super::{Store, Tx};
+use crate::platform::credential::same;
+
+/// Hashes of a new credential.
+pub(in crate::platform) struct NewCredential {
+    /// SHA-256 of the key.
+    pub(in crate::platform) key_hash: String,
+    /// SHA-256 of the secret.
+    pub(in crate::platform) secret_hash: String,
+    /// Number of the tenant.
+    pub(in crate::platform) tenant: i64,
+}
+
+/// Who makes a request.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Caller {
+    /// Number of the tenant.
+    pub(in crate::platform) id: i64,
+    /// Its unique id.
+    pub(in crate::platform) unique_id: String,
+}
+
+impl Caller {
+    /// How `createdBy` and `lastUpdatedBy` name the caller.
+    pub(in crate::platform) fn login(&self) -> String {
+        format!("api@{}", self.unique_id)
+    }
+}
+
+impl Store {
+    /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
+    pub(in crate::platform) async fn holds(&self, key: &str, secret: &str) -> Result<Option<i64>, sqlx::Error> {
+        let row = sqlx::query("SELECT secret_hash, tenant_id FROM credential WHERE key_hash = $1")
+            .bind(key)
+            .fetch_optional(&self.readers)
+            .await?;
+        let (stored, tenant) = match row {
+            Some(row) => (row.try_get::<String, _>("secret_hash")?, Some(row.try_get::<i64, _>("tenant_id")?)),
+            None => (key.to_owned(), None),
+        };
+        Ok(tenant.filter(|_| same(&stored, secret)))
+    }
+
+    /// Stores a credential in a write of its own.
+    pub(in crate::platform) async fn add_credential(&self, new: &NewCredential) -> Result<(), sqlx::Error> {
+        let mut tx = self.begin().await?;
+        insert_credential(&mut tx, new).await?;
+        tx.commit().await
+    }
+
+    /// Stores a token, and forgets those that have ended.
+    pub(in crate::platform) async fn add_token(
+        &self,
+        hash: &str,
+        tenant: i64,
+        (now, expires): (i64, i64),
+    ) -> Result<(), sqlx::Error> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut *tx).await?;
+        sqlx::query("INSERT INTO token (hash, tenant_id, expires_at) VALUES ($1, $2, $3)")
+            .bind(hash)
+            .bind(tenant)
+            .bind(expires)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await
+    }
+
+    /// The living tenant of a token that has not ended.
+    pub(in crate::platform) async fn caller(&self, hash: &str, now: i64) -> Result<Option<Caller>, sqlx::Error> {
+        let row = sqlx::query(
+            "SELECT k.hash, t.id, t.unique_id FROM token k JOIN tenant t ON t.id = k.tenant_id \
+             WHERE k.hash = $1 AND k.expires_at > $2 AND t.state <> 'TERMINATED'",
+        )
+        .bind(hash)
+        .bind(now)
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some(row) = row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| same(&stored, hash)))
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Caller { id: row.try_get("id")?, unique_id: row.try_get("unique_id")? }))
+    }
+}
+
+/// Stores a credential.
+pub(in crate::platform) async fn insert_credential(tx: &mut Tx, new: &NewCredential) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO credential (key_hash, secret_hash, tenant_id, created_at) VALUES ($1, $2, $3, $4)")
+        .bind(&new.key_hash)
+        .bind(&new.secret_hash)
+        .bind(new.tenant)
+        .bind(crate::platform::time::now())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Forgets every credential and token of a tenant.
+pub(in crate::platform) async fn revoke(tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM token WHERE tenant_id = $1").bind(tenant).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM credential WHERE tenant_id = $1").bind(tenant).execute(&mut **tx).await?;
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! Lists of a tenant's children.
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::tenants::{mark, state};
+use super::{Store, Tx};
+use crate::platform::error::Error;
+use crate::platform::time;
+use crate::wire::{Minimal, SearchItem, Tenant};
+
+/// A condition of a search; all given ones hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum Filter {
+    /// Exactly this number.
+    Id(i64),
+    /// Exactly this unique id.
+    UniqueId(String),
+    /// Exactly this name.
+    Name(String),
+    /// Active, or not: suspended and terminated.
+    Active(bool),
+    /// Created at or after.
+    CreatedFrom(i64),
+    /// Created before.
+    CreatedBefore(i64),
+    /// Changed at or after.
+    UpdatedFrom(i64),
+    /// Changed before.
+    UpdatedBefore(i64),
+    /// Owned by the object of this place.
+    Place(String),
+    /// Owned by the object of this UID.
+    Uid(String),
+}
+
+/// Column of a list's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum Order {
+    /// The number.
+    Id,
+    /// The name.
+    Name,
+    /// When it was created.
+    Created,
+    /// When it last changed.
+    Updated,
+}
+
+impl Order {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Name => "name",
+            Self::Created => "created_at",
+            Self::Updated => "updated_at",
+        }
+    }
+}
+
+/// Which part of a list.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::platform) struct Page {
+    pub(in crate::platform) order: Order,
+    pub(in crate::platform) descending: bool,
+    pub(in crate::platform) size: i64,
+    pub(in crate::platform) offset: i64,
+}
+
+/// A value of a condition.
+enum Bound<'a> {
+    Text(&'a str),
+    Number(i64),
+}
+
+impl Filter {
+    /// The condition's SQL up to its value. Only these constants reach the statement; values are bound.
+    fn condition(&self) -> (&'static str, Bound<'_>) {
+        match self {
+            Self::Id(id) => ("id = ", Bound::Number(*id)),
+            Self::UniqueId(id) => ("unique_id = ", Bound::Text(id)),
+            Self::Name(name) => ("name = ", Bound::Text(name)),
+            Self::Active(true) => ("state = ", Bound::Text("ACTIVE")),
+            Self::Active(false) => ("state <> ", Bound::Text("ACTIVE")),
+            Self::CreatedFrom(time) => ("created_at >= ", Bound::Number(*time)),
+            Self::CreatedBefore(time) => ("created_at < ", Bound::Number(*time)),
+            Self::UpdatedFrom(time) => ("updated_at >= ", Bound::Number(*time)),
+            Self::UpdatedBefore(time) => ("updated_at < ", Bound::Number(*time)),
+            Self::Place(place) => ("mark_place = ", Bound::Text(place)),
+            Self::Uid(uid) => ("mark_uid = ", Bound::Text(uid)),
+        }
+    }
+}
+
+/// `WHERE` of a search; the parent is `$1`, the filters follow.
+fn condition(filters: &[Filter]) -> String {
+    let filters = filters.iter().zip(2..).map(|(filter, number)| format!("{}${number}", filter.condition().0));
+    std::iter::once("parent_id = $1".to_owned()).chain(filters).collect::<Vec<_>>().join(" AND ")
+}
+
+impl Store {
+    /// One page of a tenant's children that satisfy every filter, tombstones included, and how many there are in all.
+    pub(in crate::platform) async fn search(
+        &self,
+        parent: i64,
+        filters: &[Filter],
+        page: Page,
+    ) -> Result<(Vec<SearchItem>, i64), Error> {
+        let condition = condition(filters);
+        let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
+        let mut count = sqlx::query(AssertSqlSafe(count)).bind(parent);
+        let direction = if page.descending { "DESC" } else { "ASC" };
+        let (limit, offset) = (filters.len() + 2, filters.len() + 3);
+        let column = page.order.column();
+        let rows = format!(
+            "SELECT id, unique_id, name, state, created_at, created_by, updated_at, updated_by, mark_place, mark_uid \
+             FROM tenant WHERE {condition} ORDER BY {column} {direction}, id {direction} LIMIT ${limit} OFFSET ${offset}"
+        );
+        let mut rows = sqlx::query(AssertSqlSafe(rows)).bind(parent);
+        for filter in filters {
+            (count, rows) = match filter.condition().1 {
+                Bound::Text(text) => (count.bind(text), rows.bind(text)),
+                Bound::Number(number) => (count.bind(number), rows.bind(number)),
+            };
+        }
+        let total = count.fetch_one(&self.readers).await?.try_get("total")?;
+        let rows = rows.bind(page.size).bind(page.offset).fetch_all(&self.readers).await?;
+        Ok((rows.iter().map(item).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Every child that is not terminated.
+    pub(in crate::platform) async fn minimal(&self, parent: i64) -> Result<Vec<Minimal>, Error> {
+        let rows = sqlx::query(
+            "SELECT unique_id, name, mark_place, mark_uid FROM tenant \
+             WHERE parent_id = $1 AND state <> 'TERMINATED' ORDER BY id",
+        );
+        let rows = rows.bind(parent).fetch_all(&self.readers).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Minimal {
+                    unique_id: row.try_get("unique_id")?,
+                    name: row.try_get("name")?,
+                    managed_by: mark(row.try_get("mark_place")?, row.try_get("mark_uid")?),
+                })
+            })
+            .collect()
+    }
+
+    /// How many children are not terminated.
+    pub(in crate::platform) async fn living(&self, parent: i64) -> Result<i64, Error> {
+        let count = sqlx::query("SELECT COUNT(*) AS total FROM tenant WHERE parent_id = $1 AND state <> 'TERMINATED'");
+        Ok(count.bind(parent).fetch_one(&self.readers).await?.try_get("total")?)
+    }
+}
+
+fn item(row: &AnyRow) -> Result<SearchItem, Error> {
+    let state = state(&row.try_get::<String, _>("state")?)?;
+    Ok(SearchItem {
+        id: Some(row.try_get("id")?),
+        unique_id: row.try_get("unique_id")?,
+        name: row.try_get("name")?,
+        activated: state == crate::wire::State::Active,
+        updated_time: Some(time::wire(row.try_get("updated_at")?)),
+        created_time: Some(time::wire(row.try_get("created_at")?)),
+        created_by: Some(crate::platform::answer::person(row.try_get("created_by")?)),
+        last_updated_by: Some(crate::platform::answer::person(row.try_get("updated_by")?)),
+        status: Some(state),
+        managed_by: mark(row.try_get("mark_place")?, row.try_get("mark_uid")?),
+    })
+}
+
+/// Unique id and settings of every child that is not terminated, in a write that holds the parent's lock.
+pub(in crate::platform) async fn living_settings(tx: &mut Tx, parent: i64) -> Result<Vec<(String, Tenant)>, Error> {
+    let rows = sqlx::query(
+        "SELECT unique_id, settings FROM tenant WHERE parent_id = $1 AND state <> 'TERMINATED' ORDER BY id",
+    );
+    let rows = rows.bind(parent).fetch_all(&mut **tx).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get("unique_id")?, serde_json::from_str(&row.try_get::<String, _>("settings")?)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_numbered_and_bound() {
+        let filters = [Filter::Name("x' OR 1=1".to_owned()), Filter::Active(false)];
+        assert_eq!(condition(&filters), "parent_id = $1 AND name = $2 AND state <> $3");
+    }
+}

@@ -1,0 +1,370 @@
+//! Rows of tenants.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyExecutor, Row as _};
+
+use super::{Store, Tx};
+use crate::platform::error::Error;
+use crate::platform::time;
+use crate::wire::{Mark, State, Tenant};
+
+/// Level of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum Kind {
+    /// The top.
+    ServiceProvider,
+    /// Below the service provider; `msp` on the wire.
+    Partner,
+    /// Below a partner.
+    Client,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::ServiceProvider, Self::Partner, Self::Client];
+
+    const fn column(self) -> &'static str {
+        match self {
+            Self::ServiceProvider => "SP",
+            Self::Partner => "MSP",
+            Self::Client => "CLIENT",
+        }
+    }
+
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::ServiceProvider => "sp",
+            Self::Partner => "msp",
+            Self::Client => "client",
+        }
+    }
+
+    /// What a person calls it.
+    pub(in crate::platform) const fn noun(self) -> &'static str {
+        match self {
+            Self::ServiceProvider => "Service provider",
+            Self::Partner => "Partner",
+            Self::Client => "Client",
+        }
+    }
+
+    /// The level below.
+    pub(in crate::platform) const fn below(self) -> Self {
+        match self {
+            Self::ServiceProvider => Self::Partner,
+            Self::Partner | Self::Client => Self::Client,
+        }
+    }
+}
+
+/// What a tenant's rules need of the tenant above it.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Parent {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) unique_id: String,
+    pub(in crate::platform) state: State,
+    pub(in crate::platform) settings: Tenant,
+}
+
+/// A tenant. `settings` holds only what requests can set, without name and mark.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Record {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) unique_id: String,
+    pub(in crate::platform) kind: Kind,
+    pub(in crate::platform) parent: Option<Parent>,
+    pub(in crate::platform) name: String,
+    pub(in crate::platform) state: State,
+    pub(in crate::platform) mark: Option<Mark>,
+    pub(in crate::platform) settings: Tenant,
+    pub(in crate::platform) created_at: i64,
+    pub(in crate::platform) created_by: String,
+    pub(in crate::platform) updated_at: i64,
+    pub(in crate::platform) updated_by: String,
+    pub(in crate::platform) terminated_at: Option<i64>,
+}
+
+/// A new tenant.
+pub(in crate::platform) struct New<'a> {
+    pub(in crate::platform) kind: Kind,
+    pub(in crate::platform) parent: Option<i64>,
+    pub(in crate::platform) name: &'a str,
+    pub(in crate::platform) claim: bool,
+    pub(in crate::platform) mark: Option<&'a Mark>,
+    pub(in crate::platform) settings: &'a Tenant,
+    pub(in crate::platform) by: &'a str,
+}
+
+macro_rules! record {
+    ($rest:literal) => {
+        concat!(
+            "SELECT t.id, t.unique_id, t.kind, t.name, t.state, t.mark_place, t.mark_uid, t.settings, t.created_at, ",
+            "t.created_by, t.updated_at, t.updated_by, t.terminated_at, p.id AS parent_id, ",
+            "p.unique_id AS parent_unique_id, p.state AS parent_state, p.settings AS parent_settings ",
+            "FROM tenant t LEFT JOIN tenant p ON p.id = t.parent_id ",
+            $rest
+        )
+    };
+}
+
+fn read(row: &AnyRow) -> Result<Record, Error> {
+    let parent = match row.try_get::<Option<i64>, _>("parent_id")? {
+        None => None,
+        Some(id) => Some(Parent {
+            id,
+            unique_id: row.try_get("parent_unique_id")?,
+            state: state(&row.try_get::<String, _>("parent_state")?)?,
+            settings: serde_json::from_str(&row.try_get::<String, _>("parent_settings")?)?,
+        }),
+    };
+    let kind: String = row.try_get("kind")?;
+    Ok(Record {
+        id: row.try_get("id")?,
+        unique_id: row.try_get("unique_id")?,
+        kind: Kind::ALL.into_iter().find(|known| known.column() == kind).ok_or(Error::Internal)?,
+        parent,
+        name: row.try_get("name")?,
+        state: state(&row.try_get::<String, _>("state")?)?,
+        mark: mark(row.try_get("mark_place")?, row.try_get("mark_uid")?),
+        settings: serde_json::from_str(&row.try_get::<String, _>("settings")?)?,
+        created_at: row.try_get("created_at")?,
+        created_by: row.try_get("created_by")?,
+        updated_at: row.try_get("updated_at")?,
+        updated_by: row.try_get("updated_by")?,
+        terminated_at: row.try_get("terminated_at")?,
+    })
+}
+
+/// The state of a column's text.
+pub(super) fn state(column: &str) -> Result<State, Error> {
+    [State::Active, State::Suspended, State::Terminated]
+        .into_iter()
+        .find(|known| state_column(*known) == column)
+        .ok_or(Error::Internal)
+}
+
+const fn state_column(state: State) -> &'static str {
+    match state {
+        State::Active => "ACTIVE",
+        State::Suspended => "SUSPENDED",
+        State::Terminated => "TERMINATED",
+    }
+}
+
+/// The mark of two columns.
+pub(super) fn mark(place: Option<String>, uid: Option<String>) -> Option<Mark> {
+    format!("{}/{}", place?, uid?).parse().ok()
+}
+
+/// The mark's place as the column and the search key `managedBy` write it.
+fn place(mark: &Mark) -> String {
+    let Mark { cluster, kind, namespace, name, uid: _ } = mark;
+    format!("{cluster}/{kind}/{namespace}/{name}")
+}
+
+/// The number that a path may give instead of a unique id; no tenant has a negative one. (Ids with a NUL are answered
+/// before they reach the database: PostgreSQL cannot even compare with them.)
+fn number(id: &str) -> i64 {
+    if id.bytes().all(|byte| byte.is_ascii_digit()) { id.parse().unwrap_or(-1) } else { -1 }
+}
+
+impl Store {
+    /// A tenant of a path, if the caller may know of it: itself, its children and theirs.
+    pub(in crate::platform) async fn visible(&self, caller: i64, id: &str) -> Result<Option<Record>, Error> {
+        if id.contains('\0') {
+            return Ok(None);
+        }
+        let row = sqlx::query(record!(
+            "WHERE (t.unique_id = $1 OR t.id = $2) AND (t.id = $3 OR t.parent_id = $3 OR p.parent_id = $3)"
+        ))
+        .bind(id)
+        .bind(number(id))
+        .bind(caller)
+        .fetch_optional(&self.readers)
+        .await?;
+        row.as_ref().map(read).transpose()
+    }
+
+    /// A child of a tenant, tombstones included.
+    pub(in crate::platform) async fn child(&self, parent: i64, id: &str) -> Result<Option<Record>, Error> {
+        child(&self.readers, parent, id).await
+    }
+
+    /// Where the first credential belongs: the service provider, or the first living partner where only documented
+    /// calls exist. Whichever is missing is made.
+    pub(in crate::platform) async fn home(&self, documented_only: bool) -> Result<Record, sqlx::Error> {
+        let mut tx = self.begin().await?;
+        // Of two processes that start on a fresh database one waits here and then finds what the other made.
+        sqlx::query("UPDATE counter SET value = value WHERE name = 'tenant'").execute(&mut *tx).await?;
+        let failed = |_| sqlx::Error::Protocol("the first tenant cannot be read".to_owned());
+        let by = "api@platform";
+        let provider = match first(&mut tx, Kind::ServiceProvider).await.map_err(failed)? {
+            Some(provider) => provider,
+            None => first_made(&mut tx, Kind::ServiceProvider, None, by).await.map_err(failed)?,
+        };
+        let home = match first(&mut tx, Kind::Partner).await.map_err(failed)? {
+            _ if !documented_only => provider,
+            Some(partner) => partner,
+            None => first_made(&mut tx, Kind::Partner, Some(provider.id), by).await.map_err(failed)?,
+        };
+        tx.commit().await?;
+        Ok(home)
+    }
+}
+
+async fn first(tx: &mut Tx, kind: Kind) -> Result<Option<Record>, Error> {
+    let row = sqlx::query(record!("WHERE t.kind = $1 AND t.state <> 'TERMINATED' ORDER BY t.id LIMIT 1"))
+        .bind(kind.column())
+        .fetch_optional(&mut **tx)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+async fn first_made(tx: &mut Tx, kind: Kind, parent: Option<i64>, by: &str) -> Result<Record, Error> {
+    let name = if kind == Kind::Partner { "First Partner" } else { "Service Provider" };
+    let settings = crate::platform::settings::initial(kind);
+    let new = New { kind, parent, name, claim: false, mark: None, settings: &settings, by };
+    let (id, _) = insert(tx, &new).await?;
+    by_id(&mut **tx, id).await?.ok_or(Error::Internal)
+}
+
+/// A child of a tenant, tombstones included.
+pub(in crate::platform) async fn child<'e>(
+    executor: impl AnyExecutor<'e>,
+    parent: i64,
+    id: &str,
+) -> Result<Option<Record>, Error> {
+    if id.contains('\0') {
+        return Ok(None);
+    }
+    let row = sqlx::query(record!("WHERE t.parent_id = $1 AND (t.unique_id = $2 OR t.id = $3)"))
+        .bind(parent)
+        .bind(id)
+        .bind(number(id))
+        .fetch_optional(executor)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
+async fn by_id<'e>(executor: impl AnyExecutor<'e>, id: i64) -> Result<Option<Record>, Error> {
+    let row = sqlx::query(record!("WHERE t.id = $1")).bind(id).fetch_optional(executor).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Locks a tenant and reads it as it now is: until the commit neither it nor its children change under us, since every
+/// write of a child locks its parent.
+pub(in crate::platform) async fn lock(tx: &mut Tx, id: i64) -> Result<Record, Error> {
+    // `updated_by` is in no index, so PostgreSQL takes the weaker lock that inserts of children pass.
+    sqlx::query("UPDATE tenant SET updated_by = updated_by WHERE id = $1").bind(id).execute(&mut **tx).await?;
+    by_id(&mut **tx, id).await?.ok_or(Error::Internal)
+}
+
+/// Who among a parent's living tenants has the name.
+pub(in crate::platform) async fn holder_of_name(
+    tx: &mut Tx,
+    parent: i64,
+    name: &str,
+    except: i64,
+) -> Result<Option<String>, Error> {
+    let found = sqlx::query_scalar(
+        "SELECT unique_id FROM tenant WHERE parent_id = $1 AND name = $2 AND id <> $3 AND state <> 'TERMINATED' \
+         ORDER BY id LIMIT 1",
+    );
+    Ok(found.bind(parent).bind(name).bind(except).fetch_optional(&mut **tx).await?)
+}
+
+/// Who under a parent has the mark of an object, tombstones included.
+pub(in crate::platform) async fn holder_of_mark(
+    tx: &mut Tx,
+    parent: i64,
+    uid: &str,
+    except: i64,
+) -> Result<Option<String>, Error> {
+    let found = sqlx::query_scalar(
+        "SELECT unique_id FROM tenant WHERE parent_id = $1 AND mark_uid = $2 AND id <> $3 ORDER BY id LIMIT 1",
+    );
+    Ok(found.bind(parent).bind(uid).bind(except).fetch_optional(&mut **tx).await?)
+}
+
+/// Which tenant an object ever owned under a parent, also after its mark was replaced.
+pub(in crate::platform) async fn once_marked(tx: &mut Tx, parent: i64, uid: &str) -> Result<Option<String>, Error> {
+    let found = sqlx::query_scalar(
+        "SELECT t.unique_id FROM mark m JOIN tenant t ON t.id = m.tenant_id WHERE m.parent_id = $1 AND m.uid = $2",
+    );
+    Ok(found.bind(parent).bind(uid).fetch_optional(&mut **tx).await?)
+}
+
+/// Stores a new tenant under the next number; answers number and unique id.
+pub(in crate::platform) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<(i64, String), Error> {
+    let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'tenant' RETURNING value")
+        .fetch_one(&mut **tx)
+        .await?;
+    let unique_id = format!("{}_{id}", new.kind.prefix());
+    let now = time::now();
+    sqlx::query(
+        "INSERT INTO tenant (id, unique_id, kind, parent_id, name, name_claim, state, mark_place, mark_uid, settings, \
+         created_at, created_by, updated_at, updated_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, 'ACTIVE', $7, $8, $9, $10, $11, $10, $11)",
+    )
+    .bind(id)
+    .bind(&unique_id)
+    .bind(new.kind.column())
+    .bind(new.parent)
+    .bind(new.name)
+    .bind(new.claim.then_some(new.name))
+    .bind(new.mark.map(place))
+    .bind(new.mark.map(|mark| mark.uid.clone()))
+    .bind(serde_json::to_string(new.settings)?)
+    .bind(now)
+    .bind(new.by)
+    .execute(&mut **tx)
+    .await?;
+    if let (Some(parent), Some(mark)) = (new.parent, new.mark) {
+        remember(tx, parent, &mark.uid, id).await?;
+    }
+    Ok((id, unique_id))
+}
+
+/// Stores what changed in a tenant, and that it changed. The claim to a name moves only with the name: duplicates from
+/// a time under `--documented-only` may stand side by side until one is renamed.
+pub(in crate::platform) async fn save(tx: &mut Tx, record: &mut Record, claim: bool, by: &str) -> Result<(), Error> {
+    touch(record, by);
+    sqlx::query(
+        "UPDATE tenant SET name = $1, name_claim = CASE WHEN name = $1 THEN name_claim ELSE $2 END, state = $3, mark_place = $4, mark_uid = $5, settings = $6, \
+         updated_at = $7, updated_by = $8, terminated_at = $9 WHERE id = $10",
+    )
+    .bind(&record.name)
+    .bind(claim.then_some(record.name.as_str()))
+    .bind(state_column(record.state))
+    .bind(record.mark.as_ref().map(place))
+    .bind(record.mark.as_ref().map(|mark| mark.uid.clone()))
+    .bind(serde_json::to_string(&record.settings)?)
+    .bind(record.updated_at)
+    .bind(&record.updated_by)
+    .bind(record.terminated_at)
+    .bind(record.id)
+    .execute(&mut **tx)
+    .await?;
+    if let (Some(parent), Some(mark)) = (&record.parent, &record.mark) {
+        remember(tx, parent.id, &mark.uid, record.id).await?;
+    }
+    Ok(())
+}
+
+/// A clock that was set back does not make an update look older.
+fn touch(record: &mut Record, by: &str) {
+    record.updated_at = time::now().max(record.updated_at);
+    by.clone_into(&mut record.updated_by);
+}
+
+async fn remember(tx: &mut Tx, parent: i64, uid: &str, tenant: i64) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO mark (parent_id, uid, tenant_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (parent_id, uid) DO UPDATE SET tenant_id = excluded.tenant_id",
+    )
+    .bind(parent)
+    .bind(uid)
+    .bind(tenant)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

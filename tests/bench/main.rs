@@ -1,0 +1,98 @@
+//! Measures the operator beside a bare load generator that sends the same requests, on the same control plane and
+//! platform, in the same run: wall time, CPU, memory and writes for each tenant.
+//!
+//! `BENCH_TENANTS` (default 1000) and `BENCH_ROUNDS` (default 3) set the size. The two take turns, each round on empty
+//! data; printed are medians. CPU and memory come from `/proc`, counts from the servers' own counters.
+
+#[path = "../stack/assets.rs"]
+pub mod assets;
+#[path = "../stack/controlplane.rs"]
+pub mod controlplane;
+pub mod generate;
+#[path = "../stack/http.rs"]
+pub mod http;
+#[path = "../stack/kubectl.rs"]
+pub mod kubectl;
+#[path = "../stack/process.rs"]
+pub mod process;
+#[path = "../stack/programs.rs"]
+pub mod programs;
+pub mod round;
+#[path = "../stack/tenancy.rs"]
+pub mod tenancy;
+
+use std::process::ExitCode;
+
+use process::Result;
+use round::{Contender, Figures};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let done = match arguments.first().map(String::as_str) {
+        Some("generate") => generate::run(&arguments[1..]),
+        _ => compare(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn number(name: &str, default: usize) -> usize {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+#[allow(clippy::print_stdout, reason = "the table is what the program is for")]
+fn compare() -> Result<()> {
+    let (tenants, rounds) = (number("BENCH_TENANTS", 1000), number("BENCH_ROUNDS", 3));
+    let mut all: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
+    for round in 0..rounds {
+        for (contender, figures) in [Contender::Generator, Contender::Operator].into_iter().zip(&mut all) {
+            let one = round::play(contender, tenants)?;
+            eprintln!("round {} {contender:?}: {one:?}", round + 1);
+            figures.push(one);
+        }
+    }
+    let [generator, operator] = all.map(|figures| median(&figures));
+    println!("{tenants} clients, {rounds} rounds, medians; times in ms for each tenant");
+    println!(
+        "{:<16} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8}",
+        "", "wall s", "cpu ms", "peak MB", "writes", "events", "creates"
+    );
+    for (name, one) in [("bare generator", &generator), ("operator", &operator)] {
+        println!(
+            "{name:<16} {:>8.2} {:>8.2} {:>9.1} {:>8.2} {:>8.2} {:>8.3}",
+            one.wall, one.cpu, one.memory, one.writes, one.events, one.creates
+        );
+    }
+    println!(
+        "{:<16} {:>8.2} {:>8.2} {:>9.2} {:>8.2} {:>8.2} {:>8.3}",
+        "ratio",
+        operator.wall / generator.wall,
+        operator.cpu / generator.cpu,
+        operator.memory / generator.memory,
+        operator.writes / generator.writes,
+        operator.events / generator.events,
+        operator.creates / generator.creates
+    );
+    Ok(())
+}
+
+fn median(figures: &[Figures]) -> Figures {
+    let of = |pick: fn(&Figures) -> f64| {
+        let mut values: Vec<f64> = figures.iter().map(pick).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    Figures {
+        wall: of(|one| one.wall),
+        cpu: of(|one| one.cpu),
+        memory: of(|one| one.memory),
+        writes: of(|one| one.writes),
+        events: of(|one| one.events),
+        creates: of(|one| one.creates),
+    }
+}

@@ -1,0 +1,177 @@
+//! One round: empty data, many Clients, one contender.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::assets;
+use super::controlplane::{ControlPlane, Options};
+use super::kubectl::Kubectl;
+use super::process::{Process, Program, Result};
+use super::programs::{self, OperatorOptions, Platform, PlatformOptions};
+use super::tenancy::Tenancy;
+
+/// Who does the work.
+#[derive(Clone, Copy, Debug)]
+pub enum Contender {
+    /// The bare load generator.
+    Generator,
+    /// The operator.
+    Operator,
+}
+
+/// What one round showed.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// Seconds from the start of the contender to the last tenant.
+    pub wall: f64,
+    /// Milliseconds of CPU for each tenant.
+    pub cpu: f64,
+    /// Largest resident memory, in MB.
+    pub memory: f64,
+    /// Writes of objects for each tenant.
+    pub writes: f64,
+    /// Events for each tenant.
+    pub events: f64,
+    /// Creates on the platform for each tenant.
+    pub creates: f64,
+}
+
+/// Plays one round on empty data.
+pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
+    let folder = assets::target()?.join("bench").join(format!("{contender:?}"));
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    let control_plane = ControlPlane::start(&folder.join("cluster"), &Options { durable: true, ..Options::default() })?;
+    let platform = Platform::start(&folder.join("platform"), &PlatformOptions::default())?;
+    let kubectl = control_plane.kubectl("admin")?;
+    let credential = &platform.credential;
+    let key = (credential.client_id.as_str(), credential.client_secret.as_str());
+    let tenancy = Tenancy::connect(&credential.url, &credential.tenant_id, key)?;
+    prepare(&kubectl, &platform)?;
+    let options = OperatorOptions {
+        drift_interval: "10m".to_owned(),
+        ..OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host())
+    };
+    let partner = {
+        let _first = programs::start_operator(&folder, &options)?;
+        kubectl.run(&["wait", "--for=condition=Ready", "partner/acme", "--timeout=60s"])?;
+        kubectl.read("partner/acme", "{.status.uniqueId}")?
+    };
+    declare(&kubectl, tenants)?;
+    let before = counts(&kubectl, &tenancy)?;
+    let (wall, cpu, memory) = match contender {
+        Contender::Operator => operate(&folder, &options, tenants)?,
+        Contender::Generator => generate(&folder, &options, (&platform, &partner))?,
+    };
+    let after = counts(&kubectl, &tenancy)?;
+    #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
+    let each = |index: usize| (after[index] - before[index]) / tenants as f64;
+    #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
+    let cpu = cpu / tenants as f64;
+    Ok(Figures { wall, cpu, memory, writes: each(0), events: each(1), creates: each(2) })
+}
+
+fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
+    kubectl.run(&["apply", "--server-side", "-f", &assets::root().join("crds").display().to_string()])?;
+    kubectl.run(&["wait", "--for=condition=Established", "crd/partners.tenantry.dev", "crd/clients.tenantry.dev"])?;
+    kubectl.run(&["create", "namespace", "tenantry-system"])?;
+    let credential = &platform.credential;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "platform", "namespace": "default"},
+        "stringData": {
+            "url": credential.url, "tenantId": credential.tenant_id,
+            "clientId": credential.client_id, "clientSecret": credential.client_secret,
+        },
+    });
+    let partner = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme", "namespace": "default"},
+        "spec": {"connectionSecretRef": {"name": "platform"}, "details": {"name": "Acme"}},
+    });
+    kubectl.run_with(&["apply", "-f", "-"], &format!("{secret}\n---\n{partner}"))?;
+    Ok(())
+}
+
+fn declare(kubectl: &Kubectl, tenants: usize) -> Result<()> {
+    let mut text = String::new();
+    for number in 0..tenants {
+        let client = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client",
+            "metadata": {"name": format!("c{number}"), "namespace": "default"},
+            "spec": {"partnerRef": {"name": "acme"}, "details": {"name": format!("Client {number}"), "city": "Berlin"}},
+        });
+        writeln!(text, "---\n{client}")?;
+    }
+    kubectl.run_with(&["create", "-f", "-"], &text)?;
+    Ok(())
+}
+
+/// Object writes, events, creates, from the servers' own counters.
+fn counts(kubectl: &Kubectl, tenancy: &Tenancy) -> Result<[f64; 3]> {
+    let text = kubectl.run(&["get", "--raw", "/metrics"])?;
+    let writes = |group: &str| -> f64 {
+        text.lines()
+            .filter(|line| line.starts_with("apiserver_request_total{") && line.contains(&format!("group=\"{group}\"")))
+            .filter(|line| {
+                ["PATCH", "APPLY", "PUT", "POST"].iter().any(|verb| line.contains(&format!("verb=\"{verb}\"")))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    };
+    Ok([writes("tenantry.dev"), writes("events.k8s.io"), tenancy.creates()?.1])
+}
+
+fn operate(folder: &std::path::Path, options: &OperatorOptions, tenants: usize) -> Result<(f64, f64, f64)> {
+    let begin = Instant::now();
+    let mut operator = programs::start_operator(folder, options)?;
+    #[allow(clippy::cast_precision_loss, reason = "numbers of tenants are small")]
+    let wanted = tenants as f64;
+    let done = ["kind=\"Client\"", "outcome=\"AsDeclared\""];
+    while operator.metric("tenantry_operator_reconciles_total", &done)? < wanted {
+        if begin.elapsed() > Duration::from_secs(600) {
+            return Err("the operator did not come to an end in ten minutes".into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let wall = begin.elapsed().as_secs_f64();
+    let (cpu, memory) = usage(operator.process().pid())?;
+    // Events are sent in the background: the counters are read when they are through.
+    std::thread::sleep(Duration::from_secs(1));
+    Ok((wall, cpu, memory))
+}
+
+fn generate(
+    folder: &std::path::Path,
+    options: &OperatorOptions,
+    (platform, partner): (&Platform, &str),
+) -> Result<(f64, f64, f64)> {
+    let credential = &platform.credential;
+    let report = folder.join("generator.json");
+    let begin = Instant::now();
+    let mut process: Process = Program::new("generator", std::env::current_exe()?, folder.join("generator.log"))
+        .args(["generate", &options.kubeconfig.display().to_string(), &credential.url, partner])
+        .args([&credential.client_id, &credential.client_secret, &report.display().to_string()])
+        .start()?;
+    let status = process.wait(Duration::from_secs(600))?;
+    if status != Some(0) {
+        return Err(format!("the generator failed: {}", fs::read_to_string(process.log()).unwrap_or_default()).into());
+    }
+    let wall = begin.elapsed().as_secs_f64();
+    let usage: [f64; 2] = serde_json::from_str(&fs::read_to_string(PathBuf::from(&report))?)?;
+    Ok((wall, usage[0], usage[1]))
+}
+
+/// Milliseconds of CPU and largest resident memory in MB of a process.
+pub fn usage(pid: u32) -> Result<(f64, f64)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    // Clock ticks of 10 ms: user and system time are fields 14 and 15 of the line, 12 and 13 after the name.
+    let ticks: f64 = fields.get(11).unwrap_or(&"0").parse::<f64>()? + fields.get(12).unwrap_or(&"0").parse::<f64>()?;
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    Ok((ticks * 10.0, kilobytes / 1024.0))
+}

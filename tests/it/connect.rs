@@ -1,0 +1,62 @@
+//! The client of the tenancy API, over real HTTP against servers that misbehave on purpose.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod fake;
+mod faults;
+mod limits;
+mod living;
+mod routes;
+mod token;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tenantry::connect::{Connection, Place, Platform};
+use tenantry::plan::{Change, Field, Payload, Value};
+use tenantry::wire::Mark;
+
+use fake::Fake;
+
+/// Secret values that must never be shown.
+pub(crate) const SECRETS: [&str; 4] = ["key-of-the-client", "s3cr3t-of-the-client", "token-number-1", "duo-s3cr3t"];
+
+/// A client of a server at this address.
+pub(crate) fn platform(url: &str, timeout: Duration) -> Platform {
+    Platform::new(Connection::from_secret(&secret(url)).unwrap(), timeout).unwrap()
+}
+
+/// The Secret of a connection.
+pub(crate) fn secret(url: &str) -> BTreeMap<String, Vec<u8>> {
+    [("url", url), ("tenantId", "msp_1"), ("clientId", SECRETS[0]), ("clientSecret", SECRETS[1])]
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
+        .collect()
+}
+
+impl Fake {
+    /// A client of this server that gives a call three seconds.
+    pub(crate) fn platform(&self) -> Platform {
+        platform(&self.url, Duration::from_secs(3))
+    }
+}
+
+pub(crate) fn clients() -> Place {
+    Place::Clients { msp: "msp_1".to_owned() }
+}
+
+pub(crate) fn partners() -> Place {
+    Place::Partners { sp: "sp_1".to_owned() }
+}
+
+pub(crate) fn mark() -> Mark {
+    "c1/Client/ns/globex/u1".parse().unwrap()
+}
+
+/// A change of the city.
+pub(crate) fn city() -> [Change; 1] {
+    [Change { field: Field::City, to: Value::text("Berlin") }]
+}
+
+pub(crate) fn nothing() -> Payload {
+    Payload::default()
+}

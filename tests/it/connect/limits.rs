@@ -1,0 +1,160 @@
+//! The rate limit, obeyed from the answers' headers.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures::StreamExt as _;
+use serde_json::json;
+use tenantry::connect::{Error, Platform};
+
+use super::fake::{Asked, Fake, Reply};
+use super::{city, clients, nothing};
+
+async fn update(platform: &Platform) -> Result<(), Error> {
+    platform.update(&clients(), "client_1", &city(), &nothing()).await
+}
+
+fn seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn fine() -> Reply {
+    Reply::json(200, &json!({"uniqueId": "client_1", "name": "A", "results": []}))
+}
+
+#[tokio::test]
+async fn a_429_with_retry_after_is_waited_out_even_by_a_write() {
+    let fake = Fake::new(|asked| match asked.number {
+        0 => Reply::json(429, &json!({"error": "throttled"})).with("Retry-After", 1),
+        _ => fine(),
+    })
+    .await;
+    let begun = Instant::now();
+    update(&fake.platform()).await.unwrap();
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(950) && took < Duration::from_millis(1600), "{took:?}");
+    assert_eq!(fake.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_429_that_names_no_time_is_tried_again_after_growing_pauses() {
+    let fake = Fake::new(|asked| if asked.number < 2 { Reply::text(429, "") } else { fine() }).await;
+    let begun = Instant::now();
+    update(&fake.platform()).await.unwrap();
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1400) && took < Duration::from_millis(2200), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_budget_that_comes_back_after_the_deadline_is_throttled_at_once_and_nothing_is_sent() {
+    let fake = Fake::new(|_| {
+        let reset = seconds() + 60;
+        Reply::text(429, "")
+            .with("X-RateLimit-Limit", 50)
+            .with("X-RateLimit-Remaining", 0)
+            .with("X-RateLimit-Reset", reset)
+    })
+    .await;
+    let platform = fake.platform();
+    for _ in 0..3 {
+        let begun = Instant::now();
+        let Err(Error::Throttled { retry_at: Some(at) }) = update(&platform).await else { panic!("not throttled") };
+        let ahead = u64::try_from(at.as_second()).unwrap() - seconds();
+        assert!(begun.elapsed() < Duration::from_millis(500) && (55..=61).contains(&ahead), "{at}");
+    }
+    assert_eq!(fake.asked().len(), 1);
+}
+
+/// Counts per window of two seconds, path and category, as the platform does per minute.
+#[derive(Default)]
+struct Counter {
+    used: HashMap<(u64, &'static str), i64>,
+    refused: usize,
+}
+
+const WINDOW: u64 = 2;
+
+fn limited(counter: &Mutex<Counter>, limit: i64, asked: &Asked) -> Reply {
+    let category = match asked.method.as_str() {
+        "GET" if asked.path.contains("/search") => "page",
+        "GET" => "read",
+        _ => "write",
+    };
+    let window = seconds() / WINDOW;
+    let mut counter = counter.lock().unwrap();
+    let used = counter.used.entry((window, category)).or_default();
+    let granted = *used < limit;
+    *used += i64::from(granted);
+    let remaining = limit - *used;
+    counter.refused += usize::from(!granted);
+    let reply = if granted { fine() } else { Reply::text(429, "") };
+    reply
+        .with("X-RateLimit-Limit", format!("\"{limit}\""))
+        .with("X-RateLimit-Remaining", remaining)
+        .with("X-RateLimit-Reset", (window + 1) * WINDOW)
+}
+
+async fn counted(limit: i64) -> (Fake, Arc<Mutex<Counter>>) {
+    let counter = Arc::new(Mutex::new(Counter::default()));
+    let shared = Arc::clone(&counter);
+    let slowly = move |asked: Asked| {
+        let shared = Arc::clone(&shared);
+        let answer = async move {
+            let reply = limited(&shared, limit, &asked);
+            tokio::time::sleep(Duration::from_millis(u64::try_from(asked.number % 7).unwrap() * 5)).await;
+            reply
+        };
+        Box::pin(answer) as futures::future::BoxFuture<'static, Reply>
+    };
+    (Fake::with(super::fake::extended, slowly).await, counter)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn thirty_two_workers_use_the_whole_budget_and_never_more() {
+    let (fake, counter) = counted(40).await;
+    let platform = fake.platform();
+    // To the start of a window, so that the count of windows is exact.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    tokio::time::sleep(Duration::from_secs((now.as_secs() / WINDOW + 1) * WINDOW).saturating_sub(now)).await;
+    let begun = Instant::now();
+    let writes = futures::stream::iter(0..160).map(|_| {
+        let platform = platform.clone();
+        tokio::spawn(async move { update(&platform).await })
+    });
+    writes.buffer_unordered(32).for_each(|done| async { done.unwrap().unwrap() }).await;
+    let took = begun.elapsed();
+    let counter = counter.lock().unwrap();
+    let used: Vec<i64> = counter.used.values().copied().collect();
+    println!("160 writes at 40 per 2 s took {took:?}; per window {used:?}; 429: {}", counter.refused);
+    assert_eq!(counter.refused, 0);
+    assert_eq!(used.iter().sum::<i64>(), 160);
+    // Four windows, the last of which is not waited out: more than 95 % of the budget was used.
+    assert_eq!(used.len(), 4, "{used:?}");
+    assert!(took < Duration::from_millis(6600), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn polling_leaves_a_fifth_of_the_reads_to_changes() {
+    let (fake, counter) = counted(20).await;
+    let platform = fake.platform();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    tokio::time::sleep(Duration::from_secs((now.as_secs() / WINDOW + 1) * WINDOW).saturating_sub(now)).await;
+    let polling = platform.polling();
+    // More than the budget, one after the other: they wait for the next window before they touch the last fifth.
+    let poller = tokio::spawn(async move {
+        for page in 1..=17 {
+            polling.page(&clients(), page).await.unwrap();
+        }
+    });
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    assert!(!poller.is_finished());
+    assert_eq!(counter.lock().unwrap().used.values().sum::<i64>(), 16);
+    let begun = Instant::now();
+    for page in 1..=4 {
+        platform.page(&clients(), page).await.unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    poller.await.unwrap();
+    assert_eq!(counter.lock().unwrap().refused, 0);
+}

@@ -1,0 +1,148 @@
+//! The list of living tenants: one request for a burst, and never without what this process created.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::join_all;
+use serde_json::json;
+use tenantry::connect::{Freshness, Listed};
+
+use super::fake::{Asked, Fake, Reply, extended};
+use super::{city, clients, mark, nothing, partners};
+
+/// A platform whose list knows one client, and never the one that is created.
+fn one(asked: &Asked) -> Reply {
+    match asked.method.as_str() {
+        "GET" => Reply::json(200, &json!([{"uniqueId": "client_1", "name": "A", "managedBy": mark()}])),
+        _ => Reply::json(200, &json!({"uniqueId": "client_2", "name": "B"})),
+    }
+}
+
+async fn slow() -> Fake {
+    Fake::with(extended, |asked| {
+        async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            one(&asked)
+        }
+        .boxed()
+    })
+    .await
+}
+
+fn ids(list: &[Listed]) -> Vec<&str> {
+    list.iter().map(|row| row.unique_id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn one_answer_serves_a_burst_and_now_asks_again() {
+    let fake = slow().await;
+    let (platform, place) = (fake.platform(), clients());
+    for list in join_all((0..32).map(|_| platform.living(&place, Freshness::Burst))).await {
+        assert_eq!(*list.unwrap(), [Listed { unique_id: "client_1".into(), name: "A".into(), mark: Some(mark()) }]);
+    }
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.lines(), ["GET /api/v2/tenants/msp_1/clients/minimal"]);
+    platform.living(&clients(), Freshness::Now).await.unwrap();
+    assert_eq!(fake.asked().len(), 2);
+    // Those who come while one asks share the next answer, which was asked for after they came.
+    join_all((0..32).map(|_| platform.living(&place, Freshness::Now))).await;
+    assert!(fake.asked().len() <= 4, "{}", fake.asked().len());
+    platform.living(&partners(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.lines().last().unwrap(), "GET /api/v2/tenants/sp_1/msps/minimal");
+}
+
+#[tokio::test]
+async fn a_burst_ends_after_five_seconds() {
+    let fake = slow().await;
+    let platform = fake.platform();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(5100)).await;
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn a_tenant_created_since_is_in_the_list_with_its_mark() {
+    let fake = slow().await;
+    let platform = fake.platform();
+    let held = platform.living(&clients(), Freshness::Burst).await.unwrap();
+    platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap();
+    let list = platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!(list[1], Listed { unique_id: "client_2".into(), name: "B".into(), mark: Some(mark()) });
+    assert_eq!((ids(&held), fake.asked().len()), (vec!["client_1"], 2));
+}
+
+#[tokio::test]
+async fn a_tenant_created_while_the_list_was_on_its_way_is_in_it_too() {
+    let fake = slow().await;
+    let platform = fake.platform();
+    platform.check().await.unwrap();
+    let created = async {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        platform.create(&clients(), &city(), &nothing(), &mark()).await
+    };
+    let gated = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        platform.living(&clients(), Freshness::Burst).await
+    };
+    let (created, list) = tokio::join!(created, gated);
+    created.unwrap();
+    assert_eq!(ids(&list.unwrap()), ["client_1", "client_2"]);
+}
+
+#[tokio::test]
+async fn a_create_that_may_have_been_carried_out_makes_the_next_burst_ask_again() {
+    let broken = Arc::new(AtomicBool::new(true));
+    let shared = Arc::clone(&broken);
+    let fake = Fake::new(move |asked| match asked.method.as_str() {
+        "POST" if shared.load(Ordering::SeqCst) => Reply::Reset,
+        _ => one(&asked),
+    })
+    .await;
+    let platform = fake.platform();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap_err();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_new_mark_is_in_the_list_and_a_new_name_ends_it() {
+    let fake = Fake::new(|asked| match asked.method.as_str() {
+        "POST" => Reply::text(200, "null"),
+        _ => one(&asked),
+    })
+    .await;
+    let platform = fake.platform();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    let other = tenantry::wire::Mark { uid: "u2".into(), ..mark() };
+    platform.mark(&clients(), "client_1", &other).await.unwrap();
+    let list = platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!((list[0].mark.as_ref(), fake.asked().len()), (Some(&other), 2));
+    let name = tenantry::plan::Change { field: tenantry::plan::Field::Name, to: tenantry::plan::Value::text("C") };
+    platform.update(&clients(), "client_1", &[name], &nothing()).await.unwrap();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.asked().len(), 4);
+}
+
+#[tokio::test]
+async fn without_the_extensions_the_inactive_ones_are_searched_page_by_page() {
+    let fake = Fake::documented(|asked| {
+        if asked.path.ends_with("/minimal") {
+            return Reply::json(200, &json!([{"uniqueId": "client_1", "name": "A"}]));
+        }
+        let row = |id: &str| json!({"uniqueId": id, "name": "X", "activated": false});
+        let body = match asked.path.contains("pageNo=1&") {
+            true => json!({"results": [row("client_1"), row("client_3")], "nextPage": true}),
+            false => json!({"results": [row("client_4")], "nextPage": false}),
+        };
+        Reply::json(200, &body)
+    })
+    .await;
+    let list = fake.platform().living(&clients(), Freshness::Now).await.unwrap();
+    assert_eq!(ids(&list), ["client_1", "client_3", "client_4"]);
+    assert!(list.iter().all(|row| row.mark.is_none()));
+    assert!(fake.lines()[1].contains("queryString=activeStatus%3Afalse"), "{:?}", fake.lines());
+}

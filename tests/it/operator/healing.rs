@@ -1,0 +1,37 @@
+//! A refused credential is no storm and heals without a restart.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::world::World;
+
+#[test]
+fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_once() {
+    let world = World::start("refused", |_| {}).unwrap();
+    let space = world.namespace("refused");
+    let mut wrong = space.credential();
+    wrong["clientSecret"] = json!("not-the-secret");
+    space.secret("wrong", &wrong);
+    for number in 0..5 {
+        space.partner(&format!("p{number}"), &json!({"connectionSecretRef": {"name": "wrong"}}));
+    }
+    for number in 0..5 {
+        space.not_ready(&format!("partner/p{number}"), "CredentialsRefused");
+    }
+    let refused = || {
+        world
+            .platform
+            .service
+            .metric("tenantry_platform_requests_total", &["/auth/oauth/token", "status=\"401\""])
+            .unwrap()
+    };
+    let begin = Instant::now();
+    std::thread::sleep(Duration::from_secs(12));
+    assert!(begin.elapsed() < Duration::from_secs(28), "this machine is too slow for the count to mean anything");
+    assert!(refused() <= 2.0, "{} tries in half a minute", refused());
+    space.secret("wrong", &space.credential());
+    for number in 0..5 {
+        space.ready(&format!("partner/p{number}"));
+    }
+}

@@ -1,0 +1,149 @@
+//! From `kubectl apply` to a tenant that is kept as declared.
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+#[test]
+fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
+    let space = World::shared().namespace("order");
+    space.client("globex", &json!({}));
+    assert!(space.not_ready("client/globex", "PartnerNotReady").contains("does not exist"));
+    space.partner("acme", &json!({}));
+    let partner = space.ready("partner/acme");
+    let client = space.ready("client/globex");
+    let tenant = space.platform_client(&partner, &client);
+    assert_eq!(tenant["name"], space.tenant_name("globex"));
+    assert_eq!(tenant["managedBy"]["name"], "globex");
+}
+
+#[test]
+fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where() {
+    let space = World::shared().namespace("defaults");
+    space.partner(
+        "acme",
+        &json!({
+            "packages": ["EventAndIncidentManagement"],
+            "addOns": ["SLAManagement", "KnowledgeBaseManagement"],
+            "security": {"access": {"allowedIPs": ["198.51.100.*"]}, "passwordPolicy": {"pciDSS": {}}},
+            "branding": {"websiteTitle": "Acme Console"},
+            "clients": {"defaults": {
+                "timezone": "Europe/Berlin", "country": "Germany", "packages": ["EventAndIncidentManagement"],
+                "addOns": ["SLAManagement"], "access": {"twoFactorAuthentication": true},
+            }},
+        }),
+    );
+    space.client("globex", &json!({"details": {"country": "France"}, "addOns": []}));
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let tenant = space.platform_client(&partner, &client);
+    assert_eq!(tenant["timeZone"], "Europe/Berlin");
+    assert_eq!(tenant["country"], "France");
+    assert_eq!(tenant["twoFactorAuthentication"], true);
+    assert_eq!(tenant["addOns"].as_array().map(Vec::len).unwrap_or_default(), 0);
+    // The Partner's own IP rule would lock every customer out.
+    assert!(tenant["whiteListedIps"].as_str().unwrap_or_default().is_empty());
+    space.until("the cascade shows", || {
+        Ok(source(&space.get("client/globex").unwrap(), "branding.websiteTitle").is_some())
+    });
+    let object = space.get("client/globex").unwrap();
+    for (path, value, from) in [
+        ("details.country", "\"France\"", "Spec"),
+        ("details.timezone", "\"Europe/Berlin\"", "PartnerDefault"),
+        ("addOns", "null", "Spec"),
+        ("branding.websiteTitle", "\"Acme Console\"", "Platform"),
+        ("security.passwordPolicy.pciDSS", "true", "Platform"),
+    ] {
+        assert_eq!(source(&object, path), Some((value.to_owned(), from.to_owned())), "{path}");
+    }
+    assert_eq!(source(&object, "security.access.allowedIPs"), None);
+}
+
+fn source(object: &Value, path: &str) -> Option<(String, String)> {
+    let effective = object["status"]["effective"].as_array()?;
+    let found = effective.iter().find(|one| one["path"] == path)?;
+    Some((found["value"].as_str()?.to_owned(), found["source"].as_str()?.to_owned()))
+}
+
+#[test]
+fn a_change_behind_its_back_is_put_right_and_what_is_not_declared_is_left_alone() {
+    let space = World::shared().namespace("drift");
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let path = space.client_path(&partner, &client);
+    space.world.tenancy.change(&path, &json!({"city": "Bonn", "address": "Somewhere 1"})).unwrap();
+    space.until("the city is put right", || Ok(space.platform_client(&partner, &client)["city"] == "Berlin"));
+    assert_eq!(space.platform_client(&partner, &client)["address"], "Somewhere 1");
+    space.until("the event is there", || Ok(space.events("globex").contains(&"Updated".to_owned())));
+}
+
+#[test]
+fn an_edit_is_applied_and_an_empty_value_clears() {
+    let space = World::shared().namespace("edit");
+    space.partner("acme", &json!({"details": {"city": "Munich"}}));
+    let partner = space.ready("partner/acme");
+    let path = format!("{}/msps/{partner}", space.world.tenancy.tenant());
+    assert_eq!(space.world.tenancy.get(&path).unwrap()["city"], "Munich");
+    space.patch("partner/acme", &json!({"spec": {"details": {"city": "", "state": "Bavaria"}}}));
+    space.until("the edit is there", || {
+        let tenant = space.world.tenancy.get(&path)?;
+        Ok(tenant["state"] == "Bavaria" && tenant["city"].as_str().unwrap_or_default().is_empty())
+    });
+    space.ready("partner/acme");
+}
+
+#[test]
+fn suspended_and_active_are_declared_and_suspended_is_ready() {
+    let space = World::shared().namespace("state");
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let status = || space.platform_client(&partner, &client)["status"].clone();
+    space.patch("client/globex", &json!({"spec": {"tenantState": "Suspended"}}));
+    space.until("it is suspended", || Ok(status() == "SUSPENDED"));
+    space.ready("client/globex");
+    let (_, reason, _) = space.condition("client/globex", "Ready").unwrap();
+    assert_eq!(reason, "Suspended");
+    space.patch("client/globex", &json!({"spec": {"tenantState": "Active"}}));
+    space.until("it is active", || Ok(status() == "ACTIVE"));
+    space.ready("client/globex");
+}
+
+#[test]
+fn a_request_to_look_now_is_acknowledged() {
+    let space = World::shared().namespace("now");
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    space.kubectl(&["annotate", "partner/acme", "tenantry.dev/reconcile-requested-at=one"]);
+    space.until("it is acknowledged", || {
+        Ok(space.get("partner/acme").unwrap()["status"]["lastHandledReconcileAt"] == "one")
+    });
+}
+
+#[test]
+fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
+    let space = World::shared().namespace("image");
+    let image = |name: &str| std::fs::read(crate::assets::root().join("examples/brand").join(name)).unwrap();
+    let apply = |bytes: Vec<u8>| {
+        use base64::Engine;
+        space.apply(&json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": "brand", "labels": {"tenantry.dev/watch": "true"}},
+            "binaryData": {"logo.png": base64::engine::general_purpose::STANDARD.encode(bytes)},
+        }));
+    };
+    apply(image("logo.png"));
+    space.partner("acme", &json!({"branding": {"logo": {"configMapKeyRef": {"name": "brand", "key": "logo.png"}}}}));
+    let partner = space.ready("partner/acme");
+    let digest = || {
+        let branding = space.world.tenancy.get(&format!("{partner}/customBranding"))?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(branding["logo"]["sha256"].clone())
+    };
+    let first = digest().unwrap();
+    assert!(first.is_string());
+    apply(image("favicon.png"));
+    space.until("the other image is there", || Ok(digest()? != first));
+    let status = space.get("partner/acme").unwrap()["status"].clone();
+    assert!(status["modules"].as_array().unwrap().contains(&json!("Dashboards")));
+    assert!(status["unavailable"]["permissionSets"].as_array().unwrap().contains(&json!("Patch Approvals")));
+}

@@ -1,0 +1,215 @@
+//! Contract of the self-hosted platform, over real HTTP.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod access;
+mod branding;
+mod documented;
+mod durable;
+mod http;
+mod lifecycle;
+mod limits;
+mod lists;
+mod marks;
+mod packages;
+mod settings;
+mod tenants;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tenantry::platform::{self, Config, Credential, Running};
+
+/// A folder that goes with its test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("platform-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.0.join(file)
+    }
+
+    fn database(&self) -> String {
+        self.path("t.db").display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// An answer, read whole.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The JSON of a success.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.status, 200, "{}", self.text);
+        serde_json::from_str(&self.text).unwrap()
+    }
+
+    /// Asserts the validation shape for a field and answers its message.
+    #[track_caller]
+    pub(crate) fn refuses(&self, field: &str) -> String {
+        assert_eq!(self.status, 400, "{}", self.text);
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        let found = body.as_array().and_then(|list| list.iter().find(|error| error["fieldName"] == field));
+        let error = found.unwrap_or_else(|| panic!("no error names {field}: {body}"));
+        assert_eq!(error["code"], "0002");
+        error["message"].as_str().unwrap().to_owned()
+    }
+
+    /// Asserts the application shape.
+    #[track_caller]
+    pub(crate) fn is(&self, status: u16, message: &str) {
+        assert_eq!(self.status, status, "{}", self.text);
+        let body: Value = serde_json::from_str(&self.text).unwrap();
+        assert_eq!(body["code"], "0003");
+        assert!(body["message"].as_str().unwrap().contains(message), "{body}");
+    }
+}
+
+/// Sends requests with one token.
+#[derive(Clone)]
+pub(crate) struct Caller {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Caller {
+    pub(crate) async fn new(url: &str, credential: &Credential) -> Self {
+        // Whoever is first wins; all want the same.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::new();
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", credential.client_id.as_str()),
+            ("client_secret", credential.client_secret.as_str()),
+        ];
+        let response = http.post(format!("{url}/tenancy/auth/oauth/token")).form(&form).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        let token = response.json::<Value>().await.unwrap()["access_token"].as_str().unwrap().to_owned();
+        Self { http, url: url.to_owned(), token }
+    }
+
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: token.to_owned(), ..self.clone() }
+    }
+
+    /// A path below `/api/v2`, or any other that starts with a slash of its own.
+    pub(crate) async fn raw(&self, method: Method, path: &str, body: Vec<u8>) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.raw(Method::GET, &format!("/api/v2{path}"), Vec::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.raw(Method::POST, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
+    }
+
+    pub(crate) async fn act(&self, path: &str) -> Answer {
+        self.raw(Method::POST, &format!("/api/v2{path}"), Vec::new()).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        self.raw(Method::PUT, &format!("/api/v2{path}"), body.to_string().into_bytes()).await
+    }
+
+    /// Creates under a list's path and answers the unique id.
+    #[track_caller]
+    pub(crate) fn make(&self, list: String, body: Value) -> impl Future<Output = String> {
+        let caller = self.clone();
+        async move { caller.post(&list, body).await.json()["uniqueId"].as_str().unwrap().to_owned() }
+    }
+
+    /// Creates a client with a name.
+    pub(crate) async fn client(&self, partner: &str, name: &str) -> String {
+        self.make(format!("/tenants/{partner}/clients"), json!({ "name": name })).await
+    }
+}
+
+/// A platform of its own for a test, with the service provider's token.
+pub(crate) struct Platform {
+    pub(crate) folder: Folder,
+    pub(crate) running: Option<Running>,
+    pub(crate) sp: Caller,
+    pub(crate) sp_id: String,
+}
+
+impl Platform {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    /// Without rate limits unless the test wants some.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let folder = Folder::new();
+        let mut config = Config::new(folder.database());
+        config.limits = None;
+        change(&mut config);
+        let running = platform::start(config).await.unwrap();
+        let sp = Caller::new(&running.url, &running.credential).await;
+        let sp_id = running.credential.tenant_id.clone();
+        Self { folder, running: Some(running), sp, sp_id }
+    }
+
+    /// Stops and starts again on the same file.
+    pub(crate) async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
+        self.running.take().unwrap().stop().await;
+        let mut config = Config::new(self.folder.database());
+        config.limits = None;
+        change(&mut config);
+        let running = platform::start(config).await.unwrap();
+        self.sp = Caller::new(&running.url, &running.credential).await;
+        self.running = Some(running);
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.running.as_ref().unwrap().url
+    }
+
+    pub(crate) fn msps(&self) -> String {
+        format!("/tenants/{}/msps", self.sp_id)
+    }
+
+    /// A partner with every package and no add-on.
+    pub(crate) async fn partner(&self, name: &str) -> String {
+        let packages =
+            ["Hybrid Discovery and Monitoring", "Event and Incident Management", "Remediation and Automation"];
+        self.sp.make(self.msps(), json!({ "name": name, "packages": packages })).await
+    }
+
+    /// A caller with a credential of its own of a tenant.
+    pub(crate) async fn caller_of(&self, tenant: &str) -> Caller {
+        let made = self.sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
+        let text = |key: &str| made[key].as_str().unwrap().to_owned();
+        let credential = Credential {
+            tenant_id: tenant.to_owned(),
+            client_id: text("clientId"),
+            client_secret: text("clientSecret"),
+        };
+        Caller::new(self.url(), &credential).await
+    }
+}

@@ -1,0 +1,140 @@
+//! Custom branding.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::Platform;
+
+/// A picture of one colour.
+fn picture(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::RgbImage::from_pixel(width, height, image::Rgb([31, 41, 55])).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn png(width: u32, height: u32) -> Vec<u8> {
+    picture(width, height, image::ImageFormat::Png)
+}
+
+fn file(bytes: &[u8]) -> Value {
+    json!({ "name": "x.png", "file": STANDARD.encode(bytes) })
+}
+
+#[tokio::test]
+async fn texts_merge_and_clear_and_colours_are_checked() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("/tenants/{partner}/customBranding");
+    assert_eq!(platform.sp.get(&path).await.json(), json!({}));
+    let set = json!({ "applicationTitle": "Acme", "loginPageHeaderText": "Hello", "loginPageTextColor": "1F2937",
+        "documentationURL": "https://docs.acme.example" });
+    assert_eq!(platform.sp.put(&path, set.clone()).await.json(), set);
+    let merged =
+        platform.sp.put(&path, json!({ "loginPageHeaderText": "", "headerBackgroundColor": "ffffff" })).await.json();
+    let expected = json!({ "applicationTitle": "Acme", "loginPageTextColor": "1F2937", "headerBackgroundColor": "ffffff",
+        "documentationURL": "https://docs.acme.example" });
+    assert_eq!(merged, expected);
+    assert_eq!(platform.sp.get(&path).await.json(), expected);
+    for (field, value) in [
+        ("loginPageTextColor", "#1F2937"),
+        ("loginPageBackgroundColor", "red"),
+        ("tabBackgroundColor", "12345g"),
+        ("documentationURL", "javascript:alert(1)"),
+        ("domain", "a b"),
+    ] {
+        platform.sp.put(&path, json!({ field: value })).await.refuses(field);
+    }
+    platform.sp.put(&path, json!({ "applicationTitle": 7 })).await.refuses("applicationTitle");
+    platform.sp.put(&path, json!({ "logo": "x" })).await.refuses("logo");
+}
+
+#[tokio::test]
+async fn a_partner_with_a_domain_has_addresses() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let body = json!({ "subDomain": "cloud", "domain": "acme.example" });
+    let read = platform.sp.put(&format!("/tenants/{partner}/customBranding"), body.clone()).await.json();
+    assert_eq!(
+        (&read["appURL"], &read["apiURL"]),
+        (&json!("cloud.app.acme.example"), &json!("cloud.api.acme.example"))
+    );
+    let client = platform.sp.client(&partner, "Globex").await;
+    let read = platform.sp.put(&format!("/tenants/{client}/customBranding"), body).await.json();
+    assert!(read.get("appURL").is_none());
+}
+
+#[tokio::test]
+async fn images_are_kept_served_and_removed() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("/tenants/{partner}/customBranding");
+    let (logo, background) = (png(32, 32), picture(60, 40, image::ImageFormat::Jpeg));
+    let read = platform.sp.put(&path, json!({ "logo": file(&logo), "loginPageImage": file(&background) })).await.json();
+    for (name, bytes, content_type) in [("logo", &logo, "image/png"), ("loginPageImage", &background, "image/jpeg")] {
+        let image = &read[name];
+        assert_eq!(image["imageType"], content_type);
+        let hash: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(image["sha256"], hash.concat());
+        for path in ["logoPath", "thumbPath", "tinyThumbPath"] {
+            let path = image[path].as_str().unwrap();
+            assert!(path.starts_with("/images/org/2/"), "{path}");
+            // Open to everyone, since the login page shows it.
+            let response = reqwest::get(format!("{}{path}", platform.url())).await.unwrap();
+            assert_eq!(response.status(), 200);
+            assert_eq!(response.headers()["content-type"], content_type);
+            assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+            assert_eq!(response.bytes().await.unwrap(), bytes.as_slice());
+        }
+    }
+    let logo_path = read["logo"]["logoPath"].as_str().unwrap();
+    let kept = platform.sp.put(&path, json!({ "applicationTitle": "T" })).await.json();
+    assert_eq!(kept["logo"], read["logo"]);
+    let removed = platform.sp.put(&path, json!({ "logo": {"name": "", "file": ""} })).await.json();
+    assert!(removed.get("logo").is_none() && removed.get("loginPageImage").is_some());
+    assert_eq!(reqwest::get(format!("{}{logo_path}", platform.url())).await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn what_is_no_picture_is_refused_by_name() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("/tenants/{partner}/customBranding");
+    let mut damaged = png(64, 64);
+    damaged.truncate(60);
+    let mut heavy = png(8, 8);
+    heavy.resize((64 << 10) + 1, 0);
+    for (field, bytes, why) in [
+        ("logo", b"GIF89a............".to_vec(), "neither PNG nor JPEG"),
+        ("logo", b"<svg onload='x'/>".to_vec(), "neither PNG nor JPEG"),
+        ("favIcon", damaged, "damaged"),
+        ("logo", png(4097, 1), "4096 pixels"),
+        ("favIcon", heavy, "65536"),
+    ] {
+        let message = platform.sp.put(&path, json!({ field: file(&bytes) })).await.refuses(&format!("{field}.file"));
+        assert!(message.contains(why), "{message}");
+    }
+    platform.sp.put(&path, json!({ "logo": {"name": "x", "file": "!"} })).await.refuses("logo.file");
+    assert_eq!(platform.sp.get(&path).await.json(), json!({}));
+    // A background may be as large as documented.
+    platform.sp.put(&path, json!({ "loginPageImage": file(&png(4096, 2048)) })).await.json();
+}
+
+#[tokio::test]
+async fn a_cascade_fills_what_a_client_lacks_from_its_partner() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let partners = json!({ "applicationTitle": "Acme", "loginPageHeaderText": "Acme says", "logo": file(&png(9, 9)) });
+    let logo = platform.sp.put(&format!("/tenants/{partner}/customBranding"), partners).await.json()["logo"].clone();
+    let path = format!("/tenants/{client}/customBranding");
+    platform.sp.put(&path, json!({ "applicationTitle": "Globex" })).await.json();
+    for own in ["", "?cascade=false"] {
+        assert_eq!(platform.sp.get(&format!("{path}{own}")).await.json(), json!({ "applicationTitle": "Globex" }));
+    }
+    let whole = platform.sp.get(&format!("{path}?cascade=true")).await.json();
+    assert_eq!(whole, json!({ "applicationTitle": "Globex", "loginPageHeaderText": "Acme says", "logo": logo }));
+    platform.sp.get(&format!("{path}?cascade=yes")).await.refuses("cascade");
+    platform.sp.get(&format!("/tenants/{}/customBranding", platform.sp_id)).await.is(404, "not found");
+}

@@ -1,0 +1,160 @@
+//! Concurrency, and what outlives a kill.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenantry::platform::{Config, Credential};
+
+use super::{Caller, Folder, Platform};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fifty_equal_creates_at_once_make_one_tenant() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/clients");
+    let create = |number: usize| {
+        let (caller, list) = (platform.sp.clone(), list.clone());
+        // Half of them differ in name and are equal in their mark.
+        let name = if number.is_multiple_of(2) { "Globex".to_owned() } else { format!("Globex {number}") };
+        let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "n", "name": "globex", "uid": "u" });
+        tokio::spawn(async move { caller.post(&list, json!({ "name": name, "managedBy": mark })).await })
+    };
+    let mut made = Vec::new();
+    let mut refused = Vec::new();
+    for answer in futures::future::join_all((0..50).map(create)).await {
+        let answer = answer.unwrap();
+        match answer.status.as_u16() {
+            200 => made.push(answer.json()["uniqueId"].as_str().unwrap().to_owned()),
+            400 => refused.push(serde_json::from_str::<Value>(&answer.text).unwrap()),
+            other => panic!("{other}: {}", answer.text),
+        }
+    }
+    assert_eq!((made.len(), refused.len()), (1, 49));
+    assert!(refused.iter().all(|body| body[0]["holder"] == made[0].as_str()), "{refused:?}");
+    assert_eq!(platform.sp.get(&format!("{list}/minimal")).await.json().as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn different_creates_at_once_all_succeed_with_different_numbers() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let create = |number| {
+        let (caller, partner) = (platform.sp.clone(), partner.clone());
+        tokio::spawn(async move { caller.client(&partner, &format!("C{number}")).await })
+    };
+    let ids = futures::future::join_all((0..40).map(create)).await;
+    let ids: std::collections::BTreeSet<_> = ids.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ids.len(), 40);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_on_one_database_make_one_tenant_too() {
+    let platform = Platform::start().await;
+    let mut config = Config::new(platform.folder.database());
+    config.limits = None;
+    let second = tenantry::platform::start(config).await.unwrap();
+    let callers = [platform.sp.clone(), Caller::new(&second.url, &second.credential).await];
+    for round in 0..5 {
+        let partner = platform.partner(&format!("Acme {round}")).await;
+        let create = |number: usize| {
+            let (caller, list) = (callers[number % 2].clone(), format!("/tenants/{partner}/clients"));
+            tokio::spawn(async move { caller.post(&list, json!({ "name": "Globex" })).await.status.as_u16() })
+        };
+        let answers = futures::future::join_all((0..30).map(create)).await;
+        let mut answers: Vec<u16> = answers.into_iter().map(Result::unwrap).collect();
+        answers.sort_unstable();
+        assert_eq!((answers[0], &answers[1..]), (200, &[400; 29][..]));
+    }
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_keeps_tenants_tokens_and_credentials() {
+    let mut platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let before = platform.sp.get(&format!("/tenants/client/{client}")).await.json();
+    let old = platform.sp.clone();
+    platform.restart(|_| ()).await;
+    let old = Caller { url: platform.url().to_owned(), ..old };
+    assert_eq!(old.get(&format!("/tenants/client/{client}")).await.json(), before);
+    assert_eq!(platform.sp.client(&partner, "Next").await, "client_4");
+}
+
+/// The program itself; it ends with the test, however that ends.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The program on a free port.
+fn spawn(folder: &Folder) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
+    Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+}
+
+/// The URL from the log, and everything logged until then.
+fn ready(program: &mut Program) -> (String, String) {
+    use std::io::{BufRead as _, BufReader};
+    let mut log = String::new();
+    for line in BufReader::new(program.0.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        log += &line;
+        let value: Value = serde_json::from_str(&line).unwrap();
+        if let Some(url) = value["fields"]["url"].as_str() {
+            return (url.to_owned(), log);
+        }
+    }
+    panic!("the program ended: {log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_acknowledged_outlives_sigkill() {
+    let folder = Folder::new();
+    let mut program = spawn(&folder);
+    let (url, log) = ready(&mut program);
+    let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
+    let credential: Credential = serde_json::from_value(file).unwrap();
+    assert!(!log.contains(&credential.client_secret) && !log.contains(&credential.client_id), "{log}");
+    let caller = Caller::new(&url, &credential).await;
+    let partner = caller.make(format!("/tenants/{}/msps", credential.tenant_id), json!({ "name": "Acme" })).await;
+    let mut acknowledged = Vec::new();
+    let killer = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(program);
+    });
+    for number in 0.. {
+        let body = json!({ "name": format!("C{number}") }).to_string();
+        let request = caller.http.post(format!("{url}/api/v2/tenants/{partner}/clients")).bearer_auth(&caller.token);
+        let Ok(response) = request.body(body).send().await else { break };
+        let Ok(created) = response.json::<Value>().await else { break };
+        acknowledged.push(created["uniqueId"].as_str().unwrap().to_owned());
+    }
+    killer.await.unwrap();
+    assert!(!acknowledged.is_empty());
+
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let caller = Caller::new(&url, &credential).await;
+    let living = caller.get(&format!("/tenants/{partner}/clients/minimal")).await.text;
+    for id in &acknowledged {
+        assert!(living.contains(&format!("\"{id}\"")), "{id} was acknowledged and is lost");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_ends_the_program_cleanly() {
+    let folder = Folder::new();
+    let mut program = spawn(&folder);
+    let _ready = ready(&mut program);
+    let killed = Command::new("kill").arg(program.0.id().to_string()).status().unwrap();
+    assert!(killed.success());
+    let status = tokio::task::spawn_blocking(move || program.0.wait().unwrap()).await.unwrap();
+    assert!(status.success(), "{status}");
+}

@@ -1,0 +1,106 @@
+//! Routes, bodies, headers and metrics.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::Platform;
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read_name_the_field() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    for path in [
+        format!("/api/v2/tenants/{partner}/clients"),
+        format!("/api/v2/tenants/{partner}/clients/{client}"),
+        format!("/api/v2{}", platform.msps()),
+    ] {
+        for (body, field) in [
+            ("", "body"),
+            ("{", "body"),
+            ("[]", "body"),
+            ("null", "body"),
+            ("{\"name\":\"A\"} x", "body"),
+            ("{\"name\":\"\u{0}\"}", "body"),
+            (r#"{"name":5}"#, "name"),
+            (r#"{"name":"A","city":["x"]}"#, "city"),
+            (r#"{"name":"A","twoFactorAuthentication":"yes"}"#, "twoFactorAuthentication"),
+            (r#"{"name":"A","channel":{"id":"seven"}}"#, "channel.id"),
+            (r#"{"name":"A","channel":[7]}"#, "channel"),
+            (r#"{"name":"A","packages":"all"}"#, "packages"),
+            (r#"{"name":"A","addOns":[1]}"#, "addOns[0]"),
+            (r#"{"name":"A","passwordPolicy":{"minPasswordLength":1.5}}"#, "passwordPolicy.minPasswordLength"),
+            (r#"{"name":"A","status":"SLEEPING"}"#, "status"),
+        ] {
+            platform.sp.raw(Method::POST, &path, body.as_bytes().to_vec()).await.refuses(field);
+        }
+        let long = format!(r#"{{"name":"A","unknown":"{}"}}"#, "x".repeat(1 << 20));
+        platform.sp.raw(Method::POST, &path, long.into_bytes()).await.refuses("body");
+        platform.sp.raw(Method::POST, &path, vec![b'{', 0xff, b'}']).await.refuses("body");
+    }
+    let branding = format!("/api/v2/tenants/{partner}/customBranding");
+    let body = |size: usize| format!(r#"{{"unknown":"{}"}}"#, "x".repeat(size)).into_bytes();
+    platform.sp.raw(Method::PUT, &branding, body((1 << 20) + 9)).await.json();
+    platform.sp.raw(Method::PUT, &branding, body(2 << 20)).await.refuses("body");
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_do_not_exist_say_so_in_json() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    for path in ["/nope", "/tenants/msp_2/users", "/v9"] {
+        platform.sp.get(path).await.is(404, "not found");
+    }
+    for path in [format!("/tenants/{partner}/clients"), platform.msps()] {
+        let answer = platform.sp.get(&path).await;
+        assert_eq!(answer.status, 405, "{path}");
+        assert!(serde_json::from_str::<Value>(&answer.text).unwrap()["error"].is_string());
+    }
+    let answer = platform.sp.raw(Method::DELETE, &format!("/api/v2/tenants/{partner}/clients/3"), Vec::new()).await;
+    assert_eq!(answer.status, 405);
+}
+
+#[tokio::test]
+async fn every_answer_says_that_it_has_the_extensions() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    for (method, path) in [
+        (Method::GET, format!("/api/v2/tenants/{partner}")),
+        (Method::GET, "/api/v2/nope".to_owned()),
+        (Method::GET, format!("/api/v2/tenants/{partner}/clients")),
+        (Method::POST, "/auth/oauth/token".to_owned()),
+        (Method::POST, "/tenancy/auth/oauth/token".to_owned()),
+        (Method::GET, "/healthz".to_owned()),
+    ] {
+        let answer = platform.sp.raw(method, &path, Vec::new()).await;
+        assert_eq!(answer.headers["x-tenantry-extensions"], "1", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_by_method_template_and_status() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    for name in ["A", "B", "B"] {
+        platform.sp.post(&format!("/tenants/{partner}/clients"), json!({ "name": name })).await;
+    }
+    platform.sp.get("/tenants/msp_2/clients/3").await.json();
+    platform.sp.get("/tenants/msp_2/clients/client_4").await.json();
+    platform.sp.with_token("x").get("/tenants/msp_2/clients/4").await;
+    platform.sp.get("/nothing").await;
+    let text = reqwest::get(format!("{}/metrics", platform.url())).await.unwrap().text().await.unwrap();
+    for line in [
+        r#"{method="POST",route="/api/v2/tenants/{tenant}/clients",status="200"} 2"#,
+        r#"{method="POST",route="/api/v2/tenants/{tenant}/clients",status="400"} 1"#,
+        r#"{method="GET",route="/api/v2/tenants/{tenant}/clients/{client}",status="200"} 2"#,
+        r#"{method="GET",route="/api/v2/tenants/{tenant}/clients/{client}",status="401"} 1"#,
+        r#"{method="POST",route="/api/v2/tenants/{tenant}/msps",status="200"} 1"#,
+        r#"{method="POST",route="/tenancy/auth/oauth/token",status="200"} 1"#,
+        r#"{method="GET",route="unmatched",status="404"} 1"#,
+    ] {
+        let line = format!("tenantry_platform_requests_total{line}");
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+    let health = reqwest::get(format!("{}/healthz", platform.url())).await.unwrap();
+    assert_eq!(health.text().await.unwrap(), "ok");
+}

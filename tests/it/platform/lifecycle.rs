@@ -1,0 +1,134 @@
+//! Activate, suspend, terminate, and what a dead tenant still answers.
+
+use reqwest::Method;
+use serde_json::json;
+
+use super::{Answer, Platform};
+
+#[tokio::test]
+async fn a_client_is_suspended_activated_and_terminated_for_ever() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("/tenants/{partner}/clients/{client}");
+    for (action, activated, status) in [
+        ("suspend", false, "SUSPENDED"),
+        ("suspend", false, "SUSPENDED"),
+        ("activate", true, "ACTIVE"),
+        ("activate", true, "ACTIVE"),
+        ("suspend", false, "SUSPENDED"),
+    ] {
+        let answer = platform.sp.act(&format!("{path}/{action}")).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (200, "null"));
+        let read = platform.sp.get(&path).await.json();
+        assert_eq!((&read["activated"], &read["status"]), (&json!(activated), &json!(status)));
+        assert!(read.get("terminatedTime").is_none());
+    }
+    // A suspended tenant takes updates through its parent's route.
+    assert_eq!(platform.sp.post(&path, json!({ "city": "Bonn" })).await.json()["status"], "SUSPENDED");
+
+    assert_eq!(platform.sp.act(&format!("{path}/terminate")).await.text, "null");
+    platform.sp.get(&path).await.is(404, "not found");
+    platform.sp.get(&format!("/tenants/client/{client}")).await.is(404, "not found");
+    platform.sp.post(&path, json!({ "city": "Rome" })).await.is(404, "not found");
+    for action in ["activate", "suspend", "terminate"] {
+        platform.sp.act(&format!("{path}/{action}")).await.is(404, "not found");
+    }
+    platform.sp.get(&format!("/tenants/{client}/customBranding")).await.is(410, "terminated");
+    let search = format!("/tenants/{partner}/clients/search?queryString=activeStatus:false");
+    let row = platform.sp.get(&search).await.json()["results"][0].clone();
+    assert_eq!(
+        (&row["uniqueId"], &row["activated"], &row["status"]),
+        (&json!(client), &json!(false), &json!("TERMINATED"))
+    );
+    // The number is never used again.
+    assert_eq!(platform.sp.client(&partner, "Globex").await, "client_4");
+}
+
+#[tokio::test]
+async fn a_partner_outlives_its_clients() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (one, two) = (platform.sp.client(&partner, "A").await, platform.sp.client(&partner, "B").await);
+    let path = format!("{}/{partner}", platform.msps());
+    platform.sp.act(&format!("/tenants/{partner}/clients/{one}/suspend")).await.json();
+    let impact = async || platform.sp.get(&format!("/tenants/{partner}/impact")).await.json();
+    assert_eq!(impact().await, json!({ "uniqueId": partner, "counts": {"clients": 2} }));
+    let message = platform.sp.act(&format!("{path}/terminate")).await.refuses("uniqueId");
+    assert!(
+        message.starts_with("2 clients still live") && message.contains("terminate every client first"),
+        "{message}"
+    );
+    platform.sp.act(&format!("/tenants/{partner}/clients/{one}/terminate")).await.json();
+    assert_eq!(impact().await["counts"]["clients"], 1);
+    platform.sp.act(&format!("{path}/terminate")).await.refuses("uniqueId");
+    platform.sp.act(&format!("/tenants/{partner}/clients/{two}/terminate")).await.json();
+    platform.sp.act(&format!("{path}/terminate")).await.json();
+    platform.sp.get(&path).await.is(404, "not found");
+    platform.sp.get(&format!("/tenants/{partner}")).await.is(404, "not found");
+    let page = platform.sp.get(&format!("{}/search?queryString=activeStatus:false", platform.msps())).await.json();
+    assert_eq!(page["results"][0]["status"], "TERMINATED");
+}
+
+/// Every call under a partner, with the kind of answer it should give while the partner is suspended.
+async fn sweep(platform: &Platform, partner: &str, client: &str) -> Vec<(String, bool, Answer)> {
+    let mut answers = Vec::new();
+    for (call, answered) in [
+        (format!("GET /tenants/{partner}/clients/{client}"), true),
+        (format!("GET /tenants/{partner}/clients/minimal"), true),
+        (format!("GET /tenants/{partner}/clients/search"), true),
+        (format!("GET /tenants/{partner}/customBranding"), true),
+        (format!("GET /tenants/{client}/customBranding?cascade=true"), true),
+        (format!("GET /tenants/{partner}/impact"), true),
+        (format!("POST /tenants/{partner}/clients/{client}/suspend"), true),
+        (format!("POST /tenants/{partner}/clients/{client}/activate"), true),
+        (format!("POST /tenants/{partner}/clients"), false),
+        (format!("POST /tenants/{partner}/clients/{client}"), false),
+        (format!("PUT /tenants/{partner}/customBranding"), false),
+        (format!("PUT /tenants/{client}/customBranding"), false),
+        (format!("POST /tenants/{partner}/credentials"), false),
+        (format!("POST /tenants/{client}/credentials"), false),
+    ] {
+        let (method, path) = call.split_once(' ').unwrap();
+        let method: Method = method.parse().unwrap();
+        let body = json!({ "name": "New", "applicationTitle": "T" }).to_string().into_bytes();
+        let answer = platform.sp.raw(method, &format!("/api/v2{path}"), body).await;
+        answers.push((call, answered, answer));
+    }
+    answers
+}
+
+#[tokio::test]
+async fn a_suspended_partner_answers_reads_and_lifecycle_calls_only() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("{}/{partner}", platform.msps());
+    platform.sp.act(&format!("{path}/suspend")).await.json();
+    for (call, answered, answer) in sweep(&platform, &partner, &client).await {
+        if answered {
+            assert_eq!(answer.status, 200, "{call}: {}", answer.text);
+        } else {
+            assert_eq!(answer.status, 410, "{call}: {}", answer.text);
+            answer.is(410, "suspended");
+        }
+    }
+    assert_eq!(platform.sp.get(&format!("/tenants/{partner}")).await.json()["activated"], false);
+    assert_eq!(platform.sp.post(&path, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
+    platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+    platform.sp.act(&format!("{path}/activate")).await.json();
+    platform.sp.client(&partner, "New").await;
+}
+
+#[tokio::test]
+async fn under_a_terminated_partner_everything_is_gone() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
+    for (call, _, answer) in sweep(&platform, &partner, &client).await {
+        assert_eq!(answer.status, 410, "{call}: {}", answer.text);
+        answer.is(410, "terminated");
+    }
+}

@@ -1,0 +1,84 @@
+//! Packages and add-ons.
+
+use serde_json::{Value, json};
+
+use super::Platform;
+
+const HYBRID: &str = "Hybrid Discovery and Monitoring";
+const EVENTS: &str = "Event and Incident Management";
+
+async fn partner(platform: &Platform) -> String {
+    let body = json!({ "name": "Acme", "packages": [EVENTS], "addOns": ["SLA Management", "Offline Alerts"] });
+    platform.sp.make(platform.msps(), body).await
+}
+
+#[tokio::test]
+async fn the_first_package_is_always_there() {
+    let platform = Platform::start().await;
+    let partner = partner(&platform).await;
+    let path = format!("{}/{partner}", platform.msps());
+    assert_eq!(platform.sp.get(&path).await.json()["packages"], json!([HYBRID, EVENTS]));
+    let cleared = platform.sp.post(&path, json!({ "packages": [] })).await.json();
+    assert_eq!((&cleared["packages"], &cleared["addOns"]), (&json!([HYBRID]), &json!(["Offline Alerts"])));
+    assert_eq!(platform.sp.post(&path, json!({ "addOns": [] })).await.json()["addOns"], json!([]));
+}
+
+#[tokio::test]
+async fn unknown_names_and_add_ons_without_their_package_are_refused() {
+    let platform = Platform::start().await;
+    let partner = partner(&platform).await;
+    let path = format!("{}/{partner}", platform.msps());
+    let post = async |body: Value| platform.sp.post(&path, body).await;
+    assert!(post(json!({ "packages": ["Gold"] })).await.refuses("packages").contains("Gold"));
+    assert!(post(json!({ "addOns": ["Gold"] })).await.refuses("addOns").contains("Gold"));
+    let message = post(json!({ "addOns": ["Process Automation"] })).await.refuses("addOns");
+    assert!(message.contains("Remediation and Automation"), "{message}");
+    post(json!({ "packages": [], "addOns": ["SLA Management"] })).await.refuses("addOns");
+    let both = post(json!({ "packages": ["Gold"], "addOns": ["Silver"] })).await;
+    both.refuses("packages");
+    both.refuses("addOns");
+    // Older and differently written names are the same add-on.
+    let read =
+        post(json!({ "addOns": ["event enrichment", "Knowledge Base Management", "Alert Enrichment"] })).await.json();
+    assert_eq!(read["addOns"], json!(["Alert Problem Area", "Knowledgebase Management"]));
+    assert_eq!(read["mspDetails"]["kbSupport"], true);
+}
+
+#[tokio::test]
+async fn a_client_stays_within_its_partner() {
+    let platform = Platform::start().await;
+    let partner = partner(&platform).await;
+    let list = format!("/tenants/{partner}/clients");
+    let body = json!({ "name": "A", "packages": ["Remediation and Automation"] });
+    assert!(platform.sp.post(&list, body).await.refuses("packages").contains("partner does not have"));
+    let body = json!({ "name": "A", "packages": [EVENTS], "addOns": ["SMS and Voice"] });
+    let message = platform.sp.post(&list, body).await.refuses("addOns");
+    assert!(message.ends_with(tenantry::catalog::CONTACT_SUPPORT), "{message}");
+    let body = json!({ "name": "A", "packages": [EVENTS], "addOns": ["SLA Management"] });
+    let client = platform.sp.make(list.clone(), body).await;
+    let path = format!("{list}/{client}");
+    platform.sp.post(&path, json!({ "addOns": ["Batch Exports"] })).await.refuses("addOns");
+    let less = platform.sp.post(&path, json!({ "packages": [HYBRID] })).await.json();
+    assert_eq!(less["addOns"], json!([]));
+}
+
+#[tokio::test]
+async fn a_partner_keeps_what_living_clients_use() {
+    let platform = Platform::start().await;
+    let partner = partner(&platform).await;
+    let list = format!("/tenants/{partner}/clients");
+    let mut clients = Vec::new();
+    for name in ["A", "B"] {
+        let body = json!({ "name": name, "packages": [EVENTS], "addOns": ["SLA Management"] });
+        clients.push(platform.sp.make(list.clone(), body).await);
+    }
+    let path = format!("{}/{partner}", platform.msps());
+    let message = platform.sp.post(&path, json!({ "packages": [] })).await.refuses("packages");
+    assert!(message.starts_with("2 clients") && message.contains(&clients[1]), "{message}");
+    platform.sp.post(&path, json!({ "addOns": ["Offline Alerts"] })).await.refuses("addOns");
+    // Dropping what nobody uses is fine, and so is all once the users are gone.
+    platform.sp.post(&path, json!({ "addOns": ["SLA Management"] })).await.json();
+    platform.sp.post(&format!("{list}/{}", clients[0]), json!({ "packages": [] })).await.json();
+    platform.sp.act(&format!("{list}/{}/terminate", clients[1])).await.json();
+    assert_eq!(platform.sp.post(&path, json!({ "packages": [] })).await.json()["packages"], json!([HYBRID]));
+}

@@ -1,0 +1,160 @@
+//! Create, read and update.
+
+use serde_json::json;
+
+use super::Platform;
+
+#[tokio::test]
+async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
+    let platform = Platform::start().await;
+    let created = platform.sp.post(&platform.msps(), json!({ "name": " Acme " })).await.json();
+    assert_eq!(created, json!({ "uniqueId": "msp_2", "name": "Acme", "id": 2 }));
+    let body = json!({
+        "name": "Example Co", "extOrgId": "EXT-1", "address": "1 Main St", "city": "San Jose", "state": "California",
+        "zip": "01067", "country": "USA", "timeZone": "America/Los_Angeles", "channel": {"id": 7}, "nocDetails": {"id": 11},
+        "phoneNumber": "408-555-0100", "phoneExtension": "+1", "mobileNumber": "646-555-0100",
+        "rdp2swfState": true, "enableCLIRecording": true, "showCopyClipBoard": true, "resourceDecommission": true,
+        "whiteListedIps": "172.22.22.*,172.22.2.[0-50]", "twoFactorAuthentication": true,
+        "clientDetails": {"businessStartHour": 8, "businessStartMin": 30, "businessEndHour": 16, "businessEndMin": 0,
+            "businessDayStart": 1, "businessDayEnd": 5, "smsVoiceNotification": true, "remoteAccess": true,
+            "services": [{"id": 1, "technologies": [{"id": "1"}]}]},
+        "agentPolicies": [{"name": "Servers Policy"}], "uniqueId": "mine", "mspId": "msp_99"
+    });
+    let created = platform.sp.post("/tenants/msp_2/clients", body.clone()).await.json();
+    assert_eq!(created, json!({ "uniqueId": "client_3", "name": "Example Co", "id": 3 }));
+    let read = platform.sp.get("/tenants/msp_2/clients/client_3").await.json();
+    for key in [
+        "extOrgId",
+        "address",
+        "city",
+        "state",
+        "zip",
+        "timeZone",
+        "phoneNumber",
+        "phoneExtension",
+        "mobileNumber",
+        "rdp2swfState",
+        "enableCLIRecording",
+        "showCopyClipBoard",
+        "resourceDecommission",
+        "whiteListedIps",
+        "twoFactorAuthentication",
+    ] {
+        assert_eq!(read[key], body[key], "{key}");
+    }
+    assert_eq!(read["country"], "United States");
+    assert_eq!(read["channel"], json!({ "id": 7, "name": "Online", "timeZone": "Europe/London" }));
+    assert_eq!(read["nocDetails"], json!({ "id": 11, "name": "Night Operations" }));
+    assert_eq!(read["clientDetails"]["businessStartMin"], 30);
+    assert_eq!((&read["mspId"], &read["mspid"]), (&json!("msp_2"), &json!(2)));
+    assert_eq!((&read["uniqueId"], &read["id"]), (&json!("client_3"), &json!(3)));
+    assert_eq!((&read["activated"], &read["status"]), (&json!(true), &json!("ACTIVE")));
+    assert_eq!(read["packages"], json!(["Hybrid Discovery and Monitoring"]));
+    assert_eq!(read["addOns"], json!([]));
+    let time = read["createdTime"].as_str().unwrap();
+    assert!(time.len() == 24 && time.ends_with("+0000"), "{time}");
+    assert_eq!(read["createdBy"]["loginName"], "api@sp_1");
+    // What was read may be sent back as it is.
+    assert_eq!(platform.sp.post("/tenants/msp_2/clients/client_3", read.clone()).await.json(), read);
+}
+
+#[tokio::test]
+async fn numeric_and_legacy_ids_name_the_same_tenant() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let read = platform.sp.get(&format!("/tenants/{partner}/clients/{client}")).await.json();
+    assert_eq!(platform.sp.get("/tenants/2/clients/3").await.json(), read);
+    assert_eq!(platform.sp.get("/tenants/client/3").await.json(), read);
+    for wrong in ["msp_3", "client_2", "03x", "-1", "client_4", "3%20", "3%00"] {
+        platform.sp.get(&format!("/tenants/msp_2/clients/{wrong}")).await.is(404, "not found");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_leaves_out_at_create_comes_from_its_partner() {
+    let platform = Platform::start().await;
+    let body = json!({ "name": "Acme", "country": "DEU", "timeZone": "Asia/Calcutta", "address": "Here" });
+    let partner = platform.sp.make(platform.msps(), body).await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let read = platform.sp.get(&format!("/tenants/{partner}/clients/{client}")).await.json();
+    assert_eq!((&read["country"], &read["timeZone"]), (&json!("Germany"), &json!("Asia/Calcutta")));
+    assert_eq!(read["address"], "");
+}
+
+#[tokio::test]
+async fn an_update_merges_and_answers_the_whole_object() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("/tenants/{partner}/clients/{client}");
+    let set = json!({ "city": "Bonn", "zip": "53111", "whiteListedIps": "10.0.0.1", "channel": {"id": 1},
+        "clientDetails": {"businessStartHour": 7}, "duoSecurity": {"apiHostName": "duo.example"} });
+    let first = platform.sp.post(&path, set).await.json();
+    assert_eq!(first["city"], "Bonn");
+    let second = platform.sp.post(&path, json!({ "city": "", "clientDetails": {"remoteAccess": true} })).await.json();
+    assert_eq!((&second["city"], &second["zip"]), (&json!(""), &json!("53111")));
+    assert_eq!(second["clientDetails"]["businessStartHour"], 7);
+    assert_eq!(second["clientDetails"]["remoteAccess"], true);
+    assert_eq!(second["duoSecurity"]["apiHostName"], "duo.example");
+    let cleared =
+        platform.sp.post(&path, json!({ "whiteListedIps": "", "channel": {"id": 0}, "zip": null })).await.json();
+    assert_eq!((&cleared["whiteListedIps"], &cleared["zip"]), (&json!(""), &json!("53111")));
+    assert!(cleared.get("channel").is_none());
+    assert_eq!(platform.sp.get(&path).await.json(), cleared);
+}
+
+#[tokio::test]
+async fn a_name_is_required_and_unique_among_the_living() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/clients");
+    for body in [json!({}), json!({ "name": "  " }), json!({ "name": "a\nb" }), json!({ "name": "x".repeat(256) })] {
+        platform.sp.post(&list, body).await.refuses("name");
+    }
+    let globex = platform.sp.client(&partner, "Globex").await;
+    let refused = platform.sp.post(&list, json!({ "name": " Globex " })).await;
+    refused.refuses("name");
+    assert!(refused.text.contains(&format!(r#""holder":"{globex}""#)), "{}", refused.text);
+    // Letters count, another partner has its own names, and a partner's name is no client's.
+    platform.sp.client(&partner, "GLOBEX").await;
+    platform.sp.client(&partner, "Acme").await;
+    let other = platform.partner("Other").await;
+    let theirs = platform.sp.client(&other, "Globex").await;
+    platform.sp.post(&platform.msps(), json!({ "name": "Acme" })).await.refuses("name");
+    platform.sp.client(&other, "Initech").await;
+    let renamed = platform.sp.post(&format!("/tenants/{other}/clients/{theirs}"), json!({ "name": "Initech" })).await;
+    renamed.refuses("name");
+    let path = format!("{list}/{globex}");
+    platform.sp.post(&path, json!({ "name": "" })).await.refuses("name");
+    assert_eq!(platform.sp.post(&path, json!({ "name": "Globex" })).await.json()["name"], "Globex");
+    // A name is free again once its holder is renamed or ended.
+    assert_eq!(platform.sp.post(&path, json!({ "name": "Hooli" })).await.json()["name"], "Hooli");
+    let again = platform.sp.client(&partner, "Globex").await;
+    platform.sp.act(&format!("{list}/{again}/terminate")).await.json();
+    platform.sp.client(&partner, "Globex").await;
+}
+
+#[tokio::test]
+async fn every_change_moves_the_updated_time() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("/tenants/{partner}/clients/{client}");
+    let stamp = async || platform.sp.get(&path).await.json()["updatedTime"].as_str().unwrap().to_owned();
+    let mut last = stamp().await;
+    for (what, call) in [
+        ("an update", format!("POST {path}")),
+        ("branding", format!("PUT /tenants/{client}/customBranding")),
+        ("suspend", format!("POST {path}/suspend")),
+        ("activate", format!("POST {path}/activate")),
+    ] {
+        tokio::time::sleep(std::time::Duration::from_millis(1050)).await;
+        let (method, call) = call.split_once(' ').unwrap();
+        let body = json!({ "city": "Bonn", "applicationTitle": "T" }).to_string().into_bytes();
+        platform.sp.raw(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json();
+        let now = stamp().await;
+        assert!(now > last, "{what}: {now} is not after {last}");
+        last = now;
+    }
+}

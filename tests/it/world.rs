@@ -1,0 +1,321 @@
+//! A control plane with platform and operator on it, and the verbs of the tests.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::assets;
+use crate::controlplane::{self, ControlPlane};
+use crate::kubectl::Kubectl;
+use crate::process::Result;
+use crate::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
+use crate::tenancy::Tenancy;
+
+/// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Everything that runs for one or many tests.
+pub struct World {
+    /// The operator.
+    pub operator: Service,
+    /// The platform.
+    pub platform: Platform,
+    /// The control plane.
+    pub control_plane: ControlPlane,
+    /// The administrator's `kubectl`.
+    pub kubectl: Kubectl,
+    /// The platform's API with the service provider's credential.
+    pub tenancy: Tenancy,
+    /// Flags of the operator, for another one.
+    pub options: OperatorOptions,
+}
+
+static SHARED: OnceLock<World> = OnceLock::new();
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+impl World {
+    /// The world that tests share which only touch their own namespace.
+    pub fn shared() -> &'static Self {
+        SHARED.get_or_init(|| Self::start("shared", |_| {}).unwrap())
+    }
+
+    /// A world for one test that kills, counts or floods.
+    pub fn start(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> Result<Self> {
+        Self::start_with(name, &PlatformOptions::default(), change)
+    }
+
+    /// A world on a platform with options.
+    pub fn start_with(
+        name: &str,
+        platform: &PlatformOptions,
+        change: impl FnOnce(&mut OperatorOptions),
+    ) -> Result<Self> {
+        let folder = folder(name)?;
+        let options = controlplane::Options { controllers: true, ..controlplane::Options::default() };
+        let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
+        let platform = Platform::start(&folder.join("platform"), platform)?;
+        let kubectl = control_plane.kubectl("admin")?;
+        let crds = assets::root().join("crds");
+        kubectl.run(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
+        kubectl.run(&[
+            "wait",
+            "--for=condition=Established",
+            "crd/partners.tenantry.dev",
+            "crd/clients.tenantry.dev",
+        ])?;
+        kubectl.run(&["create", "namespace", "tenantry-system"])?;
+        let credential = &platform.credential;
+        let tenancy = Tenancy::connect(
+            &credential.url,
+            &credential.tenant_id,
+            (&credential.client_id, &credential.client_secret),
+        )?;
+        let mut options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
+        "1s".clone_into(&mut options.drift_interval);
+        change(&mut options);
+        let operator = programs::start_operator(&folder, &options)?;
+        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options })
+    }
+
+    /// A new namespace with the Secret `platform` in it.
+    pub fn namespace(&self, prefix: &str) -> Space<'_> {
+        let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self.kubectl.run(&["create", "namespace", &name]).unwrap();
+        let space = Space { world: self, name };
+        space.secret("platform", &space.credential());
+        space
+    }
+
+    /// Writes of Partners and Clients that the API server counted, status included.
+    pub fn object_writes(&self) -> f64 {
+        self.client_writes() + self.api_writes("tenantry.dev", &["partners"])
+    }
+
+    /// Writes of Clients that the API server counted, status included. A Partner's counts of clients move on its own
+    /// drift pass, so that they say nothing of what a tenant costs.
+    pub fn client_writes(&self) -> f64 {
+        self.api_writes("tenantry.dev", &["clients"])
+    }
+
+    /// Events that the API server counted.
+    pub fn events(&self) -> f64 {
+        self.api_writes("events.k8s.io", &["events"])
+    }
+
+    fn api_writes(&self, group: &str, resources: &[&str]) -> f64 {
+        let text = self.kubectl.run(&["get", "--raw", "/metrics"]).unwrap();
+        let group = format!("group=\"{group}\"");
+        let verbs = ["PATCH", "APPLY", "PUT", "POST", "DELETE"];
+        text.lines()
+            .filter(|line| line.starts_with("apiserver_request_total{") && line.contains(&group))
+            .filter(|line| resources.iter().any(|resource| line.contains(&format!("resource=\"{resource}\""))))
+            .filter(|line| verbs.iter().any(|verb| line.contains(&format!("verb=\"{verb}\""))))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Requests that changed something on the platform.
+    pub fn platform_writes(&self) -> f64 {
+        let name = "tenantry_platform_requests_total";
+        ["POST", "PUT"]
+            .iter()
+            .map(|method| {
+                self.platform.service.metric(name, &[&format!("method=\"{method}\""), "route=\"/api/"]).unwrap()
+            })
+            .sum()
+    }
+}
+
+fn folder(name: &str) -> Result<PathBuf> {
+    let folder = assets::target()?.join("it").join(format!("{name}-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// A namespace of one test.
+pub struct Space<'a> {
+    /// The world that it is in.
+    pub world: &'a World,
+    /// Its name.
+    pub name: String,
+}
+
+impl Space<'_> {
+    /// Data of a Secret with the platform's credential.
+    pub fn credential(&self) -> Value {
+        let credential = &self.world.platform.credential;
+        json!({
+            "url": credential.url, "tenantId": credential.tenant_id,
+            "clientId": credential.client_id, "clientSecret": credential.client_secret,
+        })
+    }
+
+    /// Puts a Secret into the namespace.
+    pub fn secret(&self, name: &str, data: &Value) {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data,
+        }));
+    }
+
+    /// Applies one object.
+    pub fn apply(&self, object: &Value) {
+        let text = object.to_string();
+        self.world
+            .kubectl
+            .run_with(&["-n", &self.name, "apply", "--server-side", "--force-conflicts", "-f", "-"], &text)
+            .unwrap();
+    }
+
+    /// Applies a Partner, by its name in the cluster; its tenant gets a name that no other test uses.
+    pub fn partner(&self, name: &str, spec: &Value) {
+        self.tenant("Partner", name, spec, &json!({"connectionSecretRef": {"name": "platform"}}));
+    }
+
+    /// Applies a Client of the Partner `acme`.
+    pub fn client(&self, name: &str, spec: &Value) {
+        self.tenant("Client", name, spec, &json!({"partnerRef": {"name": "acme"}}));
+    }
+
+    fn tenant(&self, kind: &str, name: &str, spec: &Value, base: &Value) {
+        let mut whole = json!({"details": {"name": self.tenant_name(name)}});
+        merge(&mut whole, base);
+        merge(&mut whole, spec);
+        self.apply(&json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": whole,
+        }));
+    }
+
+    /// Name on the platform of an object's tenant.
+    pub fn tenant_name(&self, name: &str) -> String {
+        format!("{name} of {}", self.name)
+    }
+
+    /// A merge patch on an object.
+    pub fn patch(&self, object: &str, patch: &Value) {
+        self.kubectl(&["patch", object, "--type=merge", "-p", &patch.to_string()]);
+    }
+
+    /// Runs `kubectl` in the namespace.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let whole: Vec<&str> = ["-n", &self.name].into_iter().chain(args.iter().copied()).collect();
+        self.world.kubectl.run(&whole).unwrap()
+    }
+
+    /// Asks for the end of an object without waiting for it.
+    pub fn delete(&self, object: &str) {
+        self.kubectl(&["delete", object, "--wait=false"]);
+    }
+
+    /// The object as it is; nothing where there is none.
+    pub fn get(&self, object: &str) -> Option<Value> {
+        let text = self.kubectl(&["get", object, "-o", "json", "--ignore-not-found"]);
+        (!text.trim().is_empty()).then(|| serde_json::from_str(&text).unwrap())
+    }
+
+    /// Status, reason and message of a condition.
+    pub fn condition(&self, object: &str, kind: &str) -> Option<(String, String, String)> {
+        let object = self.get(object)?;
+        let conditions = object["status"]["conditions"].as_array()?.clone();
+        let found = conditions.into_iter().find(|condition| condition["type"] == kind)?;
+        let text = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        Some((text("status"), text("reason"), text("message")))
+    }
+
+    /// Waits until Ready is True for the spec as it is now; returns the unique id.
+    pub fn ready(&self, object: &str) -> String {
+        self.until(&format!("{object} is Ready"), || {
+            let Some(found) = self.get(object) else { return Ok(false) };
+            let generation = &found["metadata"]["generation"];
+            let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            Ok(conditions.iter().any(|one| {
+                one["type"] == "Ready" && one["status"] == "True" && one["observedGeneration"] == *generation
+            }))
+        });
+        self.get(object).unwrap()["status"]["uniqueId"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until Ready is False for a reason; returns the message.
+    pub fn not_ready(&self, object: &str, reason: &str) -> String {
+        let mut message = String::new();
+        self.until(&format!("{object} is not Ready because of {reason}"), || {
+            let ready = self.condition(object, "Ready");
+            let is_so = ready.as_ref().is_some_and(|(status, found, _)| status == "False" && found == reason);
+            message = ready.map(|(_, _, message)| message).unwrap_or_default();
+            Ok(is_so)
+        });
+        message
+    }
+
+    /// Waits until an object is gone.
+    pub fn gone(&self, object: &str) {
+        self.until(&format!("{object} is gone"), || Ok(self.get(object).is_none()));
+    }
+
+    /// Waits for something to come about.
+    pub fn until(&self, what: &str, mut is_so: impl FnMut() -> Result<bool>) {
+        let begin = Instant::now();
+        loop {
+            let last = is_so();
+            if matches!(last, Ok(true)) {
+                return;
+            }
+            if begin.elapsed() > LIMIT {
+                let objects = self.kubectl(&["get", "partners,clients", "-o", "yaml"]);
+                panic!("in vain waited for: {what} ({last:?})\n{objects}");
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// The tenant of a Client of `acme` as the platform holds it.
+    pub fn platform_client(&self, partner: &str, id: &str) -> Value {
+        self.world.tenancy.get(&format!("{partner}/clients/{id}")).unwrap()
+    }
+
+    /// The path of a Client's tenant.
+    pub fn client_path(&self, partner: &str, id: &str) -> String {
+        format!("{partner}/clients/{id}")
+    }
+
+    /// Reasons of the events about an object.
+    pub fn events(&self, name: &str) -> Vec<String> {
+        let field = format!("regarding.name={name}");
+        let text = self.kubectl(&[
+            "get",
+            "events.v1.events.k8s.io",
+            "--field-selector",
+            &field,
+            "-o",
+            "jsonpath={.items[*].reason}",
+        ]);
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    /// The confirmation that the object's status offers, under `deletion`, with a grace period.
+    pub fn confirm(&self, object: &str, grace: u32) -> Value {
+        let mut block = String::new();
+        self.until(&format!("{object} says how to confirm"), || {
+            let found = self.get(object).unwrap_or_default();
+            block = found["status"]["termination"]["howToConfirm"].as_str().unwrap_or_default().to_owned();
+            Ok(!block.is_empty())
+        });
+        let mut spec: Value = serde_yaml::from_str(&block).unwrap();
+        spec["deletion"]["gracePeriodSeconds"] = json!(grace);
+        json!({"spec": spec})
+    }
+}
+
+/// Puts members of one object over another, deeply.
+pub fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
