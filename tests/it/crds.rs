@@ -119,7 +119,7 @@ fn some_tenants(namespace: &str) {
         partnerRef: {name: acme}\n  details: {name: Globex GmbH}\n  deletion: {policy: Suspend}\n---\n\
         apiVersion: tenantry.dev/v1alpha1\nkind: Client\nmetadata: {name: initech}\nspec:\n  \
         partnerRef: {name: other}\n  details: {name: Initech}\n";
-    apply(namespace, objects).unwrap();
+    apply(namespace, objects).expect("right objects are taken");
     let condition = |kind: &str, status: &str, reason: &str| {
         json!({"type": kind, "status": status, "reason": reason, "message": format!("{kind} is {status}"),
                "lastTransitionTime": "2026-11-22T09:30:00Z"})
@@ -130,7 +130,7 @@ fn some_tenants(namespace: &str) {
     }});
     let status = status.to_string();
     let patch = ["patch", "client", "globex", "-n", namespace, "--subresource=status", "--type=merge", "-p", &status];
-    kubectl().run(&patch).unwrap();
+    kubectl().run(&patch).expect("a status can be written");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What `kubectl explain` tells about each field, and the page of conditions.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,7 +67,7 @@ fn weak_sentences_are_found() {
 #[test]
 fn kubectl_explains_fields_in_our_words() {
     // The server publishes the documents that this reads a moment after it serves the kinds.
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     while ["partner", "client"].iter().any(|kind| kubectl().run(&["explain", kind]).is_err()) && Instant::now() < end {
         thread::sleep(Duration::from_millis(100));
     }
@@ -84,5 +85,33 @@ fn kubectl_explains_fields_in_our_words() {
         // It breaks lines where it likes.
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(said.contains("VERSION: v1alpha1") && said.contains(word), "{path}: `{word}` is not in: {said}");
+    }
+}
+
+/// The page of conditions as the code has it: each type, then each reason, with what it means.
+fn rows() -> Vec<String> {
+    let types = ConditionType::ALL.iter().map(|kind| format!("| `{}` |", kind.name()));
+    let reasons = Reason::ALL.iter().map(|reason| {
+        let person = if reason.needs_person() { "yes" } else { "no" };
+        format!("| `{}` | {} | {person} |", reason.name(), reason.meaning().trim())
+    });
+    types.chain(reasons).collect()
+}
+
+#[test]
+fn the_page_of_conditions_lists_exactly_what_the_code_has() {
+    let page = fs::read_to_string(assets::root().join("docs/conditions.md")).unwrap();
+    let rows = rows();
+    let of_page: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    for row in &rows {
+        let count = of_page.iter().filter(|line| line.starts_with(row.as_str())).count();
+        assert_eq!(count, 1, "docs/conditions.md should hold once: {row}");
+    }
+    let strays: Vec<&&str> = of_page.iter().filter(|line| !rows.iter().any(|row| line.starts_with(row))).collect();
+    assert!(strays.is_empty(), "docs/conditions.md: the code has none of {strays:?}");
+    // The sentences on types are the page's own: there has to be one.
+    for line in of_page.iter().take(ConditionType::ALL.len()) {
+        let cells = line.split('|').filter(|cell| cell.trim().len() > 3).count();
+        assert_eq!(cells, 3, "docs/conditions.md: {line} leaves a cell empty");
     }
 }

@@ -26,6 +26,7 @@ mod fields;
 mod fleet;
 mod operator;
 mod platform;
+mod rooms;
 mod rules;
 mod secrecy;
 mod support;

@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Creates an object, for good or as a try.
-    async fn create(&self, kind: &str, name: &str, spec: &Value, dry_run: bool) -> Result<DynamicObject, Refusal> {
+    async fn create(&self, (kind, name): (&str, &str), spec: &Value, dry_run: bool) -> Result<DynamicObject, Refusal> {
         let object = json!({"apiVersion": format!("{}/{}", api::GROUP, api::VERSION), "kind": kind,
                             "metadata": {"name": name}, "spec": spec});
         let object = serde_json::from_value(object).expect("this is an object");
@@ -62,7 +62,7 @@ impl Server {
 
     /// Whether a spec is taken, and taken whole.
     async fn judge(&self, kind: &str, spec: &Value) -> Result<(), Refusal> {
-        let taken = self.create(kind, "tried", spec, true).await?;
+        let taken = self.create((kind, "tried"), spec, true).await?;
         // A field that the schema does not know is pruned: then something else was tried than is written here.
         assert_eq!(&taken.data["spec"], spec, "{kind}: not all of it was taken");
         Ok(())

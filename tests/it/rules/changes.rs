@@ -46,7 +46,7 @@ async fn a_client_stays_with_its_partner() {
     let server = Server::new("changes").await;
     for (number, Change { kind, says, before, accepted, refused }) in ROWS.iter().enumerate() {
         let name = format!("changed-{number}");
-        let made = server.create(kind, &name, &yaml(before), false).await.expect("what is changed is right before");
+        let made = server.create((kind, &name), &yaml(before), false).await.expect("what is changed is right before");
         for (text, is_right) in accepted.iter().map(|text| (text, true)).chain(refused.iter().map(|text| (text, false)))
         {
             let mut changed = made.clone();

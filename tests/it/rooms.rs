@@ -1,0 +1,237 @@
+//! The house of the design: each room uses only what is below it, the pure ones neither clock nor chance, and no file
+//! grows into two.
+
+mod allowed;
+mod reader;
+mod world;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use allowed::{ROOMS, Room};
+use reader::Place;
+use world::World;
+
+use crate::assets;
+
+/// A file with more lines is two rooms.
+const LONGEST: usize = 440;
+/// A program parses, wires and waits; more than this is something that a room should do.
+const LONGEST_PROGRAM: usize = 60;
+
+/// The room of a module: a folder of the library, or a program.
+fn room_of(path: &[String]) -> &str {
+    match path {
+        [first, room, ..] if first == "crate" => room,
+        [program, ..] => program,
+        [] => "",
+    }
+}
+
+/// Whether a path is one of `prefixes` or below it.
+fn is_below(path: &[String], prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| {
+        let prefix: Vec<&str> = prefix.split("::").collect();
+        path.len() >= prefix.len() && path.iter().zip(&prefix).all(|(one, other)| one == other)
+    })
+}
+
+/// Why a room may not use a path, if it may not.
+fn objection(room: &Room, path: &[String], in_test: bool) -> Option<&'static str> {
+    let first = path.first().map(String::as_str).unwrap_or_default();
+    if first == "crate" {
+        let other = room_of(path);
+        let is_room = ROOMS.iter().any(|room| room.name == other);
+        if is_room && other != room.name && !room.rooms.contains(&other) {
+            return Some("that room is not below it");
+        }
+    } else if ["core", "alloc"].contains(&first) {
+        return Some("write `std`, so that one list holds it");
+    } else if !in_test && first != room.name && !is_below(path, room.crates) {
+        // Whoever tests may have what the tested code may not.
+        return Some("that is not on its list");
+    }
+    (!in_test && is_below(path, room.but)).then_some("that part is kept from it")
+}
+
+/// Everything that a room uses and may not.
+fn violations(world: &World) -> Vec<String> {
+    let mut violations = Vec::new();
+    for (path, module) in &world.modules {
+        let name = room_of(path);
+        // The library's root names the rooms and uses none.
+        let Some(room) = ROOMS.iter().find(|room| room.name == name) else {
+            if path.len() > 1 {
+                violations.push(format!("{}: the room `{name}` has no list", module.file));
+            }
+            continue;
+        };
+        for named in &module.named {
+            let Some((written, meant)) = world.resolve(path, named) else { continue };
+            let found = [&written, &meant].into_iter().find_map(|path| objection(room, path, named.in_test));
+            if let Some(why) = found {
+                let (file, line, path) = (&module.file, named.line, meant.join("::"));
+                violations.push(format!("{file}:{line}: `{name}` names `{path}`: {why}"));
+            }
+        }
+    }
+    violations
+}
+
+/// The whole of `src`, and the files that belong to it.
+#[derive(Default)]
+struct House {
+    world: World,
+    seen: Vec<PathBuf>,
+}
+
+impl House {
+    fn read() -> Self {
+        let mut house = Self::default();
+        let src = assets::root().join("src");
+        house.add(&src.join("lib.rs"), &["crate"], false);
+        house.add(&src.join("main.rs"), &["main"], false);
+        for program in files(&src.join("bin")) {
+            let name = program.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+            house.add(&program, &[&format!("bin/{name}")], false);
+        }
+        house
+    }
+
+    /// Adds a file and the files of its modules; `path` is its place in the tree of modules.
+    fn add(&mut self, file: &Path, path: &[&str], in_test: bool) {
+        let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let shown = file.strip_prefix(assets::root()).unwrap_or(file).display().to_string();
+        let inner = self.world.add(place(&shown, path, in_test), &source);
+        self.seen.push(file.to_owned());
+        let is_root = ["lib.rs", "main.rs"].iter().any(|name| file.ends_with(name));
+        let folder = if is_root { file.with_file_name("") } else { file.with_extension("") };
+        for (name, in_test) in inner {
+            self.add(&folder.join(format!("{name}.rs")), &[path, &[&name]].concat(), in_test);
+        }
+    }
+}
+
+fn place(file: &str, path: &[&str], in_test: bool) -> Place {
+    Place { file: file.to_owned(), path: path.iter().map(ToString::to_string).collect(), in_test }
+}
+
+/// Every Rust file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn each_room_uses_only_what_is_on_its_list() {
+    let House { world, seen } = House::read();
+    let violations = violations(&world);
+    assert!(violations.is_empty(), "{}:\n{}", violations.len(), violations.join("\n"));
+    let named: usize = world.modules.values().map(|module| module.named.len()).sum();
+    println!("{} files, {} modules, {named} paths", seen.len(), world.modules.len());
+}
+
+#[test]
+fn every_source_file_belongs_to_the_house() {
+    let seen = House::read().seen;
+    let strays: Vec<PathBuf> =
+        files(&assets::root().join("src")).into_iter().filter(|file| !seen.contains(file)).collect();
+    assert!(strays.is_empty(), "no module names these files, so nobody compiles or checks them: {strays:?}");
+}
+
+#[test]
+fn no_file_is_two_rooms() {
+    let long = |file: &PathBuf| {
+        let lines = fs::read_to_string(file).unwrap().lines().count();
+        let is_program =
+            file.ends_with("src/main.rs") || file.parent().is_some_and(|folder| folder.ends_with("src/bin"));
+        let most = if is_program { LONGEST_PROGRAM } else { LONGEST };
+        (lines > most).then(|| format!("{} has {lines} lines, {most} are enough", file.display()))
+    };
+    let all = [files(&assets::root().join("src")), files(&assets::root().join("tests"))].concat();
+    let long: Vec<String> = all.iter().filter_map(long).collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+    let named_mod: Vec<&PathBuf> = all.iter().filter(|file| file.ends_with("mod.rs")).collect();
+    assert!(named_mod.is_empty(), "write `room.rs` beside `room/`: {named_mod:?}");
+}
+
+/// What is found wrong in one file of a room, among others that stand around it.
+fn judge(room: &str, source: &str) -> Vec<String> {
+    let mut world = World::default();
+    let mut add = |file: &str, path: &[&str], source: &str| world.add(place(file, path, false), source);
+    add("lib.rs", &["crate"], "pub mod api; pub mod catalog; pub mod connect; pub mod plan; pub mod wire;");
+    add("plan.rs", &["crate", "plan"], "mod file; mod time; pub use time::Moment;");
+    add("plan/time.rs", &["crate", "plan", "time"], "pub use jiff::Timestamp as Moment;");
+    add("api.rs", &["crate", "api"], "pub use kube::Client as Cluster; pub struct Partner;");
+    match room {
+        "plan" => add("seed.rs", &["crate", "plan", "file"], source),
+        "main" => add("seed.rs", &["main"], source),
+        room => add("seed.rs", &["crate", room], source),
+    };
+    violations(&world).into_iter().filter(|line| line.starts_with("seed.rs")).collect()
+}
+
+#[test]
+fn seeded_violations_are_found() {
+    for (room, source, found) in [
+        ("plan", "use crate::operator::Context;", "crate::operator::Context"),
+        ("plan", "use crate::{connect::map, wire};", "crate::connect::map"),
+        ("plan", "fn f() { super::super::connect::send() }", "crate::connect::send"),
+        ("plan", "use kube::Client;", "kube::Client"),
+        ("plan", "use crate::api::Cluster;", "kube::Client"),
+        ("plan", "fn f(x: &crate::api::Partner) {}", "crate::api::Partner"),
+        ("plan", "fn f() { jiff::Timestamp::now(); }", "jiff::Timestamp::now"),
+        ("plan", "use jiff::Timestamp as T; fn f() { T::now(); }", "jiff::Timestamp::now"),
+        ("plan", "use super::Moment; fn f() { Moment::now(); }", "jiff::Timestamp::now"),
+        ("plan", "use super::*; fn f() { Moment::now(); }", "jiff::Timestamp::now"),
+        ("plan", "use jiff::Zoned; fn f() { println!(\"{}\", Zoned::now()) }", "jiff::Zoned::now"),
+        ("plan", "use jiff::*;", "jiff::*"),
+        ("plan", "use std::time::{Duration, Instant};", "std::time::Instant"),
+        ("plan", "use std::time; fn f() { time::SystemTime::now(); }", "std::time::SystemTime::now"),
+        ("plan", "fn f() { format!(\"{:?}\", std::env::var(\"HOME\")); }", "std::env::var"),
+        ("plan", "mod inner { fn f() { std::fs::read(\"x\"); } }", "std::fs::read"),
+        ("plan", "fn f<T: std::net::ToSocketAddrs>() {}", "std::net::ToSocketAddrs"),
+        ("plan", "use std::{thread, collections::HashMap};", "std::collections::HashMap"),
+        ("plan", "#[derive(kube::CustomResource)] struct S;", "kube::CustomResource"),
+        ("wire", "fn f() -> u32 { rand::random() }", "rand::random"),
+        ("wire", "use tokio as t; async fn f() { t::time::sleep(x).await }", "tokio::time::sleep"),
+        ("wire", "use crate::api::Partner;", "crate::api::Partner"),
+        ("catalog", "use sqlx::Row as _;", "sqlx::Row"),
+        ("catalog", "fn f() { core::hint::black_box(1); }", "core::hint::black_box"),
+        ("api", "use kube::Api;", "kube::Api"),
+        ("connect", "use kube::ResourceExt;", "kube::ResourceExt"),
+        ("platform", "use crate::plan::diff;", "crate::plan::diff"),
+        ("operator", "fn f(x: reqwest::Client) {}", "reqwest::Client"),
+        ("operator", "use crate::platform;", "crate::platform"),
+        ("main", "use tenantry::plan::diff;", "crate::plan::diff"),
+        ("attic", "fn f() {}", "`attic` has no list"),
+    ] {
+        let violations = judge(room, source);
+        assert!(violations.iter().any(|line| line.contains(found)), "{room}: {source}: {violations:?}");
+    }
+}
+
+#[test]
+fn what_is_allowed_is_let_pass() {
+    for (room, source) in [
+        ("plan", "use crate::{api::PartnerSpec, catalog::{self, AddOn}, wire}; use super::file;"),
+        ("plan", "use std::time::Duration; use jiff::{SignedDuration, Timestamp}; fn f(now: Timestamp) {}"),
+        ("plan", "fn f() { u64::MAX; str::from_utf8(x); Self::g(); Vec::new(); local::<u8>(); x.tokio.kube }"),
+        ("plan", "#[cfg(test)] mod tests { use super::*; use proptest::prelude::*; fn f() { std::env::temp_dir(); } }"),
+        ("plan", "#[allow(clippy::todo, reason = \"kube::Client\")] fn f() { g(\"kube::Client\") } /* kube::Client */"),
+        ("api", "use kube::{CustomResource, KubeSchema}; #[derive(CustomResource)] struct S;"),
+        ("main", "use tenantry::{operator, telemetry}; mod inner { use crate::f; } fn f() { operator::run() }"),
+    ] {
+        assert_eq!(judge(room, source), [""; 0], "{room}: {source}");
+    }
+    let tests_keep_to_rooms = judge("plan", "#[cfg(test)] mod tests { use crate::operator::Context; }");
+    assert_eq!(tests_keep_to_rooms.len(), 1, "{tests_keep_to_rooms:?}");
+}

