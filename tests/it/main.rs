@@ -14,6 +14,8 @@ pub mod kubectl;
 pub mod process;
 #[path = "../stack/programs.rs"]
 pub mod programs;
+#[path = "../stack/proxy.rs"]
+pub mod proxy;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
 

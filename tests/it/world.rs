@@ -1,7 +1,7 @@
 //! A control plane with platform and operator on it, and the verbs of the tests.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,17 @@ use serde_json::{Value, json};
 use crate::assets;
 use crate::controlplane::{self, ControlPlane};
 use crate::kubectl::Kubectl;
-use crate::process::Result;
+use crate::process::{self, Result};
 use crate::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
+use crate::proxy::Proxy;
+use crate::proxy::rules::Rule;
 use crate::tenancy::Tenancy;
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
 const LIMIT: Duration = Duration::from_mins(1);
+
+/// Proxies that may stand before the platform of one world: the operator learns at its start which hosts it may talk to.
+const DOORS: usize = 48;
 
 /// Everything that runs for one or many tests.
 pub struct World {
@@ -31,6 +36,8 @@ pub struct World {
     pub tenancy: Tenancy,
     /// Flags of the operator, for another one.
     pub options: OperatorOptions,
+    /// Hosts that the operator may talk to and where nobody listens yet.
+    doors: Mutex<Vec<String>>,
 }
 
 static SHARED: OnceLock<World> = OnceLock::new();
@@ -75,9 +82,26 @@ impl World {
         )?;
         let mut options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
         "1s".clone_into(&mut options.drift_interval);
+        let doors = doors()?;
+        options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
         let operator = programs::start_operator(&folder, &options)?;
-        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options })
+        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::new(doors) })
+    }
+
+    /// A proxy before the platform, which the operator may talk to.
+    pub fn proxy(&self, rules: Vec<Rule>) -> Proxy {
+        let door = self.doors.lock().unwrap().pop().unwrap();
+        Proxy::start(&door, self.platform.host(), rules).unwrap()
+    }
+
+    /// A new namespace whose Secret `platform` leads through a proxy.
+    pub fn behind(&self, proxy: &Proxy, prefix: &str) -> Space<'_> {
+        let space = self.namespace(prefix);
+        let mut data = space.credential();
+        data["url"] = json!(proxy.url());
+        space.secret("platform", &data);
+        space
     }
 
     /// A new namespace with the Secret `platform` in it.
@@ -127,6 +151,10 @@ impl World {
             })
             .sum()
     }
+}
+
+fn doors() -> Result<Vec<String>> {
+    (0..DOORS).map(|_| Ok(format!("127.0.0.1:{}", process::free_port()?))).collect()
 }
 
 fn folder(name: &str) -> Result<PathBuf> {

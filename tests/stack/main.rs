@@ -1,4 +1,5 @@
-//! The whole of Tenantry on this machine: `stack up`, `stack down`, `stack demo`.
+//! The whole of Tenantry on this machine: `stack up`, `stack down`, `stack demo`; and `stack proxy`, which puts faults
+//! between the operator and a platform.
 
 pub mod assets;
 pub mod controlplane;
@@ -9,6 +10,7 @@ pub mod kubectl;
 pub mod life;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod screen;
 pub mod supervisor;
 pub mod tenancy;
@@ -16,8 +18,23 @@ pub mod whole;
 
 use std::process::ExitCode;
 
+use clap::Parser;
 use process::Result;
 use screen::say;
+
+/// Puts faults between the operator and a platform.
+#[derive(Parser)]
+struct ProxyFlags {
+    /// Address to listen on
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: String,
+    /// Host and port of the platform
+    #[arg(long)]
+    to: String,
+    /// Rules as JSON, or a file that holds them
+    #[arg(long, default_value = "[]")]
+    rules: String,
+}
 
 fn main() -> ExitCode {
     let command = std::env::args().nth(1).unwrap_or_default();
@@ -25,9 +42,10 @@ fn main() -> ExitCode {
         "up" => up(),
         "down" => down(),
         "demo" => demo::run(),
+        "proxy" => proxy(),
         // Started by `up` and `demo` alone.
         "supervise" => return supervisor::supervise().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
-        _ => Err(format!("`{command}` is no command: say `up`, `down` or `demo`").into()),
+        _ => Err(format!("`{command}` is no command: say `up`, `down`, `demo` or `proxy`").into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -54,4 +72,20 @@ fn up() -> Result<()> {
 fn down() -> Result<()> {
     say(if supervisor::stop()? { "the stack has ended" } else { "no stack is running" });
     Ok(())
+}
+
+fn proxy() -> Result<()> {
+    let words = std::env::args().enumerate().filter(|(number, _)| *number != 1).map(|(_, word)| word);
+    let flags = ProxyFlags::parse_from(words);
+    let text = if flags.rules.trim_start().starts_with('[') {
+        flags.rules
+    } else {
+        std::fs::read_to_string(&flags.rules).map_err(|error| format!("{} cannot be read: {error}", flags.rules))?
+    };
+    let rules = serde_json::from_str(&text).map_err(|error| format!("the rules are not understood: {error}"))?;
+    let proxy = proxy::Proxy::start(&flags.listen, &flags.to, rules)?;
+    say(format!("{} leads to {}; its rules and counts: {}/__faults", proxy.url(), flags.to, proxy.url()));
+    loop {
+        std::thread::park();
+    }
 }

@@ -185,6 +185,13 @@ impl Process {
         Ok(self.wrapper.wait()?.code().unwrap_or(-1))
     }
 
+    /// Starts the same program again, ending it first if it still runs.
+    pub fn restart(&mut self) -> Result<()> {
+        self.stop()?;
+        *self = self.program.clone().start()?;
+        Ok(())
+    }
+
     /// Whether it has ended.
     pub fn has_exited(&mut self) -> bool {
         matches!(self.wrapper.try_wait(), Ok(Some(_)) | Err(_))

@@ -186,6 +186,17 @@ impl OperatorOptions {
 
 /// Starts an operator with its log in `folder` and waits until it is ready.
 pub fn start_operator(folder: &Path, options: &OperatorOptions) -> Result<Service> {
+    let (program, url) = operator(folder, options)?;
+    Service::start(program, url, "/readyz")
+}
+
+/// Starts an operator that cannot be ready yet.
+pub fn start_operator_now(folder: &Path, options: &OperatorOptions) -> Result<Service> {
+    let (program, url) = operator(folder, options)?;
+    Ok(Service { process: program.start()?, program, url, ready: "/readyz" })
+}
+
+fn operator(folder: &Path, options: &OperatorOptions) -> Result<(Program, String)> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let log = folder.join("tenantry-operator.log");
     let mut program = Program::new("tenantry-operator", assets::own("tenantry-operator")?, log)
@@ -198,7 +209,7 @@ pub fn start_operator(folder: &Path, options: &OperatorOptions) -> Result<Servic
     for (name, value) in &options.env {
         program = program.env(name, value);
     }
-    Service::start(program, format!("http://{listen}"), "/readyz")
+    Ok((program, format!("http://{listen}")))
 }
 
 #[cfg(test)]

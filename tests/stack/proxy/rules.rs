@@ -1,0 +1,281 @@
+//! Which request meets which fault.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+/// A fault and the requests that meet it. Of the rules that fit a request the first whose turn it is counts.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Method in capitals; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// A part of the path without its query; `^` stands for its beginning and `$` for its end, so that `/clients$` is
+    /// the list and no single client.
+    #[serde(default)]
+    pub path: String,
+    /// A part of the body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// Which of the requests that fit.
+    #[serde(default)]
+    pub when: When,
+    /// What happens to them.
+    pub fault: Fault,
+}
+
+/// Which of the requests that fit a rule, counted from 1.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum When {
+    /// Each.
+    #[default]
+    Always,
+    /// That one alone.
+    Nth(u64),
+    /// So many at the beginning.
+    First(u64),
+    /// Each that this number divides.
+    Every(u64),
+    /// So many in a hundred, drawn from a seed: the same ones in each run that asks in the same order.
+    Chance {
+        /// Percentage.
+        percent: u64,
+        /// Start of the draw.
+        #[serde(default)]
+        seed: u64,
+    },
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fault {
+    /// Nothing: the request goes through, and no later rule sees it.
+    None,
+    /// So many milliseconds pass before the request is sent on.
+    Delay(u64),
+    /// The request is carried out and the connection closed without an answer.
+    DropAfter,
+    /// The connection is closed and the request never sent on.
+    DropBefore,
+    /// The request is carried out and never answered.
+    HangAfter,
+    /// The connection is closed, and the request sent on so many milliseconds later.
+    Late(u64),
+    /// There is never an answer, and the request is not sent on.
+    Hang,
+    /// Of the body only so many bytes come before the connection is closed.
+    Truncate(usize),
+    /// The body comes with so many milliseconds between two bytes.
+    Slow(u64),
+    /// The body is so many bytes of white space, and its length is not told.
+    Huge(u64),
+    /// The body ends in the middle, and its length says so.
+    Malformed,
+    /// The answer is that to a GET of this path.
+    Elsewhere(String),
+    /// This answer.
+    Answer(Answer),
+}
+
+/// An answer of the proxy's own.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Answer {
+    /// Status code.
+    pub status: u16,
+    /// Headers.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Body.
+    #[serde(default)]
+    pub body: String,
+    /// Whether the request is carried out all the same.
+    #[serde(default)]
+    pub after: bool,
+}
+
+impl Rule {
+    /// A fault that each request meets.
+    pub fn new(method: &str, path: &str, fault: Fault) -> Self {
+        let method = Some(method.to_owned()).filter(|method| !method.is_empty());
+        Self { method, path: path.to_owned(), body: String::new(), when: When::Always, fault }
+    }
+
+    /// The rule for some of the requests only.
+    #[must_use]
+    pub fn when(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+
+    /// The rule for requests whose body has this text only.
+    #[must_use]
+    pub fn with_body(self, body: &str) -> Self {
+        Self { body: body.to_owned(), ..self }
+    }
+
+    fn fits(&self, asked: &Asked<'_>) -> bool {
+        let path = asked.target.split('?').next().unwrap_or_default();
+        self.method.as_ref().is_none_or(|method| method == asked.method)
+            && format!("^{path}$").contains(&self.path)
+            && asked.body.contains(&self.body)
+    }
+}
+
+impl When {
+    fn is_now(self, number: u64) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Nth(nth) => number == nth,
+            Self::First(first) => number <= first,
+            Self::Every(every) => number.is_multiple_of(every.max(1)),
+            Self::Chance { percent, seed } => draw(seed, number) % 100 < percent,
+        }
+    }
+}
+
+/// The generator `splitmix64`: spreads well from neighbouring seeds.
+fn draw(seed: u64, number: u64) -> u64 {
+    let mut z = seed.wrapping_add(number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ (z >> 31)
+}
+
+/// A request as rules see it.
+pub struct Asked<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Path with its query.
+    pub target: &'a str,
+    /// Body.
+    pub body: &'a str,
+}
+
+/// A request that came.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// When it had been read.
+    pub at: Instant,
+    /// Method.
+    pub method: String,
+    /// Path with its query.
+    pub target: String,
+    /// Whether it met a fault.
+    pub is_faulty: bool,
+}
+
+/// The rules in force, and what has come of them.
+#[derive(Default)]
+pub struct Book {
+    rules: Vec<(Rule, Count)>,
+    seen: Vec<Seen>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Count {
+    matched: u64,
+    done: u64,
+}
+
+/// Requests beyond which the oldest are forgotten: a proxy may run for days.
+const MOST: usize = 100_000;
+
+impl Book {
+    /// Puts other rules in force; their counts begin anew.
+    pub fn set(&mut self, rules: Vec<Rule>) {
+        self.rules = rules.into_iter().map(|rule| (rule, Count::default())).collect();
+    }
+
+    /// The fault of a request.
+    pub fn decide(&mut self, asked: &Asked<'_>) -> Fault {
+        let mut fault = None;
+        for (rule, count) in &mut self.rules {
+            if !rule.fits(asked) {
+                continue;
+            }
+            count.matched += 1;
+            if fault.is_none() && rule.when.is_now(count.matched) {
+                count.done += 1;
+                fault = Some(rule.fault.clone());
+            }
+        }
+        let fault = fault.unwrap_or(Fault::None);
+        if self.seen.len() >= MOST {
+            self.seen.drain(..MOST / 2);
+        }
+        self.seen.push(Seen {
+            at: Instant::now(),
+            method: asked.method.to_owned(),
+            target: asked.target.to_owned(),
+            is_faulty: !matches!(fault, Fault::None),
+        });
+        fault
+    }
+
+    /// How often each rule struck.
+    pub fn done(&self) -> Vec<u64> {
+        self.rules.iter().map(|(_, count)| count.done).collect()
+    }
+
+    /// The requests that came.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.clone()
+    }
+
+    /// What `GET /__faults` answers.
+    pub fn json(&self) -> serde_json::Value {
+        let rules: Vec<_> = self
+            .rules
+            .iter()
+            .map(|(rule, count)| serde_json::json!({"rule": rule, "matched": count.matched, "done": count.done}))
+            .collect();
+        serde_json::json!({"requests": self.seen.len(), "rules": rules})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(rules: Vec<Rule>, targets: &[&str]) -> Vec<bool> {
+        let mut book = Book::default();
+        book.set(rules);
+        let ask = |target| Asked { method: "POST", target, body: "{\"name\":\"Globex\"}" };
+        targets.iter().map(|target| !matches!(book.decide(&ask(target)), Fault::None)).collect()
+    }
+
+    #[test]
+    fn a_rule_fits_by_method_path_and_body() {
+        let targets = ["/api/v2/tenants/msp_1/clients?x=/clients", "/api/v2/tenants/msp_1/clients/client_2"];
+        let of = |rule: Rule| struck(vec![rule], &targets);
+        assert_eq!(of(Rule::new("", "", Fault::Hang)), [true, true]);
+        assert_eq!(of(Rule::new("POST", "/clients$", Fault::Hang)), [true, false]);
+        assert_eq!(of(Rule::new("GET", "", Fault::Hang)), [false, false]);
+        assert_eq!(of(Rule::new("", "^/clients", Fault::Hang)), [false, false]);
+        assert_eq!(of(Rule::new("", "client_2", Fault::Hang).with_body("Globex")), [false, true]);
+        assert_eq!(of(Rule::new("", "", Fault::Hang).with_body("Initech")), [false, false]);
+    }
+
+    #[test]
+    fn a_rule_strikes_when_its_turn_comes_and_the_first_that_strikes_counts() {
+        let of = |when| struck(vec![Rule::new("", "", Fault::Hang).when(when)], &["/"; 6]);
+        assert_eq!(of(When::Nth(2)), [false, true, false, false, false, false]);
+        assert_eq!(of(When::First(2)), [true, true, false, false, false, false]);
+        assert_eq!(of(When::Every(3)), [false, false, true, false, false, true]);
+        let spared = vec![Rule::new("", "", Fault::None), Rule::new("", "", Fault::Hang)];
+        assert_eq!(struck(spared, &["/"]), [false]);
+    }
+
+    #[test]
+    fn chance_is_the_same_in_each_run_and_about_as_frequent_as_asked_for() {
+        let when = When::Chance { percent: 30, seed: 7 };
+        let drawn: Vec<bool> = (1..=1000).map(|number| when.is_now(number)).collect();
+        let again: Vec<bool> = (1..=1000).map(|number| when.is_now(number)).collect();
+        let hits = drawn.iter().filter(|hit| **hit).count();
+        assert!(drawn == again && (250..350).contains(&hits), "{hits}");
+    }
+}

@@ -1,0 +1,173 @@
+//! As much of HTTP/1.1 as a proxy on loopback needs, byte by byte, since faults live in the bytes.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use super::rules::Answer;
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    /// Method.
+    pub(super) method: String,
+    /// Path with its query.
+    pub(super) target: String,
+    headers: Vec<String>,
+    /// Body.
+    pub(super) body: Vec<u8>,
+}
+
+/// A reply with its whole body.
+#[derive(Clone, Debug)]
+pub(super) struct Reply {
+    /// Status code.
+    pub(super) status: u16,
+    /// Headers, without those about length and connection.
+    pub(super) headers: Vec<String>,
+    /// Body.
+    pub(super) body: Vec<u8>,
+}
+
+/// Headers that each hop writes for itself.
+fn is_of_the_hop(line: &str) -> bool {
+    let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(name.as_str(), "connection" | "content-length" | "transfer-encoding" | "keep-alive" | "expect")
+}
+
+fn malformed(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// The next request of a connection; nothing at its end.
+pub(super) async fn request(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Request>> {
+    let Some(lines) = head(stream).await? else { return Ok(None) };
+    let mut words = lines[0].split(' ');
+    let (Some(method), Some(target)) = (words.next(), words.next()) else { return Err(malformed("no request line")) };
+    let (method, target) = (method.to_owned(), target.to_owned());
+    let length = lines
+        .iter()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .map_or(Ok(0), |(_, length)| length.trim().parse().map_err(|_| malformed("content-length")))?;
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await?;
+    let headers = lines[1..].iter().filter(|line| !is_of_the_hop(line)).cloned().collect();
+    Ok(Some(Request { method, target, headers, body }))
+}
+
+async fn head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<String>>> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return if lines.is_empty() { Ok(None) } else { Err(malformed("the head is cut")) };
+        }
+        let line = line.trim_end();
+        if line.is_empty() && !lines.is_empty() {
+            return Ok(Some(lines));
+        }
+        if !line.is_empty() {
+            lines.push(line.to_owned());
+        }
+    }
+}
+
+impl Request {
+    /// The same request, as a GET of another path.
+    pub(super) fn elsewhere(&self, target: &str) -> Self {
+        Self { method: "GET".to_owned(), target: target.to_owned(), headers: self.headers.clone(), body: Vec::new() }
+    }
+
+    /// Sends it on and reads the whole reply. Version 1.0 keeps the server from answering in chunks.
+    pub(super) async fn forward(&self, to: &str) -> io::Result<Reply> {
+        let mut stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let Self { method, target, headers, body } = self;
+        let head = format!(
+            "{method} {target} HTTP/1.0\r\n{}\r\ncontent-length: {}\r\n\r\n",
+            headers.join("\r\n"),
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).await?;
+        let mut stream = BufReader::new(stream);
+        let lines = head_of_reply(&mut stream).await?;
+        let mut body = Vec::new();
+        stream.read_to_end(&mut body).await?;
+        let status = lines[0].split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status.ok_or_else(|| malformed("no status line"))?;
+        let headers = lines[1..].iter().filter(|line| !is_of_the_hop(line)).cloned().collect();
+        Ok(Reply { status, headers, body })
+    }
+}
+
+async fn head_of_reply(stream: &mut BufReader<TcpStream>) -> io::Result<Vec<String>> {
+    head(stream).await?.ok_or_else(|| malformed("no reply"))
+}
+
+impl Reply {
+    /// What a gateway says when there is nobody behind it.
+    pub(super) fn bad_gateway(error: &io::Error) -> Self {
+        Self { status: 502, headers: Vec::new(), body: format!("nobody answers: {error}\n").into_bytes() }
+    }
+
+    /// JSON.
+    pub(super) fn json(value: &serde_json::Value) -> Self {
+        let headers = vec!["content-type: application/json".to_owned()];
+        Self { status: 200, headers, body: value.to_string().into_bytes() }
+    }
+
+    /// A sentence.
+    pub(super) fn text(status: u16, text: &str) -> Self {
+        Self { status, headers: Vec::new(), body: format!("{text}\n").into_bytes() }
+    }
+
+    fn head(&self, length: &str) -> Vec<u8> {
+        let headers: String = self.headers.iter().map(|line| format!("{line}\r\n")).collect();
+        format!("HTTP/1.1 {} Said\r\n{headers}{length}\r\n\r\n", self.status).into_bytes()
+    }
+
+    /// Writes it as it is.
+    pub(super) async fn write(&self, stream: &mut BufReader<TcpStream>) -> io::Result<()> {
+        self.write_part(stream, self.body.len()).await
+    }
+
+    /// Writes its head and so many bytes of its body.
+    pub(super) async fn write_part(&self, stream: &mut BufReader<TcpStream>, bytes: usize) -> io::Result<()> {
+        let part = &self.body[..bytes.min(self.body.len())];
+        let length = format!("content-length: {}", self.body.len());
+        stream.write_all(&[&self.head(&length), part].concat()).await
+    }
+
+    /// Writes its body with a pause before each byte.
+    pub(super) async fn drip(&self, stream: &mut BufReader<TcpStream>, pause: Duration) -> io::Result<()> {
+        self.write_part(stream, 0).await?;
+        for byte in &self.body {
+            tokio::time::sleep(pause).await;
+            stream.write_all(&[*byte]).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes white space instead of its body, up to the end of the connection.
+    pub(super) async fn flood(&self, stream: &mut BufReader<TcpStream>, bytes: u64) -> io::Result<()> {
+        stream.write_all(&self.head("connection: close")).await?;
+        let block = vec![b' '; 64 << 10];
+        let mut left = usize::try_from(bytes).unwrap_or(usize::MAX);
+        while left > 0 {
+            let part = left.min(block.len());
+            stream.write_all(&block[..part]).await?;
+            left -= part;
+        }
+        Ok(())
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(Answer { status, headers, body, after: _ }: Answer) -> Self {
+        let headers = headers.into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        Self { status, headers, body: body.into_bytes() }
+    }
+}
