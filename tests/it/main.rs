@@ -24,6 +24,7 @@ pub mod world;
 mod connect;
 mod crds;
 mod explain;
+mod faults;
 mod fields;
 mod fleet;
 mod operator;

@@ -1,0 +1,81 @@
+//! Others who write to the same objects, and edits that overtake their own application.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::writer::Writer;
+use super::{Site, is_tombstone, state, with_client, with_partner};
+use crate::proxy::rules::{Fault, Rule, When};
+
+/// A Client as Kubernetes takes it, with metadata of its own.
+fn client(site: &Site<'_>, name: &str, metadata: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name},
+        "spec": {"partnerRef": {"name": "acme"}, "details": {"name": site.space.tenant_name(name)}},
+    });
+    crate::world::merge(&mut object["metadata"], metadata);
+    object
+}
+
+#[test]
+fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platform() {
+    let (site, partner, client) = with_client("overtaken", &json!({"details": {"city": "Berlin"}}));
+    let update = format!("/clients/{client}$");
+    site.proxy.set(vec![Rule::new("POST", &update, Fault::Delay(1500)).when(When::Nth(1))]);
+    let asked = site.proxy.count("POST", &update);
+    site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    site.space.until("the update is on its way", || Ok(site.proxy.count("POST", &update) > asked));
+    site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Hamburg"}}}));
+    // Ready for the newest generation means that the newest city is there.
+    site.space.ready("client/globex");
+    assert_eq!(site.space.platform_client(&partner, &client)["city"], "Hamburg");
+    assert_eq!(site.proxy.count("POST", &update) - asked, 2);
+}
+
+#[test]
+fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests() {
+    let (site, partner) = with_partner("foreign");
+    let writer = Writer::start(&site.space, "globex");
+    let metadata = json!({"finalizers": ["example.com/guard"], "labels": {"team": "blue"}, "annotations": {"note": "x"}});
+    site.space.apply(&client(&site, "globex", &metadata));
+    site.space.ready("client/globex");
+    assert!(writer.written() > 10, "the other writer did not write");
+    site.each_once(&partner, 1);
+    let object = site.space.get("client/globex").unwrap()["metadata"].clone();
+    assert_eq!(object["finalizers"], json!(["example.com/guard", "tenantry.dev/tenant"]));
+    assert_eq!((&object["labels"]["team"], &object["annotations"]["note"]), (&json!("blue"), &json!("x")));
+    drop(writer);
+    site.space.delete("client/globex");
+    site.space.until("ours alone is gone", || {
+        Ok(site.space.get("client/globex").unwrap()["metadata"]["finalizers"] == json!(["example.com/guard"]))
+    });
+    site.space.patch("client/globex", &json!({"metadata": {"finalizers": null}}));
+    site.space.gone("client/globex");
+}
+
+#[test]
+fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
+    let (site, partner, client) = with_client("edited", &json!({"deletion": {"policy": "Suspend"}}));
+    let writer = Writer::start(&site.space, "globex");
+    site.space.until("the other one writes", || Ok(writer.written() > 5));
+    site.space.delete("client/globex");
+    let begin = Instant::now();
+    site.space.gone("client/globex");
+    assert!(begin.elapsed() < Duration::from_secs(10), "it took {:?}", begin.elapsed());
+    assert_eq!(state(&site, &partner, &client), "SUSPENDED");
+}
+
+#[test]
+fn somebody_who_keeps_editing_a_deleting_object_does_not_keep_a_confirmed_end_from_coming() {
+    let (site, partner, client) = with_client("editedend", &json!({"deletion": {"policy": "Terminate"}}));
+    site.space.patch("client/globex", &site.space.confirm("client/globex", 0));
+    let writer = Writer::start(&site.space, "globex");
+    site.space.until("the other one writes", || Ok(writer.written() > 5));
+    site.space.delete("client/globex");
+    let begin = Instant::now();
+    site.space.gone("client/globex");
+    assert!(begin.elapsed() < Duration::from_secs(20), "it took {:?}", begin.elapsed());
+    assert!(is_tombstone(&site, &partner, &client));
+    assert_eq!(site.proxy.count("POST", "/terminate$"), 1);
+}

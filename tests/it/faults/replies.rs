@@ -1,0 +1,98 @@
+//! Answers that are not what was asked for.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::{Site, TIMEOUT, with_client, with_partner, world};
+use crate::proxy::rules::{Fault, Rule, When};
+
+/// A Client whose tenant is answered wrongly: it says so, keeps its id, and nothing is written anywhere.
+fn answered_wrongly(site: &Site<'_>, client: &str, (fault, words): (Fault, &str)) {
+    let space = &site.space;
+    site.look_now("client/globex", "before");
+    let changes = site.changes("/api/");
+    site.proxy.set(vec![Rule::new("GET", &format!("/clients/{client}$"), fault)]);
+    space.kubectl(&["annotate", "--overwrite", "client/globex", "tenantry.dev/reconcile-requested-at=now"]);
+    let message = space.not_ready("client/globex", "PlatformUnavailable");
+    assert!(message.contains(words), "`{message}` does not say `{words}`");
+    assert_eq!(space.get("client/globex").unwrap()["status"]["uniqueId"], client);
+    assert_eq!(site.changes("/api/"), changes, "something was written");
+    site.proxy.set(Vec::new());
+    space.ready("client/globex");
+    assert_eq!(space.get("client/globex").unwrap()["status"]["uniqueId"], client);
+}
+
+#[test]
+fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
+    let (site, partner, client) = with_client("wrong", &json!({"details": {"city": "Berlin"}}));
+    site.space.client("other", &json!({"details": {"city": "Bonn"}}));
+    let other = site.space.ready("client/other");
+    let elsewhere = Fault::Elsewhere(format!("/api/v2/tenants/{partner}/clients/{other}"));
+    for (fault, words) in [
+        (Fault::Malformed, "cannot be used"),
+        (Fault::Truncate(20), "not available"),
+        (elsewhere, "not about tenant"),
+    ] {
+        answered_wrongly(&site, &client, (fault, words));
+    }
+    assert_eq!(site.space.platform_client(&partner, &other)["city"], "Bonn");
+}
+
+#[test]
+fn an_answer_of_a_gigabyte_is_cut_off_and_takes_no_memory() {
+    let (site, _, client) = with_client("huge", &json!({}));
+    let before = peak();
+    answered_wrongly(&site, &client, (Fault::Huge(1 << 30), "1048576 bytes"));
+    let grown = peak().saturating_sub(before);
+    assert!(grown < 64 << 10, "the peak of memory grew by {grown} KiB");
+}
+
+/// The operator's highest memory so far, in KiB. Others work in the same process: the limit leaves room for them.
+fn peak() -> u64 {
+    let log = world().operator.log().unwrap();
+    assert!(!log.contains("panicked"), "{log}");
+    let path = format!("/proc/{}/status", world().operator.pid());
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = text.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_list_that_cannot_be_read_lets_nothing_be_created() {
+    let (site, partner) = with_partner("list");
+    site.proxy.set(vec![Rule::new("GET", "/clients/minimal$", Fault::Malformed)]);
+    site.space.client("globex", &json!({}));
+    site.space.not_ready("client/globex", "PlatformUnavailable");
+    site.never(Duration::from_secs(2), "a create without a look", || site.proxy.count("POST", "/clients$") > 0);
+    site.proxy.set(Vec::new());
+    site.space.ready("client/globex");
+    site.each_once(&partner, 1);
+}
+
+#[test]
+fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
+    let (slow, _, _) = with_client("slow", &json!({}));
+    let (quick, partner, client) = with_client("quick", &json!({"details": {"city": "Berlin"}}));
+    slow.proxy.set(vec![Rule::new("GET", "/api/", Fault::Slow(1000)).when(When::Always)]);
+    for number in 0..4 {
+        slow.space.client(&format!("c{number}"), &json!({}));
+    }
+    let message = slow.space.not_ready("client/c0", "PlatformUnavailable");
+    assert!(message.contains("no answer within"), "{message}");
+    for round in 0..3 {
+        let begin = std::time::Instant::now();
+        quick.space.client(&format!("new{round}"), &json!({}));
+        quick.space.ready(&format!("client/new{round}"));
+        let created = begin.elapsed();
+        let path = quick.space.client_path(&partner, &client);
+        quick.space.world.tenancy.change(&path, &json!({"city": format!("Bonn {round}")})).unwrap();
+        let begin = std::time::Instant::now();
+        quick.space.until("the drift is put right", || {
+            Ok(quick.space.platform_client(&partner, &client)["city"] == "Berlin")
+        });
+        let healed = begin.elapsed();
+        // One slow call alone takes the whole of the timeout.
+        assert!(created < TIMEOUT && healed < TIMEOUT, "a create took {created:?}, putting right {healed:?}");
+    }
+}

@@ -1,0 +1,68 @@
+//! Somebody else who writes to an object all the time.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tenantry::api::TenantClient;
+
+use crate::world::Space;
+
+/// Pause between two writes: about as fast as the API server takes them from one writer on a busy machine.
+const PAUSE: Duration = Duration::from_millis(15);
+
+/// Writes an annotation again and again until it is dropped; each write is a new resource version.
+pub(super) struct Writer {
+    written: Arc<AtomicU64>,
+    end: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Begins on the Client of that name, before it exists if need be.
+    pub(super) fn start(space: &Space<'_>, name: &str) -> Self {
+        let (written, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counter, over) = (Arc::clone(&written), Arc::clone(&end));
+        let kubeconfig = space.world.control_plane.kubeconfig("admin");
+        let place = (space.name.clone(), name.to_owned());
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(write(kubeconfig, place, (&counter, &over)));
+        });
+        Self { written, end, thread: Some(thread) }
+    }
+
+    /// Writes so far.
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.end.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+async fn write(kubeconfig: PathBuf, (namespace, name): (String, String), (counter, over): (&AtomicU64, &AtomicBool)) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+    let clients = Api::<TenantClient>::namespaced(Client::try_from(config).unwrap(), &namespace);
+    while !over.load(Ordering::SeqCst) {
+        let number = counter.load(Ordering::SeqCst);
+        let patch = serde_json::json!({"metadata": {"annotations": {"example.com/number": number.to_string()}}});
+        if clients.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.is_ok() {
+            counter.fetch_add(1, Ordering::SeqCst);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
