@@ -27,4 +27,5 @@ mod platform;
 mod rooms;
 mod rules;
 mod secrecy;
+mod seeds;
 mod support;

@@ -199,6 +199,8 @@ fn an_unknown_field_is_refused_by_its_name() {
     for (kind, spec, field) in [
         ("Partner", "{details: {nmae: Acme, name: Acme}}", "spec.details.nmae"),
         ("Partner", "{details: {name: Acme}, management: {mode: Observe}}", "spec.management"),
+        // Derived from the application server, and so read-only.
+        ("Partner", "{details: {name: Acme, apiServer: api.acme.example}}", "spec.details.apiServer"),
         ("Client", "{partnerRef: {name: acme, kind: Partner}, details: {name: G}}", "spec.partnerRef.kind"),
         // What only a Partner can set.
         (
