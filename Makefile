@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test crds build controlplane controller-manager rust clean clean-demo
+.PHONY: help demo up down check test bench crds build controlplane controller-manager rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -32,6 +32,7 @@ help:
 	@echo 'make down    end it'
 	@echo 'make check   format, lints, pure tests'
 	@echo 'make test    everything'
+	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make crds    write crds/ from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
@@ -49,9 +50,13 @@ down:
 build: rust
 	cargo build --quiet --bins --example stack
 
-crds: build
-	@mkdir -p crds
-	$(PROGRAMS)/crdgen crds
+# A profile of its own: release without the long link.
+bench: rust controlplane
+	cargo build --quiet --profile measure --bins --example bench
+	@$(TARGET)/measure/examples/bench
+
+crds: rust
+	cargo run --quiet --example crdgen -- crds
 
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit

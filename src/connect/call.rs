@@ -144,8 +144,8 @@ impl Line {
         loop {
             let pass = self.pacer.enter(tenant, (call.category, lane), deadline).await?;
             let sent = tokio::time::timeout_at(deadline, self.send(call, &token)).await;
-            let late = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
-            let answer = self.settle(call, pass, sent.unwrap_or_else(late))?;
+            let too_long = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
+            let answer = self.settle(call, pass, sent.unwrap_or_else(too_long))?;
             match answer.status {
                 401 | 407 if !tried.renewed => {
                     // It was not carried out, so even a write may go out again.

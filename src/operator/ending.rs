@@ -92,7 +92,7 @@ async fn walk<K: TenantObject>(object: &K, context: &Context) -> Result<End<K>, 
     }
     let mut current = K::room(context).wrote(fresh);
     for _ in 0..MOST_STEPS {
-        match step(&current, context).await? {
+        match Box::pin(step(&current, context)).await? {
             Next::Again(Some(object)) => current = object,
             Next::Again(None) => {}
             Next::End(end) => return Ok(end),

@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
-        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         for wrong in ["10", "m", "0s", "1d", ""] {
             assert!(duration(wrong).is_err(), "{wrong}");

@@ -301,7 +301,7 @@ fn terminate(
             Err((reason, message)) => hold(reason, message),
             Ok(confirm) => Removal::Record(Box::new(TerminationStatus {
                 step: Some(TerminationStep::Confirmed),
-                confirmed_at: Some(now.to_string()),
+                confirmed_at: Some(whole_second(now).to_string()),
                 confirm_digest: Some(confirm_digest(intent.uid, confirm)),
                 suspended_by_us: Some(observed.life == TenantLife::Active),
                 purge_after: None,
@@ -334,7 +334,7 @@ fn wait_then_end(intent: &RemovalIntent<'_>, observed: &Observed, now: Timestamp
         // A lost record restarts the grace period.
         return Removal::Record(Box::new(TerminationStatus {
             step: Some(TerminationStep::Suspended),
-            purge_after: Some(now.saturating_add(grace).unwrap_or(Timestamp::MAX).to_string()),
+            purge_after: Some(whole_second(now.saturating_add(grace).unwrap_or(Timestamp::MAX)).to_string()),
             ..record.clone()
         }));
     };
@@ -352,6 +352,12 @@ fn wait_then_end(intent: &RemovalIntent<'_>, observed: &Observed, now: Timestamp
         }));
     }
     Removal::Terminate(Permit { id: observed.unique_id.clone(), mark: intent.mark.clone() })
+}
+
+/// The next whole second: never earlier than the time itself, and short enough to read.
+fn whole_second(time: Timestamp) -> Timestamp {
+    let up = i64::from(time.subsec_nanosecond() > 0);
+    Timestamp::from_second(time.as_second().saturating_add(up)).unwrap_or(time)
 }
 
 fn children(children: &Children) -> Option<Removal> {

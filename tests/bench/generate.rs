@@ -29,8 +29,9 @@ pub fn run(arguments: &[String]) -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &KubeConfigOptions::default());
-        let client = Client::try_from(config.await?)?;
+        let options = KubeConfigOptions::default();
+        let config = Config::from_custom_kubeconfig(Kubeconfig::read_from(kubeconfig)?, &options).await?;
+        let client = Client::try_from(config)?;
         let http = reqwest::Client::new();
         let form = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
         let answer: Value =
@@ -74,6 +75,7 @@ async fn one(client: Client, platform: Arc<Platform>, object: TenantClient) -> R
             "observedGeneration": 1, "lastTransitionTime": "2026-01-01T00:00:00Z",
         })
     };
+    let conditions = ["Ready", "InSync", "CredentialsValid", "ReferencesResolved"].map(condition);
     let status = json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name, "uid": object.uid()},
         "status": {
@@ -82,7 +84,7 @@ async fn one(client: Client, platform: Arc<Platform>, object: TenantClient) -> R
                 {"path": "details.name", "value": "\"n\"", "source": "Spec"},
                 {"path": "details.city", "value": "\"Berlin\"", "source": "Spec"},
             ],
-            "conditions": ["Ready", "InSync", "CredentialsValid", "ReferencesResolved"].map(condition),
+            "conditions": conditions,
         },
     });
     api.patch_status(&name, &PatchParams::apply("generator").force(), &Patch::Apply(&status)).await?;

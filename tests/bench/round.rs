@@ -131,7 +131,7 @@ fn operate(folder: &std::path::Path, options: &OperatorOptions, tenants: usize) 
     let wanted = tenants as f64;
     let done = ["kind=\"Client\"", "outcome=\"AsDeclared\""];
     while operator.metric("tenantry_operator_reconciles_total", &done)? < wanted {
-        if begin.elapsed() > Duration::from_secs(600) {
+        if begin.elapsed() > Duration::from_mins(10) {
             return Err("the operator did not come to an end in ten minutes".into());
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -155,7 +155,7 @@ fn generate(
         .args(["generate", &options.kubeconfig.display().to_string(), &credential.url, partner])
         .args([&credential.client_id, &credential.client_secret, &report.display().to_string()])
         .start()?;
-    let status = process.wait(Duration::from_secs(600))?;
+    let status = process.wait(Duration::from_mins(10))?;
     if status != Some(0) {
         return Err(format!("the generator failed: {}", fs::read_to_string(process.log()).unwrap_or_default()).into());
     }

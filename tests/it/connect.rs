@@ -1,11 +1,14 @@
 //! The client of the tenancy API, over real HTTP against servers that misbehave on purpose.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
 mod fake;
 mod faults;
 mod limits;
 mod living;
+#[cfg(feature = "platform")]
+mod real;
 mod routes;
+mod tls;
 mod token;
 
 use std::collections::BTreeMap;

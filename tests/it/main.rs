@@ -1,5 +1,7 @@
 //! One test crate, one link: every integration test is a module of it.
 
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a helper of a test fails by panicking")]
+
 #[path = "../stack/assets.rs"]
 pub mod assets;
 #[path = "../stack/controlplane.rs"]

@@ -2,5 +2,6 @@
 
 mod bad_input;
 mod deletion;
+mod documented;
 mod healing;
 mod life;

@@ -15,7 +15,7 @@ use crate::programs::{self, OperatorOptions, Platform, PlatformOptions, Service}
 use crate::tenancy::Tenancy;
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// Everything that runs for one or many tests.
 pub struct World {
@@ -171,18 +171,24 @@ impl Space<'_> {
 
     /// Applies a Partner, by its name in the cluster; its tenant gets a name that no other test uses.
     pub fn partner(&self, name: &str, spec: &Value) {
-        self.tenant("Partner", name, spec, &json!({"connectionSecretRef": {"name": "platform"}}));
+        self.tenant("Partner", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
     }
 
     /// Applies a Client of the Partner `acme`.
     pub fn client(&self, name: &str, spec: &Value) {
-        self.tenant("Client", name, spec, &json!({"partnerRef": {"name": "acme"}}));
+        self.tenant("Client", name, &[&json!({"partnerRef": {"name": "acme"}}), spec]);
     }
 
-    fn tenant(&self, kind: &str, name: &str, spec: &Value, base: &Value) {
+    /// Applies a Client of a partner that has no object.
+    pub fn orphan(&self, name: &str, spec: &Value) {
+        self.tenant("Client", name, &[&json!({"connectionSecretRef": {"name": "platform"}}), spec]);
+    }
+
+    fn tenant(&self, kind: &str, name: &str, specs: &[&Value]) {
         let mut whole = json!({"details": {"name": self.tenant_name(name)}});
-        merge(&mut whole, base);
-        merge(&mut whole, spec);
+        for spec in specs {
+            merge(&mut whole, spec);
+        }
         self.apply(&json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": whole,
         }));
@@ -299,7 +305,7 @@ impl Space<'_> {
         let mut block = String::new();
         self.until(&format!("{object} says how to confirm"), || {
             let found = self.get(object).unwrap_or_default();
-            block = found["status"]["termination"]["howToConfirm"].as_str().unwrap_or_default().to_owned();
+            found["status"]["termination"]["howToConfirm"].as_str().unwrap_or_default().clone_into(&mut block);
             Ok(!block.is_empty())
         });
         let mut spec: Value = serde_yaml::from_str(&block).unwrap();

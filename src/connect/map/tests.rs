@@ -9,8 +9,7 @@ use crate::plan::{
 };
 use crate::wire::{Branding, ImageFile, ImagePaths, Mark, Tenant};
 
-fn read(kind: Kind, tenant: serde_json::Value, branding: serde_json::Value, extensions: bool) -> Observed {
-    let mut tenant = tenant;
+fn read(kind: Kind, mut tenant: serde_json::Value, branding: &serde_json::Value, extensions: bool) -> Observed {
     tenant["uniqueId"] = "x_1".into();
     tenant["name"] = "X".into();
     let tenant = lenient(tenant.to_string().as_bytes()).unwrap();
@@ -19,7 +18,7 @@ fn read(kind: Kind, tenant: serde_json::Value, branding: serde_json::Value, exte
 }
 
 fn value(field: Field, tenant: serde_json::Value) -> Value {
-    read(Kind::Client, tenant, json!({}), true).value(field).unwrap().clone()
+    read(Kind::Client, tenant, &json!({}), true).value(field).unwrap().clone()
 }
 
 /// A value that is not the absent one.
@@ -73,11 +72,12 @@ fn every_field_reads_back_as_it_was_written() {
             continue;
         }
         let changes = [Change { field, to: sample(field) }];
-        let (body, branded) = match field.is_branding() {
-            true => echo(&Tenant::default(), &branding(&changes, &payload()).unwrap()),
-            false => echo(&tenant(&changes, &payload()).unwrap(), &Branding::default()),
+        let (body, branded) = if field.is_branding() {
+            echo(&Tenant::default(), &branding(&changes, &payload()).unwrap())
+        } else {
+            echo(&tenant(&changes, &payload()).unwrap(), &Branding::default())
         };
-        let seen = read(kind, body, branded, true).seen[&field].clone();
+        let seen = read(kind, body, &branded, true).seen[&field].clone();
         let expected = if field.form() == Form::Secret { Seen::Unreadable } else { Seen::Value(sample(field)) };
         assert_eq!(seen, expected, "{}", field.path());
         ran += 1;
@@ -89,9 +89,10 @@ fn every_field_reads_back_as_it_was_written() {
 fn what_can_be_cleared_has_a_form_for_it_and_what_cannot_is_refused() {
     for field in Field::ALL.iter().copied() {
         let changes = [Change { field, to: Value::Cleared }];
-        let written = match field.is_branding() {
-            true => branding(&changes, &payload()).map(|body| body != Branding::default()),
-            false => tenant(&changes, &payload()).map(|body| body != Tenant::default()),
+        let written = if field.is_branding() {
+            branding(&changes, &payload()).map(|body| body != Branding::default())
+        } else {
+            tenant(&changes, &payload()).map(|body| body != Tenant::default())
         };
         match field.form() {
             Form::Text | Form::Set | Form::Image | Form::Secret => assert_eq!(written, Ok(true), "{}", field.path()),
@@ -119,7 +120,7 @@ fn a_value_of_another_form_and_bytes_that_are_missing_are_refused_by_path() {
 
 #[test]
 fn what_is_absent_is_cleared_and_an_absent_switch_is_off() {
-    let empty = read(Kind::Client, json!({}), json!({}), true);
+    let empty = read(Kind::Client, json!({}), &json!({}), true);
     for (field, seen) in &empty.seen {
         let expected = match field.form() {
             Form::Flag => Seen::Value(Value::Flag(false)),
@@ -155,14 +156,14 @@ fn spellings_of_the_wire_become_those_of_manifests() {
     assert_eq!(value(Field::BusinessStart, json!({"clientDetails": {"businessStartHour": 9}})), Value::text("09:00"));
     assert_eq!(value(Field::BusinessLastDay, json!({"clientDetails": {"businessDayEnd": 7}})), Value::text("Saturday"));
     assert_eq!(value(Field::BusinessLastDay, json!({"clientDetails": {"businessDayEnd": 9}})), Value::text("9"));
-    let colour = read(Kind::Client, json!({}), json!({"loginPageTextColor": "#1f2937"}), true);
+    let colour = read(Kind::Client, json!({}), &json!({"loginPageTextColor": "#1f2937"}), true);
     assert_eq!(colour.value(Field::LoginTextColor), Some(&Value::text("1F2937")));
 }
 
 #[test]
 fn without_the_extensions_what_they_alone_have_is_unsupported() {
     let unsupported = |kind| -> BTreeSet<&'static str> {
-        let seen = read(kind, json!({}), json!({}), false).seen;
+        let seen = read(kind, json!({}), &json!({}), false).seen;
         seen.into_iter().filter(|(_, seen)| *seen == Seen::Unsupported).map(|(field, _)| field.path()).collect()
     };
     let client: BTreeSet<&str> = [
@@ -183,7 +184,7 @@ fn without_the_extensions_what_they_alone_have_is_unsupported() {
     ]
     .into();
     assert_eq!(unsupported(Kind::Partner), &client | &partner);
-    let logo = read(Kind::Client, json!({}), json!({"logo": {"logoPath": "/p.png"}}), false);
+    let logo = read(Kind::Client, json!({}), &json!({"logo": {"logoPath": "/p.png"}}), false);
     assert_eq!(logo.seen[&Field::Logo], Seen::Unreadable);
 }
 
@@ -191,11 +192,11 @@ fn without_the_extensions_what_they_alone_have_is_unsupported() {
 fn the_mark_is_read_from_its_place_and_is_nobodys_number() {
     let mark: Mark = "c1/Client/ns/globex/u1".parse().unwrap();
     let short = short_mark(&mark);
-    let whole = read(Kind::Client, json!({"managedBy": mark, "extOrgId": "CRM-1"}), json!({}), true);
+    let whole = read(Kind::Client, json!({"managedBy": mark, "extOrgId": "CRM-1"}), &json!({}), true);
     assert_eq!((&whole.mark, whole.value(Field::ExternalId)), (&MarkSeen::Whole(mark), Some(&Value::text("CRM-1"))));
-    let kept = read(Kind::Client, json!({"extOrgId": short}), json!({}), false);
+    let kept = read(Kind::Client, json!({"extOrgId": short}), &json!({}), false);
     assert_eq!((&kept.mark, kept.value(Field::ExternalId)), (&MarkSeen::Short(short), Some(&Value::Cleared)));
-    let seen = |kind, id: &str, extensions| read(kind, json!({"extOrgId": id}), json!({}), extensions).mark;
+    let seen = |kind, id: &str, extensions| read(kind, json!({"extOrgId": id}), &json!({}), extensions).mark;
     assert_eq!(seen(Kind::Client, "CRM-1", false), MarkSeen::Occupied);
     assert_eq!(seen(Kind::Client, "", false), MarkSeen::None);
     assert_eq!(seen(Kind::Client, "CRM-1", true), MarkSeen::None);
@@ -204,19 +205,19 @@ fn the_mark_is_read_from_its_place_and_is_nobodys_number() {
 
 #[test]
 fn life_times_and_addresses_are_read() {
-    let life = |tenant| read(Kind::Client, tenant, json!({}), true).life;
+    let life = |tenant| read(Kind::Client, tenant, &json!({}), true).life;
     assert_eq!(life(json!({})), TenantLife::Active);
     assert_eq!(life(json!({"activated": false})), TenantLife::Inactive);
     assert_eq!(life(json!({"activated": false, "status": "SUSPENDED"})), TenantLife::Suspended);
     assert_eq!(life(json!({"activated": false, "status": "TERMINATED"})), TenantLife::Terminated);
     let body = json!({"id": 14, "createdTime": "2016-08-29T14:05:08+0200", "updatedTime": "2016-08-29T12:05:08Z"});
-    let seen = read(Kind::Client, body, json!({"appURL": "x.app.example", "apiURL": ""}), true);
+    let seen = read(Kind::Client, body, &json!({"appURL": "x.app.example", "apiURL": ""}), true);
     let at = "2016-08-29T12:05:08Z".parse().ok();
     assert_eq!((seen.created, seen.updated, seen.account_id.as_deref()), (at, at, Some("14")));
     assert_eq!((seen.url.as_deref(), seen.api_endpoint), (Some("x.app.example"), None));
     let endpoint =
         json!({"accessEndpoint": {"applicationServer": "acme.app.example", "apiServer": "acme.api.example"}});
-    let partner = read(Kind::Partner, endpoint, json!({}), true);
+    let partner = read(Kind::Partner, endpoint, &json!({}), true);
     assert_eq!(
         (partner.url.as_deref(), partner.api_endpoint.as_deref()),
         (Some("acme.app.example"), Some("acme.api.example"))

@@ -62,7 +62,7 @@ impl Reply {
         Self::Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
     }
 
-    pub(crate) fn with(self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn with(self, name: &str, value: impl std::fmt::Display) -> Self {
         match self {
             Self::Answer { status, mut headers, body } => {
                 headers.push((name.to_owned(), value.to_string()));

@@ -134,9 +134,10 @@ async fn without_the_extensions_the_inactive_ones_are_searched_page_by_page() {
             return Reply::json(200, &json!([{"uniqueId": "client_1", "name": "A"}]));
         }
         let row = |id: &str| json!({"uniqueId": id, "name": "X", "activated": false});
-        let body = match asked.path.contains("pageNo=1&") {
-            true => json!({"results": [row("client_1"), row("client_3")], "nextPage": true}),
-            false => json!({"results": [row("client_4")], "nextPage": false}),
+        let body = if asked.path.contains("pageNo=1&") {
+            json!({"results": [row("client_1"), row("client_3")], "nextPage": true})
+        } else {
+            json!({"results": [row("client_4")], "nextPage": false})
         };
         Reply::json(200, &body)
     })

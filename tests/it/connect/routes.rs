@@ -17,7 +17,7 @@ fn answer(asked: &Asked) -> Reply {
     }
 }
 
-async fn last(fake: &Fake) -> (String, Value) {
+fn last(fake: &Fake) -> (String, Value) {
     let asked = fake.asked().pop().unwrap();
     let body = if asked.body.is_empty() { Value::Null } else { asked.json() };
     (format!("{} {}", asked.method, asked.path), body)
@@ -25,20 +25,17 @@ async fn last(fake: &Fake) -> (String, Value) {
 
 async fn writes(fake: &Fake, platform: &Platform) {
     platform.update(&clients(), "client_7", &city(), &nothing()).await.unwrap();
-    assert_eq!(last(fake).await, ("POST /api/v2/tenants/msp_1/clients/client_7".into(), json!({"city": "Berlin"})));
+    assert_eq!(last(fake), ("POST /api/v2/tenants/msp_1/clients/client_7".into(), json!({"city": "Berlin"})));
     let title = [Change { field: Field::WebsiteTitle, to: Setting::text("X") }];
     platform.brand("client_7", &title, &nothing()).await.unwrap();
-    assert_eq!(
-        last(fake).await,
-        ("PUT /api/v2/tenants/client_7/customBranding".into(), json!({"applicationTitle": "X"}))
-    );
+    assert_eq!(last(fake), ("PUT /api/v2/tenants/client_7/customBranding".into(), json!({"applicationTitle": "X"})));
     platform.suspend(&clients(), "client_7").await.unwrap();
-    assert_eq!(last(fake).await, ("POST /api/v2/tenants/msp_1/clients/client_7/suspend".into(), Value::Null));
+    assert_eq!(last(fake), ("POST /api/v2/tenants/msp_1/clients/client_7/suspend".into(), Value::Null));
     platform.activate(&clients(), "client_7").await.unwrap();
-    assert_eq!(last(fake).await, ("POST /api/v2/tenants/msp_1/clients/client_7/activate".into(), Value::Null));
+    assert_eq!(last(fake), ("POST /api/v2/tenants/msp_1/clients/client_7/activate".into(), Value::Null));
     platform.page(&clients(), 3).await.unwrap();
     let page = "GET /api/v2/tenants/msp_1/clients/search?pageNo=3&pageSize=100&isDescendingOrder=false";
-    assert_eq!(last(fake).await, (page.into(), Value::Null));
+    assert_eq!(last(fake), (page.into(), Value::Null));
     platform.read(&clients(), "client_7", true).await.unwrap();
     let lines = fake.lines();
     assert_eq!(
@@ -58,16 +55,16 @@ async fn with_the_extensions_partners_are_clients_one_level_up_and_marks_are_who
     writes(&fake, &platform).await;
     platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap();
     let body = json!({"city": "Berlin", "managedBy": mark()});
-    assert_eq!(last(&fake).await, ("POST /api/v2/tenants/msp_1/clients".into(), body));
+    assert_eq!(last(&fake), ("POST /api/v2/tenants/msp_1/clients".into(), body));
     platform.mark(&clients(), "client_7", &mark()).await.unwrap();
-    assert_eq!(last(&fake).await.1, json!({"managedBy": mark()}));
+    assert_eq!(last(&fake).1, json!({"managedBy": mark()}));
     assert_eq!(platform.impact("client_7").await.unwrap().unwrap()["clients"], 2);
     platform.create(&partners(), &city(), &nothing(), &mark()).await.unwrap();
-    assert_eq!(last(&fake).await.0, "POST /api/v2/tenants/sp_1/msps");
+    assert_eq!(last(&fake).0, "POST /api/v2/tenants/sp_1/msps");
     platform.read(&partners(), "msp_7", false).await.unwrap().unwrap();
-    assert_eq!(last(&fake).await.0, "GET /api/v2/tenants/sp_1/msps/msp_7");
+    assert_eq!(last(&fake).0, "GET /api/v2/tenants/sp_1/msps/msp_7");
     platform.suspend(&partners(), "msp_7").await.unwrap();
-    assert_eq!(last(&fake).await.0, "POST /api/v2/tenants/sp_1/msps/msp_7/suspend");
+    assert_eq!(last(&fake).0, "POST /api/v2/tenants/sp_1/msps/msp_7/suspend");
 }
 
 #[tokio::test]
@@ -76,15 +73,15 @@ async fn without_them_a_partner_is_only_read_and_the_mark_takes_an_empty_externa
     let platform = fake.platform();
     writes(&fake, &platform).await;
     platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap();
-    assert_eq!(last(&fake).await.1, json!({"city": "Berlin", "extOrgId": short_mark(&mark())}));
+    assert_eq!(last(&fake).1, json!({"city": "Berlin", "extOrgId": short_mark(&mark())}));
     let own = [Change { field: Field::ExternalId, to: Setting::text("CRM-1") }];
     platform.create(&clients(), &own, &nothing(), &mark()).await.unwrap();
-    assert_eq!(last(&fake).await.1, json!({"extOrgId": "CRM-1"}));
+    assert_eq!(last(&fake).1, json!({"extOrgId": "CRM-1"}));
     platform.mark(&clients(), "client_7", &mark()).await.unwrap();
-    assert_eq!(last(&fake).await.1, json!({"extOrgId": short_mark(&mark())}));
+    assert_eq!(last(&fake).1, json!({"extOrgId": short_mark(&mark())}));
     assert_eq!(platform.impact("client_7").await, Ok(None));
     let partner = platform.read(&partners(), "msp_7", false).await.unwrap().unwrap();
-    assert_eq!((last(&fake).await.0.as_str(), partner.life), ("GET /api/v2/tenants/msp_7", TenantLife::Active));
+    assert_eq!((last(&fake).0.as_str(), partner.life), ("GET /api/v2/tenants/msp_7", TenantLife::Active));
     let count = fake.asked().len();
     for error in [
         platform.create(&partners(), &city(), &nothing(), &mark()).await.unwrap_err(),

@@ -147,3 +147,19 @@ fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
     assert!(status["modules"].as_array().unwrap().contains(&json!("Dashboards")));
     assert!(status["unavailable"]["permissionSets"].as_array().unwrap().contains(&json!("Patch Approvals")));
 }
+
+#[test]
+fn under_a_suspended_partner_nothing_is_written_and_it_heals() {
+    let space = World::shared().namespace("parent");
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    space.patch("partner/acme", &json!({"spec": {"tenantState": "Suspended"}}));
+    space.ready("partner/acme");
+    space.patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
+    let message = space.not_ready("client/globex", "PartnerSuspended");
+    assert!(message.contains("suspended"), "{message}");
+    space.patch("partner/acme", &json!({"spec": {"tenantState": "Active"}}));
+    space.ready("client/globex");
+    assert_eq!(space.platform_client(&partner, &client)["city"], "Berlin");
+}

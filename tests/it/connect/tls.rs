@@ -1,0 +1,59 @@
+//! HTTPS: a certificate is believed only where the system or the Secret names its CA.
+
+use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tenantry::connect::{Connection, Error, Platform};
+
+/// Made for this test alone; the CA's key was thrown away.
+const CA: &[u8] = include_bytes!("tls/ca.pem");
+const CERTIFICATE: &[u8] = include_bytes!("tls/server.pem");
+const KEY: &[u8] = include_bytes!("tls/server.key");
+
+/// A server that hands out a token per connection, and its port.
+fn serve() -> u16 {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut socket, _)) = listener.accept() {
+            let mut session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::Stream::new(&mut session, &mut socket);
+            // A client that does not believe the certificate hangs up here.
+            if stream.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {
+                let body = r#"{"access_token":"t","expires_in":7199}"#;
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        }
+    });
+    port
+}
+
+fn data(port: u16, ca: Option<&[u8]>) -> BTreeMap<String, Vec<u8>> {
+    let mut data = super::secret(&format!("https://127.0.0.1:{port}"));
+    data.extend(ca.map(|ca| ("ca.crt".to_owned(), ca.to_vec())));
+    data
+}
+
+#[tokio::test]
+async fn the_secret_s_own_ca_is_believed_and_a_stranger_s_certificate_is_not() {
+    let port = serve();
+    let of = |ca| {
+        let connection = Connection::from_secret(&data(port, ca)).unwrap();
+        Platform::new(connection, Duration::from_secs(5)).unwrap()
+    };
+    of(Some(CA)).check().await.unwrap();
+    let error = of(None).check().await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable { maybe_applied: false, .. }), "{error}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
