@@ -1,5 +1,6 @@
 //! The page of the product documentation's statements: its rows are counted, and what they name exists.
 
+mod images;
 mod lists;
 mod names;
 
