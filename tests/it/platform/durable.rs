@@ -1,10 +1,10 @@
 //! Concurrency, and what outlives a kill.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenantry::platform::Credential;
+use tenantry::platform::{Config, Credential};
 
 use super::{Caller, Folder, Platform};
 
@@ -48,6 +48,27 @@ async fn different_creates_at_once_all_succeed_with_different_numbers() {
     assert_eq!(ids.len(), 40);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_on_one_database_make_one_tenant_too() {
+    let platform = Platform::start().await;
+    let mut config = Config::new(platform.folder.database());
+    config.limits = None;
+    let second = tenantry::platform::start(config).await.unwrap();
+    let callers = [platform.sp.clone(), Caller::new(&second.url, &second.credential).await];
+    for round in 0..5 {
+        let partner = platform.partner(&format!("Acme {round}")).await;
+        let create = |number: usize| {
+            let (caller, list) = (callers[number % 2].clone(), format!("/tenants/{partner}/clients"));
+            tokio::spawn(async move { caller.post(&list, json!({ "name": "Globex" })).await.status.as_u16() })
+        };
+        let answers = futures::future::join_all((0..30).map(create)).await;
+        let mut answers: Vec<u16> = answers.into_iter().map(Result::unwrap).collect();
+        answers.sort_unstable();
+        assert_eq!((answers[0], &answers[1..]), (200, &[400; 29][..]));
+    }
+    second.stop().await;
+}
+
 #[tokio::test]
 async fn a_restart_keeps_tenants_tokens_and_credentials() {
     let mut platform = Platform::start().await;
@@ -61,21 +82,28 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
     assert_eq!(platform.sp.client(&partner, "Next").await, "client_4");
 }
 
-/// The program itself, on a free port.
-fn spawn(folder: &Folder) -> std::process::Child {
-    Command::new(env!("CARGO_BIN_EXE_tenantry-platform"))
-        .current_dir(folder.path(""))
-        .args(["--listen", "127.0.0.1:0", "--no-rate-limits"])
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+/// The program itself; it ends with the test, however that ends.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The program on a free port.
+fn spawn(folder: &Folder) -> Program {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
+    Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
 /// The URL from the log, and everything logged until then.
-fn ready(child: &mut std::process::Child) -> (String, String) {
+fn ready(program: &mut Program) -> (String, String) {
     use std::io::{BufRead as _, BufReader};
     let mut log = String::new();
-    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+    for line in BufReader::new(program.0.stderr.take().unwrap()).lines() {
         let line = line.unwrap();
         log += &line;
         let value: Value = serde_json::from_str(&line).unwrap();
@@ -89,8 +117,8 @@ fn ready(child: &mut std::process::Child) -> (String, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_sigkill() {
     let folder = Folder::new();
-    let mut child = spawn(&folder);
-    let (url, log) = ready(&mut child);
+    let mut program = spawn(&folder);
+    let (url, log) = ready(&mut program);
     let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
     let credential: Credential = serde_json::from_value(file).unwrap();
     assert!(!log.contains(&credential.client_secret) && !log.contains(&credential.client_id), "{log}");
@@ -99,8 +127,7 @@ async fn what_was_acknowledged_outlives_sigkill() {
     let mut acknowledged = Vec::new();
     let killer = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(program);
     });
     for number in 0.. {
         let body = json!({ "name": format!("C{number}") }).to_string();
@@ -112,24 +139,22 @@ async fn what_was_acknowledged_outlives_sigkill() {
     killer.await.unwrap();
     assert!(!acknowledged.is_empty());
 
-    let mut child = spawn(&folder);
-    let (url, _) = ready(&mut child);
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
     let caller = Caller::new(&url, &credential).await;
     let living = caller.get(&format!("/tenants/{partner}/clients/minimal")).await.text;
     for id in &acknowledged {
         assert!(living.contains(&format!("\"{id}\"")), "{id} was acknowledged and is lost");
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_ends_the_program_cleanly() {
     let folder = Folder::new();
-    let mut child = spawn(&folder);
-    let _ready = ready(&mut child);
-    let killed = Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    let mut program = spawn(&folder);
+    let _ready = ready(&mut program);
+    let killed = Command::new("kill").arg(program.0.id().to_string()).status().unwrap();
     assert!(killed.success());
-    let status = tokio::task::spawn_blocking(move || child.wait().unwrap()).await.unwrap();
+    let status = tokio::task::spawn_blocking(move || program.0.wait().unwrap()).await.unwrap();
     assert!(status.success(), "{status}");
 }
