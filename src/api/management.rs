@@ -25,6 +25,8 @@ pub struct Adoption {
 
 /// When a tenant that exists already is taken over.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum AdoptionPolicy {
     /// Not at all.
     #[default]
@@ -54,6 +56,8 @@ pub struct Management {
 
 /// What the operator does with a tenant.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum ManagementMode {
     /// Keeps it as declared.
     #[default]
@@ -66,6 +70,8 @@ pub enum ManagementMode {
 
 /// What happens to a setting that somebody else changed.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum DriftPolicy {
     /// It is put right.
     #[default]
@@ -92,6 +98,8 @@ pub struct Approval {
 
 /// Which plans wait for approval.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+// Empty, so that each field of this type keeps the sentence of its own.
+#[schemars(description = "")]
 pub enum ApprovalMode {
     /// None.
     #[default]

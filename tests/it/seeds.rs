@@ -104,7 +104,7 @@ fn tests_are_known_by_the_names_that_cargo_prints() {
         "plan::removal::tests::each_part_of_a_confirmation_is_compared",
         "it::seeds::tests_are_known_by_the_names_that_cargo_prints",
         "it::process::tests::ports_differ_and_are_free",
-        "it::rules::changes::a_client_stays_with_its_partner",
+        "it::rules::changes::an_object_stays_with_its_partner_and_its_tenant",
     ] {
         assert!(names.contains(name), "{name} is not among {} names", names.len());
     }
