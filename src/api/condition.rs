@@ -153,7 +153,7 @@ reasons! {
     /// A plan waits for approval.
     ApprovalNeeded => false,
     /// The object is paused.
-    Paused => false,
+    ManagementPaused => false,
     /// An existing tenant was taken over.
     Adopted => false,
     /// The platform answered with an error, too late, or not at all; tried again with growing pauses.

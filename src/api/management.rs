@@ -23,10 +23,9 @@ pub struct Adoption {
     pub take_from: Option<String>,
 }
 
-/// When a tenant that exists already is taken over.
+/// When a tenant that exists already is taken over: `Never`, `IfIdentical` or `Adopt`; default: `Never`. With another
+/// policy than `Never` nothing is ever created.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-// Empty, so that each field of this type keeps the sentence of its own.
-#[schemars(description = "")]
 pub enum AdoptionPolicy {
     /// Not at all.
     #[default]
@@ -54,10 +53,9 @@ pub struct Management {
     pub approval: Option<Approval>,
 }
 
-/// What the operator does with a tenant.
+/// What the operator does with the tenant: `Manage`, `Observe` or `Paused`; default: `Manage`. `Observe` only reads;
+/// `Paused` holds everything, a Suspend or Terminate at deletion too.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-// Empty, so that each field of this type keeps the sentence of its own.
-#[schemars(description = "")]
 pub enum ManagementMode {
     /// Keeps it as declared.
     #[default]
@@ -68,10 +66,9 @@ pub enum ManagementMode {
     Paused,
 }
 
-/// What happens to a setting that somebody else changed.
+/// What happens to a setting that somebody else changed: `Correct` or `Report`; default: `Correct`. With `Report` only
+/// what you edit is written, and what others change is shown in `status.drift`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-// Empty, so that each field of this type keeps the sentence of its own.
-#[schemars(description = "")]
 pub enum DriftPolicy {
     /// It is put right.
     #[default]
@@ -96,10 +93,9 @@ pub struct Approval {
     pub approved_plan: Option<String>,
 }
 
-/// Which plans wait for approval.
+/// Which plans wait for approval: `Automatic`, `ManualIfRisky` or `Manual`; default: `Automatic`. Risky is what
+/// interrupts people: suspending, renaming, removing a package, an IP rule, the password policy.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
-// Empty, so that each field of this type keeps the sentence of its own.
-#[schemars(description = "")]
 pub enum ApprovalMode {
     /// None.
     #[default]

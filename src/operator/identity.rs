@@ -188,7 +188,7 @@ pub(crate) fn name_taken(name: &str, ids: &[String]) -> Stop {
     Outcome::Refused(
         Reason::NameTaken,
         format!(
-            "a tenant named `{name}` exists that this object did not create ({}): change `details.name`",
+            "a tenant named `{name}` exists that this object did not create ({0}): change `details.name`, or take it over with `adoption: {{policy: IfIdentical, uniqueId: {0}}}`",
             ids.join(", ")
         ),
     )

@@ -25,7 +25,7 @@ pub fn adopt(
 ) -> Result<(), (Reason, String)> {
     let Adoption { policy, unique_id, take_from } = adoption;
     let id = unique_id.as_deref().unwrap_or_default();
-    let owned = match seen {
+    let foreign = match seen {
         _ if seen.is_same_place(mark) => None,
         MarkSeen::Whole(other) => Some(other.to_string()),
         MarkSeen::Short(other) => Some(other.clone()),
@@ -37,7 +37,7 @@ pub fn adopt(
             ));
         }
     };
-    if let Some(other) = owned
+    if let Some(other) = foreign
         && owner == Owner::Exists
         && take_from.as_deref() != Some(other.as_str())
     {

@@ -135,7 +135,9 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
         Outcome::Unauthorised(reason, message) => {
             not_ready(*reason, message).set(ConditionType::CredentialsValid, (Truth::False, *reason), message)
         }
-        Outcome::Paused => Report::default().only_while_true(&[(ConditionType::Paused, Reason::Paused, PAUSED)]),
+        Outcome::Paused => {
+            Report::default().only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, PAUSED)])
+        }
         Outcome::Awaiting(proposal) => awaiting(proposal),
         Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
         // A platform or an API server that is away for a moment does not make a tenant less ready.

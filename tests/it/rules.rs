@@ -96,6 +96,7 @@ fn around(parent: &str) -> Value {
                         "secretKeySecretRef": key("duo", "skey")}),
         "confirm" => json!({"name": "Acme", "uniqueId": "msp_1", "notAfter": "2026-12-01T12:00:00Z",
                             "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"]}),
+        "adoption" => json!({"policy": "Adopt", "uniqueId": "msp_1"}),
         "allowedNamespaces" => json!({"from": "Selector"}),
         _ => json!({}),
     }
@@ -110,6 +111,10 @@ fn spec_with(kind: &str, path: &str, value: Value) -> Value {
         place = object.entry(name).or_insert_with(|| around(name));
     }
     *place = value;
+    if path == "spec.management.mode" {
+        // What is observed must be named.
+        spec["adoption"] = around("adoption");
+    }
     spec
 }
 
@@ -204,7 +209,7 @@ fn an_unknown_field_is_refused_by_its_name() {
     let namespace = namespace("unknown");
     for (kind, spec, field) in [
         ("Partner", "{details: {nmae: Acme, name: Acme}}", "spec.details.nmae"),
-        ("Partner", "{details: {name: Acme}, management: {mode: Observe}}", "spec.management"),
+        ("Partner", "{details: {name: Acme}, management: {modus: Observe}}", "spec.management.modus"),
         // Derived from the application server, and so read-only.
         ("Partner", "{details: {name: Acme, apiServer: api.acme.example}}", "spec.details.apiServer"),
         ("Client", "{partnerRef: {name: acme, kind: Partner}, details: {name: G}}", "spec.partnerRef.kind"),
