@@ -32,4 +32,5 @@ mod platform;
 mod rooms;
 mod rules;
 mod secrecy;
+mod seeds;
 mod support;
