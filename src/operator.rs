@@ -9,6 +9,7 @@ mod drift;
 mod ending;
 mod error;
 mod events;
+mod finalizer;
 mod identity;
 mod manage;
 mod metrics;

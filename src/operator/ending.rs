@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::Api;
 use kube::runtime::controller::Action;
-use serde_json::json;
 
 use super::apply::stop;
 use super::context::Context;
 use super::error::Stop;
+use super::finalizer::take_off;
 use super::object::{TenantObject, deletion_policy, intent, is_deleting, is_held, mark, namespace, uid, unique_id};
 use super::status::{Facts, publish, record};
-use super::{FIELD_MANAGER, wake};
-use crate::api::{ABANDON, FINALIZER, Reason, TerminationStatus};
+use super::wake;
+use crate::api::{ABANDON, Reason, TerminationStatus};
 use crate::connect::{Place, Platform};
 use crate::plan::{Observed, Outcome, Release, Removal, RemovalIntent, Tenant, removal};
 
@@ -207,13 +207,7 @@ async fn with_impact(mut termination: TerminationStatus, id: &str, reached: Opti
 
 /// Takes our finalizer off, and nobody else's.
 async fn let_go<K: TenantObject>(object: &K, release: &Release, context: &Context) -> Result<(), Stop> {
-    let finalizers: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
-    let patch = json!({"metadata": {
-        "uid": object.uid(), "resourceVersion": object.resource_version(), "finalizers": finalizers,
-    }});
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch_metadata(&object.name_any(), &params, &Patch::Merge(&patch)).await?;
+    take_off(object, context).await?;
     tracing::info!(
         kind = K::KIND.name(),
         object = super::object::place(object),
