@@ -8,11 +8,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
+use tokio::task::JoinHandle;
 
 use super::context::{Context, Room, jitter};
 use super::dereference::{material_digest, tenancy};
 use super::object::{TenantObject, is_deleting, mode, unique_id};
-use crate::api::ManagementMode;
+use crate::api::{ManagementMode, Partner, TenantClient};
 use crate::connect::{Error, Place, Platform};
 use crate::wire::TIME_FORMAT;
 
@@ -21,16 +22,21 @@ const UNSURE: SignedDuration = SignedDuration::from_secs(2);
 /// Where the platform does not say that something changed, every tenant is read within this time.
 const SLICED: Duration = Duration::from_hours(24);
 
+/// Looks under way, by kind, host and account.
+type Looks = HashMap<(&'static str, String, String), JoinHandle<()>>;
+
 /// Looks again and again, until the process ends.
 pub(crate) async fn poll(context: Arc<Context>) {
     let interval = context.settings.drift_interval;
+    let mut looks = Looks::new();
     let mut round: u64 = 0;
     loop {
         // Up to a tenth earlier or later, so that operators started together do not stay together.
         let shift = f64::from(jitter(&format!("{}{round}", context.cluster))) / 500.0 - 0.1;
         tokio::time::sleep(interval.mul_f64(1.0 + shift)).await;
-        look_at(&context.partners, &context, round).await;
-        look_at(&context.clients, &context, round).await;
+        looks.retain(|_, look| !look.is_finished());
+        look_at::<Partner>(&context, round, &mut looks).await;
+        look_at::<TenantClient>(&context, round, &mut looks).await;
         for partner in context.partners.store.state() {
             // Its counts of clients move only here.
             context.partners.wake(ObjectRef::from_obj(partner.as_ref()));
@@ -46,9 +52,23 @@ struct Group<K> {
     objects: Vec<Arc<K>>,
 }
 
-async fn look_at<K: TenantObject>(room: &Room<K>, context: &Context, round: u64) {
-    for group in groups(room, context).await {
-        if let Err(error) = look_in(&group, room, (context, round)).await {
+/// Begins a look for each account, one place after the other. A platform that answers slowly or not at all holds up only
+/// the next look at itself.
+async fn look_at<K: TenantObject>(context: &Arc<Context>, round: u64, looks: &mut Looks) {
+    let mut accounts: HashMap<_, Vec<Group<K>>> = HashMap::new();
+    for group in groups(K::room(context), context).await {
+        let key = (K::KIND.name(), group.platform.host(), group.platform.tenant_id().to_owned());
+        accounts.entry(key).or_default().push(group);
+    }
+    for (key, groups) in accounts {
+        looks.entry(key).or_insert_with(|| tokio::spawn(look_through(groups, Arc::clone(context), round)));
+    }
+}
+
+async fn look_through<K: TenantObject>(groups: Vec<Group<K>>, context: Arc<Context>, round: u64) {
+    let room = K::room(&context);
+    for group in groups {
+        if let Err(error) = look_in(&group, room, (&context, round)).await {
             // Each object says so on its own once it is due; one line is enough here.
             tracing::warn!(kind = K::KIND.name(), parent = group.place.parent(), %error, "drift was not looked for");
             for object in &group.objects {
