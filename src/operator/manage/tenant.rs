@@ -57,20 +57,30 @@ async fn recorded<K: TenantObject>(
     let ours = mark(object.as_ref(), &context.cluster);
     refuse_foreign(id, &observed, &ours)?;
     let is_same_place = observed.mark.is_same_place(&ours);
-    if intent(object.as_ref()).is_none() || !is_held(object.as_ref()) {
-        if !is_same_place {
-            // An id that was only observed, or that somebody wrote into status, proves nothing.
-            return Err(Outcome::Refused(
-                Reason::NotAdopted,
-                format!("tenant `{id}` was not created by this object: set `adoption: {{policy: IfIdentical, uniqueId: {id}}}` to take it over"),
-            )
-            .into());
-        }
+    let noted = intent(object.as_ref()).filter(|_| is_held(object.as_ref()));
+    let is_noted = noted.as_ref().is_some_and(|intent| intent.adopted.as_deref() == Some(id));
+    // What we make carries our mark from its first moment, where the platform has a place for it.
+    let is_unmarked = observed.mark == MarkSeen::None && keeps_marks(referenced, context, K::KIND).await?;
+    if !is_same_place && !is_noted && (noted.is_none() || is_unmarked) {
+        // An id that was only observed, or that somebody wrote into status, proves nothing.
+        return Err(Outcome::Refused(
+            Reason::NotAdopted,
+            format!("tenant `{id}` was not created by this object: set `adoption: {{policy: IfIdentical, uniqueId: {id}}}` to take it over"),
+        )
+        .into());
+    }
+    if noted.is_none() {
         // `kubectl replace` drops finalizer and intent and keeps status: that is no new tenant.
         *object = write_intent(Arc::clone(object), &referenced.place, (None, context)).await?;
     }
     facts.is_reattached = is_same_place && !observed.mark.is(&ours);
     Ok(observed)
+}
+
+/// Whether the platform has a field for marks, so that a tenant without one is not ours.
+async fn keeps_marks(referenced: &Referenced, context: &Context, kind: Kind) -> Result<bool, Stop> {
+    let platform = &referenced.platform;
+    platform.has_extensions().await.map_err(|error| stop(kind, &error, platform, context))
 }
 
 /// The tenant to be taken over. It happens once and is noted in the intent.
