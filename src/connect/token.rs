@@ -71,6 +71,7 @@ impl Tokens {
         let serves = |landed: &Landed<Arc<Token>>| match &landed.outcome {
             Ok(token) => Instant::now() < token.until && stale.is_none_or(|stale| !Arc::ptr_eq(stale, token)),
             Err(Error::Unauthorised { .. }) => landed.ended.elapsed() < REFUSED,
+            Err(Error::Throttled { retry_at: Some(at) }) => Timestamp::now() < *at,
             Err(_) => false,
         };
         self.flight.fly(serves, self.fetch(client, connection), |_, _| {}).await
