@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{Config, Event};
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{Config, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 
@@ -23,7 +25,7 @@ use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
 /// finalizer and intent are no such thing.
 pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
     let events = watcher(Api::<K>::all(client), Config::default())
-        .default_backoff()
+        .backoff(Pauses::default())
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer);
     let mut events = pin!(events);
@@ -50,6 +52,28 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
     }
 }
 
+/// Pauses between the tries of a watch, growing as usual but never so long that the operator still sleeps when the API
+/// server is back, or the kinds are there: three watches of one process burden nobody.
+#[derive(Default)]
+struct Pauses(DefaultBackoff);
+
+/// Longest of these pauses.
+const LONGEST: Duration = Duration::from_secs(4);
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next().map(|pause| pause.min(LONGEST))
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
 fn relevance<K: TenantObject>(object: &K) -> u64 {
     let mut hasher = DefaultHasher::new();
     object.uid().hash(&mut hasher);
@@ -64,7 +88,7 @@ fn relevance<K: TenantObject>(object: &K) -> u64 {
 /// Wakes the objects that use an image of a labelled ConfigMap. Only names are watched, never contents.
 pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
     let config = Config::default().labels(&format!("{WATCH_LABEL}=true"));
-    let mut events = pin!(watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client), config).default_backoff());
+    let mut events = pin!(watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client), config).backoff(Pauses::default()));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(map) | Event::Delete(map)) => {
