@@ -8,6 +8,9 @@ use super::writer::Writer;
 use super::{Site, is_tombstone, state, with_client, with_partner};
 use crate::proxy::rules::{Fault, Rule, When};
 
+/// About as fast as the API server takes the writes of one writer on a busy machine.
+const WITHOUT_REST: Duration = Duration::from_millis(15);
+
 /// A Client as Kubernetes takes it, with metadata of its own.
 fn client(site: &Site<'_>, name: &str, metadata: &Value) -> Value {
     let mut object = json!({
@@ -36,7 +39,7 @@ fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platfor
 #[test]
 fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests() {
     let (site, partner) = with_partner("foreign");
-    let writer = Writer::start(&site.space, "globex");
+    let writer = Writer::start(&site.space, "globex", WITHOUT_REST);
     let metadata = json!({"finalizers": ["example.com/guard"], "labels": {"team": "blue"}, "annotations": {"note": "x"}});
     site.space.apply(&client(&site, "globex", &metadata));
     site.space.ready("client/globex");
@@ -57,7 +60,7 @@ fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests(
 #[test]
 fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
     let (site, partner, client) = with_client("edited", &json!({"deletion": {"policy": "Suspend"}}));
-    let writer = Writer::start(&site.space, "globex");
+    let writer = Writer::start(&site.space, "globex", WITHOUT_REST);
     site.space.until("the other one writes", || Ok(writer.written() > 5));
     site.space.delete("client/globex");
     let begin = Instant::now();
@@ -70,7 +73,8 @@ fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
 fn somebody_who_keeps_editing_a_deleting_object_does_not_keep_a_confirmed_end_from_coming() {
     let (site, partner, client) = with_client("editedend", &json!({"deletion": {"policy": "Terminate"}}));
     site.space.patch("client/globex", &site.space.confirm("client/globex", 0));
-    let writer = Writer::start(&site.space, "globex");
+    // Each step of an end is recorded on the object exactly as it was read.
+    let writer = Writer::start(&site.space, "globex", Duration::from_millis(400));
     site.space.until("the other one writes", || Ok(writer.written() > 5));
     site.space.delete("client/globex");
     let begin = Instant::now();

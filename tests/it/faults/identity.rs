@@ -47,7 +47,8 @@ fn an_id_of_a_tenant_that_nobody_marked_in_status_is_not_taken_over() {
     let console = made.iter().find(|one| one["name"] == site.space.tenant_name("console")).unwrap();
     let console = console["uniqueId"].as_str().unwrap();
     flip(&site, "client/globex", console);
-    site.space.not_ready("client/globex", "OwnedElsewhere");
+    let message = site.space.not_ready("client/globex", "NotAdopted");
+    assert!(message.contains(console) && message.contains("adoption"), "{message}");
     assert_eq!(site.changes(&format!("/{console}")), 0, "a tenant that nobody declared was written to");
     assert_eq!(site.space.platform_client(&partner, console)["city"], "Bonn");
 }

@@ -13,9 +13,6 @@ use tenantry::api::TenantClient;
 
 use crate::world::Space;
 
-/// Pause between two writes: about as fast as the API server takes them from one writer on a busy machine.
-const PAUSE: Duration = Duration::from_millis(15);
-
 /// Writes an annotation again and again until it is dropped; each write is a new resource version.
 pub(super) struct Writer {
     written: Arc<AtomicU64>,
@@ -24,15 +21,15 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Begins on the Client of that name, before it exists if need be.
-    pub(super) fn start(space: &Space<'_>, name: &str) -> Self {
+    /// Begins on the Client of that name, before it exists if need be, with so long a pause between two writes.
+    pub(super) fn start(space: &Space<'_>, name: &str, pause: Duration) -> Self {
         let (written, end) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
         let (counter, over) = (Arc::clone(&written), Arc::clone(&end));
         let kubeconfig = space.world.control_plane.kubeconfig("admin");
         let place = (space.name.clone(), name.to_owned());
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(write(kubeconfig, place, (&counter, &over)));
+            runtime.block_on(write(kubeconfig, place, (&counter, &over, pause)));
         });
         Self { written, end, thread: Some(thread) }
     }
@@ -52,7 +49,7 @@ impl Drop for Writer {
     }
 }
 
-async fn write(kubeconfig: PathBuf, (namespace, name): (String, String), (counter, over): (&AtomicU64, &AtomicBool)) {
+async fn write(kubeconfig: PathBuf, (namespace, name): (String, String), (counter, over, pause): (&AtomicU64, &AtomicBool, Duration)) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
@@ -63,6 +60,6 @@ async fn write(kubeconfig: PathBuf, (namespace, name): (String, String), (counte
         if clients.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch)).await.is_ok() {
             counter.fetch_add(1, Ordering::SeqCst);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }
