@@ -21,6 +21,7 @@ pub mod tenancy;
 
 pub mod world;
 
+mod admission;
 mod connect;
 mod crds;
 mod explain;

@@ -186,6 +186,8 @@ fn start_controllers(folder: &Path) -> Result<Process> {
              serviceaccount-controller,serviceaccount-token-controller,\
              root-ca-certificate-publisher-controller,clusterrole-aggregation-controller",
             "--leader-elect=false",
+            // Admission policies know each controller by its own account, as in a real cluster.
+            "--use-service-account-credentials",
             // It serves nothing that anybody here asks for.
             "--secure-port=0",
             "--kube-api-qps=500",

@@ -133,7 +133,8 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
             administer(&request, &shared).write(&mut stream).await.is_ok()
         } else {
             let body = String::from_utf8_lossy(&request.body);
-            let asked = Asked { method: &request.method, target: &request.target, body: &body };
+            let Request { method, target, headers, .. } = &request;
+            let asked = Asked { method, target, headers, body: &body };
             let fault = shared.book().decide(&asked);
             matches!(answer(&mut stream, &request, (fault, &shared.to)).await, Ok(true))
         };

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Site, state, status, with_client, with_partner};
+use super::{Site, state, status, with_client};
 use crate::proxy::rules::{Answer, Fault, Rule, When};
+use crate::world::World;
 
 /// Data of the Secret that leads through the site's proxy.
 fn data(site: &Site<'_>) -> Value {
@@ -80,58 +81,66 @@ fn without_its_secret_an_object_waits_uses_no_other_credential_and_goes_on_when_
     site.space.ready("partner/acme");
 }
 
-/// Forty creates that take about four seconds, whatever happens to the token meanwhile.
-fn batch(site: &Site<'_>, partner: &str, mut rules: Vec<Rule>) {
-    rules.push(Rule::new("POST", "/clients$", Fault::Delay(1200)));
-    site.proxy.set(rules);
-    for number in 0..40 {
-        site.space.client(&format!("c{number}"), &json!({}));
-    }
-    site.space.until("all are there", || Ok(site.living(partner).len() == 40));
-    site.each_once(partner, 40);
-    assert_eq!(site.proxy.count("POST", "/clients$"), 40);
-}
-
-#[test]
-fn a_token_that_ends_in_the_middle_of_a_batch_is_renewed_once_for_all() {
-    let (site, partner) = with_partner("expiry");
-    // A token of two seconds first, as the platform would answer it; then its own ones, of two hours.
-    let new = fresh(&site);
-    let short = json!({"access_token": token(&site, &new), "token_type": "bearer", "expires_in": 2}).to_string();
+/// A site whose first tokens are all the same one, which the test knows, and live so many seconds.
+fn with_token(prefix: &str, seconds: u32) -> (Site<'static>, String, String) {
+    let world = super::world();
+    let token = token(world);
+    let body = json!({"access_token": token, "token_type": "bearer", "expires_in": seconds}).to_string();
     let headers = [("x-tenantry-extensions", "1"), ("content-type", "application/json")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into();
-    let answer = Fault::Answer(Answer { status: 200, headers, body: short, after: false });
-    let asked = tokens(&site);
-    let rules = vec![Rule::new("POST", "/oauth/token", answer).when(When::First(1))];
-    site.proxy.set(rules.clone());
-    site.space.secret("platform", &new);
-    batch(&site, &partner, rules);
-    assert_eq!(tokens(&site) - asked, 2, "one token that ended, and one in its place");
+    let answer = Fault::Answer(Answer { status: 200, headers, body, after: false });
+    let site = super::site(prefix, vec![Rule::new("POST", "/oauth/token", answer)]);
+    site.space.partner("acme", &json!({}));
+    let partner = site.space.ready("partner/acme");
+    (site, partner, token)
 }
 
-fn token(site: &Site<'_>, data: &Value) -> String {
-    let text = |key: &str| data[key].as_str().unwrap().to_owned();
-    let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", text("clientId"), text("clientSecret"));
-    let url = format!("{}/tenancy/auth/oauth/token", site.space.world.platform.service.url());
+fn token(world: &World) -> String {
+    let credential = &world.platform.credential;
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}",
+        credential.client_id, credential.client_secret
+    );
+    let url = format!("{}/tenancy/auth/oauth/token", world.platform.service.url());
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];
     let answer = crate::http::send("POST", &url, &headers, &form).unwrap().json().unwrap();
     answer["access_token"].as_str().unwrap().to_owned()
 }
 
-#[test]
-fn a_token_that_the_platform_forgets_in_the_middle_of_a_batch_is_renewed_once_for_all() {
-    let (site, partner) = with_partner("forgotten");
-    let asked = tokens(&site);
-    site.proxy.set(vec![
-        Rule::new("POST", "/clients$", status(401)).when(When::First(10)),
-        Rule::new("POST", "/clients$", Fault::Delay(300)),
-    ]);
-    for number in 0..20 {
+/// Makes so many clients.
+fn batch(site: &Site<'_>, partner: &str, count: usize) {
+    for number in 0..count {
         site.space.client(&format!("c{number}"), &json!({}));
     }
-    site.space.until("all are there", || Ok(site.living(&partner).len() == 20));
-    site.each_once(&partner, 20);
+    site.space.until("all are there", || Ok(site.living(partner).len() == count));
+    site.each_once(partner, count);
+}
+
+#[test]
+fn tokens_that_end_in_the_middle_of_a_batch_are_renewed_once_each_for_all() {
+    let (site, partner, _) = with_token("expiry", 3);
+    let (asked, begin) = (tokens(&site), Instant::now());
+    batch(&site, &partner, 30);
+    // A token is renewed a tenth of its life before it ends.
+    let lives = begin.elapsed().as_secs_f64() / 2.7;
     let renewed = tokens(&site) - asked;
-    assert!((1..=10).contains(&renewed), "{renewed} tokens");
+    #[allow(clippy::cast_precision_loss, reason = "a handful")]
+    let renewed = renewed as f64;
+    assert!(renewed >= 1.0 && renewed <= lives + 1.0, "{renewed} tokens in {lives} lives of one");
+    assert_eq!(site.proxy.count("POST", "/clients$"), 30);
+}
+
+#[test]
+fn a_token_that_the_platform_forgets_in_the_middle_of_a_batch_is_renewed_once_for_all() {
+    let (site, partner, token) = with_token("forgotten", 7199);
+    let asked = tokens(&site);
+    site.proxy.set(vec![
+        // Long enough for all workers to be on their way with it.
+        Rule::new("POST", "/clients$", Fault::Delay(700)).when(When::First(12)),
+        Rule::new("", "/api/", status(401)).with_header(&token),
+    ]);
+    batch(&site, &partner, 20);
+    assert_eq!(tokens(&site) - asked, 1);
+    assert_eq!(site.space.condition("partner/acme", "CredentialsValid").unwrap().0, "True");
 }

@@ -110,7 +110,7 @@ fn with_a_third_of_all_requests_failing_everything_converges_and_nothing_is_made
 #[test]
 fn one_object_whose_every_call_fails_delays_no_other() {
     let (site, partner) = with_partner("poison");
-    site.proxy.set(vec![Rule::new("POST", "", status(500)).with_body("poison")]);
+    site.proxy.set(vec![Rule::new("POST", "", status(500)).with_body("poison of")]);
     site.space.client("poison", &json!({}));
     site.space.not_ready("client/poison", "PlatformUnavailable");
     let begin = Instant::now();

@@ -16,6 +16,9 @@ pub struct Rule {
     /// the list and no single client.
     #[serde(default)]
     pub path: String,
+    /// A part of a header line, such as `Bearer ...`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub header: String,
     /// A part of the body.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
@@ -102,13 +105,20 @@ impl Rule {
     /// A fault that each request meets.
     pub fn new(method: &str, path: &str, fault: Fault) -> Self {
         let method = Some(method.to_owned()).filter(|method| !method.is_empty());
-        Self { method, path: path.to_owned(), body: String::new(), when: When::Always, fault }
+        let (path, header, body) = (path.to_owned(), String::new(), String::new());
+        Self { method, path, header, body, when: When::Always, fault }
     }
 
     /// The rule for some of the requests only.
     #[must_use]
     pub fn when(self, when: When) -> Self {
         Self { when, ..self }
+    }
+
+    /// The rule for requests with this text in a header line only.
+    #[must_use]
+    pub fn with_header(self, header: &str) -> Self {
+        Self { header: header.to_owned(), ..self }
     }
 
     /// The rule for requests whose body has this text only.
@@ -121,6 +131,7 @@ impl Rule {
         let path = asked.target.split('?').next().unwrap_or_default();
         self.method.as_ref().is_none_or(|method| method == asked.method)
             && format!("^{path}$").contains(&self.path)
+            && (self.header.is_empty() || asked.headers.iter().any(|line| line.contains(&self.header)))
             && asked.body.contains(&self.body)
     }
 }
@@ -151,6 +162,8 @@ pub struct Asked<'a> {
     pub method: &'a str,
     /// Path with its query.
     pub target: &'a str,
+    /// Header lines.
+    pub headers: &'a [String],
     /// Body.
     pub body: &'a str,
 }
@@ -244,7 +257,8 @@ mod tests {
     fn struck(rules: Vec<Rule>, targets: &[&str]) -> Vec<bool> {
         let mut book = Book::default();
         book.set(rules);
-        let ask = |target| Asked { method: "POST", target, body: "{\"name\":\"Globex\"}" };
+        let headers = ["authorization: Bearer one".to_owned()];
+        let ask = |target| Asked { method: "POST", target, headers: &headers, body: "{\"name\":\"Globex\"}" };
         targets.iter().map(|target| !matches!(book.decide(&ask(target)), Fault::None)).collect()
     }
 
@@ -258,6 +272,8 @@ mod tests {
         assert_eq!(of(Rule::new("", "^/clients", Fault::Hang)), [false, false]);
         assert_eq!(of(Rule::new("", "client_2", Fault::Hang).with_body("Globex")), [false, true]);
         assert_eq!(of(Rule::new("", "", Fault::Hang).with_body("Initech")), [false, false]);
+        assert_eq!(of(Rule::new("", "", Fault::Hang).with_header("Bearer one")), [true, true]);
+        assert_eq!(of(Rule::new("", "", Fault::Hang).with_header("Bearer two")), [false, false]);
     }
 
     #[test]

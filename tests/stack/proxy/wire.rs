@@ -15,7 +15,8 @@ pub(super) struct Request {
     pub(super) method: String,
     /// Path with its query.
     pub(super) target: String,
-    headers: Vec<String>,
+    /// Header lines, without those about length and connection.
+    pub(super) headers: Vec<String>,
     /// Body.
     pub(super) body: Vec<u8>,
 }
