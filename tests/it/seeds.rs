@@ -2,7 +2,7 @@
 
 mod images;
 mod lists;
-mod names;
+pub(crate) mod names;
 
 use std::collections::BTreeSet;
 use std::fs;

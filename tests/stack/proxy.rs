@@ -159,11 +159,7 @@ fn administer(request: &Request, shared: &Shared) -> Reply {
 }
 
 /// Answers a request as its fault wants; whether the connection stays.
-async fn answer(
-    stream: &mut BufReader<TcpStream>,
-    request: &Request,
-    (fault, to): (Fault, &str),
-) -> io::Result<bool> {
+async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, (fault, to): (Fault, &str)) -> io::Result<bool> {
     let real = || async { request.forward(to).await.unwrap_or_else(|error| Reply::bad_gateway(&error)) };
     match fault {
         Fault::None => real().await.write(stream).await?,

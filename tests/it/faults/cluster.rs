@@ -40,7 +40,8 @@ fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platfor
 fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests() {
     let (site, partner) = with_partner("foreign");
     let writer = Writer::start(&site.space, "globex", WITHOUT_REST);
-    let metadata = json!({"finalizers": ["example.com/guard"], "labels": {"team": "blue"}, "annotations": {"note": "x"}});
+    let metadata =
+        json!({"finalizers": ["example.com/guard"], "labels": {"team": "blue"}, "annotations": {"note": "x"}});
     site.space.apply(&client(&site, "globex", &metadata));
     site.space.ready("client/globex");
     assert!(writer.written() > 10, "the other writer did not write");

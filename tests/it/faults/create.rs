@@ -44,7 +44,8 @@ fn a_create_that_never_arrived_is_repeated_once_it_can_no_longer_arrive() {
     let (site, creates) = create_under("unsent", Fault::DropBefore);
     assert_eq!(creates, 2);
     let seen = site.proxy.seen();
-    let mut at = seen.iter().filter(|seen| seen.method == "POST" && seen.target.ends_with("/clients")).map(|seen| seen.at);
+    let mut at =
+        seen.iter().filter(|seen| seen.method == "POST" && seen.target.ends_with("/clients")).map(|seen| seen.at);
     let (first, second) = (at.next().unwrap(), at.next().unwrap());
     assert!(second - first >= TIMEOUT, "repeated after {:?}", second - first);
 }

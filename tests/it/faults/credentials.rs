@@ -37,10 +37,8 @@ fn a_rotated_credential_is_used_within_seconds_and_the_old_one_is_tried_once() {
     let old = site.space.credential()["clientId"].as_str().unwrap().to_owned();
     let asked = tokens(&site);
     // The account ends the old key: its token is worth nothing, and there is no other for it.
-    site.proxy.set(vec![
-        Rule::new("POST", "/oauth/token", status(401)).with_body(&old),
-        Rule::new("", "/api/", status(401)),
-    ]);
+    site.proxy
+        .set(vec![Rule::new("POST", "/oauth/token", status(401)).with_body(&old), Rule::new("", "/api/", status(401))]);
     site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
     site.space.not_ready("client/globex", "CredentialsRefused");
     std::thread::sleep(Duration::from_secs(3));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Site, is_tombstone, state, with_client};
+use super::{Site, is_tombstone, state, with_client, with_partner};
 use crate::proxy::Proxy;
 use crate::proxy::rules::{Answer, Fault, Rule, When};
 
@@ -35,6 +35,20 @@ fn a_terminate_whose_reply_is_lost_is_read_back_and_not_repeated() {
     site.space.gone("client/globex");
     assert!(is_tombstone(&site, &partner, &client));
     assert_eq!(site.proxy.count("POST", "/terminate$"), 1);
+}
+
+#[test]
+fn an_object_that_is_deleted_while_its_create_is_under_way_ends_exactly_that_tenant() {
+    let (site, partner) = with_partner("hasty");
+    site.proxy.set(vec![Rule::new("POST", "/clients$", Fault::Delay(1500))]);
+    site.space.client("globex", &json!({"deletion": {"policy": "Suspend"}}));
+    site.space.until("the create is under way", || Ok(site.proxy.count("POST", "/clients$") > 0));
+    site.space.delete("client/globex");
+    site.space.gone("client/globex");
+    site.each_once(&partner, 1);
+    let client = site.living(&partner)[0]["uniqueId"].as_str().unwrap().to_owned();
+    assert_eq!(state(&site, &partner, &client), "SUSPENDED");
+    assert_eq!(site.proxy.count("POST", "/clients$"), 1);
 }
 
 #[test]

@@ -42,7 +42,11 @@ fn an_id_of_another_object_s_tenant_in_status_is_owned_elsewhere_and_that_tenant
 fn an_id_of_a_tenant_that_nobody_marked_in_status_is_not_taken_over() {
     let (site, partner, _) = with_client("unmarked", &json!({"details": {"city": "Berlin"}}));
     let path = format!("{partner}/clients");
-    site.space.world.tenancy.change(&path, &json!({"name": site.space.tenant_name("console"), "city": "Bonn"})).unwrap();
+    site.space
+        .world
+        .tenancy
+        .change(&path, &json!({"name": site.space.tenant_name("console"), "city": "Bonn"}))
+        .unwrap();
     let made = site.living(&partner);
     let console = made.iter().find(|one| one["name"] == site.space.tenant_name("console")).unwrap();
     let console = console["uniqueId"].as_str().unwrap();
@@ -60,9 +64,12 @@ fn of_two_objects_that_want_one_name_one_gets_it_and_the_other_says_so_and_is_qu
     site.space.patch("partner/acme", &json!({"spec": {"clients": {"allowedNamespaces": {"from": "All"}}}}));
     let name = site.space.tenant_name("globex");
     site.space.client("globex", &json!({}));
-    guest.client("globex", &json!({
-        "partnerRef": {"name": "acme", "namespace": site.space.name}, "details": {"name": name},
-    }));
+    guest.client(
+        "globex",
+        &json!({
+            "partnerRef": {"name": "acme", "namespace": site.space.name}, "details": {"name": name},
+        }),
+    );
     let ready = |space: &crate::world::Space<'_>| {
         space.condition("client/globex", "Ready").map(|(status, reason, _)| (status, reason)).unwrap_or_default()
     };

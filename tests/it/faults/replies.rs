@@ -32,11 +32,9 @@ fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
     site.space.client("other", &json!({"details": {"city": "Bonn"}}));
     let other = site.space.ready("client/other");
     let elsewhere = Fault::Elsewhere(format!("/api/v2/tenants/{partner}/clients/{other}"));
-    for (fault, words) in [
-        (Fault::Malformed, "cannot be used"),
-        (Fault::Truncate(20), "not available"),
-        (elsewhere, "not about tenant"),
-    ] {
+    for (fault, words) in
+        [(Fault::Malformed, "cannot be used"), (Fault::Truncate(20), "not available"), (elsewhere, "not about tenant")]
+    {
         answered_wrongly(&site, &client, (fault, words));
     }
     assert_eq!(site.space.platform_client(&partner, &other)["city"], "Bonn");
@@ -91,9 +89,9 @@ fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
         let path = quick.space.client_path(&partner, &client);
         quick.space.world.tenancy.change(&path, &json!({"city": format!("Bonn {round}")})).unwrap();
         let begin = std::time::Instant::now();
-        quick.space.until("the drift is put right", || {
-            Ok(quick.space.platform_client(&partner, &client)["city"] == "Berlin")
-        });
+        quick
+            .space
+            .until("the drift is put right", || Ok(quick.space.platform_client(&partner, &client)["city"] == "Berlin"));
         let healed = begin.elapsed();
         // One slow call alone takes the whole of the timeout.
         assert!(created < TIMEOUT && healed < TIMEOUT, "a create took {created:?}, putting right {healed:?}");

@@ -65,7 +65,7 @@ fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
     std::thread::sleep(Duration::from_secs(3));
     world.control_plane.apiserver().restart().unwrap();
     let kubectl = world.kubectl.clone();
-    let limit = Duration::from_secs(60);
+    let limit = Duration::from_mins(1);
     world.control_plane.apiserver().wait_until(limit, || kubectl.run(&["get", "--raw", "/readyz"]).is_ok()).unwrap();
     let begin = Instant::now();
     let space = crate::world::Space { world: &world, name };
@@ -105,6 +105,6 @@ fn without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_co
     let crds = ["crd/partners.tenantry.dev", "crd/clients.tenantry.dev"];
     kubectl.run(&["wait", "--for=condition=Established", crds[0], crds[1]]).unwrap();
     let begin = Instant::now();
-    operator.process().wait_until(Duration::from_secs(60), || answers() == 200).unwrap();
+    operator.process().wait_until(Duration::from_mins(1), || answers() == 200).unwrap();
     assert!(begin.elapsed() < Duration::from_secs(6), "ready {:?} after the kinds came", begin.elapsed());
 }

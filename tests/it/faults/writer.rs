@@ -49,7 +49,11 @@ impl Drop for Writer {
     }
 }
 
-async fn write(kubeconfig: PathBuf, (namespace, name): (String, String), (counter, over, pause): (&AtomicU64, &AtomicBool, Duration)) {
+async fn write(
+    kubeconfig: PathBuf,
+    (namespace, name): (String, String),
+    (counter, over, pause): (&AtomicU64, &AtomicBool, Duration),
+) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
     let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();

@@ -11,7 +11,7 @@ use syn::{Attribute, ItemFn, ItemMacro, ItemMod, Meta};
 use crate::assets;
 
 /// Every test of the library and of this crate, by the name that Cargo prints; those of this crate begin with `it::`.
-pub(super) fn of_all_tests() -> BTreeSet<String> {
+pub(crate) fn of_all_tests() -> BTreeSet<String> {
     let mut reader = Reader { path: Vec::new(), names: BTreeSet::new() };
     let root = assets::root();
     reader.file(&root.join("src/lib.rs"), &root.join("src"));

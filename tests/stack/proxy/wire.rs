@@ -87,11 +87,8 @@ impl Request {
         let mut stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
         let Self { method, target, headers, body } = self;
-        let head = format!(
-            "{method} {target} HTTP/1.0\r\n{}\r\ncontent-length: {}\r\n\r\n",
-            headers.join("\r\n"),
-            body.len()
-        );
+        let head =
+            format!("{method} {target} HTTP/1.0\r\n{}\r\ncontent-length: {}\r\n\r\n", headers.join("\r\n"), body.len());
         stream.write_all(&[head.as_bytes(), body].concat()).await?;
         let mut stream = BufReader::new(stream);
         let lines = head_of_reply(&mut stream).await?;
@@ -126,8 +123,8 @@ impl Reply {
     }
 
     fn head(&self, length: &str) -> Vec<u8> {
-        let headers: String = self.headers.iter().map(|line| format!("{line}\r\n")).collect();
-        format!("HTTP/1.1 {} Said\r\n{headers}{length}\r\n\r\n", self.status).into_bytes()
+        let lines: Vec<&str> = self.headers.iter().map(String::as_str).chain([length]).collect();
+        format!("HTTP/1.1 {} Said\r\n{}\r\n\r\n", self.status, lines.join("\r\n")).into_bytes()
     }
 
     /// Writes it as it is.
