@@ -134,6 +134,10 @@ reasons! {
     NameTaken => true,
     /// The tenant carries the mark of another owner.
     OwnedElsewhere => true,
+    /// The tenant that the object names was never adopted by it and does not carry its mark.
+    NotAdopted => true,
+    /// The object is paused.
+    Paused => false,
     /// The platform answered with an error, too late, or not at all; tried again with growing pauses.
     PlatformUnavailable => false,
     /// The platform's limit of requests is reached; goes on when it allows.
@@ -156,6 +160,14 @@ reasons! {
     Released => false,
     /// Whether namespace or resource definition is being deleted cannot be told, so nothing is ended.
     CannotTellWhy => true,
+    /// The record of what is ended cannot be kept, and without it nothing is ended.
+    EvidenceMissing => true,
+    /// The ledger of terminations cannot be read or written, and what cannot be counted is not ended.
+    LedgerUnusable => true,
+    /// As many tenants were ended within the hour as the operator allows, or another Partner is being ended.
+    BreakerOpen => false,
+    /// The termination was cancelled when the tenant had already been ended.
+    TooLateToCancel => true,
     /// A tenant was found that this object owned before, and was taken up again.
     Reattached => false,
     /// A tenant was created.
