@@ -30,6 +30,10 @@ const MOST_STEPS: usize = 16;
 /// Pause while a deletion waits for something outside.
 const HELD: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(30));
 
+/// Pause within a grace period, by the drift interval. Nothing wakes an object whose namespace or definition begins to go
+/// when it is being deleted already, and it would hold them up for as long as the period lasts.
+const WATCHED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(1));
+
 /// What a step is done with.
 struct Reached {
     /// The platform.
@@ -58,8 +62,8 @@ pub(crate) async fn end<K: TenantObject>(object: Arc<K>, context: &Context) -> (
             );
             let pause = match until {
                 Some(time) => {
-                    Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default()
-                        + Duration::from_millis(50)
+                    let left = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
+                    (left + Duration::from_millis(50)).min(context.settings.drift_interval.clamp(WATCHED.0, WATCHED.1))
                 }
                 None => K::room(context).pause(object.as_ref(), HELD.0, HELD.1),
             };

@@ -39,7 +39,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 impl World {
     /// The world that tests share which only touch their own namespace.
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start("shared", |_| {}).unwrap())
+        SHARED.get_or_init(|| Self::start("shared", many_ends).unwrap())
     }
 
     /// A world for one test that kills, counts or floods.
@@ -78,6 +78,17 @@ impl World {
         change(&mut options);
         let operator = programs::start_operator(&folder, &options)?;
         Ok(Self { operator, platform, control_plane, kubectl, tenancy, options })
+    }
+
+    /// Ends the operator and starts another one with the flags as they are now.
+    pub fn restart_operator(&mut self) -> Result<()> {
+        self.operator.process().stop()?;
+        self.operator = programs::start_operator(&folder("operator")?.join(self.next_log()), &self.options)?;
+        Ok(())
+    }
+
+    fn next_log(&self) -> String {
+        format!("{}-{}", self.platform.host().replace(':', "-"), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A new namespace with the Secret `platform` in it.
@@ -126,6 +137,13 @@ impl World {
                 self.platform.service.metric(name, &[&format!("method=\"{method}\""), "route=\"/api/"]).unwrap()
             })
             .sum()
+    }
+}
+
+/// Tests that share a world end more tenants within the hour than any business would.
+fn many_ends(options: &mut OperatorOptions) {
+    for flag in ["--most-partner-terminations-per-hour", "--most-client-terminations-per-hour"] {
+        options.flags.extend([flag.to_owned(), "1000".to_owned()]);
     }
 }
 

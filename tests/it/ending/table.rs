@@ -1,0 +1,1 @@
+//! The page about deletion and the code say the same.
