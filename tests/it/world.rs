@@ -60,12 +60,13 @@ impl World {
         let kubectl = control_plane.kubectl("admin")?;
         let crds = assets::root().join("crds");
         kubectl.run(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
-        kubectl.run(&[
-            "wait",
-            "--for=condition=Established",
-            "crd/partners.tenantry.dev",
-            "crd/clients.tenantry.dev",
-        ])?;
+        // A definition has no conditions at all in its first moment, which `wait` takes for an error.
+        let established =
+            ["wait", "--for=condition=Established", "crd/partners.tenantry.dev", "crd/clients.tenantry.dev"];
+        if kubectl.run(&established).is_err() {
+            std::thread::sleep(Duration::from_secs(1));
+            kubectl.run(&established)?;
+        }
         kubectl.run(&["create", "namespace", "tenantry-system"])?;
         let credential = &platform.credential;
         let tenancy = Tenancy::connect(

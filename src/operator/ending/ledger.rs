@@ -76,12 +76,11 @@ pub(super) async fn write(read: Option<ConfigMap>, ledger: &Ledger, context: &Co
     let maps = Api::<ConfigMap>::namespaced(context.client.clone(), home);
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let data = Some(BTreeMap::from([(KEY.to_owned(), ledger.text())]));
-    let written = match read {
-        Some(map) => maps.replace(LEDGER, &params, &ConfigMap { data, ..map }).await,
-        None => {
-            let metadata = ObjectMeta { name: Some(LEDGER.to_owned()), ..ObjectMeta::default() };
-            maps.create(&params, &ConfigMap { metadata, data, ..ConfigMap::default() }).await
-        }
+    let written = if let Some(map) = read {
+        maps.replace(LEDGER, &params, &ConfigMap { data, ..map }).await
+    } else {
+        let metadata = ObjectMeta { name: Some(LEDGER.to_owned()), ..ObjectMeta::default() };
+        maps.create(&params, &ConfigMap { metadata, data, ..ConfigMap::default() }).await
     };
     match written {
         Ok(_) => Ok(()),

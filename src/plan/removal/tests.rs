@@ -117,7 +117,7 @@ impl Case {
             record: &self.record,
             has_adoption_id: self.has_adoption_id,
             is_paused: self.is_paused,
-            rules: Rules { request_timeout: Duration::from_secs(60), limits: Limits { partners: 3, clients: 30 } },
+            rules: Rules { request_timeout: Duration::from_mins(1), limits: Limits { partners: 3, clients: 30 } },
         };
         removal(&intent, &self.surroundings, now())
     }

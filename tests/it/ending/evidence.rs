@@ -62,14 +62,15 @@ fn what_stands_under_the_name_of_a_record_is_left_alone_and_serves_nobody() {
     assert!(names.trim().starts_with(&format!("configmap/{name}-")), "{names}");
 }
 
-/// Everything that the operator needs but to write ConfigMaps in its own namespace.
+/// Everything that the operator needs but to see whether a namespace goes, and to write ConfigMaps in its own.
 const RIGHTS: &str = r#"
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: operator}
 rules:
 - {apiGroups: [tenantry.dev], resources: ["*"], verbs: ["*"]}
-- {apiGroups: [""], resources: [secrets, namespaces], verbs: [get]}
+- {apiGroups: [""], resources: [secrets], verbs: [get]}
+- {apiGroups: [""], resources: [namespaces], verbs: [get], resourceNames: [kube-system]}
 - {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}
 - {apiGroups: ["", events.k8s.io], resources: [events], verbs: [create, patch]}
 - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: ["*"]}
@@ -91,17 +92,23 @@ fn grant(world: &World, verb: &str) {
 }
 
 #[test]
-fn without_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it() {
+fn without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it() {
     let mut world = World::start("rights", |_| {}).unwrap();
     world.kubectl.run(&["-n", HOME, "create", "serviceaccount", "operator"]).unwrap();
     world.kubectl.run_with(&["apply", "-f", "-"], RIGHTS).unwrap();
     let token = world.kubectl.run(&["-n", HOME, "create", "token", "operator", "--duration=2h"]).unwrap();
     world.options.kubeconfig = world.control_plane.add_kubeconfig("operator", token.trim()).unwrap();
-    // Without a right to read `kube-system` by name this would be asked for.
     world.restart_operator().unwrap();
     let world = world;
     let (space, partner, client) = family(&world, "rights", &json!({"policy": "Terminate"}));
     end(&space, "client/globex", 0);
+    let message = blocked(&space, "client/globex", "CannotTellWhy");
+    assert!(message.contains("grant the operator `get` on both"), "{message}");
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    let both = "--resource=namespaces,customresourcedefinitions.apiextensions.k8s.io";
+    world.kubectl.run(&["create", "clusterrole", "look", "--verb=get", both]).unwrap();
+    let account = format!("--serviceaccount={HOME}:operator");
+    world.kubectl.run(&["create", "clusterrolebinding", "look", "--clusterrole=look", &account]).unwrap();
     let message = blocked(&space, "client/globex", "EvidenceMissing");
     assert!(message.contains("`get` and `create` `configmaps`") && message.contains(HOME), "{message}");
     assert_eq!(state(&space, &partner, &client), "SUSPENDED");

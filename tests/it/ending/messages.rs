@@ -105,6 +105,20 @@ fn a_host_that_is_not_allowed_holds_and_the_corrected_url_goes_on() {
 }
 
 #[test]
+fn a_connection_that_leads_to_another_account_holds_and_the_secret_restored_goes_on() {
+    let (space, partner, client) = family(World::shared(), "account", &json!({"policy": "Suspend"}));
+    let mut other = space.credential();
+    other["tenantId"] = json!("sp_999");
+    space.secret("platform", &other);
+    space.delete("client/globex");
+    assert!(blocked(&space, "client/globex", "ConnectionIdentityChanged").contains("restore the Secret"));
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    space.secret("platform", &space.credential());
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+}
+
+#[test]
 fn a_tenant_that_carries_another_owner_s_mark_is_held_and_retain_lets_go() {
     let world = World::shared();
     let (space, partner, client) = family(world, "owned", &json!({"policy": "Terminate"}));

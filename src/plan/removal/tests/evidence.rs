@@ -38,7 +38,7 @@ fn written(seen: BTreeMap<Field, Seen>) -> Result<(String, String), String> {
         record: &case.record,
         has_adoption_id: false,
         is_paused: false,
-        rules: Rules { request_timeout: Duration::from_secs(60), limits: Limits { partners: 3, clients: 30 } },
+        rules: Rules { request_timeout: Duration::from_mins(1), limits: Limits { partners: 3, clients: 30 } },
     };
     let Tenant::Found(mut tenant) = observed(TenantLife::Suspended) else { unreachable!() };
     tenant.seen = seen;
