@@ -10,6 +10,7 @@ mod ending;
 mod error;
 mod events;
 mod identity;
+mod manage;
 mod metrics;
 mod object;
 mod pass;

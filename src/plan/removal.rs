@@ -65,7 +65,7 @@ pub struct RemovalIntent<'a> {
     pub record: &'a TerminationStatus,
     /// Whether `adoption.uniqueId` names the tenant, which stands in for a mark where the platform can keep none.
     pub has_adoption_id: bool,
-    /// Whether the object is paused.
+    /// Whether the object is paused or only observed.
     pub is_paused: bool,
     /// What the operator's flags say.
     pub rules: Rules,

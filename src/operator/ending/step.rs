@@ -7,11 +7,13 @@ use kube::ResourceExt;
 
 use super::surroundings::{Gathered, gather};
 use super::{End, Next, Reached, Waiting, evidence, fresh, ledger, release};
-use crate::api::{ABANDON, ConnectionStatus, Reason, TerminationStatus};
+use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
 use crate::operator::apply::stop;
 use crate::operator::context::Context;
 use crate::operator::error::Stop;
-use crate::operator::object::{TenantObject, deletion_policy, mark, place, uid, unique_id};
+use crate::operator::object::{
+    TenantObject, asked_adoption, deletion_policy, intent, mark, mode, place, uid, unique_id,
+};
 use crate::operator::status::{record, write_as_read};
 use crate::plan::{
     Booked, Kept, Limits, Observed, Outcome, Permit, Removal, RemovalIntent, Rules, Surroundings, Tenant, removal,
@@ -193,8 +195,8 @@ impl Said {
             unique_id: unique_id(object),
             mark: &self.mark,
             record: &self.record,
-            has_adoption_id: false,
-            is_paused: false,
+            has_adoption_id: has_adoption_id(object),
+            is_paused: mode(object) != ManagementMode::Manage,
             rules: Rules {
                 request_timeout: settings.request_timeout,
                 limits: Limits {
@@ -204,6 +206,12 @@ impl Said {
             },
         }
     }
+}
+
+/// Whether the spec names the very tenant that was recorded. Without an intent the id was only ever observed.
+fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
+    let asked = asked_adoption(object).and_then(|adoption| adoption.unique_id.as_deref());
+    asked.is_some() && asked == unique_id(object) && intent(object).is_some()
 }
 
 fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, context: &Context) -> Removal {

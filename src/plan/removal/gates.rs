@@ -22,8 +22,8 @@ pub(super) fn pass<'a>(
     let observed = tenant(intent, &surroundings.tenant)?;
     if intent.is_paused && !is_retain {
         let message =
-            "the object is paused: set `management.mode` to `Manage`, or set `deletion.policy` to `Retain`".to_owned();
-        return Err(Box::new(hold(Reason::Paused, message)));
+            "the object is paused or only observed: set `management.mode` to `Manage`, or set `deletion.policy` to `Retain`".to_owned();
+        return Err(Box::new(hold(Reason::ManagementPaused, message)));
     }
     Ok(observed)
 }

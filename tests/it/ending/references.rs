@@ -56,6 +56,18 @@ fn a_reference_that_is_no_longer_allowed_holds_until_it_is_allowed_again() {
 }
 
 #[test]
+fn a_pause_holds_the_end_until_it_is_managed_again() {
+    let (space, partner, client) = family(World::shared(), "pause", &json!({"policy": "Suspend"}));
+    space.patch("client/globex", &json!({"spec": {"management": {"mode": "Paused"}}}));
+    space.delete("client/globex");
+    assert!(blocked(&space, "client/globex", "ManagementPaused").contains("`management.mode` to `Manage`"));
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    space.patch("client/globex", &json!({"spec": {"management": {"mode": "Manage"}}}));
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+}
+
+#[test]
 fn a_partner_with_retain_waits_for_clients_that_need_its_connection_for_their_end() {
     let (space, partner, client) = family(World::shared(), "leaving", &json!({"policy": "Terminate"}));
     space.delete("client/globex");
@@ -105,7 +117,9 @@ fn where_no_mark_can_be_kept_a_tenant_is_neither_suspended_nor_ended_and_without
     let gone = world.tenancy.call("GET", &space.client_path(&partner, &marked), None).unwrap();
     assert_eq!(gone.status, 404);
     assert_eq!(space.platform_client(&partner, &numbered)["activated"], true);
-    space.patch("client/numbered", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
+    let adoption = json!({"policy": "Adopt", "uniqueId": numbered});
+    space.patch("client/numbered", &json!({"spec": {"adoption": adoption}}));
     space.gone("client/numbered");
-    assert_eq!(space.platform_client(&partner, &numbered)["activated"], true);
+    let gone = world.tenancy.call("GET", &space.client_path(&partner, &numbered), None).unwrap();
+    assert_eq!(gone.status, 404);
 }

@@ -225,7 +225,7 @@ fn obstacles() -> Vec<(Reason, Small)> {
                 small.around.tenant = Tenant::Ambiguous("more than one".to_owned());
             }),
         ),
-        (Reason::Paused, with(&|small| small.is_paused = true)),
+        (Reason::ManagementPaused, with(&|small| small.is_paused = true)),
         (Reason::EvidenceMissing, due(&|small| small.around.evidence = Kept::Unusable("why".to_owned()))),
         (
             Reason::LedgerUnusable,

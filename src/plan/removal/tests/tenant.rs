@@ -93,7 +93,7 @@ fn a_pause_holds_all_but_retain_and_not_the_release_of_what_is_gone() {
     for policy in [DeletionPolicy::Suspend, DeletionPolicy::Terminate] {
         let mut case = Case::ready(TerminationStep::Terminating);
         (case.policy, case.is_paused) = (policy, true);
-        assert_eq!(case.held(), Reason::Paused);
+        assert_eq!(case.held(), Reason::ManagementPaused);
         case.surroundings.tenant = Tenant::Gone;
         assert!(matches!(case.next(), Removal::Release(_)));
     }
