@@ -24,6 +24,7 @@ pub mod world;
 mod admission;
 mod connect;
 mod crds;
+mod ending;
 mod explain;
 mod faults;
 mod fields;
