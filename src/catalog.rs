@@ -4,8 +4,10 @@
 //! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
 
 mod places;
+mod zones;
 
-pub use places::{COUNTRIES, country, timezone};
+pub use places::{COUNTRIES, country};
+pub use zones::timezone;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -18,8 +18,8 @@ mod value;
 mod verdict;
 
 pub use adoption::{Owner, adopt};
-pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, propose};
-pub use declared::{Invalid, Material, Payload, Settings, client, client_defaults, partner};
+pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
+pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
 pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
 pub use fields::{Field, Form, Kind, Risk, Rule};

@@ -1,6 +1,6 @@
-//! Countries and time zones: the one table of names, codes and aliases.
+//! Countries: the one table of names, codes and other names.
 //!
-//! Sources: ISO 3166-1 (codes and English short names) and the links of the IANA time zone database.
+//! Source: ISO 3166-1 (codes and English short names).
 
 /// Every country: three-letter code and name.
 pub const COUNTRIES: &[(&str, &str)] = &[
@@ -271,126 +271,6 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("Türkiye", "Turkey"),
 ];
 
-/// Older names of time zones, each with the name of today.
-const ZONE_ALIASES: &[(&str, &str)] = &[
-    ("Africa/Asmera", "Africa/Nairobi"),
-    ("Africa/Timbuktu", "Africa/Abidjan"),
-    ("America/Argentina/ComodRivadavia", "America/Argentina/Catamarca"),
-    ("America/Atka", "America/Adak"),
-    ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
-    ("America/Catamarca", "America/Argentina/Catamarca"),
-    ("America/Coral_Harbour", "America/Panama"),
-    ("America/Cordoba", "America/Argentina/Cordoba"),
-    ("America/Ensenada", "America/Tijuana"),
-    ("America/Fort_Wayne", "America/Indiana/Indianapolis"),
-    ("America/Godthab", "America/Nuuk"),
-    ("America/Indianapolis", "America/Indiana/Indianapolis"),
-    ("America/Jujuy", "America/Argentina/Jujuy"),
-    ("America/Knox_IN", "America/Indiana/Knox"),
-    ("America/Kralendijk", "America/Puerto_Rico"),
-    ("America/Louisville", "America/Kentucky/Louisville"),
-    ("America/Lower_Princes", "America/Puerto_Rico"),
-    ("America/Marigot", "America/Puerto_Rico"),
-    ("America/Mendoza", "America/Argentina/Mendoza"),
-    ("America/Montreal", "America/Toronto"),
-    ("America/Nipigon", "America/Toronto"),
-    ("America/Pangnirtung", "America/Iqaluit"),
-    ("America/Porto_Acre", "America/Rio_Branco"),
-    ("America/Rainy_River", "America/Winnipeg"),
-    ("America/Rosario", "America/Argentina/Cordoba"),
-    ("America/Santa_Isabel", "America/Tijuana"),
-    ("America/Shiprock", "America/Denver"),
-    ("America/St_Barthelemy", "America/Puerto_Rico"),
-    ("America/Thunder_Bay", "America/Toronto"),
-    ("America/Virgin", "America/Puerto_Rico"),
-    ("America/Yellowknife", "America/Edmonton"),
-    ("Antarctica/South_Pole", "Pacific/Auckland"),
-    ("Arctic/Longyearbyen", "Europe/Berlin"),
-    ("Asia/Ashkhabad", "Asia/Ashgabat"),
-    ("Asia/Calcutta", "Asia/Kolkata"),
-    ("Asia/Choibalsan", "Asia/Ulaanbaatar"),
-    ("Asia/Chongqing", "Asia/Shanghai"),
-    ("Asia/Chungking", "Asia/Shanghai"),
-    ("Asia/Dacca", "Asia/Dhaka"),
-    ("Asia/Harbin", "Asia/Shanghai"),
-    ("Asia/Istanbul", "Europe/Istanbul"),
-    ("Asia/Kashgar", "Asia/Urumqi"),
-    ("Asia/Katmandu", "Asia/Kathmandu"),
-    ("Asia/Macao", "Asia/Macau"),
-    ("Asia/Rangoon", "Asia/Yangon"),
-    ("Asia/Saigon", "Asia/Ho_Chi_Minh"),
-    ("Asia/Tel_Aviv", "Asia/Jerusalem"),
-    ("Asia/Thimbu", "Asia/Thimphu"),
-    ("Asia/Ujung_Pandang", "Asia/Makassar"),
-    ("Asia/Ulan_Bator", "Asia/Ulaanbaatar"),
-    ("Atlantic/Faeroe", "Atlantic/Faroe"),
-    ("Atlantic/Jan_Mayen", "Europe/Berlin"),
-    ("Australia/ACT", "Australia/Sydney"),
-    ("Australia/Canberra", "Australia/Sydney"),
-    ("Australia/Currie", "Australia/Hobart"),
-    ("Australia/LHI", "Australia/Lord_Howe"),
-    ("Australia/NSW", "Australia/Sydney"),
-    ("Australia/North", "Australia/Darwin"),
-    ("Australia/Queensland", "Australia/Brisbane"),
-    ("Australia/South", "Australia/Adelaide"),
-    ("Australia/Tasmania", "Australia/Hobart"),
-    ("Australia/Victoria", "Australia/Melbourne"),
-    ("Australia/West", "Australia/Perth"),
-    ("Australia/Yancowinna", "Australia/Broken_Hill"),
-    ("Brazil/Acre", "America/Rio_Branco"),
-    ("Brazil/DeNoronha", "America/Noronha"),
-    ("Brazil/East", "America/Sao_Paulo"),
-    ("Brazil/West", "America/Manaus"),
-    ("Canada/Atlantic", "America/Halifax"),
-    ("Canada/Central", "America/Winnipeg"),
-    ("Canada/Eastern", "America/Toronto"),
-    ("Canada/Mountain", "America/Edmonton"),
-    ("Canada/Newfoundland", "America/St_Johns"),
-    ("Canada/Pacific", "America/Vancouver"),
-    ("Canada/Saskatchewan", "America/Regina"),
-    ("Canada/Yukon", "America/Whitehorse"),
-    ("Chile/Continental", "America/Santiago"),
-    ("Chile/EasterIsland", "Pacific/Easter"),
-    ("Etc/GMT0", "Etc/GMT"),
-    ("Etc/UCT", "Etc/UTC"),
-    ("Etc/Zulu", "Etc/UTC"),
-    ("Europe/Belfast", "Europe/London"),
-    ("Europe/Bratislava", "Europe/Prague"),
-    ("Europe/Busingen", "Europe/Zurich"),
-    ("Europe/Kiev", "Europe/Kyiv"),
-    ("Europe/Mariehamn", "Europe/Helsinki"),
-    ("Europe/Nicosia", "Asia/Nicosia"),
-    ("Europe/Podgorica", "Europe/Belgrade"),
-    ("Europe/San_Marino", "Europe/Rome"),
-    ("Europe/Tiraspol", "Europe/Chisinau"),
-    ("Europe/Uzhgorod", "Europe/Kyiv"),
-    ("Europe/Vatican", "Europe/Rome"),
-    ("Europe/Zaporozhye", "Europe/Kyiv"),
-    ("GMT", "Etc/GMT"),
-    ("Mexico/BajaNorte", "America/Tijuana"),
-    ("Mexico/BajaSur", "America/Mazatlan"),
-    ("Mexico/General", "America/Mexico_City"),
-    ("Pacific/Enderbury", "Pacific/Kanton"),
-    ("Pacific/Johnston", "Pacific/Honolulu"),
-    ("Pacific/Ponape", "Pacific/Guadalcanal"),
-    ("Pacific/Samoa", "Pacific/Pago_Pago"),
-    ("Pacific/Truk", "Pacific/Port_Moresby"),
-    ("Pacific/Yap", "Pacific/Port_Moresby"),
-    ("US/Alaska", "America/Anchorage"),
-    ("US/Aleutian", "America/Adak"),
-    ("US/Arizona", "America/Phoenix"),
-    ("US/Central", "America/Chicago"),
-    ("US/East-Indiana", "America/Indiana/Indianapolis"),
-    ("US/Eastern", "America/New_York"),
-    ("US/Hawaii", "Pacific/Honolulu"),
-    ("US/Indiana-Starke", "America/Indiana/Knox"),
-    ("US/Michigan", "America/Detroit"),
-    ("US/Mountain", "America/Denver"),
-    ("US/Pacific", "America/Los_Angeles"),
-    ("US/Samoa", "Pacific/Pago_Pago"),
-    ("UTC", "Etc/UTC"),
-];
-
 /// Name of a country by its name, its three-letter code or another name in use; letters of any case.
 pub fn country(text: &str) -> Option<&'static str> {
     let text = text.trim();
@@ -399,11 +279,6 @@ pub fn country(text: &str) -> Option<&'static str> {
         .find(|(code, name)| code.eq_ignore_ascii_case(text) || name.eq_ignore_ascii_case(text))
         .or_else(|| OTHER_NAMES.iter().find(|(other, _)| other.eq_ignore_ascii_case(text)))
         .map(|(_, name)| *name)
-}
-
-/// Today's name of a time zone; a name that is no alias is returned as it is.
-pub fn timezone(text: &str) -> &str {
-    ZONE_ALIASES.iter().find(|(alias, _)| *alias == text).map_or(text, |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -423,15 +298,6 @@ mod tests {
     fn every_other_name_leads_to_a_country_of_the_table() {
         for (other, name) in OTHER_NAMES {
             assert!(COUNTRIES.iter().any(|(_, known)| known == name), "{other} leads to {name}");
-        }
-    }
-
-    #[test]
-    fn an_alias_leads_to_the_name_of_today() {
-        assert_eq!(timezone("Asia/Calcutta"), "Asia/Kolkata");
-        assert_eq!(timezone("Europe/Berlin"), "Europe/Berlin");
-        for (alias, name) in ZONE_ALIASES {
-            assert_eq!(timezone(name), *name, "{alias} leads to another alias");
         }
     }
 }

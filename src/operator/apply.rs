@@ -6,7 +6,7 @@ use super::identity::name_taken;
 use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
-use crate::plan::{Change, Desired, Field, MarkSeen, Outcome, Payload, Step};
+use crate::plan::{Change, Desired, Outcome, Payload, Step};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
@@ -119,10 +119,6 @@ async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Res
         )
         .into()),
         Some(tenant) if tenant.mark.is(&desired.mark) => Ok(tenant.unique_id),
-        Some(tenant) => {
-            let _: &MarkSeen = &tenant.mark;
-            let name = desired.effective.value(Field::Name).map(|_| object.declared_name()).unwrap_or_default();
-            Err(name_taken(name, &[tenant.unique_id]))
-        }
+        Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id])),
     }
 }

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams};
-use serde_json::json;
-
 use super::context::Context;
 use super::error::{Stop, outcome};
-use super::object::{TenantObject, intent, is_held, mark, namespace, uid};
-use super::{FIELD_MANAGER, random_nonce};
-use crate::api::{FINALIZER, INTENT, Reason};
+use super::finalizer::hold;
+use super::object::{TenantObject, intent, is_held, mark, uid};
+use super::random_nonce;
+use crate::api::Reason;
 use crate::connect::{Freshness, Listed, Place, Platform};
 use crate::plan::{Candidate, Identity, Intent, MarkSeen, Outcome, identify};
 
@@ -94,48 +91,13 @@ pub(crate) async fn write_intent<K: TenantObject>(
         adopted,
     };
     let text = serde_json::to_string(&intent).unwrap_or_default();
-    let written = hold(object.as_ref(), json!({ INTENT: text }), context).await?;
+    let written = hold(object.as_ref(), text, context).await?;
     let room = K::room(context);
     room.remember(&written, |memory| {
         memory.nonce = Some(nonce);
         memory.in_flight_until = None;
     });
     Ok(written)
-}
-
-/// Puts our finalizer on, with annotations; others' finalizers stay.
-pub(crate) async fn hold<K: TenantObject>(
-    object: &K,
-    annotations: serde_json::Value,
-    context: &Context,
-) -> Result<Arc<K>, Stop> {
-    let mut finalizers = object.finalizers().to_vec();
-    if !is_held(object) {
-        finalizers.push(FINALIZER.to_owned());
-    }
-    let patch = json!({"metadata": {
-        "uid": object.uid(),
-        "resourceVersion": object.resource_version(),
-        "finalizers": finalizers,
-        "annotations": annotations,
-    }});
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let written = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await?;
-    Ok(K::room(context).wrote(written))
-}
-
-/// Takes our finalizer and intent off an object that is only observed from now on; the tenant keeps its mark.
-pub(crate) async fn let_loose<K: TenantObject>(object: &K, context: &Context) -> Result<Arc<K>, Stop> {
-    let finalizers: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
-    let patch = json!({"metadata": {
-        "uid": object.uid(), "resourceVersion": object.resource_version(),
-        "finalizers": finalizers, "annotations": {INTENT: null},
-    }});
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let written = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await?;
-    Ok(K::room(context).wrote(written))
 }
 
 /// Looks for the object's tenant among all that live under the place: by its mark, by the name that was sent and by the

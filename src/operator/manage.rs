@@ -47,12 +47,12 @@ pub(crate) async fn manage<K: TenantObject>(
         DriftPolicy::Correct => Writes::Corrects,
         DriftPolicy::Report => Writes::Reports,
     };
-    let gated = gate::gate(object.as_ref(), plan, (&desired, observed.as_ref(), &referenced), (context, facts))?;
+    let gated =
+        gate::gate(object.as_ref(), plan.clone(), (&desired, observed.as_ref(), &referenced), (context, facts))?;
     if let Some(observed) = observed.as_ref().filter(|_| gated.plan.is_empty()) {
         facts.seen(observed);
         remember(object.as_ref(), observed, context);
-        let rest = diff(&desired, Some(observed), &written(object.as_ref()));
-        return gated.outcome(settled(&desired, rest, (observed, writes)));
+        return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
     let Referenced { platform, place, .. } = &referenced;
     let target = Target { platform, place, desired: &desired };

@@ -66,36 +66,43 @@ pub(crate) trait TenantObject:
     fn declared(&self, material: &Material) -> Result<Settings, Vec<Invalid>>;
 }
 
+/// What stands at the same place in both specs.
+macro_rules! both_kinds {
+    () => {
+        fn status(&self) -> Option<&TenantStatus> {
+            self.status.as_ref()
+        }
+        fn declared_name(&self) -> &str {
+            &self.spec.details.name
+        }
+        fn connection_secret(&self) -> Option<&str> {
+            self.spec.connection_secret_ref.as_ref().map(|secret| secret.name.as_str())
+        }
+        fn adoption(&self) -> Option<&Adoption> {
+            self.spec.adoption.as_ref()
+        }
+        fn management(&self) -> Option<&Management> {
+            self.spec.management.as_ref()
+        }
+        fn deletion(&self) -> Option<&Deletion> {
+            self.spec.deletion.as_ref()
+        }
+        fn tenant_state(&self) -> Option<TenantState> {
+            self.spec.tenant_state
+        }
+        fn branding(&self) -> Option<&Branding> {
+            self.spec.branding.as_ref()
+        }
+    };
+}
+
 impl TenantObject for Partner {
     const KIND: Kind = Kind::Partner;
 
     fn room(context: &Context) -> &Room<Self> {
         &context.partners
     }
-    fn status(&self) -> Option<&TenantStatus> {
-        self.status.as_ref()
-    }
-    fn declared_name(&self) -> &str {
-        &self.spec.details.name
-    }
-    fn connection_secret(&self) -> Option<&str> {
-        self.spec.connection_secret_ref.as_ref().map(|secret| secret.name.as_str())
-    }
-    fn adoption(&self) -> Option<&Adoption> {
-        self.spec.adoption.as_ref()
-    }
-    fn management(&self) -> Option<&Management> {
-        self.spec.management.as_ref()
-    }
-    fn deletion(&self) -> Option<&Deletion> {
-        self.spec.deletion.as_ref()
-    }
-    fn tenant_state(&self) -> Option<TenantState> {
-        self.spec.tenant_state
-    }
-    fn branding(&self) -> Option<&Branding> {
-        self.spec.branding.as_ref()
-    }
+    both_kinds!();
     fn access(&self) -> Option<&ClientAccess> {
         self.spec.security.as_ref()?.access.as_ref().map(|access| &access.shared)
     }
@@ -113,30 +120,7 @@ impl TenantObject for TenantClient {
     fn room(context: &Context) -> &Room<Self> {
         &context.clients
     }
-    fn status(&self) -> Option<&TenantStatus> {
-        self.status.as_ref()
-    }
-    fn declared_name(&self) -> &str {
-        &self.spec.details.name
-    }
-    fn connection_secret(&self) -> Option<&str> {
-        self.spec.connection_secret_ref.as_ref().map(|secret| secret.name.as_str())
-    }
-    fn adoption(&self) -> Option<&Adoption> {
-        self.spec.adoption.as_ref()
-    }
-    fn management(&self) -> Option<&Management> {
-        self.spec.management.as_ref()
-    }
-    fn deletion(&self) -> Option<&Deletion> {
-        self.spec.deletion.as_ref()
-    }
-    fn tenant_state(&self) -> Option<TenantState> {
-        self.spec.tenant_state
-    }
-    fn branding(&self) -> Option<&Branding> {
-        self.spec.branding.as_ref()
-    }
+    both_kinds!();
     fn access(&self) -> Option<&ClientAccess> {
         self.spec.security.as_ref()?.access.as_ref()
     }

@@ -7,10 +7,9 @@ use super::dereference::Referenced;
 use super::error::{Stop, refused};
 use super::object::{TenantObject, mark, place};
 use crate::api::{LockedDefault, Partner, Reason, TenantClient};
-use crate::catalog::Package;
 use crate::plan::{
-    ClientUse, Desired, Field, Kind, Outcome, Settings, Value, beyond_locked, client_defaults, inherit, own,
-    still_used, within,
+    ClientUse, Desired, Field, Kind, Outcome, Settings, Value, add_on_set, beyond_locked, client_defaults, inherit,
+    own, package_set, still_used, within,
 };
 
 /// What the tenant should be, by the rules of inheritance.
@@ -71,11 +70,10 @@ fn allowed(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
     let Some(spec) = partner.map(|partner| &partner.spec) else { return BTreeMap::new() };
     let mut allowed = BTreeMap::new();
     if let Some(packages) = &spec.packages {
-        let names = packages.iter().chain(&[Package::HybridDiscoveryAndMonitoring]).map(|package| package.name());
-        allowed.insert(Field::Packages, Value::set(names));
+        allowed.insert(Field::Packages, package_set(packages));
     }
     if let Some(add_ons) = &spec.add_ons {
-        allowed.insert(Field::AddOns, Value::set(add_ons.iter().map(|add_on| add_on.name())));
+        allowed.insert(Field::AddOns, add_on_set(add_ons));
     }
     allowed
 }

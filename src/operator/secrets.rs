@@ -33,8 +33,7 @@ impl Secrets {
             Arc::clone(slots.entry((namespace.to_owned(), name.to_owned())).or_default())
         };
         let mut held = slot.lock().await;
-        if let Some((read, data)) = held.as_ref().filter(|(read, _)| read.elapsed() < age) {
-            let _: &Instant = read;
+        if let Some((_, data)) = held.as_ref().filter(|(read, _)| read.elapsed() < age) {
             return Ok(data.clone());
         }
         let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await?;

@@ -43,8 +43,6 @@ pub(crate) struct Facts {
     pub(crate) observed: Option<Observed>,
     /// Counts of a Partner's clients.
     pub(crate) clients: Option<ClientCounts>,
-    /// How far a termination has come, where this pass moved it.
-    pub(crate) termination: Option<TerminationStatus>,
     /// The turn to create under this name; held until status is written.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
     effective: Option<Vec<EffectiveSetting>>,
@@ -129,8 +127,10 @@ pub(crate) async fn publish<K: TenantObject>(
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    match patch(object.as_ref(), &after, context).await {
-        Ok(written) => K::room(context).wrote(written),
+    // The record of a termination may have been written with a reply that was lost: it is never written over.
+    let version = object.resource_version().filter(|_| is_deleting(object.as_ref()));
+    match write(object.as_ref(), (&after, version), context).await {
+        Ok(written) => written,
         Err(error) => {
             tracing::warn!(
                 object = super::object::place(object.as_ref()),
@@ -143,25 +143,6 @@ pub(crate) async fn publish<K: TenantObject>(
             Arc::clone(object)
         }
     }
-}
-
-async fn patch<K: TenantObject>(object: &K, status: &TenantStatus, context: &Context) -> Result<K, kube::Error> {
-    // The UID keeps a status from landing on an object of the same name that came after.
-    let mut metadata = json!({"name": object.name_any(), "uid": object.uid()});
-    if is_deleting(object) {
-        // The record of a termination may have been written with a reply that was lost: it is never written over.
-        metadata["resourceVersion"] = json!(object.resource_version());
-    }
-    let body = json!({
-        "apiVersion": K::api_version(&()),
-        "kind": K::kind(&()),
-        "metadata": metadata,
-        "status": status,
-    });
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    Api::<K>::namespaced(context.client.clone(), &namespace(object))
-        .patch_status(&object.name_any(), &params, &Patch::Apply(&body))
-        .await
 }
 
 /// Writes the record of a termination and nothing else, only on the object as it was read.
@@ -181,12 +162,24 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
+    write(object, (status, object.resource_version()), context).await
+}
+
+/// Writes status; with a resource version, only on that version.
+async fn write<K: TenantObject>(
+    object: &K,
+    (status, version): (&TenantStatus, Option<String>),
+    context: &Context,
+) -> Result<Arc<K>, kube::Error> {
+    // The UID keeps a status from landing on an object of the same name that came after.
+    let mut metadata = json!({"name": object.name_any(), "uid": object.uid()});
+    if let Some(version) = version {
+        metadata["resourceVersion"] = json!(version);
+    }
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        "metadata": {
-            "name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version(),
-        },
+        "metadata": metadata,
         "status": status,
     });
     let written = Api::<K>::namespaced(context.client.clone(), &namespace(object))
@@ -303,7 +296,7 @@ fn termination<K: TenantObject>(
     facts: &Facts,
     now: Timestamp,
 ) -> Option<TerminationStatus> {
-    let known = facts.termination.clone().or_else(|| before.termination.clone());
+    let known = before.termination.clone();
     if deletion_policy(object) != DeletionPolicy::Terminate {
         return known.filter(|known| known.confirm_digest.is_some());
     }

@@ -33,15 +33,19 @@ pub fn propose(desired: &Desired, observed: Option<&Observed>, (plan, parent): (
     Proposal { hash: Digest::of(text.as_bytes()).to_string(), steps }
 }
 
-/// Whether a plan must wait, by the object's wish for approval.
-pub fn must_wait(approval: Option<&Approval>, plan: &Plan, proposal: &Proposal) -> bool {
-    let Some(Approval { mode, approved_plan }) = approval else { return false };
-    let is_asked = match mode.unwrap_or_default() {
+/// Whether a plan needs approval at all, by the object's wish.
+pub fn needs_approval(approval: Option<&Approval>, plan: &Plan) -> bool {
+    match approval.and_then(|approval| approval.mode).unwrap_or_default() {
         ApprovalMode::Automatic => false,
         ApprovalMode::ManualIfRisky => is_risky(plan),
         ApprovalMode::Manual => !plan.is_empty(),
-    };
-    is_asked && approved_plan.as_deref() != Some(proposal.hash.as_str())
+    }
+}
+
+/// Whether a plan must wait: it needs approval, and this very plan has none.
+pub fn must_wait(approval: Option<&Approval>, plan: &Plan, proposal: &Proposal) -> bool {
+    let approved = approval.and_then(|approval| approval.approved_plan.as_deref());
+    needs_approval(approval, plan) && approved != Some(proposal.hash.as_str())
 }
 
 /// Whether a plan interrupts people. A create interrupts nobody.

@@ -1,16 +1,16 @@
 //! From a spec to settings. Each struct is destructured whole, so a new member does not compile until it is handled.
 
+mod branding;
+
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::image::{self, ImageKind, ImageRule};
 use super::{Digest, Field, Value};
 use crate::api::{
-    Access, Branding, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
-    ConfigMapKeyRef, CustomPolicy, DefaultPolicy, Duo, Image, LoginPage, PartnerDetails, PartnerSecurity, PartnerSpec,
-    PasswordPolicy, Phone, Reason, SecretKeyRef,
+    Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec, ConfigMapKeyRef,
+    CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy, Phone, Reason,
+    SecretKeyRef,
 };
 use crate::catalog::{AddOn, Package};
 
@@ -260,12 +260,10 @@ impl<'a> Reader<'a> {
 
     fn catalog(&mut self, packages: Option<&[Package]>, add_ons: Option<&[AddOn]>) {
         if let Some(packages) = packages {
-            // The default package is always there: leaving it out never removes it.
-            let names = packages.iter().chain(&[Package::HybridDiscoveryAndMonitoring]).map(|package| package.name());
-            self.put(Field::Packages, Value::set(names));
+            self.put(Field::Packages, package_set(packages));
         }
         if let Some(add_ons) = add_ons {
-            self.put(Field::AddOns, Value::set(add_ons.iter().map(|add_on| add_on.name())));
+            self.put(Field::AddOns, add_on_set(add_ons));
         }
     }
 
@@ -309,21 +307,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn branding(&mut self, branding: &Branding) {
-        let Branding { website_title, documentation_url, logo, favicon, login_page } = branding;
-        self.text(Field::WebsiteTitle, website_title.as_deref());
-        self.text(Field::DocumentationUrl, documentation_url.as_deref());
-        self.image(Field::Logo, logo.as_ref(), ImageRule::LOGO);
-        self.image(Field::Favicon, favicon.as_ref(), ImageRule::FAVICON);
-        if let Some(LoginPage { header, subheader, text_color, background_color, background_image }) = login_page {
-            self.text(Field::LoginHeader, header.as_deref());
-            self.text(Field::LoginSubheader, subheader.as_deref());
-            self.text(Field::LoginTextColor, text_color.as_deref());
-            self.text(Field::LoginBackgroundColor, background_color.as_deref());
-            self.image(Field::LoginBackgroundImage, background_image.as_ref(), ImageRule::BACKGROUND);
-        }
-    }
-
     fn secret(&mut self, field: Field, reference: &SecretKeyRef) {
         let Some(secret) = self.material.secrets.get(reference) else {
             let message = format!(
@@ -336,57 +319,22 @@ impl<'a> Reader<'a> {
         self.put(field, Value::Secret(digest));
         self.settings.payload.secrets.insert(field, secret.clone());
     }
-
-    fn image(&mut self, field: Field, image: Option<&Image>, rule: ImageRule) {
-        let Some(Image { config_map_key_ref, inline }) = image else { return };
-        let bytes = match (config_map_key_ref, inline) {
-            (Some(reference), _) => self.file(field, reference),
-            (None, Some(text)) if text.is_empty() => return self.put(field, Value::Cleared),
-            (None, Some(text)) => self.inline(field, text),
-            (None, None) => None,
-        };
-        let Some(bytes) = bytes else { return };
-        match image::judge(&bytes, rule) {
-            Err(message) => self.refuse(field, Reason::ImageInvalid, message),
-            Ok((kind, advice)) => {
-                self.settings.advice.extend(advice.map(|advice| format!("`{}` {advice}", field.path())));
-                self.put(field, Value::Image(Digest::of(&bytes)));
-                self.settings.payload.images.insert(field, (file_name(field, kind), bytes));
-            }
-        }
-    }
-
-    fn file(&mut self, field: Field, reference: &ConfigMapKeyRef) -> Option<Vec<u8>> {
-        let bytes = self.material.images.get(reference).cloned();
-        if bytes.is_none() {
-            let message = format!(
-                "names key `{}` of ConfigMap `{}`, which does not exist in its `binaryData`: create it in this namespace, \
-                 for example with `kubectl create configmap {} --from-file={}`",
-                reference.key, reference.name, reference.name, reference.key
-            );
-            self.refuse(field, Reason::ImageNotFound, message);
-        }
-        bytes
-    }
-
-    fn inline(&mut self, field: Field, text: &str) -> Option<Vec<u8>> {
-        let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
-        let bytes = base64::engine::general_purpose::STANDARD.decode(compact).ok();
-        if bytes.is_none() {
-            self.refuse(field, Reason::ImageInvalid, "is not base64: encode the file with `base64 -w0`".to_owned());
-        }
-        bytes
-    }
 }
 
-fn file_name(field: Field, kind: ImageKind) -> String {
-    let stem = field.path().rsplit('.').next().unwrap_or("image");
-    format!("{stem}.{}", kind.extension())
+/// Packages as they are compared: the default one is always there, and leaving it out never removes it.
+pub fn package_set(packages: &[Package]) -> Value {
+    Value::set(packages.iter().chain(&[Package::HybridDiscoveryAndMonitoring]).map(|package| package.name()))
+}
+
+/// Add-ons as they are compared.
+pub fn add_on_set(add_ons: &[AddOn]) -> Value {
+    Value::set(add_ons.iter().map(|add_on| add_on.name()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::{Branding, Image};
 
     #[test]
     fn what_is_left_out_is_not_managed_and_what_is_empty_is_cleared() {

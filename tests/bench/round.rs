@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::assets;
-use super::controlplane::{ControlPlane, Options};
+use super::controlplane::{ControlPlane, Options, install_kinds};
 use super::kubectl::Kubectl;
 use super::process::{Process, Program, Result};
 use super::programs::{self, OperatorOptions, Platform, PlatformOptions};
@@ -76,8 +76,7 @@ pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
 }
 
 fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
-    kubectl.run(&["apply", "--server-side", "-f", &assets::root().join("crds").display().to_string()])?;
-    kubectl.run(&["wait", "--for=condition=Established", "crd/partners.tenantry.dev", "crd/clients.tenantry.dev"])?;
+    install_kinds(kubectl)?;
     kubectl.run(&["create", "namespace", "tenantry-system"])?;
     let credential = &platform.credential;
     let secret = json!({

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::assets;
-use crate::controlplane::{ControlPlane, Options, User};
+use crate::controlplane::{ControlPlane, Options, User, install_kinds};
 use crate::kubectl::Kubectl;
 
 /// An API server with both policies, without an operator: what is refused here is refused by nobody else.
@@ -27,8 +27,7 @@ fn server() -> &'static Server {
         let folder = assets::target().unwrap().join("it").join(format!("admission-{}", std::process::id()));
         let control_plane = ControlPlane::start(&folder, &options).unwrap();
         let [admin, editor, owner] = ["admin", "editor", "owner"].map(|user| control_plane.kubectl(user).unwrap());
-        admin.run(&["apply", "--server-side", "-f", "crds/"]).unwrap();
-        admin.run(&["wait", "--for=condition=Established", "crd", "--all"]).unwrap();
+        install_kinds(&admin).unwrap();
         grant(&admin, "editor", &["get", "list", "create", "patch", "update", "delete"]);
         grant(&admin, "owner", &["get", "list", "create", "patch", "update", "delete", "terminate"]);
         let said = admin.output(&["apply", "--server-side", "-f", "charts/tenantry/policies/"], "").unwrap();

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::controlplane::{ControlPlane, Options};
+use crate::controlplane::{ControlPlane, Options, install_kinds};
 use crate::kubectl::Kubectl;
 use crate::process::Result;
 
@@ -38,8 +38,7 @@ impl Cluster {
         let options = Options { controllers: true, ..Options::default() };
         let control_plane = ControlPlane::start(&folder("cluster")?, &options)?;
         let kubectl = control_plane.kubectl("admin")?;
-        kubectl.run(&["apply", "--server-side", "-f", "crds/"])?;
-        kubectl.run(&["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"])?;
+        install_kinds(&kubectl)?;
         Ok(Self { kubectl, control_plane })
     }
 

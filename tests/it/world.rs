@@ -65,15 +65,7 @@ impl World {
         let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
         let platform = Platform::start(&folder.join("platform"), platform)?;
         let kubectl = control_plane.kubectl("admin")?;
-        let crds = assets::root().join("crds");
-        kubectl.run(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
-        // A definition has no conditions at all in its first moment, which `wait` takes for an error.
-        let established =
-            ["wait", "--for=condition=Established", "crd/partners.tenantry.dev", "crd/clients.tenantry.dev"];
-        if kubectl.run(&established).is_err() {
-            std::thread::sleep(Duration::from_secs(1));
-            kubectl.run(&established)?;
-        }
+        controlplane::install_kinds(&kubectl)?;
         kubectl.run(&["create", "namespace", "tenantry-system"])?;
         let credential = &platform.credential;
         let tenancy = Tenancy::connect(

@@ -236,6 +236,22 @@ users:
     write_private(&kubeconfig_path(folder, user), &text)
 }
 
+/// Brings our kinds to a cluster and waits until it serves them.
+pub fn install_kinds(kubectl: &Kubectl) -> Result<()> {
+    let crds = assets::root().join("crds");
+    if !crds.is_dir() {
+        return Err("`crds/` is missing: run `make crds`".into());
+    }
+    kubectl.run(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
+    let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
+    // A definition has no conditions at all in its first moment, which `wait` takes for an error.
+    if kubectl.run(&established).is_err() {
+        std::thread::sleep(Duration::from_secs(1));
+        kubectl.run(&established)?;
+    }
+    Ok(())
+}
+
 /// Writes a file that holds a token.
 pub fn write_private(path: &Path, text: &str) -> Result<()> {
     use std::io::Write;

@@ -55,12 +55,8 @@ impl Whole {
 
 /// The kinds, the operator's namespace and the connection that the examples name.
 fn prepare(control_plane: &ControlPlane, platform: &Platform) -> Result<()> {
-    if !assets::root().join("crds").is_dir() {
-        return Err("`crds/` is missing: run `make crds`".into());
-    }
     let kubectl = control_plane.kubectl("admin")?;
-    kubectl.run(&["apply", "--server-side", "-f", "crds/"])?;
-    kubectl.run(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"])?;
+    controlplane::install_kinds(&kubectl)?;
     let credential = &platform.credential;
     let secret = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenantry-system"}},

@@ -10,7 +10,7 @@ use super::super::error::Stop;
 use super::super::object::{TenantObject, drift_policy};
 use super::super::status::{Facts, TENANT_STATE};
 use crate::api::{DriftPolicy, Reason};
-use crate::plan::{Change, Desired, Field, Observed, Outcome, Plan, Step, must_wait, propose};
+use crate::plan::{Change, Desired, Field, Observed, Outcome, Plan, Step, must_wait, needs_approval, propose};
 
 /// Corrections of one setting within an hour after which somebody else is taken to want it otherwise.
 const MOST_CORRECTIONS: usize = 3;
@@ -59,9 +59,12 @@ pub(super) fn gate<K: TenantObject>(
     drifted.retain(|field| !fought.contains(field));
     let plan = without(plan, &fought);
     let approval = object.management().and_then(|management| management.approval.as_ref());
-    let proposal = propose(desired, observed, (&plan, referenced.place.parent()));
-    if must_wait(approval, &plan, &proposal) {
-        return Err(Outcome::Awaiting(proposal).into());
+    // The hash covers every setting: it is made only for those who asked to be asked.
+    if needs_approval(approval, &plan) {
+        let proposal = propose(desired, observed, (&plan, referenced.place.parent()));
+        if must_wait(approval, &plan, &proposal) {
+            return Err(Outcome::Awaiting(proposal).into());
+        }
     }
     count(object, drifted, context);
     Ok(Gated { plan, fought })

@@ -101,9 +101,7 @@ fn without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_co
     let tries = operator.log().unwrap().matches("the watch failed").count();
     assert!((2..60).contains(&tries), "{tries} tries within 14 s");
     let kubectl = control_plane.kubectl("admin").unwrap();
-    kubectl.run(&["apply", "--server-side", "-f", &assets::root().join("crds").display().to_string()]).unwrap();
-    let crds = ["crd/partners.tenantry.dev", "crd/clients.tenantry.dev"];
-    kubectl.run(&["wait", "--for=condition=Established", crds[0], crds[1]]).unwrap();
+    controlplane::install_kinds(&kubectl).unwrap();
     let begin = Instant::now();
     operator.process().wait_until(Duration::from_mins(1), || answers() == 200).unwrap();
     assert!(begin.elapsed() < Duration::from_secs(6), "ready {:?} after the kinds came", begin.elapsed());

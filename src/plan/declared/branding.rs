@@ -1,0 +1,71 @@
+//! Branding: texts, colours, and images judged by their bytes.
+
+use base64::Engine as _;
+
+use super::Reader;
+use crate::api::{Branding, ConfigMapKeyRef, Image, LoginPage, Reason};
+use crate::plan::image::{self, ImageKind, ImageRule};
+use crate::plan::{Digest, Field, Value};
+
+impl Reader<'_> {
+    pub(super) fn branding(&mut self, branding: &Branding) {
+        let Branding { website_title, documentation_url, logo, favicon, login_page } = branding;
+        self.text(Field::WebsiteTitle, website_title.as_deref());
+        self.text(Field::DocumentationUrl, documentation_url.as_deref());
+        self.image(Field::Logo, logo.as_ref(), ImageRule::LOGO);
+        self.image(Field::Favicon, favicon.as_ref(), ImageRule::FAVICON);
+        if let Some(LoginPage { header, subheader, text_color, background_color, background_image }) = login_page {
+            self.text(Field::LoginHeader, header.as_deref());
+            self.text(Field::LoginSubheader, subheader.as_deref());
+            self.text(Field::LoginTextColor, text_color.as_deref());
+            self.text(Field::LoginBackgroundColor, background_color.as_deref());
+            self.image(Field::LoginBackgroundImage, background_image.as_ref(), ImageRule::BACKGROUND);
+        }
+    }
+
+    fn image(&mut self, field: Field, image: Option<&Image>, rule: ImageRule) {
+        let Some(Image { config_map_key_ref, inline }) = image else { return };
+        let bytes = match (config_map_key_ref, inline) {
+            (Some(reference), _) => self.file(field, reference),
+            (None, Some(text)) if text.is_empty() => return self.put(field, Value::Cleared),
+            (None, Some(text)) => self.inline(field, text),
+            (None, None) => None,
+        };
+        let Some(bytes) = bytes else { return };
+        match image::judge(&bytes, rule) {
+            Err(message) => self.refuse(field, Reason::ImageInvalid, message),
+            Ok((kind, advice)) => {
+                self.settings.advice.extend(advice.map(|advice| format!("`{}` {advice}", field.path())));
+                self.put(field, Value::Image(Digest::of(&bytes)));
+                self.settings.payload.images.insert(field, (file_name(field, kind), bytes));
+            }
+        }
+    }
+
+    fn file(&mut self, field: Field, reference: &ConfigMapKeyRef) -> Option<Vec<u8>> {
+        let bytes = self.material.images.get(reference).cloned();
+        if bytes.is_none() {
+            let message = format!(
+                "names key `{}` of ConfigMap `{}`, which does not exist in its `binaryData`: create it in this namespace, \
+                 for example with `kubectl create configmap {} --from-file={}`",
+                reference.key, reference.name, reference.name, reference.key
+            );
+            self.refuse(field, Reason::ImageNotFound, message);
+        }
+        bytes
+    }
+
+    fn inline(&mut self, field: Field, text: &str) -> Option<Vec<u8>> {
+        let compact: String = text.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+        let bytes = base64::engine::general_purpose::STANDARD.decode(compact).ok();
+        if bytes.is_none() {
+            self.refuse(field, Reason::ImageInvalid, "is not base64: encode the file with `base64 -w0`".to_owned());
+        }
+        bytes
+    }
+}
+
+fn file_name(field: Field, kind: ImageKind) -> String {
+    let stem = field.path().rsplit('.').next().unwrap_or("image");
+    format!("{stem}.{}", kind.extension())
+}
