@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::context::lock;
 use crate::api::Reason;
-use crate::connect::{Connection, Platform};
+use crate::connect::{Connection, Guard, Platform};
 
 /// A credential that was refused is tried at most this often.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
@@ -17,6 +17,7 @@ pub(crate) type NoConnection = (Reason, String);
 /// Platforms by the fingerprint of their connection.
 pub(crate) struct Connections {
     timeout: Duration,
+    guard: Guard,
     platforms: Mutex<HashMap<String, Held>>,
 }
 
@@ -26,8 +27,9 @@ struct Held {
 }
 
 impl Connections {
-    pub(crate) fn new(timeout: Duration) -> Self {
-        Self { timeout, platforms: Mutex::default() }
+    /// Platforms on which changes are sent only while the guard gives leave.
+    pub(crate) fn new(timeout: Duration, guard: Guard) -> Self {
+        Self { timeout, guard, platforms: Mutex::default() }
     }
 
     /// The platform of a connection. One whose credential was refused a moment ago is not tried.
@@ -45,7 +47,7 @@ impl Connections {
                 }
             };
         }
-        let platform = Platform::new(connection, self.timeout)
+        let platform = Platform::guarded(connection, self.timeout, self.guard.clone())
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
         platforms.insert(key, Held { platform: platform.clone(), refused: None });
         Ok(platform)
