@@ -24,6 +24,7 @@ mod crds;
 mod explain;
 mod fields;
 mod fleet;
+mod lease;
 mod operator;
 mod platform;
 mod rooms;
