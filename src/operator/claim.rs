@@ -75,7 +75,7 @@ mod tests {
     async fn work_goes_on_only_while_the_claim_holds() {
         let claim = Claim::default();
         assert_eq!(claim.during(async { 1 }).await, None, "before the claim");
-        claim.extend(claim.now() + Duration::from_secs(60));
+        claim.extend(claim.now() + Duration::from_mins(1));
         assert_eq!(claim.during(async { 2 }).await, Some(2));
         let ended = claim.during(async {
             claim.end();

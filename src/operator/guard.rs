@@ -102,9 +102,9 @@ mod tests {
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         for leads in [false, true, false] {
             if leads {
-                claim.extend(claim.now() + Duration::from_secs(60))
+                claim.extend(claim.now() + Duration::from_mins(1));
             } else {
-                claim.end()
+                claim.end();
             }
             assert!(passes(Method::GET, &mut guarded).await);
             for change in &changes {

@@ -131,19 +131,14 @@ impl Keeper {
     /// Puts a record into the Lease as it was read; one that changed meanwhile stays as it is.
     async fn write(&self, lease: Option<Lease>, record: &Record) -> Result<(), kube::Error> {
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match lease {
-            Some(mut lease) => {
-                fill(lease.spec.get_or_insert_default(), record);
-                self.api.replace(NAME, &params, &lease).await?;
-            }
-            None => {
-                let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
-                let mut lease = Lease { metadata, spec: Some(LeaseSpec::default()) };
-                fill(lease.spec.get_or_insert_default(), record);
-                self.api.create(&params, &lease).await?;
-            }
-        }
-        Ok(())
+        let Some(mut lease) = lease else {
+            let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
+            let mut lease = Lease { metadata, spec: Some(LeaseSpec::default()) };
+            fill(lease.spec.get_or_insert_default(), record);
+            return self.api.create(&params, &lease).await.map(drop);
+        };
+        fill(lease.spec.get_or_insert_default(), record);
+        self.api.replace(NAME, &params, &lease).await.map(drop)
     }
 
     /// Gives the lease back, so that a successor need not wait: whatever this process still sends is refused from now.

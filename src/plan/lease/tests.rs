@@ -6,6 +6,10 @@ const fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
 }
 
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_millis(1))
+}
+
 fn terms() -> Terms {
     Terms::new(seconds(15), seconds(10), seconds(2)).unwrap()
 }
@@ -42,7 +46,7 @@ fn the_record_of_another_is_taken_once_it_was_seen_unchanged_for_the_lease_durat
     // However old it says that it is: that is the time of another clock.
     assert_eq!(me.see(Some(held("other", -99_999)), seconds(100)), Decision::Wait(terms().look()));
     assert_eq!(me.see(Some(held("other", -99_998)), seconds(110)), Decision::Wait(terms().look()));
-    let almost = seconds(125) - Duration::from_millis(1);
+    let almost = just_before(seconds(125));
     assert_eq!(me.see(Some(held("other", -99_998)), almost), Decision::Wait(Duration::from_millis(1)));
     assert_eq!(me.see(Some(held("other", -99_998)), seconds(125)), Decision::Take);
 }
@@ -57,7 +61,7 @@ fn a_restarted_process_waits_out_the_record_of_its_former_self() {
 fn the_longer_of_the_two_durations_holds_and_an_absurd_one_does_not_hold_for_ever() {
     for (announced, after) in [(seconds(1), seconds(15)), (seconds(60), seconds(60)), (Duration::MAX, LONGEST)] {
         let record = Record { duration: announced, ..held("other", 0) };
-        let early = decide(Some(&record), "me", after - Duration::from_millis(1), &terms());
+        let early = decide(Some(&record), "me", just_before(after), &terms());
         assert_eq!(early, Decision::Wait(Duration::from_millis(1)));
         assert_eq!(decide(Some(&record), "me", after, &terms()), Decision::Take);
     }
@@ -78,7 +82,7 @@ fn a_claim_counts_from_when_it_was_sent_and_once_lapsed_it_stays_lapsed() {
     let mut me = contender();
     assert!(!me.holds(seconds(0)) && !me.has_lost(seconds(99)), "nobody loses what he never had");
     me.granted(seconds(1), seconds(5));
-    assert!(me.holds(seconds(5)) && me.holds(seconds(11) - Duration::from_millis(1)));
+    assert!(me.holds(seconds(5)) && me.holds(just_before(seconds(11))));
     assert!(!me.holds(seconds(11)) && me.has_lost(seconds(11)));
     me.granted(seconds(12), seconds(13));
     assert!(!me.holds(seconds(13)) && me.has_lost(seconds(13)));
