@@ -10,6 +10,7 @@ mod clients;
 mod condition;
 mod deletion;
 mod details;
+mod management;
 mod partner;
 mod reference;
 mod schema;
@@ -22,6 +23,9 @@ pub use clients::{AllowedNamespaces, ClientDefaults, Clients, LabelSelector, Nam
 pub use condition::{ConditionType, Reason};
 pub use deletion::{Acknowledgement, Confirmation, Deletion, DeletionPolicy};
 pub use details::{BusinessHours, ClientDetails, PartnerDetails, Phone, Weekday};
+pub use management::{
+    Adoption, AdoptionPolicy, Approval, ApprovalMode, DriftPolicy, LockedDefault, Management, ManagementMode,
+};
 pub use partner::{Partner, PartnerSpec};
 pub use reference::{PartnerRef, SecretKeyRef, SecretRef};
 pub use schema::{crds, to_yaml};
@@ -29,8 +33,8 @@ pub use security::{
     Access, ClientAccess, ClientSecurity, CustomPolicy, DefaultPolicy, Duo, PartnerSecurity, PasswordPolicy,
 };
 pub use status::{
-    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, TenantPhase, TenantState, TenantStatus,
-    TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
+    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, PlanStatus, TenantPhase, TenantState,
+    TenantStatus, TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
 };
 
 /// API group of both kinds.

@@ -13,6 +13,7 @@ mod events;
 mod guard;
 mod identity;
 mod lease;
+mod manage;
 mod metrics;
 mod object;
 mod pass;
@@ -97,13 +98,8 @@ pub enum StartError {
 /// # Errors
 /// When it cannot start, and when it led and does so no more.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-    let terms = settings.terms().map_err(StartError::Terms)?;
-    let config = config(&settings).await?;
-    let unfit = |error: kube::Error| StartError::Client(error.to_string());
     let claim = Claim::default();
-    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let keeper = Keeper::new(config.clone(), &namespace, terms, claim.clone()).map_err(unfit)?;
-    let client = guard::client(config, &claim).map_err(unfit)?;
+    let (client, keeper) = clients(&settings, &claim).await?;
     let cluster = cluster_id(&client, &settings).await?;
     let (partner_store, partner_writer) = store();
     let (client_store, client_writer) = store();
@@ -147,6 +143,16 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'st
     }
     tracing::info!("stopped");
     led
+}
+
+/// The client of everybody, which changes something only under the claim, and the keeper of the lease with its own.
+async fn clients(settings: &Settings, claim: &Claim) -> Result<(Client, Keeper), StartError> {
+    let terms = settings.terms().map_err(StartError::Terms)?;
+    let config = config(settings).await?;
+    let unfit = |error: kube::Error| StartError::Client(error.to_string());
+    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let keeper = Keeper::new(config.clone(), &namespace, terms, claim.clone()).map_err(unfit)?;
+    Ok((guard::client(config, claim).map_err(unfit)?, keeper))
 }
 
 /// Keeps the lease while passes are made, and gives it back after the last; without it nothing goes on.

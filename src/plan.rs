@@ -2,6 +2,8 @@
 //!
 //! Nothing here reads a clock, draws a random number or talks to anybody: times, ids and answers are arguments.
 
+mod adoption;
+mod approval;
 mod declared;
 mod diff;
 mod digest;
@@ -16,13 +18,15 @@ mod removal;
 mod value;
 mod verdict;
 
+pub use adoption::{Owner, adopt};
+pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, propose};
 pub use declared::{Invalid, Material, Payload, Settings, client, client_defaults, partner};
 pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
 pub use fields::{Field, Form, Kind, Risk, Rule};
 pub use identity::{Candidate, Identity, Intent, MarkSeen, identify, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
-pub use inherit::{Effective, Origin, inherit, own};
+pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife};
 pub use packages::{ClientUse, still_used, within};
 pub use removal::{
@@ -30,4 +34,4 @@ pub use removal::{
     how_to_confirm, removal,
 };
 pub use value::Value;
-pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, verdict};
+pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, verdict};

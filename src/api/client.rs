@@ -3,7 +3,10 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Branding, ClientDetails, ClientSecurity, Deletion, PartnerRef, SecretRef, TenantState, TenantStatus};
+use super::{
+    Adoption, Branding, ClientDetails, ClientSecurity, Deletion, Management, PartnerRef, SecretRef, TenantState,
+    TenantStatus,
+};
 use crate::catalog::{AddOn, Package};
 
 /// A client of a partner on the platform.
@@ -23,6 +26,7 @@ use crate::catalog::{AddOn, Package};
     selectable = ".status.uniqueId",
     selectable = ".spec.partnerRef.name",
     doc = "A client of a partner: the end customer's own tenant, with its own users.",
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.uniqueId) || (has(self.spec.adoption) && has(self.spec.adoption.uniqueId) ? self.spec.adoption.uniqueId : oldSelf.status.uniqueId) == oldSelf.status.uniqueId").message("`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
@@ -56,6 +60,8 @@ use crate::catalog::{AddOn, Package};
 #[x_kube(validation = ("has(self.partnerUniqueId) == has(oldSelf.partnerUniqueId) && (!has(self.partnerUniqueId) || self.partnerUniqueId == oldSelf.partnerUniqueId)", "`partnerUniqueId` cannot be changed: a client stays with its partner; create another Client object instead"))]
 #[x_kube(validation = Rule::new("!has(self.packages) || !has(self.addOns) || 'EventAndIncidentManagement' in self.packages || !self.addOns.exists(a, a in ['AlertProblemArea','KnowledgeBaseManagement','OSServiceStartStopActions','ScheduledTaskManagement','SLAManagement','SMSAndVoice'])").message("the add-ons AlertProblemArea, KnowledgeBaseManagement, OSServiceStartStopActions, ScheduledTaskManagement, SLAManagement and SMSAndVoice belong to the package EventAndIncidentManagement: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
 #[x_kube(validation = Rule::new("!has(self.packages) || !has(self.addOns) || 'RemediationAndAutomation' in self.packages || !self.addOns.exists(a, a in ['ProcessAutomation','RemoteAccessManagement','ApplicationPatchManagement'])").message("the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.management) || !has(self.management.mode) || self.management.mode != 'Observe' || (has(self.adoption) && has(self.adoption.uniqueId))").message("`Observe` needs to know which tenant: set `adoption.uniqueId`").field_path(".management.mode").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.adoption) || !has(self.adoption.uniqueId) || (has(self.adoption.policy) && self.adoption.policy != 'Never') || (has(self.management) && has(self.management.mode) && self.management.mode == 'Observe')").message("`adoption.uniqueId` with policy `Never` only makes sense with `management.mode: Observe`: set `policy` to `IfIdentical` or `Adopt`, or remove the id").field_path(".adoption.uniqueId").reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct ClientSpec {
     /// Secret with a connection of the client's own: `url`, `tenantId` (its partner's unique id), `clientId`,
@@ -90,6 +96,13 @@ pub struct ClientSpec {
     /// `Active` or `Suspended`; left out: a new client is active, afterwards its state is not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_state: Option<TenantState>,
+    /// Taking over a tenant that exists already, for example `{policy: IfIdentical, uniqueId: client_93}`; default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+    /// Whether the operator writes, and what it asks before, for example `{drift: Report}`; default: it keeps the tenant
+    /// as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
     /// What happens to the client on the platform when this object is deleted; default: it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,

@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ClientAccess;
+use super::{ClientAccess, LockedDefault};
 use crate::catalog::{AddOn, Package};
 
 /// What a Partner says about its Clients.
@@ -19,6 +19,10 @@ pub struct Clients {
     /// What a Client gets that leaves it out, for example `{timezone: Europe/Berlin, country: Germany}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaults: Option<ClientDefaults>,
+    /// Defaults that a Client may not set differently, for example `[country, access]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"))]
+    pub locked: Option<Vec<LockedDefault>>,
 }
 
 /// Namespaces whose Clients may name the Partner.

@@ -17,11 +17,15 @@ pub enum ConditionType {
     Stalled,
     /// A deletion waits; only while True.
     DeletionBlocked,
+    /// The object is paused; only while True.
+    Paused,
+    /// A plan waits for approval; only while True.
+    AwaitingApproval,
 }
 
 impl ConditionType {
     /// Every type.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::InSync,
         Self::CredentialsValid,
@@ -29,6 +33,8 @@ impl ConditionType {
         Self::Reconciling,
         Self::Stalled,
         Self::DeletionBlocked,
+        Self::Paused,
+        Self::AwaitingApproval,
     ];
 
     /// The name in the object.
@@ -41,6 +47,8 @@ impl ConditionType {
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
             Self::DeletionBlocked => "DeletionBlocked",
+            Self::Paused => "Paused",
+            Self::AwaitingApproval => "AwaitingApproval",
         }
     }
 }
@@ -134,6 +142,20 @@ reasons! {
     NameTaken => true,
     /// The tenant carries the mark of another owner.
     OwnedElsewhere => true,
+    /// The tenant that the object names was never adopted by it and does not carry its mark.
+    NotAdopted => true,
+    /// The tenant to be adopted differs from what is declared, and only an identical one may be taken over.
+    NotIdentical => true,
+    /// A Client sets a locked default differently from its Partner.
+    PolicyViolation => true,
+    /// A setting was put right more than three times within an hour, and changed back each time.
+    Fighting => true,
+    /// A plan waits for approval.
+    ApprovalNeeded => false,
+    /// The object is paused.
+    ManagementPaused => false,
+    /// An existing tenant was taken over.
+    Adopted => false,
     /// The platform answered with an error, too late, or not at all; tried again with growing pauses.
     PlatformUnavailable => false,
     /// The platform's limit of requests is reached; goes on when it allows.

@@ -3,7 +3,10 @@
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Branding, Clients, Deletion, PartnerDetails, PartnerSecurity, SecretRef, TenantState, TenantStatus};
+use super::{
+    Adoption, Branding, Clients, Deletion, Management, PartnerDetails, PartnerSecurity, SecretRef, TenantState,
+    TenantStatus,
+};
 use crate::catalog::{AddOn, Package};
 
 /// A partner (managed service provider) on the platform.
@@ -21,6 +24,7 @@ use crate::catalog::{AddOn, Package};
     selectable = ".status.phase",
     selectable = ".status.uniqueId",
     doc = "A partner (managed service provider, `msp` on the wire) of the service provider: a tenant that has clients.",
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.uniqueId) || (has(self.spec.adoption) && has(self.spec.adoption.uniqueId) ? self.spec.adoption.uniqueId : oldSelf.status.uniqueId) == oldSelf.status.uniqueId").message("`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
@@ -49,6 +53,8 @@ use crate::catalog::{AddOn, Package};
 )]
 #[x_kube(validation = Rule::new("!has(self.addOns) || (has(self.packages) && 'EventAndIncidentManagement' in self.packages) || !self.addOns.exists(a, a in ['AlertProblemArea','KnowledgeBaseManagement','OSServiceStartStopActions','ScheduledTaskManagement','SLAManagement','SMSAndVoice'])").message("the add-ons AlertProblemArea, KnowledgeBaseManagement, OSServiceStartStopActions, ScheduledTaskManagement, SLAManagement and SMSAndVoice belong to the package EventAndIncidentManagement: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
 #[x_kube(validation = Rule::new("!has(self.addOns) || (has(self.packages) && 'RemediationAndAutomation' in self.packages) || !self.addOns.exists(a, a in ['ProcessAutomation','RemoteAccessManagement','ApplicationPatchManagement'])").message("the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.management) || !has(self.management.mode) || self.management.mode != 'Observe' || (has(self.adoption) && has(self.adoption.uniqueId))").message("`Observe` needs to know which tenant: set `adoption.uniqueId`").field_path(".management.mode").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.adoption) || !has(self.adoption.uniqueId) || (has(self.adoption.policy) && self.adoption.policy != 'Never') || (has(self.management) && has(self.management.mode) && self.management.mode == 'Observe')").message("`adoption.uniqueId` with policy `Never` only makes sense with `management.mode: Observe`: set `policy` to `IfIdentical` or `Adopt`, or remove the id").field_path(".adoption.uniqueId").reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct PartnerSpec {
     /// Secret with the connection to the platform: `url`, `tenantId` (the service provider's), `clientId`,
@@ -80,6 +86,13 @@ pub struct PartnerSpec {
     /// `Active` or `Suspended`; left out: a new partner is active, afterwards its state is not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_state: Option<TenantState>,
+    /// Taking over a tenant that exists already, for example `{policy: IfIdentical, uniqueId: msp_92}`; default: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adoption: Option<Adoption>,
+    /// Whether the operator writes, and what it asks before, for example `{drift: Report}`; default: it keeps the tenant
+    /// as declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub management: Option<Management>,
     /// What happens to the partner on the platform when this object is deleted; default: it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,

@@ -42,6 +42,9 @@ pub struct TenantStatus {
     /// Menus and permission sets that the tenant does not have because a package is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<Unavailable>,
+    /// What waits to be done, while it waits for approval; approve it by its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanStatus>,
     /// Settings that differ on the platform from what is declared.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
@@ -130,6 +133,18 @@ pub struct Unavailable {
     /// Permission sets that cannot be granted, for example `Change Request`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub permission_sets: Vec<String>,
+}
+
+/// What waits to be done.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanStatus {
+    /// What to copy into `management.approval.approvedPlan`, for example `sha256:9f86d081...`; any change of the tenant or
+    /// of the spec makes another.
+    pub hash: String,
+    /// The steps in order, in words, for example `update details.city from "Bonn" to "Berlin"`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
 }
 
 /// A setting that differs.

@@ -1,6 +1,6 @@
 //! The living tenants of a place, looked up once for a burst of creates.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use crate::wire::{Mark, Minimal, SearchItem, State};
 
 /// Age up to which an answer serves a burst.
 const BURST: Duration = Duration::from_secs(5);
+/// How long a created tenant is remembered for lists on their way; no call takes longer.
+const KEPT: Duration = Duration::from_mins(2);
 /// Places beyond which stale answers are forgotten.
 const MANY: usize = 64;
 
@@ -56,11 +58,48 @@ type List = Arc<Vec<Listed>>;
 #[derive(Default)]
 pub(super) struct Lists(Mutex<HashMap<Place, Arc<Slot>>>);
 
-/// The list of one place. `created` is only locked while the last list is.
+/// The list of one place. `since` is only changed while the last list is locked.
 #[derive(Default)]
 struct Slot {
     flight: Flight<List>,
-    created: Mutex<Vec<(Instant, Listed)>>,
+    since: Mutex<Since>,
+}
+
+/// What happened since lists that may still be on their way were asked for.
+#[derive(Default)]
+struct Since {
+    /// Tenants that this process created, oldest first.
+    created: VecDeque<(Instant, Listed)>,
+    /// No list that was asked for before this holds.
+    forgotten: Option<Instant>,
+}
+
+/// A create under way: unless it is known to have changed nothing, or what it made, lists are forgotten.
+pub(super) struct Creating<'a> {
+    lists: &'a Lists,
+    place: &'a Place,
+    is_open: bool,
+}
+
+impl Creating<'_> {
+    /// Nothing was created.
+    pub(super) fn nothing(mut self) {
+        self.is_open = false;
+    }
+
+    /// A tenant was created.
+    pub(super) fn created(mut self, tenant: &Listed) {
+        self.is_open = false;
+        self.lists.created(self.place, tenant);
+    }
+}
+
+impl Drop for Creating<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.lists.forget(self.place);
+        }
+    }
 }
 
 impl Lists {
@@ -75,6 +114,7 @@ impl Lists {
         let arrived = Instant::now();
         let serves = |landed: &Landed<List>| {
             landed.outcome.is_ok()
+                && slot.since().forgotten.is_none_or(|forgotten| landed.started > forgotten)
                 && match freshness {
                     Freshness::Burst => landed.started.elapsed() < BURST,
                     Freshness::Now => landed.started >= arrived,
@@ -90,7 +130,7 @@ impl Lists {
             return Arc::clone(slot);
         }
         if slots.len() >= MANY {
-            slots.retain(|_, slot| slot.is_needed());
+            slots.retain(is_needed);
         }
         Arc::clone(slots.entry(place.clone()).or_default())
     }
@@ -101,20 +141,23 @@ impl Lists {
 
     /// Lists whose time is over take no memory.
     pub(super) fn sweep(&self) {
-        self.lock().retain(|_, slot| slot.is_needed());
+        self.lock().retain(is_needed);
     }
 
-    /// A tenant was created by this process.
-    pub(super) fn created(&self, place: &Place, tenant: &Listed) {
+    /// A create begins.
+    pub(super) fn creating<'a>(&'a self, place: &'a Place) -> Creating<'a> {
+        Creating { lists: self, place, is_open: true }
+    }
+
+    fn created(&self, place: &Place, tenant: &Listed) {
         let slot = self.slot(place);
         let mut last = slot.flight.last();
-        let now = Instant::now();
-        {
-            let mut created = slot.created();
-            created.retain(|(at, _)| at.elapsed() < 12 * BURST);
-            created.push((now, tenant.clone()));
-        }
-        edit(&mut last, |list| add(list, tenant));
+        slot.since().push(tenant);
+        edit(&mut last, |list| {
+            if !list.iter().any(|row| row.unique_id == tenant.unique_id) {
+                Arc::make_mut(list).push(tenant.clone());
+            }
+        });
     }
 
     /// A tenant got a mark.
@@ -133,9 +176,10 @@ impl Lists {
 
     /// The list does not hold any more: a name was changed, or a create may have been carried out.
     pub(super) fn forget(&self, place: &Place) {
-        if let Some(slot) = self.lock().get(place) {
-            *slot.flight.last() = None;
-        }
+        let slot = self.slot(place);
+        let mut last = slot.flight.last();
+        slot.since().forgotten = Some(Instant::now());
+        *last = None;
     }
 
     fn edit(&self, place: &Place, act: impl FnOnce(&mut List)) {
@@ -152,29 +196,43 @@ fn edit(landed: &mut Option<Landed<List>>, act: impl FnOnce(&mut List)) {
     }
 }
 
-fn add(list: &mut List, tenant: &Listed) {
-    if !list.iter().any(|row| row.unique_id == tenant.unique_id) {
-        Arc::make_mut(list).push(tenant.clone());
+fn is_needed(_: &Place, slot: &mut Arc<Slot>) -> bool {
+    Arc::strong_count(slot) > 1 || slot.is_fresh()
+}
+
+impl Since {
+    fn push(&mut self, tenant: &Listed) {
+        let now = Instant::now();
+        while self.created.front().is_some_and(|(at, _)| now.duration_since(*at) > KEPT) {
+            self.created.pop_front();
+        }
+        self.created.push_back((now, tenant.clone()));
     }
 }
 
 impl Slot {
-    fn created(&self) -> MutexGuard<'_, Vec<(Instant, Listed)>> {
-        self.created.lock().unwrap_or_else(PoisonError::into_inner)
+    fn since(&self) -> MutexGuard<'_, Since> {
+        self.since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds what was created after the platform may have read its own list.
     fn complete(&self, list: &mut List, started: Instant) {
-        let mut created = self.created();
-        created.retain(|(at, _)| *at >= started);
-        for (_, tenant) in created.iter() {
-            add(list, tenant);
+        let mut since = self.since();
+        since.created.retain(|(at, _)| *at >= started);
+        if since.created.is_empty() {
+            return;
         }
+        let known: HashSet<String> = list.iter().map(|row| row.unique_id.clone()).collect();
+        let missing =
+            since.created.iter().map(|(_, tenant)| tenant).filter(|tenant| !known.contains(&tenant.unique_id));
+        Arc::make_mut(list).extend(missing.cloned());
     }
 
-    fn is_needed(&self) -> bool {
+    fn is_fresh(&self) -> bool {
         let last = self.flight.last();
-        let is_fresh = last.as_ref().is_some_and(|landed| landed.started.elapsed() < BURST);
-        is_fresh || self.created().iter().any(|(at, _)| at.elapsed() < BURST)
+        let since = self.since();
+        let times =
+            [last.as_ref().map(|landed| landed.started), since.created.back().map(|(at, _)| *at), since.forgotten];
+        times.into_iter().flatten().any(|at| at.elapsed() < BURST)
     }
 }

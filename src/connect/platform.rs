@@ -111,16 +111,17 @@ impl Platform {
             tenant.ext_org_id = Some(short_mark(mark));
         }
         let call = Call::post(&route(place, &[])?).with(&tenant, payload)?;
+        let creating = self.shared.lists.creating(place);
         let created = turn.body(&call).await.and_then(|body| json::<Created>(&body));
         match created {
             Ok(Created { unique_id, name, .. }) => {
                 let mark = turn.extensions.then(|| mark.clone());
-                self.shared.lists.created(place, &Listed { unique_id: unique_id.clone(), name, mark });
+                creating.created(&Listed { unique_id: unique_id.clone(), name, mark });
                 Ok(unique_id)
             }
             Err(error) => {
-                if error.maybe_applied() {
-                    self.shared.lists.forget(place);
+                if !error.maybe_applied() {
+                    creating.nothing();
                 }
                 Err(error)
             }

@@ -91,7 +91,7 @@ async fn create<K: TenantObject>(
             held(&id, target, object).await
         }
         Err(error) => {
-            if let Error::Unavailable { maybe_applied: true, .. } = &error {
+            if error.maybe_applied() {
                 let until = std::time::Instant::now() + context.settings.request_timeout;
                 K::room(context).remember(object, |memory| memory.in_flight_until = Some(until));
             }

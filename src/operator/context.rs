@@ -1,6 +1,6 @@
 //! What every pass shares: the cluster, the stores, the queues, the connections.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,7 @@ use super::object::TenantObject;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
+use crate::plan::Field;
 
 /// What every pass shares.
 pub(crate) struct Context {
@@ -102,6 +103,8 @@ pub(crate) struct Memory<K> {
     pub(crate) verified: Option<(Option<Timestamp>, Timestamp)>,
     /// Digest of what other objects take from this one.
     pub(crate) fingerprint: Option<String>,
+    /// When settings were put right after somebody else had changed them.
+    pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
     /// Digest of the Secrets and images that it refers to.
     pub(crate) material: Option<String>,
 }
@@ -115,6 +118,7 @@ impl<K> Default for Memory<K> {
             failures: 0,
             verified: None,
             fingerprint: None,
+            corrections: BTreeMap::new(),
             material: None,
         }
     }

@@ -11,7 +11,8 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::context::{Context, Room, jitter};
 use super::dereference::{material_digest, tenancy};
-use super::object::{TenantObject, is_deleting, unique_id};
+use super::object::{TenantObject, is_deleting, mode, unique_id};
+use crate::api::ManagementMode;
 use crate::connect::{Error, Place, Platform};
 use crate::wire::TIME_FORMAT;
 
@@ -60,7 +61,8 @@ async fn look_at<K: TenantObject>(room: &Room<K>, context: &Context, round: u64)
 async fn groups<K: TenantObject>(room: &Room<K>, context: &Context) -> Vec<Group<K>> {
     let mut groups: HashMap<(String, String, String), Group<K>> = HashMap::new();
     for object in room.store.state() {
-        if is_deleting(object.as_ref()) || unique_id(object.as_ref()).is_none() {
+        let is_paused = mode(object.as_ref()) == ManagementMode::Paused;
+        if is_paused || is_deleting(object.as_ref()) || unique_id(object.as_ref()).is_none() {
             continue;
         }
         let changed = changed_material(object.as_ref(), room, context).await;

@@ -59,6 +59,8 @@ pub(crate) fn tell<K: TenantObject>(
     let id = after.unique_id.as_deref().unwrap_or_default();
     if facts.done.created.is_some() {
         events.publish(object.as_ref(), Reason::Created, &format!("created tenant `{id}`"));
+    } else if facts.is_adopted {
+        events.publish(object.as_ref(), Reason::Adopted, &format!("took over tenant `{id}`"));
     } else if facts.is_reattached && facts.done.is_marked {
         events.publish(
             object.as_ref(),

@@ -45,7 +45,7 @@ pub(crate) async fn declare_intent<K: TenantObject>(
     let room = K::room(context);
     let now = Instant::now();
     let Some(there) = intent(object.as_ref()).filter(|_| is_held(object.as_ref())) else {
-        let object = write_intent(object, place, context).await?;
+        let object = write_intent(object, place, (None, context)).await?;
         return Ok(Declared { object, freshness: Freshness::Burst, in_flight_until: None });
     };
     let in_flight_until = room.remember(&object, |memory| {
@@ -76,16 +76,22 @@ pub(crate) async fn take_over<K: TenantObject>(
     if stands && in_flight_until.is_none() {
         return Ok((object, false));
     }
-    Ok((write_intent(object, place, context).await?, true))
+    Ok((write_intent(object, place, (None, context)).await?, true))
 }
 
-async fn write_intent<K: TenantObject>(object: Arc<K>, place: &Place, context: &Context) -> Result<Arc<K>, Stop> {
+/// Puts our finalizer and this process's own intent on.
+pub(crate) async fn write_intent<K: TenantObject>(
+    object: Arc<K>,
+    place: &Place,
+    (adopted, context): (Option<String>, &Context),
+) -> Result<Arc<K>, Stop> {
     let nonce = random_nonce();
     let intent = Intent {
         uid: uid(object.as_ref()),
         nonce: nonce.clone(),
         parent_id: place.parent().to_owned(),
         name: object.declared_name().to_owned(),
+        adopted,
     };
     let text = serde_json::to_string(&intent).unwrap_or_default();
     let written = hold(object.as_ref(), json!({ INTENT: text }), context).await?;
@@ -112,6 +118,19 @@ pub(crate) async fn hold<K: TenantObject>(
         "resourceVersion": object.resource_version(),
         "finalizers": finalizers,
         "annotations": annotations,
+    }});
+    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let written = api.patch(&object.name_any(), &params, &Patch::Merge(&patch)).await?;
+    Ok(K::room(context).wrote(written))
+}
+
+/// Takes our finalizer and intent off an object that is only observed from now on; the tenant keeps its mark.
+pub(crate) async fn let_loose<K: TenantObject>(object: &K, context: &Context) -> Result<Arc<K>, Stop> {
+    let finalizers: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
+    let patch = json!({"metadata": {
+        "uid": object.uid(), "resourceVersion": object.resource_version(),
+        "finalizers": finalizers, "annotations": {INTENT: null},
     }});
     let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
@@ -157,7 +176,7 @@ pub(crate) async fn look<K: TenantObject>(
         Identity::Reattach(id) => Ok(Found::Reattach(id)),
         Identity::Ambiguous(ids) => Err(Outcome::Refused(
             Reason::AmbiguousCreate,
-            format!("any of the tenants {} could be this object's, so none is taken and none is created: rename or end the others in the console", ids.join(", ")),
+            format!("any of the tenants {} could be this object's, so none is taken and none is created: set `adoption` with the `uniqueId` of the right one", ids.join(", ")),
         )
         .into()),
         Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
@@ -169,7 +188,7 @@ pub(crate) fn name_taken(name: &str, ids: &[String]) -> Stop {
     Outcome::Refused(
         Reason::NameTaken,
         format!(
-            "a tenant named `{name}` exists that this object did not create ({}): change `details.name`",
+            "a tenant named `{name}` exists that this object did not create ({0}): change `details.name`, or take it over with `adoption: {{policy: IfIdentical, uniqueId: {0}}}`",
             ids.join(", ")
         ),
     )

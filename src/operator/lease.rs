@@ -142,10 +142,8 @@ impl Keeper {
     }
 
     /// Gives the lease back, so that a successor need not wait: whatever this process still sends is refused from now.
+    /// It looks even if it never led, since a claim may have been granted whose answer was not waited for.
     async fn release(&mut self) {
-        if self.contender.until().is_none() {
-            return;
-        }
         self.claim.end();
         for _ in 0..RELEASES {
             match timeout(self.terms.renew_deadline() / 2, self.try_release()).await {

@@ -8,8 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::context::{Context, Room};
 use crate::api::{
-    Branding, ClientAccess, ConfigMapKeyRef, Deletion, DeletionPolicy, FINALIZER, INTENT, Image, Partner, SecretKeyRef,
-    TenantClient, TenantState, TenantStatus,
+    Adoption, AdoptionPolicy, Branding, ClientAccess, ConfigMapKeyRef, Deletion, DeletionPolicy, DriftPolicy,
+    FINALIZER, INTENT, Image, Management, ManagementMode, Partner, SecretKeyRef, TenantClient, TenantState,
+    TenantStatus,
 };
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
@@ -47,6 +48,10 @@ pub(crate) trait TenantObject:
     fn declared_name(&self) -> &str;
     /// Secret of a connection of its own.
     fn connection_secret(&self) -> Option<&str>;
+    /// Taking over a tenant that exists.
+    fn adoption(&self) -> Option<&Adoption>;
+    /// How the operator treats the tenant.
+    fn management(&self) -> Option<&Management>;
     /// What is to happen at its end.
     fn deletion(&self) -> Option<&Deletion>;
     /// State that is asked for.
@@ -75,6 +80,12 @@ impl TenantObject for Partner {
     }
     fn connection_secret(&self) -> Option<&str> {
         self.spec.connection_secret_ref.as_ref().map(|secret| secret.name.as_str())
+    }
+    fn adoption(&self) -> Option<&Adoption> {
+        self.spec.adoption.as_ref()
+    }
+    fn management(&self) -> Option<&Management> {
+        self.spec.management.as_ref()
     }
     fn deletion(&self) -> Option<&Deletion> {
         self.spec.deletion.as_ref()
@@ -110,6 +121,12 @@ impl TenantObject for TenantClient {
     }
     fn connection_secret(&self) -> Option<&str> {
         self.spec.connection_secret_ref.as_ref().map(|secret| secret.name.as_str())
+    }
+    fn adoption(&self) -> Option<&Adoption> {
+        self.spec.adoption.as_ref()
+    }
+    fn management(&self) -> Option<&Management> {
+        self.spec.management.as_ref()
     }
     fn deletion(&self) -> Option<&Deletion> {
         self.spec.deletion.as_ref()
@@ -177,6 +194,21 @@ pub(crate) fn intent<K: TenantObject>(object: &K) -> Option<Intent> {
     let text = object.annotations().get(INTENT)?;
     let intent: Intent = serde_json::from_str(text).ok()?;
     (intent.uid == uid(object)).then_some(intent)
+}
+
+/// What the operator does with the tenant.
+pub(crate) fn mode<K: TenantObject>(object: &K) -> ManagementMode {
+    object.management().and_then(|management| management.mode).unwrap_or_default()
+}
+
+/// What happens to settings that somebody else changed.
+pub(crate) fn drift_policy<K: TenantObject>(object: &K) -> DriftPolicy {
+    object.management().and_then(|management| management.drift).unwrap_or_default()
+}
+
+/// The adoption that the object asks for; with it nothing is ever created.
+pub(crate) fn asked_adoption<K: TenantObject>(object: &K) -> Option<&Adoption> {
+    object.adoption().filter(|adoption| adoption.policy.unwrap_or_default() != AdoptionPolicy::Never)
 }
 
 /// The mark that the object's tenant carries.

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use super::dereference::Referenced;
 use super::error::{Stop, refused};
 use super::object::{TenantObject, mark, place};
-use crate::api::{Partner, Reason, TenantClient};
+use crate::api::{LockedDefault, Partner, Reason, TenantClient};
 use crate::catalog::Package;
 use crate::plan::{
-    ClientUse, Desired, Field, Kind, Outcome, Settings, Value, client_defaults, inherit, own, still_used, within,
+    ClientUse, Desired, Field, Kind, Outcome, Settings, Value, beyond_locked, client_defaults, inherit, own,
+    still_used, within,
 };
 
 /// What the tenant should be, by the rules of inheritance.
@@ -19,6 +20,10 @@ pub(crate) fn resolve<K: TenantObject>(object: &K, referenced: &Referenced, clus
         (Kind::Partner, _) => own(settings),
         (Kind::Client, partner) => {
             let defaults = defaults(partner, referenced)?;
+            let beyond = beyond_locked(&settings, &defaults, locked(partner));
+            if !beyond.is_empty() {
+                return Err(refused(&beyond).into());
+            }
             let effective = inherit(settings, defaults, &shown(partner));
             let beyond = within(&effective, &allowed(partner));
             if !beyond.is_empty() {
@@ -39,6 +44,13 @@ fn defaults(partner: Option<&Partner>, referenced: &Referenced) -> Result<Settin
             Ok(client_defaults(defaults, &referenced.defaults_material).map_err(|invalid| refused(&invalid))?)
         }
     }
+}
+
+fn locked(partner: Option<&Partner>) -> &[LockedDefault] {
+    partner
+        .and_then(|partner| partner.spec.clients.as_ref())
+        .and_then(|clients| clients.locked.as_deref())
+        .unwrap_or_default()
 }
 
 /// What the platform takes from the Partner by itself, as the Partner's own status shows it.

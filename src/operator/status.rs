@@ -17,12 +17,16 @@ use super::object::{TenantObject, deletion_policy, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
-    RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
+    PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::plan::{
-    Desired, Digest, Field, Form, Observed, Outcome, Plan, Report, Truth, Value, Written, how_to_confirm, verdict,
+    Desired, Digest, Field, Form, Observed, Origin, Outcome, Plan, Proposal, Report, Truth, Value, Written,
+    how_to_confirm, verdict,
 };
+
+/// Path of the tenant's state among the effective settings.
+pub(crate) const TENANT_STATE: &str = "tenantState";
 
 /// What a pass learnt and did.
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) unique_id: Option<String>,
     /// Whether an earlier object's tenant was taken up again.
     pub(crate) is_reattached: bool,
+    /// Whether an existing tenant was taken over in this pass.
+    pub(crate) is_adopted: bool,
     /// What was done.
     pub(crate) done: Done,
     /// The tenant as it was read last.
@@ -68,10 +74,21 @@ impl Facts {
                 source: origin.name().to_owned(),
             })
             .collect();
+        let state = desired.state.map(|state| EffectiveSetting {
+            path: TENANT_STATE.to_owned(),
+            value: format!("\"{}\"", state.name()),
+            source: Origin::Spec.name().to_owned(),
+        });
+        let effective: Vec<EffectiveSetting> = effective.into_iter().chain(state).collect();
         let written: Vec<String> =
             desired.effective.written().map(|(field, value, _)| format!("{}={}", field.path(), value.json())).collect();
         self.digest = Some(Digest::of(written.join("\n").as_bytes()).to_string());
         self.effective = Some(effective);
+    }
+
+    /// What holds for the tenant, as status will show it.
+    pub(crate) fn effective(&self) -> &[EffectiveSetting] {
+        self.effective.as_deref().unwrap_or_default()
     }
 
     /// Keeps what was read.
@@ -185,9 +202,12 @@ fn next_status<K: TenantObject>(
     if after.unique_id.is_some() {
         after.connection = facts.connection.clone().or_else(|| before.connection.clone());
     }
-    if let Some(effective) = &facts.effective {
-        after.effective.clone_from(effective);
-    }
+    after.plan = match outcome {
+        Outcome::Awaiting(Proposal { hash, steps }) => {
+            Some(PlanStatus { hash: hash.clone(), steps: steps.iter().map(|step| clipped(step)).collect() })
+        }
+        _ => None,
+    };
     if let Some(clients) = &facts.clients {
         after.clients = Some(clients.clone());
     }
@@ -196,7 +216,11 @@ fn next_status<K: TenantObject>(
     }
     if let Outcome::Settled(situation) = outcome {
         settle(&mut after, before, &situation.rest, now);
-        after.applied = Some(applied(facts, super::pass::written(object)));
+        // Only now: an edit that could not be applied must still look like an edit to the next pass.
+        if let Some(effective) = &facts.effective {
+            after.effective.clone_from(effective);
+        }
+        after.applied = Some(applied(facts, super::manage::written(object)));
     }
     after.termination = termination(object, before, facts, now);
     after

@@ -83,6 +83,8 @@ pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<
         branding,
         clients: _,
         tenant_state: _,
+        adoption: _,
+        management: _,
         deletion: _,
     } = spec;
     let mut reader = Reader::new(material);
@@ -118,6 +120,8 @@ pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<In
         security,
         branding,
         tenant_state: _,
+        adoption: _,
+        management: _,
         deletion: _,
     } = spec;
     let mut reader = Reader::new(material);

@@ -17,6 +17,9 @@ pub struct Intent {
     pub parent_id: String,
     /// Name that is sent.
     pub name: String,
+    /// Tenant that was adopted instead of created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adopted: Option<String>,
 }
 
 /// The mark as far as the platform shows it.

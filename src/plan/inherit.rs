@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Field, Payload, Rule, Settings, Value};
+use super::{Field, Invalid, Payload, Rule, Settings, Value};
+use crate::api::{LockedDefault, Reason};
 
 /// Who says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,6 +86,36 @@ pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, V
     result
 }
 
+/// What a Client sets differently from a default that its Partner has locked.
+pub fn beyond_locked(client: &Settings, defaults: &Settings, locked: &[LockedDefault]) -> Vec<Invalid> {
+    let is_locked = |field: &Field| {
+        locked.iter().any(|one| match one {
+            LockedDefault::Timezone => *field == Field::Timezone,
+            LockedDefault::Country => *field == Field::Country,
+            LockedDefault::Packages => *field == Field::Packages,
+            LockedDefault::AddOns => *field == Field::AddOns,
+            LockedDefault::Access => field.path().starts_with("security.access."),
+        })
+    };
+    defaults
+        .values
+        .iter()
+        .filter(|(field, _)| is_locked(field))
+        .filter_map(|(field, default)| {
+            let own = client.values.get(field).filter(|own| *own != default)?;
+            Some(Invalid {
+                path: field.path().to_owned(),
+                reason: Reason::PolicyViolation,
+                message: format!(
+                    "is {} and the Partner has locked it at {}: remove it here, or ask the Partner's owner",
+                    own.json(),
+                    default.json()
+                ),
+            })
+        })
+        .collect()
+}
+
 fn tagged(values: BTreeMap<Field, Value>, origin: Origin) -> BTreeMap<Field, (Value, Origin)> {
     values.into_iter().map(|(field, value)| (field, (value, origin))).collect()
 }
@@ -108,6 +139,16 @@ mod tests {
         assert_eq!(effective.values[&Field::Country], (Value::text("France"), Origin::Spec));
         assert_eq!(effective.values[&Field::Timezone], (Value::text("Europe/Berlin"), Origin::PartnerDefault));
         assert_eq!(effective.values[&Field::City], (Value::Cleared, Origin::Spec));
+    }
+
+    #[test]
+    fn a_locked_default_may_be_repeated_and_not_changed() {
+        let defaults = settings(&[(Field::Country, "Germany"), (Field::Timezone, "Europe/Berlin")]);
+        let same = settings(&[(Field::Country, "Germany"), (Field::Timezone, "Europe/Paris")]);
+        assert!(beyond_locked(&same, &defaults, &[LockedDefault::Country]).is_empty());
+        let beyond = beyond_locked(&same, &defaults, &[LockedDefault::Country, LockedDefault::Timezone]);
+        assert_eq!(beyond[0].path, "details.timezone");
+        assert_eq!(beyond[0].reason, Reason::PolicyViolation);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a pass says about its object: conditions, phase, and when to look again.
 
-use super::{Field, Plan, TenantLife};
+use super::{Field, Plan, Proposal, TenantLife};
 use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
 
 /// Value of a condition.
@@ -47,6 +47,10 @@ pub enum Outcome {
     Unresolved(Reason, String),
     /// The credential is missing or refused.
     Unauthorised(Reason, String),
+    /// The object is paused: nothing is read and nothing is written.
+    Paused,
+    /// A plan waits for approval.
+    Awaiting(Proposal),
     /// Something declared cannot be, or the platform refused it.
     Refused(Reason, String),
     /// An error that passes: try again.
@@ -68,6 +72,19 @@ pub struct Situation {
     pub rest: Plan,
     /// Sentences about what goes beyond a recommendation.
     pub advice: Vec<String>,
+    /// What is done about what differs.
+    pub writes: Writes,
+}
+
+/// What is done about a setting that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writes {
+    /// It is put right.
+    Corrects,
+    /// It is reported.
+    Reports,
+    /// The tenant is only observed.
+    Observes,
 }
 
 /// What to write into status.
@@ -81,6 +98,15 @@ pub struct Report {
     pub phase: Option<TenantPhase>,
 }
 
+/// Conditions that stand only while they are True.
+const ONLY_WHILE_TRUE: [ConditionType; 5] = [
+    ConditionType::Reconciling,
+    ConditionType::Stalled,
+    ConditionType::DeletionBlocked,
+    ConditionType::Paused,
+    ConditionType::AwaitingApproval,
+];
+
 impl Report {
     fn set(mut self, kind: ConditionType, (truth, reason): (Truth, Reason), message: &str) -> Self {
         self.set.push(ConditionState { kind, truth, reason, message: message.to_owned() });
@@ -89,7 +115,7 @@ impl Report {
 
     /// Sets exactly those of the conditions that stand only while True, and removes the others.
     fn only_while_true(mut self, standing: &[(ConditionType, Reason, &str)]) -> Self {
-        for kind in [ConditionType::Reconciling, ConditionType::Stalled, ConditionType::DeletionBlocked] {
+        for kind in ONLY_WHILE_TRUE {
             match standing.iter().find(|(standing, _, _)| *standing == kind) {
                 Some((_, reason, message)) => self = self.set(kind, (Truth::True, *reason), message),
                 None => self.clear.push(kind),
@@ -109,6 +135,10 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
         Outcome::Unauthorised(reason, message) => {
             not_ready(*reason, message).set(ConditionType::CredentialsValid, (Truth::False, *reason), message)
         }
+        Outcome::Paused => {
+            Report::default().only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, PAUSED)])
+        }
+        Outcome::Awaiting(proposal) => awaiting(proposal),
         Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
         // A platform or an API server that is away for a moment does not make a tenant less ready.
         Outcome::Failed(reason, message) if was_ready => Report::default()
@@ -122,6 +152,23 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
             .set(ConditionType::Ready, (Truth::False, *reason), message)
             .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
     }
+}
+
+const PAUSED: &str = "`management.mode` is `Paused`: nothing is read, written or ended until it is `Manage` again";
+
+fn awaiting(proposal: &Proposal) -> Report {
+    let Proposal { hash, steps } = proposal;
+    let message = format!(
+        "{} steps wait for approval: read `status.plan` and set `management.approval.approvedPlan: {hash}`",
+        steps.len()
+    );
+    resolved(Report::default())
+        .set(ConditionType::Ready, (Truth::Unknown, Reason::ApprovalNeeded), &message)
+        .set(ConditionType::InSync, (Truth::False, Reason::ApprovalNeeded), &message)
+        .only_while_true(&[
+            (ConditionType::Reconciling, Reason::ApprovalNeeded, &message),
+            (ConditionType::AwaitingApproval, Reason::ApprovalNeeded, &message),
+        ])
 }
 
 fn held(reason: Reason, message: &str) -> Vec<(ConditionType, Reason, &str)> {
@@ -153,41 +200,48 @@ fn resolved(report: Report) -> Report {
 }
 
 fn settled(situation: &Situation) -> Report {
-    let Situation { life, wanted, rest, advice } = situation;
+    let Situation { life, wanted, rest, advice, writes } = situation;
     let report = Report { phase: Some(phase(*life)), ..resolved(Report::default()) };
+    if *writes == Writes::Observes {
+        let message = "the tenant is only observed, so nothing is written to it";
+        return finish(report, (Truth::True, Reason::AsDeclared), message, (rest, *writes));
+    }
     let security: Vec<Field> = rest.unsupported.iter().copied().filter(|field| field.is_security()).collect();
     if !security.is_empty() {
         let message = format!(
             "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it",
             paths(&security)
         );
-        return finish(report, (Truth::False, Reason::NotSupportedByPlatform), &message, rest);
+        return finish(report, (Truth::False, Reason::NotSupportedByPlatform), &message, (rest, *writes));
     }
     if rest.is_inactive_without_reason {
         let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
-        return finish(report, (Truth::False, Reason::Suspended), message, rest);
+        return finish(report, (Truth::False, Reason::Suspended), message, (rest, *writes));
     }
     let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
     match (life, wanted) {
-        (TenantLife::Active, _) => {
-            finish(report, (Truth::True, Reason::AsDeclared), &format!("the tenant is as declared{advice}"), rest)
-        }
+        (TenantLife::Active, _) => finish(
+            report,
+            (Truth::True, Reason::AsDeclared),
+            &format!("the tenant is as declared{advice}"),
+            (rest, *writes),
+        ),
         (_, Some(TenantState::Suspended)) => finish(
             report,
             (Truth::True, Reason::Suspended),
             &format!("the tenant is suspended, as declared{advice}"),
-            rest,
+            (rest, *writes),
         ),
         (_, Some(TenantState::Active) | None) => finish(
             report,
             (Truth::True, Reason::Suspended),
             &format!("the tenant is suspended and `tenantState` is not declared, so it stays so{advice}"),
-            rest,
+            (rest, *writes),
         ),
     }
 }
 
-fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, rest: &Plan) -> Report {
+fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest, writes): (&Plan, Writes)) -> Report {
     let report = report.set(ConditionType::Ready, (ready, reason), message);
     let report = if !rest.is_empty() {
         let fields: Vec<Field> = rest.differences.iter().map(|difference| difference.field).collect();
@@ -195,7 +249,7 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, rest:
         report.set(
             ConditionType::InSync,
             (Truth::False, Reason::Drifted),
-            &format!("{which} differs on the platform and is about to be corrected"),
+            &format!("{which} differs on the platform and {}", what_follows(writes)),
         )
     } else if !rest.waiting.is_empty() {
         let message =
@@ -213,12 +267,20 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, rest:
     };
     match ready {
         Truth::False => report.only_while_true(&[(ConditionType::Stalled, reason, message)]),
-        Truth::True | Truth::Unknown if !rest.is_empty() => report.only_while_true(&[(
+        Truth::True | Truth::Unknown if !rest.is_empty() && writes == Writes::Corrects => report.only_while_true(&[(
             ConditionType::Reconciling,
             Reason::InProgress,
             "settings are about to be written",
         )]),
         Truth::True | Truth::Unknown => report.only_while_true(&[]),
+    }
+}
+
+const fn what_follows(writes: Writes) -> &'static str {
+    match writes {
+        Writes::Corrects => "is about to be corrected",
+        Writes::Reports => "is left so, since `management.drift` is `Report`",
+        Writes::Observes => "is left so, since `management.mode` is `Observe`",
     }
 }
 
@@ -243,7 +305,7 @@ mod tests {
     }
 
     fn situation(life: TenantLife, wanted: Option<TenantState>) -> Situation {
-        Situation { life, wanted, rest: Plan::default(), advice: Vec::new() }
+        Situation { life, wanted, rest: Plan::default(), advice: Vec::new(), writes: Writes::Corrects }
     }
 
     #[test]
@@ -251,7 +313,7 @@ mod tests {
         let report = verdict(&Outcome::Settled(Box::new(situation(TenantLife::Active, None))), false);
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(condition(&report, ConditionType::InSync), Some((Truth::True, Reason::AsDeclared)));
-        assert_eq!(report.clear.len(), 3);
+        assert_eq!(report.clear.len(), ONLY_WHILE_TRUE.len());
         assert_eq!(report.phase, Some(TenantPhase::Active));
     }
 

@@ -88,30 +88,31 @@ fn kubectl_explains_fields_in_our_words() {
     }
 }
 
-/// The page of conditions as the code has it: each type, then each reason, with what it means.
-fn rows() -> Vec<String> {
-    let types = ConditionType::ALL.iter().map(|kind| format!("| `{}` |", kind.name()));
-    let reasons = Reason::ALL.iter().map(|reason| {
-        let person = if reason.needs_person() { "yes" } else { "no" };
-        format!("| `{}` | {} | {person} |", reason.name(), reason.meaning().trim())
-    });
-    types.chain(reasons).collect()
+/// What a part of the page lists and what the code has: neither may have more.
+fn compare(page: &str, part: &str, rows: &[String]) {
+    let part_of_page = page.split("\n## ").find(|text| text.starts_with(part)).unwrap_or_default();
+    let listed: Vec<&str> = part_of_page.lines().filter(|line| line.starts_with("| `")).collect();
+    for row in rows {
+        let count = listed.iter().filter(|line| line.starts_with(row.as_str())).count();
+        assert_eq!(count, 1, "docs/conditions.md, {part}, should hold once: {row}");
+    }
+    let strays: Vec<&&str> = listed.iter().filter(|line| !rows.iter().any(|row| line.starts_with(row))).collect();
+    assert!(strays.is_empty(), "docs/conditions.md, {part}: the code has none of {strays:?}");
+    for line in listed {
+        let cells = line.split('|').filter(|cell| cell.trim().len() > 1).count();
+        assert_eq!(cells, 3, "docs/conditions.md, {part}: {line} leaves a cell empty");
+    }
 }
 
 #[test]
 fn the_page_of_conditions_lists_exactly_what_the_code_has() {
     let page = fs::read_to_string(assets::root().join("docs/conditions.md")).unwrap();
-    let rows = rows();
-    let of_page: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    for row in &rows {
-        let count = of_page.iter().filter(|line| line.starts_with(row.as_str())).count();
-        assert_eq!(count, 1, "docs/conditions.md should hold once: {row}");
-    }
-    let strays: Vec<&&str> = of_page.iter().filter(|line| !rows.iter().any(|row| line.starts_with(row))).collect();
-    assert!(strays.is_empty(), "docs/conditions.md: the code has none of {strays:?}");
-    // The sentences on types are the page's own: there has to be one.
-    for line in of_page.iter().take(ConditionType::ALL.len()) {
-        let cells = line.split('|').filter(|cell| cell.trim().len() > 3).count();
-        assert_eq!(cells, 3, "docs/conditions.md: {line} leaves a cell empty");
-    }
+    // The sentences on types are the page's own.
+    let types: Vec<String> = ConditionType::ALL.iter().map(|kind| format!("| `{}` |", kind.name())).collect();
+    compare(&page, "Types", &types);
+    let reason = |reason: &Reason| {
+        let person = if reason.needs_person() { "yes" } else { "no" };
+        format!("| `{}` | {} | {person} |", reason.name(), reason.meaning().trim())
+    };
+    compare(&page, "Reasons", &Reason::ALL.iter().map(reason).collect::<Vec<_>>());
 }

@@ -108,3 +108,25 @@ fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
     all_ready(&space);
     each_once(&space, &partner);
 }
+
+#[test]
+fn asked_to_end_it_finishes_what_it_has_begun_and_says_so() {
+    let mut world = World::start("sigterm", short_lease).unwrap();
+    let (name, partner) = {
+        let space = world.namespace("sigterm");
+        space.partner("acme", &json!({}));
+        (space.name.clone(), space.ready("partner/acme"))
+    };
+    world.operator.process().kill().unwrap();
+    apply_many(&Space { world: &world, name: name.clone() });
+    world.operator.restart_now().unwrap();
+    let begin = std::time::Instant::now();
+    while living(&world, &partner).len() < 10 {
+        assert!(begin.elapsed() < Duration::from_mins(1), "nothing was begun");
+    }
+    assert_eq!(world.operator.process().stop().unwrap(), 0);
+    let made = living(&world, &partner).len();
+    assert!(made < MANY, "it was asked too late to show anything");
+    let recorded = world.kubectl.run(&["-n", &name, "get", "clients", "-o", "jsonpath={.items[*].status.uniqueId}"]);
+    assert_eq!(recorded.unwrap().split_whitespace().count(), made, "each tenant that was made was recorded too");
+}

@@ -30,4 +30,5 @@ mod platform;
 mod rooms;
 mod rules;
 mod secrecy;
+mod seeds;
 mod support;

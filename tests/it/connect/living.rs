@@ -109,6 +109,38 @@ async fn a_create_that_may_have_been_carried_out_makes_the_next_burst_ask_again(
 }
 
 #[tokio::test]
+async fn a_create_that_nobody_waits_for_any_more_does_so_as_well() {
+    let fake = Fake::new(|asked| if asked.method == "POST" { Reply::Hang } else { one(&asked) }).await;
+    let platform = fake.platform();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    let (place, changes, payload, mark) = (clients(), city(), nothing(), mark());
+    let create = platform.create(&place, &changes, &payload, &mark);
+    tokio::time::timeout(Duration::from_millis(50), create).await.unwrap_err();
+    platform.living(&clients(), Freshness::Burst).await.unwrap();
+    assert_eq!(fake.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn a_list_that_was_asked_for_before_such_a_create_ended_serves_nobody_else() {
+    let fake = Fake::with(extended, |asked| {
+        async move {
+            tokio::time::sleep(Duration::from_millis(if asked.method == "POST" { 10 } else { 60 })).await;
+            if asked.method == "POST" { Reply::Reset } else { one(&asked) }
+        }
+        .boxed()
+    })
+    .await;
+    let (platform, place) = (fake.platform(), clients());
+    platform.check().await.unwrap();
+    let (changes, payload, mark) = (city(), nothing(), mark());
+    let create = platform.create(&place, &changes, &payload, &mark);
+    let (list, created) = tokio::join!(platform.living(&place, Freshness::Burst), create);
+    assert!(list.is_ok() && created.is_err());
+    platform.living(&place, Freshness::Burst).await.unwrap();
+    assert_eq!(fake.asked().len(), 3);
+}
+
+#[tokio::test]
 async fn a_new_mark_is_in_the_list_and_a_new_name_ends_it() {
     let fake = Fake::new(|asked| match asked.method.as_str() {
         "POST" => Reply::text(200, "null"),

@@ -1,22 +1,32 @@
-//! Rules that compare a spec with the one before it.
+//! Rules that compare an object with what it was before.
+
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
 
 use super::{Server, refusal, yaml};
-use kube::api::PostParams;
 
-/// A rule with changes that it lets pass and changes that it refuses.
+/// A rule with changes of a spec that it lets pass and changes that it refuses.
 pub(super) struct Change {
     pub(super) kind: &'static str,
+    /// Where the rule stands: empty for the object as a whole.
+    pub(super) path: &'static str,
     pub(super) says: &'static str,
     before: &'static str,
+    /// The tenant that the object has, if it has one.
+    tenant: Option<&'static str>,
     accepted: &'static [&'static str],
     refused: &'static [&'static str],
 }
 
+const ANOTHER: &str = "`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one";
+
 pub(super) const ROWS: &[Change] = &[
     Change {
         kind: "Client",
+        path: "spec",
         says: "`partnerRef` cannot be changed: a client stays with its partner; create another Client object instead",
         before: "{partnerRef: {name: acme}, connectionSecretRef: {name: platform}, details: {name: G}}",
+        tenant: None,
         accepted: &[
             "{partnerRef: {name: acme}, connectionSecretRef: {name: platform}, details: {name: G, city: Berlin}}",
             "{partnerRef: {name: acme}, details: {name: Globex}}",
@@ -30,8 +40,10 @@ pub(super) const ROWS: &[Change] = &[
     },
     Change {
         kind: "Client",
+        path: "spec",
         says: "`partnerUniqueId` cannot be changed: a client stays with its partner; create another Client object instead",
         before: "{partnerUniqueId: msp_92, connectionSecretRef: {name: platform}, details: {name: G}}",
+        tenant: None,
         accepted: &["{partnerUniqueId: msp_92, connectionSecretRef: {name: rotated}, details: {name: G}}"],
         refused: &[
             "{partnerUniqueId: msp_93, connectionSecretRef: {name: platform}, details: {name: G}}",
@@ -39,23 +51,57 @@ pub(super) const ROWS: &[Change] = &[
             "{connectionSecretRef: {name: platform}, details: {name: G}}",
         ],
     },
+    Change {
+        kind: "Partner",
+        path: "",
+        says: ANOTHER,
+        before: "{details: {name: A}}",
+        tenant: Some("msp_1"),
+        accepted: &[
+            "{details: {name: A, city: Bonn}}",
+            "{details: {name: A}, adoption: {policy: Adopt, uniqueId: msp_1}}",
+        ],
+        refused: &["{details: {name: A}, adoption: {policy: Adopt, uniqueId: msp_2}}"],
+    },
+    Change {
+        kind: "Client",
+        path: "",
+        says: ANOTHER,
+        before: "{partnerRef: {name: acme}, details: {name: G}, adoption: {policy: Adopt, uniqueId: client_1}}",
+        tenant: Some("client_1"),
+        accepted: &[
+            "{partnerRef: {name: acme}, details: {name: G}}",
+            "{partnerRef: {name: acme}, details: {name: G}, adoption: {policy: IfIdentical, uniqueId: client_1}}",
+        ],
+        refused: &[
+            "{partnerRef: {name: acme}, details: {name: G}, adoption: {policy: Adopt, uniqueId: client_2}}",
+            "{partnerRef: {name: acme}, details: {name: G}, adoption: {uniqueId: client_2}, management: {mode: Observe}}",
+        ],
+    },
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_stays_with_its_partner() {
+async fn an_object_stays_with_its_partner_and_its_tenant() {
     let server = Server::new("changes").await;
-    for (number, Change { kind, says, before, accepted, refused }) in ROWS.iter().enumerate() {
-        let name = format!("changed-{number}");
-        let made = server.create((kind, &name), &yaml(before), false).await.expect("what is changed is right before");
-        for (text, is_right) in accepted.iter().map(|text| (text, true)).chain(refused.iter().map(|text| (text, false)))
-        {
+    for (number, row) in ROWS.iter().enumerate() {
+        let Change { kind, path, says, before, tenant, accepted, refused } = row;
+        let (name, objects) = (format!("changed-{number}"), server.objects(kind));
+        let mut made = server.create((kind, &name), &yaml(before), false).await.expect("it is right before the change");
+        if let Some(id) = tenant {
+            let status = Patch::Merge(json!({"status": {"uniqueId": id}}));
+            made =
+                objects.patch_status(&name, &PatchParams::default(), &status).await.expect("a status can be written");
+        }
+        // The server has no name for the object as a whole.
+        let field = if path.is_empty() { "<nil>" } else { path };
+        let tries = accepted.iter().map(|text| (text, true)).chain(refused.iter().map(|text| (text, false)));
+        for (text, is_right) in tries {
             let mut changed = made.clone();
             changed.data["spec"] = yaml(text);
             let params = PostParams { dry_run: true, ..PostParams::default() };
-            let answer = server.objects(kind).replace(&name, &params, &changed).await.map_err(refusal);
-            match answer {
+            match objects.replace(&name, &params, &changed).await.map_err(refusal) {
                 Ok(_) => assert!(is_right, "{text} is taken"),
-                Err(refusal) => assert!(!is_right && refusal.says("spec", says), "{text}: {refusal:?}"),
+                Err(refusal) => assert!(!is_right && refusal.says(field, says), "{text}: {refusal:?}"),
             }
         }
         assert!(!accepted.is_empty() && !refused.is_empty());

@@ -37,6 +37,8 @@ const IPS: Tries = (
         "256.1.1.*",
         "172.22.*.*",
         "'172.22.2.[0-256]'",
+        "'172.22.2.[290-295]'",
+        "290.1.1.*",
         "'172.22.2.[50]'",
         "203.0.113.0/33",
         "' 198.51.100.8'",
@@ -54,6 +56,19 @@ const MAIL: Tries = (
     &["acme.example", "'noc@'", "'a@acme.example, b@acme.example'", "'n oc@acme.example'"],
 );
 
+const ADOPT: Tries = (
+    &["{}", "{policy: Never}", "{policy: Adopt, uniqueId: client_93}", "{policy: IfIdentical, uniqueId: client_93}"],
+    &["{policy: Adopt}", "{policy: IfIdentical, takeFrom: c/Client/n/a/u}"],
+);
+const HASHES: Tries = (
+    &["''", "'sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08'"],
+    &["'9f86d081'", "'sha256:short'", "plan-1"],
+);
+const ADOPTION: &str = "nothing is adopted by name: set `uniqueId` to the id of the tenant to take over";
+const HASH: &str = "copy the hash from `status.plan.hash`, with `sha256:` in front";
+const OBSERVE: &str = "`Observe` needs to know which tenant: set `adoption.uniqueId`";
+const USELESS: &str = "`adoption.uniqueId` with policy `Never` only makes sense with `management.mode: Observe`: set `policy` to `IfIdentical` or `Adopt`, or remove the id";
+
 const fn row(place: (&'static str, &'static str), says: &'static str, tries: Tries) -> Row {
     Row { kind: place.0, path: place.1, says, accepted: tries.0, refused: tries.1 }
 }
@@ -68,6 +83,60 @@ const fn client(path: &'static str, says: &'static str, tries: Tries) -> Row {
 
 /// Every rule that judges an object by itself.
 pub(super) const ROWS: &[Row] = &[
+    partner("spec.adoption", ADOPTION, ADOPT),
+    partner("spec.management.approval.approvedPlan", HASH, HASHES),
+    partner(
+        "spec",
+        OBSERVE,
+        (
+            &[
+                "{details: {name: A}, management: {mode: Observe}, adoption: {uniqueId: x_1}}",
+                "{details: {name: A}, management: {mode: Paused}}",
+            ],
+            &[
+                "{details: {name: A}, management: {mode: Observe}}",
+                "{details: {name: A}, management: {mode: Observe}, adoption: {}}",
+            ],
+        ),
+    ),
+    partner(
+        "spec",
+        USELESS,
+        (
+            &["{details: {name: A}, adoption: {policy: Adopt, uniqueId: x_1}}"],
+            &[
+                "{details: {name: A}, adoption: {uniqueId: x_1}}",
+                "{details: {name: A}, adoption: {policy: Never, uniqueId: x_1}, management: {mode: Paused}}",
+            ],
+        ),
+    ),
+    client("spec.adoption", ADOPTION, ADOPT),
+    client("spec.management.approval.approvedPlan", HASH, HASHES),
+    client(
+        "spec",
+        OBSERVE,
+        (
+            &[
+                "{partnerRef: {name: acme}, details: {name: A}, management: {mode: Observe}, adoption: {uniqueId: x_1}}",
+                "{partnerRef: {name: acme}, details: {name: A}, management: {mode: Paused}}",
+            ],
+            &[
+                "{partnerRef: {name: acme}, details: {name: A}, management: {mode: Observe}}",
+                "{partnerRef: {name: acme}, details: {name: A}, management: {mode: Observe}, adoption: {}}",
+            ],
+        ),
+    ),
+    client(
+        "spec",
+        USELESS,
+        (
+            &["{partnerRef: {name: acme}, details: {name: A}, adoption: {policy: Adopt, uniqueId: x_1}}"],
+            &[
+                "{partnerRef: {name: acme}, details: {name: A}, adoption: {uniqueId: x_1}}",
+                "{partnerRef: {name: acme}, details: {name: A}, adoption: {policy: Never, uniqueId: x_1}, management: {mode: Paused}}",
+            ],
+        ),
+    ),
     partner(
         "spec",
         ADD_ONS_OF_EVENTS,

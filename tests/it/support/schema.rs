@@ -51,14 +51,22 @@ pub(crate) fn definitions() -> Vec<Value> {
 /// Every node below `spec` and `status` of both kinds, those two included.
 pub(crate) fn nodes() -> Vec<Node> {
     let mut nodes = Vec::new();
-    for crd in definitions() {
-        let kind = crd["spec"]["names"]["kind"].as_str().unwrap_or_default();
-        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+    for root in roots() {
         for part in ["spec", "status"] {
-            collect(kind, part.to_owned(), &schema["properties"][part], &mut nodes);
+            collect(&root.kind, part.to_owned(), &root.schema["properties"][part], &mut nodes);
         }
     }
     nodes
+}
+
+/// Both kinds as a whole, where rules stand that compare spec and status; their path is empty.
+pub(crate) fn roots() -> Vec<Node> {
+    let root = |crd: Value| Node {
+        kind: crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned(),
+        path: String::new(),
+        schema: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone(),
+    };
+    definitions().into_iter().map(root).collect()
 }
 
 fn collect(kind: &str, path: String, schema: &Value, nodes: &mut Vec<Node>) {

@@ -1,0 +1,123 @@
+//! How the operator treats a tenant: what it takes over, whether it writes, what it asks before it does.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Taking over a tenant that exists already.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[x_kube(validation = ("!has(self.policy) || self.policy == 'Never' || has(self.uniqueId)", "nothing is adopted by name: set `uniqueId` to the id of the tenant to take over"))]
+#[serde(rename_all = "camelCase")]
+pub struct Adoption {
+    /// `Never`, `IfIdentical` or `Adopt`; default: `Never`. With another policy than `Never` nothing is ever created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<AdoptionPolicy>,
+    /// Id of the tenant to take over or to observe, for example `client_93`; it never changes hands by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub unique_id: Option<String>,
+    /// Mark of the owner that the tenant is taken from, as the refusal shows it, for example
+    /// `prod-eu/Client/acme/globex/0a1b2c3d`; without it a tenant of another owner is left alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    pub take_from: Option<String>,
+}
+
+/// When a tenant that exists already is taken over: `Never`, `IfIdentical` or `Adopt`; default: `Never`. With another
+/// policy than `Never` nothing is ever created.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum AdoptionPolicy {
+    /// Not at all.
+    #[default]
+    Never,
+    /// Only where nothing declared differs, so that not one setting is written.
+    IfIdentical,
+    /// Whatever differs is then written.
+    Adopt,
+}
+
+/// How the operator treats a tenant.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Management {
+    /// `Manage`, `Observe` or `Paused`; default: `Manage`. `Observe` only reads; `Paused` holds everything, a Suspend or
+    /// Terminate at deletion too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ManagementMode>,
+    /// `Correct` or `Report`; default: `Correct`. With `Report` only what you edit is written, and what others change is
+    /// shown in `status.drift`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<DriftPolicy>,
+    /// Which plans wait for you, for example `{mode: ManualIfRisky}`; deletion has its own confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+}
+
+/// What the operator does with the tenant: `Manage`, `Observe` or `Paused`; default: `Manage`. `Observe` only reads;
+/// `Paused` holds everything, a Suspend or Terminate at deletion too.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ManagementMode {
+    /// Keeps it as declared.
+    #[default]
+    Manage,
+    /// Reads it and writes nothing.
+    Observe,
+    /// Does nothing for now.
+    Paused,
+}
+
+/// What happens to a setting that somebody else changed: `Correct` or `Report`; default: `Correct`. With `Report` only
+/// what you edit is written, and what others change is shown in `status.drift`.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum DriftPolicy {
+    /// It is put right.
+    #[default]
+    Correct,
+    /// It is reported.
+    Report,
+}
+
+/// Which plans wait for approval.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct Approval {
+    /// `Automatic`, `ManualIfRisky` or `Manual`; default: `Automatic`. Risky is what interrupts people: suspending,
+    /// renaming, removing a package, an IP rule, the password policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<ApprovalMode>,
+    /// Hash of the plan that you approve, copied from `status.plan.hash`, for example `sha256:9f86d081...`; a plan that
+    /// has changed since needs a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 80))]
+    #[x_kube(validation = ("self.matches('^(sha256:[0-9a-f]{64})?$')", "copy the hash from `status.plan.hash`, with `sha256:` in front"))]
+    pub approved_plan: Option<String>,
+}
+
+/// Which plans wait for approval: `Automatic`, `ManualIfRisky` or `Manual`; default: `Automatic`. Risky is what
+/// interrupts people: suspending, renaming, removing a package, an IP rule, the password policy.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ApprovalMode {
+    /// None.
+    #[default]
+    Automatic,
+    /// Those that interrupt people.
+    ManualIfRisky,
+    /// All, creates too.
+    Manual,
+}
+
+/// A default that Clients may not set differently.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "camelCase")]
+pub enum LockedDefault {
+    /// `clients.defaults.timezone`.
+    Timezone,
+    /// `clients.defaults.country`.
+    Country,
+    /// `clients.defaults.packages`.
+    Packages,
+    /// `clients.defaults.addOns`.
+    AddOns,
+    /// Every setting of `clients.defaults.access`.
+    Access,
+}

@@ -1,0 +1,123 @@
+//! The six stages over an object that is to be kept.
+
+mod gate;
+mod tenant;
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::apply::{Target, apply, stop};
+use super::context::Context;
+use super::dereference::{Referenced, dereference, digest_of};
+use super::error::Stop;
+use super::object::{TenantObject, drift_policy, mode};
+use super::resolve::{keep_what_clients_use, resolve};
+use super::status::Facts;
+use crate::api::{DriftPolicy, ManagementMode, Partner, Reason};
+use crate::plan::{Desired, Field, Form, Observed, Outcome, Plan, Situation, Writes, Written, diff};
+
+/// The stages. `object` is replaced by what the API server answers to writes of ours.
+pub(crate) async fn manage<K: TenantObject>(
+    object: &mut Arc<K>,
+    context: &Context,
+    facts: &mut Facts,
+) -> Result<Outcome, Stop> {
+    if mode(object.as_ref()) == ManagementMode::Paused {
+        return Ok(Outcome::Paused);
+    }
+    let referenced = dereference(object.as_ref(), context).await?;
+    let material = digest_of(&referenced.material);
+    K::room(context).remember(object, |memory| memory.material = Some(material));
+    let desired = resolve(object.as_ref(), &referenced, &context.cluster)?;
+    facts.know(&referenced, &desired);
+    if mode(object.as_ref()) == ManagementMode::Observe {
+        let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
+        let rest = diff(&desired, Some(&observed), &written(object.as_ref()));
+        facts.seen(&observed);
+        return Ok(settled(&desired, rest, (&observed, Writes::Observes)));
+    }
+    let observed = tenant::find(object, (&referenced, &desired), (context, facts)).await?;
+    let plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
+    if let Some(partner) = as_partner(object.as_ref()) {
+        keep_what_clients_use(&desired, &context.clients_of(partner))?;
+        facts.clients = super::counts::count(partner, &referenced.platform, context).await;
+    }
+    let writes = match drift_policy(object.as_ref()) {
+        DriftPolicy::Correct => Writes::Corrects,
+        DriftPolicy::Report => Writes::Reports,
+    };
+    let gated = gate::gate(object.as_ref(), plan, (&desired, observed.as_ref(), &referenced), (context, facts))?;
+    if let Some(observed) = observed.as_ref().filter(|_| gated.plan.is_empty()) {
+        facts.seen(observed);
+        remember(object.as_ref(), observed, context);
+        let rest = diff(&desired, Some(observed), &written(object.as_ref()));
+        return gated.outcome(settled(&desired, rest, (observed, writes)));
+    }
+    let Referenced { platform, place, .. } = &referenced;
+    let target = Target { platform, place, desired: &desired };
+    let id = observed.map(|observed| observed.unique_id);
+    let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
+    gated.outcome(outcome)
+}
+
+/// Stage 5 and the read back.
+async fn carry_out<K: TenantObject>(
+    object: &Arc<K>,
+    plan: &Plan,
+    (target, id, writes): (&Target<'_>, Option<String>, Writes),
+    (context, facts): (&Context, &mut Facts),
+) -> Result<Outcome, Stop> {
+    let applied = apply(&plan.steps, target, id.clone(), (&mut facts.done, object.as_ref(), context)).await;
+    if let Some(created) = &facts.done.created {
+        facts.unique_id = Some(created.clone());
+    }
+    applied?;
+    let id = facts.unique_id.clone().or(id).unwrap_or_default();
+    let read = target.platform.read(target.place, &id, has_branding(target.desired)).await;
+    let observed =
+        read.map_err(|error| stop(K::KIND, &error, target.platform, context))?.ok_or_else(|| missing(&id))?;
+    facts.seen(&observed);
+    remember(object.as_ref(), &observed, context);
+    let rest = diff(target.desired, Some(&observed), &facts.written_after(written(object.as_ref())));
+    Ok(settled(target.desired, rest, (&observed, writes)))
+}
+
+fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes)) -> Outcome {
+    let advice = desired.effective.advice.clone();
+    Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
+}
+
+/// Whether the branding must be read to compare what is declared.
+fn has_branding(desired: &Desired) -> bool {
+    desired.effective.written().any(|(field, _, _)| field.is_branding())
+}
+
+fn missing(id: &str) -> Stop {
+    Outcome::Refused(
+        Reason::TenantMissing,
+        format!("tenant `{id}` is no longer on the platform and is never created again: delete this object, and create it anew if a new tenant is wanted"),
+    )
+    .into()
+}
+
+fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {
+    let read = Timestamp::now();
+    K::room(context).remember(object, |memory| memory.verified = Some((observed.updated, read)));
+}
+
+fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {
+    (object as &dyn std::any::Any).downcast_ref::<Partner>()
+}
+
+/// What status records of the settings that the platform never shows.
+pub(crate) fn written<K: TenantObject>(object: &K) -> Written {
+    let applied = object.status().and_then(|status| status.applied.clone()).unwrap_or_default();
+    let digests = applied
+        .write_only
+        .into_iter()
+        .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
+        .filter(|(field, _)| matches!(field.form(), Form::Secret | Form::Image))
+        .collect();
+    Written { salt: super::object::uid(object), digests, suspended_by_us: applied.suspended.unwrap_or_default() }
+}

@@ -1,0 +1,135 @@
+//! Between plan and apply: what is only reported, what somebody keeps changing back, what waits for a person.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::super::context::Context;
+use super::super::dereference::Referenced;
+use super::super::error::Stop;
+use super::super::object::{TenantObject, drift_policy};
+use super::super::status::{Facts, TENANT_STATE};
+use crate::api::{DriftPolicy, Reason};
+use crate::plan::{Change, Desired, Field, Observed, Outcome, Plan, Step, must_wait, propose};
+
+/// Corrections of one setting within an hour after which somebody else is taken to want it otherwise.
+const MOST_CORRECTIONS: usize = 3;
+/// Time in which they are counted.
+const WITHIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// What may be done now, and what is to be said about the rest.
+pub(super) struct Gated {
+    /// Steps that may be carried out.
+    pub(super) plan: Plan,
+    fought: Vec<Field>,
+}
+
+impl Gated {
+    /// The outcome, unless somebody keeps changing a setting back.
+    pub(super) fn outcome(&self, outcome: Outcome) -> Result<Outcome, Stop> {
+        if self.fought.is_empty() {
+            return Ok(outcome);
+        }
+        let paths: Vec<String> = self.fought.iter().map(|field| format!("`{}`", field.path())).collect();
+        Err(Outcome::Refused(
+            Reason::Fighting,
+            format!(
+                "{} was put right {MOST_CORRECTIONS} times within an hour and changed back each time: find out who changes it, or set `management.drift: Report`",
+                paths.join(", ")
+            ),
+        )
+        .into())
+    }
+}
+
+/// Holds back what must not be written now.
+pub(super) fn gate<K: TenantObject>(
+    object: &K,
+    plan: Plan,
+    (desired, observed, referenced): (&Desired, Option<&Observed>, &Referenced),
+    (context, facts): (&Context, &Facts),
+) -> Result<Gated, Stop> {
+    let edited = edited(object, facts);
+    let plan = match (drift_policy(object), observed) {
+        (DriftPolicy::Report, Some(_)) => only(plan, &edited),
+        (DriftPolicy::Report | DriftPolicy::Correct, _) => plan,
+    };
+    let mut drifted = if observed.is_some() { drifted(&plan, &edited) } else { Vec::new() };
+    let fought = fought(object, &drifted, context);
+    drifted.retain(|field| !fought.contains(field));
+    let plan = without(plan, &fought);
+    let approval = object.management().and_then(|management| management.approval.as_ref());
+    let proposal = propose(desired, observed, (&plan, referenced.place.parent()));
+    if must_wait(approval, &plan, &proposal) {
+        return Err(Outcome::Awaiting(proposal).into());
+    }
+    count(object, drifted, context);
+    Ok(Gated { plan, fought })
+}
+
+/// Paths whose declared value is not the one that was last applied.
+fn edited<K: TenantObject>(object: &K, facts: &Facts) -> BTreeSet<String> {
+    let applied = object.status().map(|status| status.effective.as_slice()).unwrap_or_default();
+    let before: BTreeMap<&str, &str> = applied.iter().map(|one| (one.path.as_str(), one.value.as_str())).collect();
+    let now = facts.effective().iter().map(|one| (one.path.as_str(), one.value.as_str()));
+    now.filter(|(path, value)| before.get(path) != Some(value)).map(|(path, _)| path.to_owned()).collect()
+}
+
+/// With `drift: Report` a pass writes only what was edited; the mark is no setting.
+fn only(mut plan: Plan, edited: &BTreeSet<String>) -> Plan {
+    let keep = |changes: Vec<Change>| -> Vec<Change> {
+        changes.into_iter().filter(|change| edited.contains(change.field.path())).collect()
+    };
+    let steps = std::mem::take(&mut plan.steps);
+    plan.steps = steps
+        .into_iter()
+        .filter_map(|step| match step {
+            Step::Create(_) | Step::Mark => Some(step),
+            Step::Activate | Step::Suspend => edited.contains(TENANT_STATE).then_some(step),
+            Step::Update(changes) => Some(keep(changes)).filter(|kept| !kept.is_empty()).map(Step::Update),
+            Step::Brand(changes) => Some(keep(changes)).filter(|kept| !kept.is_empty()).map(Step::Brand),
+        })
+        .collect();
+    plan.differences.retain(|difference| edited.contains(difference.field.path()));
+    plan
+}
+
+/// Settings that differ though nobody edited them here: somebody else changed them.
+fn drifted(plan: &Plan, edited: &BTreeSet<String>) -> Vec<Field> {
+    let fields = plan.differences.iter().map(|difference| difference.field);
+    fields.filter(|field| !edited.contains(field.path()) && !plan.waiting.contains(field)).collect()
+}
+
+/// Those of them that have been put right too often.
+fn fought<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> Vec<Field> {
+    let now = Timestamp::now();
+    K::room(context).remember(object, |memory| {
+        memory.corrections.retain(|_, times| {
+            times.retain(|time| now.duration_since(*time) < WITHIN);
+            !times.is_empty()
+        });
+        let often = |field: &Field| memory.corrections.get(field).is_some_and(|times| times.len() >= MOST_CORRECTIONS);
+        drifted.iter().copied().filter(often).collect()
+    })
+}
+
+/// Counts the corrections that are about to be made.
+fn count<K: TenantObject>(object: &K, corrected: Vec<Field>, context: &Context) {
+    let now = Timestamp::now();
+    K::room(context).remember(object, |memory| {
+        for field in corrected {
+            memory.corrections.entry(field).or_default().push(now);
+        }
+    });
+}
+
+fn without(mut plan: Plan, fought: &[Field]) -> Plan {
+    for step in &mut plan.steps {
+        if let Step::Update(changes) | Step::Brand(changes) = step {
+            changes.retain(|change| !fought.contains(&change.field));
+        }
+    }
+    plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
+    plan.differences.retain(|difference| !fought.contains(&difference.field));
+    plan
+}

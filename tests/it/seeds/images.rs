@@ -1,0 +1,59 @@
+//! What the product documentation recommends for images is advice, and formats are a rule.
+
+use tenantry::plan::{ImageKind, ImageRule, judge_image};
+
+/// A PNG of a size and a weight, as far as its header goes.
+fn png((width, height): (u32, u32), bytes: usize) -> Vec<u8> {
+    let mut image = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR".to_vec();
+    image.extend(width.to_be_bytes());
+    image.extend(height.to_be_bytes());
+    image.resize(bytes.max(image.len() + 9), 0);
+    image
+}
+
+/// A JPEG of a size: its beginning and a frame header.
+fn jpeg((width, height): (u16, u16)) -> Vec<u8> {
+    let mut image = b"\xff\xd8\xff\xc0\x00\x11\x08".to_vec();
+    image.extend(height.to_be_bytes());
+    image.extend(width.to_be_bytes());
+    image.extend([3, 1, 0x11, 0, 2, 0x11, 0, 3, 0x11, 0]);
+    image
+}
+
+#[test]
+fn an_image_beyond_the_recommended_size_gets_advice_and_passes() {
+    let advice = |image: Vec<u8>, rule| judge_image(&image, rule).expect("a recommendation is no rule").1;
+    for (rule, fits, beyond) in [
+        (
+            ImageRule::LOGO,
+            png((512, 512), 9_999),
+            vec![png((513, 512), 99), png((512, 513), 99), png((512, 512), 10_001)],
+        ),
+        (
+            ImageRule::FAVICON,
+            png((128, 128), 9_999),
+            vec![png((129, 128), 99), png((128, 129), 99), png((128, 128), 10_001)],
+        ),
+        (ImageRule::BACKGROUND, png((1440, 900), 99_999), vec![png((1441, 900), 99), png((1440, 901), 99)]),
+    ] {
+        assert_eq!(advice(fits, rule), None);
+        for image in beyond {
+            let (wide, high) = rule.recommended_size;
+            let advice = advice(image, rule).expect("it is beyond what is recommended");
+            assert!(advice.contains(&format!("recommended are at most {wide} x {high}")), "{advice}");
+        }
+    }
+}
+
+#[test]
+fn each_image_may_be_png_or_jpeg_and_nothing_else() {
+    for rule in [ImageRule::LOGO, ImageRule::FAVICON, ImageRule::BACKGROUND] {
+        let kind = |image: &[u8]| judge_image(image, rule).map(|(kind, _)| kind);
+        assert_eq!(kind(&png((64, 64), 99)), Ok(ImageKind::Png));
+        assert_eq!(kind(&jpeg((64, 64))), Ok(ImageKind::Jpeg));
+        for other in [b"GIF89a\x40\0\x40\0\0\0\0".as_slice(), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b""] {
+            let refusal = kind(other).expect_err("it is no picture of these two kinds");
+            assert!(refusal.contains("neither PNG nor JPEG: convert it"), "{refusal}");
+        }
+    }
+}

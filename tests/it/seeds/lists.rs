@@ -1,0 +1,108 @@
+//! The lists of the product documentation, typed here once more: the catalog holds exactly them.
+
+use tenantry::catalog::{AddOn, CONTACT_SUPPORT, NOT_SUBSCRIBED, Package};
+
+use Package::{
+    EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
+    RemediationAndAutomation as Remediation,
+};
+
+fn sorted<T: Ord>(entries: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut entries: Vec<T> = entries.into_iter().collect();
+    entries.sort();
+    entries
+}
+
+#[test]
+fn each_package_has_the_modules_of_the_page() {
+    assert_eq!(
+        Package::ALL.map(Package::wire),
+        ["Hybrid Discovery and Monitoring", "Event and Incident Management", "Remediation and Automation",]
+    );
+    let hybrid = [
+        "Resource Management",
+        "Monitoring",
+        "Reports",
+        "Dashboards",
+        "Alerting & Forwarding",
+        "Anomaly Detection and Metric Forecasting",
+    ];
+    assert_eq!(Hybrid.modules(), hybrid);
+    let events = [
+        "Service Desk",
+        "Alert Correlation",
+        "First Response Policies",
+        "Alert Escalation",
+        "OpsQ Machine Learning Bot",
+    ];
+    assert_eq!(Events.modules(), events);
+    let remediation = [
+        "Patch Management",
+        "Run Book Automation",
+        "Job Automation",
+        "Process Automation",
+        "Remote Access with Session Replay",
+    ];
+    assert_eq!(Remediation.modules(), remediation);
+}
+
+#[test]
+fn each_package_has_the_add_ons_of_the_page() {
+    let of = |package| sorted(AddOn::ALL.into_iter().filter(|add_on| add_on.package() == package).map(AddOn::screen));
+    // The first six in the list of the package, the last two where the page says what it has by itself.
+    assert_eq!(
+        of(Hybrid),
+        sorted([
+            "Adapter Integrations",
+            "Batch Exports",
+            "Extended Data Retention",
+            "Offline Alerts",
+            "Stream Exports",
+            "Mask Resource Identity Management",
+            "Log Management",
+            "Trace Management",
+        ])
+    );
+    assert_eq!(
+        of(Events),
+        sorted([
+            "Alert Problem Area",
+            "Knowledge Base Management",
+            "OS Service Start/Stop Actions",
+            "Scheduled Task Management",
+            "SLA Management",
+            "SMS and Voice",
+        ])
+    );
+    // The last one where the page says what is lost without the package.
+    assert_eq!(
+        of(Remediation),
+        sorted(["Process Automation", "Remote Access Management", "Application Patch Management",])
+    );
+}
+
+#[test]
+fn what_is_unavailable_without_a_package_is_as_the_page_says() {
+    let nothing = Hybrid.unavailable_without();
+    assert!(nothing.menus.is_empty() && nothing.permission_sets.is_empty() && nothing.add_ons.is_empty());
+    let remediation = Remediation.unavailable_without();
+    assert_eq!(remediation.add_ons, [AddOn::ApplicationPatchManagement]);
+    assert_eq!(remediation.menus, ["Workspace > Automation"]);
+    let sets = ["Jobs", "Consoles", "Patch Approvals", "Recording Audits", "Scripts", "Commands"];
+    assert_eq!(remediation.permission_sets, sets);
+    let events = Events.unavailable_without();
+    // The page says Event Enrichment, an older name of the same.
+    let enrichment = AddOn::from_wire("Event Enrichment").expect("an older name is known");
+    let add_ons = [enrichment, AddOn::ScheduledTaskManagement, AddOn::SLAManagement, AddOn::SMSAndVoice];
+    assert_eq!(events.add_ons, add_ons);
+    assert_eq!(events.menus, ["Setup > Alerts"]);
+    let sets =
+        ["OpsQ", "Incident", "Change Request", "Task Request", "Service Request", "Problem", "Time-bound request"];
+    assert_eq!(events.permission_sets, sets);
+}
+
+#[test]
+fn the_sentences_of_the_page_are_kept_word_by_word() {
+    assert_eq!(NOT_SUBSCRIBED, "Access Denied! The partner is not subscribed to this product package.");
+    assert_eq!(CONTACT_SUPPORT, "Contact Support to change the add-on permission.");
+}
