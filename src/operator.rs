@@ -49,8 +49,6 @@ use metrics::Metrics;
 use object::TenantObject;
 use secrets::Secrets;
 
-use crate::connect::Guard;
-
 /// Who writes, as managedFields show it.
 const FIELD_MANAGER: &str = "tenantry-operator";
 
@@ -110,7 +108,7 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'st
         cluster,
         partners: Room::new(partner_store.clone(), partner_queue),
         clients: Room::new(client_store.clone(), client_queue),
-        connections: connections(&settings, &claim),
+        connections: Connections::new(settings.request_timeout, claim.clone()),
         secrets: Secrets::new(client.clone()),
         events: Events::new(client.clone()),
         metrics: Metrics::new(),
@@ -185,11 +183,6 @@ async fn lead<T>(
         Ok(Err(lost)) => Err(StartError::NoLongerLeads(lost.to_string())),
         Err(failed) => Err(StartError::NoLongerLeads(failed.to_string())),
     }
-}
-
-fn connections(settings: &Settings, claim: &Claim) -> Connections {
-    let claim = claim.clone();
-    Connections::new(settings.request_timeout, Guard::new(move || claim.holds()))
 }
 
 /// Waits for both stores in one task alone, since a store wakes only the last that waits for it; then looks for drift.
