@@ -30,8 +30,9 @@ pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife};
 pub use packages::{ClientUse, still_used, within};
 pub use removal::{
-    Children, Going, Hold, Permit, Release, Removal, RemovalIntent, Surroundings, Tenant, confirm_digest,
-    how_to_confirm, removal,
+    Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,
+    RemovalIntent, Rules, Statement, Surroundings, Tenant, confirm_digest, evidence, evidence_names, how_to_confirm,
+    is_evidence, removal,
 };
 pub use value::Value;
 pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, verdict};

@@ -178,6 +178,14 @@ reasons! {
     Released => false,
     /// Whether namespace or resource definition is being deleted cannot be told, so nothing is ended.
     CannotTellWhy => true,
+    /// The record of what is ended cannot be kept, and without it nothing is ended.
+    EvidenceMissing => true,
+    /// The ledger of terminations cannot be read or written, and what cannot be counted is not ended.
+    LedgerUnusable => true,
+    /// As many tenants were ended within the hour as the operator allows, or another Partner is being ended.
+    BreakerOpen => false,
+    /// The termination was cancelled when the tenant had already been ended.
+    TooLateToCancel => true,
     /// A tenant was found that this object owned before, and was taken up again.
     Reattached => false,
     /// A tenant was created.

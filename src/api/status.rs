@@ -232,6 +232,14 @@ pub struct TerminationStatus {
     /// When the grace period is over and the tenant is ended, for example `2026-11-23T09:30:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purge_after: Option<String>,
+    /// ConfigMap (`namespace/name`) that keeps what the tenant was and who consented, written before it is ended, for
+    /// example `tenantry-system/terminated-6b4a5f03-7d49-4915-9792-2d964806cbd1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<String>,
+    /// When a cancel was noticed after the call that ends the tenant may have been made, for example
+    /// `2026-11-23T09:30:05Z`; a minute later it shows whether it came in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_at: Option<String>,
     /// What the termination would erase or has erased, counted on the platform, for example `{clients: 3}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub impact: BTreeMap<String, i64>,

@@ -41,14 +41,40 @@ pub(crate) async fn dereference<K: TenantObject>(object: &K, context: &Context) 
     Ok(Referenced { platform, place, partner, material, defaults_material })
 }
 
-/// The platform and the place of the tenant: all that a deletion needs.
+/// The platform and the place of the tenant, from what the watches brought.
 pub(crate) async fn tenancy<K: TenantObject>(
     object: &K,
     context: &Context,
 ) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
-    let partner = partner(object, context).await?;
+    let partner = match object.parent() {
+        Parent::Object(namespace, name) => context.partner(&namespace, &name),
+        Parent::Provider | Parent::Id(_) => None,
+    };
+    tenancy_with(object, (partner, BLOCKED_AGE), context).await
+}
+
+/// The platform and the place of the tenant: all that a deletion needs, with nothing from a cache.
+pub(crate) async fn tenancy_anew<K: TenantObject>(
+    object: &K,
+    context: &Context,
+) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+    let partner = match object.parent() {
+        Parent::Object(namespace, name) => {
+            Api::<Partner>::namespaced(context.client.clone(), &namespace).get_opt(&name).await?.map(Arc::new)
+        }
+        Parent::Provider | Parent::Id(_) => None,
+    };
+    tenancy_with(object, (partner, Duration::ZERO), context).await
+}
+
+async fn tenancy_with<K: TenantObject>(
+    object: &K,
+    (partner, age): (Option<Arc<Partner>>, Duration),
+    context: &Context,
+) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+    let partner = usable(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_secret(object, partner.as_deref(), context)?;
-    let platform = platform(context, &secret_namespace, &secret_name).await?;
+    let platform = platform(context, (&secret_namespace, &secret_name), age).await?;
     let place = match object.parent() {
         Parent::Provider => Place::Partners { sp: platform.tenant_id().to_owned() },
         Parent::Id(id) => Place::Clients { msp: id },
@@ -63,10 +89,14 @@ fn unresolved(reason: Reason, message: String) -> Stop {
 }
 
 /// The Partner object of a Client, if it may be used.
-async fn partner<K: TenantObject>(object: &K, context: &Context) -> Result<Option<Arc<Partner>>, Stop> {
+async fn usable<K: TenantObject>(
+    object: &K,
+    partner: Option<Arc<Partner>>,
+    context: &Context,
+) -> Result<Option<Arc<Partner>>, Stop> {
     let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
     let own = namespace(object);
-    let Some(partner) = context.partner(&partner_namespace, &name) else {
+    let Some(partner) = partner else {
         return Err(unresolved(
             Reason::PartnerNotReady,
             format!("Partner `{partner_namespace}/{name}` does not exist: create it, or correct `partnerRef`"),
@@ -135,9 +165,9 @@ fn connection_secret<K: TenantObject>(
     })
 }
 
-async fn platform(context: &Context, namespace: &str, name: &str) -> Result<Platform, Stop> {
+async fn platform(context: &Context, (namespace, name): (&str, &str), age: Duration) -> Result<Platform, Stop> {
     let refuse = |reason, message| Stop::from(Outcome::Unauthorised(reason, message));
-    let data: SecretData = context.secrets.get(namespace, name, BLOCKED_AGE).await?;
+    let data: SecretData = context.secrets.get(namespace, name, age).await?;
     let Some(data) = data else {
         return Err(refuse(
             Reason::CredentialsUnavailable,

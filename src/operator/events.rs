@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::context::Context;
+use super::ending::LEDGER;
 use super::error::sentence;
 use super::object::TenantObject;
 use super::status::Facts;
@@ -30,6 +32,26 @@ impl Events {
         self.publish_as(object, reason.name(), (type_, note));
     }
 
+    /// Publishes one event about an object in the operator's own namespace, where the object's takes none any more. An
+    /// event must be about something of its own namespace, so it is about the ledger and names the object beside it.
+    pub(crate) fn publish_at_home<K: TenantObject>(&self, home: &str, object: &K, (reason, note): (Reason, &str)) {
+        let event = Event {
+            type_: EventType::Normal,
+            reason: reason.name().to_owned(),
+            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::object::place(object))),
+            action: "Reconcile".to_owned(),
+            secondary: Some(object.object_ref(&())),
+        };
+        let reference = ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("ConfigMap".to_owned()),
+            namespace: Some(home.to_owned()),
+            name: Some(LEDGER.to_owned()),
+            ..ObjectReference::default()
+        };
+        self.send(event, reference);
+    }
+
     fn publish_as<K: TenantObject>(&self, object: &K, reason: &str, (type_, note): (EventType, &str)) {
         let event = Event {
             type_,
@@ -38,7 +60,10 @@ impl Events {
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let reference = object.object_ref(&());
+        self.send(event, object.object_ref(&()));
+    }
+
+    fn send(&self, event: Event, reference: ObjectReference) {
         let recorder = self.recorder.clone();
         tokio::spawn(async move {
             if let Err(error) = recorder.publish(&event, &reference).await {

@@ -29,7 +29,7 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
     }
     let object = K::room(&context).current(stored);
     let started = std::time::Instant::now();
-    let guarded = std::panic::AssertUnwindSafe(one_pass(Arc::clone(&object), &context)).catch_unwind();
+    let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(&object), &context))).catch_unwind();
     let (action, outcome) = match tokio::time::timeout(context.settings.pass_timeout, guarded).await {
         Ok(Ok(result)) => result,
         Ok(Err(_panic)) => failed(&object, &context, "the pass failed inside the operator: see its log").await,
@@ -85,7 +85,7 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
         Outcome::Refused(..) => {
             Action::requeue(room.pause(object, BLOCKED.1, context.settings.drift_interval.max(BLOCKED.1)))
         }
-        Outcome::Settled(_) | Outcome::Failed(..) | Outcome::Held(..) | Outcome::Ending(..) => {
+        Outcome::Settled(_) | Outcome::Failed(..) | Outcome::Held(..) | Outcome::Ending(..) | Outcome::Leaving(..) => {
             Action::requeue(room.pause(object, FAILED.0, FAILED.1))
         }
     }

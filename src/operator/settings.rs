@@ -40,6 +40,12 @@ pub struct Settings {
     /// Passes at the same time, for each kind.
     #[arg(long, env = "TENANTRY_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+    /// Most Partners whose tenants are ended for ever within an hour.
+    #[arg(long, env = "TENANTRY_MOST_PARTNER_TERMINATIONS_PER_HOUR", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub most_partner_terminations_per_hour: u16,
+    /// Most Clients whose tenants are ended for ever within an hour.
+    #[arg(long, env = "TENANTRY_MOST_CLIENT_TERMINATIONS_PER_HOUR", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub most_client_terminations_per_hour: u16,
     /// Id of this cluster in every mark; default: the UID of the namespace `kube-system`.
     #[arg(long, env = "TENANTRY_CLUSTER_ID", value_parser = cluster_id)]
     pub cluster_id: Option<String>,

@@ -13,7 +13,7 @@ use super::apply::Done;
 use super::context::Context;
 use super::dereference::Referenced;
 use super::error::sentence;
-use super::object::{TenantObject, deletion_policy, namespace};
+use super::object::{TenantObject, deletion_policy, is_deleting, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
@@ -119,6 +119,8 @@ pub(crate) async fn publish<K: TenantObject>(
     facts: &Facts,
     context: &Context,
 ) -> Arc<K> {
+    // What this process wrote since must not be undone: the record of a termination is part of status.
+    let object = &K::room(context).current(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
     let report = verdict(outcome, was_ready(object.as_ref(), &before));
     let now = Timestamp::now();
@@ -144,11 +146,16 @@ pub(crate) async fn publish<K: TenantObject>(
 }
 
 async fn patch<K: TenantObject>(object: &K, status: &TenantStatus, context: &Context) -> Result<K, kube::Error> {
+    // The UID keeps a status from landing on an object of the same name that came after.
+    let mut metadata = json!({"name": object.name_any(), "uid": object.uid()});
+    if is_deleting(object) {
+        // The record of a termination may have been written with a reply that was lost: it is never written over.
+        metadata["resourceVersion"] = json!(object.resource_version());
+    }
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        // The UID keeps a status from landing on an object of the same name that came after.
-        "metadata": {"name": object.name_any(), "uid": object.uid()},
+        "metadata": metadata,
         "status": status,
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
@@ -165,6 +172,15 @@ pub(crate) async fn record<K: TenantObject>(
 ) -> Result<Arc<K>, kube::Error> {
     let mut status = object.status().cloned().unwrap_or_default();
     status.termination = Some(termination.clone());
+    write_as_read(object, &status, context).await
+}
+
+/// Writes status, only on the object as it was read.
+pub(crate) async fn write_as_read<K: TenantObject>(
+    object: &K,
+    status: &TenantStatus,
+    context: &Context,
+) -> Result<Arc<K>, kube::Error> {
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),

@@ -60,6 +60,7 @@ pub(crate) fn reason(outcome: &Outcome) -> Reason {
         | Outcome::Refused(reason, _)
         | Outcome::Failed(reason, _)
         | Outcome::Held(reason, _)
-        | Outcome::Ending(reason, _) => *reason,
+        | Outcome::Ending(reason, _)
+        | Outcome::Leaving(reason, _) => *reason,
     }
 }

@@ -4,17 +4,22 @@
 //! `connect::terminate` takes nothing else.
 
 mod confirm;
+mod evidence;
+mod gates;
+mod ledger;
+mod terminate;
 
 pub use confirm::{confirm_digest, how_to_confirm};
+pub use evidence::{Author, EVIDENCE_KEY, Statement, evidence, evidence_names, is_evidence};
+pub use ledger::{Entry, Ledger, Limits};
 
-use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
-use super::{Observed, TenantLife};
+use jiff::Timestamp;
+
+use super::{Kind, Observed, TenantLife};
 use crate::api::{Confirmation, DeletionPolicy, Reason, TerminationStatus, TerminationStep};
 use crate::wire::Mark;
-
-/// Seconds of the grace period where the spec names none: one day.
-const DEFAULT_GRACE: i64 = 86_400;
 
 /// Leave to end one tenant, bound to its id and mark.
 #[derive(Debug)]
@@ -38,6 +43,10 @@ impl Permit {
 /// What the object says about its end.
 #[derive(Clone, Copy, Debug)]
 pub struct RemovalIntent<'a> {
+    /// Kind of the object.
+    pub kind: Kind,
+    /// The object as `namespace/name`.
+    pub object: &'a str,
     /// What is to happen to the tenant.
     pub policy: DeletionPolicy,
     /// Seconds between suspension and end.
@@ -54,6 +63,21 @@ pub struct RemovalIntent<'a> {
     pub mark: &'a Mark,
     /// How far it has come.
     pub record: &'a TerminationStatus,
+    /// Whether `adoption.uniqueId` names the tenant, which stands in for a mark where the platform can keep none.
+    pub has_adoption_id: bool,
+    /// Whether the object is paused or only observed.
+    pub is_paused: bool,
+    /// What the operator's flags say.
+    pub rules: Rules,
+}
+
+/// What the operator's flags say about the end of tenants.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Longest time that a request may be under way.
+    pub request_timeout: Duration,
+    /// Most tenants that are ended within an hour.
+    pub limits: Limits,
 }
 
 /// Whether more than the object is going.
@@ -79,9 +103,11 @@ pub enum Tenant {
     /// It was recorded and is no longer on the platform.
     Gone,
     /// More than one could be it.
-    Ambiguous(Vec<String>),
+    Ambiguous(String),
     /// It carries the mark of another owner, or none.
     NotOurs(String),
+    /// It is there under the recorded id, and this platform keeps no mark that would show whose it is.
+    Unmarked(Box<Observed>),
     /// It is there and ours.
     Found(Box<Observed>),
     /// It could not be looked at: reason and message of the condition.
@@ -99,6 +125,35 @@ pub struct Children {
     pub live: Option<Vec<String>>,
 }
 
+/// The record of what is ended, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Not looked at, because nothing is to be ended yet.
+    NotAsked,
+    /// Not there yet: the name that it gets.
+    Missing(String),
+    /// There under this name, with this very confirmation in it.
+    There(String),
+    /// It can be neither read nor written: why, and what to do.
+    Unusable(String),
+}
+
+/// The ledger of terminations, as it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Booked {
+    /// Not looked at, because nothing is to be ended yet.
+    NotAsked,
+    /// Its entries, and the UIDs of those Partners in it whose end is still open.
+    Read {
+        /// Entries.
+        ledger: Ledger,
+        /// UIDs of Partners whose object is still held.
+        open: Vec<String>,
+    },
+    /// It can be neither read nor written: why, and what to do.
+    Unusable(String),
+}
+
 /// What the object stands in, read just now.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -110,6 +165,24 @@ pub struct Surroundings {
     pub children: Children,
     /// Why the reference to the Partner does not hold any more, where that is so.
     pub reference_broken: Option<String>,
+    /// The record of what is ended.
+    pub evidence: Kept,
+    /// The ledger of terminations.
+    pub ledger: Booked,
+}
+
+impl Surroundings {
+    /// Nothing looked at but whether more than the object is going.
+    pub fn new(going: Going) -> Self {
+        Self {
+            going,
+            tenant: Tenant::NotAsked,
+            children: Children::default(),
+            reference_broken: None,
+            evidence: Kept::NotAsked,
+            ledger: Booked::NotAsked,
+        }
+    }
 }
 
 /// Why an object is let go.
@@ -137,40 +210,40 @@ pub enum Removal {
     Release(Release),
     /// Wait for a change.
     Hold(Hold),
+    /// Write the id that was found into `status.uniqueId`, then ask again.
+    Identify(String),
     /// Write `status.termination`, then ask again.
     Record(Box<TerminationStatus>),
     /// Suspend the tenant, then ask again.
     Suspend,
     /// Activate the tenant because the termination was cancelled, then ask again.
     Activate,
-    /// Ask again at this time.
+    /// The grace period runs: ask again at this time.
     WaitUntil(Timestamp),
+    /// It was cancelled while the call that ends the tenant may have been under way: at this time it shows.
+    LookAgain(Timestamp),
+    /// Keep the record of what is ended under this name, then ask again.
+    KeepEvidence(String),
+    /// Write the ledger, only as it was read, then ask again.
+    Reserve(Ledger),
     /// End the tenant, then ask again.
     Terminate(Permit),
 }
 
 /// The next step, from everything that was just read.
 pub fn removal(intent: &RemovalIntent<'_>, surroundings: &Surroundings, now: Timestamp) -> Removal {
-    if let Some(release) = abandoned(intent) {
-        return Removal::Release(release);
-    }
-    if let Some(early) = going(intent, &surroundings.going) {
-        return early;
-    }
-    let is_retain = intent.policy == DeletionPolicy::Retain;
-    if let Some(reason) = surroundings.reference_broken.as_ref().filter(|_| !is_retain) {
-        return hold(Reason::NamespaceNotAllowed, format!("{reason}; or set `deletion.policy` to `Retain`"));
-    }
-    let observed = match tenant(intent, &surroundings.tenant) {
+    let observed = match gates::pass(intent, surroundings) {
         Ok(observed) => observed,
         Err(early) => return *early,
     };
-    match (intent.policy, is_cancelled(intent)) {
-        (DeletionPolicy::Terminate, false) => terminate(intent, surroundings, observed, now),
-        (DeletionPolicy::Retain | DeletionPolicy::Terminate, true) => cancel(observed),
-        (DeletionPolicy::Retain, false) => leaving(&surroundings.children)
+    if is_cancelled(intent) {
+        return terminate::cancel(intent, &surroundings.children, observed, now);
+    }
+    match intent.policy {
+        DeletionPolicy::Terminate => terminate::terminate(intent, surroundings, observed, now),
+        DeletionPolicy::Retain => gates::leaving(&surroundings.children)
             .unwrap_or_else(|| release(Reason::Retained, "the tenant stays on the platform as it is".to_owned())),
-        (DeletionPolicy::Suspend, _) => leaving(&surroundings.children).unwrap_or_else(|| suspend(observed)),
+        DeletionPolicy::Suspend => terminate::suspend(&surroundings.children, observed),
     }
 }
 
@@ -182,214 +255,28 @@ fn hold(reason: Reason, message: String) -> Removal {
     Removal::Hold(Hold { reason, message })
 }
 
-/// The annotation lets go: it must name the tenant, so that a copied manifest lets go of nothing.
-fn abandoned(intent: &RemovalIntent<'_>) -> Option<Release> {
-    let named = intent.abandon?;
-    (named == intent.unique_id.unwrap_or("none")).then(|| Release {
-        reason: Reason::Abandoned,
-        message: format!("let go by the annotation `{}`; the tenant was not touched", crate::api::ABANDON),
-    })
+/// Whether a confirmation was accepted.
+fn is_accepted(intent: &RemovalIntent<'_>) -> bool {
+    intent.record.confirm_digest.is_some()
 }
 
-fn going(intent: &RemovalIntent<'_>, going: &Going) -> Option<Removal> {
-    match going {
-        Going::No => None,
-        Going::Namespace => {
-            Some(release(Reason::Retained, "the namespace is being deleted, which never ends a tenant".to_owned()))
-        }
-        Going::Definition => Some(release(
-            Reason::Retained,
-            "the resource definition is being deleted, which never ends a tenant".to_owned(),
-        )),
-        Going::CannotTell(_) if intent.policy == DeletionPolicy::Retain && intent.record.confirm_digest.is_none() => {
-            None
-        }
-        Going::CannotTell(why) => Some(hold(
-            Reason::CannotTellWhy,
-            format!(
-                "whether the namespace or the resource definition is being deleted cannot be told ({why}): grant `get` on both, or set `deletion.policy` to `Retain`"
-            ),
-        )),
-    }
-}
-
-/// The tenant, or the step that follows without one.
-fn tenant<'a>(intent: &RemovalIntent<'_>, tenant: &'a Tenant) -> Result<Option<&'a Observed>, Box<Removal>> {
-    let is_retain = intent.policy == DeletionPolicy::Retain;
-    let abandon = intent.unique_id.unwrap_or("none");
-    let way_out =
-        format!("set `deletion.policy` to `Retain`, or annotate the object with `{}: {abandon}`", crate::api::ABANDON);
-    let early = match tenant {
-        Tenant::NotAsked => return Ok(None),
-        Tenant::Found(observed) if observed.life != TenantLife::Terminated => return Ok(Some(observed)),
-        Tenant::Found(_) | Tenant::Gone => {
-            let (reason, message) = if intent.record.step == Some(TerminationStep::Terminating) {
-                (Reason::Terminated, "the tenant was ended on the platform")
-            } else {
-                (Reason::AlreadyGone, "the tenant had already gone from the platform")
-            };
-            release(reason, message.to_owned())
-        }
-        Tenant::None => release(Reason::Retained, "no tenant of this object is on the platform".to_owned()),
-        _ if is_retain => release(Reason::Retained, "the tenant stays on the platform as it is".to_owned()),
-        Tenant::Ambiguous(ids) => hold(
-            Reason::AmbiguousCreate,
-            format!("any of the tenants {} could be this object's: {way_out}", ids.join(", ")),
-        ),
-        Tenant::NotOurs(id) if intent.unique_id.is_none() => {
-            release(Reason::Retained, format!("tenant `{id}` is not this object's"))
-        }
-        Tenant::NotOurs(id) => {
-            hold(Reason::OwnedElsewhere, format!("tenant `{id}` does not carry this object's mark: {way_out}"))
-        }
-        Tenant::Unreachable(reason, message) => hold(*reason, format!("{message}; to let go without it {way_out}")),
-    };
-    Err(Box::new(early))
-}
-
-/// Retain and Suspend of a Partner wait only for Clients that need its connection for their own end.
-fn leaving(children: &Children) -> Option<Removal> {
-    (!children.leaving.is_empty()).then(|| {
-        hold(
-            Reason::ClientsRemain,
-            format!("{} being deleted and need this Partner's connection: wait for them, or set their `deletion.policy` to `Retain`", counted(&children.leaving, "client is", "clients are")),
-        )
-    })
-}
-
-fn suspend(observed: Option<&Observed>) -> Removal {
-    match observed.map(|observed| observed.life) {
-        Some(TenantLife::Active) => Removal::Suspend,
-        Some(TenantLife::Suspended | TenantLife::Inactive | TenantLife::Terminated) | None => {
-            release(Reason::Suspended, "the tenant is suspended and stays on the platform".to_owned())
-        }
-    }
-}
-
-/// Whether an accepted confirmation is there that no longer stands.
+/// Whether a confirmation was accepted that no longer stands. Once a late cancel is recorded it stays one.
 fn is_cancelled(intent: &RemovalIntent<'_>) -> bool {
     let Some(accepted) = intent.record.confirm_digest.as_deref() else { return false };
     let stands = intent.policy == DeletionPolicy::Terminate
         && intent.confirm.is_some_and(|confirm| confirm_digest(intent.uid, confirm) == accepted);
-    !stands && intent.policy != DeletionPolicy::Suspend
+    !stands || intent.record.cancelled_at.is_some()
 }
 
-fn cancel(observed: Option<&Observed>) -> Removal {
-    match observed {
-        Some(observed) if observed.life != TenantLife::Active => Removal::Activate,
-        _ => {
-            release(Reason::Cancelled, "the termination was cancelled and the tenant stays on the platform".to_owned())
-        }
-    }
-}
-
-fn terminate(
-    intent: &RemovalIntent<'_>,
-    surroundings: &Surroundings,
-    observed: Option<&Observed>,
-    now: Timestamp,
-) -> Removal {
-    let Some(observed) = observed else {
-        return hold(Reason::PlatformUnavailable, "the tenant was not read: trying again".to_owned());
-    };
-    if let Some(waiting) = children(&surroundings.children) {
-        return waiting;
-    }
-    let record = intent.record;
-    if record.confirm_digest.is_none() {
-        return match confirm::judge(intent.confirm, observed, now) {
-            Err((reason, message)) => hold(reason, message),
-            Ok(confirm) => Removal::Record(Box::new(TerminationStatus {
-                step: Some(TerminationStep::Confirmed),
-                confirmed_at: Some(whole_second(now).to_string()),
-                confirm_digest: Some(confirm_digest(intent.uid, confirm)),
-                suspended_by_us: Some(observed.life == TenantLife::Active),
-                purge_after: None,
-                ..record.clone()
-            })),
-        };
-    }
-    if observed.life == TenantLife::Active {
-        return suspend_again(record);
-    }
-    wait_then_end(intent, observed, now)
-}
-
-/// A tenant found active during the wait is suspended again, and the grace period starts anew.
-fn suspend_again(record: &TerminationStatus) -> Removal {
-    if record.purge_after.is_none() {
-        return Removal::Suspend;
-    }
-    Removal::Record(Box::new(TerminationStatus {
-        step: Some(TerminationStep::Confirmed),
-        purge_after: None,
-        ..record.clone()
-    }))
-}
-
-fn wait_then_end(intent: &RemovalIntent<'_>, observed: &Observed, now: Timestamp) -> Removal {
-    let record = intent.record;
-    let grace = SignedDuration::from_secs(intent.grace_seconds.unwrap_or(DEFAULT_GRACE).max(0));
-    let Some(recorded) = record.purge_after.as_deref().and_then(|text| text.parse::<Timestamp>().ok()) else {
-        // A lost record restarts the grace period.
-        return Removal::Record(Box::new(TerminationStatus {
-            step: Some(TerminationStep::Suspended),
-            purge_after: Some(whole_second(now.saturating_add(grace).unwrap_or(Timestamp::MAX)).to_string()),
-            ..record.clone()
-        }));
-    };
-    // Editing the grace period later can only lengthen it.
-    let edited = record.confirmed_at.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
-    let edited = edited.and_then(|at| at.saturating_add(grace).ok());
-    let purge_after = edited.map_or(recorded, |edited| edited.max(recorded));
-    if now < purge_after {
-        return Removal::WaitUntil(purge_after);
-    }
-    if record.step != Some(TerminationStep::Terminating) {
-        return Removal::Record(Box::new(TerminationStatus {
-            step: Some(TerminationStep::Terminating),
-            ..record.clone()
-        }));
-    }
-    Removal::Terminate(Permit { id: observed.unique_id.clone(), mark: intent.mark.clone() })
+/// Whether the call that ends the tenant may have been made.
+fn is_terminating(intent: &RemovalIntent<'_>) -> bool {
+    intent.record.step == Some(TerminationStep::Terminating)
 }
 
 /// The next whole second: never earlier than the time itself, and short enough to read.
 fn whole_second(time: Timestamp) -> Timestamp {
     let up = i64::from(time.subsec_nanosecond() > 0);
     Timestamp::from_second(time.as_second().saturating_add(up)).unwrap_or(time)
-}
-
-fn children(children: &Children) -> Option<Removal> {
-    let Children { objects, leaving: _, live } = children;
-    if !objects.is_empty() {
-        let message = format!(
-            "{} this Partner: delete them first",
-            counted(objects, "Client object names", "Client objects name")
-        );
-        return Some(hold(Reason::ClientsRemain, message));
-    }
-    match live {
-        None => Some(hold(
-            Reason::ClientsRemain,
-            "whether clients live under the partner could not be read: trying again".to_owned(),
-        )),
-        Some(live) if !live.is_empty() => Some(hold(
-            Reason::ClientsRemain,
-            format!(
-                "{} under the partner on the platform: terminate them first, declared as Client objects or in the console",
-                counted(live, "client lives", "clients live")
-            ),
-        )),
-        Some(_) => None,
-    }
-}
-
-/// A count with up to five names.
-fn counted(names: &[String], one: &str, more: &str) -> String {
-    let listed = names.iter().take(5).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    let and_more = if names.len() > 5 { ", ..." } else { "" };
-    format!("{} {} ({listed}{and_more})", names.len(), if names.len() == 1 { one } else { more })
 }
 
 #[cfg(test)]

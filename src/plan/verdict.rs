@@ -59,6 +59,8 @@ pub enum Outcome {
     Held(Reason, String),
     /// The termination is under way.
     Ending(Reason, String),
+    /// The object goes and its tenant stays.
+    Leaving(Reason, String),
 }
 
 /// A tenant as it was read back.
@@ -151,6 +153,9 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
         Outcome::Ending(reason, message) => Report { phase: Some(TenantPhase::Terminating), ..Report::default() }
             .set(ConditionType::Ready, (Truth::False, *reason), message)
             .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
+        Outcome::Leaving(reason, message) => {
+            Report::default().set(ConditionType::Ready, (Truth::False, *reason), message).only_while_true(&[])
+        }
     }
 }
 

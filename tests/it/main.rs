@@ -21,6 +21,7 @@ pub mod world;
 
 mod connect;
 mod crds;
+mod ending;
 mod explain;
 mod fields;
 mod fleet;

@@ -39,7 +39,7 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 impl World {
     /// The world that tests share which only touch their own namespace.
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start("shared", |_| {}).unwrap())
+        SHARED.get_or_init(|| Self::start("shared", many_ends).unwrap())
     }
 
     /// A world for one test that kills, counts or floods.
@@ -69,12 +69,13 @@ impl World {
         let kubectl = control_plane.kubectl("admin")?;
         let crds = assets::root().join("crds");
         kubectl.run(&["apply", "--server-side", "-f", &crds.display().to_string()])?;
-        kubectl.run(&[
-            "wait",
-            "--for=condition=Established",
-            "crd/partners.tenantry.dev",
-            "crd/clients.tenantry.dev",
-        ])?;
+        // A definition has no conditions at all in its first moment, which `wait` takes for an error.
+        let established =
+            ["wait", "--for=condition=Established", "crd/partners.tenantry.dev", "crd/clients.tenantry.dev"];
+        if kubectl.run(&established).is_err() {
+            std::thread::sleep(Duration::from_secs(1));
+            kubectl.run(&established)?;
+        }
         kubectl.run(&["create", "namespace", "tenantry-system"])?;
         let credential = &platform.credential;
         let tenancy = Tenancy::connect(
@@ -93,6 +94,17 @@ impl World {
     pub fn another(&self, name: &str, user: &str) -> Result<Service> {
         let options = OperatorOptions { kubeconfig: self.control_plane.kubeconfig(user), ..self.options.clone() };
         programs::start_operator(&folder(&format!("another-{name}"))?, &options)
+    }
+
+    /// Ends the operator and starts another one with the flags as they are now.
+    pub fn restart_operator(&mut self) -> Result<()> {
+        self.operator.process().stop()?;
+        self.operator = programs::start_operator(&folder("operator")?.join(self.next_log()), &self.options)?;
+        Ok(())
+    }
+
+    fn next_log(&self) -> String {
+        format!("{}-{}", self.platform.host().replace(':', "-"), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A new namespace with the Secret `platform` in it.
@@ -141,6 +153,13 @@ impl World {
                 self.platform.service.metric(name, &[&format!("method=\"{method}\""), "route=\"/api/"]).unwrap()
             })
             .sum()
+    }
+}
+
+/// Tests that share a world end more tenants within the hour than any business would.
+fn many_ends(options: &mut OperatorOptions) {
+    for flag in ["--most-partner-terminations-per-hour", "--most-client-terminations-per-hour"] {
+        options.flags.extend([flag.to_owned(), "1000".to_owned()]);
     }
 }
 

@@ -1,131 +1,177 @@
 //! What a deletion stands in, read anew for each step and never from a cache.
 
-use k8s_openapi::api::core::v1::Namespace;
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
-use super::Reached;
+use super::{Reached, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
 use crate::connect::{Error, Freshness, Place};
 use crate::operator::apply::stop;
 use crate::operator::context::Context;
-use crate::operator::dereference::tenancy;
+use crate::operator::dereference::tenancy_anew;
 use crate::operator::error::{Stop, sentence};
 use crate::operator::identity::{Found, look};
-use crate::operator::object::{Parent, TenantObject, deletion_policy, is_deleting, mark, namespace, place, unique_id};
+use crate::operator::object::{
+    Parent, TenantObject, deletion_policy, intent, is_deleting, mark, namespace, place, unique_id,
+};
 use crate::plan::{Children, Going, Kind, MarkSeen, Outcome, Surroundings, Tenant};
 
-/// Everything that the end of an object depends on, and the platform where it was reached.
-pub(super) async fn gather<K: TenantObject>(
-    object: &K,
-    context: &Context,
-) -> Result<(Surroundings, Option<Reached>), Stop> {
-    let going = going(object, context).await;
+/// Everything that the end of an object depends on.
+pub(super) struct Gathered {
+    /// What is decided on.
+    pub(super) surroundings: Surroundings,
+    /// The platform, where it was reached.
+    pub(super) reached: Option<Reached>,
+    /// The ledger as it was read, to be written only so.
+    pub(super) book: Option<ConfigMap>,
+}
+
+/// Reads everything that the end of an object depends on.
+pub(super) async fn gather<K: TenantObject>(object: &K, context: &Context) -> Result<Gathered, Stop> {
+    let mut surroundings = Surroundings::new(going(object, context).await);
     let record = object.status().and_then(|status| status.termination.as_ref());
-    let is_accepted = record.is_some_and(|record| record.confirm_digest.is_some());
-    let leaves_alone = deletion_policy(object) == DeletionPolicy::Retain && !is_accepted;
-    let mut surroundings =
-        Surroundings { going, tenant: Tenant::NotAsked, children: Children::default(), reference_broken: None };
+    let accepted = record.and_then(|record| record.confirm_digest.as_deref());
+    let policy = deletion_policy(object);
+    let nothing = |surroundings| Ok(Gathered { surroundings, reached: None, book: None });
     if matches!(surroundings.going, Going::Namespace | Going::Definition) {
-        return Ok((surroundings, None));
+        return nothing(surroundings);
     }
     surroundings.children = match K::KIND {
         Kind::Partner => declared_children(object, context).await?,
         // Nothing stands under a client.
         Kind::Client => Children { live: Some(Vec::new()), ..Children::default() },
     };
-    if leaves_alone {
-        return Ok((surroundings, None));
+    if policy == DeletionPolicy::Retain && accepted.is_none() {
+        return nothing(surroundings);
     }
     if !super::was_ever_sent(object) {
         surroundings.tenant = Tenant::None;
-        return Ok((surroundings, None));
+        return nothing(surroundings);
     }
-    match tenancy(object, context).await {
-        Err(Stop::Stale) => Err(Stop::Stale),
+    let mut book = None;
+    if let (DeletionPolicy::Terminate, Some(accepted)) = (policy, accepted)
+        && record.is_some_and(|record| record.purge_after.is_some())
+    {
+        surroundings.evidence = evidence::look(object, accepted, context).await;
+        (surroundings.ledger, book) = ledger::read(object, context).await;
+    }
+    let reached = match tenancy_anew(object, context).await {
+        Err(Stop::Stale) => return Err(Stop::Stale),
         Err(Stop::Outcome(outcome)) => {
             unreached(&mut surroundings, outcome);
-            Ok((surroundings, None))
+            None
         }
         Ok((platform, place, _)) => {
-            let reached = Reached { platform, place };
-            surroundings.tenant = tenant(object, &reached, context).await?;
-            if let (Kind::Partner, Tenant::Found(observed)) = (K::KIND, &surroundings.tenant) {
-                let under = Place::Clients { msp: observed.unique_id.clone() };
-                let living = reached.platform.living(&under, Freshness::Now).await;
-                surroundings.children.live =
-                    living.ok().map(|living| living.iter().map(|listed| listed.name.clone()).collect());
-            }
-            Ok((surroundings, Some(reached)))
+            Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
         }
+    };
+    Ok(Gathered { surroundings, reached, book })
+}
+
+/// The tenant and what lives under it.
+async fn look_at<K: TenantObject>(
+    object: &K,
+    surroundings: &mut Surroundings,
+    reached: Reached,
+    context: &Context,
+) -> Result<Reached, Stop> {
+    surroundings.tenant = tenant(object, &reached, context).await?;
+    if let (Kind::Partner, Tenant::Found(observed) | Tenant::Unmarked(observed)) = (K::KIND, &surroundings.tenant) {
+        let under = Place::Clients { msp: observed.unique_id.clone() };
+        let living = reached.platform.living(&under, Freshness::Now).await;
+        surroundings.children.live =
+            living.ok().map(|living| living.iter().map(|listed| listed.name.clone()).collect());
     }
+    Ok(reached)
 }
 
 fn unreached(surroundings: &mut Surroundings, outcome: Outcome) {
     match outcome {
         Outcome::Unresolved(Reason::NamespaceNotAllowed, message) => surroundings.reference_broken = Some(message),
+        outcome => surroundings.tenant = unreachable(outcome),
+    }
+}
+
+fn unreachable(outcome: Outcome) -> Tenant {
+    match outcome {
         Outcome::Unresolved(reason, message)
         | Outcome::Unauthorised(reason, message)
         | Outcome::Refused(reason, message)
-        | Outcome::Failed(reason, message)
-        | Outcome::Held(reason, message)
-        | Outcome::Ending(reason, message) => surroundings.tenant = Tenant::Unreachable(reason, message),
-        Outcome::Settled(_) | Outcome::Paused | Outcome::Awaiting(_) => {}
+        | Outcome::Failed(reason, message) => Tenant::Unreachable(reason, message),
+        _ => Tenant::Unreachable(Reason::PlatformUnavailable, "the platform was not reached".to_owned()),
     }
 }
 
 /// The tenant by its id; without one, as before a create.
 async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
+    let Some(id) = unique_id(object) else { return unrecorded(object, reached, context).await };
     let Reached { platform, place } = reached;
-    let id = match unique_id(object) {
-        Some(id) => id.to_owned(),
-        None => match look(object, platform, place, (Freshness::Now, context)).await {
-            Ok(Found::Ours(id)) => id,
-            Ok(Found::Free | Found::Reattach(_)) | Err(Stop::Outcome(Outcome::Refused(Reason::NameTaken, _))) => {
-                return Ok(Tenant::None);
-            }
-            Err(Stop::Outcome(Outcome::Refused(Reason::AmbiguousCreate, message))) => {
-                return Ok(Tenant::Ambiguous(vec![message]));
-            }
-            Err(Stop::Outcome(outcome)) => {
-                let mut surroundings = Surroundings {
-                    going: Going::No,
-                    tenant: Tenant::NotAsked,
-                    children: Children::default(),
-                    reference_broken: None,
-                };
-                unreached(&mut surroundings, outcome);
-                return Ok(surroundings.tenant);
-            }
-            Err(Stop::Stale) => return Err(Stop::Stale),
-        },
+    let observed = match platform.read(place, id, false).await {
+        Err(error) => return unread::<K>(&error, reached, context),
+        Ok(Some(observed)) => observed,
+        Ok(None) if object.status().is_some_and(|status| status.connection.is_some()) => return Ok(Tenant::Gone),
+        Ok(None) => {
+            let message = format!(
+                "tenant `{id}` is not found, and status does not say with which account it was made, so it may live in another"
+            );
+            return Ok(Tenant::Unreachable(Reason::TenantMissing, message));
+        }
     };
-    match platform.read(place, &id, false).await {
-        Ok(None) => Ok(Tenant::Gone),
-        Ok(Some(observed)) if observed.mark.is(&mark(object, &context.cluster)) => {
-            Ok(Tenant::Found(Box::new(observed)))
-        }
-        Ok(Some(observed)) => {
-            let _: &MarkSeen = &observed.mark;
-            Ok(Tenant::NotOurs(observed.unique_id))
-        }
-        Err(error) => Ok(unreachable::<K>(&error, reached, context)),
+    if observed.mark.is(&mark(object, &context.cluster)) {
+        return Ok(Tenant::Found(Box::new(observed)));
+    }
+    let shows_nobody = matches!(observed.mark, MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable);
+    match platform.has_extensions().await {
+        Err(error) => unread::<K>(&error, reached, context),
+        Ok(false) if shows_nobody => Ok(Tenant::Unmarked(Box::new(observed))),
+        Ok(_) => Ok(Tenant::NotOurs(observed.unique_id)),
     }
 }
 
-fn unreachable<K: TenantObject>(error: &Error, reached: &Reached, context: &Context) -> Tenant {
+/// The tenant of an object that may have created one and never learnt its id.
+async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
+    let Reached { platform, place } = reached;
+    let under_way = create_under_way(object, context);
+    match look(object, platform, place, (Freshness::Now, context)).await {
+        Ok(Found::Ours(id)) => match platform.read(place, &id, false).await {
+            Ok(Some(observed)) => Ok(Tenant::Found(Box::new(observed))),
+            Ok(None) => Ok(Tenant::None),
+            Err(error) => unread::<K>(&error, reached, context),
+        },
+        Ok(Found::Free | Found::Reattach(_)) if under_way => Ok(Tenant::Unreachable(
+            Reason::InProgress,
+            "an earlier create may still be on its way: waiting for it before looking again".to_owned(),
+        )),
+        Ok(Found::Free | Found::Reattach(_)) | Err(Stop::Outcome(Outcome::Refused(Reason::NameTaken, _))) => {
+            Ok(Tenant::None)
+        }
+        Err(Stop::Outcome(Outcome::Refused(Reason::AmbiguousCreate, message))) => Ok(Tenant::Ambiguous(message)),
+        Err(Stop::Outcome(outcome)) => Ok(unreachable(outcome)),
+        Err(Stop::Stale) => Err(Stop::Stale),
+    }
+}
+
+/// Whether a create of another process, or one of ours whose reply was lost, may still be carried out: one request
+/// timeout from when this process first saw it. An object let go before would leave a tenant that nobody knows.
+fn create_under_way<K: TenantObject>(object: &K, context: &Context) -> bool {
+    let Some(there) = intent(object) else { return false };
+    let now = Instant::now();
+    K::room(context).remember(object, |memory| {
+        if memory.nonce.as_ref() != Some(&there.nonce) && memory.in_flight_until.is_none() {
+            memory.in_flight_until = Some(now + context.settings.request_timeout);
+        }
+        memory.in_flight_until.is_some_and(|until| now < until)
+    })
+}
+
+fn unread<K: TenantObject>(error: &Error, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
     match stop(K::KIND, error, &reached.platform, context) {
-        Stop::Outcome(
-            Outcome::Unresolved(reason, message)
-            | Outcome::Unauthorised(reason, message)
-            | Outcome::Refused(reason, message)
-            | Outcome::Failed(reason, message),
-        ) => Tenant::Unreachable(reason, message),
-        Stop::Outcome(
-            Outcome::Settled(_) | Outcome::Paused | Outcome::Awaiting(_) | Outcome::Held(..) | Outcome::Ending(..),
-        )
-        | Stop::Stale => Tenant::Unreachable(Reason::PlatformUnavailable, "the platform was not reached".to_owned()),
+        Stop::Outcome(outcome) => Ok(unreachable(outcome)),
+        Stop::Stale => Err(Stop::Stale),
     }
 }
 

@@ -1,6 +1,16 @@
+mod cancel;
+mod evidence;
+mod ledger;
+mod tenant;
+
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::api::Acknowledgement;
 use crate::plan::MarkSeen;
+
+/// The record under which everything is ready to be ended.
+const RECORD: &str = "tenantry-system/terminated-u1";
 
 fn mark() -> Mark {
     "c1/Client/ns/globex/u1".parse().unwrap()
@@ -30,7 +40,7 @@ fn observed(life: TenantLife) -> Tenant {
         name: "Globex".into(),
         life,
         mark: MarkSeen::Whole(mark()),
-        seen: std::collections::BTreeMap::new(),
+        seen: BTreeMap::new(),
         created: None,
         updated: None,
         url: None,
@@ -44,6 +54,10 @@ struct Case {
     confirm: Option<Confirmation>,
     record: TerminationStatus,
     abandon: Option<&'static str>,
+    unique_id: Option<&'static str>,
+    kind: Kind,
+    has_adoption_id: bool,
+    is_paused: bool,
     surroundings: Surroundings,
 }
 
@@ -54,13 +68,25 @@ impl Case {
             confirm: Some(confirm()),
             record: TerminationStatus::default(),
             abandon: None,
+            unique_id: Some("client_2"),
+            kind: Kind::Client,
+            has_adoption_id: false,
+            is_paused: false,
             surroundings: Surroundings {
-                going: Going::No,
                 tenant: observed(TenantLife::Active),
                 children: Children { live: Some(Vec::new()), ..Children::default() },
-                reference_broken: None,
+                ..Surroundings::new(Going::No)
             },
         }
+    }
+
+    /// One whose grace period is over, with evidence and an entry in the ledger.
+    fn ready(step: TerminationStep) -> Self {
+        let mut case = Self::terminate().accepted(step, Some("2026-11-22T11:30:00Z"));
+        case.record.evidence = Some(RECORD.into());
+        case.surroundings.evidence = Kept::There(RECORD.into());
+        case.surroundings.ledger = booked(vec![entry("u1", "Client", "client_2", "2026-11-22T11:50:00Z")]);
+        case
     }
 
     fn accepted(mut self, step: TerminationStep, purge_after: Option<&str>) -> Self {
@@ -79,22 +105,38 @@ impl Case {
     fn next(&self) -> Removal {
         let mark = mark();
         let intent = RemovalIntent {
+            kind: self.kind,
+            object: "ns/globex",
             policy: self.policy,
             grace_seconds: Some(3600),
             confirm: self.confirm.as_ref(),
             uid: "u1",
             abandon: self.abandon,
-            unique_id: Some("client_2"),
+            unique_id: self.unique_id,
             mark: &mark,
             record: &self.record,
+            has_adoption_id: self.has_adoption_id,
+            is_paused: self.is_paused,
+            rules: Rules { request_timeout: Duration::from_mins(1), limits: Limits { partners: 3, clients: 30 } },
         };
         removal(&intent, &self.surroundings, now())
     }
 
     fn held(&self) -> Reason {
+        self.holds().reason
+    }
+
+    fn holds(&self) -> Hold {
         match self.next() {
-            Removal::Hold(hold) => hold.reason,
+            Removal::Hold(hold) => hold,
             other => panic!("held was expected, not {other:?}"),
+        }
+    }
+
+    fn records(&self) -> TerminationStatus {
+        match self.next() {
+            Removal::Record(record) => *record,
+            other => panic!("a record was expected, not {other:?}"),
         }
     }
 
@@ -104,6 +146,14 @@ impl Case {
             other => panic!("released was expected, not {other:?}"),
         }
     }
+}
+
+fn entry(uid: &str, kind: &str, id: &str, time: &str) -> Entry {
+    Entry { uid: uid.into(), kind: kind.into(), object: format!("ns/{uid}"), id: id.into(), time: at(time) }
+}
+
+fn booked(entries: Vec<Entry>) -> Booked {
+    Booked::Read { ledger: Ledger { entries }, open: Vec::new() }
 }
 
 #[test]
@@ -159,11 +209,10 @@ fn the_tenant_is_suspended_then_waited_for_then_ended() {
     let waiting = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T12:30:00Z"));
     assert!(matches!(waiting.next(), Removal::WaitUntil(time) if time == at("2026-11-22T12:30:00Z")));
 
-    let over = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
-    let Removal::Record(record) = over.next() else { panic!("a record was expected") };
-    assert_eq!(record.step, Some(TerminationStep::Terminating));
+    let over = Case::ready(TerminationStep::Suspended);
+    assert_eq!(over.records().step, Some(TerminationStep::Terminating));
 
-    let permit = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z")).next();
+    let permit = Case::ready(TerminationStep::Terminating).next();
     assert!(matches!(permit, Removal::Terminate(permit) if permit.id() == "client_2"));
 
     let mut gone = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z"));
@@ -182,8 +231,9 @@ fn a_tenant_found_active_starts_the_grace_period_anew() {
 #[test]
 fn an_edited_grace_period_can_only_lengthen_the_wait() {
     // Confirmed at 10:00 with 3600 s; the record says 10:30, the edit says 11:00: both are over at 12:00.
-    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T10:30:00Z"));
-    assert!(matches!(case.next(), Removal::Record(_)));
+    let mut case = Case::ready(TerminationStep::Terminating);
+    case.record.purge_after = Some("2026-11-22T10:30:00Z".into());
+    assert!(matches!(case.next(), Removal::Terminate(_)));
     case.record.confirmed_at = Some("2026-11-22T11:30:00Z".into());
     assert!(matches!(case.next(), Removal::WaitUntil(time) if time == at("2026-11-22T12:30:00Z")));
 }
@@ -213,43 +263,6 @@ fn namespace_or_kind_going_releases_and_not_knowing_holds() {
     assert_eq!(case.held(), Reason::CannotTellWhy);
     case.policy = DeletionPolicy::Retain;
     assert_eq!(case.released(), Reason::Retained);
-}
-
-#[test]
-fn removing_or_changing_the_confirmation_cancels_and_activates_again() {
-    let edits: [fn(&mut Case); 3] = [
-        |case| case.confirm = None,
-        |case| case.confirm.as_mut().unwrap().not_after = "2026-11-26T12:00:00Z".into(),
-        |case| case.policy = DeletionPolicy::Retain,
-    ];
-    for edit in edits {
-        let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
-        edit(&mut case);
-        assert!(matches!(case.next(), Removal::Activate));
-        case.surroundings.tenant = observed(TenantLife::Active);
-        assert_eq!(case.released(), Reason::Cancelled);
-    }
-}
-
-#[test]
-fn what_is_not_ours_is_never_touched() {
-    for policy in [DeletionPolicy::Suspend, DeletionPolicy::Terminate] {
-        let mut case = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z"));
-        case.policy = policy;
-        case.surroundings.tenant = Tenant::NotOurs("client_2".into());
-        assert_eq!(case.held(), Reason::OwnedElsewhere);
-        case.surroundings.tenant = Tenant::Unreachable(Reason::CredentialsRefused, "refused".into());
-        assert_eq!(case.held(), Reason::CredentialsRefused);
-    }
-}
-
-#[test]
-fn the_annotation_lets_go_only_of_the_tenant_it_names() {
-    let mut case = Case::terminate();
-    case.abandon = Some("client_3");
-    assert!(matches!(case.next(), Removal::Record(_)));
-    case.abandon = Some("client_2");
-    assert_eq!(case.released(), Reason::Abandoned);
 }
 
 #[test]

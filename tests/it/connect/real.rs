@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, TerminationStatus, TerminationStep};
 use tenantry::connect::{Connection, Error, Freshness, Place, Platform};
 use tenantry::plan::{
-    Change, Children, Field, Going, MarkSeen, Observed, Permit, Removal, RemovalIntent, Surroundings, TenantLife,
-    Value, confirm_digest, removal,
+    Booked, Change, Children, Entry, Field, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Permit, Removal,
+    RemovalIntent, Rules, Surroundings, TenantLife, Value, confirm_digest, removal,
 };
 use tenantry::wire::Mark;
 
@@ -49,10 +49,13 @@ fn permit(observed: Observed) -> Permit {
         confirmed_at: Some(now.to_string()),
         confirm_digest: Some(confirm_digest("u1", &confirm)),
         purge_after: Some(now.to_string()),
+        evidence: Some("here".to_owned()),
         ..TerminationStatus::default()
     };
     let id = observed.unique_id.clone();
     let intent = RemovalIntent {
+        kind: Kind::Client,
+        object: "ns/globex",
         policy: DeletionPolicy::Terminate,
         grace_seconds: Some(0),
         confirm: Some(&confirm),
@@ -61,12 +64,23 @@ fn permit(observed: Observed) -> Permit {
         unique_id: Some(&id),
         mark: &mark(),
         record: &record,
+        has_adoption_id: false,
+        is_paused: false,
+        rules: Rules { request_timeout: Duration::ZERO, limits: Limits { partners: 1, clients: 1 } },
+    };
+    let entry = Entry {
+        uid: "u1".to_owned(),
+        kind: "Client".to_owned(),
+        object: "ns/globex".to_owned(),
+        id: id.clone(),
+        time: now,
     };
     let surroundings = Surroundings {
-        going: Going::No,
         tenant: tenantry::plan::Tenant::Found(Box::new(observed)),
         children: Children { live: Some(Vec::new()), ..Children::default() },
-        reference_broken: None,
+        evidence: Kept::There("here".to_owned()),
+        ledger: Booked::Read { ledger: Ledger { entries: vec![entry] }, open: Vec::new() },
+        ..Surroundings::new(Going::No)
     };
     match removal(&intent, &surroundings, now) {
         Removal::Terminate(permit) => permit,

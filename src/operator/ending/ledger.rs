@@ -1,0 +1,90 @@
+//! The ledger of terminations: a ConfigMap that is written only as it was read, before each tenant is ended.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+use kube::api::{Api, PostParams};
+
+use super::home;
+use crate::api::Partner;
+use crate::operator::FIELD_MANAGER;
+use crate::operator::context::Context;
+use crate::operator::error::sentence;
+use crate::operator::object::{TenantObject, is_held, uid};
+use crate::plan::{Booked, Entry, Kind, Ledger};
+
+/// Name of the ConfigMap.
+pub(in crate::operator) const LEDGER: &str = "tenantry-terminations";
+/// Key of the entries in it.
+const KEY: &str = "terminations.json";
+
+/// The ledger as it is, and the object that it was read from.
+pub(super) async fn read<K: TenantObject>(object: &K, context: &Context) -> (Booked, Option<ConfigMap>) {
+    let home = home(context);
+    let map = match Api::<ConfigMap>::namespaced(context.client.clone(), home).get_opt(LEDGER).await {
+        Ok(map) => map,
+        Err(error) => return (Booked::Unusable(remedy(home, &error)), None),
+    };
+    let Some(map) = map else {
+        return (Booked::Read { ledger: Ledger::default(), open: Vec::new() }, None);
+    };
+    let text = map.data.as_ref().and_then(|data| data.get(KEY)).map(String::as_str).unwrap_or_default();
+    match Ledger::parse(text) {
+        Ok(ledger) => {
+            let open = if K::KIND == Kind::Partner { open(&ledger, &uid(object), context).await } else { Vec::new() };
+            (Booked::Read { ledger, open }, Some(map))
+        }
+        Err(why) => {
+            let why = format!(
+                "`{KEY}` of ConfigMap `{home}/{LEDGER}` is not understood ({why}): correct it, or delete the ConfigMap to begin anew"
+            );
+            (Booked::Unusable(why), None)
+        }
+    }
+}
+
+fn remedy(home: &str, error: &kube::Error) -> String {
+    format!(
+        "ConfigMap `{home}/{LEDGER}`: {}: make sure that the namespace is there and that the operator may `get`, `create` and `update` `configmaps` in it",
+        sentence(error)
+    )
+}
+
+/// UIDs of the other Partners in the ledger whose end is open: their object still stands. One that cannot be read counts.
+async fn open(ledger: &Ledger, own: &str, context: &Context) -> Vec<String> {
+    let mut open = Vec::new();
+    for Entry { uid, object, .. } in ledger.other_partners(own) {
+        let Some((namespace, name)) = object.split_once('/') else { continue };
+        let found = Api::<Partner>::namespaced(context.client.clone(), namespace).get_opt(name).await;
+        let stands = match &found {
+            Ok(Some(partner)) => partner.uid().as_ref() == Some(uid) && is_held(partner),
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        if stands {
+            open.push(uid.clone());
+        }
+    }
+    open
+}
+
+/// Writes the ledger where it is still as it was read; one that another process wrote meanwhile is read again.
+pub(super) async fn write(read: Option<ConfigMap>, ledger: &Ledger, context: &Context) -> Result<(), String> {
+    let home = home(context);
+    let maps = Api::<ConfigMap>::namespaced(context.client.clone(), home);
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let data = Some(BTreeMap::from([(KEY.to_owned(), ledger.text())]));
+    let written = if let Some(map) = read {
+        maps.replace(LEDGER, &params, &ConfigMap { data, ..map }).await
+    } else {
+        let metadata = ObjectMeta { name: Some(LEDGER.to_owned()), ..ObjectMeta::default() };
+        maps.create(&params, &ConfigMap { metadata, data, ..ConfigMap::default() }).await
+    };
+    match written {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => Ok(()),
+        Err(error) => Err(remedy(home, &error)),
+    }
+}

@@ -1,0 +1,231 @@
+//! One step: everything read anew, one decision, one thing done.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::surroundings::{Gathered, gather};
+use super::{End, Next, Reached, Waiting, evidence, fresh, ledger, release};
+use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
+use crate::operator::apply::stop;
+use crate::operator::context::Context;
+use crate::operator::error::Stop;
+use crate::operator::object::{
+    TenantObject, asked_adoption, deletion_policy, intent, mark, mode, place, uid, unique_id,
+};
+use crate::operator::status::{record, write_as_read};
+use crate::plan::{
+    Booked, Kept, Limits, Observed, Outcome, Permit, Removal, RemovalIntent, Rules, Surroundings, Tenant, removal,
+};
+use crate::wire::Mark;
+
+/// One step. `has_called` says whether this walk has made the call that ends the tenant.
+pub(super) async fn step<K: TenantObject>(
+    object: &Arc<K>,
+    has_called: &mut bool,
+    context: &Context,
+) -> Result<Next<K>, Stop> {
+    let Gathered { mut surroundings, reached, book } = gather(object.as_ref(), context).await?;
+    let mut decided = decide(object.as_ref(), &surroundings, context);
+    // What cannot be written down is one more thing to decide on.
+    match (&decided, &reached) {
+        (Removal::KeepEvidence(name), Some(reached)) => {
+            let said = Said::of(object.as_ref(), context);
+            let intent = said.intent(object.as_ref(), context);
+            match evidence::keep(name, (object.as_ref(), &intent), (reached, context)).await? {
+                Ok(()) => return Ok(Next::Again(None)),
+                Err(why) => surroundings.evidence = Kept::Unusable(why),
+            }
+            decided = decide(object.as_ref(), &surroundings, context);
+        }
+        (Removal::Reserve(entries), _) => {
+            match ledger::write(book, entries, context).await {
+                Ok(()) => return Ok(Next::Again(None)),
+                Err(why) => surroundings.ledger = Booked::Unusable(why),
+            }
+            decided = decide(object.as_ref(), &surroundings, context);
+        }
+        _ => {}
+    }
+    act(object, (decided, surroundings, reached), has_called, context).await
+}
+
+/// Does what was decided.
+async fn act<K: TenantObject>(
+    object: &Arc<K>,
+    (decided, surroundings, reached): (Removal, Surroundings, Option<Reached>),
+    has_called: &mut bool,
+    context: &Context,
+) -> Result<Next<K>, Stop> {
+    let observed = match surroundings.tenant {
+        Tenant::Found(observed) | Tenant::Unmarked(observed) => Some(*observed),
+        _ => None,
+    };
+    let id = observed.as_ref().map(|observed| observed.unique_id.as_str()).or_else(|| unique_id(object.as_ref()));
+    let id = id.unwrap_or_default().to_owned();
+    let waits = |outcome, until| Ok(waiting(object, (outcome, until), observed.as_ref()));
+    match (decided, reached) {
+        (Removal::Release(release), _) => {
+            release::let_go(object, (&release, &surroundings.going), context).await?;
+            Ok(Next::End(End::Gone))
+        }
+        (Removal::Hold(hold), _) => waits(Outcome::Held(hold.reason, hold.message), None),
+        (Removal::WaitUntil(time), _) => waits(Outcome::Ending(Reason::GracePeriod, in_grace(&id, time)), Some(time)),
+        (Removal::LookAgain(time), _) => waits(Outcome::Ending(Reason::Cancelled, in_doubt(&id, time)), Some(time)),
+        (Removal::Record(termination), reached) => {
+            let counted = with_impact(*termination, &id, reached.as_ref()).await;
+            Ok(Next::Again(Some(record(object.as_ref(), &counted, context).await?)))
+        }
+        (Removal::Identify(found), Some(reached)) => identify(object.as_ref(), found, &reached, context).await,
+        (Removal::Suspend, Some(reached)) => change(object, (&id, true), &reached, context).await,
+        (Removal::Activate, Some(reached)) => change(object, (&id, false), &reached, context).await,
+        (Removal::Terminate(_), _) if *has_called => {
+            let message = format!("tenant `{id}` was told to end and is still there: looking again");
+            waits(Outcome::Ending(Reason::Terminating, message), None)
+        }
+        (Removal::Terminate(permit), Some(reached)) => terminate(object, permit, (&reached, has_called), context).await,
+        // Without the platform nothing is done there; what was to be written down has been tried.
+        (Removal::Identify(_) | Removal::Suspend | Removal::Activate | Removal::Terminate(_), None)
+        | (Removal::KeepEvidence(_) | Removal::Reserve(_), _) => waits(
+            Outcome::Held(Reason::PlatformUnavailable, "the platform was not reached: trying again".to_owned()),
+            None,
+        ),
+    }
+}
+
+fn waiting<K: TenantObject>(
+    object: &Arc<K>,
+    (outcome, until): (Outcome, Option<Timestamp>),
+    observed: Option<&Observed>,
+) -> Next<K> {
+    let waiting = Waiting { object: Arc::clone(object), outcome, until, observed: observed.cloned() };
+    Next::End(End::Waits(Box::new(waiting)))
+}
+
+fn in_grace(id: &str, time: Timestamp) -> String {
+    format!(
+        "tenant `{id}` is suspended and will be ended for ever at {time}: remove `deletion.confirm` or set `deletion.policy` to `Retain` to cancel"
+    )
+}
+
+fn in_doubt(id: &str, time: Timestamp) -> String {
+    format!(
+        "the end of tenant `{id}` was cancelled after it may have been asked for: no further call is made, and at {time} it shows whether it still lives"
+    )
+}
+
+/// Suspends or activates the tenant.
+async fn change<K: TenantObject>(
+    object: &Arc<K>,
+    (id, is_down): (&str, bool),
+    Reached { platform, place }: &Reached,
+    context: &Context,
+) -> Result<Next<K>, Stop> {
+    let (result, reason, note) = if is_down {
+        let note = format!("suspended tenant `{id}` because its object is being deleted");
+        (platform.suspend(place, id).await, Reason::Suspended, note)
+    } else {
+        let note = format!("activated tenant `{id}` because its termination was cancelled");
+        (platform.activate(place, id).await, Reason::Activated, note)
+    };
+    result.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    context.events.publish(object.as_ref(), reason, &note);
+    Ok(Next::Again(None))
+}
+
+/// Ends the tenant, unless the object has changed since the decision was begun: then that is judged first.
+async fn terminate<K: TenantObject>(
+    object: &Arc<K>,
+    permit: Permit,
+    (Reached { platform, place: stands }, has_called): (&Reached, &mut bool),
+    context: &Context,
+) -> Result<Next<K>, Stop> {
+    let Some(now) = fresh(object.as_ref(), context).await? else { return Ok(Next::End(End::Gone)) };
+    if now.resource_version() != object.resource_version() {
+        return Ok(Next::Again(Some(now)));
+    }
+    *has_called = true;
+    tracing::warn!(kind = K::KIND.name(), object = place(object.as_ref()), tenant = permit.id(), mark = %permit.mark(), "ending a tenant");
+    platform.terminate(stands, permit).await.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    Ok(Next::Again(None))
+}
+
+/// Records a tenant that was created and whose id was never written down.
+async fn identify<K: TenantObject>(
+    object: &K,
+    found: String,
+    Reached { platform, place }: &Reached,
+    context: &Context,
+) -> Result<Next<K>, Stop> {
+    let mut status = object.status().cloned().unwrap_or_default();
+    status.unique_id = Some(found);
+    status.connection.get_or_insert_with(|| ConnectionStatus {
+        host: platform.host(),
+        tenant_id: platform.tenant_id().to_owned(),
+        parent_id: Some(place.parent().to_owned()),
+    });
+    Ok(Next::Again(Some(write_as_read(object, &status, context).await?)))
+}
+
+/// What an object says about its end, with everything that is made for it.
+struct Said {
+    place: String,
+    uid: String,
+    mark: Mark,
+    record: TerminationStatus,
+}
+
+impl Said {
+    fn of<K: TenantObject>(object: &K, context: &Context) -> Self {
+        let record = object.status().and_then(|status| status.termination.clone()).unwrap_or_default();
+        Self { place: place(object), uid: uid(object), mark: mark(object, &context.cluster), record }
+    }
+
+    fn intent<'a, K: TenantObject>(&'a self, object: &'a K, context: &Context) -> RemovalIntent<'a> {
+        let settings = &context.settings;
+        RemovalIntent {
+            kind: K::KIND,
+            object: &self.place,
+            policy: deletion_policy(object),
+            grace_seconds: object.deletion().and_then(|deletion| deletion.grace_period_seconds),
+            confirm: object.deletion().and_then(|deletion| deletion.confirm.as_ref()),
+            uid: &self.uid,
+            abandon: object.annotations().get(ABANDON).map(String::as_str),
+            unique_id: unique_id(object),
+            mark: &self.mark,
+            record: &self.record,
+            has_adoption_id: has_adoption_id(object),
+            is_paused: mode(object) != ManagementMode::Manage,
+            rules: Rules {
+                request_timeout: settings.request_timeout,
+                limits: Limits {
+                    partners: settings.most_partner_terminations_per_hour,
+                    clients: settings.most_client_terminations_per_hour,
+                },
+            },
+        }
+    }
+}
+
+/// Whether the spec names the very tenant that was recorded. Without an intent the id was only ever observed.
+fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
+    let asked = asked_adoption(object).and_then(|adoption| adoption.unique_id.as_deref());
+    asked.is_some() && asked == unique_id(object) && intent(object).is_some()
+}
+
+fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, context: &Context) -> Removal {
+    let said = Said::of(object, context);
+    removal(&said.intent(object, context), surroundings, Timestamp::now())
+}
+
+/// What the termination will erase is counted when it is confirmed, while it can still be counted.
+async fn with_impact(mut termination: TerminationStatus, id: &str, reached: Option<&Reached>) -> TerminationStatus {
+    if let Some(Reached { platform, .. }) = reached
+        && termination.impact.is_empty()
+        && let Ok(Some(impact)) = platform.impact(id).await
+    {
+        termination.impact = impact;
+    }
+    termination
+}

@@ -1,0 +1,110 @@
+//! The way back.
+
+use super::*;
+
+#[test]
+fn removing_or_changing_the_confirmation_cancels_and_activates_again() {
+    let edits: [fn(&mut Case); 3] = [
+        |case| case.confirm = None,
+        |case| case.confirm.as_mut().unwrap().not_after = "2026-11-26T12:00:00Z".into(),
+        |case| case.policy = DeletionPolicy::Retain,
+    ];
+    for edit in edits {
+        let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+        edit(&mut case);
+        assert!(matches!(case.next(), Removal::Activate));
+        case.surroundings.tenant = observed(TenantLife::Active);
+        assert_eq!(case.released(), Reason::Cancelled);
+    }
+}
+
+#[test]
+fn a_cancel_after_the_call_may_have_been_made_waits_for_one_request_then_tells() {
+    let edits: [fn(&mut Case); 4] = [
+        |case| case.confirm = None,
+        |case| case.confirm.as_mut().unwrap().not_after = "2026-11-26T12:00:00Z".into(),
+        |case| case.policy = DeletionPolicy::Retain,
+        |case| case.policy = DeletionPolicy::Suspend,
+    ];
+    for edit in edits {
+        let mut case = Case::ready(TerminationStep::Terminating);
+        edit(&mut case);
+        let noticed = case.records();
+        assert_eq!(noticed.cancelled_at.as_deref(), Some("2026-11-22T12:00:00Z"));
+        case.record = noticed;
+        assert!(matches!(case.next(), Removal::LookAgain(time) if time == at("2026-11-22T12:01:00Z")));
+        // Consent given again does not take the cancel back.
+        let (policy, consent) = (case.policy, case.confirm.clone());
+        (case.policy, case.confirm) = (DeletionPolicy::Terminate, Some(confirm()));
+        assert!(matches!(case.next(), Removal::LookAgain(_)));
+        (case.policy, case.confirm) = (policy, consent);
+
+        case.record.cancelled_at = Some("2026-11-22T11:59:00Z".into());
+        if case.policy == DeletionPolicy::Suspend {
+            assert_eq!(case.released(), Reason::Suspended);
+        } else {
+            assert!(matches!(case.next(), Removal::Activate));
+            case.surroundings.tenant = observed(TenantLife::Active);
+            assert_eq!(case.released(), Reason::Cancelled);
+        }
+        for gone in [Tenant::Gone, observed(TenantLife::Terminated)] {
+            case.surroundings.tenant = gone;
+            assert_eq!(case.released(), Reason::TooLateToCancel);
+        }
+    }
+}
+
+#[test]
+fn policy_suspend_cancels_and_leaves_it_suspended() {
+    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+    case.policy = DeletionPolicy::Suspend;
+    assert_eq!(case.released(), Reason::Suspended);
+    case.surroundings.tenant = observed(TenantLife::Active);
+    assert!(matches!(case.next(), Removal::Suspend));
+}
+
+#[test]
+fn a_cancel_activates_only_what_we_suspended() {
+    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+    case.record.suspended_by_us = Some(false);
+    case.policy = DeletionPolicy::Retain;
+    assert_eq!(case.released(), Reason::Cancelled);
+    // Somebody else's suspension that was lifted in the wait, and put back by us, is ours from then on.
+    let mut case = Case::terminate().accepted(TerminationStep::Confirmed, None);
+    case.record.suspended_by_us = Some(false);
+    case.surroundings.tenant = observed(TenantLife::Active);
+    case.record = case.records();
+    assert_eq!(case.record.suspended_by_us, Some(true));
+    assert!(matches!(case.next(), Removal::Suspend));
+}
+
+#[test]
+fn retain_lets_go_without_the_platform_unless_a_tenant_would_stay_suspended_for_nothing() {
+    let mut case = Case::terminate();
+    case.policy = DeletionPolicy::Retain;
+    case.surroundings.tenant = Tenant::Unreachable(Reason::CredentialsUnavailable, "no Secret".into());
+    assert_eq!(case.released(), Reason::Retained);
+
+    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+    case.policy = DeletionPolicy::Retain;
+    case.surroundings.tenant = Tenant::Unreachable(Reason::CredentialsUnavailable, "no Secret".into());
+    let hold = case.holds();
+    assert_eq!(hold.reason, Reason::CredentialsUnavailable);
+    assert!(!hold.message.contains("Retain"), "it would not move it on: {}", hold.message);
+    case.abandon = Some("client_2");
+    assert_eq!(case.released(), Reason::Abandoned);
+    // Its Partner object is gone: there is no connection to wait for.
+    case.abandon = None;
+    case.surroundings.tenant = Tenant::Unreachable(Reason::PartnerNotReady, "no Partner".into());
+    assert_eq!(case.released(), Reason::Retained);
+}
+
+#[test]
+fn a_cancelled_partner_still_waits_for_clients_that_need_its_connection() {
+    let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
+    case.policy = DeletionPolicy::Retain;
+    case.surroundings.children.leaving = vec!["ns/initech".into()];
+    assert!(matches!(case.next(), Removal::Activate), "it is in service again before");
+    case.surroundings.tenant = observed(TenantLife::Active);
+    assert_eq!(case.held(), Reason::ClientsRemain);
+}

@@ -1,0 +1,131 @@
+//! No evidence, no purge.
+
+use serde_json::{Value, json};
+use tenantry::plan::Digest;
+
+use super::{HOME, blocked, end, family, kept, state, uid};
+use crate::world::World;
+
+#[test]
+fn the_record_of_what_was_ended_is_kept_and_nobody_can_change_it() {
+    let world = World::shared();
+    let (space, partner, client) = family(world, "evidence", &json!({"policy": "Terminate"}));
+    space.patch(
+        "client/globex",
+        &json!({"spec": {"details": {"city": "Berlin"}, "branding": {"websiteTitle": "Globex Console"}}}),
+    );
+    space.ready("client/globex");
+    let uid = uid(&space, "client/globex");
+    end(&space, "client/globex", 0);
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "TERMINATED");
+
+    let map = kept(world, &format!("terminated-{uid}")).unwrap();
+    assert_eq!(map["immutable"], true);
+    assert_eq!(map["metadata"]["labels"]["tenantry.dev/unique-id"], client);
+    assert_eq!(map["metadata"]["ownerReferences"], Value::Null, "nothing takes it along");
+    let text = map["data"]["evidence.json"].as_str().unwrap();
+    assert_eq!(map["data"]["digest"], Digest::of(text.as_bytes()).to_string());
+    let said: Value = serde_json::from_str(text).unwrap();
+    assert_eq!(said["settings"]["details.city"], "Berlin");
+    assert_eq!(said["settings"]["branding.websiteTitle"], "Globex Console");
+    assert_eq!(said["object"]["place"], format!("{}/globex", space.name));
+    assert_eq!(said["tenant"]["parentId"], partner);
+    assert_eq!(said["confirmation"]["uniqueId"], client);
+    assert_eq!(said["confirmedBy"][0]["manager"], "kubectl-patch", "{text}");
+    assert!(said["impact"]["clients"].is_number(), "{text}");
+    assert_eq!(said["suspendedForIt"], true);
+    for time in ["deletionAsked", "confirmed", "graceOver", "written"] {
+        assert!(said["times"][time].is_string(), "{time}: {text}");
+    }
+    assert!(!text.contains(&world.platform.credential.client_secret));
+
+    let patch = json!({"data": {"evidence.json": "{}"}}).to_string();
+    let name = format!("terminated-{uid}");
+    let changed = world.kubectl.run(&["-n", HOME, "patch", "configmap", &name, "--type=merge", "-p", &patch]);
+    assert!(changed.unwrap_err().to_string().contains("immutable"));
+    assert_eq!(kept(world, "tenantry-terminations").unwrap()["immutable"], Value::Null, "the ledger is written often");
+}
+
+#[test]
+fn what_stands_under_the_name_of_a_record_is_left_alone_and_serves_nobody() {
+    let world = World::shared();
+    let (space, partner, client) = family(world, "occupied", &json!({"policy": "Terminate"}));
+    let name = format!("terminated-{}", uid(&space, "client/globex"));
+    world.kubectl.run(&["-n", HOME, "create", "configmap", &name, "--from-literal=evidence.json={}"]).unwrap();
+    end(&space, "client/globex", 0);
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "TERMINATED");
+    assert_eq!(kept(world, &name).unwrap()["data"]["evidence.json"], "{}");
+    let label = format!("tenantry.dev/unique-id={client}");
+    let names = world.kubectl.run(&["-n", HOME, "get", "configmaps", "-l", &label, "-o", "name"]).unwrap();
+    assert!(names.trim().starts_with(&format!("configmap/{name}-")), "{names}");
+}
+
+/// Everything that the operator needs but to see whether a namespace goes, and to write ConfigMaps in its own.
+const RIGHTS: &str = r#"
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: operator}
+rules:
+- {apiGroups: [tenantry.dev], resources: ["*"], verbs: ["*"]}
+- {apiGroups: [""], resources: [secrets], verbs: [get]}
+- {apiGroups: [""], resources: [namespaces], verbs: [get], resourceNames: [kube-system]}
+- {apiGroups: [""], resources: [configmaps], verbs: [get, list, watch]}
+- {apiGroups: ["", events.k8s.io], resources: [events], verbs: [create, patch]}
+- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: ["*"]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: operator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: operator}
+subjects: [{kind: ServiceAccount, name: operator, namespace: tenantry-system}]
+"#;
+
+fn grant(world: &World, verb: &str) {
+    let role = format!("{verb}-maps");
+    let whole = format!("--verb={verb}");
+    world.kubectl.run(&["-n", HOME, "create", "role", &role, &whole, "--resource=configmaps"]).unwrap();
+    let account = format!("--serviceaccount={HOME}:operator");
+    let role_flag = format!("--role={role}");
+    world.kubectl.run(&["-n", HOME, "create", "rolebinding", &role, &role_flag, &account]).unwrap();
+}
+
+#[test]
+fn without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it() {
+    let mut world = World::start("rights", |_| {}).unwrap();
+    world.kubectl.run(&["-n", HOME, "create", "serviceaccount", "operator"]).unwrap();
+    world.kubectl.run_with(&["apply", "-f", "-"], RIGHTS).unwrap();
+    let token = world.kubectl.run(&["-n", HOME, "create", "token", "operator", "--duration=2h"]).unwrap();
+    world.options.kubeconfig = world.control_plane.add_kubeconfig("operator", token.trim()).unwrap();
+    world.restart_operator().unwrap();
+    let world = world;
+    let (space, partner, client) = family(&world, "rights", &json!({"policy": "Terminate"}));
+    end(&space, "client/globex", 0);
+    let message = blocked(&space, "client/globex", "CannotTellWhy");
+    assert!(message.contains("grant the operator `get` on both"), "{message}");
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+    let both = "--resource=namespaces,customresourcedefinitions.apiextensions.k8s.io";
+    world.kubectl.run(&["create", "clusterrole", "look", "--verb=get", both]).unwrap();
+    let account = format!("--serviceaccount={HOME}:operator");
+    world.kubectl.run(&["create", "clusterrolebinding", "look", "--clusterrole=look", &account]).unwrap();
+    let message = blocked(&space, "client/globex", "EvidenceMissing");
+    assert!(message.contains("`get` and `create` `configmaps`") && message.contains(HOME), "{message}");
+    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+    grant(&world, "create");
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "TERMINATED");
+
+    // The ledger is there by now: it wants to be changed.
+    space.client("initech", &json!({"deletion": {"policy": "Terminate"}}));
+    let second = space.ready("client/initech");
+    end(&space, "client/initech", 0);
+    let message = blocked(&space, "client/initech", "LedgerUnusable");
+    assert!(message.contains("`update` `configmaps`") && message.contains("tenantry-terminations"), "{message}");
+    assert_eq!(state(&space, &partner, &second), "SUSPENDED");
+    let evidence = space.get("client/initech").unwrap()["status"]["termination"]["evidence"].clone();
+    assert_eq!(evidence, format!("{HOME}/terminated-{}", uid(&space, "client/initech")), "the first half is done");
+    grant(&world, "update");
+    space.gone("client/initech");
+    assert_eq!(state(&space, &partner, &second), "TERMINATED");
+}
