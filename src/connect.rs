@@ -8,6 +8,7 @@ mod call;
 mod connection;
 mod error;
 mod flight;
+mod guard;
 mod http;
 mod living;
 mod map;
@@ -19,6 +20,7 @@ mod turn;
 
 pub use connection::{Connection, ConnectionError};
 pub use error::Error;
+pub use guard::Guard;
 pub use living::{Freshness, Listed};
 pub use place::Place;
 pub use platform::Platform;

@@ -11,6 +11,7 @@ mod fields;
 mod identity;
 mod image;
 mod inherit;
+pub mod lease;
 mod observed;
 mod packages;
 mod removal;

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::budget::{Category, Lane};
 use super::connection::Connection;
 use super::error::{Error, classify, clean, code_of};
+use super::guard::Guard;
 use super::http::{Answer, Fault, exchange};
 use super::pacer::{Pacer, Pass};
 use super::place::is_id;
@@ -102,6 +103,7 @@ impl<'a> Call<'a> {
 pub(super) struct Line {
     pub(super) connection: Connection,
     client: Client,
+    guard: Guard,
     tokens: Tokens,
     pacer: Pacer,
     timeout: Duration,
@@ -115,8 +117,8 @@ struct Tried {
 }
 
 impl Line {
-    pub(super) fn new(connection: Connection, client: Client, timeout: Duration) -> Self {
-        Self { connection, client, tokens: Tokens::default(), pacer: Pacer::default(), timeout }
+    pub(super) fn new(connection: Connection, (client, guard): (Client, Guard), timeout: Duration) -> Self {
+        Self { connection, client, guard, tokens: Tokens::default(), pacer: Pacer::default(), timeout }
     }
 
     /// When a call that begins now must have ended.
@@ -179,7 +181,8 @@ impl Line {
     async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Fault> {
         let mut request = call.request(&self.client, &self.connection).map_err(Fault::Unfit)?;
         token.authorise(&mut request).map_err(Fault::Unfit)?;
-        exchange(&self.client, request, call.limit).await
+        let exchange = exchange(&self.client, request, call.limit);
+        if call.is_write() { self.guard.send(exchange).await } else { exchange.await }
     }
 
     /// Tells the pacer how a request ended, and what a missing answer means.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
 
+use super::claim::Claim;
 use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
@@ -26,6 +27,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// Cluster id in every mark.
     pub(crate) cluster: String,
+    /// Whether this process leads.
+    pub(crate) claim: Claim,
     /// Partners.
     pub(crate) partners: Room<Partner>,
     /// Clients.

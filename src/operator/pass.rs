@@ -23,6 +23,10 @@ const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_min
 
 /// One pass over an object: bounded in time, and a panic in it is that object's condition and nobody else's.
 pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Context>) -> Action {
+    if !context.claim.holds() {
+        // The process is about to end, and its successor looks at every object.
+        return Action::await_change();
+    }
     let object = K::room(&context).current(stored);
     let started = std::time::Instant::now();
     let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(&object), &context))).catch_unwind();

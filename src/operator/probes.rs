@@ -40,5 +40,6 @@ async fn ready(State(context): State<Arc<Context>>) -> (StatusCode, &'static str
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], context.metrics.text())
+    let text = context.metrics.text(context.claim.holds());
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use crate::plan::lease::Terms;
+
 /// Keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "tenantry-operator", version)]
@@ -52,12 +54,29 @@ pub struct Settings {
     /// Namespaces, separated by commas, whose Partners may use the default connection.
     #[arg(long, env = "TENANTRY_DEFAULT_CONNECTION_NAMESPACES", value_delimiter = ',')]
     pub default_connection_namespaces: Vec<String>,
+    /// How long a leader that was never heard of again is waited for before another takes its place.
+    #[arg(long, env = "TENANTRY_LEASE_DURATION", default_value = "15s", value_parser = duration)]
+    pub lease_duration: Duration,
+    /// A leader that could not renew its lease for so long changes nothing more and ends.
+    #[arg(long, env = "TENANTRY_RENEW_DEADLINE", default_value = "10s", value_parser = duration)]
+    pub renew_deadline: Duration,
+    /// Time between two renewals of the lease.
+    #[arg(long, env = "TENANTRY_RETRY_PERIOD", default_value = "2s", value_parser = duration)]
+    pub retry_period: Duration,
 }
 
 impl Settings {
     /// Whether a host may be talked to.
     pub fn allows_host(&self, host: &str) -> bool {
         self.platform_hosts.iter().any(|allowed| allowed == host)
+    }
+
+    /// The times of leadership.
+    ///
+    /// # Errors
+    /// They would not keep two operators apart.
+    pub fn terms(&self) -> Result<Terms, &'static str> {
+        Terms::new(self.lease_duration, self.renew_deadline, self.retry_period)
     }
 }
 

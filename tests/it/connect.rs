@@ -3,6 +3,7 @@
 
 mod fake;
 mod faults;
+mod guard;
 mod limits;
 mod living;
 #[cfg(feature = "platform")]

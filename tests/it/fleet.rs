@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::world::{Space, World};
+use crate::world::{Space, World, short_lease};
 
 const MANY: usize = 200;
 
@@ -79,6 +79,7 @@ fn settle(world: &World) {
 fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
     let mut world = World::start("killed", |options| {
         options.flags.extend(["--request-timeout".to_owned(), "3s".to_owned()]);
+        short_lease(options);
     })
     .unwrap();
     let partner = {
@@ -110,7 +111,7 @@ fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
 
 #[test]
 fn asked_to_end_it_finishes_what_it_has_begun_and_says_so() {
-    let mut world = World::start("sigterm", |_| {}).unwrap();
+    let mut world = World::start("sigterm", short_lease).unwrap();
     let (name, partner) = {
         let space = world.namespace("sigterm");
         space.partner("acme", &json!({}));

@@ -29,6 +29,7 @@ mod explain;
 mod faults;
 mod fields;
 mod fleet;
+mod lease;
 mod operator;
 mod platform;
 mod rooms;

@@ -60,8 +60,17 @@ impl World {
         platform: &PlatformOptions,
         change: impl FnOnce(&mut OperatorOptions),
     ) -> Result<Self> {
+        Self::start_on(name, (controlplane::Options::default(), platform), change)
+    }
+
+    /// A world on a control plane and a platform with options.
+    pub fn start_on(
+        name: &str,
+        (options, platform): (controlplane::Options, &PlatformOptions),
+        change: impl FnOnce(&mut OperatorOptions),
+    ) -> Result<Self> {
         let folder = folder(name)?;
-        let options = controlplane::Options { controllers: true, ..controlplane::Options::default() };
+        let options = controlplane::Options { controllers: true, ..options };
         let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
         let platform = Platform::start(&folder.join("platform"), platform)?;
         let kubectl = control_plane.kubectl("admin")?;
@@ -95,6 +104,12 @@ impl World {
         data["url"] = json!(proxy.url());
         space.secret("platform", &data);
         space
+    }
+
+    /// One more operator, with the options of the first and the rights of a user.
+    pub fn another(&self, name: &str, user: &str) -> Result<Service> {
+        let options = OperatorOptions { kubeconfig: self.control_plane.kubeconfig(user), ..self.options.clone() };
+        programs::start_operator(&folder(&format!("another-{name}"))?, &options)
     }
 
     /// Ends the operator and starts another one with the flags as they are now.
@@ -172,6 +187,12 @@ fn folder(name: &str) -> Result<PathBuf> {
     let folder = assets::target()?.join("it").join(format!("{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+/// Leadership that passes on quickly, for a test that kills: its operator must not wait long for its former self.
+pub fn short_lease(options: &mut OperatorOptions) {
+    let flags = ["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "250ms"];
+    options.flags.extend(flags.map(str::to_owned));
 }
 
 /// A namespace of one test.

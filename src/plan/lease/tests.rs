@@ -1,0 +1,126 @@
+use super::*;
+
+mod model;
+
+const fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn just_before(time: Duration) -> Duration {
+    time.saturating_sub(Duration::from_millis(1))
+}
+
+fn terms() -> Terms {
+    Terms::new(seconds(15), seconds(10), seconds(2)).unwrap()
+}
+
+fn wall(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn held(by: &str, renewed: i64) -> Record {
+    Record {
+        holder: Some(by.to_owned()),
+        duration: seconds(15),
+        acquired: Some(wall(0)),
+        renewed: Some(wall(renewed)),
+        transitions: 3,
+    }
+}
+
+fn contender() -> Contender {
+    Contender::new("me".to_owned(), terms())
+}
+
+#[test]
+fn a_record_that_binds_nobody_is_taken_at_once() {
+    let released = Record { holder: None, ..held("other", 0) };
+    for record in [None, Some(released)] {
+        assert_eq!(contender().see(record, seconds(7)), Decision::Take);
+    }
+}
+
+#[test]
+fn the_record_of_another_is_taken_once_it_was_seen_unchanged_for_the_lease_duration_and_not_before() {
+    let mut me = contender();
+    // However old it says that it is: that is the time of another clock.
+    assert_eq!(me.see(Some(held("other", -99_999)), seconds(100)), Decision::Wait(terms().look()));
+    assert_eq!(me.see(Some(held("other", -99_998)), seconds(110)), Decision::Wait(terms().look()));
+    let almost = just_before(seconds(125));
+    assert_eq!(me.see(Some(held("other", -99_998)), almost), Decision::Wait(Duration::from_millis(1)));
+    assert_eq!(me.see(Some(held("other", -99_998)), seconds(125)), Decision::Take);
+}
+
+#[test]
+fn a_restarted_process_waits_out_the_record_of_its_former_self() {
+    let mut me = Contender::new("pod-2".to_owned(), terms());
+    assert!(matches!(me.see(Some(held("pod-1", 0)), seconds(0)), Decision::Wait(_)));
+}
+
+#[test]
+fn the_longer_of_the_two_durations_holds_and_an_absurd_one_does_not_hold_for_ever() {
+    for (announced, after) in [(seconds(1), seconds(15)), (seconds(60), seconds(60)), (Duration::MAX, LONGEST)] {
+        let record = Record { duration: announced, ..held("other", 0) };
+        let early = decide(Some(&record), "me", just_before(after), &terms());
+        assert_eq!(early, Decision::Wait(Duration::from_millis(1)));
+        assert_eq!(decide(Some(&record), "me", after, &terms()), Decision::Take);
+    }
+}
+
+#[test]
+fn a_deleted_record_still_binds_whoever_saw_it() {
+    let mut me = contender();
+    me.see(Some(held("other", 0)), seconds(0));
+    // Its holder may have renewed it just before.
+    assert!(matches!(me.see(None, seconds(14)), Decision::Wait(_)));
+    assert!(matches!(me.see(None, seconds(28)), Decision::Wait(_)));
+    assert_eq!(me.see(None, seconds(29)), Decision::Take);
+}
+
+#[test]
+fn a_claim_counts_from_when_it_was_sent_and_once_lapsed_it_stays_lapsed() {
+    let mut me = contender();
+    assert!(!me.holds(seconds(0)) && !me.has_lost(seconds(99)), "nobody loses what he never had");
+    me.granted(seconds(1), seconds(5));
+    assert!(me.holds(seconds(5)) && me.holds(just_before(seconds(11))));
+    assert!(!me.holds(seconds(11)) && me.has_lost(seconds(11)));
+    me.granted(seconds(12), seconds(13));
+    assert!(!me.holds(seconds(13)) && me.has_lost(seconds(13)));
+}
+
+#[test]
+fn a_grant_that_is_learnt_of_too_late_is_none() {
+    let mut me = contender();
+    me.granted(seconds(0), seconds(10));
+    assert!(!me.holds(seconds(10)) && !me.has_lost(seconds(10)));
+    me.granted(seconds(11), seconds(12));
+    assert!(me.holds(seconds(12)));
+}
+
+#[test]
+fn every_renewal_changes_the_record_even_when_the_wall_clock_is_set_back() {
+    let mut me = contender();
+    me.see(Some(held("other", 500)), seconds(0));
+    let taken = me.claiming(wall(100));
+    assert!(taken.renewed > Some(wall(500)));
+    assert_eq!((taken.holder.as_deref(), taken.transitions, taken.acquired), (Some("me"), 4, taken.renewed));
+    me.see(Some(taken.clone()), seconds(1));
+    let renewed = me.claiming(wall(100));
+    assert!(renewed.renewed > taken.renewed);
+    assert_eq!((renewed.transitions, renewed.acquired), (4, taken.acquired));
+    let released = me.releasing(wall(100));
+    assert_eq!((released.holder, released.transitions), (None, 4));
+}
+
+#[test]
+fn terms_that_would_let_two_lead_are_refused_with_the_flag_to_change() {
+    for (lease, renew, retry, flag) in [
+        (10, 10, 2, "`--renew-deadline`"),
+        (10, 15, 2, "`--renew-deadline`"),
+        (15, 10, 10, "`--retry-period`"),
+        (3601, 10, 2, "`--lease-duration`"),
+    ] {
+        let said = Terms::new(seconds(lease), seconds(renew), seconds(retry)).unwrap_err();
+        assert!(said.starts_with(flag), "{said}");
+    }
+}

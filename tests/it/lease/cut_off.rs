@@ -1,0 +1,95 @@
+//! A leader that can no longer renew its lease.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Service, leads, led_after, short_lease, world};
+use crate::world::{Space, World};
+
+/// Everything that the operator needs but the lease, and apart from that the lease.
+const RIGHTS: &str = "
+apiVersion: v1
+kind: List
+items:
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRole
+  metadata: {name: limited}
+  rules:
+  - {apiGroups: ['', tenantry.dev, events.k8s.io, apiextensions.k8s.io], resources: ['*'], verbs: ['*']}
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: ClusterRoleBinding
+  metadata: {name: limited}
+  roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: limited}
+  subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: limited}]
+- apiVersion: rbac.authorization.k8s.io/v1
+  kind: Role
+  metadata: {name: lease, namespace: tenantry-system}
+  rules:
+  - {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, create, update]}
+";
+
+const LEASE: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: lease, namespace: tenantry-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: lease}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: limited}]
+";
+
+fn apply(world: &World, text: &str) {
+    world.kubectl.run_with(&["apply", "-f", "-"], text).unwrap();
+}
+
+/// Waits until an operator has ended by itself, as failed.
+fn ends(operator: &mut Service, begin: Instant) -> Duration {
+    let ended = operator.process().wait(Duration::from_secs(30)).unwrap();
+    assert_eq!(ended, Some(1), "it did not end as failed:\n{}", operator.log().unwrap());
+    begin.elapsed()
+}
+
+#[test]
+fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more() {
+    let mut world = world("cut-off", short_lease);
+    world.operator.process().stop().unwrap();
+    apply(&world, RIGHTS);
+    apply(&world, LEASE);
+    let mut limited = world.another("limited", "limited").unwrap();
+    led_after(&limited, Instant::now());
+    let space = world.namespace("cut-off");
+    let name = space.name.clone();
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    space.ready("client/globex");
+
+    world.kubectl.run(&["-n", "tenantry-system", "delete", "rolebinding", "lease"]).unwrap();
+    let took = ends(&mut limited, Instant::now());
+    println!("ended {took:?} after it lost its rights");
+    assert!(took > Duration::from_millis(1500), "one refused renewal is no reason to end: {took:?}");
+    let log = limited.log().unwrap();
+    assert!(log.contains("could not be renewed") && log.contains("forbidden"), "{log}");
+    let before = world.platform_writes();
+    space.client("globex", &json!({"details": {"city": "Berlin"}}));
+
+    // Without the right it is a standby that says why and never works.
+    limited.restart().unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(!leads(&limited) && (world.platform_writes() - before).abs() < 0.5);
+    assert!(limited.log().unwrap().contains("the lease cannot be kept"));
+    apply(&world, LEASE);
+    led_after(&limited, Instant::now());
+    space.ready("client/globex");
+    assert!(world.platform_writes() > before);
+
+    // A server that never answers is as bad as one that refuses.
+    let begin = Instant::now();
+    world.control_plane.apiserver().signal("STOP").unwrap();
+    let took = ends(&mut limited, begin);
+    world.control_plane.apiserver().signal("CONT").unwrap();
+    println!("ended {took:?} after the API server fell silent");
+    assert!(took < Duration::from_secs(5), "it led {took:?} without renewing");
+    let space = Space { world: &world, name };
+    limited.restart().unwrap();
+    space.client("globex", &json!({"details": {"city": "Bonn"}}));
+    space.ready("client/globex");
+}

@@ -1,0 +1,94 @@
+//! A leader that stands still while another takes its place.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::{changes, led_after, passes, short_lease, world};
+use crate::world::{Space, World};
+
+const MANY: usize = 50;
+
+/// All living clients of a partner.
+fn living(world: &World, partner: &str) -> Vec<Value> {
+    world.tenancy.get(&format!("{partner}/clients/minimal")).unwrap().as_array().unwrap().clone()
+}
+
+fn apply_many(space: &Space<'_>, city: &str) {
+    let mut text = String::new();
+    for number in 0..MANY {
+        let client = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client",
+            "metadata": {"name": format!("c{number}")},
+            "spec": {"partnerRef": {"name": "acme"}, "details": {"name": format!("Client {number}"), "city": city}},
+        });
+        writeln!(text, "---\n{client}").unwrap();
+    }
+    space.world.kubectl.run_with(&["-n", &space.name, "apply", "--server-side", "-f", "-"], &text).unwrap();
+}
+
+fn all_ready(space: &Space<'_>) {
+    space.until("all are Ready", || {
+        let path = r#"jsonpath={range .items[*]}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}"#;
+        let text = space.kubectl(&["get", "clients", "-o", path]);
+        Ok(text.lines().filter(|line| *line == "True").count() == MANY)
+    });
+}
+
+/// Waits until nothing is written any more: a Partner's counts of clients follow on its own drift pass.
+fn settled(world: &World) -> (f64, f64) {
+    let counts = || (world.platform_writes(), world.object_writes());
+    let mut before = counts();
+    loop {
+        std::thread::sleep(Duration::from_millis(2500));
+        let now = counts();
+        if before == now {
+            return now;
+        }
+        before = now;
+    }
+}
+
+#[test]
+fn a_leader_stopped_in_the_middle_of_fifty_creates_sends_no_change_after_another_took_over_and_ends() {
+    let mut world = world("stopped", |options| {
+        options.flags.extend(["--request-timeout".to_owned(), "3s".to_owned()]);
+        short_lease(options);
+    });
+    led_after(&world.operator, Instant::now());
+    let second = world.another("standby", "second").unwrap();
+    let space = world.namespace("stopped");
+    let name = space.name.clone();
+    space.partner("acme", &json!({}));
+    let partner = space.ready("partner/acme");
+    apply_many(&space, "Berlin");
+    while living(&world, &partner).len() < 10 {}
+    world.operator.process().signal("STOP").unwrap();
+    let made = living(&world, &partner).len();
+    assert!(made < MANY, "it was stopped too late to show anything");
+    println!("stopped at {made} tenants, taken over after {:?}", led_after(&second, Instant::now()));
+    let space = Space { world: &world, name };
+    all_ready(&space);
+    let living = living(&world, &partner);
+    let owners: BTreeSet<String> = living.iter().map(|one| one["managedBy"]["uid"].to_string()).collect();
+    assert_eq!((living.len(), owners.len()), (MANY, MANY));
+    let creates = world.tenancy.creates().unwrap().1;
+    #[allow(clippy::cast_precision_loss, reason = "50 is exact")]
+    let many = MANY as f64;
+    assert!((creates - many).abs() < 0.5, "{creates} creates for {MANY} tenants");
+
+    // It finds its own changes half done, and each object changed since.
+    apply_many(&space, "Bonn");
+    let before = settled(&world);
+    let own = changes(&world, "first").len();
+    let passed = passes(&second);
+    world.operator.process().signal("CONT").unwrap();
+    let ended = world.operator.process().wait(Duration::from_secs(10)).unwrap();
+    assert_eq!(ended, Some(1), "it does not end as failed:\n{}", world.operator.log().unwrap());
+    assert!(world.operator.log().unwrap().contains("no longer leads"));
+    assert_eq!(settled(&world), before, "something was written after it went on");
+    assert_eq!(changes(&world, "first").len(), own, "it wrote after it went on");
+    assert!(passes(&second) >= passed);
+}
