@@ -4,6 +4,7 @@
 //!
 //! | room | what it is |
 //! | --- | --- |
+//! | `cli` | the kubectl plugin: plan, export, unmanaged |
 //! | `operator` | watches, reconcilers, finalizer, status, metrics, probes |
 //! | `platform` | the self-hosted platform (feature `platform`) |
 //! | `connect` | HTTP client of the tenancy API, and the map between fields and its JSON |
@@ -14,6 +15,7 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cli;
 pub mod connect;
 pub mod operator;
 pub mod plan;

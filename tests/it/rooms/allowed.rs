@@ -151,6 +151,7 @@ pub(super) const ROOMS: &[Room] = &[
         crates: &[
             "std",
             "clap",
+            "clap_complete",
             "futures",
             "jiff",
             "k8s_openapi",
@@ -158,6 +159,7 @@ pub(super) const ROOMS: &[Room] = &[
             "secrecy",
             "serde",
             "serde_json",
+            "serde_path_to_error",
             "serde_yaml",
             "thiserror",
             "tokio",
