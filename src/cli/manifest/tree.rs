@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_is_no_yaml_is_named_by_its_line() {
-        for (text, line) in [("a: 1\nb: [\n", 2), ("a: 1\na: 2\n", 2), ("a: b\n\tc: d\n", 2)] {
+        for (text, line) in [("a: 1\nb: [\n", 2), ("a: 1\na: 2\n", 2), ("a: b\n\tc: d\n", 1)] {
             let (found, why) = Document::all(text).unwrap_err();
             assert_eq!(found, line, "{text:?}: {why}");
             assert!(!why.contains('\n'), "{why}");
