@@ -11,9 +11,11 @@
 //! | `wire` | pure: the tenancy API's JSON |
 //! | `api` | the custom resources: what people write, and status |
 //! | `catalog` | pure: packages, add-ons, what is missing without them |
+//! | `clock` | the time of day, for the rooms that are not pure |
 
 pub mod api;
 pub mod catalog;
+pub mod clock;
 pub mod connect;
 pub mod operator;
 pub mod plan;
