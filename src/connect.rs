@@ -21,6 +21,7 @@ mod turn;
 pub use connection::{Connection, ConnectionError};
 pub use error::Error;
 pub use guard::Guard;
+pub use http::{Dial, Wire, dial};
 pub use living::{Freshness, Listed};
 pub use place::Place;
 pub use platform::Platform;

@@ -21,6 +21,7 @@ mod pass;
 mod probes;
 mod resolve;
 mod secrets;
+mod servers;
 mod settings;
 mod status;
 mod wake;
@@ -31,16 +32,16 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
-use kube::runtime::reflector::{ObjectRef, Store, store};
-use kube::{Api, Client, Config};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, store};
 use rand::RngExt;
 
+pub use servers::{ClusterWire, Servers};
 pub use settings::Settings;
 
+use crate::api::{Partner, TenantClient};
 use claim::Claim;
 use connections::Connections;
 use context::{Context, Room};
@@ -49,6 +50,7 @@ use lease::Keeper;
 use metrics::Metrics;
 use object::TenantObject;
 use secrets::Secrets;
+use servers::cluster_id;
 
 /// Who writes, as managedFields show it.
 const FIELD_MANAGER: &str = "tenantry-operator";
@@ -97,61 +99,94 @@ pub enum StartError {
 /// # Errors
 /// When it cannot start, and when it led and does so no more.
 pub async fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
-    let claim = Claim::default();
-    let (client, keeper) = clients(&settings, &claim).await?;
-    let cluster = cluster_id(&client, &settings).await?;
-    let (partner_store, partner_writer) = store();
-    let (client_store, client_writer) = store();
-    let (partner_queue, partner_wakes) = unbounded();
-    let (client_queue, client_wakes) = unbounded();
-    let context = Arc::new(Context {
-        client: client.clone(),
-        cluster,
-        partners: Room::new(partner_store.clone(), partner_queue),
-        clients: Room::new(client_store.clone(), client_queue),
-        connections: Connections::new(settings.request_timeout, claim.clone()),
-        secrets: Secrets::new(client.clone()),
-        events: Events::new(client.clone()),
-        metrics: Metrics::new(),
-        creating: std::sync::Mutex::default(),
-        ready: tokio::sync::watch::Sender::new(false),
-        claim,
-        settings,
-    });
-    let address = context.settings.listen;
-    probes::serve(address, Arc::clone(&context)).await.map_err(|error| StartError::Listen { address, error })?;
-    tracing::info!(cluster = context.cluster, listen = %address, "started");
-    let (ended, end) = tokio::sync::watch::channel(false);
-    tokio::spawn(async move {
-        stop.await;
-        let _ = ended.send(true);
-    });
-    let watches = [
-        tokio::spawn(watch::watch(client.clone(), partner_writer, Arc::clone(&context))),
-        tokio::spawn(watch::watch(client.clone(), client_writer, Arc::clone(&context))),
-        tokio::spawn(watch::watch_images(client, Arc::clone(&context))),
-        tokio::spawn(when_synced(Arc::clone(&context))),
-    ];
-    let passes = futures::future::join(
-        work(partner_store, partner_wakes, Arc::clone(&context), end.clone()),
-        work(client_store, client_wakes, Arc::clone(&context), end.clone()),
-    );
-    let led = lead(keeper, context, passes, end).await;
-    for watch in watches {
-        watch.abort();
-    }
-    tracing::info!("stopped");
-    led
+    let servers = Servers::named(&settings).await?;
+    let operator = Operator::new(settings, servers).await?;
+    let address = operator.context.settings.listen;
+    let probes = probes::serve(address, Arc::clone(&operator.context));
+    probes.await.map_err(|error| StartError::Listen { address, error })?;
+    tracing::info!(cluster = operator.context.cluster, listen = %address, "started");
+    operator.work(stop).await
 }
 
-/// The client of everybody, which changes something only under the claim, and the keeper of the lease with its own.
-async fn clients(settings: &Settings, claim: &Claim) -> Result<(Client, Keeper), StartError> {
-    let terms = settings.terms().map_err(StartError::Terms)?;
-    let config = config(settings).await?;
-    let unfit = |error: kube::Error| StartError::Client(error.to_string());
-    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    let keeper = Keeper::new(config.clone(), &namespace, terms, claim.clone()).map_err(unfit)?;
-    Ok((guard::client(config, claim).map_err(unfit)?, keeper))
+/// An operator that has its servers and has not begun.
+pub struct Operator {
+    context: Arc<Context>,
+    keeper: Keeper,
+    partners: Feed<Partner>,
+    clients: Feed<TenantClient>,
+}
+
+/// What fills the store of a kind and what asks for its passes.
+struct Feed<K: TenantObject> {
+    writer: Writer<K>,
+    wakes: UnboundedReceiver<ObjectRef<K>>,
+}
+
+fn room<K: TenantObject>() -> (Room<K>, Feed<K>) {
+    let ((store, writer), (queue, wakes)) = (store(), unbounded());
+    (Room::new(store, queue), Feed { writer, wakes })
+}
+
+impl Operator {
+    /// An operator on these servers.
+    ///
+    /// # Errors
+    /// When the flags do not fit together or the cluster cannot be told from others.
+    pub async fn new(settings: Settings, servers: Servers) -> Result<Self, StartError> {
+        let claim = Claim::default();
+        let terms = settings.terms().map_err(StartError::Terms)?;
+        let unfit = |error: kube::Error| StartError::Client(error.to_string());
+        let client = guard::client((servers.cluster)().map_err(unfit)?, &claim);
+        // No queue of other requests may stand before a renewal, and the guard would refuse the first claim.
+        let own = (servers.cluster)().map_err(unfit)?.build();
+        let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
+        let ((partner_room, partners), (client_room, clients)) = (room(), room());
+        let context = Arc::new(Context {
+            cluster: cluster_id(&client, &settings).await?,
+            partners: partner_room,
+            clients: client_room,
+            connections: Connections::new(settings.request_timeout, servers.platform, claim.clone()),
+            secrets: Secrets::new(client.clone()),
+            events: Events::new(client.clone()),
+            client,
+            metrics: Metrics::new(),
+            creating: std::sync::Mutex::default(),
+            ready: tokio::sync::watch::Sender::new(false),
+            claim,
+            settings,
+        });
+        Ok(Self { context, keeper, partners, clients })
+    }
+
+    /// Works until `stop` is done, then lets the calls in flight end.
+    ///
+    /// # Errors
+    /// When it led and does so no more.
+    pub async fn work(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        let Self { context, keeper, partners, clients } = self;
+        let (ended, end) = tokio::sync::watch::channel(false);
+        tokio::spawn(async move {
+            stop.await;
+            let _ = ended.send(true);
+        });
+        let client = &context.client;
+        let watches = [
+            tokio::spawn(watch::watch(client.clone(), partners.writer, Arc::clone(&context))),
+            tokio::spawn(watch::watch(client.clone(), clients.writer, Arc::clone(&context))),
+            tokio::spawn(watch::watch_images(client.clone(), Arc::clone(&context))),
+            tokio::spawn(when_synced(Arc::clone(&context))),
+        ];
+        let passes = futures::future::join(
+            work(partners.wakes, Arc::clone(&context), end.clone()),
+            work(clients.wakes, Arc::clone(&context), end.clone()),
+        );
+        let led = lead(keeper, Arc::clone(&context), passes, end).await;
+        for watch in watches {
+            watch.abort();
+        }
+        tracing::info!("stopped");
+        led
+    }
 }
 
 /// Keeps the lease while passes are made, and gives it back after the last; without it nothing goes on.
@@ -198,7 +233,6 @@ async fn when_synced(context: Arc<Context>) {
 
 /// Works off the queue of one kind; when the end comes, passes in flight are finished and no other is begun.
 async fn work<K: TenantObject>(
-    store: Store<K>,
     mut wakes: UnboundedReceiver<ObjectRef<K>>,
     context: Arc<Context>,
     mut end: tokio::sync::watch::Receiver<bool>,
@@ -207,6 +241,7 @@ async fn work<K: TenantObject>(
         () = stand_by(&mut wakes, &context) => {}
         _ = end.wait_for(|is_over| *is_over) => return,
     }
+    let store = K::room(&context).store.clone();
     for object in store.state() {
         K::room(&context).wake(ObjectRef::from_obj(object.as_ref()));
     }
@@ -235,47 +270,6 @@ async fn stand_by<K: TenantObject>(wakes: &mut UnboundedReceiver<ObjectRef<K>>, 
         () = context.claim.begun() => {}
         () = wakes.for_each(|_| std::future::ready(())) => {}
     }
-}
-
-async fn config(settings: &Settings) -> Result<Config, StartError> {
-    let mut config = if settings.kubeconfig.is_some() || settings.context.is_some() {
-        let read = settings.kubeconfig.as_ref().map_or_else(Kubeconfig::read, Kubeconfig::read_from);
-        let kubeconfig = read.map_err(|error| StartError::Kubeconfig(error.to_string()))?;
-        let options = KubeConfigOptions { context: settings.context.clone(), ..KubeConfigOptions::default() };
-        let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-        made.map_err(|error| StartError::Kubeconfig(error.to_string()))?
-    } else {
-        Config::incluster().map_err(|_| StartError::NoCluster)?
-    };
-    if settings.namespace.is_none() && (settings.kubeconfig.is_some() || settings.context.is_some()) {
-        return Err(StartError::NoNamespace);
-    }
-    // A pass has its own deadline and its own pauses: a retry below it would send a change after its time.
-    config.default_retry = false;
-    Ok(config)
-}
-
-async fn cluster_id(client: &Client, settings: &Settings) -> Result<String, StartError> {
-    if let Some(id) = &settings.cluster_id {
-        return Ok(id.clone());
-    }
-    let mut pause = std::time::Duration::from_millis(250);
-    let mut last = String::new();
-    for _ in 0..8 {
-        match Api::<Namespace>::all(client.clone()).get_metadata("kube-system").await {
-            Ok(namespace) => {
-                return namespace.metadata.uid.ok_or_else(|| StartError::NoClusterId("it has none".to_owned()));
-            }
-            Err(kube::Error::Api(status)) if status.is_forbidden() => {
-                return Err(StartError::NoClusterId(status.message.clone()));
-            }
-            // A new cluster makes the namespace a moment after it begins to answer.
-            Err(error) => last = error::sentence(&error),
-        }
-        tokio::time::sleep(pause).await;
-        pause = pause.saturating_mul(2).min(std::time::Duration::from_secs(5));
-    }
-    Err(StartError::NoClusterId(last))
 }
 
 fn random_nonce() -> String {

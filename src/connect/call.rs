@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Client, Method, Request};
+use reqwest::{Method, Request};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use super::budget::{Category, Lane};
 use super::connection::Connection;
 use super::error::{Error, classify, clean, code_of};
 use super::guard::Guard;
-use super::http::{Answer, Fault, exchange};
+use super::http::{Answer, Fault, Wire, exchange, request};
 use super::pacer::{Pacer, Pass};
 use super::place::is_id;
 use super::token::{Token, Tokens, join};
@@ -84,25 +83,21 @@ impl<'a> Call<'a> {
         self.category == Category::Write
     }
 
-    fn request(&self, client: &Client, connection: &Connection) -> Result<Request, Error> {
+    fn request(&self, connection: &Connection) -> Request {
         let mut segments = vec!["api", "v2", "tenants"];
         segments.extend(&self.path);
-        let mut request =
-            client.request(self.method.clone(), join(connection.url(), &segments)).header(ACCEPT, "application/json");
+        let mut url = join(connection.url(), &segments);
         if !self.query.is_empty() {
-            request = request.query(&self.query);
+            url.query_pairs_mut().extend_pairs(&self.query);
         }
-        if let Some(body) = &self.body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
-        }
-        request.build().map_err(|error| Error::unsent(error.without_url().to_string()))
+        request(self.method.clone(), url, self.body.clone().map(|body| ("application/json", body)))
     }
 }
 
 /// What all calls to one platform share.
 pub(super) struct Line {
     pub(super) connection: Connection,
-    client: Client,
+    wire: Wire,
     guard: Guard,
     tokens: Tokens,
     pacer: Pacer,
@@ -117,8 +112,8 @@ struct Tried {
 }
 
 impl Line {
-    pub(super) fn new(connection: Connection, (client, guard): (Client, Guard), timeout: Duration) -> Self {
-        Self { connection, client, guard, tokens: Tokens::default(), pacer: Pacer::default(), timeout }
+    pub(super) fn new(connection: Connection, (wire, guard): (Wire, Guard), timeout: Duration) -> Self {
+        Self { connection, wire, guard, tokens: Tokens::default(), pacer: Pacer::default(), timeout }
     }
 
     /// When a call that begins now must have ended.
@@ -132,7 +127,7 @@ impl Line {
     }
 
     async fn renewed(&self, stale: Option<&Arc<Token>>, deadline: Instant) -> Result<Arc<Token>, Error> {
-        let get = self.tokens.get(&self.client, &self.connection, stale);
+        let get = self.tokens.get(&self.wire, &self.connection, stale);
         tokio::time::timeout_at(deadline, get)
             .await
             .unwrap_or_else(|_| Err(Error::unsent(format!("no token within {:?}", self.timeout))))
@@ -179,9 +174,9 @@ impl Line {
     }
 
     async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Fault> {
-        let mut request = call.request(&self.client, &self.connection).map_err(Fault::Unfit)?;
+        let mut request = call.request(&self.connection);
         token.authorise(&mut request).map_err(Fault::Unfit)?;
-        let exchange = exchange(&self.client, request, call.limit);
+        let exchange = exchange(&self.wire, request, call.limit);
         if call.is_write() { self.guard.send(exchange).await } else { exchange.await }
     }
 

@@ -1,9 +1,13 @@
 //! One HTTP exchange: a request out, an answer of bounded size back.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::HeaderMap;
-use reqwest::{Client, Request, Response, redirect, retry};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Client, Method, Request, Response, redirect, retry};
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
+use url::Url;
 
 use super::connection::{Connection, ConnectionError};
 use super::error::Error;
@@ -14,6 +18,13 @@ const ERROR_BODY: usize = 64 << 10;
 const CONNECT: Duration = Duration::from_secs(10);
 /// An idle connection is given up before the platform or something in between does so in the middle of a request.
 const IDLE: Duration = Duration::from_secs(20);
+
+/// What carries requests to a platform: an HTTP client, or whatever stands in its place. An error that is none of the
+/// client's own is taken for a connection that broke on the way, so the request may have been carried out.
+pub type Wire = BoxCloneSyncService<Request, Response, BoxError>;
+
+/// Makes what carries the requests of a connection; the time is the longest wait for a connection.
+pub type Dial = Arc<dyn Fn(&Connection, Duration) -> Result<Wire, ConnectionError> + Send + Sync>;
 
 /// An answer of any status.
 pub(super) struct Answer {
@@ -40,11 +51,16 @@ impl Answer {
     }
 }
 
+/// Over the network, which is where platforms are.
+pub fn dial() -> Dial {
+    Arc::new(network)
+}
+
 /// A client for one platform.
-pub(super) fn client(connection: &Connection, timeout: Duration) -> Result<Client, ConnectionError> {
+pub(super) fn network(connection: &Connection, timeout: Duration) -> Result<Wire, ConnectionError> {
     // The program installs it first; a library user or a test may not have.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let client = Client::builder()
         .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
         // A proxy or a redirect would send the credential to another host than the Secret names.
         .no_proxy()
@@ -54,12 +70,24 @@ pub(super) fn client(connection: &Connection, timeout: Duration) -> Result<Clien
         .pool_idle_timeout(IDLE)
         .tls_certs_merge(connection.certificates().iter().cloned())
         .build()
-        .map_err(|error| ConnectionError::Client(cause(&error)))
+        .map_err(|error| ConnectionError::Client(cause(&error)))?;
+    Ok(Wire::new(client.map_err(BoxError::from)))
+}
+
+/// A request for JSON.
+pub(super) fn request(method: Method, url: Url, body: Option<(&'static str, Vec<u8>)>) -> Request {
+    let mut request = Request::new(method, url);
+    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    if let Some((kind, body)) = body {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        *request.body_mut() = Some(body.into());
+    }
+    request
 }
 
 /// Sends a request and reads the whole answer.
-pub(super) async fn exchange(client: &Client, request: Request, limit: usize) -> Result<Answer, Fault> {
-    let mut response = client.execute(request).await.map_err(fault)?;
+pub(super) async fn exchange(wire: &Wire, request: Request, limit: usize) -> Result<Answer, Fault> {
+    let mut response = Box::pin(wire.clone().oneshot(request)).await.map_err(broken)?;
     let (status, headers) = (response.status().as_u16(), std::mem::take(response.headers_mut()));
     let mut answer = Answer { status, headers, body: Vec::new() };
     if answer.is_success() {
@@ -83,6 +111,13 @@ async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, Fault> {
         body.extend_from_slice(&chunk);
     }
     Ok(body)
+}
+
+fn broken(error: BoxError) -> Fault {
+    match error.downcast::<reqwest::Error>() {
+        Ok(error) => fault(*error),
+        Err(other) => Fault::Broken(cause(other.as_ref())),
+    }
 }
 
 fn fault(error: reqwest::Error) -> Fault {

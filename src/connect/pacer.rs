@@ -146,7 +146,7 @@ impl Drop for Waiting<'_> {
 }
 
 fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    crate::clock::now().as_millisecond()
 }
 
 fn instant(at: i64, now: i64) -> Instant {

@@ -10,7 +10,7 @@ use super::call::{Call, Line, checked};
 use super::connection::{Connection, ConnectionError};
 use super::error::Error;
 use super::guard::Guard;
-use super::http::client;
+use super::http::{Wire, network};
 use super::living::{Freshness, Listed, Lists};
 use super::map::{self, Branded};
 use super::place::Place;
@@ -37,17 +37,14 @@ impl Platform {
     /// # Errors
     /// No HTTPS client can be made, for example because neither the system nor the Secret has a certificate.
     pub fn new(connection: Connection, timeout: Duration) -> Result<Self, ConnectionError> {
-        Self::guarded(connection, timeout, Guard::default())
+        let wire = network(&connection, timeout)?;
+        Ok(Self::guarded(connection, timeout, (wire, Guard::default())))
     }
 
     /// A platform on which a change is sent only while the guard gives leave.
-    ///
-    /// # Errors
-    /// As [`Platform::new`].
-    pub fn guarded(connection: Connection, timeout: Duration, guard: Guard) -> Result<Self, ConnectionError> {
-        let client = client(&connection, timeout)?;
-        let shared = Shared { line: Line::new(connection, (client, guard), timeout), lists: Lists::default() };
-        Ok(Self { shared: Arc::new(shared), lane: Lane::Change })
+    pub fn guarded(connection: Connection, timeout: Duration, (wire, guard): (Wire, Guard)) -> Self {
+        let shared = Shared { line: Line::new(connection, (wire, guard), timeout), lists: Lists::default() };
+        Self { shared: Arc::new(shared), lane: Lane::Change }
     }
 
     /// Tenant that the credential belongs to.

@@ -4,19 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue};
-use reqwest::{Client, Request};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Request};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::connection::Connection;
 use super::error::{Error, classify};
 use super::flight::{Flight, Landed};
-use super::http::{Answer, Fault, exchange};
+use super::http::{Answer, Fault, Wire, exchange, request};
 use super::pacer;
-use crate::wire::{EXTENSIONS_HEADER, TokenRequest, TokenResponse};
+use crate::wire::{EXTENSIONS_HEADER, TokenResponse};
 
 /// The two documented paths; the first that exists is kept.
 const PATHS: [[&str; 4]; 2] = [["tenancy", "auth", "oauth", "token"], ["auth", "oauth", "token", ""]];
@@ -64,17 +63,17 @@ impl Tokens {
     /// A token that is not `stale`, the one that the platform has just refused.
     pub(super) async fn get(
         &self,
-        client: &Client,
+        wire: &Wire,
         connection: &Connection,
         stale: Option<&Arc<Token>>,
     ) -> Result<Arc<Token>, Error> {
         let serves = |landed: &Landed<Arc<Token>>| match &landed.outcome {
             Ok(token) => Instant::now() < token.until && stale.is_none_or(|stale| !Arc::ptr_eq(stale, token)),
             Err(Error::Unauthorised { .. }) => landed.ended.elapsed() < REFUSED,
-            Err(Error::Throttled { retry_at: Some(at) }) => Timestamp::now() < *at,
+            Err(Error::Throttled { retry_at: Some(at) }) => crate::clock::now() < *at,
             Err(_) => false,
         };
-        self.flight.fly(serves, self.fetch(client, connection), |_, _| {}).await
+        self.flight.fly(serves, self.fetch(wire, connection), |_, _| {}).await
     }
 
     /// The token in use.
@@ -82,12 +81,12 @@ impl Tokens {
         self.flight.last().as_ref().and_then(|landed| landed.outcome.clone().ok())
     }
 
-    async fn fetch(&self, client: &Client, connection: &Connection) -> Result<Arc<Token>, Error> {
+    async fn fetch(&self, wire: &Wire, connection: &Connection) -> Result<Arc<Token>, Error> {
         let kept = self.path.load(Ordering::Relaxed);
         for path in [kept, 1 - kept] {
             let asked = Instant::now();
-            let request = request(client, connection, PATHS[path])?;
-            let answer = exchange(client, request, LIMIT).await.map_err(fault)?;
+            let request = ask(connection, PATHS[path]);
+            let answer = exchange(wire, request, LIMIT).await.map_err(fault)?;
             if !matches!(answer.status, 404 | 405) {
                 self.path.store(path, Ordering::Relaxed);
                 return read(&answer, connection, asked).map(Arc::new);
@@ -97,18 +96,14 @@ impl Tokens {
     }
 }
 
-fn request(client: &Client, connection: &Connection, path: [&str; 4]) -> Result<Request, Error> {
-    let form = TokenRequest {
-        grant_type: "client_credentials".to_owned(),
-        client_id: connection.client_id().to_owned(),
-        client_secret: connection.client_secret().to_owned(),
-    };
-    client
-        .post(join(connection.url(), &path))
-        .header(ACCEPT, "application/json")
-        .form(&form)
-        .build()
-        .map_err(|error| Error::unsent(error.without_url().to_string()))
+fn ask(connection: &Connection, path: [&str; 4]) -> Request {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", "client_credentials")
+        .append_pair("client_id", connection.client_id())
+        .append_pair("client_secret", connection.client_secret())
+        .finish();
+    let kind = "application/x-www-form-urlencoded";
+    request(Method::POST, join(connection.url(), &path), Some((kind, form.into_bytes())))
 }
 
 fn read(answer: &Answer, connection: &Connection, asked: Instant) -> Result<Token, Error> {
@@ -134,7 +129,7 @@ fn read(answer: &Answer, connection: &Connection, asked: Instant) -> Result<Toke
 }
 
 fn throttled(answer: &Answer) -> Error {
-    pacer::throttled(pacer::retry_after(&answer.headers, Timestamp::now().as_millisecond()))
+    pacer::throttled(pacer::retry_after(&answer.headers, crate::clock::now().as_millisecond()))
 }
 
 fn fault(fault: Fault) -> Error {

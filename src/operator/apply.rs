@@ -1,5 +1,7 @@
 //! Stage 5: one request for each step of the plan.
 
+use tokio::time::Instant;
+
 use super::context::Context;
 use super::error::{Stop, outcome};
 use super::identity::name_taken;
@@ -84,19 +86,22 @@ async fn create<K: TenantObject>(
     (object, context): (&K, &Context),
 ) -> Result<String, Stop> {
     let Target { platform, place, desired } = target;
-    match platform.create(place, changes, &desired.effective.payload, &desired.mark).await {
+    let in_flight = |until| K::room(context).remember(object, |memory| memory.in_flight_until = until);
+    let timeout = context.settings.request_timeout;
+    // Said before it is sent: a pass that is given up in the middle says nothing afterwards.
+    in_flight(Some(Instant::now() + 2 * timeout));
+    let created = platform.create(place, changes, &desired.effective.payload, &desired.mark).await;
+    in_flight(match &created {
+        Err(error) if error.maybe_applied() => Some(Instant::now() + timeout),
+        Ok(_) | Err(_) => None,
+    });
+    match created {
         Ok(id) => Ok(id),
         Err(Error::Invalid { errors }) if holder(&errors).is_some() => {
             let id = holder(&errors).unwrap_or_default();
             held(&id, target, object).await
         }
-        Err(error) => {
-            if error.maybe_applied() {
-                let until = std::time::Instant::now() + context.settings.request_timeout;
-                K::room(context).remember(object, |memory| memory.in_flight_until = Some(until));
-            }
-            Err(stop(K::KIND, &error, platform, context))
-        }
+        Err(error) => Err(stop(K::KIND, &error, platform, context)),
     }
 }
 

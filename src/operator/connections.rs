@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use super::claim::Claim;
 use super::context::lock;
 use crate::api::Reason;
-use crate::connect::{Connection, Guard, Platform};
+use crate::connect::{Connection, Dial, Guard, Platform};
 
 /// A credential that was refused is tried at most this often.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
@@ -18,6 +19,7 @@ pub(crate) type NoConnection = (Reason, String);
 /// Platforms by the fingerprint of their connection.
 pub(crate) struct Connections {
     timeout: Duration,
+    dial: Dial,
     guard: Guard,
     platforms: Mutex<HashMap<String, Held>>,
 }
@@ -29,8 +31,8 @@ struct Held {
 
 impl Connections {
     /// Platforms on which a change is sent only while the claim holds.
-    pub(crate) fn new(timeout: Duration, claim: Claim) -> Self {
-        Self { timeout, guard: Guard::new(move || claim.holds()), platforms: Mutex::default() }
+    pub(crate) fn new(timeout: Duration, dial: Dial, claim: Claim) -> Self {
+        Self { timeout, dial, guard: Guard::new(move || claim.holds()), platforms: Mutex::default() }
     }
 
     /// The platform of a connection. One whose credential was refused a moment ago is not tried.
@@ -48,8 +50,9 @@ impl Connections {
                 }
             };
         }
-        let platform = Platform::guarded(connection, self.timeout, self.guard.clone())
+        let wire = (self.dial)(&connection, self.timeout)
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
+        let platform = Platform::guarded(connection, self.timeout, (wire, self.guard.clone()));
         platforms.insert(key, Held { platform: platform.clone(), refused: None });
         Ok(platform)
     }
@@ -99,7 +102,7 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
                 .into();
         let claim = Claim::default();
-        let connections = Connections::new(Duration::from_secs(5), claim.clone());
+        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(), claim.clone());
         let platform = connections.platform(Connection::from_secret(&data).unwrap()).unwrap();
         let place = Place::Clients { msp: "msp_1".to_owned() };
         let refused = platform.suspend(&place, "client_1").await.unwrap_err().to_string();

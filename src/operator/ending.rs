@@ -62,7 +62,7 @@ pub(crate) async fn end<K: TenantObject>(object: Arc<K>, context: &Context) -> (
             );
             let pause = match until {
                 Some(time) => {
-                    let left = Duration::try_from(time.duration_since(Timestamp::now())).unwrap_or_default();
+                    let left = Duration::try_from(time.duration_since(crate::clock::now())).unwrap_or_default();
                     (left + Duration::from_millis(50)).min(context.settings.drift_interval.clamp(WATCHED.0, WATCHED.1))
                 }
                 None => K::room(context).pause(object.as_ref(), HELD.0, HELD.1),

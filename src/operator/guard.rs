@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use axum::http::{Method, Request, Response};
+use kube::Client;
 use kube::client::{Body, ClientBuilder};
-use kube::{Client, Config};
 use tower::{BoxError, Layer, Service};
 
 use super::claim::Claim;
+use super::servers::ClusterWire;
 
 /// What a change without the claim comes to.
 #[derive(Debug, thiserror::Error)]
@@ -16,8 +17,8 @@ use super::claim::Claim;
 struct NoLongerLeads;
 
 /// A client whose changes are sent only while the claim holds; whoever keeps the lease needs another one.
-pub(crate) fn client(config: Config, claim: &Claim) -> Result<Client, kube::Error> {
-    Ok(ClientBuilder::try_from(config)?.with_layer(&Guard(claim.clone())).build())
+pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim) -> Client {
+    builder.with_layer(&Guard(claim.clone())).build()
 }
 
 struct Guard(Claim);

@@ -1,7 +1,7 @@
 //! Stage 3: which tenant is this object's. Finalizer and intent first, then the look, then and only then a create.
 
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::error::{Stop, outcome};

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Client;
 use kube::api::{Api, ObjectMeta, PostParams};
-use kube::{Client, Config};
 use rand::RngExt;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -44,12 +43,10 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// A keeper with a client of its own: no queue of other requests may stand before a renewal, and the guard of the
-    /// others would refuse the first claim.
-    pub(crate) fn new(config: Config, namespace: &str, terms: Terms, claim: Claim) -> Result<Self, kube::Error> {
-        let api = Api::namespaced(Client::try_from(config)?, namespace);
+    /// A keeper with a client of its own.
+    pub(crate) fn new(client: Client, namespace: &str, terms: Terms, claim: Claim) -> Self {
         let contender = Contender::new(identity(), terms);
-        Ok(Self { api, contender, terms, claim, said: String::new() })
+        Self { api: Api::namespaced(client, namespace), contender, terms, claim, said: String::new() }
     }
 
     /// Contends for the lease and keeps it until `let_go` says something, and then gives it back.
@@ -117,7 +114,7 @@ impl Keeper {
             self.say(&format!("standing by: `{holder}` leads"), |text| tracing::info!("{text}"));
             return Ok(Ok(pause));
         }
-        let next = self.contender.claiming(Timestamp::now());
+        let next = self.contender.claiming(crate::clock::now());
         let sent = self.claim.now();
         self.write(lease, &next).await?;
         self.contender.granted(sent, self.claim.now());
@@ -160,7 +157,7 @@ impl Keeper {
         if lease.is_none() || self.contender.holder() != Some(self.contender.name()) {
             return Ok(());
         }
-        let next = self.contender.releasing(Timestamp::now());
+        let next = self.contender.releasing(crate::clock::now());
         self.write(lease, &next).await?;
         tracing::info!("the lease is given back");
         Ok(())
@@ -206,6 +203,8 @@ fn fill(spec: &mut LeaseSpec, record: &Record) {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]

@@ -5,8 +5,6 @@ mod tenant;
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::apply::{Target, apply, stop};
 use super::context::Context;
 use super::dereference::{Referenced, dereference, digest_of};
@@ -102,7 +100,7 @@ fn missing(id: &str) -> Stop {
 }
 
 fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {
-    let read = Timestamp::now();
+    let read = crate::clock::now();
     K::room(context).remember(object, |memory| memory.verified = Some((observed.updated, read)));
 }
 

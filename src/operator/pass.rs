@@ -28,7 +28,7 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
         return Action::await_change();
     }
     let object = K::room(&context).current(stored);
-    let started = std::time::Instant::now();
+    let started = tokio::time::Instant::now();
     let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(&object), &context))).catch_unwind();
     let (action, outcome) = match tokio::time::timeout(context.settings.pass_timeout, guarded).await {
         Ok(Ok(result)) => result,

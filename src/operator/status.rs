@@ -121,7 +121,7 @@ pub(crate) async fn publish<K: TenantObject>(
     let object = &K::room(context).current(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
     let report = verdict(outcome, was_ready(object.as_ref(), &before));
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
     events::tell(object, (&before, &after), facts, context);
     if object.status() == Some(&after) {

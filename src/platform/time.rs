@@ -11,7 +11,7 @@ const SECOND: i64 = 1000;
 
 /// Now.
 pub(super) fn now() -> i64 {
-    Timestamp::now().as_millisecond()
+    crate::clock::now().as_millisecond()
 }
 
 /// A stored time as the wire writes it.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::api::{Api, PostParams};
@@ -70,7 +69,7 @@ pub(super) async fn keep<K: TenantObject>(
         deletion_asked: object.meta().deletion_timestamp.as_ref().map(|time| time.0.to_string()),
         confirmed_by: authors(object.meta().managed_fields.as_deref().unwrap_or_default()),
     };
-    let (text, digest) = match evidence(&statement, Timestamp::now()) {
+    let (text, digest) = match evidence(&statement, crate::clock::now()) {
         Ok(made) => made,
         Err(why) => return Ok(Err(why)),
     };

@@ -216,7 +216,7 @@ fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
 
 fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, context: &Context) -> Removal {
     let said = Said::of(object, context);
-    removal(&said.intent(object, context), surroundings, Timestamp::now())
+    removal(&said.intent(object, context), surroundings, crate::clock::now())
 }
 
 /// What the termination will erase is counted when it is confirmed, while it can still be counted.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::super::context::Context;
 use super::super::dereference::Referenced;
@@ -105,7 +105,7 @@ fn drifted(plan: &Plan, edited: &BTreeSet<String>) -> Vec<Field> {
 
 /// Those of them that have been put right too often.
 fn fought<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> Vec<Field> {
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     K::room(context).remember(object, |memory| {
         memory.corrections.retain(|_, times| {
             times.retain(|time| now.duration_since(*time) < WITHIN);
@@ -118,7 +118,7 @@ fn fought<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> 
 
 /// Counts the corrections that are about to be made.
 fn count<K: TenantObject>(object: &K, corrected: Vec<Field>, context: &Context) {
-    let now = Timestamp::now();
+    let now = crate::clock::now();
     K::room(context).remember(object, |memory| {
         for field in corrected {
             memory.corrections.entry(field).or_default().push(now);

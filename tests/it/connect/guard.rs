@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use serde_json::json;
-use tenantry::connect::{Connection, Error, Guard, Platform};
+use tenantry::connect::{Connection, Error, Guard, Platform, dial};
 
 use super::fake::{Fake, Reply, extended};
 use super::{city, clients, mark, nothing, secret};
 
 fn guarded(url: &str, may_change: impl Fn() -> bool + Send + Sync + 'static) -> Platform {
     let connection = Connection::from_secret(&secret(url)).unwrap();
-    Platform::guarded(connection, Duration::from_millis(1500), Guard::new(may_change)).unwrap()
+    let timeout = Duration::from_millis(1500);
+    let wire = dial()(&connection, timeout).unwrap();
+    Platform::guarded(connection, timeout, (wire, Guard::new(may_change)))
 }
 
 async fn fake() -> Fake {

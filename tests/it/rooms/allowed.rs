@@ -66,7 +66,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "connect",
-        rooms: &["plan", "wire", "api", "catalog"],
+        rooms: &["plan", "wire", "api", "catalog", "clock"],
         crates: &[
             "std",
             "base64",
@@ -81,6 +81,7 @@ pub(super) const ROOMS: &[Room] = &[
             "sha2",
             "thiserror",
             "tokio",
+            "tower",
             "tracing",
             "url",
         ],
@@ -89,7 +90,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room {
         name: "platform",
         // Not `plan` and not `connect`: what judges the operator must not share its mistakes.
-        rooms: &["wire", "catalog"],
+        rooms: &["wire", "catalog", "clock"],
         crates: &[
             "std",
             "axum",
@@ -120,7 +121,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "operator",
-        rooms: &["connect", "plan", "wire", "api", "catalog"],
+        rooms: &["connect", "plan", "wire", "api", "catalog", "clock"],
         // Nothing of `reqwest`: the platform is spoken to through `connect` alone.
         crates: &[
             "std",
@@ -147,7 +148,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "cli",
-        rooms: &["connect", "plan", "wire", "api", "catalog"],
+        rooms: &["connect", "plan", "wire", "api", "catalog", "clock"],
         crates: &[
             "std",
             "clap",
@@ -168,6 +169,7 @@ pub(super) const ROOMS: &[Room] = &[
         ],
         but: &[],
     },
+    Room { name: "clock", rooms: &[], crates: &["std", "jiff", "tokio"], but: &[] },
     Room { name: "telemetry", rooms: &[], crates: &["std", "tokio", "tracing", "tracing_subscriber"], but: &[] },
     Room { name: "main", rooms: &["operator", "telemetry"], crates: PROGRAM, but: &[] },
     Room { name: "bin/platform", rooms: &["platform", "telemetry"], crates: PROGRAM, but: &[] },

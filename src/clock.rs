@@ -1,0 +1,38 @@
+//! The time of day, as everybody outside the pure rooms asks for it.
+
+use std::cell::Cell;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+thread_local! {
+    static FOLLOWED: Cell<Option<(Timestamp, Instant)>> = const { Cell::new(None) };
+}
+
+/// Now.
+pub fn now() -> Timestamp {
+    FOLLOWED.get().map_or_else(Timestamp::now, |(start, since)| start + since.elapsed())
+}
+
+/// From now on it is `start` in this thread, and time goes on with tokio's clock: where that one is paused, a month
+/// passes in a moment. For simulations; nothing else calls it.
+pub fn follow(start: Timestamp) {
+    FOLLOWED.set(Some((start, Instant::now())));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_day_follows_a_paused_clock_where_it_is_told_to() {
+        let start = Timestamp::UNIX_EPOCH;
+        follow(start);
+        tokio::time::sleep(Duration::from_hours(24)).await;
+        assert_eq!(now(), start + Duration::from_hours(24));
+        let elsewhere = std::thread::spawn(now).join().unwrap();
+        assert!(elsewhere > now(), "another thread has the machine's time");
+    }
+}
