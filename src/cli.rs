@@ -3,14 +3,16 @@
 //! Results go to stdout, everything else to stderr. A verb ends in an [`Exit`] or in [`Failure`]s; nothing here writes
 //! to the platform.
 
-#![allow(dead_code, reason = "until `plan` uses it")]
-
 mod cluster;
 mod completion;
 mod connection;
 mod failure;
+mod ground;
 mod manifest;
 mod output;
+mod plan;
+mod references;
+mod tenants;
 mod version;
 
 use std::process::ExitCode;
@@ -39,6 +41,7 @@ pub struct Command {
 /// What can be asked for.
 #[derive(Subcommand, Debug)]
 enum Verb {
+    Plan(plan::Flags),
     Completion(completion::Flags),
     Version(version::Flags),
 }
@@ -73,6 +76,7 @@ impl Command {
     pub async fn run(self) -> ExitCode {
         let Self { cluster, verb } = self;
         let ended = match verb {
+            Verb::Plan(flags) => plan::run(&flags, &cluster).await,
             Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
             Verb::Version(flags) => version::run(&flags, &cluster).await,
         };
