@@ -35,7 +35,7 @@ impl Document {
     /// # Errors
     /// The line at which it is not YAML, and why.
     pub(crate) fn all(text: &str) -> Result<Vec<Self>, (u64, String)> {
-        let options = serde_yaml::options! { non_finite_floats: serde_yaml::NonFiniteFloatPolicy::PassThrough };
+        let options = serde_yaml::options! { non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough };
         let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
             let error = error.without_snippet();
             let line = error.location().map_or(1, |location| location.line());
