@@ -4,6 +4,7 @@ mod export;
 mod golden;
 mod offline;
 mod plan;
+mod promise;
 mod unmanaged;
 mod whole;
 mod words;
