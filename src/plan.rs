@@ -24,7 +24,7 @@ pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, cli
 pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
 pub use fields::{Field, Form, Kind, Risk, Rule};
-pub use identity::{Candidate, Identity, Intent, MarkSeen, identify, short_mark};
+pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife};

@@ -10,7 +10,7 @@ use super::object::{TenantObject, intent, is_held, mark, uid};
 use super::random_nonce;
 use crate::api::Reason;
 use crate::connect::{Freshness, Listed, Place, Platform};
-use crate::plan::{Candidate, Identity, Intent, MarkSeen, Outcome, identify};
+use crate::plan::{Candidate, Identity, Intent, MarkSeen, Names, Outcome, identify};
 
 /// What the look before a create found.
 pub(crate) enum Found {
@@ -68,8 +68,12 @@ pub(crate) async fn take_over<K: TenantObject>(
         return Err(Outcome::Failed(Reason::InProgress, message.to_owned()).into());
     }
     let nonce = K::room(context).remember(&object, |memory| memory.nonce.clone());
-    let stands = intent(object.as_ref())
-        .is_some_and(|there| Some(&there.nonce) == nonce.as_ref() && there.parent_id == place.parent());
+    // A create is looked for under the name that the intent says, so it must not be sent under another.
+    let stands = intent(object.as_ref()).is_some_and(|there| {
+        Some(&there.nonce) == nonce.as_ref()
+            && there.parent_id == place.parent()
+            && there.name == object.declared_name()
+    });
     if stands && in_flight_until.is_none() {
         return Ok((object, false));
     }
@@ -110,11 +114,11 @@ pub(crate) async fn look<K: TenantObject>(
 ) -> Result<Found, Stop> {
     let mark = mark(object, &context.cluster);
     let sent = intent(object).map(|intent| intent.name);
-    let names: Vec<&str> = [Some(object.declared_name()), sent.as_deref()].into_iter().flatten().collect();
+    let names = Names { declared: object.declared_name(), sent: sent.as_deref() };
     let stop = |error| Stop::from(outcome(K::KIND, &error));
     let living = platform.living(place, freshness).await.map_err(stop)?;
     let is_candidate = |listed: &&Listed| {
-        names.contains(&listed.name.as_str()) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
+        names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
     };
     let mut candidates = Vec::new();
     for listed in living.iter().filter(is_candidate) {
@@ -132,7 +136,7 @@ pub(crate) async fn look<K: TenantObject>(
             Err(error) => return Err(stop(error)),
         }
     }
-    match identify(&mark, &names, &candidates) {
+    match identify(&mark, names, &candidates) {
         Identity::Free => Ok(Found::Free),
         Identity::Ours(id) => Ok(Found::Ours(id)),
         Identity::Reattach(id) => Ok(Found::Reattach(id)),

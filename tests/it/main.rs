@@ -32,6 +32,7 @@ mod fleet;
 mod lease;
 mod operator;
 mod platform;
+mod remedies;
 mod rooms;
 mod rules;
 mod secrecy;
