@@ -92,8 +92,8 @@ async fn create<K: TenantObject>(
         }
         Err(error) => {
             if error.maybe_applied() {
-                let until = std::time::Instant::now() + context.settings.request_timeout;
-                K::room(context).remember(object, |memory| memory.in_flight_until = Some(until));
+                let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
+                K::room(context).remember(object, |memory| memory.creates.given_up(now, timeout));
             }
             Err(stop(K::KIND, &error, platform, context))
         }

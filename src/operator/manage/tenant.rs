@@ -142,7 +142,7 @@ async fn looked_for<K: TenantObject>(
     let turn = lock.lock_owned().await;
     let mut found = look(object.as_ref(), platform, place, (declared.freshness, context)).await?;
     if matches!(found, Found::Free) {
-        let (taken, is_anew) = take_over(declared, place, context).await?;
+        let (taken, is_anew) = take_over(declared.object, place, context).await?;
         *object = taken;
         if is_anew {
             found = look(object.as_ref(), platform, place, (Freshness::Now, context)).await?;
