@@ -84,19 +84,39 @@ async fn create<K: TenantObject>(
     (object, context): (&K, &Context),
 ) -> Result<String, Stop> {
     let Target { platform, place, desired } = target;
-    match platform.create(place, changes, &desired.effective.payload, &desired.mark).await {
+    let open = Open { object, context };
+    let created = platform.create(place, changes, &desired.effective.payload, &desired.mark).await;
+    if created.as_ref().err().is_none_or(|error| !error.maybe_applied()) {
+        open.close();
+    }
+    match created {
         Ok(id) => Ok(id),
         Err(Error::Invalid { errors }) if holder(&errors).is_some() => {
             let id = holder(&errors).unwrap_or_default();
             held(&id, target, object).await
         }
-        Err(error) => {
-            if error.maybe_applied() {
-                let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
-                K::room(context).remember(object, |memory| memory.creates.given_up(now, timeout));
-            }
-            Err(stop(K::KIND, &error, platform, context))
-        }
+        Err(error) => Err(stop(K::KIND, &error, platform, context)),
+    }
+}
+
+/// A create without an answer: it may still be carried out, also where the whole pass was given up.
+struct Open<'a, K: TenantObject> {
+    object: &'a K,
+    context: &'a Context,
+}
+
+impl<K: TenantObject> Open<'_, K> {
+    /// The platform has answered, or nothing was sent.
+    fn close(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<K: TenantObject> Drop for Open<'_, K> {
+    fn drop(&mut self) {
+        let Self { object, context } = *self;
+        let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
+        K::room(context).remember(object, |memory| memory.creates.given_up(now, timeout));
     }
 }
 
