@@ -1,6 +1,7 @@
 //! Stage 3: which tenant is this object's. Finalizer and intent first, then the look, then and only then a create.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::context::Context;
 use super::error::{Stop, outcome};
@@ -50,10 +51,11 @@ pub(crate) async fn declare_intent<K: TenantObject>(
 pub(crate) async fn take_over<K: TenantObject>(
     object: Arc<K>,
     place: &Place,
-    context: &Context,
+    (looked, context): (Duration, &Context),
 ) -> Result<(Arc<K>, bool), Stop> {
-    let (there, now) = (intent(object.as_ref()), context.claim.now());
-    let leave = K::room(context).remember(&object, |memory| memory.creates.leave(there.as_ref(), place.parent(), now));
+    let there = intent(object.as_ref());
+    let leave =
+        K::room(context).remember(&object, |memory| memory.creates.leave(there.as_ref(), place.parent(), looked));
     match leave {
         Leave::Wait => {
             let message = "an earlier create may still be on its way: waiting for it before looking again";

@@ -52,9 +52,10 @@ impl Creates {
         self.until.is_some_and(|until| now < until)
     }
 
-    /// What may follow a look that found nothing, under the intent that is on the object.
-    pub fn leave(&self, there: Option<&Intent>, parent: &str, now: Duration) -> Leave {
-        if self.is_under_way(now) {
+    /// What may follow a look that found nothing, under the intent that is on the object. What counts is when the look
+    /// began: a create that ended while it was under way may be missing from it.
+    pub fn leave(&self, there: Option<&Intent>, parent: &str, looked: Duration) -> Leave {
+        if self.is_under_way(looked) {
             return Leave::Wait;
         }
         let stands = there.is_some_and(|there| Some(&there.nonce) == self.nonce.as_ref() && there.parent_id == parent);
