@@ -39,7 +39,10 @@ pub(crate) async fn declare_intent<K: TenantObject>(
 ) -> Result<Declared<K>, Stop> {
     let Some(there) = intent(object.as_ref()).filter(|_| is_held(object.as_ref())) else {
         let object = write_intent(object, place, (None, context)).await?;
-        return Ok(Declared { object, freshness: Freshness::Burst });
+        let now = context.claim.now();
+        // Where somebody took the former intent away, a list from before its create does not serve.
+        let is_first = !K::room(context).remember(&object, |memory| memory.creates.is_under_way(now));
+        return Ok(Declared { object, freshness: if is_first { Freshness::Burst } else { Freshness::Now } });
     };
     let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
     K::room(context).remember(&object, |memory| memory.creates.see(&there, now, timeout));
@@ -83,7 +86,8 @@ pub(crate) async fn write_intent<K: TenantObject>(
     let text = serde_json::to_string(&intent).unwrap_or_default();
     let written = hold(object.as_ref(), text, context).await?;
     let room = K::room(context);
-    room.remember(&written, |memory| memory.creates.declared(nonce));
+    let now = context.claim.now();
+    room.remember(&written, |memory| memory.creates.declared(nonce, now));
     Ok(written)
 }
 

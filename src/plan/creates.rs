@@ -41,10 +41,11 @@ impl Creates {
         self.until = Some(now.saturating_add(timeout));
     }
 
-    /// This process has put an intent on.
-    pub fn declared(&mut self, nonce: String) {
+    /// This process has put an intent on. Where somebody had taken the former one away, a create under that one may
+    /// still be carried out.
+    pub fn declared(&mut self, nonce: String, now: Duration) {
         self.nonce = Some(nonce);
-        self.until = None;
+        self.until = self.until.filter(|until| now < *until);
     }
 
     /// Whether a create may still be carried out.

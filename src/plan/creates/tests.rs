@@ -12,7 +12,7 @@ fn intent(nonce: &str) -> Intent {
 
 fn declared(nonce: &str) -> Creates {
     let mut creates = Creates::default();
-    creates.declared(nonce.into());
+    creates.declared(nonce.into(), at(0));
     creates
 }
 
@@ -36,7 +36,7 @@ fn the_intent_of_another_process_is_waited_for_once_and_then_taken_over() {
         creates.see(&intent("theirs"), at(60), TIMEOUT);
         assert_eq!(leave(&creates, "theirs", at(69)), Leave::Wait);
         assert_eq!(leave(&creates, "theirs", at(70)), Leave::TakeOver);
-        creates.declared("next".into());
+        creates.declared("next".into(), at(70));
         assert_eq!(leave(&creates, "next", at(70)), Leave::Create);
     }
 }
@@ -48,4 +48,14 @@ fn a_create_that_was_given_up_is_waited_for_and_its_intent_put_on_anew() {
     assert!(creates.is_under_way(at(69)) && !creates.is_under_way(at(70)));
     assert_eq!(leave(&creates, "mine", at(69)), Leave::Wait);
     assert_eq!(leave(&creates, "mine", at(70)), Leave::TakeOver);
+}
+
+#[test]
+fn a_create_is_waited_for_also_where_somebody_took_its_intent_away() {
+    let mut creates = declared("mine");
+    creates.given_up(at(10), TIMEOUT);
+    creates.declared("next".into(), at(69));
+    assert_eq!(leave(&creates, "next", at(69)), Leave::Wait);
+    creates.declared("last".into(), at(70));
+    assert_eq!(leave(&creates, "last", at(70)), Leave::Create);
 }
