@@ -57,8 +57,8 @@ pub(crate) async fn take_over<K: TenantObject>(
     (looked, context): (Duration, &Context),
 ) -> Result<(Arc<K>, bool), Stop> {
     let there = intent(object.as_ref());
-    let leave =
-        K::room(context).remember(&object, |memory| memory.creates.leave(there.as_ref(), place.parent(), looked));
+    let wanted = (place.parent(), object.declared_name());
+    let leave = K::room(context).remember(&object, |memory| memory.creates.leave(there.as_ref(), wanted, looked));
     match leave {
         Leave::Wait => {
             let message = "an earlier create may still be on its way: waiting for it before looking again";

@@ -55,11 +55,13 @@ impl Creates {
 
     /// What may follow a look that found nothing, under the intent that is on the object. What counts is when the look
     /// began: a create that ended while it was under way may be missing from it.
-    pub fn leave(&self, there: Option<&Intent>, parent: &str, looked: Duration) -> Leave {
+    /// An intent for another parent or name is put on anew, so that the name that was sent is always found again.
+    pub fn leave(&self, there: Option<&Intent>, (parent, name): (&str, &str), looked: Duration) -> Leave {
         if self.is_under_way(looked) {
             return Leave::Wait;
         }
-        let stands = there.is_some_and(|there| Some(&there.nonce) == self.nonce.as_ref() && there.parent_id == parent);
+        let is_own = |there: &Intent| Some(&there.nonce) == self.nonce.as_ref();
+        let stands = there.is_some_and(|there| is_own(there) && there.parent_id == parent && there.name == name);
         if stands && self.until.is_none() { Leave::Create } else { Leave::TakeOver }
     }
 }

@@ -1,6 +1,7 @@
 use super::*;
 
 const TIMEOUT: Duration = Duration::from_secs(60);
+const PLACE: (&str, &str) = ("msp_1", "Globex");
 
 fn at(second: u64) -> Duration {
     Duration::from_secs(second)
@@ -17,7 +18,7 @@ fn declared(nonce: &str) -> Creates {
 }
 
 fn leave(creates: &Creates, nonce: &str, now: Duration) -> Leave {
-    creates.leave(Some(&intent(nonce)), "msp_1", now)
+    creates.leave(Some(&intent(nonce)), PLACE, now)
 }
 
 #[test]
@@ -25,8 +26,14 @@ fn under_its_own_intent_a_process_creates_at_once() {
     let mut creates = declared("mine");
     creates.see(&intent("mine"), at(5), TIMEOUT);
     assert_eq!(leave(&creates, "mine", at(5)), Leave::Create);
-    assert_eq!(creates.leave(Some(&intent("mine")), "msp_2", at(5)), Leave::TakeOver, "it was for another parent");
-    assert_eq!(creates.leave(None, "msp_1", at(5)), Leave::TakeOver, "somebody took it away");
+    assert_eq!(
+        creates.leave(Some(&intent("mine")), ("msp_2", "Globex"), at(5)),
+        Leave::TakeOver,
+        "it was for another parent"
+    );
+    let renamed = creates.leave(Some(&intent("mine")), ("msp_1", "Globex GmbH"), at(5));
+    assert_eq!(renamed, Leave::TakeOver, "it was for another name");
+    assert_eq!(creates.leave(None, PLACE, at(5)), Leave::TakeOver, "somebody took it away");
 }
 
 #[test]
