@@ -1,7 +1,5 @@
 //! Stage 5: one request for each step of the plan.
 
-use tokio::time::Instant;
-
 use super::context::Context;
 use super::error::{Stop, outcome};
 use super::identity::name_taken;
@@ -86,15 +84,11 @@ async fn create<K: TenantObject>(
     (object, context): (&K, &Context),
 ) -> Result<String, Stop> {
     let Target { platform, place, desired } = target;
-    let in_flight = |until| K::room(context).remember(object, |memory| memory.in_flight_until = until);
-    let timeout = context.settings.request_timeout;
-    // Said before it is sent: a pass that is given up in the middle says nothing afterwards.
-    in_flight(Some(Instant::now() + 2 * timeout));
+    let open = Open { object, context };
     let created = platform.create(place, changes, &desired.effective.payload, &desired.mark).await;
-    in_flight(match &created {
-        Err(error) if error.maybe_applied() => Some(Instant::now() + timeout),
-        Ok(_) | Err(_) => None,
-    });
+    if created.as_ref().err().is_none_or(|error| !error.maybe_applied()) {
+        open.close();
+    }
     match created {
         Ok(id) => Ok(id),
         Err(Error::Invalid { errors }) if holder(&errors).is_some() => {
@@ -102,6 +96,27 @@ async fn create<K: TenantObject>(
             held(&id, target, object).await
         }
         Err(error) => Err(stop(K::KIND, &error, platform, context)),
+    }
+}
+
+/// A create without an answer: it may still be carried out, also where the whole pass was given up.
+struct Open<'a, K: TenantObject> {
+    object: &'a K,
+    context: &'a Context,
+}
+
+impl<K: TenantObject> Open<'_, K> {
+    /// The platform has answered, or nothing was sent.
+    fn close(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<K: TenantObject> Drop for Open<'_, K> {
+    fn drop(&mut self) {
+        let Self { object, context } = *self;
+        let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
+        K::room(context).remember(object, |memory| memory.creates.given_up(now, timeout));
     }
 }
 

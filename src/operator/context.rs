@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
@@ -18,7 +17,7 @@ use super::object::TenantObject;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
-use crate::plan::Field;
+use crate::plan::{Creates, Field};
 
 /// What every pass shares.
 pub(crate) struct Context {
@@ -94,10 +93,8 @@ pub(crate) struct Room<K: Resource<DynamicType = ()> + Clone + 'static> {
 /// What this process remembers of an object; everything here may be lost without harm.
 pub(crate) struct Memory<K> {
     newest: Option<Arc<K>>,
-    /// Nonce that this process put into the object's intent.
-    pub(crate) nonce: Option<String>,
-    /// Until when a create whose reply was lost may still be carried out.
-    pub(crate) in_flight_until: Option<Instant>,
+    /// Creates that may still be carried out.
+    pub(crate) creates: Creates,
     /// Failures in a row.
     pub(crate) failures: u32,
     /// The platform's `updatedTime` at the last read, and when that was.
@@ -114,8 +111,7 @@ impl<K> Default for Memory<K> {
     fn default() -> Self {
         Self {
             newest: None,
-            nonce: None,
-            in_flight_until: None,
+            creates: Creates::default(),
             failures: 0,
             verified: None,
             fingerprint: None,
