@@ -19,7 +19,6 @@ mod metrics;
 mod object;
 mod pass;
 mod probes;
-mod resolve;
 mod secrets;
 mod servers;
 mod settings;

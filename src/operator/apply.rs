@@ -2,10 +2,10 @@
 
 use super::context::Context;
 use super::error::{Stop, outcome};
-use super::identity::name_taken;
 use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
+use crate::object::name_taken;
 use crate::plan::{Change, Desired, Outcome, Payload, Step};
 use crate::wire::FieldError;
 
@@ -139,6 +139,6 @@ async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Res
         )
         .into()),
         Some(tenant) if tenant.mark.is(&desired.mark) => Ok(tenant.unique_id),
-        Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id])),
+        Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id]).into()),
     }
 }

@@ -13,7 +13,7 @@ use super::claim::Claim;
 use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
-use super::object::TenantObject;
+use super::object::{Object as _, TenantObject};
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};

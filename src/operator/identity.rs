@@ -1,26 +1,16 @@
-//! Stage 3: which tenant is this object's. Finalizer and intent first, then the look, then and only then a create.
+//! Stage 3, before a create: finalizer and intent first, then the look, then and only then a create.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::Context;
-use super::error::{Stop, outcome};
+use super::error::Stop;
 use super::finalizer::hold;
-use super::object::{TenantObject, intent, is_held, mark, uid};
+use super::object::{TenantObject, intent, is_held, uid};
 use super::random_nonce;
 use crate::api::Reason;
-use crate::connect::{Freshness, Listed, Place, Platform};
-use crate::plan::{Candidate, Identity, Intent, Leave, MarkSeen, Names, Outcome, identify};
-
-/// What the look before a create found.
-pub(crate) enum Found {
-    /// Nothing: a create may follow.
-    Free,
-    /// This object's tenant.
-    Ours(String),
-    /// The tenant of an earlier object of the same place.
-    Reattach(String),
-}
+use crate::connect::{Freshness, Place};
+use crate::plan::{Intent, Leave, Outcome};
 
 /// How an object stands before a create.
 pub(crate) struct Declared<K> {
@@ -89,63 +79,6 @@ pub(crate) async fn write_intent<K: TenantObject>(
     let now = context.claim.now();
     room.remember(&written, |memory| memory.creates.declared(nonce, now));
     Ok(written)
-}
-
-/// Looks for the object's tenant among all that live under the place: by its mark, by the name that was sent and by the
-/// name declared now.
-pub(crate) async fn look<K: TenantObject>(
-    object: &K,
-    platform: &Platform,
-    place: &Place,
-    (freshness, context): (Freshness, &Context),
-) -> Result<Found, Stop> {
-    let mark = mark(object, &context.cluster);
-    let sent = intent(object).map(|intent| intent.name);
-    let names = Names { declared: object.declared_name(), sent: sent.as_deref() };
-    let stop = |error| Stop::from(outcome(K::KIND, &error));
-    let living = platform.living(place, freshness).await.map_err(stop)?;
-    let is_candidate = |listed: &&Listed| {
-        names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
-    };
-    let mut candidates = Vec::new();
-    for listed in living.iter().filter(is_candidate) {
-        // The list may be older than the tenant's mark: each candidate is read on its own.
-        match platform.read(place, &listed.unique_id, false).await {
-            Ok(None) => {}
-            Ok(Some(tenant)) => {
-                candidates.push(Candidate { unique_id: tenant.unique_id, name: tenant.name, mark: tenant.mark });
-            }
-            Err(crate::connect::Error::Forbidden { .. }) => candidates.push(Candidate {
-                unique_id: listed.unique_id.clone(),
-                name: listed.name.clone(),
-                mark: MarkSeen::Unreadable,
-            }),
-            Err(error) => return Err(stop(error)),
-        }
-    }
-    match identify(&mark, names, &candidates) {
-        Identity::Free => Ok(Found::Free),
-        Identity::Ours(id) => Ok(Found::Ours(id)),
-        Identity::Reattach(id) => Ok(Found::Reattach(id)),
-        Identity::Ambiguous(ids) => Err(Outcome::Refused(
-            Reason::AmbiguousCreate,
-            format!("any of the tenants {} could be this object's, so none is taken and none is created: set `adoption` with the `uniqueId` of the right one", ids.join(", ")),
-        )
-        .into()),
-        Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
-    }
-}
-
-/// A name that belongs to a tenant which is not this object's.
-pub(crate) fn name_taken(name: &str, ids: &[String]) -> Stop {
-    Outcome::Refused(
-        Reason::NameTaken,
-        format!(
-            "a tenant named `{name}` exists that this object did not create ({0}): change `details.name`, or take it over with `adoption: {{policy: IfIdentical, uniqueId: {0}}}`",
-            ids.join(", ")
-        ),
-    )
-    .into()
 }
 
 /// The create of one name under one parent is serialised within this process.

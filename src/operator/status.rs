@@ -20,13 +20,10 @@ use crate::api::{
     PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
 };
 use crate::catalog::Package;
+use crate::object::{digest, effective, written};
 use crate::plan::{
-    Desired, Digest, Field, Form, Observed, Origin, Outcome, Plan, Proposal, Report, Truth, Value, Written,
-    how_to_confirm, verdict,
+    Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, verdict,
 };
-
-/// Path of the tenant's state among the effective settings.
-pub(crate) const TENANT_STATE: &str = "tenantState";
 
 /// What a pass learnt and did.
 #[derive(Debug, Default)]
@@ -64,24 +61,8 @@ impl Facts {
             tenant_id: platform.tenant_id().to_owned(),
             parent_id: Some(place.parent().to_owned()),
         });
-        let settings = desired.effective.values.iter();
-        let effective: Vec<EffectiveSetting> = settings
-            .map(|(field, (value, origin))| EffectiveSetting {
-                path: field.path().to_owned(),
-                value: value.json(),
-                source: origin.name().to_owned(),
-            })
-            .collect();
-        let state = desired.state.map(|state| EffectiveSetting {
-            path: TENANT_STATE.to_owned(),
-            value: format!("\"{}\"", state.name()),
-            source: Origin::Spec.name().to_owned(),
-        });
-        let effective: Vec<EffectiveSetting> = effective.into_iter().chain(state).collect();
-        let written: Vec<String> =
-            desired.effective.written().map(|(field, value, _)| format!("{}={}", field.path(), value.json())).collect();
-        self.digest = Some(Digest::of(written.join("\n").as_bytes()).to_string());
-        self.effective = Some(effective);
+        self.digest = Some(digest(desired));
+        self.effective = Some(effective(desired));
     }
 
     /// What holds for the tenant, as status will show it.
@@ -229,7 +210,7 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
-        after.applied = Some(applied(facts, super::manage::written(object)));
+        after.applied = Some(applied(facts, (&situation.rest, written(object))));
     }
     after.termination = termination(object, before, facts, now);
     after
@@ -278,12 +259,14 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
-fn applied(facts: &Facts, before: Written) -> AppliedSettings {
+fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
     let Written { salt: _, digests, suspended_by_us } = facts.written_after(before);
     let write_only =
         digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
+        revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
         suspended: suspended_by_us.then_some(true),
     }

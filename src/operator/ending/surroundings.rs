@@ -8,11 +8,11 @@ use kube::api::{Api, ListParams};
 use super::{Reached, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
 use crate::connect::{Error, Freshness, Place};
+use crate::object::{Found, Object as _, look};
 use crate::operator::apply::stop;
 use crate::operator::context::Context;
 use crate::operator::dereference::tenancy_anew;
 use crate::operator::error::{Stop, sentence};
-use crate::operator::identity::{Found, look};
 use crate::operator::object::{
     Parent, TenantObject, deletion_policy, intent, is_deleting, mark, namespace, place, unique_id,
 };
@@ -134,7 +134,7 @@ async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Contex
 async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
     let Reached { platform, place } = reached;
     let under_way = create_under_way(object, context);
-    match look(object, platform, place, (Freshness::Now, context)).await {
+    match look(object, platform, place, (Freshness::Now, &context.cluster)).await {
         Ok(Found::Ours(id)) => match platform.read(place, &id, false).await {
             Ok(Some(observed)) => Ok(Tenant::Found(Box::new(observed))),
             Ok(None) => Ok(Tenant::None),
@@ -144,12 +144,9 @@ async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Co
             Reason::InProgress,
             "an earlier create may still be on its way: waiting for it before looking again".to_owned(),
         )),
-        Ok(Found::Free | Found::Reattach(_)) | Err(Stop::Outcome(Outcome::Refused(Reason::NameTaken, _))) => {
-            Ok(Tenant::None)
-        }
-        Err(Stop::Outcome(Outcome::Refused(Reason::AmbiguousCreate, message))) => Ok(Tenant::Ambiguous(message)),
-        Err(Stop::Outcome(outcome)) => Ok(unreachable(outcome)),
-        Err(Stop::Stale) => Err(Stop::Stale),
+        Ok(Found::Free | Found::Reattach(_)) | Err(Outcome::Refused(Reason::NameTaken, _)) => Ok(Tenant::None),
+        Err(Outcome::Refused(Reason::AmbiguousCreate, message)) => Ok(Tenant::Ambiguous(message)),
+        Err(outcome) => Ok(unreachable(outcome)),
     }
 }
 
