@@ -15,6 +15,7 @@ mod map;
 mod pacer;
 mod place;
 mod platform;
+mod tally;
 mod token;
 mod turn;
 
@@ -25,3 +26,4 @@ pub use http::{Dial, Wire, dial};
 pub use living::{Freshness, Listed};
 pub use place::Place;
 pub use platform::Platform;
+pub use tally::{Exchange, tallied};

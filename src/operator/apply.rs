@@ -1,12 +1,13 @@
 //! Stage 5: one request for each step of the plan.
 
+use super::audit;
 use super::context::Context;
 use super::error::{Stop, outcome};
 use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
 use crate::object::name_taken;
-use crate::plan::{Change, Desired, Outcome, Payload, Step};
+use crate::plan::{Change, Desired, Digest, Observed, Outcome, Payload, Step, Value};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
@@ -32,6 +33,33 @@ pub(crate) struct Target<'a> {
     pub(crate) place: &'a Place,
     /// What it should be.
     pub(crate) desired: &'a Desired,
+    /// What it was.
+    pub(crate) observed: Option<&'a Observed>,
+}
+
+impl Target<'_> {
+    /// A step as the audit tells it.
+    fn audited<'a>(&self, step: &Step, tenant: &'a str) -> audit::Change<'a> {
+        let (operation, changes): (_, &[Change]) = match step {
+            Step::Create(changes) => ("create", changes),
+            Step::Mark => ("mark", &[]),
+            Step::Activate => ("activate", &[]),
+            Step::Update(changes) => ("update", changes),
+            Step::Brand(changes) => ("brand", changes),
+            Step::Suspend => ("suspend", &[]),
+        };
+        let digest = |line: &dyn Fn(&Change) -> String| {
+            let lines: Vec<String> = changes.iter().map(line).collect();
+            Digest::of(lines.join("\n").as_bytes())
+        };
+        let before = |change: &Change| {
+            let value = self.observed.and_then(|observed| observed.value(change.field));
+            format!("{}={}", change.field.path(), value.map(Value::json).unwrap_or_default())
+        };
+        let after = |change: &Change| format!("{}={}", change.field.path(), change.to.json());
+        let digests = (!changes.is_empty()).then(|| (digest(&before), digest(&after)));
+        audit::Change { operation, tenant, fields: changes.iter().map(|change| change.field).collect(), digests }
+    }
 }
 
 /// Carries out steps in order. What was done before a failure stands in `done`.
@@ -41,28 +69,39 @@ pub(crate) async fn apply<K: TenantObject>(
     mut id: Option<String>,
     (done, object, context): (&mut Done, &K, &Context),
 ) -> Result<(), Stop> {
-    let Target { platform, place, desired } = target;
+    let Target { platform, place, desired, observed: _ } = target;
     let payload: &Payload = &desired.effective.payload;
     for step in steps {
         let known = id.clone().unwrap_or_default();
+        let audited = target.audited(step, &known);
         let result = match step {
             Step::Create(changes) => {
-                let created = create(changes, target, (object, context)).await?;
+                let created = create(changes, (target, audited), (object, context)).await?;
                 done.created = Some(created.clone());
                 id = Some(created);
                 done.written.extend(changes.iter().cloned());
                 Ok(())
             }
-            Step::Mark => platform.mark(place, &known, &desired.mark).await.map(|()| done.is_marked = true),
-            Step::Activate => platform.activate(place, &known).await.map(|()| done.is_activated = true),
-            Step::Update(changes) => platform
-                .update(place, &known, changes, payload)
-                .await
-                .map(|()| done.written.extend(changes.iter().cloned())),
-            Step::Brand(changes) => {
-                platform.brand(&known, changes, payload).await.map(|()| done.written.extend(changes.iter().cloned()))
+            Step::Mark => {
+                let call = platform.mark(place, &known, &desired.mark);
+                audit::change(object, audited, call).await.map(|()| done.is_marked = true)
             }
-            Step::Suspend => platform.suspend(place, &known).await.map(|()| done.is_suspended = true),
+            Step::Activate => {
+                let call = platform.activate(place, &known);
+                audit::change(object, audited, call).await.map(|()| done.is_activated = true)
+            }
+            Step::Update(changes) => {
+                let call = platform.update(place, &known, changes, payload);
+                audit::change(object, audited, call).await.map(|()| done.written.extend(changes.iter().cloned()))
+            }
+            Step::Brand(changes) => {
+                let call = platform.brand(&known, changes, payload);
+                audit::change(object, audited, call).await.map(|()| done.written.extend(changes.iter().cloned()))
+            }
+            Step::Suspend => {
+                let call = platform.suspend(place, &known);
+                audit::change(object, audited, call).await.map(|()| done.is_suspended = true)
+            }
         };
         result.map_err(|error| stop(K::KIND, &error, platform, context))?;
     }
@@ -80,12 +119,13 @@ pub(crate) fn stop(kind: crate::plan::Kind, error: &Error, platform: &Platform, 
 
 async fn create<K: TenantObject>(
     changes: &[Change],
-    target: &Target<'_>,
+    (target, audited): (&Target<'_>, audit::Change<'_>),
     (object, context): (&K, &Context),
 ) -> Result<String, Stop> {
-    let Target { platform, place, desired } = target;
+    let Target { platform, place, desired, observed: _ } = target;
     let open = Open { object, context };
-    let created = platform.create(place, changes, &desired.effective.payload, &desired.mark).await;
+    let call = platform.create(place, changes, &desired.effective.payload, &desired.mark);
+    let created = audit::change(object, audited, call).await;
     if created.as_ref().err().is_none_or(|error| !error.maybe_applied()) {
         open.close();
     }
@@ -130,7 +170,7 @@ fn holder(errors: &[FieldError]) -> Option<String> {
 /// The platform refused because a tenant holds the name or the mark: our own is recorded, a tombstone of ours means that
 /// the tenant was ended, and anything else is somebody else's.
 async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Result<String, Stop> {
-    let Target { platform, place, desired } = target;
+    let Target { platform, place, desired, observed: _ } = target;
     let found = platform.read(place, id, false).await.map_err(|error| Stop::from(outcome(K::KIND, &error)))?;
     match found {
         None => Err(Outcome::Refused(

@@ -39,3 +39,4 @@ mod rules;
 mod secrecy;
 mod seeds;
 mod support;
+mod telling;
