@@ -6,6 +6,7 @@
 mod cluster;
 mod completion;
 mod connection;
+mod export;
 mod failure;
 mod ground;
 mod manifest;
@@ -13,7 +14,9 @@ mod output;
 mod plan;
 mod references;
 mod tenants;
+mod unmanaged;
 mod version;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -42,6 +45,8 @@ pub struct Command {
 #[derive(Subcommand, Debug)]
 enum Verb {
     Plan(plan::Flags),
+    Export(export::Flags),
+    Unmanaged(unmanaged::Flags),
     Completion(completion::Flags),
     Version(version::Flags),
 }
@@ -77,6 +82,8 @@ impl Command {
         let Self { cluster, verb } = self;
         let ended = match verb {
             Verb::Plan(flags) => plan::run(&flags, &cluster).await,
+            Verb::Export(flags) => export::run(&flags, &cluster).await,
+            Verb::Unmanaged(flags) => unmanaged::run(&flags, &cluster).await,
             Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
             Verb::Version(flags) => version::run(&flags, &cluster).await,
         };

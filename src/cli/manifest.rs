@@ -249,8 +249,10 @@ fn typed<K: DeserializeOwned>(value: &Value) -> Result<K, Misfit> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        let message =
-            format!("`{}` does not fit: {}", if path.is_empty() { "the object" } else { &path }, error.inner());
+        let why = error.inner().to_string();
+        let is_unquoted = why.contains("expected a string") && !why.contains("map") && !why.contains("sequence");
+        let advice = if is_unquoted { ": put it in quotes" } else { "" };
+        let message = format!("`{}` does not fit: {why}{advice}", if path.is_empty() { "the object" } else { &path });
         Misfit { path, message }
     })
 }

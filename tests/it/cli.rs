@@ -1,8 +1,11 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
+mod export;
 mod golden;
 mod offline;
 mod plan;
+mod unmanaged;
+mod whole;
 mod words;
 
 use std::path::{Path, PathBuf};

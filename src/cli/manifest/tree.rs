@@ -16,11 +16,6 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// A value without lines, all of it said to stand in one.
-    pub(crate) fn plain(value: Value, line: u64) -> Self {
-        Self { value, line, lines: BTreeMap::new() }
-    }
-
     /// The line of a member, or of the nearest one around it.
     pub(crate) fn line_of(&self, path: &str) -> u64 {
         let mut path = path;
@@ -40,18 +35,19 @@ impl Document {
     /// # Errors
     /// The line at which it is not YAML, and why.
     pub(crate) fn all(text: &str) -> Result<Vec<Self>, (u64, String)> {
-        let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple(text).map_err(|error| {
+        let options = serde_yaml::options! { non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough };
+        let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
             let error = error.without_snippet();
             let line = error.location().map_or(1, |location| location.line());
             (line.max(1), first_line(&error.to_string()))
         })?;
-        Ok(trees.into_iter().map(Self::of).collect())
+        Ok(trees.into_iter().map(|tree| Self::of(tree, text)).collect())
     }
 
-    fn of(tree: Spanned<Tree>) -> Self {
+    fn of(tree: Spanned<Tree>, text: &str) -> Self {
         let mut lines = BTreeMap::new();
         let line = tree.referenced.line().max(1);
-        let value = flatten(tree.value, String::new(), &mut lines);
+        let value = flatten(tree, String::new(), (text, &mut lines));
         Self { value, line, lines }
     }
 
@@ -77,14 +73,22 @@ fn first_line(message: &str) -> String {
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
-fn flatten(tree: Tree, path: String, lines: &mut BTreeMap<String, u64>) -> Value {
-    match tree {
+fn flatten(tree: Spanned<Tree>, path: String, (text, lines): (&str, &mut BTreeMap<String, u64>)) -> Value {
+    match tree.value {
         Tree::Scalar(value) => value,
+        Tree::NoNumber => {
+            let span = tree.defined.span();
+            let range = span.byte_offset().zip(span.byte_len()).and_then(|(offset, length)| {
+                let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+                text.get(offset..offset.checked_add(length)?)
+            });
+            Value::from(range.unwrap_or_default().trim())
+        }
         Tree::Sequence(items) => {
             let item = |(number, item): (usize, Spanned<Tree>)| {
                 let path = format!("{path}[{number}]");
                 lines.insert(path.clone(), item.referenced.line());
-                flatten(item.value, path, lines)
+                flatten(item, path, (text, &mut *lines))
             };
             Value::Array(items.into_iter().enumerate().map(item).collect())
         }
@@ -93,7 +97,7 @@ fn flatten(tree: Tree, path: String, lines: &mut BTreeMap<String, u64>) -> Value
             for (key, value) in members {
                 let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
                 lines.insert(path.clone(), key.referenced.line());
-                map.insert(key.value, flatten(value.value, path, lines));
+                map.insert(key.value, flatten(value, path, (text, &mut *lines)));
             }
             Value::Object(map)
         }
@@ -104,6 +108,8 @@ fn flatten(tree: Tree, path: String, lines: &mut BTreeMap<String, u64>) -> Value
 #[derive(Debug)]
 enum Tree {
     Scalar(Value),
+    /// `1E1000`, which kubectl writes without quotes, since to it that is a text.
+    NoNumber,
     Sequence(Vec<Spanned<Tree>>),
     Mapping(Vec<(Spanned<String>, Spanned<Tree>)>),
 }
@@ -136,7 +142,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+        Ok(Number::from_f64(value).map_or(Tree::NoNumber, |number| Tree::Scalar(Value::Number(number))))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
@@ -190,6 +196,12 @@ mod tests {
         assert_eq!(first.value, value);
         let lines = ["kind", "spec.details", "spec.details.city", "spec.packages[1]", "spec.packages[1].x", "nowhere"];
         assert_eq!(lines.map(|path| first.line_of(path)), [3, 5, 6, 9, 9, 3]);
+    }
+
+    #[test]
+    fn a_number_that_no_reader_can_hold_is_a_text() {
+        let documents = Document::all("a: ä\n---\nb: {c: 1E1000, d: &x .inf}\ne: *x\nf: 1E3\n").unwrap();
+        assert_eq!(documents[1].value, json!({"b": {"c": "1E1000", "d": ".inf"}, "e": ".inf", "f": 1000.0}));
     }
 
     #[test]
