@@ -16,6 +16,7 @@ mod map;
 mod pacer;
 mod place;
 mod platform;
+mod tally;
 mod token;
 mod turn;
 
@@ -27,3 +28,4 @@ pub use inspect::Inspection;
 pub use living::{Freshness, Listed};
 pub use place::Place;
 pub use platform::Platform;
+pub use tally::{Exchange, tallied};

@@ -179,6 +179,11 @@ fn told(headers: &HeaderMap, now: i64) -> Told {
     }
 }
 
+/// What the headers say is left of a budget.
+pub(super) fn remaining(headers: &HeaderMap) -> Option<u64> {
+    number(headers, REMAINING).and_then(|left| u64::try_from(left).ok())
+}
+
 /// When a 429 says that it may be tried again: `Retry-After` in seconds.
 pub(super) fn retry_after(headers: &HeaderMap, now: i64) -> Option<i64> {
     number(headers, RETRY_AFTER).map(|seconds| now + seconds.clamp(0, 86_400) * 1000)
