@@ -47,7 +47,7 @@ impl Document {
     fn of(tree: Spanned<Tree>, text: &str) -> Self {
         let mut lines = BTreeMap::new();
         let line = tree.referenced.line().max(1);
-        let value = flatten(tree, String::new(), (text, &mut lines));
+        let value = flatten(tree, "", (text, &mut lines));
         Self { value, line, lines }
     }
 
@@ -73,7 +73,7 @@ fn first_line(message: &str) -> String {
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
-fn flatten(tree: Spanned<Tree>, path: String, (text, lines): (&str, &mut BTreeMap<String, u64>)) -> Value {
+fn flatten(tree: Spanned<Tree>, path: &str, (text, lines): (&str, &mut BTreeMap<String, u64>)) -> Value {
     match tree.value {
         Tree::Scalar(value) => value,
         Tree::NoNumber => {
@@ -88,7 +88,7 @@ fn flatten(tree: Spanned<Tree>, path: String, (text, lines): (&str, &mut BTreeMa
             let item = |(number, item): (usize, Spanned<Tree>)| {
                 let path = format!("{path}[{number}]");
                 lines.insert(path.clone(), item.referenced.line());
-                flatten(item, path, (text, &mut *lines))
+                flatten(item, &path, (text, &mut *lines))
             };
             Value::Array(items.into_iter().enumerate().map(item).collect())
         }
@@ -97,7 +97,8 @@ fn flatten(tree: Spanned<Tree>, path: String, (text, lines): (&str, &mut BTreeMa
             for (key, value) in members {
                 let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
                 lines.insert(path.clone(), key.referenced.line());
-                map.insert(key.value, flatten(value, path, (text, &mut *lines)));
+                let value = flatten(value, &path, (text, &mut *lines));
+                map.insert(key.value, value);
             }
             Value::Object(map)
         }

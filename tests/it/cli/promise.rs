@@ -117,7 +117,7 @@ fn partner(space: &Space<'_>, draw: &mut Draw) -> Value {
     if draw.is(40) {
         spec["branding"] = json!({"websiteTitle": draw.one(&["A", "B"])});
     }
-    object(space, "Partner", "acme", spec)
+    object(space, "Partner", "acme", &spec)
 }
 
 fn client(space: &Space<'_>, name: &str, draw: &mut Draw) -> Value {
@@ -152,7 +152,7 @@ fn client(space: &Space<'_>, name: &str, draw: &mut Draw) -> Value {
     } else if draw.is(30) {
         spec["management"] = json!({"approval": {"mode": draw.one(&["Manual", "ManualIfRisky"])}});
     }
-    object(space, "Client", name, spec)
+    object(space, "Client", name, &spec)
 }
 
 /// The same without what would keep it from being Ready at first.
@@ -165,7 +165,7 @@ fn plainly(mut object: Value) -> Value {
     object
 }
 
-fn object(space: &Space<'_>, kind: &str, name: &str, spec: Value) -> Value {
+fn object(space: &Space<'_>, kind: &str, name: &str, spec: &Value) -> Value {
     json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": kind,
         "metadata": {"name": name, "namespace": space.name}, "spec": spec,
@@ -185,7 +185,7 @@ fn adopting(space: &Space<'_>, draw: &mut Draw) -> Value {
         space,
         "Client",
         "clicked",
-        json!({
+        &json!({
             "partnerRef": {"name": "acme"}, "details": {"name": name, "city": city},
             "adoption": {"policy": policy, "uniqueId": id},
         }),
