@@ -2,8 +2,10 @@
 
 mod export;
 mod golden;
+mod migrate;
 mod offline;
 mod plan;
+mod pull_request;
 mod unmanaged;
 mod whole;
 mod words;
