@@ -1,6 +1,8 @@
 use super::*;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+mod model;
+
+const TIMEOUT: Duration = Duration::from_mins(1);
 const PLACE: (&str, &str) = ("msp_1", "Globex");
 
 fn at(second: u64) -> Duration {
