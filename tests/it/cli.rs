@@ -2,9 +2,11 @@
 
 mod export;
 mod golden;
+mod migrate;
 mod offline;
 mod plan;
 mod promise;
+mod pull_request;
 mod unmanaged;
 mod whole;
 mod words;
@@ -49,8 +51,7 @@ impl Desk {
     /// A desk without a cluster.
     pub(crate) fn alone() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = assets::target().unwrap().join("it").join(format!("desk-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = crate::support::folder(&format!("desk-{number}")).unwrap();
         Self { folder, kubeconfig: None }
     }
 
