@@ -14,7 +14,7 @@ use crate::object::{
     mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id, written,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Step, TenantLife, adopt, diff, must_wait,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, adopt, diff, must_wait,
     needs_approval, propose,
 };
 use crate::wire::Mark;
@@ -123,9 +123,14 @@ fn tell<K: Object>(
         (DriftPolicy::Report, Some(_)) => only(whole, &edited(object, &effective(desired))),
         (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
     };
-    if site.cluster.is_none() && observed.is_some_and(|observed| observed.mark.is_same_place(&desired.mark)) {
-        // The UID of the object is not known here, so that a mark of its place is taken to be its own.
-        plan.steps.retain(|step| *step != Step::Mark);
+    if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
+        && site.cluster.is_none()
+    {
+        without_records(&mut plan, observed, row);
+        if drift_policy(object) == DriftPolicy::Report {
+            let note = "without the cluster, what was edited here cannot be told from what others changed, which `drift: Report` leaves alone";
+            row.notes.push(note.to_owned());
+        }
     }
     row.acts(&plan, is_adopted);
     row.requests = requests(&plan, desired, observed);
@@ -142,6 +147,25 @@ fn tell<K: Object>(
         row.reason = Some(Reason::PartnerSuspended.name());
         row.message = Some("the partner is suspended on the platform, which takes no changes under it: activate it, for example with `tenantState: Active` on the Partner".to_owned());
     }
+}
+
+/// Without the cluster nobody knows what was last written: what the platform never shows is taken to be as it was.
+fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
+    // Nor is the UID of the object known where the mark is short: a mark of its place is its own.
+    plan.steps.retain(|step| *step != Step::Mark);
+    for step in &mut plan.steps {
+        if let Step::Update(changes) | Step::Brand(changes) = step {
+            changes.retain(|change| {
+                let is_hidden = observed.seen.get(&change.field) == Some(&Seen::Unreadable);
+                if is_hidden {
+                    row.notes
+                        .push(format!("whether `{}` changes cannot be told without the cluster", change.field.path()));
+                }
+                !is_hidden
+            });
+        }
+    }
+    plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
 }
 
 fn notes(plan: &Plan, row: &mut Row) {

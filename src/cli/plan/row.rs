@@ -202,5 +202,9 @@ fn setting(change: &Change, plan: &Plan, (desired, observed): (&Desired, Option<
 }
 
 fn json(value: &Value) -> Json {
+    if let Value::Secret(_) = value {
+        // Without the object's UID its digest has no salt, and a plan goes into public comments.
+        return Json::from("(secret)");
+    }
     serde_json::from_str(&value.json()).unwrap_or_default()
 }
