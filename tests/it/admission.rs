@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::assets;
 use crate::controlplane::{ControlPlane, Options, User, install_kinds};
 use crate::kubectl::Kubectl;
 

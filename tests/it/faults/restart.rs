@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{short_timeout, site_in};
 use crate::controlplane::{self, ControlPlane};
+use crate::http;
 use crate::programs::{self, OperatorOptions};
 use crate::proxy::rules::{Fault, Rule, When};
 use crate::world::World;
-use crate::{assets, http};
 
 #[test]
 fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
