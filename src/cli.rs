@@ -5,12 +5,16 @@
 
 #![allow(dead_code, reason = "until `plan` uses it")]
 
+mod ask;
 mod cluster;
 mod completion;
 mod connection;
 mod failure;
 mod manifest;
+mod one;
 mod output;
+mod reach;
+mod status;
 mod version;
 
 use std::process::ExitCode;
@@ -40,6 +44,7 @@ pub struct Command {
 #[derive(Subcommand, Debug)]
 enum Verb {
     Completion(completion::Flags),
+    Status(status::Flags),
     Version(version::Flags),
 }
 
@@ -74,6 +79,7 @@ impl Command {
         let Self { cluster, verb } = self;
         let ended = match verb {
             Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
+            Verb::Status(flags) => status::run(&flags, &cluster).await,
             Verb::Version(flags) => version::run(&flags, &cluster).await,
         };
         match ended {

@@ -44,6 +44,11 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A text of somebody else's without the characters that command a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
 /// Says why something cannot be done.
 pub(crate) fn error(failure: &Failure) {
     say(&format!("error: {failure}"));
