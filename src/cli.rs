@@ -6,15 +6,19 @@
 #![allow(dead_code, reason = "until `plan` uses it")]
 
 mod ask;
+mod cancel;
 mod cluster;
 mod completion;
 mod connection;
 mod failure;
+mod guarded;
 mod manifest;
 mod one;
 mod output;
 mod reach;
+mod release;
 mod status;
+mod terminate;
 mod version;
 
 use std::process::ExitCode;
@@ -43,8 +47,11 @@ pub struct Command {
 /// What can be asked for.
 #[derive(Subcommand, Debug)]
 enum Verb {
+    Cancel(cancel::Flags),
     Completion(completion::Flags),
+    Release(release::Flags),
     Status(status::Flags),
+    Terminate(Box<terminate::Flags>),
     Version(version::Flags),
 }
 
@@ -78,8 +85,11 @@ impl Command {
     pub async fn run(self) -> ExitCode {
         let Self { cluster, verb } = self;
         let ended = match verb {
+            Verb::Cancel(flags) => cancel::run(&flags, &cluster).await,
             Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
+            Verb::Release(flags) => release::run(&flags, &cluster).await,
             Verb::Status(flags) => status::run(&flags, &cluster).await,
+            Verb::Terminate(flags) => terminate::run(&flags, &cluster).await,
             Verb::Version(flags) => version::run(&flags, &cluster).await,
         };
         match ended {

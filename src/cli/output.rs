@@ -59,6 +59,11 @@ pub(crate) fn note(text: &str) {
     say(&format!("note: {text}"));
 }
 
+/// Tells a person what to know before an answer.
+pub(crate) fn tell(text: &str) {
+    say(text.trim_end_matches('\n'));
+}
+
 fn say(text: &str) {
     // With stderr closed there is nobody to tell.
     let _ = writeln!(std::io::stderr().lock(), "{text}");
