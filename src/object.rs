@@ -64,6 +64,8 @@ pub(crate) trait Object:
 
     /// Status, where one was ever written.
     fn status(&self) -> Option<&TenantStatus>;
+    /// Status, to be changed on a copy that is only looked at.
+    fn status_mut(&mut self) -> &mut Option<TenantStatus>;
     /// Name that the tenant should have.
     fn declared_name(&self) -> &str;
     /// Secret of a connection of its own.
@@ -91,6 +93,9 @@ macro_rules! both_kinds {
     () => {
         fn status(&self) -> Option<&TenantStatus> {
             self.status.as_ref()
+        }
+        fn status_mut(&mut self) -> &mut Option<TenantStatus> {
+            &mut self.status
         }
         fn declared_name(&self) -> &str {
             &self.spec.details.name

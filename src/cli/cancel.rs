@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
 use super::guarded::{Written, merge};
-use super::one::{Named, One, argument, required, shown};
+use super::ground::named;
+use super::one::{Named, One, argument, required};
 use super::{Ended, Exit, output};
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
 use crate::object::{Object, deletion_policy, is_deleting, namespace, uid, unique_id};
@@ -50,7 +51,7 @@ async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ende
     let object = match merge(object, cluster, |object| Ok(undone(object))).await? {
         Written::On(object) => object,
         Written::Needless => {
-            output::note(&format!("{}: {}", shown(object), needless(object)));
+            output::note(&format!("{}: {}", named(object), needless(object)));
             return Ok(Exit::Nothing);
         }
         Written::Gone => return told(ended(object, cluster).await?, object),
@@ -60,7 +61,7 @@ async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ende
         let became = became(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
         return told(became, object.as_ref());
     }
-    output::print(&format!("the consent is taken back on {}\n", shown(object.as_ref())))?;
+    output::print(&format!("the consent is taken back on {}\n", named(object.as_ref())))?;
     output::note(&follows(object.as_ref()));
     Ok(Exit::Nothing)
 }
@@ -139,20 +140,20 @@ fn told<K: Object>(became: Became, object: &K) -> Ended {
     let tenant = unique_id(object).unwrap_or("without an id");
     match became {
         Became::Cancelled => {
-            output::print(&format!("the consent is taken back on {}\n", shown(object)))?;
+            output::print(&format!("the consent is taken back on {}\n", named(object)))?;
             output::note(&format!("it came in time: tenant `{tenant}` lives"));
             Ok(Exit::Nothing)
         }
         Became::TooLate => {
             let message = format!("TooLateToCancel: tenant `{tenant}` has been ended, and all its data is erased");
-            Err(Failure::new(message).about(shown(object)).into())
+            Err(Failure::new(message).about(named(object)).into())
         }
         Became::Unknown => {
             let message = format!(
                 "the consent is taken back, and whether it came in time is not known: see with `kubectl tenantry status {}`, and on the platform whether tenant `{tenant}` lives",
                 argument(object)
             );
-            Err(Failure::new(message).about(shown(object)).into())
+            Err(Failure::new(message).about(named(object)).into())
         }
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::failure::Failure;
-use super::one::shown;
+use super::ground::named;
 use crate::object::{Object, namespace, uid};
 
 /// Who writes, as managedFields show it.
@@ -45,12 +45,12 @@ pub(crate) async fn merge<K: Object>(
             Ok(_) => return Ok(Written::On(Box::new(current))),
             Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Written::Gone),
             Err(kube::Error::Api(status)) if status.is_conflict() => {}
-            Err(error) => return Err(Failure::from(error).about(shown(object))),
+            Err(error) => return Err(Failure::from(error).about(named(object))),
         }
         match objects.get_opt(&object.name_any()).await?.filter(|fresh| fresh.uid() == object.uid()) {
             Some(fresh) => current = fresh,
             None => return Ok(Written::Gone),
         }
     }
-    Err(Failure::new("somebody else writes the object without a pause: try again").about(shown(object)))
+    Err(Failure::new("somebody else writes the object without a pause: try again").about(named(object)))
 }

@@ -33,6 +33,14 @@ impl<K> Declared<K> {
     }
 }
 
+impl<K> Declared<K> {
+    /// The object, and where it stands.
+    pub(crate) fn split(self) -> (K, Declared<()>) {
+        let Self { object, file, document } = self;
+        (object, Declared { object: (), file, document })
+    }
+}
+
 /// Namespace and name.
 pub(crate) type Key = (String, String);
 
@@ -62,6 +70,22 @@ impl Manifests {
         let mut failures = Vec::new();
         manifests.add(file, text, (namespace, &mut failures));
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
+    }
+
+    /// Refuses objects outside of a namespace that was asked for, as kubectl does.
+    ///
+    /// # Errors
+    /// Each object in another namespace.
+    pub(crate) fn all_in(&self, namespace: Option<&str>) -> Result<(), Vec<Failure>> {
+        let Some(namespace) = namespace else { return Ok(()) };
+        let strays = self.seen.iter().filter(|((_, other, _), _)| other != namespace);
+        let failures: Vec<Failure> = strays
+            .map(|((kind, other, name), spot)| {
+                let message = format!("the object is in namespace `{other}` and `--namespace {namespace}` was asked for: leave one of the two out");
+                Failure::new(message).about(format!("{kind} `{other}/{name}`")).at(spot)
+            })
+            .collect();
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
     fn add(&mut self, file: &Path, text: &str, (namespace, failures): (&str, &mut Vec<Failure>)) {

@@ -5,6 +5,7 @@ use kube::{Api, ResourceExt as _};
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
+use super::ground::pages;
 use crate::api::{Partner, TenantClient};
 use crate::object::{Object, namespace};
 use crate::plan::Kind;
@@ -117,30 +118,19 @@ pub(crate) async fn required(flags: &ClusterFlags) -> Result<Cluster, Failure> {
     found.ok_or_else(|| Failure::new("this needs a cluster: name one with `--kubeconfig` or `--context`"))
 }
 
-/// An object as messages name it.
-pub(crate) fn shown<K: Object>(object: &K) -> String {
-    format!("{} `{}/{}`", K::KIND.name(), namespace(object), object.name_any())
-}
-
 /// An object as the command line names it.
 pub(crate) fn argument<K: Object>(object: &K) -> String {
     format!("{}/{} -n {}", K::KIND.name().to_ascii_lowercase(), object.name_any(), namespace(object))
 }
 
-/// Every object of a kind, page by page, in the cluster or in one namespace.
+/// Every object of a kind, in the cluster or in one namespace.
 pub(crate) async fn every<K: Object>(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<K>, Failure> {
     let client = cluster.client.clone();
-    let objects: Api<K> = namespace.map_or_else(|| Api::all(client.clone()), |name| Api::namespaced(client.clone(), name));
-    let mut found = Vec::new();
-    let mut params = ListParams::default().limit(500);
-    loop {
-        let page = objects.list(&params).await?;
-        found.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    let objects = match namespace {
+        Some(name) => Api::<K>::namespaced(client, name),
+        None => Api::<K>::all(client),
+    };
+    Ok(pages(objects).await?)
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! The platform behind one object, and the tenant's place on it.
 
-use std::collections::BTreeMap;
-
 use kube::Api;
 
 use super::cluster::Cluster;
-use super::connection::{self, ConnectionFlags};
+use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::one::shown;
+use super::ground::named;
+use super::references::{Lack, References};
 use crate::api::Partner;
 use crate::connect::{Error, Place, Platform};
-use crate::object::{Object, Parent, connection_secret, no_partner, outcome, pinned, stands_in};
+use crate::object::{Object, Parent, no_partner, outcome, pinned, stands_in};
 use crate::plan::Outcome;
 
 /// The platform of an object.
@@ -30,7 +29,7 @@ pub(crate) async fn reach<K: Object>(
     flags: &ConnectionFlags,
     cluster: &Cluster,
 ) -> Result<Reached, Failure> {
-    let about = |failure: Failure| failure.about(shown(object));
+    let about = |failure: Failure| failure.about(named(object));
     let refused = |outcome: Outcome| about(Failure::new(message(outcome)));
     let partner = match object.parent() {
         Parent::Object(namespace, name) => {
@@ -39,40 +38,24 @@ pub(crate) async fn reach<K: Object>(
         }
         Parent::Provider | Parent::Id(_) => None,
     };
-    let given = flags.platform()?;
-    let is_given = given.is_some();
-    let platform = match given {
-        Some(platform) => platform,
-        None => by_secret(object, partner.as_ref(), cluster).await.map_err(about)?,
+    let mut references = References::of_the_cluster(flags.platform()?);
+    let platform = match references.platform(object, partner.as_ref(), Some(cluster)).await {
+        Ok(platform) => platform,
+        Err(Lack::Outcome(outcome)) => return Err(refused(outcome)),
+        Err(Lack::Failure(failure)) => return Err(about(failure)),
     };
     let place = stands_in(object, platform.tenant_id(), partner.as_ref()).map_err(refused)?;
     // A connection from a file is often the service provider's where the object's own is its Partner's: only the host
     // must be the same.
     let recorded = object.status().and_then(|status| status.connection.as_ref());
-    let tenant = recorded.filter(|_| is_given).map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
+    let tenant = recorded.filter(|_| references.is_given()).map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
     pinned(object, (&platform.host(), tenant), &place).map_err(refused)?;
     Ok(Reached { platform, place })
 }
 
-async fn by_secret<K: Object>(object: &K, partner: Option<&Partner>, cluster: &Cluster) -> Result<Platform, Failure> {
-    let Some((namespace, name)) = connection_secret(object, partner) else {
-        let message = "the object names no connection, and which one the operator takes is not known here: give it with `--connection FILE`";
-        return Err(Failure::new(message));
-    };
-    let Some(secret) = cluster.secret(&namespace, &name).await? else {
-        let message = format!(
-            "Secret `{namespace}/{name}` does not exist: create it with `url`, `tenantId`, `clientId` and `clientSecret`, or give the connection with `--connection FILE`"
-        );
-        return Err(Failure::new(message));
-    };
-    let data: BTreeMap<String, Vec<u8>> =
-        secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-    connection::platform(&data, &format!("Secret `{namespace}/{name}`"))
-}
-
 /// What an answer of the platform means for an object.
 pub(crate) fn unanswered<K: Object>(object: &K, error: &Error) -> Failure {
-    Failure::new(message(outcome(K::KIND, error))).about(shown(object))
+    Failure::new(message(outcome(K::KIND, error))).about(named(object))
 }
 
 /// The sentence of an outcome that is in the way.

@@ -9,7 +9,8 @@ use super::ask;
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
 use super::guarded::{Written, merge};
-use super::one::{Named, One, every, required, shown};
+use super::ground::named;
+use super::one::{Named, One, every, required};
 use super::output::{self, Progress};
 use super::{Ended, Exit};
 use crate::api::{FINALIZER, Partner, TenantClient};
@@ -112,7 +113,7 @@ impl Held {
 fn line<K: Object>(object: &K) -> String {
     let tenant = unique_id(object).map_or_else(|| "no tenant yet".to_owned(), |id| format!("tenant `{id}`"));
     let going = if is_deleting(object) { ", being deleted" } else { "" };
-    format!("  {}: {tenant}{going}", shown(object))
+    format!("  {}: {tenant}{going}", named(object))
 }
 
 /// Releases Clients before Partners, so that none is ever without its own.
@@ -145,8 +146,8 @@ async fn let_go<K: Object>(object: &K, cluster: &Cluster) -> Result<String, Fail
         Ok(is_held(object).then(|| json!({"metadata": {"finalizers": others}})))
     });
     Ok(match written.await? {
-        Written::On(_) => format!("released {}\n", shown(object)),
-        Written::Needless => format!("released already: {}\n", shown(object)),
-        Written::Gone => format!("gone already: {}\n", shown(object)),
+        Written::On(_) => format!("released {}\n", named(object)),
+        Written::Needless => format!("released already: {}\n", named(object)),
+        Written::Gone => format!("gone already: {}\n", named(object)),
     })
 }

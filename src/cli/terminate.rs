@@ -10,7 +10,8 @@ use super::ask;
 use super::cluster::ClusterFlags;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::one::{Named, One, argument, required, shown};
+use super::ground::named;
+use super::one::{Named, One, argument, required};
 use super::{Ended, Exit, output};
 use crate::api::{Acknowledgement, Confirmation, Deletion, DeletionPolicy, ManagementMode};
 use crate::cli::cluster::Cluster;
@@ -86,11 +87,11 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 }
 
 async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
-    may_be_confirmed(object).map_err(|failure| failure.about(shown(object)))?;
+    may_be_confirmed(object).map_err(|failure| failure.about(named(object)))?;
     let seen = see(object, &flags.connection, cluster).await?;
     output::tell(&seen.text(object, flags.grace));
     let given = consent::Given { name: flags.yes_i_typed.as_deref(), accepted: &flags.accept };
-    consent::ask(&seen.observed.name, &given, ask::at_the_terminal()).map_err(|failure| failure.about(shown(object)))?;
+    consent::ask(&seen.observed.name, &given, ask::at_the_terminal()).map_err(|failure| failure.about(named(object)))?;
     let deletion = deletion(object, &seen, (flags.grace, crate::clock::now()));
     if flags.print {
         output::print(&write::hunk(object, &deletion)?)?;
@@ -101,7 +102,7 @@ async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> E
         output::note(&warning);
     }
     write::apply(object, &deletion, (flags.force_conflicts, cluster)).await?;
-    output::print(&format!("the consent stands on {}\n", shown(object)))?;
+    output::print(&format!("the consent stands on {}\n", named(object)))?;
     output::note(&format!("nothing has ended yet: {}", follows(object, &deletion)));
     Ok(Exit::Nothing)
 }

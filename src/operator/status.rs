@@ -210,7 +210,7 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
-        after.applied = Some(applied(facts, written(object)));
+        after.applied = Some(applied(facts, (&situation.rest, written(object))));
     }
     after.termination = termination(object, before, facts, now);
     after
@@ -259,12 +259,14 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
-fn applied(facts: &Facts, before: Written) -> AppliedSettings {
+fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
     let Written { salt: _, digests, suspended_by_us } = facts.written_after(before);
     let write_only =
         digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
+        revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
         suspended: suspended_by_us.then_some(true),
     }

@@ -49,6 +49,8 @@ pub struct Observed {
     pub created: Option<Timestamp>,
     /// When anything under it last changed.
     pub updated: Option<Timestamp>,
+    /// Grows with every change under it; nothing where the platform does not count them.
+    pub revision: Option<i64>,
     /// Address of its console.
     pub url: Option<String>,
     /// Address of its API.

@@ -7,7 +7,7 @@ use crate::api::{
     ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, TenantPhase, TerminationStatus,
     Unavailable,
 };
-use crate::cli::one::shown;
+use crate::cli::ground::named;
 use crate::cli::output::plain;
 use crate::object::{Object, Parent, deletion_policy, drift_policy, mode};
 
@@ -84,7 +84,7 @@ impl Screen {
             other => format!("{other:?}"),
         };
         Self {
-            object: shown(object),
+            object: named(object),
             tenant: object.declared_name().to_owned(),
             conditions: told.collect(),
             partner,

@@ -10,7 +10,8 @@ use crate::api::TenantClient;
 use crate::cli::cluster::Cluster;
 use crate::cli::connection::ConnectionFlags;
 use crate::cli::failure::Failure;
-use crate::cli::one::{every, shown};
+use crate::cli::ground::named;
+use crate::cli::one::every;
 use crate::cli::output::plain;
 use crate::cli::reach::{Reached, reach, unanswered};
 use crate::connect::{Freshness, Place};
@@ -41,7 +42,7 @@ pub(super) async fn see<K: Object>(
     flags: &ConnectionFlags,
     cluster: &Cluster,
 ) -> Result<Seen, Failure> {
-    let refused = |message: String| Failure::new(message).about(shown(object));
+    let refused = |message: String| Failure::new(message).about(named(object));
     let Some(id) = unique_id(object) else {
         return Err(refused("it has no tenant on the platform, so there is nothing to end: `kubectl delete` it".to_owned()));
     };
@@ -79,7 +80,7 @@ impl Seen {
         let asked = object.deletion().and_then(|deletion| deletion.grace_period_seconds);
         let mut text = format!(
             "{} is tenant `{}` ({}) on {host}, {}.\n",
-            shown(object),
+            named(object),
             observed.name,
             observed.unique_id,
             state(observed.life)

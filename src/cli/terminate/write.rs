@@ -12,7 +12,7 @@ use crate::api::{Deletion, GROUP, VERSION};
 use crate::cli::cluster::Cluster;
 use crate::cli::failure::Failure;
 use crate::cli::guarded::FIELD_MANAGER;
-use crate::cli::one::shown;
+use crate::cli::ground::named;
 use crate::object::{Object, namespace, uid};
 
 /// Writes the consent.
@@ -31,7 +31,7 @@ pub(super) async fn apply<K: Object>(
     let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
     match objects.patch(&object.name_any(), &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
-        Err(error) => Err(refused(error).about(shown(object))),
+        Err(error) => Err(refused(error).about(named(object))),
     }
 }
 

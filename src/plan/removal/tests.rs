@@ -43,6 +43,7 @@ fn observed(life: TenantLife) -> Tenant {
         seen: BTreeMap::new(),
         created: None,
         updated: None,
+        revision: None,
         url: None,
         api_endpoint: None,
     }))

@@ -158,3 +158,33 @@ async fn every_change_moves_the_updated_time() {
         last = now;
     }
 }
+
+#[tokio::test]
+async fn every_change_has_a_revision_of_its_own_and_no_change_has_none() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("/tenants/{partner}/clients/{client}");
+    let revision = async || platform.sp.get(&path).await.json()["revision"].as_i64().unwrap();
+    let mut last = revision().await;
+    for round in 0..20 {
+        let change = async |call: &str, body: serde_json::Value| {
+            let (method, call) = call.split_once(' ').unwrap();
+            let body = body.to_string().into_bytes();
+            platform.sp.raw(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json()
+        };
+        change(&format!("POST {path}"), json!({"city": format!("City {round}")})).await;
+        let now = revision().await;
+        assert!(now > last, "an update: {now} is not after {last}");
+        last = now;
+        let branding = json!({"applicationTitle": format!("Title {round}")});
+        change(&format!("PUT /tenants/{client}/customBranding"), branding).await;
+        let now = revision().await;
+        assert!(now > last, "branding: {now} is not after {last}");
+        last = now;
+        change(&format!("POST {path}"), json!({"city": format!("City {round}")})).await;
+        assert_eq!(revision().await, last, "the same city is no change");
+    }
+    let page = platform.sp.get(&format!("/tenants/{partner}/clients/search")).await.json();
+    assert_eq!(page["results"][0]["revision"], json!(last), "a page tells it too");
+}
