@@ -49,6 +49,11 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
 }
 
+/// A number of things.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Says why something cannot be done.
 pub(crate) fn error(failure: &Failure) {
     say(&format!("error: {failure}"));

@@ -25,9 +25,9 @@ const MOST_SHOWN: usize = 20;
 /// on the platform as it is, and nothing is suspended or ended. End the operator first: it puts the finalizer on again.
 #[derive(clap::Args, Debug)]
 #[command(
+    group = clap::ArgGroup::new("which").args(["object", "all"]).required(true),
     after_help = "Examples:\n  kubectl tenantry release client globex\n  kubectl tenantry release --all\n  kubectl tenantry release --all -n acme --yes"
 )]
-#[group(id = "which", required = true, multiple = false, args = ["object", "all"])]
 pub(crate) struct Flags {
     /// The object, as `partner NAME` or `client NAME`.
     #[arg(value_name = "KIND NAME", num_args = 1..=2)]

@@ -141,12 +141,12 @@ fn follows<K: Object>(object: &K, deletion: &Deletion) -> String {
     let until = deletion.confirm.as_ref().map(|confirm| confirm.not_after.as_str()).unwrap_or_default();
     let named = argument(object);
     let next = if is_deleting(object) {
-        "the object is deleted already, so the operator now suspends the tenant".to_owned()
+        "the object is deleted already, so the operator suspends the tenant now".to_owned()
     } else {
         format!("`kubectl delete {named}` until {until} suspends the tenant")
     };
     let grace = show::grace(deletion.grace_period_seconds);
-    format!("{next} and erases it for ever {grace} later; `kubectl tenantry cancel {named}` takes it back until then")
+    format!("{next}, and {grace} it is erased for ever; `kubectl tenantry cancel {named}` takes it back until then")
 }
 
 #[cfg(test)]

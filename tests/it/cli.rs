@@ -1,8 +1,13 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
+mod cancel;
 mod golden;
+mod lint;
 mod offline;
 mod plan;
+mod release;
+mod status;
+mod terminate;
 mod words;
 
 use std::path::{Path, PathBuf};

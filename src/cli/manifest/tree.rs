@@ -13,12 +13,25 @@ pub(crate) struct Document {
     pub(crate) value: Value,
     pub(crate) line: u64,
     lines: BTreeMap<String, u64>,
+    /// Each text, number, flag or null by its path.
+    scalars: BTreeMap<String, Scalar>,
+}
+
+/// Where a text, number, flag or null itself stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scalar {
+    /// The line, from 1.
+    pub(crate) line: u64,
+    /// The column, from 1.
+    pub(crate) column: u64,
+    /// Whether it is nothing.
+    pub(crate) is_null: bool,
 }
 
 impl Document {
-    /// A value without lines, all of it said to stand in one.
-    pub(crate) fn plain(value: Value, line: u64) -> Self {
-        Self { value, line, lines: BTreeMap::new() }
+    /// Each text, number, flag or null by its path.
+    pub(crate) const fn scalars(&self) -> &BTreeMap<String, Scalar> {
+        &self.scalars
     }
 
     /// The line of a member, or of the nearest one around it.
@@ -49,10 +62,11 @@ impl Document {
     }
 
     fn of(tree: Spanned<Tree>) -> Self {
-        let mut lines = BTreeMap::new();
+        let mut places = Places::default();
         let line = tree.referenced.line().max(1);
-        let value = flatten(tree.value, String::new(), &mut lines);
-        Self { value, line, lines }
+        let value = places.flatten(tree, String::new());
+        let Places { lines, scalars } = places;
+        Self { value, line, lines, scalars }
     }
 
     /// The members of a `List`, each with its own lines.
@@ -61,11 +75,12 @@ impl Document {
         let item = |(number, value): (usize, Value)| {
             let own = format!("items[{number}]");
             let inside = format!("{own}.");
-            let lines = self
-                .lines
-                .iter()
-                .filter_map(|(path, line)| path.strip_prefix(&inside).map(|rest| (rest.to_owned(), *line)));
-            Self { value, line: self.line_of(&own), lines: lines.collect() }
+            Self {
+                value,
+                line: self.line_of(&own),
+                lines: below(&self.lines, &inside),
+                scalars: below(&self.scalars, &inside),
+            }
         };
         items.into_iter().enumerate().map(item).collect()
     }
@@ -77,25 +92,44 @@ fn first_line(message: &str) -> String {
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
-fn flatten(tree: Tree, path: String, lines: &mut BTreeMap<String, u64>) -> Value {
-    match tree {
-        Tree::Scalar(value) => value,
-        Tree::Sequence(items) => {
-            let item = |(number, item): (usize, Spanned<Tree>)| {
-                let path = format!("{path}[{number}]");
-                lines.insert(path.clone(), item.referenced.line());
-                flatten(item.value, path, lines)
-            };
-            Value::Array(items.into_iter().enumerate().map(item).collect())
-        }
-        Tree::Mapping(members) => {
-            let mut map = Map::new();
-            for (key, value) in members {
-                let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
-                lines.insert(path.clone(), key.referenced.line());
-                map.insert(key.value, flatten(value.value, path, lines));
+/// What stands below a path, by the rest of its own.
+fn below<T: Copy>(places: &BTreeMap<String, T>, inside: &str) -> BTreeMap<String, T> {
+    let rest = |(path, place): (&String, &T)| path.strip_prefix(inside).map(|rest| (rest.to_owned(), *place));
+    places.iter().filter_map(rest).collect()
+}
+
+/// Where the members of a document stand.
+#[derive(Default)]
+struct Places {
+    lines: BTreeMap<String, u64>,
+    scalars: BTreeMap<String, Scalar>,
+}
+
+impl Places {
+    fn flatten(&mut self, tree: Spanned<Tree>, path: String) -> Value {
+        match tree.value {
+            Tree::Scalar(value) => {
+                let at = tree.referenced;
+                self.scalars.insert(path, Scalar { line: at.line(), column: at.column(), is_null: value.is_null() });
+                value
             }
-            Value::Object(map)
+            Tree::Sequence(items) => {
+                let item = |(number, item): (usize, Spanned<Tree>)| {
+                    let path = format!("{path}[{number}]");
+                    self.lines.insert(path.clone(), item.referenced.line());
+                    self.flatten(item, path)
+                };
+                Value::Array(items.into_iter().enumerate().map(item).collect())
+            }
+            Tree::Mapping(members) => {
+                let mut map = Map::new();
+                for (key, value) in members {
+                    let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
+                    self.lines.insert(path.clone(), key.referenced.line());
+                    map.insert(key.value, self.flatten(value, path));
+                }
+                Value::Object(map)
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::next;
 use crate::api::{ConditionType, TenantPhase};
-use crate::cli::output::plain;
+use crate::cli::output::{count, plain};
 use crate::object::{Object, namespace, unique_id};
 
 /// The line of an object.
@@ -95,5 +95,6 @@ fn sum(rows: &[Row]) -> String {
         1 => "1 to look at: `kubectl tenantry status KIND/NAME` says what to do".to_owned(),
         many => format!("{many} to look at: `kubectl tenantry status KIND/NAME` says what to do"),
     };
-    format!("{} Partners, {} Clients, {ready} of {} ready, {look}", of("Partner"), of("Client"), rows.len())
+    let [partners, clients] = ["Partner", "Client"].map(|kind| count(of(kind), kind));
+    format!("{partners}, {clients}, {ready} of {} ready, {look}", rows.len())
 }

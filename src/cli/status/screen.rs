@@ -1,10 +1,12 @@
 //! One object on one screen.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::next::{next, words};
 use crate::api::{
-    ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, TenantPhase, TerminationStatus,
+    ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase, TerminationStatus,
     Unavailable,
 };
 use crate::cli::ground::named;
@@ -165,9 +167,12 @@ impl Screen {
 
     fn told(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        for Told { r#type, reason, meaning, message, .. } in &self.conditions {
+        let mut said = BTreeSet::new();
+        for Told { r#type, status, reason, meaning, message } in &self.conditions {
             lines.push(format!("{:<19} {meaning} ({reason})", r#type));
-            if !message.is_empty() && message != meaning {
+            let is_routine = status == "True" && reason == Reason::AsDeclared.name();
+            // One cause makes the message of several conditions.
+            if !message.is_empty() && !is_routine && said.insert(message) {
                 lines.push(format!("{:<19} {message}", ""));
             }
         }
@@ -184,7 +189,7 @@ impl Screen {
         };
         let line = |setting: &EffectiveSetting| {
             let EffectiveSetting { path, value, source: from } = setting;
-            format!("{path:<width$}  {value}  from {}", source(from))
+            format!("{path:<width$}  {value}, from {}", source(from))
         };
         self.settings.iter().map(line).collect()
     }

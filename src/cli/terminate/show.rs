@@ -86,22 +86,20 @@ impl Seen {
             state(observed.life)
         );
         match impact {
-            None => text.push_str("\nWhat its end erases is not told by this platform: all that the tenant holds.\n"),
+            None => text.push_str("\nIts end erases for ever all that the tenant holds; this platform does not count it.\n"),
             Some(impact) => {
-                text.push_str("\nIts end erases for ever:\n");
+                text.push_str("\nIts end erases for ever the tenant with all its settings, and:\n");
                 let counted = impact.iter().filter(|(_, count)| **count > 0);
                 for (what, count) in counted {
                     let _ = writeln!(text, "  {count:>7}  {what}");
                 }
-                text.push_str("           and the tenant itself with all its settings\n");
+                if impact.values().all(|count| *count == 0) {
+                    text.push_str("        nothing else that this platform counts\n");
+                }
             }
         }
         self.kept(&mut text, uid(object).as_str());
-        let _ = writeln!(
-            text,
-            "\nFirst it is suspended, and {} later it is erased.",
-            grace(grace_seconds.or(asked))
-        );
+        let _ = writeln!(text, "\nFirst it is suspended, and {} it is erased.", grace(grace_seconds.or(asked)));
         if !children.is_empty() {
             let more = children.len().saturating_sub(MOST_NAMES);
             let first = children.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
@@ -147,15 +145,72 @@ const fn state(life: TenantLife) -> &'static str {
     }
 }
 
-/// A grace period in words.
+/// When a grace period is over, in words.
 pub(super) fn grace(seconds: Option<i64>) -> String {
     let seconds = seconds.unwrap_or(DEFAULT_GRACE);
     let (count, unit) = match seconds {
-        0 => return "at once, without a grace period,".to_owned(),
+        0 => return "at once".to_owned(),
         days if days % 86_400 == 0 => (days / 86_400, "day"),
         hours if hours % 3600 == 0 => (hours / 3600, "hour"),
         minutes if minutes % 60 == 0 => (minutes / 60, "minute"),
         seconds => (seconds, "second"),
     };
-    format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
+    format!("{count} {unit}{} later", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Field, Seen as Answer, Value};
+
+    fn seen(impact: Option<&[(&str, i64)]>) -> String {
+        let observed = Observed {
+            unique_id: "client_93".to_owned(),
+            account_id: None,
+            name: "Globex\u{1b}[2J".to_owned(),
+            life: TenantLife::Suspended,
+            mark: MarkSeen::None,
+            seen: BTreeMap::from([
+                (Field::City, Answer::Value(Value::text("Berlin"))),
+                (Field::DuoSecretKey, Answer::Value(Value::text("hush"))),
+            ]),
+            created: None,
+            updated: None,
+            revision: None,
+            url: None,
+            api_endpoint: None,
+        };
+        let impact = impact.map(|impact| impact.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect());
+        let seen = Seen { observed, host: "api.platform.example".to_owned(), impact, children: Vec::new() };
+        let object: TenantClient = serde_json::from_value(serde_json::json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex", "namespace": "acme", "uid": "1"},
+            "spec": {"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}},
+        }))
+        .unwrap();
+        seen.text(&object, Some(0))
+    }
+
+    #[test]
+    fn what_goes_is_counted_or_said_to_be_uncounted_and_no_secret_is_shown() {
+        let counted = seen(Some(&[("users", 12), ("tickets", 0)]));
+        assert!(counted.contains("and:\n       12  users\n\nKept"), "{counted}");
+        assert!(counted.contains("  details.city: \"Berlin\"\nNot kept, since the platform never shows them: security"), "{counted}");
+        assert!(!counted.contains("hush") && !counted.contains('\u{1b}'), "{counted}");
+        assert!(seen(Some(&[("users", 0)])).contains("nothing else that this platform counts"));
+        let uncounted = seen(None);
+        assert!(uncounted.contains("this platform does not count it"), "{uncounted}");
+        assert!(uncounted.contains("First it is suspended, and at once it is erased."), "{uncounted}");
+    }
+
+    #[test]
+    fn a_grace_period_is_said_in_its_largest_unit() {
+        for (seconds, text) in [
+            (None, "1 day later"),
+            (Some(604_800), "7 days later"),
+            (Some(5400), "90 minutes later"),
+            (Some(61), "61 seconds later"),
+        ] {
+            assert_eq!(grace(seconds), text);
+        }
+    }
 }

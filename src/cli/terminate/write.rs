@@ -6,6 +6,7 @@
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::{Deletion, GROUP, VERSION};
@@ -13,6 +14,7 @@ use crate::cli::cluster::Cluster;
 use crate::cli::failure::Failure;
 use crate::cli::guarded::FIELD_MANAGER;
 use crate::cli::ground::named;
+use crate::cli::output::Machine;
 use crate::object::{Object, namespace, uid};
 
 /// Writes the consent.
@@ -24,7 +26,7 @@ pub(super) async fn apply<K: Object>(
     deletion: &Deletion,
     (is_forced, cluster): (bool, &Cluster),
 ) -> Result<(), Failure> {
-    let mut patch = manifest(object, deletion);
+    let mut patch = json!(Manifest::new(object, deletion));
     patch["metadata"]["uid"] = json!(uid(object));
     patch["metadata"]["resourceVersion"] = json!(object.resource_version());
     let params = PatchParams { force: is_forced, ..PatchParams::apply(FIELD_MANAGER) };
@@ -59,19 +61,33 @@ fn refused(error: kube::Error) -> Failure {
 /// # Errors
 /// It cannot be written as YAML.
 pub(super) fn hunk<K: Object>(object: &K, deletion: &Deletion) -> Result<String, Failure> {
-    let yaml = serde_yaml::to_string(&manifest(object, deletion))
-        .map_err(|error| Failure::new(format!("the manifest cannot be written: {error}")))?;
-    let head = "# Merge this into the manifest, or list it as a patch in its kustomization; remove the manifest after that.\n";
-    Ok(format!("{head}{yaml}"))
+    let head = "# Merge this into the manifest, or list it under `patches` in the kustomization.\n";
+    Ok(format!("{head}{}", Machine::Yaml.text(&Manifest::new(object, deletion))?))
 }
 
-fn manifest<K: Object>(object: &K, deletion: &Deletion) -> Value {
-    json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": K::KIND.name(),
-        "metadata": {"name": object.name_any(), "namespace": namespace(object)},
-        "spec": {"deletion": deletion},
-    })
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    api_version: String,
+    kind: &'static str,
+    metadata: Value,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+struct Spec<'a> {
+    deletion: &'a Deletion,
+}
+
+impl<'a> Manifest<'a> {
+    fn new<K: Object>(object: &K, deletion: &'a Deletion) -> Self {
+        Self {
+            api_version: format!("{GROUP}/{VERSION}"),
+            kind: K::KIND.name(),
+            metadata: json!({"name": object.name_any(), "namespace": namespace(object)}),
+            spec: Spec { deletion },
+        }
+    }
 }
 
 /// What a person should know before this object is written by hand: who else writes its spec.
