@@ -36,7 +36,7 @@ use failure::Failure;
 ///
 /// Nothing here writes to the platform: `plan` shows what the operator would do, `export` writes manifests of what is
 /// there, `unmanaged` lists what nobody declares, `lint` checks manifests without anybody's help. `terminate`, `cancel`
-/// and `release` write to objects of the cluster, each only after consent.
+/// and `release` write to objects of the cluster and to nothing else.
 ///
 /// Exit status: 0 nothing to do, 2 there is something to do, 1 an error.
 #[derive(Parser, Debug)]

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
-use super::guarded::{Written, merge};
 use super::ground::named;
+use super::guarded::{Written, merge};
 use super::one::{Named, One, argument, required};
 use super::{Ended, Exit, output};
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
@@ -77,10 +77,7 @@ fn is_accepted(record: Option<&TerminationStatus>) -> bool {
 /// Whether the call that ends the tenant may have been made. Before that a cancel on the object as it was read comes in
 /// time: the operator writes this step on the object as it was read too, and only one of the two succeeds.
 fn has_called(record: Option<&TerminationStatus>) -> bool {
-    matches!(
-        record.and_then(|record| record.step),
-        Some(TerminationStep::Terminating | TerminationStep::Terminated)
-    )
+    matches!(record.and_then(|record| record.step), Some(TerminationStep::Terminating | TerminationStep::Terminated))
 }
 
 /// The patch that undoes a consent; nothing where there is none. A deletion that was asked for and waits for a consent
@@ -180,7 +177,8 @@ async fn ended<K: Object>(object: &K, cluster: &Cluster) -> Result<Became, Failu
     for _ in 0..10 {
         for event in events.list(&about).await? {
             let reason = event.reason.unwrap_or_default();
-            if [Reason::TooLateToCancel, Reason::Terminated, Reason::AlreadyGone].iter().any(|one| one.name() == reason) {
+            if [Reason::TooLateToCancel, Reason::Terminated, Reason::AlreadyGone].iter().any(|one| one.name() == reason)
+            {
                 return Ok(Became::TooLate);
             }
             if reason == Reason::Cancelled.name() {

@@ -85,7 +85,9 @@ impl Mistake {
             Self::Quotes => "YAML reads a text without quotes as something else.",
             Self::Schema => "The API server refuses it: a field, a type, a word or a bound.",
             Self::Rule => "The API server refuses it by a rule of the definition.",
-            Self::Catalog => "The operator refuses it: a value that the platform does not know, or does not allow here.",
+            Self::Catalog => {
+                "The operator refuses it: a value that the platform does not know, or does not allow here."
+            }
             Self::Reference => "What it refers to does not fit, or may not be referred to.",
             Self::Twice => "Two objects claim the same.",
         }
@@ -150,6 +152,8 @@ struct Linter<'a> {
     kinds: Vec<Kind>,
     manifests: Manifests,
     findings: Vec<Finding>,
+    partners: usize,
+    clients: usize,
 }
 
 /// A kind with what its definition demands.
@@ -168,7 +172,7 @@ impl<'a> Linter<'a> {
             Kind { name, schema: Schema::new(schema), rules: Rules::new(schema) }
         };
         let kinds = crate::api::crds().iter().map(kind).collect();
-        Self { namespace, kinds, manifests: Manifests::default(), findings: Vec::new() }
+        Self { namespace, kinds, manifests: Manifests::default(), findings: Vec::new(), partners: 0, clients: 0 }
     }
 
     fn read(&mut self, file: &Path, text: &str) {
@@ -192,6 +196,7 @@ impl<'a> Linter<'a> {
         let known = self.kinds.iter().find(|known| is_ours && known.name == kind);
         let before = self.findings.len();
         if let Some(kind) = known {
+            *if kind.name == "Partner" { &mut self.partners } else { &mut self.clients } += 1;
             let found = judge(kind, &document, text);
             let named = object(&document.value, self.namespace);
             self.findings.extend(found.into_iter().map(|one| one.at(file, &document, &named)));
@@ -208,9 +213,8 @@ impl<'a> Linter<'a> {
     fn finish(mut self) -> (Vec<Finding>, Seen) {
         let unknown = meaning::judge(&self.manifests, &mut self.findings);
         self.findings.sort_by(|one, other| one.place().cmp(&other.place()));
-        let Manifests { partners, clients, ignored, .. } = &self.manifests;
-        let seen = Seen { partners: partners.len(), clients: clients.len(), ignored: *ignored, unknown };
-        (self.findings, seen)
+        let Self { manifests, findings, partners, clients, .. } = self;
+        (findings, Seen { partners, clients, ignored: manifests.ignored, unknown })
     }
 }
 
@@ -238,7 +242,7 @@ fn judge(kind: &Kind, document: &Document, text: &str) -> Vec<Found> {
     let misread = scalars::misread(document, &kind.schema, text);
     let mut found: Vec<Found> = Vec::new();
     let misfits = kind.schema.judge(&document.value);
-    let is_sound = misfits.is_empty();
+    let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
     for misfit in misfits {
         // A text without quotes is one mistake and not two.
         if !misread.iter().any(|misread| misread.path == misfit.path) {
@@ -248,8 +252,7 @@ fn judge(kind: &Kind, document: &Document, text: &str) -> Vec<Found> {
     for scalars::Misread { path, line, column, message } in misread {
         found.push(Found { mistake: Mistake::Quotes, path, place: Some((line, column)), message });
     }
-    // The API server asks its rules only about what fits the schema.
-    if is_sound {
+    if can_be_asked {
         for misfit in kind.rules.judge(&document.value) {
             found.push(Found { mistake: Mistake::Rule, path: misfit.path, place: None, message: misfit.message });
         }

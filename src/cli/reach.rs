@@ -48,7 +48,8 @@ pub(crate) async fn reach<K: Object>(
     // A connection from a file is often the service provider's where the object's own is its Partner's: only the host
     // must be the same.
     let recorded = object.status().and_then(|status| status.connection.as_ref());
-    let tenant = recorded.filter(|_| references.is_given()).map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
+    let tenant =
+        recorded.filter(|_| references.is_given()).map_or(platform.tenant_id(), |recorded| &recorded.tenant_id);
     pinned(object, (&platform.host(), tenant), &place).map_err(refused)?;
     Ok(Reached { platform, place })
 }

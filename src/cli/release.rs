@@ -8,8 +8,8 @@ use serde_json::json;
 use super::ask;
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
-use super::guarded::{Written, merge};
 use super::ground::named;
+use super::guarded::{Written, merge};
 use super::one::{Named, One, every, required};
 use super::output::{self, Progress};
 use super::{Ended, Exit};
@@ -99,12 +99,16 @@ impl Held {
         if more > 0 {
             lines.push(format!("  and {more} more"));
         }
-        let head = "The operator's finalizer is taken off these objects. Their tenants stay on the platform as they are:\n";
+        let head =
+            "The operator's finalizer is taken off these objects. Their tenants stay on the platform as they are:\n";
         let going = self.clients.iter().filter(|one| is_deleting(*one)).count()
             + self.partners.iter().filter(|one| is_deleting(*one)).count();
         let tail = match going {
             0 => String::new(),
-            _ => "\nWhat is being deleted goes at once: whatever the operator had begun with its tenant stays as it is.".to_owned(),
+            _ => {
+                "\nWhat is being deleted goes at once: whatever the operator had begun with its tenant stays as it is."
+                    .to_owned()
+            }
         };
         format!("{head}{}{tail}\n", lines.join("\n"))
     }

@@ -91,7 +91,8 @@ async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> E
     let seen = see(object, &flags.connection, cluster).await?;
     output::tell(&seen.text(object, flags.grace));
     let given = consent::Given { name: flags.yes_i_typed.as_deref(), accepted: &flags.accept };
-    consent::ask(&seen.observed.name, &given, ask::at_the_terminal()).map_err(|failure| failure.about(named(object)))?;
+    consent::ask(&seen.observed.name, &given, ask::at_the_terminal())
+        .map_err(|failure| failure.about(named(object)))?;
     let deletion = deletion(object, &seen, (flags.grace, crate::clock::now()));
     if flags.print {
         output::print(&write::hunk(object, &deletion)?)?;
@@ -110,7 +111,9 @@ async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> E
 /// Whether a confirmation on the object would mean anything.
 fn may_be_confirmed<K: Object>(object: &K) -> Result<(), Failure> {
     let record = object.status().and_then(|status| status.termination.as_ref());
-    if let Some(at) = record.and_then(|record| record.confirmed_at.as_deref().filter(|_| record.confirm_digest.is_some())) {
+    if let Some(at) =
+        record.and_then(|record| record.confirmed_at.as_deref().filter(|_| record.confirm_digest.is_some()))
+    {
         return Err(Failure::new(format!(
             "the consent was accepted at {at}, and another one would cancel it: `kubectl tenantry status {0}` shows how far it is, `kubectl tenantry cancel {0}` takes it back",
             argument(object)

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod golden;
+mod krew;
 mod lint;
 mod offline;
 mod plan;

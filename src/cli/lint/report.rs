@@ -107,13 +107,18 @@ pub(super) fn sum(found: usize, seen: &Seen) -> String {
         0 => "nothing was found".to_owned(),
         some => format!("{} found", count(some, "mistake")),
     };
-    let others = if *ignored > 0 { format!(", {} of other kinds left alone", count(*ignored, "object")) } else { String::new() };
+    let others =
+        if *ignored > 0 { format!(", {} of other kinds left alone", count(*ignored, "object")) } else { String::new() };
     let more = unknown.len().saturating_sub(MOST_NAMES);
     let names = unknown.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let outside = if unknown.is_empty() { String::new() } else { format!("; not in the input, and so not judged: {names}{more}") };
+    let outside = if unknown.is_empty() {
+        String::new()
+    } else {
+        format!("; not in the input, and so not judged: {names}{more}")
+    };
     let (partners, clients) = (count(*partners, "Partner"), count(*clients, "Client"));
-    format!("{found}; sound enough to be read: {partners}, {clients}{others}{outside}")
+    format!("{found} in {partners} and {clients}{others}{outside}")
 }
 
 #[cfg(test)]

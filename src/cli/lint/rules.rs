@@ -24,9 +24,11 @@ impl Rules {
         let misfit = |error: kube_cel::ValidationError| {
             let message = match error.kind {
                 ErrorKind::ValidationFailure => error.message,
-                _ => format!("a rule of the definition could not be evaluated here ({}): {}", error.rule, error.message),
+                _ => {
+                    format!("a rule of the definition could not be evaluated here ({}): {}", error.rule, error.message)
+                }
             };
-            Misfit { path: error.field_path, message }
+            Misfit { path: error.field_path, message, is_blocking: false }
         };
         errors.into_vec().into_iter().map(misfit).collect()
     }

@@ -53,7 +53,9 @@ fn word_at(line: &str, column: u64) -> String {
 fn reading(word: &str) -> Option<&'static str> {
     match word {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => Some("the flag `true`"),
-        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => Some("the flag `false`"),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => {
+            Some("the flag `false`")
+        }
         "~" | "null" | "Null" | "NULL" => Some("nothing at all"),
         _ => is_number(word).then_some("a number"),
     }

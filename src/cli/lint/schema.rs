@@ -16,6 +16,8 @@ pub(super) struct Schema {
 pub(super) struct Misfit {
     pub(super) path: String,
     pub(super) message: String,
+    /// Whether the API server asks its rules nothing then.
+    pub(super) is_blocking: bool,
 }
 
 impl Schema {
@@ -79,7 +81,12 @@ const REQUIRED: &str = "Required value: add it";
 type Place<'a> = (&'a str, &'a mut Vec<Misfit>);
 
 fn add((path, misfits): Place<'_>, message: impl Into<String>) {
-    misfits.push(Misfit { path: path.to_owned(), message: message.into() });
+    misfits.push(Misfit { path: path.to_owned(), message: message.into(), is_blocking: true });
+}
+
+/// Adds something with which the rules can still be asked.
+fn add_beside((path, misfits): Place<'_>, message: impl Into<String>) {
+    misfits.push(Misfit { path: path.to_owned(), message: message.into(), is_blocking: false });
 }
 
 /// Judges a value, and everything in it where it is of the right type.
@@ -121,7 +128,7 @@ fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'
     for (name, member) in members {
         let path = format!("{path}.{name}");
         match known.and_then(|known| known.get(name)).or(others) {
-            None => add((&path, misfits), format!("unknown field `{path}`: correct or remove it")),
+            None => add_beside((&path, misfits), format!("unknown field `{path}`: correct or remove it")),
             // The API server drops it.
             Some(_) if member.is_null() => {}
             Some(schema) => value(member, schema, (&path, misfits)),
@@ -142,7 +149,7 @@ fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
         let path = format!("{path}[{number}]");
         value(entry, &schema["items"], (&path, misfits));
         if is_set && !seen.insert(entry.to_string()) {
-            add((&path, misfits), format!("Duplicate value: {entry}: remove one of the two"));
+            add_beside((&path, misfits), format!("Duplicate value: {entry}: remove one of the two"));
         }
     }
     size(entries.len(), (schema, "Items", "items"), (path, misfits));
@@ -163,17 +170,17 @@ fn size(size: usize, (schema, what, unit): (&Value, &str, &str), (path, misfits)
         add((path, &mut *misfits), format!("Too long: it has {size} {unit}, {max} at most are allowed"));
     }
     if let Some(min) = bound("min").filter(|min| size < *min) {
-        add((path, misfits), format!("Too short: it has {size} {unit}, {min} at least are needed"));
+        add_beside((path, misfits), format!("Too short: it has {size} {unit}, {min} at least are needed"));
     }
 }
 
 fn range(number: &Value, schema: &Value, (path, misfits): Place<'_>) {
     let value = number.as_f64().unwrap_or_default();
     if let Some(max) = schema["maximum"].as_f64().filter(|max| value > *max) {
-        add((path, &mut *misfits), format!("`{number}` must be less than or equal to {max}"));
+        add_beside((path, &mut *misfits), format!("`{number}` must be less than or equal to {max}"));
     }
     if let Some(min) = schema["minimum"].as_f64().filter(|min| value < *min) {
-        add((path, misfits), format!("`{number}` must be greater than or equal to {min}"));
+        add_beside((path, misfits), format!("`{number}` must be greater than or equal to {min}"));
     }
 }
 
@@ -183,9 +190,25 @@ mod tests {
 
     /// What this file knows to check, and what only speaks to people or is checked elsewhere.
     const KNOWN: [&str; 19] = [
-        "additionalProperties", "description", "enum", "format", "items", "maxItems", "maxLength", "maxProperties",
-        "maximum", "minItems", "minLength", "minProperties", "minimum", "properties", "required", "title", "type",
-        "x-kubernetes-list-type", "x-kubernetes-validations",
+        "additionalProperties",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "properties",
+        "required",
+        "title",
+        "type",
+        "x-kubernetes-list-type",
+        "x-kubernetes-validations",
     ];
 
     fn words(schema: &Value, found: &mut BTreeSet<String>) {

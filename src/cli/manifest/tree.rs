@@ -53,7 +53,15 @@ impl Document {
     /// # Errors
     /// The line at which it is not YAML, and why.
     pub(crate) fn all(text: &str) -> Result<Vec<Self>, (u64, String)> {
-        let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple(text).map_err(|error| {
+        // Thousands of tenants come as one stream of a kustomization; the rest of the parser's limits stays.
+        let options = serde_yaml::options! {
+            budget: serde_yaml::budget! {
+                max_documents: 1_000_000,
+                max_nodes: 100_000_000,
+                max_events: 200_000_000,
+            },
+        };
+        let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
             let error = error.without_snippet();
             let line = error.location().map_or(1, |location| location.line());
             (line.max(1), first_line(&error.to_string()))
@@ -232,6 +240,12 @@ mod tests {
         assert_eq!(items.len(), 2);
         assert_eq!(items[1].value, json!({"kind": "Client", "ok": true, "none": null}));
         assert_eq!([items[0].line_of("n"), items[1].line, items[1].line_of("ok")], [15, 16, 17]);
+    }
+
+    #[test]
+    fn a_fleet_may_stand_in_one_text() {
+        let text = "---\nkind: Client\nspec: {details: {name: Globex, city: Berlin}}\n".repeat(2_000);
+        assert_eq!(Document::all(&text).unwrap().len(), 2_000);
     }
 
     #[test]

@@ -75,7 +75,9 @@ pub(super) fn attention<K: Object>(object: &K) -> Option<String> {
 /// What to do next, a sentence each.
 pub(super) fn next<K: Object>(object: &K) -> Vec<String> {
     let Some(status) = object.status() else {
-        return vec!["the operator has not seen the object yet: see with `kubectl tenantry version` whether it runs".to_owned()];
+        return vec![
+            "the operator has not seen the object yet: see with `kubectl tenantry version` whether it runs".to_owned(),
+        ];
     };
     let mut next = Vec::new();
     let seen = status.observed_generation.unwrap_or(-1);
@@ -108,7 +110,10 @@ pub(super) fn next<K: Object>(object: &K) -> Vec<String> {
         next.push(format!("{unmanaged} clients live that no object declares: `kubectl tenantry unmanaged` names them"));
     }
     if !status.drift.is_empty() && next.is_empty() {
-        next.push("what differs is only reported: declare what the platform has, or set `management.drift` to `Correct`".to_owned());
+        next.push(
+            "what differs is only reported: declare what the platform has, or set `management.drift` to `Correct`"
+                .to_owned(),
+        );
     }
     if next.is_empty() {
         next.push("nothing".to_owned());

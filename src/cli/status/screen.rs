@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::next::{next, words};
 use crate::api::{
-    ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase, TerminationStatus,
-    Unavailable,
+    ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase,
+    TerminationStatus, Unavailable,
 };
 use crate::cli::ground::named;
 use crate::cli::output::plain;
@@ -147,9 +147,8 @@ impl Screen {
         let id = unique_id.as_ref().map_or_else(|| "none yet".to_owned(), |id| format!("{id}{account}"));
         let state = phase.map_or_else(|| "not known yet".to_owned(), |phase| format!("{phase:?}"));
         let created = created_time.as_ref().map(|time| format!(", created {time}")).unwrap_or_default();
-        let platform = self.connection.as_ref().map(|connection| {
-            format!("{} as {}", connection.host, connection.tenant_id)
-        });
+        let platform =
+            self.connection.as_ref().map(|connection| format!("{} as {}", connection.host, connection.tenant_id));
         let rows = [
             ("name", Some(tenant.clone())),
             ("id", Some(id)),
@@ -196,9 +195,8 @@ impl Screen {
 
     fn left_out(&self) -> Vec<String> {
         let Some(Unavailable { menus, permission_sets }) = &self.unavailable else { return Vec::new() };
-        let row = |name: &str, entries: &[String]| {
-            (!entries.is_empty()).then(|| format!("{name}: {}", entries.join(", ")))
-        };
+        let row =
+            |name: &str, entries: &[String]| (!entries.is_empty()).then(|| format!("{name}: {}", entries.join(", ")));
         [row("menus", menus), row("permission sets", permission_sets)].into_iter().flatten().collect()
     }
 

@@ -37,25 +37,27 @@ pub(super) struct Seen {
 ///
 /// # Errors
 /// There is none, it is gone, it is somebody else's, or the platform does not answer.
-pub(super) async fn see<K: Object>(
-    object: &K,
-    flags: &ConnectionFlags,
-    cluster: &Cluster,
-) -> Result<Seen, Failure> {
+pub(super) async fn see<K: Object>(object: &K, flags: &ConnectionFlags, cluster: &Cluster) -> Result<Seen, Failure> {
     let refused = |message: String| Failure::new(message).about(named(object));
     let Some(id) = unique_id(object) else {
-        return Err(refused("it has no tenant on the platform, so there is nothing to end: `kubectl delete` it".to_owned()));
+        return Err(refused(
+            "it has no tenant on the platform, so there is nothing to end: `kubectl delete` it".to_owned(),
+        ));
     };
     let Reached { platform, place } = reach(object, flags, cluster).await?;
     let unanswered = |error: &crate::connect::Error| unanswered(object, error);
     let observed = platform.read(&place, id, true).await.map_err(|error| unanswered(&error))?;
     let Some(observed) = observed.filter(|observed| observed.life != TenantLife::Terminated) else {
-        return Err(refused(format!("tenant `{id}` is on the platform no more, so there is nothing to end: `kubectl delete` it")));
+        return Err(refused(format!(
+            "tenant `{id}` is on the platform no more, so there is nothing to end: `kubectl delete` it"
+        )));
     };
     if let MarkSeen::Whole(mark) = &observed.mark
         && mark.uid != uid(object)
     {
-        return Err(refused(format!("tenant `{id}` carries the mark of another owner, `{mark}`, and only that one can end it")));
+        return Err(refused(format!(
+            "tenant `{id}` carries the mark of another owner, `{mark}`, and only that one can end it"
+        )));
     }
     let impact = platform.impact(id).await.map_err(|error| unanswered(&error))?;
     let mut children = Vec::new();
@@ -65,9 +67,7 @@ pub(super) async fn see<K: Object>(
         children.extend(living.iter().map(|listed| format!("client `{}`", listed.name)));
         let own = (namespace(object), object.name_any());
         let objects = every::<TenantClient>(cluster, None).await?;
-        let names_it = |client: &&TenantClient| {
-            matches!(client.parent(), Parent::Object(namespace, name) if (&namespace, &name) == (&own.0, &own.1))
-        };
+        let names_it = |client: &&TenantClient| matches!(client.parent(), Parent::Object(namespace, name) if (&namespace, &name) == (&own.0, &own.1));
         children.extend(objects.iter().filter(names_it).map(|client| format!("object `{}`", self::place(client))));
     }
     Ok(Seen { observed, host: platform.host(), impact, children })
@@ -86,7 +86,9 @@ impl Seen {
             state(observed.life)
         );
         match impact {
-            None => text.push_str("\nIts end erases for ever all that the tenant holds; this platform does not count it.\n"),
+            None => {
+                text.push_str("\nIts end erases for ever all that the tenant holds; this platform does not count it.\n")
+            }
             Some(impact) => {
                 text.push_str("\nIts end erases for ever the tenant with all its settings, and:\n");
                 let counted = impact.iter().filter(|(_, count)| **count > 0);
@@ -194,7 +196,10 @@ mod tests {
     fn what_goes_is_counted_or_said_to_be_uncounted_and_no_secret_is_shown() {
         let counted = seen(Some(&[("users", 12), ("tickets", 0)]));
         assert!(counted.contains("and:\n       12  users\n\nKept"), "{counted}");
-        assert!(counted.contains("  details.city: \"Berlin\"\nNot kept, since the platform never shows them: security"), "{counted}");
+        assert!(
+            counted.contains("  details.city: \"Berlin\"\nNot kept, since the platform never shows them: security"),
+            "{counted}"
+        );
         assert!(!counted.contains("hush") && !counted.contains('\u{1b}'), "{counted}");
         assert!(seen(Some(&[("users", 0)])).contains("nothing else that this platform counts"));
         let uncounted = seen(None);

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use crate::api::{Deletion, GROUP, VERSION};
 use crate::cli::cluster::Cluster;
 use crate::cli::failure::Failure;
-use crate::cli::guarded::FIELD_MANAGER;
 use crate::cli::ground::named;
+use crate::cli::guarded::FIELD_MANAGER;
 use crate::cli::output::Machine;
 use crate::object::{Object, namespace, uid};
 
@@ -40,10 +40,8 @@ pub(super) async fn apply<K: Object>(
 fn refused(error: kube::Error) -> Failure {
     let kube::Error::Api(status) = &error else { return error.into() };
     let causes = status.details.iter().flat_map(|details| &details.causes);
-    let owned: Vec<&str> = causes
-        .filter(|cause| cause.reason == "FieldManagerConflict")
-        .map(|cause| cause.message.as_str())
-        .collect();
+    let owned: Vec<&str> =
+        causes.filter(|cause| cause.reason == "FieldManagerConflict").map(|cause| cause.message.as_str()).collect();
     if !owned.is_empty() {
         return Failure::new(format!(
             "`spec.deletion` belongs to somebody else ({}), who would take the consent back: put it there with `--print`, or take the field with `--force-conflicts`",
@@ -99,7 +97,34 @@ pub(super) fn warnings<K: Object>(object: &K) -> Vec<String> {
             && owned.is_some_and(|owned| owned.pointer("/f:spec").is_some())
     });
     let sentence = |manager: &str| {
-        format!("`{manager}` writes this object too: where it takes back what is not in Git, put the consent there with `--print`")
+        format!(
+            "`{manager}` writes this object too: where it takes back what is not in Git, put the consent there with `--print`"
+        )
     };
     owners.filter_map(|entry| entry.manager.as_deref().map(sentence)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{DeletionPolicy, TenantClient};
+    use crate::cli::guarded::server::{answering, client, refusal};
+
+    #[tokio::test]
+    async fn a_consent_is_for_the_object_that_was_looked_at_and_no_other() {
+        let object: TenantClient = serde_json::from_value(client("7", &[])).unwrap();
+        let deletion = Deletion { policy: Some(DeletionPolicy::Terminate), ..Deletion::default() };
+        for (is_forced, query) in [(false, "fieldManager"), (true, "force=true")] {
+            let (cluster, asked) = answering(vec![refusal(409, "Conflict")]);
+            let failure = apply(&object, &deletion, (is_forced, &cluster)).await.unwrap_err();
+            assert!(failure.to_string().contains("changed meanwhile"), "{failure}");
+            let asked = asked.lock().unwrap().clone();
+            let [(what, patch)] = asked.as_slice() else { panic!("it is asked once: {asked:?}") };
+            assert!(what.starts_with("PATCH ") && what.contains("fieldManager=kubectl-tenantry"), "{what}");
+            assert!(what.contains(query) && what.contains("force=true") == is_forced, "{what}");
+            assert_eq!(patch["metadata"]["uid"], json!("1"));
+            assert_eq!(patch["metadata"]["resourceVersion"], json!("7"));
+            assert_eq!(patch["spec"], json!({"deletion": {"policy": "Terminate"}}));
+        }
+    }
 }

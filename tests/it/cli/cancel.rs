@@ -104,7 +104,9 @@ fn once_the_end_may_have_been_asked_for_it_waits_and_tells_what_became_of_it() {
         std::thread::spawn(move || desk.run(&args.each_ref().map(String::as_str)))
     });
     space.until("both are taken back", || {
-        Ok(names.iter().all(|name| space.get(&format!("client/{name}")).unwrap()["spec"]["deletion"]["confirm"].is_null()))
+        Ok(names
+            .iter()
+            .all(|name| space.get(&format!("client/{name}")).unwrap()["spec"]["deletion"]["confirm"].is_null()))
     });
     drop(space);
     world.restart_operator().unwrap();

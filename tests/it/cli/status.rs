@@ -14,9 +14,12 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
     check("status/nothing-there", &status(&[]), &own);
     let defaults = json!({"timezone": "Europe/Berlin", "packages": ["EventAndIncidentManagement"]});
-    space.partner("acme", &json!({
-        "packages": ["EventAndIncidentManagement"], "clients": {"defaults": defaults},
-    }));
+    space.partner(
+        "acme",
+        &json!({
+            "packages": ["EventAndIncidentManagement"], "clients": {"defaults": defaults},
+        }),
+    );
     space.client("globex", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
     space.client("initech", &json!({"details": {"country": "Atlantis"}}));
     let partner = space.ready("partner/acme");
@@ -29,8 +32,11 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
         let counts = space.get("partner/acme").unwrap()["status"]["clients"].clone();
         Ok(counts == json!({"declared": 2, "live": 1, "unmanaged": 0}))
     });
-    let text = |object: &str, path: &str| space.world.kubectl.run(&["-n", &space.name, "get", object, "-o", &format!("jsonpath={path}")]).unwrap();
-    let accounts = ["partner/acme", "client/globex"].map(|object| format!("(account {})", text(object, "{.status.accountId}")));
+    let text = |object: &str, path: &str| {
+        space.world.kubectl.run(&["-n", &space.name, "get", object, "-o", &format!("jsonpath={path}")]).unwrap()
+    };
+    let accounts =
+        ["partner/acme", "client/globex"].map(|object| format!("(account {})", text(object, "{.status.accountId}")));
     let times = [
         text("partner/acme", "{.status.createdTime}"),
         text("client/globex", "{.status.createdTime}"),

@@ -51,8 +51,14 @@ fn a_consent_ends_nothing_until_the_object_is_deleted_and_then_all() {
     assert_eq!(object["spec"]["deletion"]["policy"], json!("Terminate"));
     assert_eq!(object["spec"]["deletion"]["gracePeriodSeconds"], json!(0));
     assert_eq!(space.platform_client(&partner, &client)["status"], json!("ACTIVE"));
-    let managed: Value = serde_json::from_str(&space.kubectl(&["get", "client/globex", "-o", "json", "--show-managed-fields"])).unwrap();
-    let ours = managed["metadata"]["managedFields"].as_array().unwrap().iter().find(|one| one["manager"] == "kubectl-tenantry").unwrap();
+    let managed: Value =
+        serde_json::from_str(&space.kubectl(&["get", "client/globex", "-o", "json", "--show-managed-fields"])).unwrap();
+    let ours = managed["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["manager"] == "kubectl-tenantry")
+        .unwrap();
     assert_eq!(ours["operation"], json!("Apply"));
     assert_eq!(ours["fieldsV1"]["f:spec"].as_object().unwrap().keys().collect::<Vec<_>>(), ["f:deletion"]);
     // A second consent before anything happened only moves the day.
@@ -88,7 +94,8 @@ fn without_name_and_each_consequence_nothing_is_written() {
     let own = mine(&space, "client/globex");
     let name = space.tenant_name("globex");
     let refused = |case: &str, args: &[&str]| {
-        let ran = desk.run_with(&[&["terminate", "-n", &space.name], args].concat(), &format!("{name}\nyes\nyes\nyes\n"));
+        let ran =
+            desk.run_with(&[&["terminate", "-n", &space.name], args].concat(), &format!("{name}\nyes\nyes\nyes\n"));
         checked(case, &ran, &own);
         assert_eq!(ran.code, 1, "{ran:?}");
     };
@@ -125,7 +132,8 @@ fn where_a_consent_would_mean_nothing_it_is_not_taken() {
     space.ready("client/watched");
     checked("observed", &terminate("watched"), &mine(&space, "client/watched"));
     // The same tenant by another object, whose mark it does not carry.
-    space.patch("client/watched", &json!({"spec": {"management": {"mode": "Paused"}, "adoption": {"policy": "Adopt"}}}));
+    space
+        .patch("client/watched", &json!({"spec": {"management": {"mode": "Paused"}, "adoption": {"policy": "Adopt"}}}));
     let cluster = space.world.kubectl.read("namespace/kube-system", "{.metadata.uid}").unwrap();
     let owner = [(cluster, "CLUSTER".to_owned())];
     let both = [mine(&space, "client/watched"), mine(&space, "client/globex"), owner.to_vec()].concat();
@@ -145,7 +153,8 @@ fn an_accepted_consent_is_not_spoilt_by_another() {
     let desk = Desk::at(&space);
     assert_eq!(consent(&desk, &space, &["--grace", "30d"]).code, 0);
     space.delete("client/globex");
-    let accepted = || space.get("client/globex").unwrap()["status"]["termination"]["confirmedAt"].as_str().map(str::to_owned);
+    let accepted =
+        || space.get("client/globex").unwrap()["status"]["termination"]["confirmedAt"].as_str().map(str::to_owned);
     space.until("it is accepted", || Ok(accepted().is_some()));
     let ran = consent(&desk, &space, &[]);
     let mut own = mine(&space, "client/globex");
