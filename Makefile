@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench crds build controlplane controller-manager rust clean clean-demo
+.PHONY: help demo up down check test bench crds build controlplane controller-manager helm rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -68,9 +68,12 @@ controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
 
+helm: $(ASSETS)/helm
+
 $(ASSETS)/kube-apiserver: package = k8s.io/kubernetes/cmd/kube-apiserver
 $(ASSETS)/kube-controller-manager: package = k8s.io/kubernetes/cmd/kube-controller-manager
 $(ASSETS)/kubectl: package = k8s.io/kubernetes/cmd/kubectl
+$(ASSETS)/helm: package = helm.sh/helm/v4/cmd/helm
 $(ASSETS)/server: package = go.etcd.io/etcd/server/v3
 
 # `touch`: the linker leaves a file alone that it would write again as it is.

@@ -8,6 +8,7 @@ mod cancel;
 mod cluster;
 mod completion;
 mod connection;
+mod export;
 mod failure;
 mod ground;
 mod guarded;
@@ -22,7 +23,9 @@ mod release;
 mod status;
 mod tenants;
 mod terminate;
+mod unmanaged;
 mod version;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -52,6 +55,8 @@ pub struct Command {
 #[derive(Subcommand, Debug)]
 enum Verb {
     Plan(plan::Flags),
+    Export(export::Flags),
+    Unmanaged(unmanaged::Flags),
     Lint(lint::Flags),
     Status(status::Flags),
     Terminate(Box<terminate::Flags>),
@@ -97,6 +102,8 @@ impl Command {
             Verb::Terminate(flags) => terminate::run(&flags, &cluster).await,
             Verb::Cancel(flags) => cancel::run(&flags, &cluster).await,
             Verb::Release(flags) => release::run(&flags, &cluster).await,
+            Verb::Export(flags) => export::run(&flags, &cluster).await,
+            Verb::Unmanaged(flags) => unmanaged::run(&flags, &cluster).await,
             Verb::Version(flags) => version::run(&flags, &cluster).await,
             Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
         };

@@ -1,6 +1,7 @@
 //! The operator: keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 
 mod apply;
+mod audit;
 mod claim;
 mod connections;
 mod context;
@@ -41,6 +42,7 @@ pub use servers::{ClusterWire, Servers};
 pub use settings::Settings;
 
 use crate::api::{Partner, TenantClient};
+use crate::connect::{Dial, Exchange, tallied};
 use claim::Claim;
 use connections::Connections;
 use context::{Context, Room};
@@ -126,6 +128,16 @@ fn room<K: TenantObject>() -> (Room<K>, Feed<K>) {
     (Room::new(store, queue), Feed { writer, wakes })
 }
 
+/// Ways to platforms that tell the counters and the audit of each exchange.
+fn told(dial: Dial, metrics: &Arc<Metrics>) -> Dial {
+    let metrics = Arc::clone(metrics);
+    let tell = move |exchange: Exchange| {
+        audit::note(&exchange);
+        metrics.exchanged(&exchange);
+    };
+    Arc::new(move |connection, timeout| Ok(tallied(dial(connection, timeout)?, tell.clone())))
+}
+
 impl Operator {
     /// An operator on these servers.
     ///
@@ -140,15 +152,16 @@ impl Operator {
         let own = (servers.cluster)().map_err(unfit)?.build();
         let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
         let ((partner_room, partners), (client_room, clients)) = (room(), room());
+        let metrics = Arc::new(Metrics::new());
         let context = Arc::new(Context {
             cluster: cluster_id(&client, &settings).await?,
             partners: partner_room,
             clients: client_room,
-            connections: Connections::new(settings.request_timeout, servers.platform, claim.clone()),
+            connections: Connections::new(settings.request_timeout, told(servers.platform, &metrics), claim.clone()),
             secrets: Secrets::new(client.clone()),
             events: Events::new(client.clone()),
             client,
-            metrics: Metrics::new(),
+            metrics,
             creating: std::sync::Mutex::default(),
             ready: tokio::sync::watch::Sender::new(false),
             claim,

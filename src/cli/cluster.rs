@@ -1,12 +1,16 @@
 //! The cluster, if there is one: the flags that kubectl has, and reads.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
 use super::failure::Failure;
+use crate::api::Partner;
+use crate::object::unique_id;
 
 /// Which cluster and which namespace, as kubectl asks for them.
 #[derive(clap::Args, Clone, Debug)]
@@ -91,6 +95,12 @@ impl Cluster {
             Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Partners by the id of their tenants.
+    pub(crate) async fn partners(&self) -> Result<BTreeMap<String, Partner>, Failure> {
+        let listed = Api::<Partner>::all(self.client.clone()).list(&ListParams::default()).await?;
+        Ok(listed.items.into_iter().filter_map(|partner| Some((unique_id(&partner)?.to_owned(), partner))).collect())
     }
 
     /// A Secret; nothing where there is none.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::cluster::Cluster;
 use super::failure::Failure;
 use super::manifest;
 use crate::connect::{Connection, Platform};
@@ -22,17 +23,45 @@ pub(crate) struct ConnectionFlags {
     /// and `clientSecret`. Without it the Secrets that the objects name are used.
     #[arg(long, env = "TENANTRY_CONNECTION", value_name = "FILE")]
     connection: Option<PathBuf>,
+    /// Secret of the cluster with the connection of the service provider.
+    #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "connection")]
+    connection_secret: Option<String>,
 }
 
 impl ConnectionFlags {
-    /// The platform that was named by a file.
+    /// The platform that was named, if one was.
     ///
     /// # Errors
-    /// The file cannot be read or is no connection.
-    pub(crate) fn platform(&self) -> Result<Option<Platform>, Failure> {
+    /// What was named cannot be read or is no connection.
+    pub(crate) async fn platform(&self, cluster: Option<&Cluster>) -> Result<Option<Platform>, Failure> {
+        if let Some(secret) = &self.connection_secret {
+            let Some(cluster) = cluster else {
+                return Err(Failure::new(
+                    "`--connection-secret` names a Secret of a cluster: name one with `--kubeconfig`",
+                ));
+            };
+            let (namespace, name) = secret.split_once('/').unwrap_or((&cluster.namespace, secret));
+            let Some(found) = cluster.secret(namespace, name).await? else {
+                return Err(Failure::new(format!(
+                    "Secret `{namespace}/{name}` does not exist: correct `--connection-secret`"
+                )));
+            };
+            let data = found.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+            return platform(&data, &format!("Secret `{namespace}/{name}`")).map(Some);
+        }
         let Some(file) = &self.connection else { return Ok(None) };
         let data = read(file)?;
         platform(&data, &format!("`{}`", file.display())).map(Some)
+    }
+
+    /// The platform, which must be named.
+    ///
+    /// # Errors
+    /// None is, or it cannot be read.
+    pub(crate) async fn platform_or_secret(&self, cluster: Option<&Cluster>) -> Result<Platform, Failure> {
+        self.platform(cluster).await?.ok_or_else(|| {
+            Failure::new("the platform must be named: give the connection with `--connection FILE` or `--connection-secret NAME`")
+        })
     }
 }
 

@@ -24,11 +24,6 @@ pub(crate) struct Subject<K> {
 }
 
 impl<K: Object> Subject<K> {
-    /// The object as messages name it.
-    pub(crate) fn name(&self) -> String {
-        named(&self.object)
-    }
-
     /// Where a member of it stands in the manifests.
     pub(crate) fn spot(&self, path: &str) -> Option<Spot> {
         self.declared.as_ref().map(|declared| declared.spot(path))

@@ -210,16 +210,14 @@ impl Manifests {
         for (name, text) in value[encoded].as_object().into_iter().flatten() {
             // Line breaks inside base64 are common in manifests.
             let text: String = text.as_str().unwrap_or_default().split_whitespace().collect();
-            match serde_json::from_value::<k8s_openapi::ByteString>(Value::from(text)) {
-                Ok(bytes) => drop(data.insert(name.clone(), bytes.0)),
-                Err(_) => {
-                    let path = format!("{encoded}.{name}");
-                    let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
-                    let message =
-                        format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
-                    failures.push(Failure::new(message).about(shown(&value["kind"], value, namespace)).at(&spot));
-                }
+            if let Ok(bytes) = serde_json::from_value::<k8s_openapi::ByteString>(Value::from(text)) {
+                data.insert(name.clone(), bytes.0);
+                continue;
             }
+            let path = format!("{encoded}.{name}");
+            let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
+            let message = format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
+            failures.push(Failure::new(message).about(shown(&value["kind"], value, namespace)).at(&spot));
         }
         if is_secret {
             for (name, text) in value["stringData"].as_object().into_iter().flatten() {
@@ -250,8 +248,10 @@ fn typed<K: DeserializeOwned>(value: &Value) -> Result<K, Misfit> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        let message =
-            format!("`{}` does not fit: {}", if path.is_empty() { "the object" } else { &path }, error.inner());
+        let why = error.inner().to_string();
+        let is_unquoted = why.contains("expected a string") && !why.contains("map") && !why.contains("sequence");
+        let advice = if is_unquoted { ": put it in quotes" } else { "" };
+        let message = format!("`{}` does not fit: {why}{advice}", if path.is_empty() { "the object" } else { &path });
         Misfit { path, message }
     })
 }

@@ -80,8 +80,9 @@ impl Planned {
         Self { objects, summary, ignored }
     }
 
-    fn is_refused(&self) -> bool {
-        self.summary.contains_key(&Action::Refuse)
+    /// Objects that cannot be as declared, if there are any.
+    fn refused(&self) -> Option<usize> {
+        self.summary.get(&Action::Refuse).copied()
     }
 
     fn is_empty(&self) -> bool {
@@ -90,8 +91,8 @@ impl Planned {
 }
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let given = flags.connection.platform()?;
     let ground = Ground::gather(&flags.files, &flags.objects, cluster).await?;
+    let given = flags.connection.platform(ground.cluster.as_ref()).await?;
     if ground.cluster.is_none() && given.is_none() && ground.secrets.is_empty() {
         let message = "without a cluster the platform must be named: give the connection with `--connection FILE`";
         return Err(Failure::new(message).into());
@@ -108,7 +109,10 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     };
     output::print(&text)?;
     match () {
-        () if planned.is_refused() => Err(Vec::new()),
+        () if let Some(count) = planned.refused() => {
+            let what = if count == 1 { "one object".to_owned() } else { format!("{count} objects") };
+            Err(Failure::new(format!("{what} would be refused: the plan says why")).into())
+        }
         () if planned.is_empty() => Ok(Exit::Nothing),
         () => Ok(Exit::Changes),
     }

@@ -38,7 +38,7 @@ pub(crate) async fn reach<K: Object>(
         }
         Parent::Provider | Parent::Id(_) => None,
     };
-    let mut references = References::of_the_cluster(flags.platform()?);
+    let mut references = References::of_the_cluster(flags.platform(Some(cluster)).await?);
     let platform = match references.platform(object, partner.as_ref(), Some(cluster)).await {
         Ok(platform) => platform,
         Err(Lack::Outcome(outcome)) => return Err(refused(outcome)),

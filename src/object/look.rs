@@ -3,7 +3,7 @@
 use super::{Object, intent, mark, outcome};
 use crate::api::Reason;
 use crate::connect::{Error, Freshness, Listed, Place, Platform};
-use crate::plan::{Candidate, Desired, Identity, MarkSeen, Observed, Outcome, TenantLife, identify};
+use crate::plan::{Candidate, Desired, Identity, MarkSeen, Names, Observed, Outcome, TenantLife, identify};
 
 /// What the look before a create found.
 pub(crate) enum Found {
@@ -25,11 +25,11 @@ pub(crate) async fn look<K: Object>(
 ) -> Result<Found, Outcome> {
     let mark = mark(object, cluster);
     let sent = intent(object).map(|intent| intent.name);
-    let names: Vec<&str> = [Some(object.declared_name()), sent.as_deref()].into_iter().flatten().collect();
+    let names = Names { declared: object.declared_name(), sent: sent.as_deref() };
     let stop = |error| outcome(K::KIND, &error);
     let living = platform.living(place, freshness).await.map_err(stop)?;
     let is_candidate = |listed: &&Listed| {
-        names.contains(&listed.name.as_str()) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
+        names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
     };
     let mut candidates = Vec::new();
     for listed in living.iter().filter(is_candidate) {
@@ -47,7 +47,7 @@ pub(crate) async fn look<K: Object>(
             Err(error) => return Err(stop(error)),
         }
     }
-    match identify(&mark, &names, &candidates) {
+    match identify(&mark, names, &candidates) {
         Identity::Free => Ok(Found::Free),
         Identity::Ours(id) => Ok(Found::Ours(id)),
         Identity::Reattach(id) => Ok(Found::Reattach(id)),

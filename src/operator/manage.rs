@@ -53,8 +53,8 @@ pub(crate) async fn manage<K: TenantObject>(
         return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
     let Referenced { platform, place, .. } = &referenced;
-    let target = Target { platform, place, desired: &desired };
-    let id = observed.map(|observed| observed.unique_id);
+    let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
+    let id = observed.as_ref().map(|observed| observed.unique_id.clone());
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
     gated.outcome(outcome)
 }

@@ -27,6 +27,9 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
         // The process is about to end, and its successor looks at every object.
         return Action::await_change();
     }
+    if let Some(waited) = K::room(&context).begin(stored.as_ref()) {
+        context.metrics.waited(K::KIND, waited);
+    }
     let object = K::room(&context).current(stored);
     let started = tokio::time::Instant::now();
     let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(&object), &context))).catch_unwind();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -16,6 +17,7 @@ use kube::runtime::watcher::{Config, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, ResourceExt};
 
+use super::FIELD_MANAGER;
 use super::context::Context;
 use super::object::{TenantObject, image_keys, is_held, namespace};
 use super::wake;
@@ -26,7 +28,7 @@ use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
 pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
     let events = watcher(Api::<K>::all(client), Config::default())
         .backoff(Pauses::default())
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(|object| forget_fields(object.managed_fields_mut()))
         .reflect(writer);
     let mut events = pin!(events);
     let mut seen: HashMap<ObjectRef<K>, (u64, bool)> = HashMap::new();
@@ -49,6 +51,19 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => tracing::warn!(kind = K::KIND.name(), %error, "the watch failed and is begun again"),
         }
+    }
+}
+
+/// Of the managed fields only who wrote last is kept, for the audit: the rest is the larger part of an object.
+fn forget_fields(entries: &mut Vec<ManagedFieldsEntry>) {
+    entries.retain(|entry| {
+        entry.subresource.as_deref().is_none_or(str::is_empty) && entry.manager.as_deref() != Some(FIELD_MANAGER)
+    });
+    let last = entries.iter().map(|entry| entry.time.as_ref().map(|time| time.0)).max().flatten();
+    entries.retain(|entry| entry.time.as_ref().map(|time| time.0) == last);
+    entries.truncate(1);
+    for entry in entries {
+        entry.fields_v1 = None;
     }
 }
 

@@ -124,10 +124,26 @@ pub enum Identity {
     NameTaken(Vec<String>),
 }
 
-/// Judges living tenants that share the mark's place or one of the names (sent or declared now).
-pub fn identify(mark: &Mark, names: &[&str], candidates: &[Candidate]) -> Identity {
+/// The names under which an object's tenant may be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Names<'a> {
+    /// The one declared now.
+    pub declared: &'a str,
+    /// The one of the intent: a create may have been sent with it.
+    pub sent: Option<&'a str>,
+}
+
+impl Names<'_> {
+    /// Whether it is one of them.
+    pub fn contains(&self, name: &str) -> bool {
+        self.declared == name || self.sent == Some(name)
+    }
+}
+
+/// Judges living tenants that share the mark's place or one of the names.
+pub fn identify(mark: &Mark, names: Names<'_>, candidates: &[Candidate]) -> Identity {
     let ids = |chosen: Vec<&Candidate>| chosen.into_iter().map(|candidate| candidate.unique_id.clone()).collect();
-    let has_name = |candidate: &&Candidate| names.contains(&candidate.name.as_str());
+    let has_name = |candidate: &&Candidate| names.contains(&candidate.name);
     let ours: Vec<&Candidate> = candidates.iter().filter(|candidate| candidate.mark.is_same_object(mark)).collect();
     match ours[..] {
         [] => {}
@@ -140,12 +156,19 @@ pub fn identify(mark: &Mark, names: &[&str], candidates: &[Candidate]) -> Identi
         [one] if has_name(&one) => return Identity::Reattach(one.unique_id.clone()),
         [..] => return Identity::Ambiguous(ids(place)),
     }
-    let unreadable: Vec<&Candidate> =
-        candidates.iter().filter(|candidate| candidate.mark == MarkSeen::Unreadable).filter(has_name).collect();
-    if !unreadable.is_empty() {
-        return Identity::Ambiguous(ids(unreadable));
+    let is_declared = |candidate: &&Candidate| candidate.name == names.declared;
+    // Whatever this object sent carried its mark, wherever one can be kept: a tenant under the name that was sent and
+    // without the mark is somebody else's, and no hindrance to another name.
+    let may_be_ours = |candidate: &&Candidate| match candidate.mark {
+        MarkSeen::Unreadable => has_name(candidate),
+        MarkSeen::Occupied => has_name(candidate) && !is_declared(candidate),
+        MarkSeen::Whole(_) | MarkSeen::Short(_) | MarkSeen::None => false,
+    };
+    let doubtful: Vec<&Candidate> = candidates.iter().filter(may_be_ours).collect();
+    if !doubtful.is_empty() {
+        return Identity::Ambiguous(ids(doubtful));
     }
-    let taken: Vec<&Candidate> = candidates.iter().filter(has_name).collect();
+    let taken: Vec<&Candidate> = candidates.iter().filter(is_declared).collect();
     if taken.is_empty() { Identity::Free } else { Identity::NameTaken(ids(taken)) }
 }
 
@@ -163,6 +186,10 @@ mod tests {
         }
     }
 
+    fn names(declared: &str) -> Names<'_> {
+        Names { declared, sent: None }
+    }
+
     fn candidate(id: &str, name: &str, mark: MarkSeen) -> Candidate {
         Candidate { unique_id: id.into(), name: name.into(), mark }
     }
@@ -170,7 +197,7 @@ mod tests {
     #[test]
     fn this_object_s_own_tenant_is_found_under_any_name_and_in_both_forms_of_the_mark() {
         for seen in [MarkSeen::Whole(mark("u1")), MarkSeen::Short(short_mark(&mark("u1")))] {
-            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Renamed", seen)]);
+            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Renamed", seen)]);
             assert_eq!(found, Identity::Ours("client_2".into()));
         }
     }
@@ -178,9 +205,9 @@ mod tests {
     #[test]
     fn the_same_place_and_name_under_another_uid_re_attaches() {
         for seen in [MarkSeen::Whole(mark("u0")), MarkSeen::Short(short_mark(&mark("u0")))] {
-            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Globex", seen.clone())]);
+            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Globex", seen.clone())]);
             assert_eq!(found, Identity::Reattach("client_2".into()));
-            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Other", seen)]);
+            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Other", seen)]);
             assert_eq!(found, Identity::Ambiguous(vec!["client_2".into()]));
         }
     }
@@ -189,12 +216,28 @@ mod tests {
     fn a_name_of_somebody_else_is_taken_and_one_whose_mark_cannot_be_read_is_ambiguous() {
         let foreign = Mark { cluster: "c2".into(), ..mark("u9") };
         for seen in [MarkSeen::None, MarkSeen::Occupied, MarkSeen::Whole(foreign)] {
-            let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Globex", seen)]);
+            let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Globex", seen)]);
             assert_eq!(found, Identity::NameTaken(vec!["client_2".into()]));
         }
-        let found = identify(&mark("u1"), &["Globex"], &[candidate("client_2", "Globex", MarkSeen::Unreadable)]);
+        let found = identify(&mark("u1"), names("Globex"), &[candidate("client_2", "Globex", MarkSeen::Unreadable)]);
         assert_eq!(found, Identity::Ambiguous(vec!["client_2".into()]));
-        assert_eq!(identify(&mark("u1"), &["Globex"], &[]), Identity::Free);
+        assert_eq!(identify(&mark("u1"), names("Globex"), &[]), Identity::Free);
+    }
+
+    #[test]
+    fn a_stranger_under_the_name_that_was_sent_is_no_hindrance_to_another_name_unless_no_mark_can_tell() {
+        let foreign = Mark { cluster: "c2".into(), ..mark("u9") };
+        let names = Names { declared: "Globex Two", sent: Some("Globex") };
+        for (seen, wanted) in [
+            (MarkSeen::None, Identity::Free),
+            (MarkSeen::Whole(foreign), Identity::Free),
+            (MarkSeen::Occupied, Identity::Ambiguous(vec!["client_2".into()])),
+            (MarkSeen::Unreadable, Identity::Ambiguous(vec!["client_2".into()])),
+            (MarkSeen::Whole(mark("u1")), Identity::Ours("client_2".into())),
+            (MarkSeen::Whole(mark("u0")), Identity::Reattach("client_2".into())),
+        ] {
+            assert_eq!(identify(&mark("u1"), names, &[candidate("client_2", "Globex", seen)]), wanted);
+        }
     }
 
     #[test]

@@ -164,8 +164,8 @@ const PAUSED: &str = "`management.mode` is `Paused`: nothing is read, written or
 fn awaiting(proposal: &Proposal) -> Report {
     let Proposal { hash, steps } = proposal;
     let message = format!(
-        "{} steps wait for approval: read `status.plan` and set `management.approval.approvedPlan: {hash}`",
-        steps.len()
+        "{} for approval: read `status.plan` and set `management.approval.approvedPlan: {hash}`",
+        if steps.len() == 1 { "1 step waits".to_owned() } else { format!("{} steps wait", steps.len()) }
     );
     resolved(Report::default())
         .set(ConditionType::Ready, (Truth::Unknown, Reason::ApprovalNeeded), &message)

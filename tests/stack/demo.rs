@@ -13,7 +13,7 @@ use super::process::Result;
 use super::screen::{block, command, say};
 use super::tenancy::{self, Tenancy};
 use super::whole::Access;
-use super::{ending, life, supervisor};
+use super::{ending, guarded, life, supervisor};
 
 /// How long anything that the demo waits for may take.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -28,11 +28,14 @@ const STEPS: &[Step] = &[
     ("list them", life::list),
     ("somebody changes a tenant behind its back: it is put right", life::drift),
     ("change what is declared", life::change),
+    ("a risky change waits for approval", guarded::approve),
+    ("a tenant that was clicked together is taken over, not doubled", guarded::adopt),
     ("suspend a tenant", life::suspend),
     ("make it active again", life::activate),
     ("remove a Client: with policy Retain its tenant lives on", ending::retain),
     ("terminate the Partner: held, because that tenant still lives", ending::held),
     ("declare the Client again: the same tenant, nothing created", ending::reattach),
+    ("terminate a Client, think again, and it is active as before", guarded::cancel),
     ("terminate the Clients, confirmed", ending::clients),
     ("now the Partner goes too", ending::partner),
     ("what the platform holds at the end", ending::tombstones),
@@ -44,8 +47,8 @@ pub struct Demo {
     pub kubectl: Kubectl,
     /// The platform's API.
     pub tenancy: Tenancy,
-    /// The unique ids of `acme`, `globex` and `initech`, once they have some.
-    pub ids: [String; 3],
+    /// The unique ids of `acme`, `globex`, `initech` and `umbrella`, once they have some.
+    pub ids: [String; 4],
     /// The assertions made so far.
     held: Cell<usize>,
 }

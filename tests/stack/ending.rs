@@ -20,14 +20,14 @@ pub fn retain(demo: &mut Demo) -> Result<()> {
 
 /// A Partner with a living tenant is not terminated, however well confirmed.
 pub fn held(demo: &mut Demo) -> Result<()> {
-    confirm(demo, "partner/acme")?;
+    confirm(demo, "partner/acme", GRACE_SECONDS)?;
     demo.kubectl(&["delete", "partner/acme", "--wait=false"])?;
     demo.wait("--for=condition=DeletionBlocked", &["partner/acme"])?;
     demo.status("partner/acme")?;
     let path = "{.status.conditions[?(@.type==\"DeletionBlocked\")].message}";
     let message = demo.kubectl.read("partner/acme", path)?;
     block(&message);
-    let names = ["globex", "initech", &demo.ids[1], &demo.ids[2]];
+    let names = ["globex", "initech", "umbrella"];
     demo.holds("the message names who lives", names.iter().any(|name| message.contains(name)))?;
     let acme = demo.platform(&demo.tenancy.partner(&demo.ids[0]))?;
     demo.same("the Partner is alive", tenancy::state(&acme), "ACTIVE")
@@ -51,18 +51,21 @@ pub fn reattach(demo: &mut Demo) -> Result<()> {
     Ok(())
 }
 
-/// Both Clients end: suspended for the grace period, then erased.
+/// All Clients end: suspended for the grace period, then erased.
 pub fn clients(demo: &mut Demo) -> Result<()> {
-    confirm(demo, "client/globex")?;
-    confirm(demo, "client/initech")?;
-    demo.kubectl(&["delete", "client/globex", "client/initech", "--wait=false"])?;
+    let clients = ["client/globex", "client/initech", "client/umbrella"];
+    for client in clients {
+        confirm(demo, client, GRACE_SECONDS)?;
+    }
+    let [globex, initech, umbrella] = clients;
+    demo.kubectl(&["delete", globex, initech, umbrella, "--wait=false"])?;
     for id in &demo.ids[1..] {
         let path = demo.client(id);
         demo.eventually(&format!("{id} is suspended for the grace period"), || {
             Ok(tenancy::state(&demo.tenancy.get(&path)?) == "SUSPENDED")
         })?;
     }
-    demo.wait("--for=delete", &["client/globex", "client/initech"])?;
+    demo.wait("--for=delete", &clients)?;
     for id in &demo.ids[1..] {
         let answer = demo.tenancy.call("GET", &demo.client(id), None)?;
         say(format!("  platform: {id}: {} {}", answer.status, answer.body));
@@ -80,13 +83,13 @@ pub fn partner(demo: &mut Demo) -> Result<()> {
     demo.holds("the Partner is gone", [404, 410].contains(&answer.status))
 }
 
-/// Tombstones, no living tenant, and no create beyond the three of the beginning.
+/// Tombstones, no living tenant, and no create beyond the three of the beginning and the one made by hand.
 pub fn tombstones(demo: &mut Demo) -> Result<()> {
     let partners = format!("{}/msps", demo.tenancy.tenant());
     let alive = demo.tenancy.list(&partners, true)?;
     demo.same("living Partners", &alive.len(), &0)?;
     buried(demo, &partners, &demo.ids[..1])?;
-    demo.same("creates of Partners and Clients", &demo.tenancy.creates()?, &(1.0, 2.0))?;
+    demo.same("creates of Partners and Clients", &demo.tenancy.creates()?, &(1.0, 3.0))?;
     let left = demo.kubectl(&["get", "tenantry"])?;
     demo.same("objects left", left.as_str(), "")
 }
@@ -107,8 +110,8 @@ fn buried(demo: &Demo, path: &str, wanted: &[String]) -> Result<()> {
 }
 
 /// Asks for termination and confirms it with the block that the status offers.
-fn confirm(demo: &Demo, object: &str) -> Result<()> {
-    let wanted = json!({"policy": "Terminate", "gracePeriodSeconds": GRACE_SECONDS});
+pub fn confirm(demo: &Demo, object: &str, grace_seconds: u64) -> Result<()> {
+    let wanted = json!({"policy": "Terminate", "gracePeriodSeconds": grace_seconds});
     patch(demo, object, &json!({ "deletion": wanted }))?;
     demo.wait("--for=jsonpath={.status.termination.howToConfirm}", &[object])?;
     let path = "jsonpath={.status.termination.howToConfirm}";

@@ -5,6 +5,7 @@ pub mod assets;
 pub mod controlplane;
 pub mod demo;
 pub mod ending;
+pub mod guarded;
 pub mod http;
 pub mod kubectl;
 pub mod life;

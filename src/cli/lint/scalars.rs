@@ -79,7 +79,8 @@ fn is_number(word: &str) -> bool {
     digits.starts_with(|one: char| one.is_ascii_digit() || one == '.')
         && digits.contains(|one: char| one.is_ascii_digit())
         && digits.chars().all(|one| one.is_ascii_digit() || ".eE+-".contains(one))
-        && digits.parse::<f64>().is_ok()
+        // Beyond what a number can be it is a text again.
+        && digits.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 #[cfg(test)]
@@ -98,7 +99,8 @@ mod tests {
             ("01067", Some("a number")),
             ("0x1F", Some("a number")),
             ("1_000", Some("a number")),
-            ("1E2937", Some("a number")),
+            ("1E29", Some("a number")),
+            ("1E2937", None),
             ("-.5", Some("a number")),
             (".inf", Some("a number")),
             ("Norway", None),

@@ -60,20 +60,21 @@ impl Document {
                 max_nodes: 100_000_000,
                 max_events: 200_000_000,
             },
+            non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough,
         };
         let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
             let error = error.without_snippet();
             let line = error.location().map_or(1, |location| location.line());
             (line.max(1), first_line(&error.to_string()))
         })?;
-        Ok(trees.into_iter().map(Self::of).collect())
+        Ok(trees.into_iter().map(|tree| Self::of(tree, text)).collect())
     }
 
-    fn of(tree: Spanned<Tree>) -> Self {
-        let mut places = Places::default();
+    fn of(tree: Spanned<Tree>, text: &str) -> Self {
+        let mut places = Places { text, lines: BTreeMap::new(), scalars: BTreeMap::new() };
         let line = tree.referenced.line().max(1);
         let value = places.flatten(tree, String::new());
-        let Places { lines, scalars } = places;
+        let Places { lines, scalars, .. } = places;
         Self { value, line, lines, scalars }
     }
 
@@ -107,19 +108,29 @@ fn below<T: Copy>(places: &BTreeMap<String, T>, inside: &str) -> BTreeMap<String
 }
 
 /// Where the members of a document stand.
-#[derive(Default)]
-struct Places {
+struct Places<'a> {
+    text: &'a str,
     lines: BTreeMap<String, u64>,
     scalars: BTreeMap<String, Scalar>,
 }
 
-impl Places {
+impl Places<'_> {
     fn flatten(&mut self, tree: Spanned<Tree>, path: String) -> Value {
         match tree.value {
             Tree::Scalar(value) => {
                 let at = tree.referenced;
                 self.scalars.insert(path, Scalar { line: at.line(), column: at.column(), is_null: value.is_null() });
                 value
+            }
+            Tree::NoNumber => {
+                let at = tree.referenced;
+                self.scalars.insert(path, Scalar { line: at.line(), column: at.column(), is_null: false });
+                let span = tree.defined.span();
+                let range = span.byte_offset().zip(span.byte_len()).and_then(|(offset, length)| {
+                    let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+                    self.text.get(offset..offset.checked_add(length)?)
+                });
+                Value::from(range.unwrap_or_default().trim())
             }
             Tree::Sequence(items) => {
                 let item = |(number, item): (usize, Spanned<Tree>)| {
@@ -146,6 +157,8 @@ impl Places {
 #[derive(Debug)]
 enum Tree {
     Scalar(Value),
+    /// `1E1000`, which kubectl writes without quotes, since to it that is a text.
+    NoNumber,
     Sequence(Vec<Spanned<Tree>>),
     Mapping(Vec<(Spanned<String>, Spanned<Tree>)>),
 }
@@ -178,7 +191,7 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Scalar(Number::from_f64(value).map_or(Value::Null, Value::Number)))
+        Ok(Number::from_f64(value).map_or(Tree::NoNumber, |number| Tree::Scalar(Value::Number(number))))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
@@ -232,6 +245,12 @@ mod tests {
         assert_eq!(first.value, value);
         let lines = ["kind", "spec.details", "spec.details.city", "spec.packages[1]", "spec.packages[1].x", "nowhere"];
         assert_eq!(lines.map(|path| first.line_of(path)), [3, 5, 6, 9, 9, 3]);
+    }
+
+    #[test]
+    fn a_number_that_no_reader_can_hold_is_a_text() {
+        let documents = Document::all("a: ä\n---\nb: {c: 1E1000, d: &x .inf}\ne: *x\nf: 1E3\n").unwrap();
+        assert_eq!(documents[1].value, json!({"b": {"c": "1E1000", "d": ".inf"}, "e": ".inf", "f": 1000.0}));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::object::{
     mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id, written,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Step, TenantLife, adopt, diff, must_wait, needs_approval,
-    propose,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Step, TenantLife, adopt, diff, must_wait,
+    needs_approval, propose,
 };
 use crate::wire::Mark;
 
@@ -84,6 +84,8 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
     row.acts(&plan, false);
     row.requests = requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
+    // The hash covers the id of the Partner's tenant, which is not there yet.
+    approval(&subject.object, &plan, (None, &mut row));
     row
 }
 
@@ -127,7 +129,10 @@ fn tell<K: Object>(
     }
     row.acts(&plan, is_adopted);
     row.requests = requests(&plan, desired, observed);
-    approval(object, (&plan, desired, observed), (site, row));
+    // The hash covers the UID, which an object has from the cluster alone.
+    let is_known = !desired.mark.uid.is_empty();
+    let proposal = is_known.then(|| propose(desired, observed, (&plan, site.place.parent())));
+    approval(object, &plan, (proposal, row));
     let is_stopped = site
         .partner
         .and_then(|partner| partner.status.as_ref())
@@ -153,28 +158,27 @@ fn notes(plan: &Plan, row: &mut Row) {
     }
 }
 
-fn approval<K: Object>(
-    object: &K,
-    (plan, desired, observed): (&Plan, &Desired, Option<&Observed>),
-    (site, row): (&Site<'_>, &mut Row),
-) {
+/// The hash that approves a plan, and whether it waits for one.
+fn approval<K: Object>(object: &K, plan: &Plan, (proposal, row): (Option<Proposal>, &mut Row)) {
     let approval = object.management().and_then(|management| management.approval.as_ref());
-    // The hash covers the UID, which an object has from the cluster alone.
-    let is_known = !desired.mark.uid.is_empty();
-    let proposal = propose(desired, observed, (plan, site.place.parent()));
-    if !plan.is_empty() && is_known {
-        row.approved_plan = Some(proposal.hash.clone());
-    }
-    if needs_approval(approval, plan) && must_wait(approval, plan, &proposal) {
+    let waits = match &proposal {
+        Some(proposal) => must_wait(approval, plan, proposal),
+        None => needs_approval(approval, plan),
+    };
+    if waits {
         row.action = Action::Wait;
         row.reason = Some(Reason::ApprovalNeeded.name());
-        row.message = Some(if is_known {
-            format!("the plan waits for approval: set `management.approval.approvedPlan: {}`", proposal.hash)
-        } else {
-            "the plan waits for approval, whose hash is known once the object exists: see its `status.plan.hash`"
-                .to_owned()
+        row.message = Some(match &proposal {
+            Some(proposal) => {
+                format!("the plan waits for approval: set `management.approval.approvedPlan: {}`", proposal.hash)
+            }
+            None => {
+                "the plan waits for approval, whose hash is known once the object exists: see its `status.plan.hash`"
+                    .to_owned()
+            }
         });
     }
+    row.approved_plan = proposal.filter(|_| !plan.is_empty()).map(|proposal| proposal.hash);
 }
 
 /// The tenant of an object.

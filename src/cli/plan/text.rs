@@ -27,9 +27,6 @@ pub(super) fn plain(planned: &Planned, with_unchanged: bool) -> String {
         for note in &row.notes {
             let _ = writeln!(text, "  note: {note}");
         }
-        if let Some(hash) = row.approved_plan.as_ref().filter(|_| row.action != Action::Wait) {
-            let _ = writeln!(text, "  approvedPlan: {hash}");
-        }
     }
     if !text.is_empty() {
         text.push('\n');
@@ -118,8 +115,11 @@ pub(super) fn markdown(planned: &Planned) -> String {
         for note in &row.notes {
             let _ = write!(text, "\n> {}\n", escaped(note));
         }
-        if let Some(hash) = &row.approved_plan {
-            let _ = write!(text, "\nTo approve exactly this: {}\n", code(&format!("approvedPlan: {hash}")));
+        if let Some(hash) = row.approved_plan.as_ref().filter(|_| row.action == Action::Wait) {
+            let _ = write!(
+                text,
+                "\nTo approve exactly this, and nothing else:\n\n```yaml\nspec: {{management: {{approval: {{approvedPlan: \"{hash}\"}}}}}}\n```\n"
+            );
         }
     }
     text
@@ -170,11 +170,16 @@ fn escaped(text: &str) -> String {
     if in_code {
         safe.push_str("</code>");
     }
-    safe
+    unlinked(&safe)
 }
 
 fn code(text: &str) -> String {
-    format!("<code>{}</code>", text.chars().map(entity).collect::<String>())
+    unlinked(&format!("<code>{}</code>", text.chars().map(entity).collect::<String>()))
+}
+
+/// An address is shown and not made a link.
+fn unlinked(text: &str) -> String {
+    text.replace("://", "&#58;//").replace("www.", "www&#46;")
 }
 
 fn entity(letter: char) -> String {
@@ -182,9 +187,7 @@ fn entity(letter: char) -> String {
         '&' => "&amp;".to_owned(),
         '<' => "&lt;".to_owned(),
         '>' => "&gt;".to_owned(),
-        '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '#' | '!' | '@' | ':' | '\n' | '\r' => {
-            format!("&#{};", u32::from(letter))
-        }
+        '|' | '`' | '*' | '[' | ']' | '\\' | '~' | '#' | '@' | '\n' | '\r' => format!("&#{};", u32::from(letter)),
         letter => letter.to_string(),
     }
 }

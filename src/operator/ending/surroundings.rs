@@ -1,7 +1,5 @@
 //! What a deletion stands in, read anew for each step and never from a cache.
 
-use tokio::time::Instant;
-
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
@@ -156,12 +154,10 @@ async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Co
 /// timeout from when this process first saw it. An object let go before would leave a tenant that nobody knows.
 fn create_under_way<K: TenantObject>(object: &K, context: &Context) -> bool {
     let Some(there) = intent(object) else { return false };
-    let now = Instant::now();
+    let now = context.claim.now();
     K::room(context).remember(object, |memory| {
-        if memory.nonce.as_ref() != Some(&there.nonce) && memory.in_flight_until.is_none() {
-            memory.in_flight_until = Some(now + context.settings.request_timeout);
-        }
-        memory.in_flight_until.is_some_and(|until| now < until)
+        memory.creates.see(&there, now, context.settings.request_timeout);
+        memory.creates.is_under_way(now)
     })
 }
 

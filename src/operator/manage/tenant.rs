@@ -130,9 +130,10 @@ async fn looked_for<K: TenantObject>(
     *object = Arc::clone(&declared.object);
     let lock = context.create_lock(create_key(place, object.declared_name()));
     let turn = lock.lock_owned().await;
+    let looked = context.claim.now();
     let mut found = look(object.as_ref(), platform, place, (declared.freshness, &context.cluster)).await?;
     if matches!(found, Found::Free) {
-        let (taken, is_anew) = take_over(declared, place, context).await?;
+        let (taken, is_anew) = take_over(declared.object, place, (looked, context)).await?;
         *object = taken;
         if is_anew {
             found = look(object.as_ref(), platform, place, (Freshness::Now, &context.cluster)).await?;

@@ -12,7 +12,7 @@ pub(super) fn masked(text: &str, own: &[(&str, &str)]) -> String {
     for (from, to) in own {
         text = text.replace(from, to);
     }
-    for prefix in ["msp_", "client_", "sp_"] {
+    for prefix in ["msp_", "client_", "sp_", "-client-"] {
         text = numbers(&text, prefix);
     }
     digests(&text)

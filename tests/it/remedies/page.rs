@@ -1,0 +1,141 @@
+//! No reason that needs a person is without a test of its remedy.
+
+use tenantry::api::Reason;
+
+use crate::seeds::names;
+
+/// How it is known that a message leads on.
+enum Remedy {
+    /// These tests do what it says.
+    Tests(&'static [&'static str]),
+    /// It passes by itself, or only reports what was done.
+    None,
+}
+
+use Remedy::{None, Tests};
+
+/// One row for each reason: a new one does not compile before somebody has thought of the way out.
+#[allow(clippy::too_many_lines, reason = "a table")]
+fn remedy(reason: Reason) -> Remedy {
+    match reason {
+        Reason::NotSupportedByPlatform | Reason::PartnerAPIUnavailable => Tests(&["it::remedies::platform::without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_named_by_its_id"]),
+        Reason::CredentialsUnavailable => Tests(&[
+            "it::operator::bad_input::a_secret_that_is_not_there_heals_when_it_comes",
+            "it::operator::bad_input::a_secret_without_a_key_names_the_key",
+            "it::ending::messages::credentials_that_are_missing_hold_the_end_and_it_goes_on_when_they_are_back",
+        ]),
+        Reason::CredentialsRefused => Tests(&[
+            "it::operator::healing::a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_once",
+            "it::ending::messages::a_refused_credential_holds_and_the_right_one_goes_on",
+        ]),
+        Reason::HostNotAllowed => Tests(&[
+            "it::remedies::platform::a_host_that_is_not_allowed_is_corrected",
+            "it::ending::messages::a_host_that_is_not_allowed_holds_and_the_corrected_url_goes_on",
+        ]),
+        Reason::NoConnection => Tests(&["it::remedies::references::without_a_connection_one_is_named"]),
+        Reason::ConnectionIdentityChanged => Tests(&[
+            "it::remedies::references::a_connection_to_another_account_is_restored",
+            "it::ending::messages::a_connection_that_leads_to_another_account_holds_and_the_secret_restored_goes_on",
+        ]),
+        Reason::ParentChanged => Tests(&["it::remedies::references::a_partner_that_became_another_tenant_is_restored_and_nothing_was_made_under_the_other"]),
+        Reason::NamespaceNotAllowed => Tests(&[
+            "it::operator::bad_input::a_partner_of_another_namespace_must_allow_it",
+            "it::ending::references::a_reference_that_is_no_longer_allowed_holds_until_it_is_allowed_again",
+        ]),
+        Reason::SecretNotFound => Tests(&["it::remedies::references::a_secret_that_a_setting_names_is_created"]),
+        Reason::ImageNotFound | Reason::ImageInvalid => Tests(&["it::remedies::references::an_image_that_is_not_there_is_added_and_one_that_is_none_is_replaced"]),
+        Reason::InvalidValue => Tests(&["it::operator::bad_input::a_value_that_the_platform_does_not_know_is_named"]),
+        Reason::PackageNotAvailable => Tests(&[
+            "it::remedies::references::a_package_that_the_partner_lacks_is_added_there",
+            "it::operator::bad_input::a_client_stays_within_its_partner_and_a_partner_keeps_what_clients_use",
+        ]),
+        Reason::AddOnNotPermitted => Tests(&["it::remedies::platform::an_add_on_that_support_must_permit_goes_on_once_it_did"]),
+        Reason::ClientsStillUse => Tests(&[
+            "it::remedies::references::a_package_that_clients_still_use_is_removed_from_them_first",
+            "it::operator::bad_input::a_client_stays_within_its_partner_and_a_partner_keeps_what_clients_use",
+        ]),
+        Reason::RefusedByPlatform => Tests(&["it::remedies::platform::a_credential_of_another_tenant_is_replaced"]),
+        Reason::TenantMissing => Tests(&["it::remedies::references::a_tenant_that_has_gone_lets_its_object_go_and_a_new_object_makes_a_new_one"]),
+        Reason::AmbiguousCreate => Tests(&["it::remedies::references::of_tenants_that_could_all_be_its_own_the_right_one_is_named"]),
+        Reason::NameTaken => Tests(&[
+            "it::remedies::references::a_name_that_is_taken_is_changed",
+            "it::operator::management::a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs",
+        ]),
+        Reason::OwnedElsewhere => Tests(&[
+            "it::operator::management::a_tenant_of_another_owner_is_taken_only_when_that_owner_is_named_or_gone",
+            "it::ending::messages::a_tenant_that_carries_another_owner_s_mark_is_held_and_retain_lets_go",
+        ]),
+        Reason::NotAdopted => Tests(&[
+            "it::operator::management::observe_writes_nothing_anywhere_and_promotion_runs_adoption",
+            "it::ending::references::where_no_mark_can_be_kept_a_tenant_is_neither_suspended_nor_ended_and_without_extensions_one_is_ended_by_its_mark",
+        ]),
+        Reason::NotIdentical => Tests(&["it::operator::management::a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs"]),
+        Reason::PolicyViolation => Tests(&["it::remedies::references::a_client_that_differs_from_a_locked_default_leaves_it_out"]),
+        Reason::Fighting => Tests(&["it::remedies::platform::what_somebody_keeps_changing_back_is_only_reported_on_request"]),
+        Reason::ConfirmationNeeded | Reason::ConfirmationInvalid => Tests(&["it::ending::messages::consent_that_is_asked_for_and_pasted_ends_the_tenant"]),
+        Reason::ClientsRemain => Tests(&[
+            "it::operator::deletion::a_partner_waits_for_its_clients_declared_and_living",
+            "it::ending::references::a_partner_with_retain_waits_for_clients_that_need_its_connection_for_their_end",
+        ]),
+        Reason::CannotTellWhy | Reason::EvidenceMissing => Tests(&["it::ending::evidence::without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it"]),
+        Reason::LedgerUnusable => Tests(&[
+            "it::ending::evidence::without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it",
+            "it::ending::breaker::partners_are_ended_one_at_a_time_and_a_ledger_that_is_not_understood_ends_none",
+        ]),
+        // Not blocked for ever, yet a person may want to move it on.
+        Reason::PartnerNotReady => Tests(&[
+            "it::operator::life::a_partner_and_its_clients_are_made_in_any_order_of_applying",
+            "it::ending::references::without_its_partner_object_suspend_and_terminate_hold_retain_completes_and_the_partner_back_goes_on",
+        ]),
+        Reason::PartnerSuspended => Tests(&["it::operator::life::under_a_suspended_partner_nothing_is_written_and_it_heals"]),
+        Reason::ApprovalNeeded => Tests(&["it::operator::management::a_risky_plan_waits_for_its_hash_and_a_changed_world_needs_another"]),
+        Reason::ManagementPaused => Tests(&["it::ending::references::a_pause_holds_the_end_until_it_is_managed_again"]),
+        Reason::BreakerOpen => Tests(&["it::ending::breaker::partners_are_ended_one_at_a_time_and_a_ledger_that_is_not_understood_ends_none"]),
+        Reason::GracePeriod => Tests(&["it::operator::deletion::removing_the_consent_cancels_and_the_tenant_is_active_again"]),
+        Reason::AsDeclared
+        | Reason::Suspended
+        | Reason::InProgress
+        | Reason::Drifted
+        | Reason::SettingUnsupported
+        | Reason::PartnerTerminating
+        | Reason::Adopted
+        | Reason::PlatformUnavailable
+        | Reason::RateLimited
+        | Reason::ClusterUnavailable
+        | Reason::InternalError
+        | Reason::Terminating
+        | Reason::Released
+        // The tenant is gone: the object goes as well, and an event says that it was too late.
+        | Reason::TooLateToCancel
+        | Reason::Reattached
+        | Reason::Created
+        | Reason::Updated
+        | Reason::Activated
+        | Reason::AlreadyGone
+        | Reason::Terminated
+        | Reason::Retained
+        | Reason::Abandoned
+        | Reason::Cancelled
+        | Reason::DNSRecordNeeded
+        | Reason::ImageLarge => None,
+    }
+}
+
+#[test]
+fn every_reason_that_needs_a_person_has_a_test_that_does_what_its_message_says() {
+    let known = names::of_all_tests();
+    for reason in Reason::ALL.iter().copied() {
+        match remedy(reason) {
+            Tests(tests) => {
+                for test in tests {
+                    assert!(known.contains(*test), "{}: there is no test `{test}`", reason.name());
+                }
+            }
+            None => assert!(
+                !reason.needs_person() || reason == Reason::TooLateToCancel,
+                "{} needs a person, and no test does what it asks for",
+                reason.name()
+            ),
+        }
+    }
+}
