@@ -48,7 +48,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 }
 
 async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
-    let object = match merge(object, cluster, |object| Ok(undone(object))).await? {
+    let object = match merge(object, cluster, undone).await? {
         Written::On(object) => object,
         Written::Needless => {
             output::note(&format!("{}: {}", named(object), needless(object)));
@@ -215,7 +215,7 @@ mod tests {
         let accepted = json!({"confirmDigest": "sha256:1", "suspendedByUs": true, "step": "Suspended"});
         let removed = json!({"spec": {"deletion": {"confirm": null}}});
         let retained = json!({"spec": {"deletion": {"confirm": null, "policy": "Retain"}}});
-        for (object, patch, says) in [
+        let cases = vec![
             (client(&with, false, &json!({})), Some(&removed), "nothing was under way"),
             (client(&with, true, &accepted), Some(&removed), "is activated again and stays; the object goes"),
             (client(&with, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
@@ -223,7 +223,8 @@ mod tests {
             (client(&without, false, &json!({})), None, ""),
             (client(&without, true, &accepted), None, ""),
             (client(&json!({"policy": "Retain"}), true, &json!({})), None, ""),
-        ] {
+        ];
+        for (object, patch, says) in cases {
             assert_eq!(undone(&object).as_ref(), patch, "{object:?}");
             assert!(follows(&object).contains(says), "{}", follows(&object));
         }

@@ -28,17 +28,17 @@ pub(crate) enum Written<K> {
 /// Writes a merge patch that `decide` makes from the object as it is, anew for each try.
 ///
 /// # Errors
-/// `decide` refuses, the API server does, or somebody else writes without a pause.
+/// The API server refuses, or somebody else writes without a pause.
 pub(crate) async fn merge<K: Object>(
     object: &K,
     cluster: &Cluster,
-    decide: impl Fn(&K) -> Result<Option<Value>, Failure>,
+    decide: impl Fn(&K) -> Option<Value>,
 ) -> Result<Written<K>, Failure> {
     let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let mut current = object.clone();
     for _ in 0..TRIES {
-        let Some(mut patch) = decide(&current)? else { return Ok(Written::Needless) };
+        let Some(mut patch) = decide(&current) else { return Ok(Written::Needless) };
         patch["metadata"]["uid"] = uid(&current).into();
         patch["metadata"]["resourceVersion"] = current.resource_version().into();
         match objects.patch_metadata(&current.name_any(), &params, &Patch::Merge(&patch)).await {
@@ -112,8 +112,8 @@ mod tests {
     use super::*;
     use crate::api::TenantClient;
 
-    fn finalizers(object: &TenantClient) -> Result<Option<Value>, Failure> {
-        Ok((!object.finalizers().is_empty()).then(|| json!({"metadata": {"finalizers": object.finalizers()}})))
+    fn finalizers(object: &TenantClient) -> Option<Value> {
+        (!object.finalizers().is_empty()).then(|| json!({"metadata": {"finalizers": object.finalizers()}}))
     }
 
     #[tokio::test]

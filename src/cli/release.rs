@@ -147,7 +147,7 @@ async fn release(held: &Held, cluster: &Cluster) -> Ended {
 async fn let_go<K: Object>(object: &K, cluster: &Cluster) -> Result<String, Failure> {
     let written = merge(object, cluster, |object| {
         let others: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
-        Ok(is_held(object).then(|| json!({"metadata": {"finalizers": others}})))
+        is_held(object).then(|| json!({"metadata": {"finalizers": others}}))
     });
     Ok(match written.await? {
         Written::On(_) => format!("released {}\n", named(object)),

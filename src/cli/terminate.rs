@@ -61,13 +61,10 @@ pub(crate) struct Flags {
 }
 
 fn grace(text: &str) -> Result<i64, String> {
-    let seconds = match text.parse::<i64>() {
-        Ok(seconds) => Some(seconds),
-        Err(_) => {
-            let span = text.parse::<Span>().ok();
-            span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()).map(|time| time.as_secs())
-        }
-    };
+    let seconds = text.parse::<i64>().ok().or_else(|| {
+        let span = text.parse::<Span>().ok()?;
+        span.to_duration(SpanRelativeTo::days_are_24_hours()).ok().map(|time| time.as_secs())
+    });
     let fits = seconds.filter(|seconds| (0..=LONGEST_GRACE).contains(seconds));
     fits.ok_or_else(|| "write a time from 0 to 30 days, such as `24h`, `7d` or seconds".to_owned())
 }

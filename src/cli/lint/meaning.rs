@@ -58,19 +58,20 @@ impl<'a> Judge<'a> {
         self.places(declared, "spec.details");
         let material = self.material(declared);
         let partners_material = partner.map(|partner| self.defaults_material(partner));
-        match object.declared(&material) {
-            Err(invalid) => self.invalid(declared, &invalid, "spec"),
-            Ok(_) => {
-                let empty = Material::default();
-                let defaults_material = partners_material.as_ref().unwrap_or(&empty);
-                // What is wrong with the Partner's own defaults is said at the Partner.
-                let sources = Sources { partner, material: &material, defaults_material };
-                let defaults_hold = partner.is_none_or(|partner| defaults_of(partner, defaults_material).is_ok());
-                if let (true, Err(Outcome::Refused(_, message))) = (defaults_hold, resolve(object, sources, "")) {
-                    let path = message.split('`').nth(1).map(|path| format!("spec.{path}")).unwrap_or_default();
-                    self.find(Mistake::Catalog, declared, (&path, message));
-                }
-            }
+        if let Err(invalid) = object.declared(&material) {
+            self.invalid(declared, &invalid, "spec");
+            return;
+        }
+        let empty = Material::default();
+        let defaults_material = partners_material.as_ref().unwrap_or(&empty);
+        // What is wrong with the Partner's own defaults is said at the Partner.
+        if partner.is_some_and(|partner| defaults_of(partner, defaults_material).is_err()) {
+            return;
+        }
+        let sources = Sources { partner, material: &material, defaults_material };
+        if let Err(Outcome::Refused(_, message)) = resolve(object, sources, "") {
+            let path = message.split('`').nth(1).map(|path| format!("spec.{path}")).unwrap_or_default();
+            self.find(Mistake::Catalog, declared, (&path, message));
         }
     }
 

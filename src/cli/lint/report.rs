@@ -1,5 +1,7 @@
 //! What was found, for people and for programs.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value, json};
 
 use super::{Finding, Mistake, Seen};
@@ -16,7 +18,7 @@ pub(super) fn text(findings: &[Finding]) -> String {
         let Failure { spot, object, message } = failure;
         let mut place = spot.as_ref().map(ToString::to_string).unwrap_or_default();
         if let Some(column) = column {
-            place.push_str(&format!(":{column}"));
+            let _ = write!(place, ":{column}");
         }
         let object = object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
         plain(&format!("{place}: {object}{message} [{}]", mistake.name())) + "\n"

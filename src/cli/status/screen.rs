@@ -1,6 +1,7 @@
 //! One object on one screen.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 
@@ -115,8 +116,10 @@ impl Screen {
         let mut text = format!("{}\n", self.object);
         let mut section = |title: &str, lines: Vec<String>| {
             if !lines.is_empty() {
-                text.push_str(&format!("\n{title}\n"));
-                lines.iter().for_each(|line| text.push_str(&format!("  {}\n", plain(line))));
+                let _ = writeln!(text, "\n{title}");
+                for line in &lines {
+                    let _ = writeln!(text, "  {}", plain(line));
+                }
             }
         };
         section("Tenant", self.about());
@@ -167,8 +170,8 @@ impl Screen {
     fn told(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let mut said = BTreeSet::new();
-        for Told { r#type, status, reason, meaning, message } in &self.conditions {
-            lines.push(format!("{:<19} {meaning} ({reason})", r#type));
+        for Told { r#type: kind, status, reason, meaning, message } in &self.conditions {
+            lines.push(format!("{kind:<19} {meaning} ({reason})"));
             let is_routine = status == "True" && reason == Reason::AsDeclared.name();
             // One cause makes the message of several conditions.
             if !message.is_empty() && !is_routine && said.insert(message) {

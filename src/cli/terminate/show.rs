@@ -87,7 +87,9 @@ impl Seen {
         );
         match impact {
             None => {
-                text.push_str("\nIts end erases for ever all that the tenant holds; this platform does not count it.\n")
+                text.push_str(
+                    "\nIts end erases for ever all that the tenant holds; this platform does not count it.\n",
+                );
             }
             Some(impact) => {
                 text.push_str("\nIts end erases for ever the tenant with all its settings, and:\n");

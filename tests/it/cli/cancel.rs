@@ -10,7 +10,9 @@ use crate::world::{Space, World};
 fn family<'a>(world: &'a World, prefix: &str, names: &[&str]) -> (Space<'a>, String, Vec<String>) {
     let space = world.namespace(prefix);
     space.partner("acme", &json!({}));
-    names.iter().for_each(|name| space.client(name, &json!({"deletion": {"policy": "Terminate"}})));
+    for name in names {
+        space.client(name, &json!({"deletion": {"policy": "Terminate"}}));
+    }
     let partner = space.ready("partner/acme");
     let ids = names.iter().map(|name| space.ready(&format!("client/{name}"))).collect();
     (space, partner, ids)
@@ -79,7 +81,9 @@ fn once_the_end_may_have_been_asked_for_it_waits_and_tells_what_became_of_it() {
     let names = ["alive", "gone"];
     let (name, partner, ids) = {
         let (space, partner, ids) = family(&world, "late", &names);
-        names.iter().for_each(|name| end(&space, &format!("client/{name}")));
+        for name in names {
+            end(&space, &format!("client/{name}"));
+        }
         (space.name, partner, ids)
     };
     world.operator.process().stop().unwrap();

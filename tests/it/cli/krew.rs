@@ -14,13 +14,15 @@ fn a_release_fills_in_a_manifest_that_krew_takes() {
     for place in ["HOMEPAGE", "DOWNLOADS"] {
         text = text.replace(&format!("@{place}@"), "https://tenantry.example/v");
     }
-    let (mut rest, mut filled) = (text.as_str(), String::new());
-    while let Some((before, after)) = rest.split_once("@SHA256_") {
-        let (_, after) = after.split_once('@').unwrap();
-        filled += &format!("{before}{}", "0a".repeat(32));
-        rest = after;
-    }
-    filled += rest;
+    let digest = |place: (usize, &str)| {
+        if place.0 == 0 {
+            place.1.to_owned()
+        } else {
+            let (_, after) = place.1.split_once('@').unwrap();
+            "0a".repeat(32) + after
+        }
+    };
+    let filled: String = text.split("@SHA256_").enumerate().map(digest).collect();
     assert!(!filled.contains('@'), "a place is left: {filled}");
     let manifest: Value = serde_yaml::from_str(&filled).unwrap();
     assert_eq!(manifest["apiVersion"], "krew.googlecontainertools.github.com/v1alpha2");
