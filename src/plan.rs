@@ -8,6 +8,8 @@ mod creates;
 mod declared;
 mod diff;
 mod digest;
+#[cfg(test)]
+mod explore;
 mod fields;
 mod identity;
 mod image;

@@ -18,7 +18,7 @@ pub enum Seen {
 }
 
 /// State of a tenant as far as the platform tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TenantLife {
     /// In service.
     Active,

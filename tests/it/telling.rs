@@ -1,8 +1,10 @@
 //! What the operator tells of its work: metrics and the audit.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::programs::sum;
+use crate::programs::{PlatformOptions, sum};
 use crate::world::World;
 
 /// The lines of the audit, oldest first.
@@ -14,7 +16,9 @@ fn audit(world: &World) -> Vec<Value> {
 
 #[test]
 fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_is_a_label() {
-    let world = World::start("telling", |_| {}).unwrap();
+    // With limits, since what is left of them is told too.
+    let limited = PlatformOptions { rate_limits: true, ..PlatformOptions::default() };
+    let world = World::start_with("telling", &limited, |_| {}).unwrap();
     let space = world.namespace("telling");
     space.partner("acme", &json!({"branding": {"websiteTitle": "Acme"}}));
     space.client("globex", &json!({"details": {"city": "Berlin"}}));
@@ -65,7 +69,29 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     is("leader", &[], 1.0);
     assert!(sum(&text, "tenantry_operator_queue_duration_seconds_count", &["kind=\"Client\""]) >= 1.0);
     assert!(sum(&text, "tenantry_operator_last_success_timestamp_seconds", &[]) > 1.0e9);
+    stands_on_the_page(&text, &lines);
     for name in ["acme", "globex", &space.name, &partner, &client] {
         assert!(!text.contains(name), "`{name}` is in the metrics");
     }
+}
+
+/// Every metric and every field of the audit stands in `docs/operations.md`, and nothing else does.
+fn stands_on_the_page(metrics: &str, audit: &[Value]) {
+    let page = std::fs::read_to_string(crate::assets::root().join("docs/operations.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let first: Vec<&str> = rows.filter_map(|line| line.split('|').nth(1)).collect();
+    let named = |is: &dyn Fn(&str) -> bool| -> BTreeSet<String> {
+        let words = first.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+        words.filter(|word| is(word)).map(|word| word.trim_end_matches("_total").to_owned()).collect()
+    };
+    let known: BTreeSet<String> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|rest| rest.split(' ').next().map(str::to_owned))
+        .collect();
+    assert_eq!(named(&|word| word.starts_with("tenantry_operator_")), known);
+    let common = ["timestamp", "level", "target", "message", "span", "spans"];
+    let fields: BTreeSet<String> =
+        audit[0].as_object().unwrap().keys().filter(|key| !common.contains(&key.as_str())).cloned().collect();
+    assert_eq!(named(&|word| !word.starts_with("tenantry_operator_")), fields);
 }

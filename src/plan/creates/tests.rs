@@ -1,5 +1,7 @@
 use super::*;
 
+mod model;
+
 const TIMEOUT: Duration = Duration::from_mins(1);
 const PLACE: (&str, &str) = ("msp_1", "Globex");
 

@@ -39,8 +39,8 @@ fn one_case(world: &mut World, seed: u64, kept: &mut BTreeMap<String, usize>) {
     let name = world.behind(&proxy, "promise").name.clone();
     let (stamp, objects) = {
         let space = Space { world, name: name.clone() };
-        let has_partner = begin(&space, &mut draw);
-        (format!("case-{seed}"), drawn(&space, has_partner, &mut draw))
+        let before = begin(&space, &mut draw);
+        (format!("case-{seed}"), drawn(&space, &before, &mut draw))
     };
     let list = json!({"apiVersion": "v1", "kind": "List", "items": stamped(objects, &stamp)}).to_string();
     let ran = Desk::at(&Space { world, name: name.clone() }).run_with(&["plan", "-f", "-", "-o", "json"], &list);
@@ -63,14 +63,14 @@ fn one_case(world: &mut World, seed: u64, kept: &mut BTreeMap<String, usize>) {
 }
 
 /// What is there before: some of the objects, with another draw of their specs, and what others made of their tenants.
-fn begin(space: &Space<'_>, draw: &mut Draw) -> bool {
-    let partner = partner(space, draw);
+fn begin(space: &Space<'_>, draw: &mut Draw) -> Vec<Value> {
+    let partner = plainly(partner(space, draw));
     let clients: Vec<&str> = CLIENTS.into_iter().filter(|_| draw.is(60)).collect();
     let before: Vec<Value> = clients.iter().map(|name| plainly(client(space, name, draw))).collect();
     if before.is_empty() && draw.is(50) {
-        return false;
+        return Vec::new();
     }
-    space.apply(&plainly(partner));
+    space.apply(&partner);
     space.ready("partner/acme");
     for object in &before {
         space.apply(object);
@@ -79,14 +79,17 @@ fn begin(space: &Space<'_>, draw: &mut Draw) -> bool {
         space.ready(&format!("client/{name}"));
     }
     meddle(space, &clients, draw);
-    true
+    [vec![partner], before].concat()
 }
 
-/// What is to be: all of them, drawn anew.
-fn drawn(space: &Space<'_>, has_partner: bool, draw: &mut Draw) -> Vec<Value> {
-    let mut objects = vec![partner(space, draw)];
-    objects.extend(CLIENTS.map(|name| client(space, name, draw)));
-    if has_partner && draw.is(70) {
+/// What is to be: some as before, though their tenants may have changed, and the others drawn anew.
+fn drawn(space: &Space<'_>, before: &[Value], draw: &mut Draw) -> Vec<Value> {
+    let keep = |name: &str, draw: &mut Draw| {
+        before.iter().find(|object| object["metadata"]["name"] == name).filter(|_| draw.is(50)).cloned()
+    };
+    let mut objects = vec![keep("acme", draw).unwrap_or_else(|| partner(space, draw))];
+    objects.extend(CLIENTS.map(|name| keep(name, draw).unwrap_or_else(|| client(space, name, draw))));
+    if !before.is_empty() && draw.is(70) {
         objects.push(adopting(space, draw));
     }
     objects

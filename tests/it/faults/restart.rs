@@ -83,7 +83,7 @@ fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
 
 #[test]
 fn without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_come() {
-    let folder = assets::target().unwrap().join("it").join(format!("kinds-{}", std::process::id()));
+    let folder = crate::support::folder("kinds").unwrap();
     let control_plane = ControlPlane::start(&folder.join("cluster"), &controlplane::Options::default()).unwrap();
     let options = OperatorOptions::new(&control_plane.kubeconfig("admin"), "127.0.0.1:1");
     let mut operator = programs::start_operator_now(&folder, &options).unwrap();
