@@ -34,6 +34,9 @@ pub(crate) use references::{
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 
+/// Name of the Lease that says which operator leads.
+pub(crate) const LEASE: &str = "tenantry-operator";
+
 /// Who a tenant stands under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Parent {

@@ -14,7 +14,7 @@ use super::failure::{Failure, Spot};
 use crate::api::{GROUP, Partner, TenantClient, VERSION};
 
 pub(crate) use source::{FileFlags, text_of};
-pub(crate) use tree::Document;
+pub(crate) use tree::{Document, Scalar};
 
 /// An object that a manifest declares.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl Manifests {
         }
     }
 
-    fn take(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+    /// Takes one document, or every member of a list.
+    pub(crate) fn take(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
         let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
         let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };

@@ -1,12 +1,18 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
+mod cancel;
 mod export;
 mod golden;
+mod krew;
+mod lint;
 mod migrate;
 mod offline;
 mod plan;
 mod promise;
 mod pull_request;
+mod release;
+mod status;
+mod terminate;
 mod unmanaged;
 mod whole;
 mod words;
