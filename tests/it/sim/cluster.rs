@@ -249,3 +249,24 @@ impl Cluster {
         }
     }
 }
+
+/// The past, as it is judged.
+impl Cluster {
+    /// Whether an object was ever there.
+    pub(crate) fn was_ever(&self, key: &Key) -> bool {
+        self.history.iter().any(|change| change.key == *key)
+    }
+
+    /// Whether any object ever asked to take a tenant over.
+    pub(crate) fn was_ever_adopted(&self, id: &str) -> bool {
+        self.history.iter().any(|change| {
+            let adoption = &change.object["spec"]["adoption"];
+            adoption["uniqueId"] == *id && adoption["policy"].as_str().is_some_and(|policy| policy != "Never")
+        })
+    }
+
+    /// An object in every version since one, that one included.
+    pub(crate) fn versions<'a>(&'a self, key: &'a Key, since: u64) -> impl Iterator<Item = &'a Value> {
+        self.history.iter().filter(move |change| change.version >= since && change.key == *key).map(|change| change.object.as_ref())
+    }
+}
