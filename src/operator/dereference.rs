@@ -12,7 +12,7 @@ use super::context::Context;
 use super::error::Stop;
 use super::object::{Parent, TenantObject, image_keys, is_deleting, namespace, place, secret_keys, uid, unique_id};
 use super::secrets::SecretData;
-use crate::api::{AllowedNamespaces, ConnectionStatus, NamespacesFrom, Partner, Reason, SecretKeyRef};
+use crate::api::{AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place, Platform};
 use crate::plan::{Digest, Material, Outcome};
 
@@ -294,4 +294,19 @@ pub(crate) fn refuse_new_under(partner: Option<&Partner>) -> Result<(), Stop> {
             format!("Partner `{}` is being deleted, so no client is created under it", place(partner)),
         )),
     }
+}
+
+/// Whether the Partner was last seen suspended, so that the platform takes no change under it.
+pub(crate) fn refuse_under_suspended(partner: Option<&Partner>) -> Result<(), Stop> {
+    let Some(partner) = partner else { return Ok(()) };
+    let conditions = partner.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let ready = conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+    if ready.is_none_or(|ready| ready.reason != Reason::Suspended.name()) {
+        return Ok(());
+    }
+    let message = format!(
+        "Partner `{}` is suspended on the platform: activate it, for example with `tenantState: Active` on the Partner",
+        place(partner)
+    );
+    Err(unresolved(Reason::PartnerSuspended, message))
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::apply::{Target, apply, stop};
 use super::context::Context;
-use super::dereference::{Referenced, dereference, digest_of};
+use super::dereference::{Referenced, dereference, digest_of, refuse_under_suspended};
 use super::error::Stop;
 use super::object::{TenantObject, drift_policy, mode};
 use super::resolve::{keep_what_clients_use, resolve};
 use super::status::Facts;
 use crate::api::{DriftPolicy, ManagementMode, Partner, Reason};
-use crate::plan::{Desired, Field, Form, Observed, Outcome, Plan, Situation, Writes, Written, diff};
+use crate::plan::{Desired, Field, Form, Observed, Outcome, Plan, Situation, Step, Writes, Written, diff};
 
 /// The stages. `object` is replaced by what the API server answers to writes of ours.
 pub(crate) async fn manage<K: TenantObject>(
@@ -52,7 +52,11 @@ pub(crate) async fn manage<K: TenantObject>(
         remember(object.as_ref(), observed, context);
         return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
-    let Referenced { platform, place, .. } = &referenced;
+    let Referenced { platform, place, partner, .. } = &referenced;
+    // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
+    if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
+        refuse_under_suspended(partner.as_deref())?;
+    }
     let target = Target { platform, place, desired: &desired };
     let id = observed.map(|observed| observed.unique_id);
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;

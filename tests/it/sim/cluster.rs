@@ -223,7 +223,7 @@ impl Cluster {
         }
         let from = ask.parameter("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0);
         if from < self.forgotten {
-            return Err(refuse(410, "Expired", "too old resource version"));
+            return Err(answer::expired());
         }
         let seconds = ask.parameter("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(290);
         Ok(Watching::new(target.resource(), from, seconds))

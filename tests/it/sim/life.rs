@@ -27,7 +27,7 @@ pub(crate) const HOST: &str = "platform.example";
 pub(crate) fn settings() -> Settings {
     let flags = [
         "--platform-hosts", HOST, "--namespace", HOME, "--cluster-id", "sim",
-        "--lease-duration", "10m", "--renew-deadline", "8m", "--retry-period", "3m",
+        "--lease-duration", "30m", "--renew-deadline", "25m", "--retry-period", "12m",
     ];
     Settings::parse_from(["tenantry-operator"].iter().chain(&flags))
 }

@@ -33,13 +33,15 @@ pub(crate) struct Oracle {
     pub(crate) writes: usize,
     /// Last of them.
     pub(crate) last_write: Option<Timestamp>,
-    /// Reasons that were written into a condition `DeletionBlocked`, with the UID of their object.
-    pub(crate) held: BTreeMap<(String, String), usize>,
+    /// Ends that were refused: why, and which objects with which consent.
+    pub(crate) refused: BTreeMap<&'static str, BTreeSet<String>>,
     /// Reasons of events.
     pub(crate) events: BTreeMap<String, usize>,
     /// Requests of each life.
     pub(crate) asked: BTreeMap<usize, usize>,
     holders: BTreeMap<usize, String>,
+    /// Who leads, and since when.
+    leader: Option<(String, Timestamp)>,
     suspended_since: BTreeMap<String, Timestamp>,
     accepted: BTreeMap<String, Accepted>,
     /// Version of the cluster when a life last read an object.
@@ -210,6 +212,12 @@ impl Oracle {
             self.read.insert((life, ask.path.clone()), cluster.version());
             return;
         }
+        if ask.is_lease() && reply.is_success() {
+            let holder = ask.json()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+            if self.leader.as_ref().is_none_or(|(leader, _)| *leader != holder) {
+                self.leader = Some((holder, at));
+            }
+        }
         if ask.is_event() && reply.is_success() {
             *self.events.entry(ask.json()["reason"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
         }
@@ -223,6 +231,13 @@ impl Oracle {
                 self.released((life, &key, before.as_ref()), (ask, cluster), at);
             }
         }
+    }
+
+    /// Since when nothing was written by the operator of the newest life; nothing where it does not lead.
+    pub(crate) fn quiet_since(&self) -> Option<Timestamp> {
+        let newest = self.holders.get(self.asked.keys().max()?)?;
+        let (_, since) = self.leader.as_ref().filter(|(leader, _)| leader == newest)?;
+        Some(self.last_write.map_or(*since, |last| last.max(*since)))
     }
 
     /// What still stands between the tests and the truth at the end of a run.

@@ -59,6 +59,16 @@ impl World {
         self.patch(key, &json!({"spec": spec}))
     }
 
+    /// A status, as the operator writes it.
+    pub(crate) fn apply_status(&self, key: &Key, body: &Value) -> Reply {
+        let now = self.now();
+        let path = format!("{}/status", key.resource.path(&key.namespace, &key.name));
+        let mut ask = Ask::person(Side::Cluster, Method::PATCH, &path, body);
+        ask.query = "force=true&fieldManager=tenantry-operator".to_owned();
+        ask.headers.insert("content-type".to_owned(), "application/apply-patch+yaml".to_owned());
+        self.lock().carry_out(0, &ask, now)
+    }
+
     pub(crate) fn delete(&self, key: &Key) -> Reply {
         self.kubectl(Method::DELETE, &key.resource.path(&key.namespace, &key.name), &Value::Null)
     }
@@ -105,10 +115,17 @@ impl World {
         self.delete(&Key::new(DEFINITIONS, "", &resource.definition()));
     }
 
+    /// Puts a definition back.
+    pub(crate) fn definition(&self, resource: super::cluster::Resource) {
+        let metadata = json!({"name": resource.definition()});
+        let body = json!({"apiVersion": DEFINITIONS.api, "kind": DEFINITIONS.kind, "metadata": metadata});
+        self.kubectl(Method::POST, &DEFINITIONS.path("", ""), &body);
+    }
+
     /// The controllers of Kubernetes do what is due.
     pub(crate) fn controllers(&self) {
         let now = self.now();
-        self.lock().cluster.controllers(now);
+        self.lock().controllers(now);
     }
 
     /// The tenants as the database has them.

@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::ask::{Ask, Reply, Side};
-use super::cluster::{Cluster, Watching};
+use super::cluster::{CLIENTS, Cluster, Key, PARTNERS, Watching};
 use super::oracle::Oracle;
 use super::platform::Platform;
 
@@ -44,8 +45,8 @@ pub(crate) enum When {
     Replied,
 }
 
-/// What decides over the requests.
-pub(crate) type Fates = Box<dyn FnMut(usize, &Ask) -> Fate + Send>;
+/// What decides over the requests, by life and number.
+pub(crate) type Fates = Box<dyn FnMut((usize, usize), &Ask) -> Fate + Send>;
 
 /// A request that lands later.
 struct Late {
@@ -53,6 +54,13 @@ struct Late {
     due: Timestamp,
     life: usize,
     ask: Ask,
+}
+
+/// What is kept to be replayed.
+pub(crate) enum Recorded {
+    Asked(Ask, Reply),
+    /// The controllers of Kubernetes have worked: the objects as they are then.
+    Controllers(Vec<(Key, Value)>),
 }
 
 /// Everything that outlives an operator.
@@ -72,9 +80,11 @@ pub(crate) struct State {
     /// What happened, for a run that fails.
     pub(crate) story: Vec<String>,
     /// Requests with their answers, where they are to be replayed.
-    pub(crate) record: Option<Vec<(Ask, Reply)>>,
+    pub(crate) record: Option<Vec<Recorded>>,
     /// The time at the end of the last life.
     pub(crate) now: Timestamp,
+    /// A moment, and how much was asked in it.
+    moment: (Timestamp, usize),
 }
 
 /// Both servers with all that happens on the way to them.
@@ -103,6 +113,12 @@ impl Life {
         self.ended.0.load(Ordering::SeqCst)
     }
 
+    /// Ends it because it would never pause.
+    fn too_much<T>(&self) -> Result<T, Reset> {
+        self.end();
+        Err(Reset)
+    }
+
     /// Waits for the end.
     pub(crate) async fn over(&self) {
         while !self.has_ended() {
@@ -126,7 +142,18 @@ impl State {
             story: Vec::new(),
             record: None,
             now,
+            moment: (now, 0),
         }
+    }
+
+    /// Numbers a request; false for one of many in a moment, which would go on without end.
+    fn number(&mut self, now: Timestamp) -> Option<usize> {
+        self.asked += 1;
+        self.moment = if self.moment.0 == now { (now, self.moment.1 + 1) } else { (now, 1) };
+        if self.moment.1 == MOST {
+            self.oracle.violations.push(format!("{now}: {MOST} requests without a pause"));
+        }
+        (self.moment.1 < MOST).then_some(self.asked)
     }
 
     /// A line of the story.
@@ -150,7 +177,7 @@ impl State {
         if let Some(record) = &mut self.record
             && ask.side == Side::Cluster
         {
-            record.push((ask.clone(), reply.clone()));
+            record.push(Recorded::Asked(ask.clone(), reply.clone()));
         }
         let tenants = (ask.side == Side::Platform && ask.is_write()).then(|| self.platform.tenants());
         self.tell(at, format!("   life {life} {} -> {}", ask.line(), reply.status));
@@ -168,11 +195,24 @@ impl State {
         }
     }
 
+    /// The controllers of Kubernetes do what is due.
+    pub(crate) fn controllers(&mut self, now: Timestamp) {
+        self.cluster.controllers(now);
+        let all = self.cluster.all(PARTNERS).chain(self.cluster.all(CLIENTS));
+        let objects = all.map(|(key, object)| (key.clone(), object.clone())).collect();
+        if let Some(record) = &mut self.record {
+            record.push(Recorded::Controllers(objects));
+        }
+    }
+
     /// Whether requests are still on their way.
     pub(crate) fn has_late(&self) -> bool {
         !self.late.is_empty()
     }
 }
+
+/// Requests that no moment of a simulation has.
+const MOST: usize = 1_000;
 
 /// A connection that broke.
 #[derive(Debug, thiserror::Error)]
@@ -197,9 +237,8 @@ impl World {
         let fate = {
             let mut state = self.lock();
             state.land(now);
-            state.asked += 1;
-            let number = state.asked;
-            let fate = (state.fates)(number, &ask);
+            let Some(number) = state.number(now) else { return life.too_much() };
+            let fate = (state.fates)((life.number, number), &ask);
             if fate != Fate::Pass {
                 state.tell(now, format!(" ! {number} {fate:?}: {}", ask.line()));
             }
@@ -221,9 +260,8 @@ impl World {
         let fate = {
             let mut state = self.lock();
             state.land(now);
-            state.asked += 1;
-            let number = state.asked;
-            (state.fates)(number, ask)
+            let Some(number) = state.number(now) else { return life.too_much() };
+            (state.fates)((life.number, number), ask)
         };
         match fate {
             Fate::Pass => Ok(self.lock().cluster.watching(ask)),

@@ -14,6 +14,15 @@ use super::seam::{State, World};
 
 /// A world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
 pub(crate) fn world() -> World {
+    new_world(false)
+}
+
+/// The same, whose requests are kept.
+pub(crate) fn recorded_world() -> World {
+    new_world(true)
+}
+
+fn new_world(is_recorded: bool) -> World {
     thread_local! {
         static PLATFORM: Arc<Platform> = Arc::new(Platform::start());
     }
@@ -22,6 +31,7 @@ pub(crate) fn world() -> World {
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let world = World::new(State::new(Cluster::new(&[HOME], now), platform, now));
     tenantry::clock::follow(now);
+    world.lock().record = is_recorded.then(Vec::new);
     world.namespace("a");
     world.namespace("b");
     world
@@ -206,8 +216,8 @@ impl Judge<'_> {
     }
 }
 
-/// Waits until nothing was written for a quarter of an hour, then for three looks for drift in which nothing may be.
-pub(crate) async fn rest(world: &World) {
+/// Waits until nothing was written for a quarter of an hour, then for some looks for drift in which nothing may be.
+pub(crate) async fn rest(world: &World, looks: u64) {
     let quiet = SignedDuration::from_mins(16);
     for _ in 0..48 {
         tokio::time::sleep(Duration::from_mins(5)).await;
@@ -215,14 +225,14 @@ pub(crate) async fn rest(world: &World) {
         let now = tenantry::clock::now();
         let is_quiet = {
             let state = world.lock();
-            !state.has_late() && state.oracle.last_write.is_none_or(|last| now.duration_since(last) > quiet)
+            !state.has_late() && state.oracle.quiet_since().is_some_and(|last| now.duration_since(last) > quiet)
         };
         if is_quiet && world.faults().is_empty() {
             break;
         }
     }
     let before = world.lock().oracle.writes;
-    tokio::time::sleep(Duration::from_mins(33)).await;
+    tokio::time::sleep(Duration::from_mins(11 * looks)).await;
     let mut state = world.lock();
     if state.oracle.writes != before {
         let more = state.oracle.writes - before;

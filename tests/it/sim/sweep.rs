@@ -1,7 +1,7 @@
 //! The crash sweep: every scenario is played once to number its requests, and then once for each request with the
 //! operator ending right before it, right after it was carried out, and right after its reply.
 
-mod scenarios;
+pub(super) mod scenarios;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,7 +27,7 @@ struct Played {
 fn play(scenario: &Scenario, crash: Option<(usize, When)>) -> Played {
     let world = world();
     if let Some((number, when)) = crash {
-        world.lock().fates = Box::new(move |asked, _| if asked == number { Fate::Crash(when) } else { Fate::Pass });
+        world.lock().fates = Box::new(move |(_, asked), _| if asked == number { Fate::Crash(when) } else { Fate::Pass });
     }
     let (step, requests, acted) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let mut lives = 0;
@@ -47,7 +47,7 @@ fn play(scenario: &Scenario, crash: Option<(usize, When)>) -> Played {
             if requests.get() == 0 {
                 requests.set(world.lock().asked);
             }
-            rest(&world).await;
+            rest(&world, 1).await;
         });
         if done.is_some() || lives > 3 {
             break;

@@ -16,6 +16,12 @@ pub(crate) fn refuse(status: u16, reason: &str, message: &str) -> Reply {
     Reply::json(status, &body)
 }
 
+/// A watch from a version that is no longer known: it begins well and says so in its first event.
+pub(crate) fn expired() -> Reply {
+    let status = refuse(410, "Expired", "too old resource version").value();
+    Reply::json(200, &json!({"type": "ERROR", "object": status}))
+}
+
 pub(super) fn missing(key: &Key) -> Reply {
     refuse(404, "NotFound", &format!("{} \"{}\" not found", key.resource.plural, key.name))
 }

@@ -106,9 +106,9 @@ impl Oracle {
     pub(super) fn status_written(&mut self, (life, key, after): (usize, &Key, &Value), ask: &Ask, at: Timestamp) {
         let uid = after["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         for condition in after["status"]["conditions"].as_array().into_iter().flatten() {
-            if condition["type"] == "DeletionBlocked" {
-                let reason = condition["reason"].as_str().unwrap_or_default().to_owned();
-                *self.held.entry((uid.clone(), reason)).or_default() += 1;
+            let text = |key: &str| condition[key].as_str().unwrap_or_default();
+            if is_deleting(after) && policy(after) == "Terminate" && ["DeletionBlocked", "Reconciling"].contains(&text("type")) {
+                self.count(why(text("reason"), text("message")), after);
             }
         }
         let version = after["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
@@ -127,6 +127,23 @@ impl Oracle {
         self.accepted.insert(uid, Accepted { digest: digest.to_owned(), version });
     }
 
+    fn count(&mut self, why: Option<&'static str>, object: &Value) {
+        if let Some(why) = why {
+            let (metadata, confirm) = (&object["metadata"], &object["spec"]["deletion"]["confirm"]);
+            self.refused.entry(why).or_default().insert(format!("{}{confirm}", metadata["uid"]));
+        }
+    }
+
+    /// Whether an object names its living tenant in a whole consent.
+    pub(crate) fn would_end(&self, object: &Value) -> bool {
+        let confirm = &object["spec"]["deletion"]["confirm"];
+        let tenant = object["status"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
+        let acknowledged = confirm["acknowledge"].as_array().is_some_and(|all| all.len() == 3);
+        acknowledged && tenant.is_some_and(|tenant| {
+            tenant.state != "TERMINATED" && confirm["uniqueId"] == *tenant.id && confirm["name"] == *tenant.name
+        })
+    }
+
     /// An operator took its finalizer off an object.
     pub(super) fn released(
         &mut self,
@@ -137,9 +154,16 @@ impl Oracle {
         let is_going = |around: &Key| matches!(self.last_read(life, (cluster, around)), Some((_, None))) || cluster.get(around).is_none_or(is_deleting);
         let whole = is_going(&Key::new(NAMESPACES, "", &key.namespace)) || is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
         let is_let_go = before["metadata"]["annotations"][ABANDON].is_string();
-        if whole || is_let_go || !is_deleting(before) {
+        if is_let_go || !is_deleting(before) {
             return;
         }
+        let would_end = self.would_end(before);
+        if whole {
+            let is_definition = is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
+            self.count(would_end.then_some(if is_definition { "definition going" } else { "namespace going" }), before);
+            return;
+        }
+        self.count((would_end && policy(before) != "Terminate").then_some("policy"), before);
         let uid = before["metadata"]["uid"].as_str().unwrap_or_default();
         let id = before["status"]["uniqueId"].as_str().unwrap_or_default();
         let ours = |tenant: &&Tenant| tenant.uid.as_deref() == Some(uid) && (id.is_empty() || tenant.id == id);
@@ -182,4 +206,25 @@ fn unacceptable(object: &Value, tenant: Option<&Tenant>, at: Timestamp) -> Vec<&
     let most = SignedDuration::from_hours(7 * 24);
     must(not_after.is_some_and(|limit| limit < at + most + SignedDuration::from_secs(1)), "its time was too far ahead");
     faults
+}
+
+/// Which single condition an end was refused for.
+fn why(reason: &str, message: &str) -> Option<&'static str> {
+    Some(match reason {
+        "ConfirmationNeeded" => "no confirmation",
+        "ConfirmationInvalid" if message.contains("confirm.name") => "name",
+        "ConfirmationInvalid" if message.contains("confirm.uniqueId") => "id",
+        "ConfirmationInvalid" if message.contains("acknowledge") => "acknowledge",
+        "ConfirmationInvalid" if message.contains("has passed") => "notAfter past",
+        "ConfirmationInvalid" if message.contains("seven days") => "notAfter too far",
+        "ClientsRemain" => "child alive",
+        "ManagementPaused" => "paused",
+        "OwnedElsewhere" => "mark differs",
+        "GracePeriod" => "grace not passed",
+        "CannotTellWhy" => "cannot tell what goes",
+        "EvidenceMissing" => "no evidence",
+        "LedgerUnusable" => "no ledger",
+        "BreakerOpen" => "breaker",
+        _ => return None,
+    })
 }

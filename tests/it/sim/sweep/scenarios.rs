@@ -10,15 +10,20 @@ use crate::sim::seam::World;
 use crate::sim::settle::is_ready;
 
 /// A step: its name, what is done, and what must come of it.
-pub(super) type Step = (&'static str, Box<dyn Fn(&World)>, Box<dyn Fn(&World) -> bool>);
+pub(crate) type Step = (&'static str, Box<dyn Fn(&World)>, Box<dyn Fn(&World) -> bool>);
 
-pub(super) struct Scenario {
-    pub(super) name: &'static str,
-    pub(super) steps: Vec<Step>,
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) steps: Vec<Step>,
 }
 
 pub(super) const ALL: [fn() -> Scenario; 9] =
     [create, update, suspend, terminate, adopt, reattach, family, revoke, namespace];
+
+/// The scenario of a name.
+pub(crate) fn named(name: &str) -> Scenario {
+    ALL.iter().map(|make| make()).find(|scenario| scenario.name == name).unwrap()
+}
 
 fn acme() -> Key {
     Key::new(PARTNERS, "a", "acme")
