@@ -32,8 +32,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::BoxFuture;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::store::Writer;

@@ -38,7 +38,7 @@ impl Calm {
         let (mut all, now) = (lock(&self.0), Instant::now());
         let next = match all.get(path) {
             Some(last) if now < last.at + SOON => {
-                Begun { at: now + last.pause, pause: (last.pause * 2).clamp(FIRST, LONGEST) }
+                Begun { at: now.max(last.at + last.pause), pause: (last.pause * 2).clamp(FIRST, LONGEST) }
             }
             _ => Begun { at: now, pause: Duration::ZERO },
         };

@@ -183,7 +183,8 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    // The UID keeps a status from landing on an object of the same name that came after.
+    // The version keeps a status from landing on an object of the same name that came after: the API server takes a
+    // status under any UID.
     let metadata =
         json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
     let body = json!({

@@ -16,8 +16,8 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use super::ask::{Ask, Reply};
 use answer::refuse;
-pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
 use target::{ALL, Target};
+pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
 pub(crate) use watch::Watching;
 
 /// Place of an object; no namespace where its kind has none.
@@ -112,7 +112,11 @@ impl Cluster {
     /// Carries a request out. Watches are [`Self::watching`].
     pub(crate) fn answer(&mut self, ask: &Ask, at: Timestamp) -> Reply {
         if self.is_full && ask.method != Method::GET {
-            return refuse(500, "", "rpc error: code = ResourceExhausted desc = etcdserver: mvcc: database space exceeded");
+            return refuse(
+                500,
+                "",
+                "rpc error: code = ResourceExhausted desc = etcdserver: mvcc: database space exceeded",
+            );
         }
         let target = Target::of(&ask.path);
         let reply = match (&ask.method, target) {
@@ -121,7 +125,9 @@ impl Cluster {
                 let _ = method;
                 refuse(404, "NotFound", "the server could not find the requested resource")
             }
-            (&Method::GET, Target::All { resource, namespace }) => self.list(ask, resource, namespace.as_deref(), self.version),
+            (&Method::GET, Target::All { resource, namespace }) => {
+                self.list(ask, resource, namespace.as_deref(), self.version)
+            }
             (&Method::POST, Target::All { resource, namespace }) => {
                 self.create(resource, &namespace.unwrap_or_default(), ask.json(), at)
             }
@@ -176,7 +182,8 @@ impl Cluster {
     /// Whether the kind of a target is not served, because its definition is not there.
     fn is_unserved(&self, target: &Target) -> bool {
         let resource = target.resource();
-        [PARTNERS, CLIENTS].contains(&resource) && self.get(&Key::new(DEFINITIONS, "", &resource.definition())).is_none()
+        [PARTNERS, CLIENTS].contains(&resource)
+            && self.get(&Key::new(DEFINITIONS, "", &resource.definition())).is_none()
     }
 
     fn discover(&self, ask: &Ask) -> Reply {
@@ -204,9 +211,11 @@ impl Cluster {
 
     /// A list, as it was at a version.
     pub(crate) fn list(&self, ask: &Ask, resource: Resource, namespace: Option<&str>, version: u64) -> Reply {
-        let keys = self.history.iter().map(|change| &change.key).filter(|key| {
-            key.resource == resource && namespace.is_none_or(|namespace| namespace == key.namespace)
-        });
+        let keys = self
+            .history
+            .iter()
+            .map(|change| &change.key)
+            .filter(|key| key.resource == resource && namespace.is_none_or(|namespace| namespace == key.namespace));
         let keys: std::collections::BTreeSet<&Key> = keys.collect();
         let objects = keys.into_iter().filter_map(|key| {
             if version == self.version { self.objects.get(key).cloned() } else { self.at(key, version) }
@@ -267,6 +276,9 @@ impl Cluster {
 
     /// An object in every version since one, that one included.
     pub(crate) fn versions<'a>(&'a self, key: &'a Key, since: u64) -> impl Iterator<Item = &'a Value> {
-        self.history.iter().filter(move |change| change.version >= since && change.key == *key).map(|change| change.object.as_ref())
+        self.history
+            .iter()
+            .filter(move |change| change.version >= since && change.key == *key)
+            .map(|change| change.object.as_ref())
     }
 }

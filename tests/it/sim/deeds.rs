@@ -96,7 +96,8 @@ fn edit() -> impl Strategy<Value = Value> {
     prop_oneof![
         prop::sample::select(vec!["Bonn", "Ulm", "Trier"]).prop_map(|city| json!({"details": {"city": city}})),
         prop::sample::select(vec!["Active", "Suspended"]).prop_map(|state| json!({"tenantState": state})),
-        any::<bool>().prop_map(|other| json!({"details": {"address": if other { "Hauptstr. 1" } else { "Am Markt 2" }}})),
+        any::<bool>()
+            .prop_map(|other| json!({"details": {"address": if other { "Hauptstr. 1" } else { "Am Markt 2" }}})),
         Just(json!({"management": {"mode": "Paused"}})),
     ]
 }
@@ -163,7 +164,9 @@ impl World {
         let key = who.key();
         let place = format!("sim/{}/{}/{}", key.resource.kind, key.namespace, key.name);
         let lives = |tenant: &Tenant| tenant.place.as_deref() == Some(&place) && tenant.state != "TERMINATED";
-        self.tenant(&key).filter(|tenant| tenant.state != "TERMINATED").or_else(|| self.tenants().into_iter().find(lives))
+        self.tenant(&key)
+            .filter(|tenant| tenant.state != "TERMINATED")
+            .or_else(|| self.tenants().into_iter().find(lives))
     }
 
     /// Does it, as far as it can be done.
@@ -184,12 +187,15 @@ impl World {
                 self.delete(&who.key());
             }
             Deed::Revoke(who, policy) => {
-                let confirm = (*policy != "Terminate").then_some(()).map_or(json!({"confirm": null}), |()| json!({"policy": policy}));
+                let confirm = (*policy != "Terminate")
+                    .then_some(())
+                    .map_or(json!({"confirm": null}), |()| json!({"policy": policy}));
                 self.edit(&who.key(), &json!({"deletion": confirm}));
             }
             Deed::Strip(who) => self.strip(&who.key()),
             Deed::Abandon(who) => {
-                let id = self.object(&who.key()).and_then(|object| object["status"]["uniqueId"].as_str().map(str::to_owned));
+                let id =
+                    self.object(&who.key()).and_then(|object| object["status"]["uniqueId"].as_str().map(str::to_owned));
                 let annotations = json!({ABANDON: id.as_deref().unwrap_or("none")});
                 self.patch(&who.key(), &json!({"metadata": {"annotations": annotations}}));
             }
@@ -224,7 +230,10 @@ impl World {
 
     /// Takes over what somebody else made under the name.
     fn adopt(&self, who: Who) {
-        let found = self.tenants().into_iter().find(|tenant| tenant.name == format!("{who:?}") && tenant.place.is_none() && tenant.state != "TERMINATED");
+        let found = self
+            .tenants()
+            .into_iter()
+            .find(|tenant| tenant.name == format!("{who:?}") && tenant.place.is_none() && tenant.state != "TERMINATED");
         if let Some(tenant) = found {
             self.edit(&who.key(), &json!({"adoption": {"policy": "Adopt", "uniqueId": tenant.id}}));
         }

@@ -26,8 +26,18 @@ pub(crate) const HOST: &str = "platform.example";
 /// The operator's flags. Long leases, since their renewals are requests too; nothing else differs from the defaults.
 pub(crate) fn settings() -> Settings {
     let flags = [
-        "--platform-hosts", HOST, "--namespace", HOME, "--cluster-id", "sim",
-        "--lease-duration", "30m", "--renew-deadline", "25m", "--retry-period", "12m",
+        "--platform-hosts",
+        HOST,
+        "--namespace",
+        HOME,
+        "--cluster-id",
+        "sim",
+        "--lease-duration",
+        "30m",
+        "--renew-deadline",
+        "25m",
+        "--retry-period",
+        "12m",
     ];
     Settings::parse_from(["tenantry-operator"].iter().chain(&flags))
 }
@@ -158,7 +168,9 @@ async fn watch(world: World, life: Life, ask: Ask) -> Result<Response<Box<DynBod
                 state.cluster.oldest_untold(&watching).map(|at| at + state.lag)
             };
             let pause = untold.map_or(Duration::from_secs(3600), |due| {
-                Duration::try_from(due.duration_since(tenantry::clock::now())).unwrap_or_default().max(Duration::from_millis(1))
+                Duration::try_from(due.duration_since(tenantry::clock::now()))
+                    .unwrap_or_default()
+                    .max(Duration::from_millis(1))
             });
             tokio::select! {
                 biased;

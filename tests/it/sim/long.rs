@@ -11,8 +11,19 @@ use super::seam::World;
 
 /// The conditions without which no tenant is ended, each of which must alone have kept one alive.
 const SINGLE: [&str; 13] = [
-    "no confirmation", "name", "id", "acknowledge", "notAfter past", "notAfter too far", "policy", "paused", "not deleted",
-    "child alive", "grace not passed", "mark differs", "namespace going",
+    "no confirmation",
+    "name",
+    "id",
+    "acknowledge",
+    "notAfter past",
+    "notAfter too far",
+    "policy",
+    "paused",
+    "not deleted",
+    "child alive",
+    "grace not passed",
+    "mark differs",
+    "namespace going",
 ];
 
 /// Counts by what is counted.
@@ -34,7 +45,9 @@ fn count(world: &World, tally: &mut Tally) {
     }
     let objects = state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS));
     let kept = objects.filter(|(_, object)| {
-        object["metadata"]["deletionTimestamp"].is_null() && object["spec"]["deletion"]["policy"] == "Terminate" && oracle.would_end(object)
+        object["metadata"]["deletionTimestamp"].is_null()
+            && object["spec"]["deletion"]["policy"] == "Terminate"
+            && oracle.would_end(object)
     });
     add("refused: not deleted", kept.count());
 }

@@ -192,8 +192,13 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
                     // Whoever leads loses the API server, and the other takes its place.
                     let asked = world.lock().oracle.asked.clone();
                     let leader = if asked[&1] > asked[&2] { 1 } else { 2 };
-                    world.lock().fates =
-                        Box::new(move |(life, _), ask| if life == leader && ask.path.starts_with("/api") && !ask.path.starts_with("/api/v2") { Fate::Lost } else { Fate::Pass });
+                    world.lock().fates = Box::new(move |(life, _), ask| {
+                        if life == leader && ask.path.starts_with("/api") && !ask.path.starts_with("/api/v2") {
+                            Fate::Lost
+                        } else {
+                            Fate::Pass
+                        }
+                    });
                 }
                 act(&world);
                 world.until(what, is_so).await;

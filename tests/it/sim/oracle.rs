@@ -82,7 +82,8 @@ pub(crate) fn key_of(place: &str) -> Option<Key> {
 /// The object that a path of the cluster is about.
 fn object_of(path: &str) -> Option<(Key, bool)> {
     let parts: Vec<&str> = path.strip_prefix("/apis/tenantry.dev/v1alpha1/namespaces/")?.split('/').collect();
-    let resource = |plural: &str| -> Option<Resource> { [PARTNERS, CLIENTS].into_iter().find(|one| one.plural == plural) };
+    let resource =
+        |plural: &str| -> Option<Resource> { [PARTNERS, CLIENTS].into_iter().find(|one| one.plural == plural) };
     match parts[..] {
         [namespace, plural, name] => Some((Key::new(resource(plural)?, namespace, name), false)),
         [namespace, plural, name, "status"] => Some((Key::new(resource(plural)?, namespace, name), true)),
@@ -201,7 +202,8 @@ impl Oracle {
             return;
         }
         let holder = value[0]["holder"].as_str().and_then(|holder| self.tenants.get(holder));
-        if let Some(holder) = holder.filter(|holder| holder.state != "TERMINATED" && holder.uid.as_ref() == Some(&uid)) {
+        if let Some(holder) = holder.filter(|holder| holder.state != "TERMINATED" && holder.uid.as_ref() == Some(&uid))
+        {
             let holder = holder.id.clone();
             self.broken(at, ask, format!("a second create for an object whose tenant `{holder}` lives"));
         }

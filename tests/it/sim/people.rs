@@ -45,7 +45,8 @@ impl World {
     pub(crate) fn create(&self, key: &Key, spec: &Value) -> Reply {
         let path = key.resource.path(&key.namespace, "");
         let metadata = json!({"name": key.name, "namespace": key.namespace});
-        let body = json!({"apiVersion": key.resource.api, "kind": key.resource.kind, "metadata": metadata, "spec": spec});
+        let body =
+            json!({"apiVersion": key.resource.api, "kind": key.resource.kind, "metadata": metadata, "spec": spec});
         self.kubectl(Method::POST, &path, &body)
     }
 
@@ -76,8 +77,13 @@ impl World {
     /// Strips our finalizer by hand.
     pub(crate) fn strip(&self, key: &Key) {
         if let Some(object) = self.object(key) {
-            let kept: Vec<Value> =
-                object["metadata"]["finalizers"].as_array().into_iter().flatten().filter(|one| **one != *FINALIZER).cloned().collect();
+            let kept: Vec<Value> = object["metadata"]["finalizers"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|one| **one != *FINALIZER)
+                .cloned()
+                .collect();
             self.patch(key, &json!({"metadata": {"finalizers": kept}}));
         }
     }

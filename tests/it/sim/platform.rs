@@ -140,7 +140,8 @@ async fn carry_out(router: &Router, ask: &Ask) -> Reply {
     }
     let request = request.body(Body::from(ask.body.clone())).unwrap();
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
-    let headers = parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
+    let headers =
+        parts.headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()));
     let (status, headers) = (parts.status.as_u16(), headers.collect());
     Reply { status, headers, body: body.collect().await.unwrap().to_bytes() }
 }

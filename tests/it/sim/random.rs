@@ -30,12 +30,14 @@ pub(crate) fn run(ends: u32, steps: std::ops::Range<usize>) -> impl Strategy<Val
     let weather = (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
     let lag = prop_oneof![2 => Just(0_u64), 1 => 1_u64..20_000];
     let behind = prop_oneof![3 => Just(0_u64), 1 => 1_u64..30];
-    (prop::collection::vec(deed(ends), steps), weather, lag, behind).prop_map(|(deeds, (seed, faults, crashes), lag, behind)| Run {
-        deeds,
-        weather: Weather { seed, faults, crashes },
-        lag: Duration::from_millis(lag),
-        behind,
-    })
+    (prop::collection::vec(deed(ends), steps), weather, lag, behind).prop_map(
+        |(deeds, (seed, faults, crashes), lag, behind)| Run {
+            deeds,
+            weather: Weather { seed, faults, crashes },
+            lag: Duration::from_millis(lag),
+            behind,
+        },
+    )
 }
 
 /// Plays a run to its rest.
@@ -54,7 +56,7 @@ pub(crate) fn play(run: &Run) -> World {
             let mut state = world.lock();
             let version = state.cluster.version();
             state.list_at = (lives > 1 && run.behind > 0 && next.get() < run.deeds.len())
-                .then(|| version.saturating_sub(run.behind).max(110));
+                .then(|| version.saturating_sub(run.behind).max(110).min(version));
         }
         let done = live(&world, &life, settings(), script(&world, &life, (run, &next)));
         if done.is_some() {
@@ -117,7 +119,8 @@ fn cases(default: u32) -> u32 {
 }
 
 fn hold(name: &'static str, strategy: impl Strategy<Value = Run>, count: u32) {
-    let file = Box::leak(format!("{}/tests/it/proptest-regressions/{name}.txt", env!("CARGO_MANIFEST_DIR")).into_boxed_str());
+    let file =
+        Box::leak(format!("{}/tests/it/proptest-regressions/{name}.txt", env!("CARGO_MANIFEST_DIR")).into_boxed_str());
     let config = ProptestConfig {
         cases: cases(count),
         max_shrink_iters: 400,

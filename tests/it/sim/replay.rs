@@ -40,7 +40,11 @@ fn rewrite(value: &mut Value, with: &impl Fn(&str) -> String) {
 fn read(object: &Value) -> Value {
     let metadata = &object["metadata"];
     let annotations = metadata["annotations"].as_object().cloned().unwrap_or_default();
-    let finalizers = if object["kind"] == "Namespace" || object["kind"] == "PartialObjectMetadata" { &Value::Null } else { &metadata["finalizers"] };
+    let finalizers = if object["kind"] == "Namespace" || object["kind"] == "PartialObjectMetadata" {
+        &Value::Null
+    } else {
+        &metadata["finalizers"]
+    };
     let is_ours = object["apiVersion"].as_str().is_some_and(|api| api.starts_with("tenantry.dev/"));
     json!({
         "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"], "finalizers": finalizers,
@@ -54,7 +58,12 @@ fn read(object: &Value) -> Value {
 impl Real {
     async fn new() -> Self {
         let namespaces = [HOME, "a", "b"].map(|name| (name.to_owned(), support::namespace(&format!("sim-{name}"))));
-        Self { client: support::cluster().client().await, namespaces: namespaces.into(), uids: BTreeMap::new(), versions: BTreeMap::new() }
+        Self {
+            client: support::cluster().client().await,
+            namespaces: namespaces.into(),
+            uids: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        }
     }
 
     fn path(&self, path: &str) -> String {
@@ -65,7 +74,11 @@ impl Real {
         {
             real.clone_into(name);
         }
-        parts.join("/")
+        let mut path = parts.join("/");
+        for (model, real) in &self.uids {
+            path = path.replace(model, real);
+        }
+        path
     }
 
     /// A document of the model in the words of the real one.
@@ -81,7 +94,8 @@ impl Real {
         if let Some(real) = value["metadata"][field].as_str().and_then(|name| self.namespaces.get(name)) {
             value["metadata"][field] = json!(real);
         }
-        if let Some(real) = value["metadata"]["resourceVersion"].as_str().and_then(|version| self.versions.get(version)) {
+        if let Some(real) = value["metadata"]["resourceVersion"].as_str().and_then(|version| self.versions.get(version))
+        {
             value["metadata"]["resourceVersion"] = json!(real);
         }
         for reference in ["regarding", "related"] {
@@ -95,7 +109,8 @@ impl Real {
     async fn send(&self, ask: &Ask) -> (u16, Value) {
         let query = if ask.query.is_empty() { String::new() } else { format!("?{}", ask.query) };
         let mut request = Request::builder().method(ask.method.clone()).uri(format!("{}{query}", self.path(&ask.path)));
-        for (name, value) in ask.headers.iter().filter(|(name, _)| ["accept", "content-type"].contains(&name.as_str())) {
+        for (name, value) in ask.headers.iter().filter(|(name, _)| ["accept", "content-type"].contains(&name.as_str()))
+        {
             request = request.header(name, value);
         }
         let body = if ask.body.is_empty() { Vec::new() } else { self.translated(ask.json()).to_string().into_bytes() };
@@ -135,10 +150,13 @@ impl Real {
                 served.sort_by_key(ToString::to_string);
                 return json!(served);
             }
-            match value["items"].as_array() {
+            let none = Vec::new();
+            let is_list = value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+            match value["items"].as_array().or(is_list.then_some(&none)) {
                 None => read(value),
                 Some(items) => {
-                    let ours = |item: &&Value| self.namespaces.values().any(|name| item["metadata"]["namespace"] == *name);
+                    let ours =
+                        |item: &&Value| self.namespaces.values().any(|name| item["metadata"]["namespace"] == *name);
                     let mut items: Vec<Value> = items.iter().filter(ours).map(read).collect();
                     items.sort_by_key(ToString::to_string);
                     json!(items)
@@ -177,7 +195,9 @@ impl Real {
             let ask = Ask::person(super::ask::Side::Cluster, Method::GET, &path, &Value::Null);
             for _ in 0..600 {
                 let (_, real) = self.send(&ask).await;
-                if real["metadata"]["deletionTimestamp"].is_string() == model["metadata"]["deletionTimestamp"].is_string() {
+                if real["metadata"]["deletionTimestamp"].is_string()
+                    == model["metadata"]["deletionTimestamp"].is_string()
+                {
                     self.learn(model, &real);
                     break;
                 }
@@ -225,6 +245,9 @@ fn refusals(world: &World) {
     ] {
         world.apply_status(&key, &status(metadata));
     }
+    let mut other = status(json!({"name": "refused", "uid": "00000000-0000-4000-8000-ffffffffffff"}));
+    other["status"]["phase"] = json!("Active");
+    world.apply_status(&key, &other);
     let missing = Key::new(CLIENTS, "b", "missing");
     world.patch(&missing, &hold(uid, version));
     world.apply_status(&missing, &status(json!({"name": "missing", "uid": uid})));
@@ -251,7 +274,14 @@ async fn the_model_of_the_api_server_answers_as_the_real_one() {
                 Recorded::Controllers(objects) => real.follow(objects).await,
                 Recorded::Asked(ask, reply) => {
                     asked += 1;
-                    *kinds.entry(format!("{} {} {}", ask.method, ask.path.rsplit('/').nth(usize::from(ask.method != Method::POST)).unwrap_or_default(), reply.status)).or_insert(0) += 1;
+                    *kinds
+                        .entry(format!(
+                            "{} {} {}",
+                            ask.method,
+                            ask.path.rsplit('/').nth(usize::from(ask.method != Method::POST)).unwrap_or_default(),
+                            reply.status
+                        ))
+                        .or_insert(0) += 1;
                     if let Some(difference) = real.replay(ask, reply).await {
                         faults.push(format!("{name}: {}: {difference}", ask.line()));
                     }

@@ -188,7 +188,9 @@ impl State {
 
     /// Carries out what is due.
     pub(crate) fn land(&mut self, now: Timestamp) {
-        while let Some(index) = (0..self.late.len()).filter(|i| self.late[*i].due <= now).min_by_key(|i| self.late[*i].due) {
+        while let Some(index) =
+            (0..self.late.len()).filter(|i| self.late[*i].due <= now).min_by_key(|i| self.late[*i].due)
+        {
             let Late { id, due, life, ask } = self.late.remove(index);
             let reply = self.carry_out_at(life, &ask, due);
             self.landed.push((id, reply));

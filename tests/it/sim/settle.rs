@@ -48,7 +48,9 @@ pub(crate) fn condition(object: &Value, kind: &str) -> Option<(String, String)> 
 pub(crate) fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"].as_array();
     conditions.into_iter().flatten().any(|one| {
-        one["type"] == "Ready" && one["status"] == "True" && one["observedGeneration"] == object["metadata"]["generation"]
+        one["type"] == "Ready"
+            && one["status"] == "True"
+            && one["observedGeneration"] == object["metadata"]["generation"]
     })
 }
 
@@ -91,7 +93,8 @@ impl World {
             .iter()
             .map(|Tenant { name, state, place, settings, .. }| json!([name, state, place, settings]))
             .collect();
-        let evidence = state.cluster.all(super::cluster::CONFIG_MAPS).filter(|(map, _)| map.name.starts_with("terminated-"));
+        let evidence =
+            state.cluster.all(super::cluster::CONFIG_MAPS).filter(|(map, _)| map.name.starts_with("terminated-"));
         json!({"objects": objects, "tenants": tenants, "evidence": evidence.count()})
     }
 
@@ -147,16 +150,31 @@ impl Judge<'_> {
         let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
         let is_so = match reason.as_str() {
             "NameTaken" => self.tenants.iter().any(|tenant| {
-                tenant.name == self.object["spec"]["details"]["name"] && tenant.state != "TERMINATED" && tenant.place.as_deref() != Some(&self.place())
+                tenant.name == self.object["spec"]["details"]["name"]
+                    && tenant.state != "TERMINATED"
+                    && tenant.place.as_deref() != Some(&self.place())
             }),
             "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
             "OwnedElsewhere" => self.tenant().is_some_and(|tenant| tenant.place.as_deref() != Some(&self.place())),
-            "AmbiguousCreate" => self.tenants.iter().any(|tenant| tenant.place.as_deref() == Some(&self.place()) && tenant.state != "TERMINATED"),
-            "ParentChanged" | "PartnerNotReady" | "PartnerTerminating" | "PartnerSuspended" => self.partner().is_none_or(|partner| {
-                let is_up = self.tenants.iter().any(|tenant| partner["status"]["uniqueId"] == *tenant.id && tenant.state == "ACTIVE");
-                !is_up || !is_ready(partner) || partner["metadata"]["deletionTimestamp"].is_string() || reason == "ParentChanged"
-            }),
-            "CredentialsUnavailable" => self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none(),
+            "AmbiguousCreate" => self
+                .tenants
+                .iter()
+                .any(|tenant| tenant.place.as_deref() == Some(&self.place()) && tenant.state != "TERMINATED"),
+            "ParentChanged" | "PartnerNotReady" | "PartnerTerminating" | "PartnerSuspended" => {
+                self.partner().is_none_or(|partner| {
+                    let is_up = self
+                        .tenants
+                        .iter()
+                        .any(|tenant| partner["status"]["uniqueId"] == *tenant.id && tenant.state == "ACTIVE");
+                    !is_up
+                        || !is_ready(partner)
+                        || partner["metadata"]["deletionTimestamp"].is_string()
+                        || reason == "ParentChanged"
+                })
+            }
+            "CredentialsUnavailable" => {
+                self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
+            }
             _ => false,
         };
         (!is_so).then(|| format!("not Ready because of `{reason}`: {}", self.object["status"]["conditions"]))
@@ -194,25 +212,35 @@ impl Judge<'_> {
         }
         let spec = &self.object["spec"];
         let policy = spec["deletion"]["policy"].as_str().unwrap_or("Retain");
-        let (_, reason) = condition(self.object, "DeletionBlocked").or_else(|| condition(self.object, "Reconciling")).unwrap_or_default();
+        let (_, reason) = condition(self.object, "DeletionBlocked")
+            .or_else(|| condition(self.object, "Reconciling"))
+            .unwrap_or_default();
         let children = || {
             self.cluster.all(CLIENTS).any(|(_, child)| child["spec"]["partnerRef"]["name"] == *self.key.name)
-                || self.tenants.iter().any(|tenant| self.object["status"]["uniqueId"] == *tenant.parent && tenant.state != "TERMINATED")
+                || self
+                    .tenants
+                    .iter()
+                    .any(|tenant| self.object["status"]["uniqueId"] == *tenant.parent && tenant.state != "TERMINATED")
         };
         let is_so = match reason.as_str() {
             "ConfirmationNeeded" => policy == "Terminate" && spec["deletion"]["confirm"].is_null(),
             "ConfirmationInvalid" => policy == "Terminate" && !spec["deletion"]["confirm"].is_null(),
             "ClientsRemain" => children(),
             "ManagementPaused" => spec["management"]["mode"] == "Paused",
-            "OwnedElsewhere" => self.tenant().is_some_and(|tenant| tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)),
+            "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
+                tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
+            }),
             "PartnerNotReady" => self.partner().is_none_or(|partner| !is_ready(partner)),
-            "CredentialsUnavailable" => self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none(),
+            "CredentialsUnavailable" => {
+                self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
+            }
             "ParentChanged" | "AmbiguousCreate" => true,
             "GracePeriod" => true,
             "BreakerOpen" => true,
             _ => false,
         };
-        (!is_so).then(|| format!("is still being deleted because of `{reason}`: {}", self.object["status"]["conditions"]))
+        (!is_so)
+            .then(|| format!("is still being deleted because of `{reason}`: {}", self.object["status"]["conditions"]))
     }
 }
 

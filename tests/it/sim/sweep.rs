@@ -27,7 +27,8 @@ struct Played {
 fn play(scenario: &Scenario, crash: Option<(usize, When)>) -> Played {
     let world = world();
     if let Some((number, when)) = crash {
-        world.lock().fates = Box::new(move |(_, asked), _| if asked == number { Fate::Crash(when) } else { Fate::Pass });
+        world.lock().fates =
+            Box::new(move |(_, asked), _| if asked == number { Fate::Crash(when) } else { Fate::Pass });
     }
     let (step, requests, acted) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let mut lives = 0;
@@ -65,9 +66,12 @@ fn differences(one: &Value, other: &Value, path: &str) -> Vec<String> {
         (Value::Object(left), Value::Object(right)) if left.keys().eq(right.keys()) => {
             left.iter().flat_map(|(key, value)| differences(value, &right[key], &format!("{path}.{key}"))).collect()
         }
-        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => {
-            left.iter().zip(right).enumerate().flat_map(|(i, (a, b))| differences(a, b, &format!("{path}[{i}]"))).collect()
-        }
+        (Value::Array(left), Value::Array(right)) if left.len() == right.len() => left
+            .iter()
+            .zip(right)
+            .enumerate()
+            .flat_map(|(i, (a, b))| differences(a, b, &format!("{path}[{i}]")))
+            .collect(),
         (one, other) if one == other => Vec::new(),
         (one, other) => vec![format!("{path}: {one} and now {other}")],
     }

@@ -9,6 +9,8 @@ use super::answer::{conflict, missing, refuse, shown};
 use super::{Change, Cluster, How, Key, NAMESPACES, Resource};
 use crate::sim::ask::{Ask, Reply};
 
+const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
 /// Whether the object is being deleted.
 pub(super) fn is_deleting(object: &Value) -> bool {
     !object["metadata"]["deletionTimestamp"].is_null()
@@ -41,7 +43,10 @@ fn merge(target: &mut Value, patch: &Value) {
 /// Empty lists and maps of metadata are not kept.
 fn without_empty(metadata: &mut Value) {
     if let Some(members) = metadata.as_object_mut() {
-        members.retain(|_, value| !matches!(value, Value::Array(all) if all.is_empty()) && !matches!(value, Value::Object(all) if all.is_empty()));
+        members.retain(|_, value| {
+            !matches!(value, Value::Array(all) if all.is_empty())
+                && !matches!(value, Value::Object(all) if all.is_empty())
+        });
     }
 }
 
@@ -51,7 +56,10 @@ fn finalizers(object: &Value) -> Vec<&str> {
 
 impl Cluster {
     pub(super) fn create(&mut self, resource: Resource, namespace: &str, mut body: Value, at: Timestamp) -> Reply {
-        let name = body["metadata"]["name"].as_str().unwrap_or_else(|| panic!("not modelled: a create without a name")).to_owned();
+        let name = body["metadata"]["name"]
+            .as_str()
+            .unwrap_or_else(|| panic!("not modelled: a create without a name"))
+            .to_owned();
         let key = Key::new(resource, namespace, &name);
         if !namespace.is_empty() {
             match self.get(&Key::new(NAMESPACES, "", namespace)) {
@@ -81,9 +89,8 @@ impl Cluster {
         }
         if resource.has_generation() {
             metadata["generation"] = json!(1);
-            if let Some(whole) = body.as_object_mut() {
-                whole.remove("status");
-            }
+            // The default of the schema.
+            body["status"] = json!({"observedGeneration": -1});
         }
         without_empty(&mut body["metadata"]);
         self.put(How::Added, &key, body, at)
@@ -115,13 +122,17 @@ impl Cluster {
     /// What an update and a merge patch have in common.
     fn update(&mut self, key: &Key, (before, mut after): (&Value, Value), at: Timestamp) -> Reply {
         if after["metadata"]["uid"] != before["metadata"]["uid"] {
-            return conflict(key, "Precondition failed: UID in precondition");
+            return refuse(422, "Invalid", "metadata.uid: Invalid value: field is immutable");
         }
         if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
-            return conflict(key, "the object has been modified; please apply your changes to the latest version and try again");
+            return conflict(key, MODIFIED);
         }
         if is_deleting(before) && finalizers(&after).iter().any(|one| !finalizers(before).contains(one)) {
-            return refuse(422, "Invalid", "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted");
+            return refuse(
+                422,
+                "Invalid",
+                "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted",
+            );
         }
         without_empty(&mut after["metadata"]);
         if key.resource.has_generation() {
@@ -144,27 +155,26 @@ impl Cluster {
         self.put(How::Modified, key, after, at)
     }
 
-    /// Server-side apply of a status by its only owner: what it left out goes.
+    /// Server-side apply of a status by its only owner: what it left out goes. The real one compares no UID here.
     pub(super) fn apply_status(&mut self, ask: &Ask, key: &Key, at: Timestamp) -> Reply {
         assert_eq!(ask.header("content-type"), "application/apply-patch+yaml", "not modelled: {}", ask.line());
         assert_eq!(ask.parameter("force").as_deref(), Some("true"), "not modelled: {}", ask.line());
         let Some(before) = self.get(key).cloned() else { return missing(key) };
         let body = ask.json();
         let given = &body["metadata"];
-        for (name, why) in [
-            ("uid", "Precondition failed: UID in precondition"),
-            ("resourceVersion", "the object has been modified; please apply your changes to the latest version and try again"),
-        ] {
-            if !given[name].is_null() && given[name] != before["metadata"][name] {
-                return conflict(key, why);
-            }
-        }
-        if body.to_string().len() > 3 << 20 {
-            return refuse(413, "RequestEntityTooLarge", "the request is too large");
+        if !given["resourceVersion"].is_null() && given["resourceVersion"] != before["metadata"]["resourceVersion"] {
+            return conflict(key, MODIFIED);
         }
         let mut after = before.clone();
         after["status"] = body["status"].clone();
-        if after == before { Reply::json(200, &before) } else { self.put(How::Modified, key, after, at) }
+        // The default of the schema.
+        if after["status"]["observedGeneration"].is_null() {
+            after["status"]["observedGeneration"] = json!(-1);
+        }
+        if after == before {
+            return Reply::json(200, &before);
+        }
+        self.put(How::Modified, key, after, at)
     }
 
     pub(super) fn delete(&mut self, key: &Key, at: Timestamp) -> Reply {
@@ -172,7 +182,10 @@ impl Cluster {
         let stays = !finalizers(&before).is_empty() || key.resource == NAMESPACES || key.resource == super::DEFINITIONS;
         if !stays {
             self.remove(key, at);
-            return Reply::json(200, &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}));
+            return Reply::json(
+                200,
+                &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}),
+            );
         }
         if is_deleting(&before) {
             return Reply::json(200, &before);

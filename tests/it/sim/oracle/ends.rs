@@ -55,7 +55,9 @@ impl Oracle {
                 faults.push(format!("ended although {what}"));
             }
         };
-        let Some(key) = tenant.place.as_deref().and_then(key_of) else { return vec!["ended without an owner".to_owned()] };
+        let Some(key) = tenant.place.as_deref().and_then(key_of) else {
+            return vec!["ended without an owner".to_owned()];
+        };
         let Some((version, Some(object))) = self.last_read(life, (cluster, &key)) else {
             return vec!["ended without a look at its object".to_owned()];
         };
@@ -68,7 +70,10 @@ impl Oracle {
         must(mode == "Manage", "the object is not managed");
         let termination = &object["status"]["termination"];
         let stands = digest(&object);
-        must(stands.is_some() && stands.as_deref() == termination["confirmDigest"].as_str(), "no accepted confirmation stands");
+        must(
+            stands.is_some() && stands.as_deref() == termination["confirmDigest"].as_str(),
+            "no accepted confirmation stands",
+        );
         must(termination["step"] == "Terminating", "the step was not recorded");
         must(object["status"]["uniqueId"] == *tenant.id, "status names another tenant");
         match self.accepted.get(uid) {
@@ -79,7 +84,8 @@ impl Oracle {
             }
             other => must(false, &format!("the confirmation was never accepted ({other:?})")),
         }
-        for around in [Key::new(NAMESPACES, "", &key.namespace), Key::new(DEFINITIONS, "", &key.resource.definition())] {
+        for around in [Key::new(NAMESPACES, "", &key.namespace), Key::new(DEFINITIONS, "", &key.resource.definition())]
+        {
             let read = self.last_read(life, (cluster, &around));
             let stays = matches!(&read, Some((_, Some(found))) if !is_deleting(found));
             must(stays, &format!("{} is going or was not looked at", around.name));
@@ -94,7 +100,9 @@ impl Oracle {
             let living = self.tenants.values().filter(|child| child.parent == tenant.id && child.state != "TERMINATED");
             must(living.count() == 0, "clients live under it");
         }
-        let evidence = cluster.all(CONFIG_MAPS).any(|(map, _)| map.namespace == HOME && map.name.starts_with(&format!("terminated-{uid}")));
+        let evidence = cluster
+            .all(CONFIG_MAPS)
+            .any(|(map, _)| map.namespace == HOME && map.name.starts_with(&format!("terminated-{uid}")));
         must(evidence, "there is no evidence");
         let ledger = cluster.get(&Key::new(CONFIG_MAPS, HOME, "tenantry-terminations"));
         let text = ledger.map(|ledger| ledger["data"].to_string()).unwrap_or_default();
@@ -107,7 +115,10 @@ impl Oracle {
         let uid = after["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         for condition in after["status"]["conditions"].as_array().into_iter().flatten() {
             let text = |key: &str| condition[key].as_str().unwrap_or_default();
-            if is_deleting(after) && policy(after) == "Terminate" && ["DeletionBlocked", "Reconciling"].contains(&text("type")) {
+            if is_deleting(after)
+                && policy(after) == "Terminate"
+                && ["DeletionBlocked", "Reconciling"].contains(&text("type"))
+            {
                 self.count(why(text("reason"), text("message")), after);
             }
         }
@@ -139,9 +150,10 @@ impl Oracle {
         let confirm = &object["spec"]["deletion"]["confirm"];
         let tenant = object["status"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
         let acknowledged = confirm["acknowledge"].as_array().is_some_and(|all| all.len() == 3);
-        acknowledged && tenant.is_some_and(|tenant| {
-            tenant.state != "TERMINATED" && confirm["uniqueId"] == *tenant.id && confirm["name"] == *tenant.name
-        })
+        acknowledged
+            && tenant.is_some_and(|tenant| {
+                tenant.state != "TERMINATED" && confirm["uniqueId"] == *tenant.id && confirm["name"] == *tenant.name
+            })
     }
 
     /// An operator took its finalizer off an object.
@@ -151,8 +163,12 @@ impl Oracle {
         (ask, cluster): (&Ask, &Cluster),
         at: Timestamp,
     ) {
-        let is_going = |around: &Key| matches!(self.last_read(life, (cluster, around)), Some((_, None))) || cluster.get(around).is_none_or(is_deleting);
-        let whole = is_going(&Key::new(NAMESPACES, "", &key.namespace)) || is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
+        let is_going = |around: &Key| {
+            matches!(self.last_read(life, (cluster, around)), Some((_, None)))
+                || cluster.get(around).is_none_or(is_deleting)
+        };
+        let whole = is_going(&Key::new(NAMESPACES, "", &key.namespace))
+            || is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
         let is_let_go = before["metadata"]["annotations"][ABANDON].is_string();
         if is_let_go || !is_deleting(before) {
             return;

@@ -45,11 +45,7 @@ fn client(name: &str, more: &Value) -> Value {
     with(json!({"partnerRef": {"name": "acme"}, "details": {"name": name, "address": "Hauptstr. 1"}}), more)
 }
 
-fn step(
-    name: &'static str,
-    act: impl Fn(&World) + 'static,
-    is_so: impl Fn(&World) -> bool + 'static,
-) -> Step {
+fn step(name: &'static str, act: impl Fn(&World) + 'static, is_so: impl Fn(&World) -> bool + 'static) -> Step {
     (name, Box::new(act), Box::new(is_so))
 }
 
@@ -74,31 +70,53 @@ pub(crate) fn confirm(world: &World, key: &Key, grace: i64) -> Value {
 fn made(more: Value) -> Vec<Step> {
     vec![
         step("the Partner is created", move |world| drop(world.create(&acme(), &partner(&more))), ready(acme())),
-        step("the Client is created", |world| drop(world.create(&globex(), &client("Globex", &json!({})))), ready(globex())),
+        step(
+            "the Client is created",
+            |world| drop(world.create(&globex(), &client("Globex", &json!({})))),
+            ready(globex()),
+        ),
     ]
 }
 
 fn create() -> Scenario {
     let branding = json!({"branding": {"websiteTitle": "Acme"}});
-    let steps = vec![step("the Partner is created", move |world| drop(world.create(&acme(), &partner(&branding))), ready(acme()))];
+    let steps = vec![step(
+        "the Partner is created",
+        move |world| drop(world.create(&acme(), &partner(&branding))),
+        ready(acme()),
+    )];
     Scenario { name: "create", steps }
 }
 
 fn update() -> Scenario {
     let mut steps = made(json!({}));
-    steps.push(step("the Client is edited", |world| drop(world.edit(&globex(), &json!({"details": {"city": "Bonn"}}))), ready(globex())));
+    steps.push(step(
+        "the Client is edited",
+        |world| drop(world.edit(&globex(), &json!({"details": {"city": "Bonn"}}))),
+        ready(globex()),
+    ));
     steps.push(step(
         "somebody changes it in the console",
         |world| drop(world.drift(&world.tenant(&globex()).unwrap(), &json!({"city": "Ulm"}))),
-        |world| world.tenant(&globex()).is_some_and(|tenant| tenant.settings["city"] == "Bonn") && ready(globex())(world),
+        |world| {
+            world.tenant(&globex()).is_some_and(|tenant| tenant.settings["city"] == "Bonn") && ready(globex())(world)
+        },
     ));
     Scenario { name: "update", steps }
 }
 
 fn suspend() -> Scenario {
     let mut steps = made(json!({}));
-    steps.push(step("the Client is suspended", |world| drop(world.edit(&globex(), &json!({"tenantState": "Suspended"}))), ready(globex())));
-    steps.push(step("and activated", |world| drop(world.edit(&globex(), &json!({"tenantState": "Active"}))), ready(globex())));
+    steps.push(step(
+        "the Client is suspended",
+        |world| drop(world.edit(&globex(), &json!({"tenantState": "Suspended"}))),
+        ready(globex()),
+    ));
+    steps.push(step(
+        "and activated",
+        |world| drop(world.edit(&globex(), &json!({"tenantState": "Active"}))),
+        ready(globex()),
+    ));
     steps.push(step(
         "it is deleted with Suspend",
         |world| {
@@ -126,23 +144,39 @@ fn adopt() -> Scenario {
         let body = json!({"name": "Acme", "city": "Ulm", "country": "Germany", "timeZone": "Europe/Berlin"});
         let reply = world.console(Method::POST, "sp_1/msps", &body);
         let id = reply.value()["uniqueId"].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned();
-        world.create(&acme(), &partner(&json!({"details": {"city": "Bonn"}, "adoption": {"policy": "Adopt", "uniqueId": id}})));
+        world.create(
+            &acme(),
+            &partner(&json!({"details": {"city": "Bonn"}, "adoption": {"policy": "Adopt", "uniqueId": id}})),
+        );
     };
     Scenario { name: "adopt", steps: vec![step("a Partner that exists is taken over", foreign, ready(acme()))] }
 }
 
 fn reattach() -> Scenario {
     let mut steps = made(json!({}));
-    steps.push(step("the Client is deleted and stays on the platform", |world| drop(world.delete(&globex())), gone(globex())));
-    steps.push(step("it is created again", |world| drop(world.create(&globex(), &client("Globex", &json!({})))), ready(globex())));
+    steps.push(step(
+        "the Client is deleted and stays on the platform",
+        |world| drop(world.delete(&globex())),
+        gone(globex()),
+    ));
+    steps.push(step(
+        "it is created again",
+        |world| drop(world.create(&globex(), &client("Globex", &json!({})))),
+        ready(globex()),
+    ));
     Scenario { name: "reattach", steps }
 }
 
 fn family() -> Scenario {
     let other = || Key::new(CLIENTS, "b", "initech");
-    let mut steps = made(json!({"clients": {"allowedNamespaces": {"from": "All"}, "defaults": {"timezone": "Europe/Berlin"}}}));
+    let mut steps =
+        made(json!({"clients": {"allowedNamespaces": {"from": "All"}, "defaults": {"timezone": "Europe/Berlin"}}}));
     let spec = json!({"partnerRef": {"name": "acme", "namespace": "a"}});
-    steps.push(step("another Client is created", move |world| drop(world.create(&other(), &client("Initech", &spec))), ready(other())));
+    steps.push(step(
+        "another Client is created",
+        move |world| drop(world.create(&other(), &client("Initech", &spec))),
+        ready(other()),
+    ));
     steps.push(step(
         "all are ended at once",
         move |world| {
@@ -159,7 +193,11 @@ fn revoke() -> Scenario {
     let mut steps = made(json!({}));
     let suspended = |world: &World| world.tenant(&globex()).is_some_and(|tenant| tenant.state == "SUSPENDED");
     steps.push(step("the Client is to be ended in a day", |world| end(world, &globex(), 86_400), suspended));
-    steps.push(step("the confirmation is taken back", |world| drop(world.edit(&globex(), &json!({"deletion": {"confirm": null}}))), gone(globex())));
+    steps.push(step(
+        "the confirmation is taken back",
+        |world| drop(world.edit(&globex(), &json!({"deletion": {"confirm": null}}))),
+        gone(globex()),
+    ));
     Scenario { name: "revoke", steps }
 }
 
