@@ -16,7 +16,7 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use super::ask::{Ask, Reply};
 use answer::refuse;
-use target::{ALL, Target};
+use target::Target;
 pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
 pub(crate) use watch::Watching;
 
@@ -241,11 +241,6 @@ impl Cluster {
     /// Tells of each change.
     pub(crate) fn changes(&self) -> Receiver<u64> {
         self.changed.subscribe()
-    }
-
-    /// The kinds that it knows.
-    pub(crate) fn kinds() -> &'static [Resource] {
-        &ALL
     }
 }
 

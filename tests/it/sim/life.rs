@@ -167,7 +167,7 @@ async fn watch(world: World, life: Life, ask: Ask) -> Result<Response<Box<DynBod
                 }
                 state.cluster.oldest_untold(&watching).map(|at| at + state.lag)
             };
-            let pause = untold.map_or(Duration::from_secs(3600), |due| {
+            let pause = untold.map_or(Duration::from_hours(1), |due| {
                 Duration::try_from(due.duration_since(tenantry::clock::now()))
                     .unwrap_or_default()
                     .max(Duration::from_millis(1))

@@ -91,8 +91,8 @@ fn storm(end: impl Fn(&Ask) -> Fate + Send + 'static) -> Vec<Timestamp> {
     });
     must_be_whole(&world);
     assert!(done.is_some());
-    let times = times.lock().unwrap().clone();
-    times
+
+    times.lock().unwrap().clone()
 }
 
 fn must_pause(times: &[Timestamp]) {

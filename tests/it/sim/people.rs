@@ -65,7 +65,7 @@ impl World {
         let now = self.now();
         let path = format!("{}/status", key.resource.path(&key.namespace, &key.name));
         let mut ask = Ask::person(Side::Cluster, Method::PATCH, &path, body);
-        ask.query = "force=true&fieldManager=tenantry-operator".to_owned();
+        "force=true&fieldManager=tenantry-operator".clone_into(&mut ask.query);
         ask.headers.insert("content-type".to_owned(), "application/apply-patch+yaml".to_owned());
         self.lock().carry_out(0, &ask, now)
     }

@@ -234,9 +234,7 @@ impl Judge<'_> {
             "CredentialsUnavailable" => {
                 self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
-            "ParentChanged" | "AmbiguousCreate" => true,
-            "GracePeriod" => true,
-            "BreakerOpen" => true,
+            "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
             _ => false,
         };
         (!is_so)

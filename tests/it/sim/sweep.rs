@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::life::{live, settings};
-use super::seam::{Fate, Life, When, World};
+use super::seam::{Fate, Life, When};
 use super::settle::{rest, world};
 use scenarios::{ALL, Scenario};
 

@@ -183,8 +183,8 @@ impl Oracle {
         let uid = before["metadata"]["uid"].as_str().unwrap_or_default();
         let id = before["status"]["uniqueId"].as_str().unwrap_or_default();
         let ours = |tenant: &&Tenant| tenant.uid.as_deref() == Some(uid) && (id.is_empty() || tenant.id == id);
-        let seen = self.seen.iter().filter(|((reader, _), _)| *reader == life).map(|(_, tenant)| tenant);
-        let Some(tenant) = seen.filter(ours).last().cloned() else { return };
+        let mut seen = self.seen.iter().filter(|((reader, _), _)| *reader == life).map(|(_, tenant)| tenant);
+        let Some(tenant) = seen.rfind(ours).cloned() else { return };
         let is_accepted = before["status"]["termination"]["confirmDigest"].as_str();
         let stands = is_accepted.is_some() && digest(before).as_deref() == is_accepted;
         let is_late_cancel = before["status"]["termination"]["cancelledAt"].is_string();
