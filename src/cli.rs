@@ -1,6 +1,6 @@
 //! The kubectl plugin: each verb is a file of its own with its flags and its `run`.
 //!
-//! Results go to stdout, everything else to stderr. A verb ends in an [`Exit`] or in [`Failure`]s; nothing here writes
+//! Results go to stdout, everything else to stderr. A verb ends in an `Exit` or in `Failure`s; nothing here writes
 //! to the platform.
 
 mod ask;
