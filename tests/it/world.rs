@@ -37,6 +37,8 @@ pub struct World {
     pub options: OperatorOptions,
     /// Hosts that the operator may talk to and where nobody listens yet.
     doors: Mutex<Vec<String>>,
+    /// Whether other tests go on in it after one is done.
+    is_shared: bool,
 }
 
 static SHARED: OnceLock<World> = OnceLock::new();
@@ -45,7 +47,12 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 impl World {
     /// The world that tests share which only touch their own namespace.
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start("shared", many_ends).unwrap())
+        SHARED.get_or_init(|| Self::start_shared("shared", many_ends))
+    }
+
+    /// A world for the tests of one module.
+    pub fn start_shared(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> Self {
+        Self { is_shared: true, ..Self::start(name, change).unwrap() }
     }
 
     /// A world for one test that kills, counts or floods.
@@ -87,7 +94,7 @@ impl World {
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
         let operator = programs::start_operator(&folder, &options)?;
-        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::new(doors) })
+        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::new(doors), is_shared: false })
     }
 
     /// A proxy before the platform, which the operator may talk to.
@@ -184,7 +191,7 @@ fn many_ends(options: &mut OperatorOptions) {
 
 /// Leadership that passes on quickly, for a test that kills: its operator must not wait long for its former self.
 pub fn short_lease(options: &mut OperatorOptions) {
-    let flags = ["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "250ms"];
+    let flags = ["--lease-duration", "6s", "--renew-deadline", "5s", "--retry-period", "250ms"];
     options.flags.extend(flags.map(str::to_owned));
 }
 
@@ -194,6 +201,16 @@ pub struct Space<'a> {
     pub world: &'a World,
     /// Its name.
     pub name: String,
+}
+
+/// What a test leaves behind is looked for drift each second, beside the tests that still run. After a failure it stays
+/// for whoever looks.
+impl Drop for Space<'_> {
+    fn drop(&mut self) {
+        if self.world.is_shared && !std::thread::panicking() {
+            let _ = self.world.kubectl.run(&["-n", &self.name, "delete", "partners,clients", "--all", "--wait=false"]);
+        }
+    }
 }
 
 impl Space<'_> {

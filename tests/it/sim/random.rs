@@ -82,6 +82,8 @@ async fn script(world: &World, life: &Life, (run, next): (&Run, &Cell<usize>)) {
         world.controllers();
     }
     calm(world);
+    // What was missed in the last look is caught up with in the next.
+    tokio::time::sleep(Duration::from_mins(16)).await;
     rest(world, 3).await;
 }
 
