@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench crds build controlplane controller-manager helm rust clean clean-demo
+.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make check   format, lints, pure tests'
 	@echo 'make test    everything'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
+	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
 	@echo 'make crds    write crds/ from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
@@ -54,6 +55,10 @@ build: rust
 bench: rust controlplane
 	cargo build --quiet --profile measure --bins --example bench
 	@$(TARGET)/measure/examples/bench
+
+# Not part of `make test`: it builds the code once for each defect.
+mutants: build controlplane controller-manager
+	@sh tests/stack/mutants.sh $(MUTANTS)
 
 crds: rust
 	cargo run --quiet --example crdgen -- crds

@@ -3,17 +3,26 @@
 //! Results go to stdout, everything else to stderr. A verb ends in an [`Exit`] or in [`Failure`]s; nothing here writes
 //! to the platform.
 
+mod ask;
+mod cancel;
 mod cluster;
 mod completion;
 mod connection;
 mod export;
 mod failure;
 mod ground;
+mod guarded;
+mod lint;
 mod manifest;
+mod one;
 mod output;
 mod plan;
+mod reach;
 mod references;
+mod release;
+mod status;
 mod tenants;
+mod terminate;
 mod unmanaged;
 mod version;
 mod yaml;
@@ -28,8 +37,9 @@ use failure::Failure;
 
 /// Looks at the tenants of an IT-operations platform and at the objects that declare them.
 ///
-/// Nothing here changes a tenant: `plan` shows what the operator would do, `export` writes manifests of what is there,
-/// `unmanaged` lists what nobody declares.
+/// Nothing here writes to the platform: `plan` shows what the operator would do, `export` writes manifests of what is
+/// there, `unmanaged` lists what nobody declares, `lint` checks manifests without anybody's help. `terminate`, `cancel`
+/// and `release` write to objects of the cluster and to nothing else.
 ///
 /// Exit status: 0 nothing to do, 2 there is something to do, 1 an error.
 #[derive(Parser, Debug)]
@@ -47,8 +57,13 @@ enum Verb {
     Plan(plan::Flags),
     Export(export::Flags),
     Unmanaged(unmanaged::Flags),
-    Completion(completion::Flags),
+    Lint(lint::Flags),
+    Status(status::Flags),
+    Terminate(Box<terminate::Flags>),
+    Cancel(cancel::Flags),
+    Release(release::Flags),
     Version(version::Flags),
+    Completion(completion::Flags),
 }
 
 /// How a verb ended that did what it was asked for.
@@ -82,10 +97,15 @@ impl Command {
         let Self { cluster, verb } = self;
         let ended = match verb {
             Verb::Plan(flags) => plan::run(&flags, &cluster).await,
+            Verb::Lint(flags) => lint::run(&flags, &cluster).await,
+            Verb::Status(flags) => status::run(&flags, &cluster).await,
+            Verb::Terminate(flags) => terminate::run(&flags, &cluster).await,
+            Verb::Cancel(flags) => cancel::run(&flags, &cluster).await,
+            Verb::Release(flags) => release::run(&flags, &cluster).await,
             Verb::Export(flags) => export::run(&flags, &cluster).await,
             Verb::Unmanaged(flags) => unmanaged::run(&flags, &cluster).await,
-            Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
             Verb::Version(flags) => version::run(&flags, &cluster).await,
+            Verb::Completion(flags) => completion::run(&flags, &mut Self::command()),
         };
         match ended {
             Ok(Exit::Nothing) => ExitCode::SUCCESS,

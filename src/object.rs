@@ -29,10 +29,13 @@ pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use references::{
-    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_new_under, secret_text,
-    stands_in,
+    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_new_under,
+    refuse_under_suspended, secret_text, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
+
+/// Name of the Lease that says which operator leads.
+pub(crate) const LEASE: &str = "tenantry-operator";
 
 /// Who a tenant stands under.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod audit;
+mod calm;
 mod claim;
 mod connections;
 mod context;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::BoxFuture;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::store::Writer;
@@ -144,6 +146,12 @@ impl Operator {
     /// # Errors
     /// When the flags do not fit together or the cluster cannot be told from others.
     pub async fn new(settings: Settings, servers: Servers) -> Result<Self, StartError> {
+        // Boxed here and below, so that all of it is compiled once, here, and not again by each who calls it.
+        let made: BoxFuture<'static, Result<Self, StartError>> = Box::pin(Self::made(settings, servers));
+        made.await
+    }
+
+    async fn made(settings: Settings, servers: Servers) -> Result<Self, StartError> {
         let claim = Claim::default();
         let terms = settings.terms().map_err(StartError::Terms)?;
         let unfit = |error: kube::Error| StartError::Client(error.to_string());
@@ -175,6 +183,11 @@ impl Operator {
     /// # Errors
     /// When it led and does so no more.
     pub async fn work(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        let worked: BoxFuture<'static, Result<(), StartError>> = Box::pin(self.work_until(Box::pin(stop)));
+        worked.await
+    }
+
+    async fn work_until(self, stop: BoxFuture<'static, ()>) -> Result<(), StartError> {
         let Self { context, keeper, partners, clients } = self;
         let (ended, end) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {

@@ -19,7 +19,7 @@ pub fn init() {
 /// waits for is logged, unless `TENANTRY_LOG` says otherwise.
 pub fn init_command() {
     let filter =
-        EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tenantry::pacer=info"));
+        EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tenantry::pacer=debug"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     builder.without_time().with_target(false).compact().init();
 }

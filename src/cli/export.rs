@@ -127,13 +127,12 @@ impl Export<'_> {
             Some(partner) => {
                 let seat = self.seat(Kind::Partner, partner, None);
                 let all: Vec<_> = clients.iter().map(|client| &client.inspection).collect();
-                let (block, own) = match self.declared.get(id) {
-                    Some(object) => from_object(object),
-                    None => {
-                        let shared = defaults::shared(&all, &self.schemas);
-                        let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::block(&shared)}));
-                        (block, shared)
-                    }
+                let (block, own) = if let Some(object) = self.declared.get(id) {
+                    from_object(object)
+                } else {
+                    let shared = defaults::shared(&all, &self.schemas);
+                    let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::block(&shared)}));
+                    (block, shared)
                 };
                 // Clients of a partner that cannot be declared name it by its id.
                 let is_declared = self.partner(partner, &seat, block)?;

@@ -190,7 +190,8 @@ async fn list<K: Object>(cluster: &Cluster, namespaces: &BTreeSet<String>) -> Re
     Ok(objects)
 }
 
-async fn pages<K: Object>(api: Api<K>) -> Result<Vec<K>, kube::Error> {
+/// All objects behind an API, page by page.
+pub(crate) async fn pages<K: Object>(api: Api<K>) -> Result<Vec<K>, kube::Error> {
     let mut objects = Vec::new();
     let mut next = None;
     loop {

@@ -14,7 +14,7 @@ use super::failure::{Failure, Spot};
 use crate::api::{GROUP, Partner, TenantClient, VERSION};
 
 pub(crate) use source::{FileFlags, text_of};
-pub(crate) use tree::Document;
+pub(crate) use tree::{Document, Scalar};
 
 /// An object that a manifest declares.
 #[derive(Debug)]
@@ -102,7 +102,8 @@ impl Manifests {
         }
     }
 
-    fn take(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+    /// Takes one document, or every member of a list.
+    pub(crate) fn take(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
         let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
         let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
@@ -209,16 +210,14 @@ impl Manifests {
         for (name, text) in value[encoded].as_object().into_iter().flatten() {
             // Line breaks inside base64 are common in manifests.
             let text: String = text.as_str().unwrap_or_default().split_whitespace().collect();
-            match serde_json::from_value::<k8s_openapi::ByteString>(Value::from(text)) {
-                Ok(bytes) => drop(data.insert(name.clone(), bytes.0)),
-                Err(_) => {
-                    let path = format!("{encoded}.{name}");
-                    let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
-                    let message =
-                        format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
-                    failures.push(Failure::new(message).about(shown(&value["kind"], value, namespace)).at(&spot));
-                }
+            if let Ok(bytes) = serde_json::from_value::<k8s_openapi::ByteString>(Value::from(text)) {
+                data.insert(name.clone(), bytes.0);
+                continue;
             }
+            let path = format!("{encoded}.{name}");
+            let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
+            let message = format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
+            failures.push(Failure::new(message).about(shown(&value["kind"], value, namespace)).at(&spot));
         }
         if is_secret {
             for (name, text) in value["stringData"].as_object().into_iter().flatten() {

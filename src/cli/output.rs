@@ -44,6 +44,16 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// A text of somebody else's without the characters that command a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
+/// A number of things.
+pub(crate) fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Says why something cannot be done.
 pub(crate) fn error(failure: &Failure) {
     say(&format!("error: {failure}"));
@@ -52,6 +62,11 @@ pub(crate) fn error(failure: &Failure) {
 /// Says what a person should know and a program need not.
 pub(crate) fn note(text: &str) {
     say(&format!("note: {text}"));
+}
+
+/// Tells a person what to know before an answer.
+pub(crate) fn tell(text: &str) {
+    say(text.trim_end_matches('\n'));
 }
 
 fn say(text: &str) {

@@ -54,6 +54,11 @@ impl References {
         Self { given, secrets: held(&ground.secrets), files: held(&ground.files), platforms: BTreeMap::new() }
     }
 
+    /// With nothing from manifests.
+    pub(crate) fn of_the_cluster(given: Option<Platform>) -> Self {
+        Self { given, secrets: BTreeMap::new(), files: BTreeMap::new(), platforms: BTreeMap::new() }
+    }
+
     /// The platform of an object.
     pub(crate) async fn platform<K: Object>(
         &mut self,

@@ -95,11 +95,11 @@ async fn look(cluster: &Cluster, versions: &mut Versions) {
 /// Tag of the operator's image, where a Deployment with its label is found.
 async fn operator(cluster: &Cluster) -> Result<Option<String>, kube::Error> {
     let found = Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR)).await?;
-    let images = found.items.into_iter().filter_map(|deployment| {
+    let mut images = found.items.into_iter().filter_map(|deployment| {
         let pod = deployment.spec?.template.spec?;
         pod.containers.into_iter().next()?.image
     });
-    Ok(images.filter_map(|image| tag(&image)).next())
+    Ok(images.find_map(|image| tag(&image)))
 }
 
 /// The tag of an image; nothing for one that is named by digest alone.

@@ -59,7 +59,7 @@ impl Platform {
             let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
             !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(fit)
         };
-        if !segments.iter().all(|segment| is_fit(segment)) {
+        if !segments.iter().all(is_fit) {
             return Err(Error::malformed("the path of an image does not lead to this platform"));
         }
         self.turn().await?.body(&Call::file(&segments)).await

@@ -70,6 +70,7 @@ impl Pacer {
             }
             let wake = wake.min(deadline);
             if matches!(leave, Leave::At(_)) {
+                say_wait(tenant, wake);
                 tokio::time::sleep_until(wake).await;
             } else {
                 // The deadline ends the wait as well; the next round says so.
@@ -92,6 +93,14 @@ impl Pacer {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Budget>> {
         self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A person who waits for a command wants to know for what.
+fn say_wait(tenant: &str, until: Instant) {
+    let seconds = until.saturating_duration_since(Instant::now()).as_secs();
+    if seconds > 0 {
+        tracing::debug!(target: "tenantry::pacer", tenant, seconds, "waiting for the platform's rate limit");
     }
 }
 

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Object, Parent, is_deleting, namespace, place, unique_id};
-use crate::api::{AllowedNamespaces, ConnectionStatus, NamespacesFrom, Partner, Reason};
+use crate::api::{AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason};
 use crate::connect::Place;
 use crate::plan::{Digest, Material, Outcome};
 
@@ -147,4 +147,19 @@ pub(crate) fn refuse_new_under(partner: Option<&Partner>) -> Result<(), Outcome>
             format!("Partner `{}` is being deleted, so no client is created under it", place(partner)),
         )),
     }
+}
+
+/// Whether the Partner was last seen suspended, so that the platform takes no change under it.
+pub(crate) fn refuse_under_suspended(partner: Option<&Partner>) -> Result<(), Outcome> {
+    let Some(partner) = partner else { return Ok(()) };
+    let conditions = partner.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let ready = conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+    if ready.is_none_or(|ready| ready.reason != Reason::Suspended.name()) {
+        return Ok(());
+    }
+    let message = format!(
+        "Partner `{}` is suspended on the platform: activate it, for example with `tenantState: Active` on the Partner",
+        place(partner)
+    );
+    Err(Outcome::Unresolved(Reason::PartnerSuspended, message))
 }

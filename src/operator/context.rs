@@ -100,6 +100,8 @@ pub(crate) struct Memory<K> {
     pub(crate) creates: Creates,
     /// Failures in a row.
     pub(crate) failures: u32,
+    /// Whether the last status could not be written.
+    pub(crate) is_unwritten: bool,
     /// The platform's `updatedTime` at the last read, and when that was.
     pub(crate) verified: Option<(Option<Timestamp>, Timestamp)>,
     /// Digest of what other objects take from this one.
@@ -116,6 +118,7 @@ impl<K> Default for Memory<K> {
             newest: None,
             creates: Creates::default(),
             failures: 0,
+            is_unwritten: false,
             verified: None,
             fingerprint: None,
             corrections: BTreeMap::new(),

@@ -12,8 +12,10 @@ use super::error::Stop;
 use super::object::{TenantObject, drift_policy, mode};
 use super::status::Facts;
 use crate::api::{DriftPolicy, ManagementMode, Partner};
-use crate::object::{digest_of, has_branding, keep_what_clients_use, missing, resolve, written};
-use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Writes, diff};
+use crate::object::{
+    digest_of, has_branding, keep_what_clients_use, missing, refuse_under_suspended, resolve, written,
+};
+use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Step, Writes, diff};
 
 /// The stages. `object` is replaced by what the API server answers to writes of ours.
 pub(crate) async fn manage<K: TenantObject>(
@@ -52,7 +54,11 @@ pub(crate) async fn manage<K: TenantObject>(
         remember(object.as_ref(), observed, context);
         return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
-    let Referenced { platform, place, .. } = &referenced;
+    let Referenced { platform, place, partner, .. } = &referenced;
+    // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
+    if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
+        refuse_under_suspended(partner.as_deref())?;
+    }
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;

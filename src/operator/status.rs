@@ -25,6 +25,9 @@ use crate::plan::{
     Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, verdict,
 };
 
+/// Tries against another writer; between read and write of one there is a single round trip.
+const TRIES: usize = 20;
+
 /// What a pass learnt and did.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
@@ -108,22 +111,17 @@ pub(crate) async fn publish<K: TenantObject>(
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    // The record of a termination may have been written with a reply that was lost: it is never written over.
-    let version = object.resource_version().filter(|_| is_deleting(object.as_ref()));
-    match write(object.as_ref(), (&after, version), context).await {
-        Ok(written) => written,
-        Err(error) => {
-            tracing::warn!(
-                object = super::object::place(object.as_ref()),
-                error = sentence(&error),
-                "status was not written"
-            );
-            // What was done is found again by id or mark; only the words are late.
-            let key = kube::runtime::reflector::ObjectRef::from_obj(object.as_ref());
-            K::room(context).wake(key);
-            Arc::clone(object)
-        }
-    }
+    let written = write_anyway(object.as_ref(), &after, context).await;
+    K::room(context).remember(object, |memory| memory.is_unwritten = written.is_err());
+    written.unwrap_or_else(|error| {
+        // What was done is found again by id or mark; only the words are late.
+        tracing::warn!(
+            object = super::object::place(object.as_ref()),
+            error = sentence(&error),
+            "status was not written"
+        );
+        Arc::clone(object)
+    })
 }
 
 /// Writes the record of a termination and nothing else, only on the object as it was read.
@@ -137,26 +135,39 @@ pub(crate) async fn record<K: TenantObject>(
     write_as_read(object, &status, context).await
 }
 
+/// Writes status on an object that others may be writing to. A version is named all the same: a write whose connection
+/// broke may still be carried out later, and must not put an old status over a newer one.
+async fn write_anyway<K: TenantObject>(
+    object: &K,
+    status: &TenantStatus,
+    context: &Context,
+) -> Result<Arc<K>, kube::Error> {
+    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
+    let mut fresh: Option<K> = None;
+    for _ in 1..TRIES {
+        match write_as_read(fresh.as_ref().unwrap_or(object), status, context).await {
+            // The record of a termination may have been written with a reply that was lost: it is never written over.
+            Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
+                let found = api.get_opt(&object.name_any()).await?;
+                let is_it = |found: &K| found.uid() == object.uid() && !is_deleting(found);
+                fresh = Some(found.filter(is_it).ok_or(kube::Error::Api(refusal))?);
+            }
+            written => return written,
+        }
+    }
+    write_as_read(fresh.as_ref().unwrap_or(object), status, context).await
+}
+
 /// Writes status, only on the object as it was read.
 pub(crate) async fn write_as_read<K: TenantObject>(
     object: &K,
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    write(object, (status, object.resource_version()), context).await
-}
-
-/// Writes status; with a resource version, only on that version.
-async fn write<K: TenantObject>(
-    object: &K,
-    (status, version): (&TenantStatus, Option<String>),
-    context: &Context,
-) -> Result<Arc<K>, kube::Error> {
-    // The UID keeps a status from landing on an object of the same name that came after.
-    let mut metadata = json!({"name": object.name_any(), "uid": object.uid()});
-    if let Some(version) = version {
-        metadata["resourceVersion"] = json!(version);
-    }
+    // The version keeps a status from landing on an object of the same name that came after: the API server takes a
+    // status under any UID.
+    let metadata =
+        json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),

@@ -1,11 +1,18 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
+mod cancel;
 mod export;
 mod golden;
+mod krew;
+mod lint;
 mod migrate;
 mod offline;
 mod plan;
+mod promise;
 mod pull_request;
+mod release;
+mod status;
+mod terminate;
 mod unmanaged;
 mod whole;
 mod words;
@@ -50,8 +57,7 @@ impl Desk {
     /// A desk without a cluster.
     pub(crate) fn alone() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder = assets::target().unwrap().join("it").join(format!("desk-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = crate::support::folder(&format!("desk-{number}")).unwrap();
         Self { folder, kubeconfig: None }
     }
 

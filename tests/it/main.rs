@@ -38,5 +38,6 @@ mod rooms;
 mod rules;
 mod secrecy;
 mod seeds;
+mod sim;
 mod support;
 mod telling;

@@ -1,6 +1,7 @@
 //! Files of an export: each begins with a line that says so, by which a later export knows what it may replace.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -28,7 +29,7 @@ impl Files {
         let mut text = format!("{HEAD}\n");
         for comment in comments {
             // A line break of a tenant's name must not end the comment.
-            text.push_str(&format!("# Not exported: {}\n", comment.replace(char::is_control, " ")));
+            let _ = writeln!(text, "# Not exported: {}", comment.replace(char::is_control, " "));
         }
         text.push_str(&yaml::document(object));
         let reads_back = Document::all(&text).is_ok_and(|read| read.len() == 1 && read[0].value == *object);

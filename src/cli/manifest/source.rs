@@ -38,19 +38,31 @@ impl FileFlags {
     pub(crate) async fn read(&self, namespace: &str) -> Result<Manifests, Vec<Failure>> {
         let mut manifests = Manifests::default();
         let mut failures = Vec::new();
+        for (file, text) in self.texts().await? {
+            manifests.add(&file, &text, (namespace, &mut failures));
+        }
+        if failures.is_empty() { Ok(manifests) } else { Err(failures) }
+    }
+
+    /// The texts of everything that was named, each with its file.
+    ///
+    /// # Errors
+    /// All that cannot be read, at once.
+    pub(crate) async fn texts(&self) -> Result<Vec<(PathBuf, String)>, Vec<Failure>> {
+        let mut texts = Vec::new();
+        let mut failures = Vec::new();
         for file in &self.files {
             for file in found(file, self.recursive)? {
                 match text_of(&file) {
-                    Ok(text) => manifests.add(&file, &text, (namespace, &mut failures)),
+                    Ok(text) => texts.push((file, text)),
                     Err(failure) => failures.push(failure),
                 }
             }
         }
         for folder in &self.kustomizations {
-            let text = kustomize(folder).await?;
-            manifests.add(folder, &text, (namespace, &mut failures));
+            texts.push((folder.clone(), kustomize(folder).await?));
         }
-        if failures.is_empty() { Ok(manifests) } else { Err(failures) }
+        if failures.is_empty() { Ok(texts) } else { Err(failures) }
     }
 }
 

@@ -13,9 +13,27 @@ pub(crate) struct Document {
     pub(crate) value: Value,
     pub(crate) line: u64,
     lines: BTreeMap<String, u64>,
+    /// Each text, number, flag or null by its path.
+    scalars: BTreeMap<String, Scalar>,
+}
+
+/// Where a text, number, flag or null itself stands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scalar {
+    /// The line, from 1.
+    pub(crate) line: u64,
+    /// The column, from 1.
+    pub(crate) column: u64,
+    /// Whether it is nothing.
+    pub(crate) is_null: bool,
 }
 
 impl Document {
+    /// Each text, number, flag or null by its path.
+    pub(crate) const fn scalars(&self) -> &BTreeMap<String, Scalar> {
+        &self.scalars
+    }
+
     /// The line of a member, or of the nearest one around it.
     pub(crate) fn line_of(&self, path: &str) -> u64 {
         let mut path = path;
@@ -35,7 +53,15 @@ impl Document {
     /// # Errors
     /// The line at which it is not YAML, and why.
     pub(crate) fn all(text: &str) -> Result<Vec<Self>, (u64, String)> {
-        let options = serde_yaml::options! { non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough };
+        // Thousands of tenants come as one stream of a kustomization; the rest of the parser's limits stays.
+        let options = serde_yaml::options! {
+            budget: serde_yaml::budget! {
+                max_documents: 1_000_000,
+                max_nodes: 100_000_000,
+                max_events: 200_000_000,
+            },
+            non_finite_float_policy: serde_yaml::NonFiniteFloatPolicy::PassThrough,
+        };
         let trees: Vec<Spanned<Tree>> = serde_yaml::from_multiple_with_options(text, options).map_err(|error| {
             let error = error.without_snippet();
             let line = error.location().map_or(1, |location| location.line());
@@ -45,10 +71,11 @@ impl Document {
     }
 
     fn of(tree: Spanned<Tree>, text: &str) -> Self {
-        let mut lines = BTreeMap::new();
+        let mut places = Places { text, lines: BTreeMap::new(), scalars: BTreeMap::new() };
         let line = tree.referenced.line().max(1);
-        let value = flatten(tree, String::new(), (text, &mut lines));
-        Self { value, line, lines }
+        let value = places.flatten(tree, String::new());
+        let Places { lines, scalars, .. } = places;
+        Self { value, line, lines, scalars }
     }
 
     /// The members of a `List`, each with its own lines.
@@ -57,11 +84,12 @@ impl Document {
         let item = |(number, value): (usize, Value)| {
             let own = format!("items[{number}]");
             let inside = format!("{own}.");
-            let lines = self
-                .lines
-                .iter()
-                .filter_map(|(path, line)| path.strip_prefix(&inside).map(|rest| (rest.to_owned(), *line)));
-            Self { value, line: self.line_of(&own), lines: lines.collect() }
+            Self {
+                value,
+                line: self.line_of(&own),
+                lines: below(&self.lines, &inside),
+                scalars: below(&self.scalars, &inside),
+            }
         };
         items.into_iter().enumerate().map(item).collect()
     }
@@ -73,33 +101,54 @@ fn first_line(message: &str) -> String {
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
-fn flatten(tree: Spanned<Tree>, path: String, (text, lines): (&str, &mut BTreeMap<String, u64>)) -> Value {
-    match tree.value {
-        Tree::Scalar(value) => value,
-        Tree::NoNumber => {
-            let span = tree.defined.span();
-            let range = span.byte_offset().zip(span.byte_len()).and_then(|(offset, length)| {
-                let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
-                text.get(offset..offset.checked_add(length)?)
-            });
-            Value::from(range.unwrap_or_default().trim())
-        }
-        Tree::Sequence(items) => {
-            let item = |(number, item): (usize, Spanned<Tree>)| {
-                let path = format!("{path}[{number}]");
-                lines.insert(path.clone(), item.referenced.line());
-                flatten(item, path, (text, &mut *lines))
-            };
-            Value::Array(items.into_iter().enumerate().map(item).collect())
-        }
-        Tree::Mapping(members) => {
-            let mut map = Map::new();
-            for (key, value) in members {
-                let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
-                lines.insert(path.clone(), key.referenced.line());
-                map.insert(key.value, flatten(value, path, (text, &mut *lines)));
+/// What stands below a path, by the rest of its own.
+fn below<T: Copy>(places: &BTreeMap<String, T>, inside: &str) -> BTreeMap<String, T> {
+    let rest = |(path, place): (&String, &T)| path.strip_prefix(inside).map(|rest| (rest.to_owned(), *place));
+    places.iter().filter_map(rest).collect()
+}
+
+/// Where the members of a document stand.
+struct Places<'a> {
+    text: &'a str,
+    lines: BTreeMap<String, u64>,
+    scalars: BTreeMap<String, Scalar>,
+}
+
+impl Places<'_> {
+    fn flatten(&mut self, tree: Spanned<Tree>, path: String) -> Value {
+        match tree.value {
+            Tree::Scalar(value) => {
+                let at = tree.referenced;
+                self.scalars.insert(path, Scalar { line: at.line(), column: at.column(), is_null: value.is_null() });
+                value
             }
-            Value::Object(map)
+            Tree::NoNumber => {
+                let at = tree.referenced;
+                self.scalars.insert(path, Scalar { line: at.line(), column: at.column(), is_null: false });
+                let span = tree.defined.span();
+                let range = span.byte_offset().zip(span.byte_len()).and_then(|(offset, length)| {
+                    let (offset, length) = (usize::try_from(offset).ok()?, usize::try_from(length).ok()?);
+                    self.text.get(offset..offset.checked_add(length)?)
+                });
+                Value::from(range.unwrap_or_default().trim())
+            }
+            Tree::Sequence(items) => {
+                let item = |(number, item): (usize, Spanned<Tree>)| {
+                    let path = format!("{path}[{number}]");
+                    self.lines.insert(path.clone(), item.referenced.line());
+                    self.flatten(item, path)
+                };
+                Value::Array(items.into_iter().enumerate().map(item).collect())
+            }
+            Tree::Mapping(members) => {
+                let mut map = Map::new();
+                for (key, value) in members {
+                    let path = if path.is_empty() { key.value.clone() } else { format!("{path}.{}", key.value) };
+                    self.lines.insert(path.clone(), key.referenced.line());
+                    map.insert(key.value, self.flatten(value, path));
+                }
+                Value::Object(map)
+            }
         }
     }
 }
@@ -210,6 +259,12 @@ mod tests {
         assert_eq!(items.len(), 2);
         assert_eq!(items[1].value, json!({"kind": "Client", "ok": true, "none": null}));
         assert_eq!([items[0].line_of("n"), items[1].line, items[1].line_of("ok")], [15, 16, 17]);
+    }
+
+    #[test]
+    fn a_fleet_may_stand_in_one_text() {
+        let text = "---\nkind: Client\nspec: {details: {name: Globex, city: Berlin}}\n".repeat(2_000);
+        assert_eq!(Document::all(&text).unwrap().len(), 2_000);
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::object::{
     mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id, written,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Step, TenantLife, adopt, diff, must_wait, needs_approval,
-    propose,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, adopt, diff, must_wait,
+    needs_approval, propose,
 };
 use crate::wire::Mark;
 
@@ -84,6 +84,8 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
     row.acts(&plan, false);
     row.requests = requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
+    // The hash covers the id of the Partner's tenant, which is not there yet.
+    approval(&subject.object, &plan, (None, &mut row));
     row
 }
 
@@ -121,13 +123,21 @@ fn tell<K: Object>(
         (DriftPolicy::Report, Some(_)) => only(whole, &edited(object, &effective(desired))),
         (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
     };
-    if site.cluster.is_none() && observed.is_some_and(|observed| observed.mark.is_same_place(&desired.mark)) {
-        // The UID of the object is not known here, so that a mark of its place is taken to be its own.
-        plan.steps.retain(|step| *step != Step::Mark);
+    if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
+        && site.cluster.is_none()
+    {
+        without_records(&mut plan, observed, row);
+        if drift_policy(object) == DriftPolicy::Report {
+            let note = "without the cluster, what was edited here cannot be told from what others changed, which `drift: Report` leaves alone";
+            row.notes.push(note.to_owned());
+        }
     }
     row.acts(&plan, is_adopted);
     row.requests = requests(&plan, desired, observed);
-    approval(object, (&plan, desired, observed), (site, row));
+    // The hash covers the UID, which an object has from the cluster alone.
+    let is_known = !desired.mark.uid.is_empty();
+    let proposal = is_known.then(|| propose(desired, observed, (&plan, site.place.parent())));
+    approval(object, &plan, (proposal, row));
     let is_stopped = site
         .partner
         .and_then(|partner| partner.status.as_ref())
@@ -137,6 +147,25 @@ fn tell<K: Object>(
         row.reason = Some(Reason::PartnerSuspended.name());
         row.message = Some("the partner is suspended on the platform, which takes no changes under it: activate it, for example with `tenantState: Active` on the Partner".to_owned());
     }
+}
+
+/// Without the cluster nobody knows what was last written: what the platform never shows is taken to be as it was.
+fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
+    // Nor is the UID of the object known where the mark is short: a mark of its place is its own.
+    plan.steps.retain(|step| *step != Step::Mark);
+    for step in &mut plan.steps {
+        if let Step::Update(changes) | Step::Brand(changes) = step {
+            changes.retain(|change| {
+                let is_hidden = observed.seen.get(&change.field) == Some(&Seen::Unreadable);
+                if is_hidden {
+                    row.notes
+                        .push(format!("whether `{}` changes cannot be told without the cluster", change.field.path()));
+                }
+                !is_hidden
+            });
+        }
+    }
+    plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
 }
 
 fn notes(plan: &Plan, row: &mut Row) {
@@ -153,28 +182,27 @@ fn notes(plan: &Plan, row: &mut Row) {
     }
 }
 
-fn approval<K: Object>(
-    object: &K,
-    (plan, desired, observed): (&Plan, &Desired, Option<&Observed>),
-    (site, row): (&Site<'_>, &mut Row),
-) {
+/// The hash that approves a plan, and whether it waits for one.
+fn approval<K: Object>(object: &K, plan: &Plan, (proposal, row): (Option<Proposal>, &mut Row)) {
     let approval = object.management().and_then(|management| management.approval.as_ref());
-    // The hash covers the UID, which an object has from the cluster alone.
-    let is_known = !desired.mark.uid.is_empty();
-    let proposal = propose(desired, observed, (plan, site.place.parent()));
-    if !plan.is_empty() && is_known {
-        row.approved_plan = Some(proposal.hash.clone());
-    }
-    if needs_approval(approval, plan) && must_wait(approval, plan, &proposal) {
+    let waits = match &proposal {
+        Some(proposal) => must_wait(approval, plan, proposal),
+        None => needs_approval(approval, plan),
+    };
+    if waits {
         row.action = Action::Wait;
         row.reason = Some(Reason::ApprovalNeeded.name());
-        row.message = Some(if is_known {
-            format!("the plan waits for approval: set `management.approval.approvedPlan: {}`", proposal.hash)
-        } else {
-            "the plan waits for approval, whose hash is known once the object exists: see its `status.plan.hash`"
-                .to_owned()
+        row.message = Some(match &proposal {
+            Some(proposal) => {
+                format!("the plan waits for approval: set `management.approval.approvedPlan: {}`", proposal.hash)
+            }
+            None => {
+                "the plan waits for approval, whose hash is known once the object exists: see its `status.plan.hash`"
+                    .to_owned()
+            }
         });
     }
+    row.approved_plan = proposal.filter(|_| !plan.is_empty()).map(|proposal| proposal.hash);
 }
 
 /// The tenant of an object.

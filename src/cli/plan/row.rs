@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 use crate::cli::ground::Subject;
 use crate::object::is_deleting;
 use crate::object::{Object, namespace};
-use crate::plan::{Change, Desired, Observed, Outcome, Plan, Risk, Step, Value};
+use crate::plan::{Change, Desired, Difference, Observed, Outcome, Plan, Risk, Step, Value};
 
 /// What happens to an object's tenant.
 #[derive(Serialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -185,8 +185,7 @@ pub(super) fn requests(plan: &Plan, desired: &Desired, observed: Option<&Observe
 
 fn setting(change: &Change, plan: &Plan, (desired, observed): (&Desired, Option<&Observed>)) -> Setting {
     let Change { field, to } = change;
-    let risk =
-        plan.differences.iter().find(|difference| difference.field == *field).map(|difference| difference.risk());
+    let risk = plan.differences.iter().find(|difference| difference.field == *field).map(Difference::risk);
     let is_new = observed.is_none();
     let origin = desired.effective.values.get(field).map(|(_, origin)| origin.name());
     Setting {
@@ -203,5 +202,9 @@ fn setting(change: &Change, plan: &Plan, (desired, observed): (&Desired, Option<
 }
 
 fn json(value: &Value) -> Json {
+    if let Value::Secret(_) = value {
+        // Without the object's UID its digest has no salt, and a plan goes into public comments.
+        return Json::from("(secret)");
+    }
     serde_json::from_str(&value.json()).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ use crate::cli::manifest::Key;
 use crate::cli::output::Progress;
 use crate::cli::references::{Lack, References};
 use crate::cli::tenants::{self, Rows};
-use crate::connect::{Place, Platform};
+use crate::connect::{Error, Place, Platform};
 use crate::object::{Object, Parent, effective, keep_what_clients_use, stands_in, unique_id};
 use crate::plan::{Desired, Outcome, TenantLife};
 
@@ -241,12 +241,11 @@ impl Survey {
         let is_needed = self.ground.cluster.is_none();
         for ((host, place), (count, platform)) in counts {
             let is_wanted = is_needed || count > FEW && !self.options.read_all;
-            let rows = match is_wanted {
-                true if platform.has_extensions().await.map_err(|error| unreachable(&host, &error))? => {
-                    Some(tenants::rows(platform, place).await.map_err(|error| unreachable(&host, &error))?)
-                }
-                true | false => None,
-            };
+            let failed = |error: Error| unreachable(&host, &error);
+            let mut rows = None;
+            if is_wanted && platform.has_extensions().await.map_err(failed)? {
+                rows = Some(tenants::rows(platform, place).await.map_err(failed)?);
+            }
             self.lists.insert((host, place.clone()), rows);
         }
         Ok(())
@@ -304,7 +303,7 @@ async fn run(judged: Vec<impl Future<Output = Judged>>, (progress, all): (&mut P
     done
 }
 
-fn unreachable(host: &str, error: &crate::connect::Error) -> Failure {
+fn unreachable(host: &str, error: &Error) -> Failure {
     Failure::new(format!("platform `{host}`: {error}"))
 }
 

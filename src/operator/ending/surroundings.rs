@@ -16,6 +16,7 @@ use crate::operator::error::{Stop, sentence};
 use crate::operator::object::{
     Parent, TenantObject, deletion_policy, intent, is_deleting, mark, namespace, place, unique_id,
 };
+use crate::operator::watch::apis;
 use crate::plan::{Children, Going, Kind, MarkSeen, Outcome, Surroundings, Tenant};
 
 /// Everything that the end of an object depends on.
@@ -171,10 +172,13 @@ fn unread<K: TenantObject>(error: &Error, reached: &Reached, context: &Context) 
 /// Client objects that name the Partner, asked of the API server itself.
 async fn declared_children<K: TenantObject>(object: &K, context: &Context) -> Result<Children, Stop> {
     let params = ListParams::default().fields(&format!("spec.partnerRef.name={}", object.name_any()));
-    let clients = Api::<TenantClient>::all(context.client.clone()).list(&params).await?;
+    let mut clients = Vec::new();
+    for (_, api) in apis::<TenantClient>(&context.client, &context.settings.namespaces) {
+        clients.extend(api.list(&params).await?.items);
+    }
     let wanted = Parent::Object(namespace(object), object.name_any());
     let mut children = Children::default();
-    for client in clients.items.iter().filter(|client| client.parent() == wanted) {
+    for client in clients.iter().filter(|client| client.parent() == wanted) {
         children.objects.push(place(client));
         if is_deleting(client) && deletion_policy(client) != DeletionPolicy::Retain {
             children.leaving.push(place(client));

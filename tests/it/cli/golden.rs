@@ -15,7 +15,28 @@ pub(super) fn masked(text: &str, own: &[(&str, &str)]) -> String {
     for prefix in ["msp_", "client_", "sp_", "-client-"] {
         text = numbers(&text, prefix);
     }
-    digests(&text)
+    uids(&digests(&text))
+}
+
+/// UIDs: groups of 8, 4, 4, 4 and 12 hex digits.
+fn uids(text: &str) -> String {
+    let is_uid = |word: &str| {
+        let groups: Vec<usize> = word.split('-').map(str::len).collect();
+        groups == [8, 4, 4, 4, 12] && word.chars().all(|letter| letter == '-' || letter.is_ascii_hexdigit())
+    };
+    let is_part = |letter: char| letter == '-' || letter.is_ascii_hexdigit();
+    let mut masked = String::new();
+    let mut word = String::new();
+    for letter in text.chars().chain(['\0']) {
+        if is_part(letter) {
+            word.push(letter);
+            continue;
+        }
+        masked.push_str(if is_uid(&word) { "UID" } else { &word });
+        word.clear();
+        masked.push(letter);
+    }
+    masked.trim_end_matches('\0').to_owned()
 }
 
 fn numbers(text: &str, prefix: &str) -> String {

@@ -38,3 +38,46 @@ fn the_same_plan_without_the_cluster() {
     assert_eq!(with.json(), without.json());
     assert_eq!(without.json()["objects"][1]["uniqueId"], json!(id));
 }
+
+#[test]
+fn what_is_written_and_never_shown_is_left_open_without_the_cluster_and_is_no_secret_that_leaks() {
+    let space = World::shared().namespace("hidden");
+    let desk = Desk::at(&space);
+    let connection = desk.connection(&space);
+    let keys = json!({"integrationKey": "geheim-integration", "secretKey": "geheim-secret"});
+    space.secret("duo", &keys);
+    let reference = |key: &str| json!({"name": "duo", "key": key});
+    let duo = json!({
+        "integrationKeySecretRef": reference("integrationKey"), "secretKeySecretRef": reference("secretKey"),
+        "apiHostname": "api.duo.example",
+    });
+    let partner = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme", "namespace": space.name},
+        "spec": {
+            "connectionSecretRef": {"name": "platform"}, "details": {"name": space.tenant_name("acme")},
+            "security": {"access": {"duo": duo}},
+        },
+    });
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "duo", "namespace": space.name}, "stringData": keys,
+    });
+    let plan = |how: &[&str]| {
+        let ran =
+            desk.run_with(&[&["plan", "-f", "-", "-o", "json"], how].concat(), &format!("{partner}\n---\n{secret}\n"));
+        assert!(!ran.out.contains("geheim-") && !ran.err.contains("geheim-"), "{ran:?}");
+        ran
+    };
+    let offline = ["--offline", "--connection", connection.as_str()];
+    let settings = plan(&offline).json()["objects"][0]["requests"][0]["settings"].clone();
+    let shown: Vec<_> = settings.as_array().unwrap().iter().filter(|one| one["to"] == "(secret)").collect();
+    assert_eq!(shown.len(), 2, "{settings}");
+    space.apply(&partner);
+    space.ready("partner/acme");
+    assert_eq!(plan(&[]).code, 0);
+    let ran = plan(&offline);
+    let notes = ran.json()["objects"][0]["notes"].to_string();
+    assert!(
+        ran.code == 0 && notes.contains("secretKeySecretRef` changes cannot be told without the cluster"),
+        "{ran:?}"
+    );
+}

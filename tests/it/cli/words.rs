@@ -9,7 +9,7 @@ const PARTNER: &str = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadat
 fn every_verb_has_help() {
     let desk = Desk::alone();
     check("help/all", &desk.run(&["--help"]), &[]);
-    for verb in ["plan", "version", "completion"] {
+    for verb in ["plan", "lint", "status", "terminate", "cancel", "release", "version", "completion"] {
         check(&format!("help/{verb}"), &desk.run(&[verb, "--help"]), &[]);
     }
 }
