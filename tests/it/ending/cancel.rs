@@ -68,6 +68,26 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
 }
 
 #[test]
+fn a_tenant_that_others_put_back_in_service_is_suspended_again_after_a_write_and_waits_anew() {
+    let world = World::shared();
+    let (space, partner, client) = family(world, "again", &json!({"policy": "Terminate"}));
+    end(&space, "client/globex", 3600);
+    waits(&space, "client/globex");
+    let of_record = |field: &str| space.get("client/globex").unwrap()["status"]["termination"][field].clone();
+    assert!(of_record("suspendingAt").is_null(), "the acceptance is the write before the first suspension");
+    // As a suspension leaves it whose record was given up.
+    set_status(&space, "client/globex", &json!({"termination": {"step": "Confirmed", "purgeAfter": null}}));
+    world.tenancy.change(&format!("{}/activate", space.client_path(&partner, &client)), &json!({})).unwrap();
+    space.kubectl(&["annotate", "client/globex", "tenantry.dev/reconcile-requested-at=now"]);
+    space.until("it is suspended once more", || Ok(of_record("suspendingAt").is_string()));
+    waits(&space, "client/globex");
+    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+    space.patch("client/globex", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+}
+
+#[test]
 fn policy_suspend_cancels_and_leaves_the_tenant_suspended_and_one_that_was_suspended_before_stays_so() {
     let world = World::shared();
     let (space, partner, client) = family(world, "stay", &json!({"policy": "Terminate"}));
