@@ -94,7 +94,16 @@ impl World {
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
         let operator = programs::start_operator(&folder, &options)?;
-        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::new(doors), is_shared: false })
+        Ok(Self {
+            operator,
+            platform,
+            control_plane,
+            kubectl,
+            tenancy,
+            options,
+            doors: Mutex::new(doors),
+            is_shared: false,
+        })
     }
 
     /// A proxy before the platform, which the operator may talk to.
@@ -133,7 +142,8 @@ impl World {
     pub fn namespace(&self, prefix: &str) -> Space<'_> {
         let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.kubectl.run(&["create", "namespace", &name]).unwrap();
-        let space = Space { world: self, name };
+        let leftovers = || Leftovers { kubectl: self.kubectl.clone(), namespace: name.clone() };
+        let space = Space { world: self, _leftovers: self.is_shared.then(leftovers), name };
         space.secret("platform", &space.credential());
         space
     }
@@ -201,15 +211,28 @@ pub struct Space<'a> {
     pub world: &'a World,
     /// Its name.
     pub name: String,
+    _leftovers: Option<Leftovers>,
 }
 
 /// What a test leaves behind is looked for drift each second, beside the tests that still run. After a failure it stays
 /// for whoever looks.
-impl Drop for Space<'_> {
+struct Leftovers {
+    kubectl: Kubectl,
+    namespace: String,
+}
+
+impl Drop for Leftovers {
     fn drop(&mut self) {
-        if self.world.is_shared && !std::thread::panicking() {
-            let _ = self.world.kubectl.run(&["-n", &self.name, "delete", "partners,clients", "--all", "--wait=false"]);
+        if !std::thread::panicking() {
+            let _ = self.kubectl.run(&["-n", &self.namespace, "delete", "partners,clients", "--all", "--wait=false"]);
         }
+    }
+}
+
+impl<'a> Space<'a> {
+    /// A namespace that is there already.
+    pub fn at(world: &'a World, name: String) -> Self {
+        Self { world, name, _leftovers: None }
     }
 }
 

@@ -39,7 +39,7 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
     };
     world.operator.process().stop().unwrap();
     {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         for name in names {
             set_status(&space, &format!("client/{name}"), &json!({"termination": {"step": "Terminating"}}));
         }
@@ -49,7 +49,7 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
         world.tenancy.change(&format!("{}/terminate", space.client_path(&partner, &ids[2])), &json!({})).unwrap();
     }
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     space.until("the cancel is noted", || {
         let found = space.get("client/alive").unwrap();
         Ok(found["status"]["termination"]["cancelledAt"].is_string())
@@ -116,12 +116,12 @@ fn a_tenant_whose_id_was_never_recorded_is_found_by_its_mark_and_then_ended() {
     };
     world.operator.process().stop().unwrap();
     {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         set_status(&space, "client/globex", &json!({"uniqueId": null, "connection": null}));
         space.delete("client/globex");
     }
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     space.gone("client/globex");
     assert_eq!(state(&space, &partner, &client), "TERMINATED");
     assert!(kept(&world, &format!("terminated-{uid}")).is_some());

@@ -142,5 +142,5 @@ fn hold(name: &'static str, strategy: impl Strategy<Value = Run>, count: u32) {
 
 #[test]
 fn whatever_happens_it_comes_to_rest_as_declared() {
-    hold("sim", run(13, 3..12), 100);
+    hold("sim", run(13, 3..12), 2_000);
 }
