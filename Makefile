@@ -34,7 +34,7 @@ help:
 	@echo 'make test    everything'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
-	@echo 'make long    play a hundred thousand random steps, and print what came of them (STEPS, SEED)'
+	@echo 'make long    play 350,000 random steps, and print what came of them (STEPS, SEED)'
 	@echo 'make crds    write crds/ from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
@@ -61,9 +61,9 @@ bench: rust controlplane
 mutants: build controlplane controller-manager
 	@sh tests/stack/mutants.sh $(MUTANTS)
 
-# Not part of `make test`: a hundred thousand random steps, in the profile that is fast enough for them.
+# Not part of `make test`: hundreds of thousands of random steps, in the profile that is fast enough for them.
 long: rust
-	TENANTRY_STEPS=$(or $(STEPS),100000) TENANTRY_SEED=$(or $(SEED),1) \
+	TENANTRY_STEPS=$(or $(STEPS),350000) TENANTRY_SEED=$(or $(SEED),1) \
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust
