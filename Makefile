@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench crds build controlplane controller-manager rust clean clean-demo
+.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -33,6 +33,7 @@ help:
 	@echo 'make check   format, lints, pure tests'
 	@echo 'make test    everything'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
+	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
 	@echo 'make crds    write crds/ from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
@@ -55,6 +56,10 @@ bench: rust controlplane
 	cargo build --quiet --profile measure --bins --example bench
 	@$(TARGET)/measure/examples/bench
 
+# Not part of `make test`: it builds the code once for each defect.
+mutants: build controlplane controller-manager
+	@sh tests/stack/mutants.sh $(MUTANTS)
+
 crds: rust
 	cargo run --quiet --example crdgen -- crds
 
@@ -68,9 +73,12 @@ controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
 
+helm: $(ASSETS)/helm
+
 $(ASSETS)/kube-apiserver: package = k8s.io/kubernetes/cmd/kube-apiserver
 $(ASSETS)/kube-controller-manager: package = k8s.io/kubernetes/cmd/kube-controller-manager
 $(ASSETS)/kubectl: package = k8s.io/kubernetes/cmd/kubectl
+$(ASSETS)/helm: package = helm.sh/helm/v4/cmd/helm
 $(ASSETS)/server: package = go.etcd.io/etcd/server/v3
 
 # `touch`: the linker leaves a file alone that it would write again as it is.

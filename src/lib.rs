@@ -4,8 +4,10 @@
 //!
 //! | room | what it is |
 //! | --- | --- |
+//! | `cli` | the kubectl plugin: plan, export, unmanaged |
 //! | `operator` | watches, reconcilers, finalizer, status, metrics, probes |
 //! | `platform` | the self-hosted platform (feature `platform`) |
+//! | `object` | an object of the cluster as a tenant: what both programs judge alike |
 //! | `connect` | HTTP client of the tenancy API, and the map between fields and its JSON |
 //! | `plan` | pure: fields, inheritance, plan, removal, verdict |
 //! | `wire` | pure: the tenancy API's JSON |
@@ -15,8 +17,10 @@
 
 pub mod api;
 pub mod catalog;
+pub mod cli;
 pub mod clock;
 pub mod connect;
+mod object;
 pub mod operator;
 pub mod plan;
 #[cfg(feature = "platform")]

@@ -1,6 +1,8 @@
 //! The operator: keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 
 mod apply;
+mod audit;
+mod calm;
 mod claim;
 mod connections;
 mod context;
@@ -19,7 +21,6 @@ mod metrics;
 mod object;
 mod pass;
 mod probes;
-mod resolve;
 mod secrets;
 mod servers;
 mod settings;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+use futures::future::BoxFuture;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config as ControllerConfig};
 use kube::runtime::reflector::store::Writer;
@@ -42,6 +44,7 @@ pub use servers::{ClusterWire, Servers};
 pub use settings::Settings;
 
 use crate::api::{Partner, TenantClient};
+use crate::connect::{Dial, Exchange, tallied};
 use claim::Claim;
 use connections::Connections;
 use context::{Context, Room};
@@ -127,12 +130,28 @@ fn room<K: TenantObject>() -> (Room<K>, Feed<K>) {
     (Room::new(store, queue), Feed { writer, wakes })
 }
 
+/// Ways to platforms that tell the counters and the audit of each exchange.
+fn told(dial: Dial, metrics: &Arc<Metrics>) -> Dial {
+    let metrics = Arc::clone(metrics);
+    let tell = move |exchange: Exchange| {
+        audit::note(&exchange);
+        metrics.exchanged(&exchange);
+    };
+    Arc::new(move |connection, timeout| Ok(tallied(dial(connection, timeout)?, tell.clone())))
+}
+
 impl Operator {
     /// An operator on these servers.
     ///
     /// # Errors
     /// When the flags do not fit together or the cluster cannot be told from others.
     pub async fn new(settings: Settings, servers: Servers) -> Result<Self, StartError> {
+        // Boxed here and below, so that all of it is compiled once, here, and not again by each who calls it.
+        let made: BoxFuture<'static, Result<Self, StartError>> = Box::pin(Self::made(settings, servers));
+        made.await
+    }
+
+    async fn made(settings: Settings, servers: Servers) -> Result<Self, StartError> {
         let claim = Claim::default();
         let terms = settings.terms().map_err(StartError::Terms)?;
         let unfit = |error: kube::Error| StartError::Client(error.to_string());
@@ -141,15 +160,16 @@ impl Operator {
         let own = (servers.cluster)().map_err(unfit)?.build();
         let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
         let ((partner_room, partners), (client_room, clients)) = (room(), room());
+        let metrics = Arc::new(Metrics::new());
         let context = Arc::new(Context {
             cluster: cluster_id(&client, &settings).await?,
             partners: partner_room,
             clients: client_room,
-            connections: Connections::new(settings.request_timeout, servers.platform, claim.clone()),
+            connections: Connections::new(settings.request_timeout, told(servers.platform, &metrics), claim.clone()),
             secrets: Secrets::new(client.clone()),
             events: Events::new(client.clone()),
             client,
-            metrics: Metrics::new(),
+            metrics,
             creating: std::sync::Mutex::default(),
             ready: tokio::sync::watch::Sender::new(false),
             claim,
@@ -163,6 +183,11 @@ impl Operator {
     /// # Errors
     /// When it led and does so no more.
     pub async fn work(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), StartError> {
+        let worked: BoxFuture<'static, Result<(), StartError>> = Box::pin(self.work_until(Box::pin(stop)));
+        worked.await
+    }
+
+    async fn work_until(self, stop: BoxFuture<'static, ()>) -> Result<(), StartError> {
         let Self { context, keeper, partners, clients } = self;
         let (ended, end) = tokio::sync::watch::channel(false);
         tokio::spawn(async move {

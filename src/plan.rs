@@ -4,9 +4,12 @@
 
 mod adoption;
 mod approval;
+mod creates;
 mod declared;
 mod diff;
 mod digest;
+#[cfg(test)]
+mod explore;
 mod fields;
 mod identity;
 mod image;
@@ -20,6 +23,7 @@ mod verdict;
 
 pub use adoption::{Owner, adopt};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
+pub use creates::{Creates, Leave};
 pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
 pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
@@ -32,7 +36,7 @@ pub use packages::{ClientUse, still_used, within};
 pub use removal::{
     Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,
     RemovalIntent, Rules, Statement, Surroundings, Tenant, confirm_digest, evidence, evidence_names, how_to_confirm,
-    is_evidence, removal,
+    is_evidence, kept_settings, offered_until, removal,
 };
 pub use value::Value;
 pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, verdict};

@@ -119,21 +119,36 @@ pub struct Running {
     app: Arc<App>,
 }
 
-/// Opens the database, makes the first credential and starts to answer.
-pub async fn start(config: Config) -> Result<Running, StartError> {
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
-    let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
-    let url = reachable(address);
+/// Opens the database and makes the first credential, and listens nowhere: requests are handed to the router. For
+/// simulations, which carry them there themselves.
+///
+/// # Errors
+/// The database or the credential file cannot be used.
+pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), StartError> {
+    let (app, credential) = open(config, &reachable(config.listen)).await?;
+    Ok((routes::router(&app), credential))
+}
+
+async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database)).await?;
-    let credential = Box::pin(credential::first(&store, &config, &url)).await?;
-    let app = Arc::new(App {
+    let credential = Box::pin(credential::first(&store, config, url)).await?;
+    let app = App {
         store,
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
         metrics: metrics::Metrics::default(),
         decoders: Semaphore::new(DECODERS),
-    });
+    };
+    Ok((Arc::new(app), credential))
+}
+
+/// Opens the database, makes the first credential and starts to answer.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+    let url = reachable(address);
+    let (app, credential) = open(&config, &url).await?;
     let router = routes::router(&app);
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {

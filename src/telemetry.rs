@@ -15,6 +15,15 @@ pub fn init() {
     }
 }
 
+/// Begins to log for a command that a person runs: its own output says what it did, so only what went wrong and what it
+/// waits for is logged, unless `TENANTRY_LOG` says otherwise.
+pub fn init_command() {
+    let filter =
+        EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tenantry::pacer=debug"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    builder.without_time().with_target(false).compact().init();
+}
+
 /// Ends when the process is asked to end: SIGTERM or Ctrl-C.
 pub async fn asked_to_end() {
     let terminate = async {

@@ -180,6 +180,10 @@ pub struct ConnectionStatus {
 pub struct AppliedSettings {
     /// Digest over all settings last applied, for example `sha256:9f86d081884c7d65`.
     pub digest: String,
+    /// Revision of the tenant at which all of them were last found on the platform, for example `1795334400123`: while the
+    /// tenant still has it, nobody has changed anything. Absent: something differed, or the platform does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
     /// Settings that the platform never shows again, each as a salted digest of what was last written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]

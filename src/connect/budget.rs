@@ -12,6 +12,17 @@ pub(super) enum Category {
     Read,
 }
 
+impl Category {
+    /// Its name in counters.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Page => "page",
+            Self::Read => "read",
+        }
+    }
+}
+
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {

@@ -29,7 +29,9 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis
 /// A request, apart from token and host.
 pub(super) struct Call<'a> {
     method: Method,
-    /// Segments after `/api/v2/tenants`; the first is the tenant whose budget it uses.
+    /// Segments before the path.
+    root: &'static [&'static str],
+    /// Segments after the root; the first is the tenant whose budget it uses.
     path: Vec<&'a str>,
     query: Vec<(&'static str, String)>,
     body: Option<Vec<u8>>,
@@ -44,6 +46,7 @@ impl<'a> Call<'a> {
     pub(super) fn get(path: &[&'a str]) -> Self {
         Self {
             method: Method::GET,
+            root: &["api", "v2", "tenants"],
             path: path.to_vec(),
             query: Vec::new(),
             body: None,
@@ -56,6 +59,11 @@ impl<'a> Call<'a> {
     /// A read of a list.
     pub(super) fn list(path: &[&'a str]) -> Self {
         Self { limit: LIST, ..Self::get(path) }
+    }
+
+    /// A read of a file, which stands beside the API.
+    pub(super) fn file(path: &[&'a str]) -> Self {
+        Self { root: &[], ..Self::get(path) }
     }
 
     /// A paginated read.
@@ -84,7 +92,7 @@ impl<'a> Call<'a> {
     }
 
     fn request(&self, connection: &Connection) -> Request {
-        let mut segments = vec!["api", "v2", "tenants"];
+        let mut segments = self.root.to_vec();
         segments.extend(&self.path);
         let mut url = join(connection.url(), &segments);
         if !self.query.is_empty() {

@@ -70,6 +70,7 @@ impl Pacer {
             }
             let wake = wake.min(deadline);
             if matches!(leave, Leave::At(_)) {
+                say_wait(tenant, wake);
                 tokio::time::sleep_until(wake).await;
             } else {
                 // The deadline ends the wait as well; the next round says so.
@@ -92,6 +93,14 @@ impl Pacer {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Budget>> {
         self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A person who waits for a command wants to know for what.
+fn say_wait(tenant: &str, until: Instant) {
+    let seconds = until.saturating_duration_since(Instant::now()).as_secs();
+    if seconds > 0 {
+        tracing::debug!(target: "tenantry::pacer", tenant, seconds, "waiting for the platform's rate limit");
     }
 }
 
@@ -168,6 +177,11 @@ fn told(headers: &HeaderMap, now: i64) -> Told {
         remaining: number(headers, REMAINING),
         reset: number(headers, RESET).map(|seconds| seconds.saturating_mul(1000) + skew(headers, now)),
     }
+}
+
+/// What the headers say is left of a budget.
+pub(super) fn remaining(headers: &HeaderMap) -> Option<u64> {
+    number(headers, REMAINING).and_then(|left| u64::try_from(left).ok())
 }
 
 /// When a 429 says that it may be tried again: `Retry-After` in seconds.

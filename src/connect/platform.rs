@@ -78,7 +78,7 @@ impl Platform {
         Ok(self.turn().await?.extensions)
     }
 
-    async fn turn(&self) -> Result<Turn<'_>, Error> {
+    pub(super) async fn turn(&self) -> Result<Turn<'_>, Error> {
         Turn::begin(&self.shared, self.lane).await
     }
 

@@ -62,6 +62,13 @@ impl<'a> Turn<'a> {
 
     /// The tenant; nothing where this id does not exist.
     pub(super) async fn tenant(&self, place: &Place, id: &str) -> Result<Option<Tenant>, Error> {
+        let Some(body) = self.tenant_body(place, id).await? else { return Ok(None) };
+        let tenant: Tenant = map::lenient(&body)?;
+        if tenant.unique_id.as_deref() == Some(id) { Ok(Some(tenant)) } else { Err(other_tenant(id)) }
+    }
+
+    /// The tenant as it was answered.
+    pub(super) async fn tenant_body(&self, place: &Place, id: &str) -> Result<Option<Vec<u8>>, Error> {
         let path = match place {
             // The only documented call about a partner.
             Place::Partners { .. } if !self.extensions => vec![checked(id)?],
@@ -70,8 +77,7 @@ impl<'a> Turn<'a> {
         let call = Call::get(&path);
         let answer = self.shared.line.answer(&call, self.lane, self.deadline).await?;
         if answer.is_success() {
-            let tenant: Tenant = map::lenient(&answer.body)?;
-            return if tenant.unique_id.as_deref() == Some(id) { Ok(Some(tenant)) } else { Err(other_tenant(id)) };
+            return Ok(Some(answer.body));
         }
         match self.shared.line.refusal(&call, &answer) {
             Error::NotFound { .. } if is_about(&answer, place, id) => Ok(None),

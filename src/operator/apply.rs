@@ -1,14 +1,13 @@
 //! Stage 5: one request for each step of the plan.
 
-use tokio::time::Instant;
-
+use super::audit;
 use super::context::Context;
 use super::error::{Stop, outcome};
-use super::identity::name_taken;
 use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
-use crate::plan::{Change, Desired, Outcome, Payload, Step};
+use crate::object::name_taken;
+use crate::plan::{Change, Desired, Digest, Observed, Outcome, Payload, Step, Value};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
@@ -34,6 +33,33 @@ pub(crate) struct Target<'a> {
     pub(crate) place: &'a Place,
     /// What it should be.
     pub(crate) desired: &'a Desired,
+    /// What it was.
+    pub(crate) observed: Option<&'a Observed>,
+}
+
+impl Target<'_> {
+    /// A step as the audit tells it.
+    fn audited<'a>(&self, step: &Step, tenant: &'a str) -> audit::Change<'a> {
+        let (operation, changes): (_, &[Change]) = match step {
+            Step::Create(changes) => ("create", changes),
+            Step::Mark => ("mark", &[]),
+            Step::Activate => ("activate", &[]),
+            Step::Update(changes) => ("update", changes),
+            Step::Brand(changes) => ("brand", changes),
+            Step::Suspend => ("suspend", &[]),
+        };
+        let digest = |line: &dyn Fn(&Change) -> String| {
+            let lines: Vec<String> = changes.iter().map(line).collect();
+            Digest::of(lines.join("\n").as_bytes())
+        };
+        let before = |change: &Change| {
+            let value = self.observed.and_then(|observed| observed.value(change.field));
+            format!("{}={}", change.field.path(), value.map(Value::json).unwrap_or_default())
+        };
+        let after = |change: &Change| format!("{}={}", change.field.path(), change.to.json());
+        let digests = (!changes.is_empty()).then(|| (digest(&before), digest(&after)));
+        audit::Change { operation, tenant, fields: changes.iter().map(|change| change.field).collect(), digests }
+    }
 }
 
 /// Carries out steps in order. What was done before a failure stands in `done`.
@@ -43,28 +69,39 @@ pub(crate) async fn apply<K: TenantObject>(
     mut id: Option<String>,
     (done, object, context): (&mut Done, &K, &Context),
 ) -> Result<(), Stop> {
-    let Target { platform, place, desired } = target;
+    let Target { platform, place, desired, observed: _ } = target;
     let payload: &Payload = &desired.effective.payload;
     for step in steps {
         let known = id.clone().unwrap_or_default();
+        let audited = target.audited(step, &known);
         let result = match step {
             Step::Create(changes) => {
-                let created = create(changes, target, (object, context)).await?;
+                let created = create(changes, (target, audited), (object, context)).await?;
                 done.created = Some(created.clone());
                 id = Some(created);
                 done.written.extend(changes.iter().cloned());
                 Ok(())
             }
-            Step::Mark => platform.mark(place, &known, &desired.mark).await.map(|()| done.is_marked = true),
-            Step::Activate => platform.activate(place, &known).await.map(|()| done.is_activated = true),
-            Step::Update(changes) => platform
-                .update(place, &known, changes, payload)
-                .await
-                .map(|()| done.written.extend(changes.iter().cloned())),
-            Step::Brand(changes) => {
-                platform.brand(&known, changes, payload).await.map(|()| done.written.extend(changes.iter().cloned()))
+            Step::Mark => {
+                let call = platform.mark(place, &known, &desired.mark);
+                audit::change(object, audited, call).await.map(|()| done.is_marked = true)
             }
-            Step::Suspend => platform.suspend(place, &known).await.map(|()| done.is_suspended = true),
+            Step::Activate => {
+                let call = platform.activate(place, &known);
+                audit::change(object, audited, call).await.map(|()| done.is_activated = true)
+            }
+            Step::Update(changes) => {
+                let call = platform.update(place, &known, changes, payload);
+                audit::change(object, audited, call).await.map(|()| done.written.extend(changes.iter().cloned()))
+            }
+            Step::Brand(changes) => {
+                let call = platform.brand(&known, changes, payload);
+                audit::change(object, audited, call).await.map(|()| done.written.extend(changes.iter().cloned()))
+            }
+            Step::Suspend => {
+                let call = platform.suspend(place, &known);
+                audit::change(object, audited, call).await.map(|()| done.is_suspended = true)
+            }
         };
         result.map_err(|error| stop(K::KIND, &error, platform, context))?;
     }
@@ -82,19 +119,16 @@ pub(crate) fn stop(kind: crate::plan::Kind, error: &Error, platform: &Platform, 
 
 async fn create<K: TenantObject>(
     changes: &[Change],
-    target: &Target<'_>,
+    (target, audited): (&Target<'_>, audit::Change<'_>),
     (object, context): (&K, &Context),
 ) -> Result<String, Stop> {
-    let Target { platform, place, desired } = target;
-    let in_flight = |until| K::room(context).remember(object, |memory| memory.in_flight_until = until);
-    let timeout = context.settings.request_timeout;
-    // Said before it is sent: a pass that is given up in the middle says nothing afterwards.
-    in_flight(Some(Instant::now() + 2 * timeout));
-    let created = platform.create(place, changes, &desired.effective.payload, &desired.mark).await;
-    in_flight(match &created {
-        Err(error) if error.maybe_applied() => Some(Instant::now() + timeout),
-        Ok(_) | Err(_) => None,
-    });
+    let Target { platform, place, desired, observed: _ } = target;
+    let open = Open { object, context };
+    let call = platform.create(place, changes, &desired.effective.payload, &desired.mark);
+    let created = audit::change(object, audited, call).await;
+    if created.as_ref().err().is_none_or(|error| !error.maybe_applied()) {
+        open.close();
+    }
     match created {
         Ok(id) => Ok(id),
         Err(Error::Invalid { errors }) if holder(&errors).is_some() => {
@@ -102,6 +136,27 @@ async fn create<K: TenantObject>(
             held(&id, target, object).await
         }
         Err(error) => Err(stop(K::KIND, &error, platform, context)),
+    }
+}
+
+/// A create without an answer: it may still be carried out, also where the whole pass was given up.
+struct Open<'a, K: TenantObject> {
+    object: &'a K,
+    context: &'a Context,
+}
+
+impl<K: TenantObject> Open<'_, K> {
+    /// The platform has answered, or nothing was sent.
+    fn close(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl<K: TenantObject> Drop for Open<'_, K> {
+    fn drop(&mut self) {
+        let Self { object, context } = *self;
+        let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
+        K::room(context).remember(object, |memory| memory.creates.given_up(now, timeout));
     }
 }
 
@@ -115,7 +170,7 @@ fn holder(errors: &[FieldError]) -> Option<String> {
 /// The platform refused because a tenant holds the name or the mark: our own is recorded, a tombstone of ours means that
 /// the tenant was ended, and anything else is somebody else's.
 async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Result<String, Stop> {
-    let Target { platform, place, desired } = target;
+    let Target { platform, place, desired, observed: _ } = target;
     let found = platform.read(place, id, false).await.map_err(|error| Stop::from(outcome(K::KIND, &error)))?;
     match found {
         None => Err(Outcome::Refused(
@@ -124,6 +179,6 @@ async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Res
         )
         .into()),
         Some(tenant) if tenant.mark.is(&desired.mark) => Ok(tenant.unique_id),
-        Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id])),
+        Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id]).into()),
     }
 }

@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource, ResourceExt};
+use tokio::time::Instant;
 
 use super::claim::Claim;
 use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
-use super::object::TenantObject;
+use super::object::{Object as _, TenantObject};
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
-use crate::plan::Field;
+use crate::plan::{Creates, Field};
 
 /// What every pass shares.
 pub(crate) struct Context {
@@ -41,7 +41,7 @@ pub(crate) struct Context {
     /// Events, best effort.
     pub(crate) events: Events,
     /// Counters.
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     /// One create at a time for a name under a parent.
     pub(crate) creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Whether both kinds have been listed once.
@@ -89,17 +89,19 @@ pub(crate) struct Room<K: Resource<DynamicType = ()> + Clone + 'static> {
     /// Asks for a pass.
     pub(crate) queue: UnboundedSender<ObjectRef<K>>,
     memory: Mutex<HashMap<ObjectRef<K>, Memory<K>>>,
+    /// Since when objects are due.
+    due: Mutex<HashMap<ObjectRef<K>, Instant>>,
 }
 
 /// What this process remembers of an object; everything here may be lost without harm.
 pub(crate) struct Memory<K> {
     newest: Option<Arc<K>>,
-    /// Nonce that this process put into the object's intent.
-    pub(crate) nonce: Option<String>,
-    /// Until when a create whose reply was lost may still be carried out.
-    pub(crate) in_flight_until: Option<Instant>,
+    /// Creates that may still be carried out.
+    pub(crate) creates: Creates,
     /// Failures in a row.
     pub(crate) failures: u32,
+    /// Whether the last status could not be written.
+    pub(crate) is_unwritten: bool,
     /// The platform's `updatedTime` at the last read, and when that was.
     pub(crate) verified: Option<(Option<Timestamp>, Timestamp)>,
     /// Digest of what other objects take from this one.
@@ -114,9 +116,9 @@ impl<K> Default for Memory<K> {
     fn default() -> Self {
         Self {
             newest: None,
-            nonce: None,
-            in_flight_until: None,
+            creates: Creates::default(),
             failures: 0,
+            is_unwritten: false,
             verified: None,
             fingerprint: None,
             corrections: BTreeMap::new(),
@@ -127,7 +129,7 @@ impl<K> Default for Memory<K> {
 
 impl<K: TenantObject> Room<K> {
     pub(crate) fn new(store: Store<K>, queue: UnboundedSender<ObjectRef<K>>) -> Self {
-        Self { store, queue, memory: Mutex::default() }
+        Self { store, queue, memory: Mutex::default(), due: Mutex::default() }
     }
 
     /// Works on what is remembered of an object.
@@ -158,13 +160,21 @@ impl<K: TenantObject> Room<K> {
 
     /// Forgets an object that is gone.
     pub(crate) fn forget(&self, object: &K) {
-        lock(&self.memory).remove(&ObjectRef::from_obj(object));
+        let key = ObjectRef::from_obj(object);
+        lock(&self.memory).remove(&key);
+        lock(&self.due).remove(&key);
     }
 
     /// Asks for a pass.
     pub(crate) fn wake(&self, key: ObjectRef<K>) {
+        lock(&self.due).entry(key.clone()).or_insert_with(Instant::now);
         // The queue ends only with the process.
         let _ = self.queue.unbounded_send(key);
+    }
+
+    /// A pass begins: the time since it was asked for, unless it is one that the object asked for itself.
+    pub(crate) fn begin(&self, object: &K) -> Option<Duration> {
+        lock(&self.due).remove(&ObjectRef::from_obj(object)).map(|since| since.elapsed())
     }
 
     /// The pause before the next try after failures in a row: doubling from `first` to `most`, moved by up to a tenth

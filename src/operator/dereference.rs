@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, ResourceExt};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use super::context::Context;
 use super::error::Stop;
-use super::object::{Parent, TenantObject, image_keys, is_deleting, namespace, place, secret_keys, uid, unique_id};
+use super::object::{Parent, TenantObject, image_keys, namespace, secret_keys, uid};
 use super::secrets::SecretData;
-use crate::api::{AllowedNamespaces, ConnectionStatus, NamespacesFrom, Partner, Reason, SecretKeyRef};
+use crate::api::{Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place, Platform};
-use crate::plan::{Digest, Material, Outcome};
+use crate::object::{
+    Allows, Sources, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, secret_text, stands_in,
+};
+use crate::plan::{Material, Outcome};
 
 /// A Secret that an object is blocked on is read again this often; many objects share the read.
 const BLOCKED_AGE: Duration = Duration::from_secs(5);
@@ -31,6 +34,14 @@ pub(crate) struct Referenced {
     pub(crate) material: Material,
     /// Secrets that the Partner's defaults name.
     pub(crate) defaults_material: Material,
+}
+
+impl Referenced {
+    /// What the settings are made of.
+    pub(crate) fn sources(&self) -> Sources<'_> {
+        let Self { partner, material, defaults_material, .. } = self;
+        Sources { partner: partner.as_deref(), material, defaults_material }
+    }
 }
 
 /// Everything that an object refers to.
@@ -73,19 +84,11 @@ async fn tenancy_with<K: TenantObject>(
     context: &Context,
 ) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
     let partner = usable(object, partner, context).await?;
-    let (secret_namespace, secret_name) = connection_secret(object, partner.as_deref(), context)?;
+    let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
     let platform = platform(context, (&secret_namespace, &secret_name), age).await?;
-    let place = match object.parent() {
-        Parent::Provider => Place::Partners { sp: platform.tenant_id().to_owned() },
-        Parent::Id(id) => Place::Clients { msp: id },
-        Parent::Object(..) => Place::Clients { msp: partner_id(partner.as_deref())?.to_owned() },
-    };
-    pinned(object, &platform, &place)?;
+    let place = stands_in(object, platform.tenant_id(), partner.as_deref())?;
+    pinned(object, (&platform.host(), platform.tenant_id()), &place)?;
     Ok((platform, place, partner))
-}
-
-fn unresolved(reason: Reason, message: String) -> Stop {
-    Outcome::Unresolved(reason, message).into()
 }
 
 /// The Partner object of a Client, if it may be used.
@@ -97,62 +100,33 @@ async fn usable<K: TenantObject>(
     let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
     let own = namespace(object);
     let Some(partner) = partner else {
-        return Err(unresolved(
-            Reason::PartnerNotReady,
-            format!("Partner `{partner_namespace}/{name}` does not exist: create it, or correct `partnerRef`"),
-        ));
+        return Err(no_partner(&partner_namespace, &name).into());
     };
     if !is_allowed(&partner, &own, context).await? {
-        return Err(unresolved(
-            Reason::NamespaceNotAllowed,
-            format!(
-                "Partner `{partner_namespace}/{name}` does not allow Clients from namespace `{own}`: allow it in the Partner's `clients.allowedNamespaces`"
-            ),
-        ));
+        return Err(not_allowed(&partner_namespace, (&name, &own)).into());
     }
     Ok(Some(partner))
 }
 
 async fn is_allowed(partner: &Partner, own: &str, context: &Context) -> Result<bool, Stop> {
-    if partner.namespace().as_deref() == Some(own) {
-        return Ok(true);
-    }
-    let allowed = partner.spec.clients.as_ref().and_then(|clients| clients.allowed_namespaces.as_ref());
-    let Some(AllowedNamespaces { from, selector }) = allowed else { return Ok(false) };
-    match from.unwrap_or_default() {
-        NamespacesFrom::Same => Ok(false),
-        NamespacesFrom::All => Ok(true),
-        NamespacesFrom::Selector => {
+    match allows(partner, own) {
+        Allows::Yes => Ok(true),
+        Allows::No => Ok(false),
+        Allows::Labelled(wanted) => {
             let labels = Api::<Namespace>::all(context.client.clone()).get_metadata(own).await?;
-            let wanted = selector.iter().flat_map(|selector| &selector.match_labels);
-            Ok(wanted.into_iter().all(|(key, value)| labels.labels().get(key) == Some(value)))
+            Ok(wanted.iter().all(|(key, value)| labels.labels().get(key) == Some(value)))
         }
     }
 }
 
-fn partner_id(partner: Option<&Partner>) -> Result<&str, Stop> {
-    let name = partner.map(place).unwrap_or_default();
-    partner.and_then(unique_id).ok_or_else(|| {
-        unresolved(
-            Reason::PartnerNotReady,
-            format!("Partner `{name}` is not on the platform yet: waiting for its `status.uniqueId`"),
-        )
-    })
-}
-
 /// Namespace and name of the Secret with the connection: the object's own, its Partner's, or the default one.
-fn connection_secret<K: TenantObject>(
+fn connection_or_default<K: TenantObject>(
     object: &K,
     partner: Option<&Partner>,
     context: &Context,
 ) -> Result<(String, String), Stop> {
-    if let Some(name) = object.connection_secret() {
-        return Ok((namespace(object), name.to_owned()));
-    }
-    if let Some(partner) = partner
-        && let Some(name) = partner.connection_secret()
-    {
-        return Ok((namespace(partner), name.to_owned()));
+    if let Some(secret) = connection_secret(object, partner) {
+        return Ok(secret);
     }
     let asking = partner.map_or_else(|| namespace(object), namespace);
     let serves = context.settings.default_connection_namespaces.contains(&asking);
@@ -188,37 +162,6 @@ async fn platform(context: &Context, (namespace, name): (&str, &str), age: Durat
         ));
     }
     context.connections.platform(connection).map_err(|(reason, message)| refuse(reason, message))
-}
-
-/// A tenant stays with the account and the parent that it was made with: a Secret that leads elsewhere must not make
-/// the operator look for it there, miss it, and make a second one.
-fn pinned<K: TenantObject>(object: &K, platform: &Platform, place: &Place) -> Result<(), Stop> {
-    let Some(ConnectionStatus { host, tenant_id, parent_id }) =
-        object.status().and_then(|status| status.connection.as_ref())
-    else {
-        return Ok(());
-    };
-    if *host != platform.host() || tenant_id != platform.tenant_id() {
-        return Err(Outcome::Unauthorised(
-            Reason::ConnectionIdentityChanged,
-            format!(
-                "the connection leads to account `{}` on `{}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret",
-                platform.tenant_id(),
-                platform.host()
-            ),
-        )
-        .into());
-    }
-    match parent_id {
-        Some(parent) if parent != place.parent() => Err(unresolved(
-            Reason::ParentChanged,
-            format!(
-                "the Partner is now tenant `{}`, and this client was made under `{parent}`: restore the Partner",
-                place.parent()
-            ),
-        )),
-        Some(_) | None => Ok(()),
-    }
 }
 
 async fn material<K: TenantObject>(object: &K, context: &Context) -> Result<Material, Stop> {
@@ -259,9 +202,8 @@ async fn secret_values(
     let mut values = BTreeMap::new();
     for key in keys {
         let data = context.secrets.get(namespace, &key.name, BLOCKED_AGE).await?;
-        let value = data.as_ref().and_then(|data| data.get(&key.key)).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let value = data.as_ref().and_then(|data| data.get(&key.key)).and_then(|bytes| secret_text(bytes));
         if let Some(value) = value {
-            let value = SecretString::from(value.trim_end_matches(['\r', '\n']).to_owned());
             values.insert(key, value);
         }
     }
@@ -271,27 +213,4 @@ async fn secret_values(
 /// Digest of everything outside the object that its tenant is made of, to see whether a look at it is due.
 pub(crate) async fn material_digest<K: TenantObject>(object: &K, context: &Context) -> Result<String, Stop> {
     Ok(digest_of(&material(object, context).await?))
-}
-
-/// Digest of Secrets and images.
-pub(crate) fn digest_of(material: &Material) -> String {
-    let Material { images, secrets, salt } = material;
-    let files = images.iter().map(|(key, bytes)| format!("{}/{}={}", key.name, key.key, Digest::of(bytes)));
-    let values = secrets.iter().map(|(key, secret)| {
-        let digest = Digest::salted(salt, secret.expose_secret().as_bytes());
-        format!("{}/{}={digest}", key.name, key.key)
-    });
-    let lines: Vec<String> = files.chain(values).collect();
-    Digest::of(lines.join("\n").as_bytes()).hex().to_owned()
-}
-
-/// Whether the Partner is on its way out, so that nothing is created under it.
-pub(crate) fn refuse_new_under(partner: Option<&Partner>) -> Result<(), Stop> {
-    match partner.filter(|partner| is_deleting(*partner)) {
-        None => Ok(()),
-        Some(partner) => Err(unresolved(
-            Reason::PartnerTerminating,
-            format!("Partner `{}` is being deleted, so no client is created under it", place(partner)),
-        )),
-    }
 }

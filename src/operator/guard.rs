@@ -8,6 +8,7 @@ use kube::Client;
 use kube::client::{Body, ClientBuilder};
 use tower::{BoxError, Layer, Service};
 
+use super::calm::Calm;
 use super::claim::Claim;
 use super::servers::ClusterWire;
 
@@ -18,7 +19,7 @@ struct NoLongerLeads;
 
 /// A client whose changes are sent only while the claim holds; whoever keeps the lease needs another one.
 pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim) -> Client {
-    builder.with_layer(&Guard(claim.clone())).build()
+    builder.with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
 }
 
 struct Guard(Claim);

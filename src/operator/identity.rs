@@ -1,26 +1,16 @@
-//! Stage 3: which tenant is this object's. Finalizer and intent first, then the look, then and only then a create.
+//! Stage 3, before a create: finalizer and intent first, then the look, then and only then a create.
 
 use std::sync::Arc;
-use tokio::time::Instant;
+use std::time::Duration;
 
 use super::context::Context;
-use super::error::{Stop, outcome};
+use super::error::Stop;
 use super::finalizer::hold;
-use super::object::{TenantObject, intent, is_held, mark, uid};
+use super::object::{TenantObject, intent, is_held, uid};
 use super::random_nonce;
 use crate::api::Reason;
-use crate::connect::{Freshness, Listed, Place, Platform};
-use crate::plan::{Candidate, Identity, Intent, MarkSeen, Names, Outcome, identify};
-
-/// What the look before a create found.
-pub(crate) enum Found {
-    /// Nothing: a create may follow.
-    Free,
-    /// This object's tenant.
-    Ours(String),
-    /// The tenant of an earlier object of the same place.
-    Reattach(String),
-}
+use crate::connect::{Freshness, Place};
+use crate::plan::{Intent, Leave, Outcome};
 
 /// How an object stands before a create.
 pub(crate) struct Declared<K> {
@@ -28,8 +18,6 @@ pub(crate) struct Declared<K> {
     pub(crate) object: Arc<K>,
     /// How old the answer to the look may be.
     pub(crate) freshness: Freshness,
-    /// Until when a create of another process, or one of ours whose reply was lost, may still be carried out.
-    pub(crate) in_flight_until: Option<Instant>,
 }
 
 /// Puts finalizer and intent on, in one patch that only succeeds on the object as it was read. An intent that another
@@ -39,45 +27,36 @@ pub(crate) async fn declare_intent<K: TenantObject>(
     place: &Place,
     context: &Context,
 ) -> Result<Declared<K>, Stop> {
-    let room = K::room(context);
-    let now = Instant::now();
     let Some(there) = intent(object.as_ref()).filter(|_| is_held(object.as_ref())) else {
         let object = write_intent(object, place, (None, context)).await?;
-        return Ok(Declared { object, freshness: Freshness::Burst, in_flight_until: None });
+        let now = context.claim.now();
+        // Where somebody took the former intent away, a list from before its create does not serve.
+        let is_first = !K::room(context).remember(&object, |memory| memory.creates.is_under_way(now));
+        return Ok(Declared { object, freshness: if is_first { Freshness::Burst } else { Freshness::Now } });
     };
-    let in_flight_until = room.remember(&object, |memory| {
-        let is_ours = memory.nonce.as_ref() == Some(&there.nonce);
-        if !is_ours && memory.in_flight_until.is_none() {
-            memory.in_flight_until = Some(now + context.settings.request_timeout);
-        }
-        memory.in_flight_until
-    });
-    Ok(Declared { object, freshness: Freshness::Now, in_flight_until })
+    let (now, timeout) = (context.claim.now(), context.settings.request_timeout);
+    K::room(context).remember(&object, |memory| memory.creates.see(&there, now, timeout));
+    Ok(Declared { object, freshness: Freshness::Now })
 }
 
 /// Makes sure that the intent is this process's own and that no earlier create is on its way: only then may one follow
 /// a look that found nothing.
 pub(crate) async fn take_over<K: TenantObject>(
-    declared: Declared<K>,
+    object: Arc<K>,
     place: &Place,
-    context: &Context,
+    (looked, context): (Duration, &Context),
 ) -> Result<(Arc<K>, bool), Stop> {
-    let Declared { object, in_flight_until, .. } = declared;
-    if in_flight_until.is_some_and(|until| Instant::now() < until) {
-        let message = "an earlier create may still be on its way: waiting for it before looking again";
-        return Err(Outcome::Failed(Reason::InProgress, message.to_owned()).into());
+    let there = intent(object.as_ref());
+    let wanted = (place.parent(), object.declared_name());
+    let leave = K::room(context).remember(&object, |memory| memory.creates.leave(there.as_ref(), wanted, looked));
+    match leave {
+        Leave::Wait => {
+            let message = "an earlier create may still be on its way: waiting for it before looking again";
+            Err(Outcome::Failed(Reason::InProgress, message.to_owned()).into())
+        }
+        Leave::TakeOver => Ok((write_intent(object, place, (None, context)).await?, true)),
+        Leave::Create => Ok((object, false)),
     }
-    let nonce = K::room(context).remember(&object, |memory| memory.nonce.clone());
-    // A create is looked for under the name that the intent says, so it must not be sent under another.
-    let stands = intent(object.as_ref()).is_some_and(|there| {
-        Some(&there.nonce) == nonce.as_ref()
-            && there.parent_id == place.parent()
-            && there.name == object.declared_name()
-    });
-    if stands && in_flight_until.is_none() {
-        return Ok((object, false));
-    }
-    Ok((write_intent(object, place, (None, context)).await?, true))
 }
 
 /// Puts our finalizer and this process's own intent on.
@@ -97,68 +76,9 @@ pub(crate) async fn write_intent<K: TenantObject>(
     let text = serde_json::to_string(&intent).unwrap_or_default();
     let written = hold(object.as_ref(), text, context).await?;
     let room = K::room(context);
-    room.remember(&written, |memory| {
-        memory.nonce = Some(nonce);
-        memory.in_flight_until = None;
-    });
+    let now = context.claim.now();
+    room.remember(&written, |memory| memory.creates.declared(nonce, now));
     Ok(written)
-}
-
-/// Looks for the object's tenant among all that live under the place: by its mark, by the name that was sent and by the
-/// name declared now.
-pub(crate) async fn look<K: TenantObject>(
-    object: &K,
-    platform: &Platform,
-    place: &Place,
-    (freshness, context): (Freshness, &Context),
-) -> Result<Found, Stop> {
-    let mark = mark(object, &context.cluster);
-    let sent = intent(object).map(|intent| intent.name);
-    let names = Names { declared: object.declared_name(), sent: sent.as_deref() };
-    let stop = |error| Stop::from(outcome(K::KIND, &error));
-    let living = platform.living(place, freshness).await.map_err(stop)?;
-    let is_candidate = |listed: &&Listed| {
-        names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
-    };
-    let mut candidates = Vec::new();
-    for listed in living.iter().filter(is_candidate) {
-        // The list may be older than the tenant's mark: each candidate is read on its own.
-        match platform.read(place, &listed.unique_id, false).await {
-            Ok(None) => {}
-            Ok(Some(tenant)) => {
-                candidates.push(Candidate { unique_id: tenant.unique_id, name: tenant.name, mark: tenant.mark });
-            }
-            Err(crate::connect::Error::Forbidden { .. }) => candidates.push(Candidate {
-                unique_id: listed.unique_id.clone(),
-                name: listed.name.clone(),
-                mark: MarkSeen::Unreadable,
-            }),
-            Err(error) => return Err(stop(error)),
-        }
-    }
-    match identify(&mark, names, &candidates) {
-        Identity::Free => Ok(Found::Free),
-        Identity::Ours(id) => Ok(Found::Ours(id)),
-        Identity::Reattach(id) => Ok(Found::Reattach(id)),
-        Identity::Ambiguous(ids) => Err(Outcome::Refused(
-            Reason::AmbiguousCreate,
-            format!("any of the tenants {} could be this object's, so none is taken and none is created: set `adoption` with the `uniqueId` of the right one", ids.join(", ")),
-        )
-        .into()),
-        Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
-    }
-}
-
-/// A name that belongs to a tenant which is not this object's.
-pub(crate) fn name_taken(name: &str, ids: &[String]) -> Stop {
-    Outcome::Refused(
-        Reason::NameTaken,
-        format!(
-            "a tenant named `{name}` exists that this object did not create ({0}): change `details.name`, or take it over with `adoption: {{policy: IfIdentical, uniqueId: {0}}}`",
-            ids.join(", ")
-        ),
-    )
-    .into()
 }
 
 /// The create of one name under one parent is serialised within this process.

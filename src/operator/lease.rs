@@ -14,10 +14,9 @@ use tokio::time::{sleep, timeout};
 use super::FIELD_MANAGER;
 use super::claim::Claim;
 use super::error::sentence;
+use crate::object::LEASE as NAME;
 use crate::plan::lease::{Contender, Decision, Record, Terms};
 
-/// Name of the Lease.
-const NAME: &str = "tenantry-operator";
 /// Tries to let go before the rest is left to the lease duration.
 const RELEASES: usize = 3;
 

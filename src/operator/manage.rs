@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use super::apply::{Target, apply, stop};
 use super::context::Context;
-use super::dereference::{Referenced, dereference, digest_of};
+use super::dereference::{Referenced, dereference};
 use super::error::Stop;
 use super::object::{TenantObject, drift_policy, mode};
-use super::resolve::{keep_what_clients_use, resolve};
 use super::status::Facts;
-use crate::api::{DriftPolicy, ManagementMode, Partner, Reason};
-use crate::plan::{Desired, Field, Form, Observed, Outcome, Plan, Situation, Writes, Written, diff};
+use crate::api::{DriftPolicy, ManagementMode, Partner};
+use crate::object::{
+    digest_of, has_branding, keep_what_clients_use, missing, refuse_under_suspended, resolve, written,
+};
+use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Step, Writes, diff};
 
 /// The stages. `object` is replaced by what the API server answers to writes of ours.
 pub(crate) async fn manage<K: TenantObject>(
@@ -27,7 +29,7 @@ pub(crate) async fn manage<K: TenantObject>(
     let referenced = dereference(object.as_ref(), context).await?;
     let material = digest_of(&referenced.material);
     K::room(context).remember(object, |memory| memory.material = Some(material));
-    let desired = resolve(object.as_ref(), &referenced, &context.cluster)?;
+    let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
     facts.know(&referenced, &desired);
     if mode(object.as_ref()) == ManagementMode::Observe {
         let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
@@ -52,9 +54,13 @@ pub(crate) async fn manage<K: TenantObject>(
         remember(object.as_ref(), observed, context);
         return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
-    let Referenced { platform, place, .. } = &referenced;
-    let target = Target { platform, place, desired: &desired };
-    let id = observed.map(|observed| observed.unique_id);
+    let Referenced { platform, place, partner, .. } = &referenced;
+    // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
+    if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
+        refuse_under_suspended(partner.as_deref())?;
+    }
+    let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
+    let id = observed.as_ref().map(|observed| observed.unique_id.clone());
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
     gated.outcome(outcome)
 }
@@ -86,19 +92,6 @@ fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes
     Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
 }
 
-/// Whether the branding must be read to compare what is declared.
-fn has_branding(desired: &Desired) -> bool {
-    desired.effective.written().any(|(field, _, _)| field.is_branding())
-}
-
-fn missing(id: &str) -> Stop {
-    Outcome::Refused(
-        Reason::TenantMissing,
-        format!("tenant `{id}` is no longer on the platform and is never created again: delete this object, and create it anew if a new tenant is wanted"),
-    )
-    .into()
-}
-
 fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {
     let read = crate::clock::now();
     K::room(context).remember(object, |memory| memory.verified = Some((observed.updated, read)));
@@ -106,16 +99,4 @@ fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context)
 
 fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {
     (object as &dyn std::any::Any).downcast_ref::<Partner>()
-}
-
-/// What status records of the settings that the platform never shows.
-pub(crate) fn written<K: TenantObject>(object: &K) -> Written {
-    let applied = object.status().and_then(|status| status.applied.clone()).unwrap_or_default();
-    let digests = applied
-        .write_only
-        .into_iter()
-        .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
-        .filter(|(field, _)| matches!(field.form(), Form::Secret | Form::Image))
-        .collect();
-    Written { salt: super::object::uid(object), digests, suspended_by_us: applied.suspended.unwrap_or_default() }
 }

@@ -27,6 +27,9 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
         // The process is about to end, and its successor looks at every object.
         return Action::await_change();
     }
+    if let Some(waited) = K::room(&context).begin(stored.as_ref()) {
+        context.metrics.waited(K::KIND, waited);
+    }
     let object = K::room(&context).current(stored);
     let started = tokio::time::Instant::now();
     let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(&object), &context))).catch_unwind();
@@ -36,7 +39,9 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
         Err(_elapsed) => failed(&object, &context, "the pass took too long and was given up").await,
     };
     context.metrics.passed(K::KIND, outcome, started.elapsed());
-    action
+    // Nobody knows yet what this pass found. With no pause an API server in trouble would be asked without end.
+    let is_unwritten = K::room(&context).remember(&object, |memory| std::mem::take(&mut memory.is_unwritten));
+    if is_unwritten { Action::requeue(K::room(&context).pause(&object, FAILED.0, FAILED.1)) } else { action }
 }
 
 async fn failed<K: TenantObject>(object: &Arc<K>, context: &Context, message: &str) -> (Action, &'static str) {
@@ -73,7 +78,7 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
     let room = K::room(context);
     match outcome {
         Outcome::Settled(situation) if situation.rest.is_empty() => {
-            room.remember(object, |memory| memory.failures = 0);
+            room.remember(object, |memory| memory.failures *= u32::from(memory.is_unwritten));
             Action::await_change()
         }
         // Drift that is only reported is looked at by the poller; so is everything else that changes by itself.

@@ -40,6 +40,6 @@ async fn ready(State(context): State<Arc<Context>>) -> (StatusCode, &'static str
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    let text = context.metrics.text(context.claim.holds());
+    let text = context.metrics.text(&context);
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
 }

@@ -45,6 +45,10 @@ pub struct Settings {
     /// Most Clients whose tenants are ended for ever within an hour.
     #[arg(long, env = "TENANTRY_MOST_CLIENT_TERMINATIONS_PER_HOUR", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub most_client_terminations_per_hour: u16,
+    /// Namespaces, separated by commas, in which the operator looks for Partners and Clients; default: all. With a list it
+    /// needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
+    #[arg(long, env = "TENANTRY_NAMESPACES", value_delimiter = ',')]
+    pub namespaces: Vec<String>,
     /// Id of this cluster in every mark; default: the UID of the namespace `kube-system`.
     #[arg(long, env = "TENANTRY_CLUSTER_ID", value_parser = cluster_id)]
     pub cluster_id: Option<String>,

@@ -20,13 +20,13 @@ use crate::api::{
     PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
 };
 use crate::catalog::Package;
+use crate::object::{digest, effective, written};
 use crate::plan::{
-    Desired, Digest, Field, Form, Observed, Origin, Outcome, Plan, Proposal, Report, Truth, Value, Written,
-    how_to_confirm, verdict,
+    Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, verdict,
 };
 
-/// Path of the tenant's state among the effective settings.
-pub(crate) const TENANT_STATE: &str = "tenantState";
+/// Tries against another writer; between read and write of one there is a single round trip.
+const TRIES: usize = 20;
 
 /// What a pass learnt and did.
 #[derive(Debug, Default)]
@@ -64,24 +64,8 @@ impl Facts {
             tenant_id: platform.tenant_id().to_owned(),
             parent_id: Some(place.parent().to_owned()),
         });
-        let settings = desired.effective.values.iter();
-        let effective: Vec<EffectiveSetting> = settings
-            .map(|(field, (value, origin))| EffectiveSetting {
-                path: field.path().to_owned(),
-                value: value.json(),
-                source: origin.name().to_owned(),
-            })
-            .collect();
-        let state = desired.state.map(|state| EffectiveSetting {
-            path: TENANT_STATE.to_owned(),
-            value: format!("\"{}\"", state.name()),
-            source: Origin::Spec.name().to_owned(),
-        });
-        let effective: Vec<EffectiveSetting> = effective.into_iter().chain(state).collect();
-        let written: Vec<String> =
-            desired.effective.written().map(|(field, value, _)| format!("{}={}", field.path(), value.json())).collect();
-        self.digest = Some(Digest::of(written.join("\n").as_bytes()).to_string());
-        self.effective = Some(effective);
+        self.digest = Some(digest(desired));
+        self.effective = Some(effective(desired));
     }
 
     /// What holds for the tenant, as status will show it.
@@ -127,22 +111,17 @@ pub(crate) async fn publish<K: TenantObject>(
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    // The record of a termination may have been written with a reply that was lost: it is never written over.
-    let version = object.resource_version().filter(|_| is_deleting(object.as_ref()));
-    match write(object.as_ref(), (&after, version), context).await {
-        Ok(written) => written,
-        Err(error) => {
-            tracing::warn!(
-                object = super::object::place(object.as_ref()),
-                error = sentence(&error),
-                "status was not written"
-            );
-            // What was done is found again by id or mark; only the words are late.
-            let key = kube::runtime::reflector::ObjectRef::from_obj(object.as_ref());
-            K::room(context).wake(key);
-            Arc::clone(object)
-        }
-    }
+    let written = write_anyway(object.as_ref(), &after, context).await;
+    K::room(context).remember(object, |memory| memory.is_unwritten = written.is_err());
+    written.unwrap_or_else(|error| {
+        // What was done is found again by id or mark; only the words are late.
+        tracing::warn!(
+            object = super::object::place(object.as_ref()),
+            error = sentence(&error),
+            "status was not written"
+        );
+        Arc::clone(object)
+    })
 }
 
 /// Writes the record of a termination and nothing else, only on the object as it was read.
@@ -156,26 +135,39 @@ pub(crate) async fn record<K: TenantObject>(
     write_as_read(object, &status, context).await
 }
 
+/// Writes status on an object that others may be writing to. A version is named all the same: a write whose connection
+/// broke may still be carried out later, and must not put an old status over a newer one.
+async fn write_anyway<K: TenantObject>(
+    object: &K,
+    status: &TenantStatus,
+    context: &Context,
+) -> Result<Arc<K>, kube::Error> {
+    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
+    let mut fresh: Option<K> = None;
+    for _ in 1..TRIES {
+        match write_as_read(fresh.as_ref().unwrap_or(object), status, context).await {
+            // The record of a termination may have been written with a reply that was lost: it is never written over.
+            Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
+                let found = api.get_opt(&object.name_any()).await?;
+                let is_it = |found: &K| found.uid() == object.uid() && !is_deleting(found);
+                fresh = Some(found.filter(is_it).ok_or(kube::Error::Api(refusal))?);
+            }
+            written => return written,
+        }
+    }
+    write_as_read(fresh.as_ref().unwrap_or(object), status, context).await
+}
+
 /// Writes status, only on the object as it was read.
 pub(crate) async fn write_as_read<K: TenantObject>(
     object: &K,
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    write(object, (status, object.resource_version()), context).await
-}
-
-/// Writes status; with a resource version, only on that version.
-async fn write<K: TenantObject>(
-    object: &K,
-    (status, version): (&TenantStatus, Option<String>),
-    context: &Context,
-) -> Result<Arc<K>, kube::Error> {
-    // The UID keeps a status from landing on an object of the same name that came after.
-    let mut metadata = json!({"name": object.name_any(), "uid": object.uid()});
-    if let Some(version) = version {
-        metadata["resourceVersion"] = json!(version);
-    }
+    // The version keeps a status from landing on an object of the same name that came after: the API server takes a
+    // status under any UID.
+    let metadata =
+        json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
@@ -229,7 +221,7 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
-        after.applied = Some(applied(facts, super::manage::written(object)));
+        after.applied = Some(applied(facts, (&situation.rest, written(object))));
     }
     after.termination = termination(object, before, facts, now);
     after
@@ -278,12 +270,14 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
-fn applied(facts: &Facts, before: Written) -> AppliedSettings {
+fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
     let Written { salt: _, digests, suspended_by_us } = facts.written_after(before);
     let write_only =
         digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
+        revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
         suspended: suspended_by_us.then_some(true),
     }

@@ -1,5 +1,7 @@
 //! Watches: what makes an object due for a pass.
 
+mod joined;
+
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::pin::pin;
@@ -7,15 +9,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::stream::select_all;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{Api, PartialObjectMeta};
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{Config, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 
+use joined::Joined;
+
+use super::FIELD_MANAGER;
 use super::context::Context;
 use super::object::{TenantObject, image_keys, is_held, namespace};
 use super::wake;
@@ -24,10 +32,23 @@ use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
 /// Keeps the store of a kind and asks for a pass when something changed that a pass reads. Our own writes to status,
 /// finalizer and intent are no such thing.
 pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
-    let events = watcher(Api::<K>::all(client), Config::default())
-        .backoff(Pauses::default())
-        .modify(|object| object.managed_fields_mut().clear())
-        .reflect(writer);
+    let spaces = &context.settings.namespaces;
+    let mut joined = Joined::new(spaces, K::room(&context).store.clone());
+    let watched = apis::<K>(&client, spaces).into_iter().map(|(space, api)| {
+        watcher(api, Config::default()).backoff(Pauses::default()).map(move |event| (space.clone(), event))
+    });
+    let ordered = select_all(watched.map(StreamExt::boxed)).flat_map(|(space, event)| {
+        // Without a list of namespaces there is one watch, whose events are in order already.
+        let events = match (space, event) {
+            (Some(space), Ok(event)) => {
+                let late = joined.late().into_iter();
+                late.chain(joined.take(&space, event)).map(Ok).collect()
+            }
+            (_, event) => vec![event],
+        };
+        futures::stream::iter(events)
+    });
+    let events = ordered.modify(|object| forget_fields(object.managed_fields_mut())).reflect(writer);
     let mut events = pin!(events);
     let mut seen: HashMap<ObjectRef<K>, (u64, bool)> = HashMap::new();
     while let Some(event) = events.next().await {
@@ -49,6 +70,30 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => tracing::warn!(kind = K::KIND.name(), %error, "the watch failed and is begun again"),
         }
+    }
+}
+
+/// Every place in which the operator looks: all namespaces, or each of those that it is told.
+pub(crate) fn apis<K>(client: &Client, spaces: &[String]) -> Vec<(Option<String>, Api<K>)>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    if spaces.is_empty() {
+        return vec![(None, Api::all(client.clone()))];
+    }
+    spaces.iter().map(|space| (Some(space.clone()), Api::namespaced(client.clone(), space))).collect()
+}
+
+/// Of the managed fields only who wrote last is kept, for the audit: the rest is the larger part of an object.
+fn forget_fields(entries: &mut Vec<ManagedFieldsEntry>) {
+    entries.retain(|entry| {
+        entry.subresource.as_deref().is_none_or(str::is_empty) && entry.manager.as_deref() != Some(FIELD_MANAGER)
+    });
+    let last = entries.iter().map(|entry| entry.time.as_ref().map(|time| time.0)).max().flatten();
+    entries.retain(|entry| entry.time.as_ref().map(|time| time.0) == last);
+    entries.truncate(1);
+    for entry in entries {
+        entry.fields_v1 = None;
     }
 }
 
@@ -88,7 +133,8 @@ fn relevance<K: TenantObject>(object: &K) -> u64 {
 /// Wakes the objects that use an image of a labelled ConfigMap. Only names are watched, never contents.
 pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
     let config = Config::default().labels(&format!("{WATCH_LABEL}=true"));
-    let mut events = pin!(watcher(Api::<PartialObjectMeta<ConfigMap>>::all(client), config).backoff(Pauses::default()));
+    let maps = apis::<PartialObjectMeta<ConfigMap>>(&client, &context.settings.namespaces).into_iter();
+    let mut events = select_all(maps.map(|(_, api)| watcher(api, config.clone()).backoff(Pauses::default()).boxed()));
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(map) | Event::Delete(map)) => {

@@ -120,6 +120,7 @@ mod tests {
             .into(),
             created: None,
             updated: None,
+            revision: None,
             url: None,
             api_endpoint: None,
         }

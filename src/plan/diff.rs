@@ -213,6 +213,7 @@ mod tests {
             seen: values.iter().cloned().collect(),
             created: None,
             updated: None,
+            revision: None,
             url: None,
             api_endpoint: None,
         }

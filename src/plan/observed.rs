@@ -18,7 +18,7 @@ pub enum Seen {
 }
 
 /// State of a tenant as far as the platform tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TenantLife {
     /// In service.
     Active,
@@ -49,6 +49,8 @@ pub struct Observed {
     pub created: Option<Timestamp>,
     /// When anything under it last changed.
     pub updated: Option<Timestamp>,
+    /// Grows with every change under it; nothing where the platform does not count them.
+    pub revision: Option<i64>,
     /// Address of its console.
     pub url: Option<String>,
     /// Address of its API.

@@ -9,8 +9,8 @@ mod gates;
 mod ledger;
 mod terminate;
 
-pub use confirm::{confirm_digest, how_to_confirm};
-pub use evidence::{Author, EVIDENCE_KEY, Statement, evidence, evidence_names, is_evidence};
+pub use confirm::{confirm_digest, how_to_confirm, offered_until};
+pub use evidence::{Author, EVIDENCE_KEY, Statement, evidence, evidence_names, is_evidence, kept_settings};
 pub use ledger::{Entry, Ledger, Limits};
 
 use std::time::Duration;

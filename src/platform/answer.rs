@@ -23,6 +23,7 @@ pub(super) fn tenant(record: &Record, extensions: bool) -> Result<Value, Error> 
     shown.status = Some(record.state);
     shown.created_time = Some(time::wire(record.created_at));
     shown.updated_time = Some(time::wire(record.updated_at));
+    shown.revision = Some(record.updated_at);
     shown.terminated_time = record.terminated_at.map(time::wire);
     shown.created_by = Some(person(record.created_by.clone()));
     shown.last_updated_by = Some(person(record.updated_by.clone()));

@@ -88,7 +88,7 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 /// The first credential: the one in the file, or a new one that is written there. A lost file is thus replaced at the
 /// next start by a further credential; the earlier one stays valid.
 pub(super) async fn first(store: &Store, config: &Config, url: &str) -> Result<Credential, StartError> {
-    let home = store.home(config.documented_only).await?;
+    let home = Box::pin(store.home(config.documented_only)).await?;
     if let Some(path) = config.credential_file.as_deref().filter(|path| path.exists()) {
         let credential = read(path)?;
         if store.holds(&hash(&credential.client_id), &hash(&credential.client_secret)).await?.is_none() {

@@ -35,7 +35,7 @@ pub(super) async fn search(
     let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
     if !app.extensions {
         for row in &mut results {
-            (row.status, row.managed_by) = (None, None);
+            (row.status, row.managed_by, row.revision) = (None, None, None);
         }
     }
     let pages = (total + size - 1) / size;

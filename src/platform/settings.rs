@@ -101,6 +101,7 @@ pub(super) fn documented(tenant: &mut Tenant) {
     tenant.managed_by = None;
     tenant.status = None;
     tenant.terminated_time = None;
+    tenant.revision = None;
     tenant.notification_email = None;
     tenant.alt_email = None;
     tenant.access_endpoint = None;

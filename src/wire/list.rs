@@ -83,6 +83,9 @@ pub struct SearchItem {
     /// Owner; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub managed_by: Option<Mark>,
+    /// Grows with every change under the tenant, so that the same number means that nothing changed; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
 }
 
 /// What a termination would erase (extension): rows by category.

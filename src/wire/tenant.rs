@@ -117,6 +117,10 @@ pub struct Tenant {
     /// When anything under the tenant last changed; answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_time: Option<String>,
+    /// Grows with every change under the tenant, so that the same number means that nothing changed; extension, answers
+    /// only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revision: Option<i64>,
     /// When the tenant was ended; extension, answers only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terminated_time: Option<String>,

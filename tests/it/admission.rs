@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::assets;
 use crate::controlplane::{ControlPlane, Options, User, install_kinds};
 use crate::kubectl::Kubectl;
 
@@ -24,7 +23,7 @@ fn server() -> &'static Server {
     SERVER.get_or_init(|| {
         let users = ["editor", "owner"].map(|name| User { name: name.to_owned(), groups: Vec::new() }).to_vec();
         let options = Options { controllers: true, users, ..Options::default() };
-        let folder = assets::target().unwrap().join("it").join(format!("admission-{}", std::process::id()));
+        let folder = crate::support::folder("admission").unwrap();
         let control_plane = ControlPlane::start(&folder, &options).unwrap();
         let [admin, editor, owner] = ["admin", "editor", "owner"].map(|user| control_plane.kubectl(user).unwrap());
         install_kinds(&admin).unwrap();

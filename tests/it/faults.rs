@@ -1,5 +1,6 @@
 //! What goes wrong between the operator and its two servers, and what it promises then: `docs/faults.md`.
 
+mod backup;
 mod cluster;
 mod create;
 mod credentials;

@@ -22,6 +22,7 @@ pub mod tenancy;
 pub mod world;
 
 mod admission;
+mod cli;
 mod connect;
 mod crds;
 mod ending;
@@ -37,4 +38,6 @@ mod rooms;
 mod rules;
 mod secrecy;
 mod seeds;
+mod sim;
 mod support;
+mod telling;

@@ -6,3 +6,4 @@ mod documented;
 mod healing;
 mod life;
 mod management;
+mod namespaces;

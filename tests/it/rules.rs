@@ -28,7 +28,7 @@ struct Row {
 
 /// Why the API server took no object: a field and a sentence each.
 #[derive(Debug)]
-struct Refusal(Vec<(String, String)>);
+pub(crate) struct Refusal(pub(crate) Vec<(String, String)>);
 
 impl Refusal {
     fn says(&self, field: &str, sentence: &str) -> bool {
@@ -36,14 +36,25 @@ impl Refusal {
     }
 }
 
+/// Every object of these tables, right and wrong: its kind and its spec.
+pub(crate) fn specs() -> Vec<(String, Value)> {
+    let of_row = |row: &Row| {
+        let texts = row.accepted.iter().chain(row.refused);
+        texts.map(|text| (row.kind.to_owned(), at(row.kind, row.path, yaml(text)).0)).collect::<Vec<_>>()
+    };
+    let changed = changes::ROWS.iter().flat_map(changes::Change::specs);
+    let rows = table::ROWS.iter().chain(limits::ROWS).flat_map(of_row);
+    rows.chain(changed).chain(bounds::specs()).collect()
+}
+
 /// The API server, asked without keeping what it takes.
-struct Server {
+pub(crate) struct Server {
     client: kube::Client,
     namespace: String,
 }
 
 impl Server {
-    async fn new(name: &str) -> Self {
+    pub(crate) async fn new(name: &str) -> Self {
         Self { client: cluster().client().await, namespace: namespace(name) }
     }
 
@@ -62,7 +73,7 @@ impl Server {
     }
 
     /// Whether a spec is taken, and taken whole.
-    async fn judge(&self, kind: &str, spec: &Value) -> Result<(), Refusal> {
+    pub(crate) async fn judge(&self, kind: &str, spec: &Value) -> Result<(), Refusal> {
         let taken = self.create((kind, "tried"), spec, true).await?;
         // A field that the schema does not know is pruned: then something else was tried than is written here.
         assert_eq!(&taken.data["spec"], spec, "{kind}: not all of it was taken");

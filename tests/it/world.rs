@@ -1,19 +1,18 @@
 //! A control plane with platform and operator on it, and the verbs of the tests.
 
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::assets;
 use crate::controlplane::{self, ControlPlane};
 use crate::kubectl::Kubectl;
 use crate::process::{self, Result};
 use crate::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
 use crate::proxy::Proxy;
 use crate::proxy::rules::Rule;
+use crate::support::folder;
 use crate::tenancy::Tenancy;
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
@@ -181,12 +180,6 @@ fn many_ends(options: &mut OperatorOptions) {
     for flag in ["--most-partner-terminations-per-hour", "--most-client-terminations-per-hour"] {
         options.flags.extend([flag.to_owned(), "1000".to_owned()]);
     }
-}
-
-fn folder(name: &str) -> Result<PathBuf> {
-    let folder = assets::target()?.join("it").join(format!("{name}-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    Ok(folder)
 }
 
 /// Leadership that passes on quickly, for a test that kills: its operator must not wait long for its former self.

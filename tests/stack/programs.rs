@@ -122,6 +122,8 @@ pub struct Platform {
     pub service: Service,
     /// Its first credential.
     pub credential: Credential,
+    /// The file of its database.
+    pub database: PathBuf,
 }
 
 impl Platform {
@@ -131,9 +133,10 @@ impl Platform {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let file = folder.join("credential.json");
         let log = folder.join("tenantry-platform.log");
+        let database = folder.join("platform.db");
         let mut program = Program::new("tenantry-platform", assets::own("tenantry-platform")?, log)
             .args(["--listen", &listen])
-            .args(["--database".into(), folder.join("platform.db")])
+            .args(["--database".into(), database.clone()])
             .args(["--credential-file".into(), file.clone()]);
         if !options.rate_limits {
             program = program.args(["--no-rate-limits"]);
@@ -149,7 +152,7 @@ impl Platform {
             serde_json::from_str(&text).map_err(|error| format!("{} is not understood: {error}", file.display()))?;
         // Written once: after a start on another port the file still names the first one.
         service.url().clone_into(&mut credential.url);
-        Ok(Self { service, credential })
+        Ok(Self { service, credential, database })
     }
 
     /// Host and port, as the operator's list of allowed hosts wants it.

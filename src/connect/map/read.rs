@@ -60,6 +60,7 @@ pub(in crate::connect) fn observed(
         mark,
         created: tenant.created_time.as_deref().and_then(time),
         updated: tenant.updated_time.as_deref().and_then(time),
+        revision: tenant.revision.filter(|_| extensions),
         url,
         api_endpoint,
         seen,

@@ -27,6 +27,7 @@ pub(super) async fn let_go<K: TenantObject>(
     };
     let object = object.as_ref();
     take_off(object, context).await?;
+    context.metrics.released(K::KIND, *reason);
     tracing::info!(kind = K::KIND.name(), object = place(object), reason = reason.name(), message, "released");
     if is_whole {
         context.events.publish_at_home(home(context), object, (*reason, message));

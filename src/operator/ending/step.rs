@@ -9,6 +9,7 @@ use super::surroundings::{Gathered, gather};
 use super::{End, Next, Reached, Waiting, evidence, fresh, ledger, release};
 use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
 use crate::operator::apply::stop;
+use crate::operator::audit;
 use crate::operator::context::Context;
 use crate::operator::error::Stop;
 use crate::operator::object::{
@@ -122,12 +123,15 @@ async fn change<K: TenantObject>(
     Reached { platform, place }: &Reached,
     context: &Context,
 ) -> Result<Next<K>, Stop> {
+    let what = |operation| audit::Change { operation, tenant: id, fields: Vec::new(), digests: None };
     let (result, reason, note) = if is_down {
         let note = format!("suspended tenant `{id}` because its object is being deleted");
-        (platform.suspend(place, id).await, Reason::Suspended, note)
+        let call = platform.suspend(place, id);
+        (audit::change(object.as_ref(), what("suspend"), call).await, Reason::Suspended, note)
     } else {
         let note = format!("activated tenant `{id}` because its termination was cancelled");
-        (platform.activate(place, id).await, Reason::Activated, note)
+        let call = platform.activate(place, id);
+        (audit::change(object.as_ref(), what("activate"), call).await, Reason::Activated, note)
     };
     result.map_err(|error| stop(K::KIND, &error, platform, context))?;
     context.events.publish(object.as_ref(), reason, &note);
@@ -147,7 +151,10 @@ async fn terminate<K: TenantObject>(
     }
     *has_called = true;
     tracing::warn!(kind = K::KIND.name(), object = place(object.as_ref()), tenant = permit.id(), mark = %permit.mark(), "ending a tenant");
-    platform.terminate(stands, permit).await.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    let tenant = permit.id().to_owned();
+    let what = audit::Change { operation: "terminate", tenant: &tenant, fields: Vec::new(), digests: None };
+    let called = audit::change(object.as_ref(), what, platform.terminate(stands, permit)).await;
+    called.map_err(|error| stop(K::KIND, &error, platform, context))?;
     Ok(Next::Again(None))
 }
 

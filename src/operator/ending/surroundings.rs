@@ -1,7 +1,5 @@
 //! What a deletion stands in, read anew for each step and never from a cache.
 
-use tokio::time::Instant;
-
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
@@ -10,14 +8,15 @@ use kube::api::{Api, ListParams};
 use super::{Reached, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
 use crate::connect::{Error, Freshness, Place};
+use crate::object::{Found, Object as _, look};
 use crate::operator::apply::stop;
 use crate::operator::context::Context;
 use crate::operator::dereference::tenancy_anew;
 use crate::operator::error::{Stop, sentence};
-use crate::operator::identity::{Found, look};
 use crate::operator::object::{
     Parent, TenantObject, deletion_policy, intent, is_deleting, mark, namespace, place, unique_id,
 };
+use crate::operator::watch::apis;
 use crate::plan::{Children, Going, Kind, MarkSeen, Outcome, Surroundings, Tenant};
 
 /// Everything that the end of an object depends on.
@@ -136,7 +135,7 @@ async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Contex
 async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
     let Reached { platform, place } = reached;
     let under_way = create_under_way(object, context);
-    match look(object, platform, place, (Freshness::Now, context)).await {
+    match look(object, platform, place, (Freshness::Now, &context.cluster)).await {
         Ok(Found::Ours(id)) => match platform.read(place, &id, false).await {
             Ok(Some(observed)) => Ok(Tenant::Found(Box::new(observed))),
             Ok(None) => Ok(Tenant::None),
@@ -146,12 +145,9 @@ async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Co
             Reason::InProgress,
             "an earlier create may still be on its way: waiting for it before looking again".to_owned(),
         )),
-        Ok(Found::Free | Found::Reattach(_)) | Err(Stop::Outcome(Outcome::Refused(Reason::NameTaken, _))) => {
-            Ok(Tenant::None)
-        }
-        Err(Stop::Outcome(Outcome::Refused(Reason::AmbiguousCreate, message))) => Ok(Tenant::Ambiguous(message)),
-        Err(Stop::Outcome(outcome)) => Ok(unreachable(outcome)),
-        Err(Stop::Stale) => Err(Stop::Stale),
+        Ok(Found::Free | Found::Reattach(_)) | Err(Outcome::Refused(Reason::NameTaken, _)) => Ok(Tenant::None),
+        Err(Outcome::Refused(Reason::AmbiguousCreate, message)) => Ok(Tenant::Ambiguous(message)),
+        Err(outcome) => Ok(unreachable(outcome)),
     }
 }
 
@@ -159,12 +155,10 @@ async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Co
 /// timeout from when this process first saw it. An object let go before would leave a tenant that nobody knows.
 fn create_under_way<K: TenantObject>(object: &K, context: &Context) -> bool {
     let Some(there) = intent(object) else { return false };
-    let now = Instant::now();
+    let now = context.claim.now();
     K::room(context).remember(object, |memory| {
-        if memory.nonce.as_ref() != Some(&there.nonce) && memory.in_flight_until.is_none() {
-            memory.in_flight_until = Some(now + context.settings.request_timeout);
-        }
-        memory.in_flight_until.is_some_and(|until| now < until)
+        memory.creates.see(&there, now, context.settings.request_timeout);
+        memory.creates.is_under_way(now)
     })
 }
 
@@ -178,10 +172,13 @@ fn unread<K: TenantObject>(error: &Error, reached: &Reached, context: &Context) 
 /// Client objects that name the Partner, asked of the API server itself.
 async fn declared_children<K: TenantObject>(object: &K, context: &Context) -> Result<Children, Stop> {
     let params = ListParams::default().fields(&format!("spec.partnerRef.name={}", object.name_any()));
-    let clients = Api::<TenantClient>::all(context.client.clone()).list(&params).await?;
+    let mut clients = Vec::new();
+    for (_, api) in apis::<TenantClient>(&context.client, &context.settings.namespaces) {
+        clients.extend(api.list(&params).await?.items);
+    }
     let wanted = Parent::Object(namespace(object), object.name_any());
     let mut children = Children::default();
-    for client in clients.items.iter().filter(|client| client.parent() == wanted) {
+    for client in clients.iter().filter(|client| client.parent() == wanted) {
         children.objects.push(place(client));
         if is_deleting(client) && deletion_policy(client) != DeletionPolicy::Retain {
             children.leaving.push(place(client));

@@ -1,6 +1,6 @@
 //! Between plan and apply: what is only reported, what somebody keeps changing back, what waits for a person.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 
@@ -8,9 +8,10 @@ use super::super::context::Context;
 use super::super::dereference::Referenced;
 use super::super::error::Stop;
 use super::super::object::{TenantObject, drift_policy};
-use super::super::status::{Facts, TENANT_STATE};
+use super::super::status::Facts;
 use crate::api::{DriftPolicy, Reason};
-use crate::plan::{Change, Desired, Field, Observed, Outcome, Plan, Step, must_wait, needs_approval, propose};
+use crate::object::{edited, only};
+use crate::plan::{Desired, Field, Observed, Outcome, Plan, Step, must_wait, needs_approval, propose};
 
 /// Corrections of one setting within an hour after which somebody else is taken to want it otherwise.
 const MOST_CORRECTIONS: usize = 3;
@@ -49,7 +50,7 @@ pub(super) fn gate<K: TenantObject>(
     (desired, observed, referenced): (&Desired, Option<&Observed>, &Referenced),
     (context, facts): (&Context, &Facts),
 ) -> Result<Gated, Stop> {
-    let edited = edited(object, facts);
+    let edited = edited(object, facts.effective());
     let plan = match (drift_policy(object), observed) {
         (DriftPolicy::Report, Some(_)) => only(plan, &edited),
         (DriftPolicy::Report | DriftPolicy::Correct, _) => plan,
@@ -68,33 +69,6 @@ pub(super) fn gate<K: TenantObject>(
     }
     count(object, drifted, context);
     Ok(Gated { plan, fought })
-}
-
-/// Paths whose declared value is not the one that was last applied.
-fn edited<K: TenantObject>(object: &K, facts: &Facts) -> BTreeSet<String> {
-    let applied = object.status().map(|status| status.effective.as_slice()).unwrap_or_default();
-    let before: BTreeMap<&str, &str> = applied.iter().map(|one| (one.path.as_str(), one.value.as_str())).collect();
-    let now = facts.effective().iter().map(|one| (one.path.as_str(), one.value.as_str()));
-    now.filter(|(path, value)| before.get(path) != Some(value)).map(|(path, _)| path.to_owned()).collect()
-}
-
-/// With `drift: Report` a pass writes only what was edited; the mark is no setting.
-fn only(mut plan: Plan, edited: &BTreeSet<String>) -> Plan {
-    let keep = |changes: Vec<Change>| -> Vec<Change> {
-        changes.into_iter().filter(|change| edited.contains(change.field.path())).collect()
-    };
-    let steps = std::mem::take(&mut plan.steps);
-    plan.steps = steps
-        .into_iter()
-        .filter_map(|step| match step {
-            Step::Create(_) | Step::Mark => Some(step),
-            Step::Activate | Step::Suspend => edited.contains(TENANT_STATE).then_some(step),
-            Step::Update(changes) => Some(keep(changes)).filter(|kept| !kept.is_empty()).map(Step::Update),
-            Step::Brand(changes) => Some(keep(changes)).filter(|kept| !kept.is_empty()).map(Step::Brand),
-        })
-        .collect();
-    plan.differences.retain(|difference| edited.contains(difference.field.path()));
-    plan
 }
 
 /// Settings that differ though nobody edited them here: somebody else changed them.

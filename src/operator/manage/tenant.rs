@@ -6,16 +6,18 @@ use kube::Api;
 
 use super::super::apply::stop;
 use super::super::context::Context;
-use super::super::dereference::{Referenced, refuse_new_under};
+use super::super::dereference::Referenced;
 use super::super::error::Stop;
 use super::super::finalizer::let_loose;
-use super::super::identity::{Found, create_key, declare_intent, look, take_over, write_intent};
-use super::super::object::{TenantObject, asked_adoption, intent, is_held, mark, unique_id};
+use super::super::identity::{create_key, declare_intent, take_over, write_intent};
+use super::super::object::{TenantObject, asked_adoption, is_held, mark, unique_id};
 use super::super::status::Facts;
-use super::{has_branding, missing, written};
-use crate::api::{Adoption, Partner, Reason, TenantClient};
-use crate::connect::{Error, Freshness};
-use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, TenantLife, adopt, diff};
+use crate::api::{Adoption, Partner, TenantClient};
+use crate::connect::Freshness;
+use crate::object::{
+    Found, Recorded, has_branding, is_noted, look, missing, refuse_foreign, refuse_new_under, written,
+};
+use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, adopt, diff};
 use crate::wire::Mark;
 
 /// The tenant, or nothing where one is to be created.
@@ -55,26 +57,16 @@ async fn recorded<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let observed = read(id, K::KIND, (referenced, desired), context).await?;
-    let ours = mark(object.as_ref(), &context.cluster);
-    refuse_foreign(id, &observed, &ours)?;
-    let is_same_place = observed.mark.is_same_place(&ours);
-    let noted = intent(object.as_ref()).filter(|_| is_held(object.as_ref()));
-    let is_noted = noted.as_ref().is_some_and(|intent| intent.adopted.as_deref() == Some(id));
     // What we make carries our mark from its first moment, where the platform has a place for it.
     let is_unmarked = observed.mark == MarkSeen::None && keeps_marks(referenced, context, K::KIND).await?;
-    if !is_same_place && !is_noted && (noted.is_none() || is_unmarked) {
-        // An id that was only observed, or that somebody wrote into status, proves nothing.
-        return Err(Outcome::Refused(
-            Reason::NotAdopted,
-            format!("tenant `{id}` was not created by this object: set `adoption: {{policy: IfIdentical, uniqueId: {id}}}` to take it over"),
-        )
-        .into());
-    }
-    if noted.is_none() {
+    let ours = mark(object.as_ref(), &context.cluster);
+    let Recorded { is_reattached, has_intent } =
+        crate::object::recorded(object.as_ref(), (&observed, is_unmarked), &ours)?;
+    if !has_intent {
         // `kubectl replace` drops finalizer and intent and keeps status: that is no new tenant.
         *object = write_intent(Arc::clone(object), &referenced.place, (None, context)).await?;
     }
-    facts.is_reattached = is_same_place && !observed.mark.is(&ours);
+    facts.is_reattached = is_reattached;
     Ok(observed)
 }
 
@@ -94,9 +86,7 @@ async fn adopted<K: TenantObject>(
     let id = adoption.unique_id.clone().unwrap_or_default();
     let observed = read(&id, K::KIND, (referenced, desired), context).await?;
     let ours = mark(object.as_ref(), &context.cluster);
-    let noted = intent(object.as_ref()).filter(|_| is_held(object.as_ref()));
-    let is_noted = noted.as_ref().is_some_and(|intent| intent.adopted.as_ref() == Some(&id));
-    if is_noted || (noted.is_some() && observed.mark.is(&ours)) {
+    if is_noted(object.as_ref(), &observed, &ours) {
         refuse_foreign(&id, &observed, &ours)?;
         facts.is_reattached = observed.mark.is_same_place(&ours) && !observed.mark.is(&ours);
         return Ok(observed);
@@ -140,12 +130,13 @@ async fn looked_for<K: TenantObject>(
     *object = Arc::clone(&declared.object);
     let lock = context.create_lock(create_key(place, object.declared_name()));
     let turn = lock.lock_owned().await;
-    let mut found = look(object.as_ref(), platform, place, (declared.freshness, context)).await?;
+    let looked = context.claim.now();
+    let mut found = look(object.as_ref(), platform, place, (declared.freshness, &context.cluster)).await?;
     if matches!(found, Found::Free) {
-        let (taken, is_anew) = take_over(declared, place, context).await?;
+        let (taken, is_anew) = take_over(declared.object, place, (looked, context)).await?;
         *object = taken;
         if is_anew {
-            found = look(object.as_ref(), platform, place, (Freshness::Now, context)).await?;
+            found = look(object.as_ref(), platform, place, (Freshness::Now, &context.cluster)).await?;
         }
     }
     let id = match found {
@@ -174,26 +165,6 @@ async fn read(
     context: &Context,
 ) -> Result<Observed, Stop> {
     let Referenced { platform, place, .. } = referenced;
-    let with_branding = has_branding(desired);
-    let read = match platform.read(place, id, with_branding).await {
-        // The branding of a suspended tenant may not be readable; the tenant itself is.
-        Err(Error::ParentGone { .. }) if with_branding => platform.read(place, id, false).await,
-        read => read,
-    };
-    let read = read.map_err(|error| stop(kind, &error, platform, context))?;
-    read.filter(|observed| observed.life != TenantLife::Terminated).ok_or_else(|| missing(id))
-}
-
-fn refuse_foreign(id: &str, observed: &Observed, ours: &Mark) -> Result<(), Stop> {
-    let owner = match &observed.mark {
-        seen if seen.is_same_place(ours) => return Ok(()),
-        MarkSeen::Whole(owner) => owner.to_string(),
-        MarkSeen::Short(owner) => owner.clone(),
-        MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => return Ok(()),
-    };
-    Err(Outcome::Refused(
-        Reason::OwnedElsewhere,
-        format!("tenant `{id}` carries the mark of `{owner}`: delete that object there first, or set `adoption` with `takeFrom: {owner}`"),
-    )
-    .into())
+    let read = crate::object::read(platform, place, (id, has_branding(desired))).await;
+    Ok(read.map_err(|error| stop(kind, &error, platform, context))?.ok_or_else(|| missing(id))?)
 }

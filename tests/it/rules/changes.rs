@@ -18,6 +18,14 @@ pub(super) struct Change {
     refused: &'static [&'static str],
 }
 
+impl Change {
+    /// The specs before and after, each on its own.
+    pub(super) fn specs(&self) -> Vec<(String, serde_json::Value)> {
+        let texts = [self.before].into_iter().chain(self.accepted.iter().chain(self.refused).copied());
+        texts.map(|text| (self.kind.to_owned(), yaml(text))).collect()
+    }
+}
+
 const ANOTHER: &str = "`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one";
 
 pub(super) const ROWS: &[Change] = &[

@@ -12,7 +12,7 @@ const fn row(kind: &'static str, path: &'static str, says: &'static str) -> Row 
     Row { kind, path, says, accepted: &[], refused: &[] }
 }
 
-const ROWS: &[Row] = &[
+pub(super) const ROWS: &[Row] = &[
     Row {
         accepted: &["[DataErased, NotRecoverable, UsersDeactivated]"],
         refused: &["[]", "[DataErased, NotRecoverable]"],

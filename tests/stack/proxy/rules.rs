@@ -177,6 +177,8 @@ pub struct Seen {
     pub method: String,
     /// Path with its query.
     pub target: String,
+    /// Body.
+    pub body: String,
     /// Whether it met a fault.
     pub is_faulty: bool,
 }
@@ -224,6 +226,7 @@ impl Book {
             at: Instant::now(),
             method: asked.method.to_owned(),
             target: asked.target.to_owned(),
+            body: asked.body.to_owned(),
             is_faulty: !matches!(fault, Fault::None),
         });
         fault

@@ -1,32 +1,44 @@
-//! Stage 2, pure: what the tenant should be.
+//! What the tenant should be, from everything that the spec refers to. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::dereference::Referenced;
-use super::error::{Stop, refused};
-use super::object::{TenantObject, mark, place};
+use super::{Object, mark, place, refused};
 use crate::api::{LockedDefault, Partner, Reason, TenantClient};
 use crate::plan::{
-    ClientUse, Desired, Field, Kind, Outcome, Settings, Value, add_on_set, beyond_locked, client_defaults, inherit,
-    own, package_set, still_used, within,
+    ClientUse, Desired, Field, Kind, Material, Outcome, Settings, Value, add_on_set, beyond_locked, client_defaults,
+    inherit, own, package_set, still_used, within,
 };
 
+/// What a spec refers to.
+#[derive(Clone, Copy)]
+pub(crate) struct Sources<'a> {
+    /// The Partner object above it.
+    pub(crate) partner: Option<&'a Partner>,
+    /// Secrets and images of the object itself.
+    pub(crate) material: &'a Material,
+    /// Secrets that the Partner's defaults name.
+    pub(crate) defaults_material: &'a Material,
+}
+
 /// What the tenant should be, by the rules of inheritance.
-pub(crate) fn resolve<K: TenantObject>(object: &K, referenced: &Referenced, cluster: &str) -> Result<Desired, Stop> {
-    let settings = object.declared(&referenced.material).map_err(|invalid| refused(&invalid))?;
-    let effective = match (K::KIND, referenced.partner.as_deref()) {
+///
+/// # Errors
+/// What cannot be applied, as the outcome of the pass.
+pub(crate) fn resolve<K: Object>(object: &K, sources: Sources<'_>, cluster: &str) -> Result<Desired, Outcome> {
+    let settings = object.declared(sources.material).map_err(|invalid| refused(&invalid))?;
+    let effective = match (K::KIND, sources.partner) {
         (Kind::Partner, _) => own(settings),
         (Kind::Client, partner) => {
-            let defaults = defaults(partner, referenced)?;
+            let defaults = defaults(partner, sources.defaults_material)?;
             let beyond = beyond_locked(&settings, &defaults, locked(partner));
             if !beyond.is_empty() {
-                return Err(refused(&beyond).into());
+                return Err(refused(&beyond));
             }
             let effective = inherit(settings, defaults, &shown(partner));
             let beyond = within(&effective, &allowed(partner));
             if !beyond.is_empty() {
-                return Err(refused(&beyond).into());
+                return Err(refused(&beyond));
             }
             effective
         }
@@ -34,14 +46,12 @@ pub(crate) fn resolve<K: TenantObject>(object: &K, referenced: &Referenced, clus
     Ok(Desired { kind: K::KIND, effective, state: object.tenant_state(), mark: mark(object, cluster) })
 }
 
-fn defaults(partner: Option<&Partner>, referenced: &Referenced) -> Result<Settings, Stop> {
+fn defaults(partner: Option<&Partner>, material: &Material) -> Result<Settings, Outcome> {
     let defaults =
         partner.and_then(|partner| partner.spec.clients.as_ref()).and_then(|clients| clients.defaults.as_ref());
     match defaults {
         None => Ok(Settings::default()),
-        Some(defaults) => {
-            Ok(client_defaults(defaults, &referenced.defaults_material).map_err(|invalid| refused(&invalid))?)
-        }
+        Some(defaults) => client_defaults(defaults, material).map_err(|invalid| refused(&invalid)),
     }
 }
 
@@ -79,11 +89,14 @@ fn allowed(partner: Option<&Partner>) -> BTreeMap<Field, Value> {
 }
 
 /// A Partner keeps what its Clients still use.
-pub(crate) fn keep_what_clients_use(desired: &Desired, clients: &[Arc<TenantClient>]) -> Result<(), Stop> {
+///
+/// # Errors
+/// The outcome that names the Clients.
+pub(crate) fn keep_what_clients_use(desired: &Desired, clients: &[Arc<TenantClient>]) -> Result<(), Outcome> {
     let uses: Vec<ClientUse> = clients.iter().map(|client| used(client)).collect();
     match still_used(&desired.effective, &uses) {
         None => Ok(()),
-        Some(message) => Err(Outcome::Refused(Reason::ClientsStillUse, message).into()),
+        Some(message) => Err(Outcome::Refused(Reason::ClientsStillUse, message)),
     }
 }
 

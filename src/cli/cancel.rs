@@ -1,0 +1,232 @@
+//! `cancel`: takes a consent back while the end of a tenant still waits.
+
+use std::time::Duration;
+
+use k8s_openapi::api::events::v1::Event;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::cluster::{Cluster, ClusterFlags};
+use super::failure::Failure;
+use super::ground::named;
+use super::guarded::{Written, merge};
+use super::one::{Named, One, argument, required};
+use super::{Ended, Exit, output};
+use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
+use crate::object::{Object, deletion_policy, is_deleting, namespace, uid, unique_id};
+
+/// Pause between two looks at what became of a late cancel.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Take the consent to the end of a tenant back.
+///
+/// Removes `spec.deletion.confirm`. A tenant that the operator has suspended for its end is activated again, and the
+/// object, which was deleted, goes; the tenant stays. Where the consent came from Git, revert it there too.
+///
+/// Once the call that ends the tenant may have been made this waits until it shows whether it came in time.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry cancel client globex\n  kubectl tenantry cancel partner/acme -n acme"
+)]
+pub(crate) struct Flags {
+    /// The object, as `partner NAME` or `client NAME`.
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true)]
+    object: Vec<String>,
+    /// Longest wait, in seconds, for what became of a late cancel.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    timeout: u64,
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let named = Named::read_with_kind(&flags.object)?;
+    let cluster = required(cluster).await?;
+    match named.find(&cluster).await? {
+        One::Partner(partner) => Box::pin(cancel(partner.as_ref(), flags, &cluster)).await,
+        One::Client(client) => Box::pin(cancel(client.as_ref(), flags, &cluster)).await,
+    }
+}
+
+async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
+    let object = match merge(object, cluster, undone).await? {
+        Written::On(object) => object,
+        Written::Needless => {
+            output::note(&format!("{}: {}", named(object), needless(object)));
+            return Ok(Exit::Nothing);
+        }
+        Written::Gone => return told(ended(object, cluster).await?, object),
+    };
+    if has_called(record(object.as_ref())) {
+        output::note("the call that ends the tenant may have been made: waiting for what became of it");
+        let became = became(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
+        return told(became, object.as_ref());
+    }
+    output::print(&format!("the consent is taken back on {}\n", named(object.as_ref())))?;
+    output::note(&follows(object.as_ref()));
+    Ok(Exit::Nothing)
+}
+
+fn record<K: Object>(object: &K) -> Option<&TerminationStatus> {
+    object.status()?.termination.as_ref()
+}
+
+fn is_accepted(record: Option<&TerminationStatus>) -> bool {
+    record.is_some_and(|record| record.confirm_digest.is_some())
+}
+
+/// Whether the call that ends the tenant may have been made. Before that a cancel on the object as it was read comes in
+/// time: the operator writes this step on the object as it was read too, and only one of the two succeeds.
+fn has_called(record: Option<&TerminationStatus>) -> bool {
+    matches!(record.and_then(|record| record.step), Some(TerminationStep::Terminating | TerminationStep::Terminated))
+}
+
+/// The patch that undoes a consent; nothing where there is none. A deletion that was asked for and waits for a consent
+/// goes on without one by `Retain` alone.
+fn undone<K: Object>(object: &K) -> Option<Value> {
+    let has_consent = object.deletion().is_some_and(|deletion| deletion.confirm.is_some());
+    let waits = is_deleting(object) && !is_accepted(record(object)) && is_to_end(object);
+    match (has_consent, waits) {
+        (false, false) => None,
+        (true, false) => Some(json!({"spec": {"deletion": {"confirm": null}}})),
+        (_, true) => Some(json!({"spec": {"deletion": {"confirm": null, "policy": DeletionPolicy::Retain.name()}}})),
+    }
+}
+
+fn is_to_end<K: Object>(object: &K) -> bool {
+    deletion_policy(object) == DeletionPolicy::Terminate
+}
+
+fn needless<K: Object>(object: &K) -> String {
+    if is_accepted(record(object)) {
+        "the consent was taken back before, and the operator works it off".to_owned()
+    } else if is_deleting(object) {
+        let policy = deletion_policy(object).name();
+        format!("it was deleted with policy `{policy}`, so nothing is being ended")
+    } else {
+        "there is no consent to take back".to_owned()
+    }
+}
+
+/// What comes after a cancel that came in time.
+fn follows<K: Object>(object: &K) -> String {
+    let tenant = format!("tenant `{}`", unique_id(object).unwrap_or("without an id"));
+    if !is_deleting(object) {
+        return format!("nothing was under way: {tenant} stays as it is, and so does the object");
+    }
+    let goes = "the object goes, and the same manifest applied again takes the tenant up again";
+    let was_suspended = record(object).is_some_and(|record| record.suspended_by_us == Some(true));
+    if is_accepted(record(object)) && was_suspended {
+        format!("{tenant} is activated again and stays; {goes}")
+    } else {
+        format!("{tenant} stays as it is; {goes}")
+    }
+}
+
+/// What became of a late cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Became {
+    /// It came in time.
+    Cancelled,
+    /// The tenant is gone for ever.
+    TooLate,
+    /// Nobody said.
+    Unknown,
+}
+
+fn told<K: Object>(became: Became, object: &K) -> Ended {
+    let tenant = unique_id(object).unwrap_or("without an id");
+    match became {
+        Became::Cancelled => {
+            output::print(&format!("the consent is taken back on {}\n", named(object)))?;
+            output::note(&format!("it came in time: tenant `{tenant}` lives"));
+            Ok(Exit::Nothing)
+        }
+        Became::TooLate => {
+            let message = format!("TooLateToCancel: tenant `{tenant}` has been ended, and all its data is erased");
+            Err(Failure::new(message).about(named(object)).into())
+        }
+        Became::Unknown => {
+            let message = format!(
+                "the consent is taken back, and whether it came in time is not known: see with `kubectl tenantry status {}`, and on the platform whether tenant `{tenant}` lives",
+                argument(object)
+            );
+            Err(Failure::new(message).about(named(object)).into())
+        }
+    }
+}
+
+/// Waits until the object has gone, and reads what the operator said of it.
+async fn became<K: Object>(object: &K, limit: Duration, cluster: &Cluster) -> Result<Became, Failure> {
+    let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
+    let wait = async {
+        loop {
+            let found = objects.get_metadata_opt(&object.name_any()).await?;
+            if found.is_none_or(|found| found.uid() != object.uid()) {
+                break ended(object, cluster).await;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(limit, wait).await.unwrap_or(Ok(Became::Unknown))
+}
+
+/// What the operator's last event about an object that has gone says; it is published a moment after.
+async fn ended<K: Object>(object: &K, cluster: &Cluster) -> Result<Became, Failure> {
+    let events = Api::<Event>::namespaced(cluster.client.clone(), &namespace(object));
+    let about = ListParams::default().fields(&format!("regarding.uid={}", uid(object)));
+    for _ in 0..10 {
+        for event in events.list(&about).await? {
+            let reason = event.reason.unwrap_or_default();
+            if [Reason::TooLateToCancel, Reason::Terminated, Reason::AlreadyGone].iter().any(|one| one.name() == reason)
+            {
+                return Ok(Became::TooLate);
+            }
+            if reason == Reason::Cancelled.name() {
+                return Ok(Became::Cancelled);
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(Became::Unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::TenantClient;
+
+    fn client(deletion: &Value, is_deleting: bool, record: &Value) -> TenantClient {
+        let mut object = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex", "namespace": "acme"},
+            "spec": {"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}, "deletion": deletion},
+            "status": {"uniqueId": "client_93", "termination": record},
+        });
+        if is_deleting {
+            object["metadata"]["deletionTimestamp"] = json!("2026-11-22T09:30:00Z");
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn a_consent_is_removed_and_a_deletion_that_waits_for_one_goes_on_by_retain() {
+        let confirm = json!({"name": "Globex", "uniqueId": "client_93", "notAfter": "2026-12-01T12:00:00Z",
+            "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"]});
+        let (with, without) = (json!({"policy": "Terminate", "confirm": confirm}), json!({"policy": "Terminate"}));
+        let accepted = json!({"confirmDigest": "sha256:1", "suspendedByUs": true, "step": "Suspended"});
+        let removed = json!({"spec": {"deletion": {"confirm": null}}});
+        let retained = json!({"spec": {"deletion": {"confirm": null, "policy": "Retain"}}});
+        let cases = vec![
+            (client(&with, false, &json!({})), Some(&removed), "nothing was under way"),
+            (client(&with, true, &accepted), Some(&removed), "is activated again and stays; the object goes"),
+            (client(&with, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
+            (client(&without, true, &json!({})), Some(&retained), "stays as it is; the object goes"),
+            (client(&without, false, &json!({})), None, ""),
+            (client(&without, true, &accepted), None, ""),
+            (client(&json!({"policy": "Retain"}), true, &json!({})), None, ""),
+        ];
+        for (object, patch, says) in cases {
+            assert_eq!(undone(&object).as_ref(), patch, "{object:?}");
+            assert!(follows(&object).contains(says), "{}", follows(&object));
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The cluster, if there is one: the flags that kubectl has, and reads.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
+use kube::api::ListParams;
+use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Api, Client, Config};
+
+use super::failure::Failure;
+use crate::api::Partner;
+use crate::object::unique_id;
+
+/// Which cluster and which namespace, as kubectl asks for them.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterFlags {
+    /// Kubeconfig file; default: `KUBECONFIG`, then `~/.kube/config`.
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; default: its current one.
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+    /// Namespace of objects that name none; default: that of the context.
+    #[arg(short, long, global = true, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Ask no cluster, even where a kubeconfig names one.
+    #[arg(long, global = true, conflicts_with_all = ["kubeconfig", "context"])]
+    offline: bool,
+}
+
+/// A cluster that answers.
+pub(crate) struct Cluster {
+    /// Its API.
+    pub(crate) client: Client,
+    /// Namespace of objects that name none.
+    pub(crate) namespace: String,
+}
+
+impl ClusterFlags {
+    /// The namespace that was asked for.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// The cluster, or nothing where none is named.
+    ///
+    /// # Errors
+    /// The kubeconfig names one that cannot be used.
+    pub(crate) async fn connect(&self) -> Result<Option<Cluster>, Failure> {
+        if self.offline {
+            return Ok(None);
+        }
+        let Some(config) = self.config().await? else { return Ok(None) };
+        let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| unusable(&error.to_string()))?;
+        Ok(Some(Cluster { client, namespace }))
+    }
+
+    async fn config(&self) -> Result<Option<Config>, Failure> {
+        let is_asked_for = self.kubeconfig.is_some() || self.context.is_some();
+        let read = match &self.kubeconfig {
+            Some(file) => Kubeconfig::read_from(file),
+            None => Kubeconfig::read(),
+        };
+        let kubeconfig = match read {
+            Ok(kubeconfig) => kubeconfig,
+            Err(KubeconfigError::ReadConfig(..) | KubeconfigError::FindPath) if !is_asked_for => {
+                // In a Pod the ServiceAccount's; anywhere else there is no cluster.
+                return Ok(Config::incluster().ok());
+            }
+            Err(error) => return Err(unusable(&error.to_string())),
+        };
+        if kubeconfig.current_context.as_deref().unwrap_or_default().is_empty() && self.context.is_none() {
+            return Ok(None);
+        }
+        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
+        made.map(Some).map_err(|error| unusable(&error.to_string()))
+    }
+}
+
+fn unusable(why: &str) -> Failure {
+    Failure::new(format!(
+        "the kubeconfig cannot be used ({why}): correct `--kubeconfig` or `--context`, or say `--offline`"
+    ))
+}
+
+impl Cluster {
+    /// Id that stands in the marks of this cluster's tenants; nothing where it may not be read.
+    pub(crate) async fn id(&self) -> Result<Option<String>, Failure> {
+        match Api::<Namespace>::all(self.client.clone()).get_metadata_opt("kube-system").await {
+            Ok(found) => Ok(found.and_then(|namespace| namespace.metadata.uid)),
+            Err(kube::Error::Api(status)) if status.is_forbidden() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Partners by the id of their tenants.
+    pub(crate) async fn partners(&self) -> Result<BTreeMap<String, Partner>, Failure> {
+        let listed = Api::<Partner>::all(self.client.clone()).list(&ListParams::default()).await?;
+        Ok(listed.items.into_iter().filter_map(|partner| Some((unique_id(&partner)?.to_owned(), partner))).collect())
+    }
+
+    /// A Secret; nothing where there is none.
+    pub(crate) async fn secret(&self, namespace: &str, name: &str) -> Result<Option<Secret>, Failure> {
+        Api::namespaced(self.client.clone(), namespace).get_opt(name).await.map_err(|error| {
+            Failure::new(format!(
+                "Secret `{namespace}/{name}` cannot be read ({}): ask for the right to `get` it, or give the connection with `--connection FILE`",
+                sentence(&error)
+            ))
+        })
+    }
+
+    /// A `ConfigMap`; nothing where there is none.
+    pub(crate) async fn config_map(&self, namespace: &str, name: &str) -> Result<Option<ConfigMap>, Failure> {
+        Ok(Api::namespaced(self.client.clone(), namespace).get_opt(name).await?)
+    }
+}
+
+/// What an error of the API server says and what to do about it.
+pub(crate) fn sentence(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            format!(
+                "the cluster does not know these objects ({}): install the definitions with `kubectl apply -f crds`",
+                status.message
+            )
+        }
+        kube::Error::Api(status) => status.message.clone(),
+        other => {
+            format!("the cluster does not answer ({other}): correct `--kubeconfig` or `--context`, or say `--offline`")
+        }
+    }
+}

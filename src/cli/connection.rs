@@ -1,0 +1,136 @@
+//! How to reach the platform: a Secret's manifest or a file of `KEY=VALUE` lines.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::cluster::Cluster;
+use super::failure::Failure;
+use super::manifest;
+use crate::connect::{Connection, Platform};
+
+/// The keys of a connection, the last of which may be left out.
+const KEYS: [&str; 5] = ["url", "tenantId", "clientId", "clientSecret", "ca.crt"];
+
+/// A wait for the platform's rate limits lasts up to a minute and must fit in.
+const TIMEOUT: Duration = Duration::from_mins(2);
+
+/// Where the connection comes from.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Platform")]
+pub(crate) struct ConnectionFlags {
+    /// Connection of the service provider: a Secret's manifest, or lines `KEY=VALUE` with `url`, `tenantId`, `clientId`
+    /// and `clientSecret`. Without it the Secrets that the objects name are used.
+    #[arg(long, env = "TENANTRY_CONNECTION", value_name = "FILE")]
+    connection: Option<PathBuf>,
+    /// Secret of the cluster with the connection of the service provider.
+    #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "connection")]
+    connection_secret: Option<String>,
+}
+
+impl ConnectionFlags {
+    /// The platform that was named, if one was.
+    ///
+    /// # Errors
+    /// What was named cannot be read or is no connection.
+    pub(crate) async fn platform(&self, cluster: Option<&Cluster>) -> Result<Option<Platform>, Failure> {
+        if let Some(secret) = &self.connection_secret {
+            let Some(cluster) = cluster else {
+                return Err(Failure::new(
+                    "`--connection-secret` names a Secret of a cluster: name one with `--kubeconfig`",
+                ));
+            };
+            let (namespace, name) = secret.split_once('/').unwrap_or((&cluster.namespace, secret));
+            let Some(found) = cluster.secret(namespace, name).await? else {
+                return Err(Failure::new(format!(
+                    "Secret `{namespace}/{name}` does not exist: correct `--connection-secret`"
+                )));
+            };
+            let data = found.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+            return platform(&data, &format!("Secret `{namespace}/{name}`")).map(Some);
+        }
+        let Some(file) = &self.connection else { return Ok(None) };
+        let data = read(file)?;
+        platform(&data, &format!("`{}`", file.display())).map(Some)
+    }
+
+    /// The platform, which must be named.
+    ///
+    /// # Errors
+    /// None is, or it cannot be read.
+    pub(crate) async fn platform_or_secret(&self, cluster: Option<&Cluster>) -> Result<Platform, Failure> {
+        self.platform(cluster).await?.ok_or_else(|| {
+            Failure::new("the platform must be named: give the connection with `--connection FILE` or `--connection-secret NAME`")
+        })
+    }
+}
+
+/// The platform of a Secret's data; `whose` begins the sentence of an error.
+pub(crate) fn platform(data: &BTreeMap<String, Vec<u8>>, whose: &str) -> Result<Platform, Failure> {
+    let unfit = |error: &dyn std::fmt::Display| Failure::new(format!("{whose} is no connection: {error}"));
+    let connection = Connection::from_secret(data).map_err(|error| unfit(&error))?;
+    Platform::new(connection, TIMEOUT).map_err(|error| unfit(&error))
+}
+
+fn read(file: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let text = manifest::text_of(file)?;
+    if text.lines().any(|line| line.trim_start().starts_with("apiVersion:")) || text.trim_start().starts_with('{') {
+        let manifests = manifest::Manifests::parse(file, &text, "default").map_err(first)?;
+        let mut secrets = manifests.secrets.into_values();
+        return match (secrets.next(), secrets.next()) {
+            (Some(data), None) => Ok(data),
+            _ => Err(Failure::new(format!("`{}` must hold exactly one Secret", file.display()))),
+        };
+    }
+    lines(file, &text)
+}
+
+fn first(failures: Vec<Failure>) -> Failure {
+    failures.into_iter().next().unwrap_or_else(|| Failure::new("the connection cannot be read"))
+}
+
+fn lines(file: &Path, text: &str) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
+    let mut data = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let spot = super::failure::Spot { file: file.to_owned(), line: number as u64 + 1 };
+        let Some((key, value)) = line.split_once('=') else {
+            return Err(Failure::new("this is no `KEY=VALUE`: write one key a line").at(&spot));
+        };
+        let key = key.trim();
+        if !KEYS.contains(&key) {
+            let message = format!("a connection has no key `{key}`: its keys are {}", KEYS.join(", "));
+            return Err(Failure::new(message).at(&spot));
+        }
+        // A certificate has many lines: one line holds it with `\n` written out.
+        data.insert(key.to_owned(), value.trim().replace("\\n", "\n").into_bytes());
+    }
+    Ok(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_with_keys_are_a_connection() {
+        let text = "# the service provider\nurl = https://platform.example\ntenantId=sp_1\n\nclientSecret=a=b\n";
+        let data = lines(Path::new("x"), text).unwrap();
+        assert_eq!(data["url"], b"https://platform.example");
+        assert_eq!(data["clientSecret"], b"a=b");
+    }
+
+    #[test]
+    fn a_line_that_is_no_key_is_named() {
+        for (text, said) in [
+            ("url=a\nnonsense\n", "x:2: this is no `KEY=VALUE`"),
+            ("tenantID=sp_1\n", "x:1: a connection has no key `tenantID`"),
+        ] {
+            let failure = lines(Path::new("x"), text).unwrap_err().to_string();
+            assert!(failure.starts_with(said), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! `export`: every tenant as a manifest that takes it over without changing anything.
+
+mod defaults;
+mod files;
+mod fit;
+mod gather;
+mod names;
+mod spec;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::{Value as Json, json};
+
+use super::cluster::ClusterFlags;
+use super::connection::ConnectionFlags;
+use super::failure::Failure;
+use super::{Ended, Exit, output};
+use crate::api::{GROUP, Partner, VERSION};
+use crate::object::unique_id;
+use crate::plan::{Field, Kind, MarkSeen, Material, Value, client_defaults};
+use crate::wire::Mark;
+use files::Files;
+use fit::Schemas;
+use gather::{Family, Found, families};
+use names::{Taken, is_reserved};
+use spec::Written;
+
+/// Write every tenant as a manifest that takes it over without changing it.
+///
+/// Each manifest has `adoption: {policy: IfIdentical, uniqueId: ...}`: applied, the operator writes its mark and nothing
+/// else, or refuses and names what differs. What all clients of a partner have in common becomes the Partner's
+/// `clients.defaults` and is left out of the Clients. Images become ConfigMaps. What cannot be declared, such as a key
+/// that the platform never shows, stands as a comment in the file and is listed at the end. The same tenants give the
+/// same files again, byte for byte.
+///
+/// The Secret with the connection is not written: put it into each namespace under the name of `--secret-name`.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry export --connection platform.env -o tenants/\n  kubectl tenantry export --connection platform.env --partner msp_92 --namespace acme | kubectl apply -f -"
+)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    connection: ConnectionFlags,
+    /// Unique id of the one partner to write, with its clients.
+    #[arg(long, value_name = "ID")]
+    partner: Option<String>,
+    /// Folder for one file an object and a kustomization; without it everything goes to stdout.
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Name of the Secret with the connection, in each namespace.
+    #[arg(long, value_name = "NAME", default_value = "platform")]
+    secret_name: String,
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let connected = cluster.connect().await?;
+    let platform = flags.connection.platform_or_secret(connected.as_ref()).await?;
+    let declared = match &connected {
+        Some(connected) => connected.partners().await?,
+        None => BTreeMap::new(),
+    };
+    let families = families(&platform, flags.partner.as_deref()).await?;
+    let mut export = Export {
+        schemas: Schemas::new(),
+        files: Files::default(),
+        namespaces: Taken::default(),
+        names: BTreeMap::new(),
+        left_out: Vec::new(),
+        spaces: BTreeSet::new(),
+        flags,
+        namespace: cluster.namespace(),
+        declared,
+    };
+    for family in &families {
+        export.keep(family);
+    }
+    for family in &families {
+        export.family(family)?;
+    }
+    export.finish()?;
+    Ok(Exit::Nothing)
+}
+
+/// What was written so far.
+struct Export<'a> {
+    schemas: Schemas,
+    files: Files,
+    namespaces: Taken,
+    /// Names in use by namespace and kind.
+    names: BTreeMap<(String, Kind), Taken>,
+    left_out: Vec<String>,
+    spaces: BTreeSet<String>,
+    flags: &'a Flags,
+    namespace: Option<&'a str>,
+    /// Partner objects of the cluster by the id of their tenants.
+    declared: BTreeMap<String, Partner>,
+}
+
+/// Namespace and name of an object.
+#[derive(Clone, Debug)]
+struct Seat {
+    namespace: String,
+    name: String,
+}
+
+impl Export<'_> {
+    /// Objects that have a tenant already keep their names.
+    fn keep(&mut self, family: &Family) {
+        for (kind, found) in family
+            .partner
+            .iter()
+            .map(|found| (Kind::Partner, found))
+            .chain(family.clients.iter().map(|found| (Kind::Client, found)))
+        {
+            if let Some(Mark { namespace, name, .. }) = mark(found) {
+                self.namespaces.keep(namespace);
+                self.names.entry((namespace.clone(), kind)).or_default().keep(name);
+            }
+        }
+    }
+
+    fn family(&mut self, family: &Family) -> Result<(), Failure> {
+        let Family { id, partner, clients } = family;
+        let (own, seat) = match partner {
+            None => (BTreeMap::new(), None),
+            Some(partner) => {
+                let seat = self.seat(Kind::Partner, partner, None);
+                let all: Vec<_> = clients.iter().map(|client| &client.inspection).collect();
+                let (block, own) = if let Some(object) = self.declared.get(id) {
+                    from_object(object)
+                } else {
+                    let shared = defaults::shared(&all, &self.schemas);
+                    let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::block(&shared)}));
+                    (block, shared)
+                };
+                // Clients of a partner that cannot be declared name it by its id.
+                let is_declared = self.partner(partner, &seat, block)?;
+                if is_declared { (own, Some(seat)) } else { (BTreeMap::new(), None) }
+            }
+        };
+        for client in clients {
+            self.client(client, (id, seat.as_ref()), &own)?;
+        }
+        Ok(())
+    }
+
+    /// Where an object stands: where its tenant's mark says, else in the namespace of its Partner.
+    fn seat(&mut self, kind: Kind, found: &Found, above: Option<&Seat>) -> Seat {
+        if let Some(Mark { namespace, name, .. }) = mark(found) {
+            return Seat { namespace: namespace.clone(), name: name.clone() };
+        }
+        let observed = &found.inspection.observed;
+        let namespace = match (self.namespace, above) {
+            (Some(namespace), _) => namespace.to_owned(),
+            (None, Some(above)) => above.namespace.clone(),
+            (None, None) => {
+                let name = names::slug(&observed.name);
+                let name = if is_reserved(&name) { format!("partner-{name}") } else { name };
+                self.namespaces.take(&name, &observed.unique_id)
+            }
+        };
+        let taken = self.names.entry((namespace.clone(), kind)).or_default();
+        Seat { name: taken.take(&observed.name, &observed.unique_id), namespace }
+    }
+
+    fn partner(&mut self, found: &Found, seat: &Seat, clients: Option<Json>) -> Result<bool, Failure> {
+        let mut written = self.written(Kind::Partner, found, (&BTreeMap::new(), seat));
+        if let Some(clients) = clients {
+            written.spec["clients"] = clients;
+        }
+        written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
+        self.object(Kind::Partner, seat, (found, written))
+    }
+
+    fn client(
+        &mut self,
+        found: &Found,
+        (partner, above): (&str, Option<&Seat>),
+        defaults: &BTreeMap<Field, Value>,
+    ) -> Result<(), Failure> {
+        let fallback = Seat { namespace: names::slug(partner), name: String::new() };
+        let seat = self.seat(Kind::Client, found, Some(above.unwrap_or(&fallback)));
+        let mut written = self.written(Kind::Client, found, (defaults, &seat));
+        match above {
+            Some(above) if above.namespace == seat.namespace => {
+                written.spec["partnerRef"] = json!({"name": above.name});
+            }
+            Some(above) => {
+                written.spec["partnerRef"] = json!({"name": above.name, "namespace": above.namespace});
+            }
+            None => {
+                written.spec["partnerUniqueId"] = json!(partner);
+                written.spec["connectionSecretRef"] = json!({"name": self.flags.secret_name});
+            }
+        }
+        self.object(Kind::Client, &seat, (found, written)).map(drop)
+    }
+
+    fn written(&self, kind: Kind, found: &Found, (defaults, seat): (&BTreeMap<Field, Value>, &Seat)) -> Written {
+        spec::write((kind, &found.inspection), defaults, (&self.schemas, &images_of(kind, seat)))
+    }
+
+    /// Adds the files of an object; nothing is added for one whose name cannot be declared.
+    fn object(&mut self, kind: Kind, seat: &Seat, (found, written): (&Found, Written)) -> Result<bool, Failure> {
+        let Written { mut spec, images, left_out, values } = written;
+        let Seat { namespace, name } = seat;
+        if !values.contains_key(&Field::Name) {
+            let id = &found.inspection.observed.unique_id;
+            self.left_out.extend(left_out.iter().map(|one| format!("{} {id} as a whole: {one}", kind.name())));
+            return Ok(false);
+        }
+        if self.namespace.is_none() && self.spaces.insert(namespace.clone()) {
+            let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+            self.files.add(format!("{namespace}/namespace.yaml"), &object, &[])?;
+        }
+        let id = &found.inspection.observed.unique_id;
+        spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
+        let object = json!({
+            "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind.name(),
+            "metadata": {"name": name, "namespace": namespace}, "spec": spec,
+        });
+        let file = |what: &str| format!("{namespace}/{what}-{name}.yaml");
+        let lower = kind.name().to_ascii_lowercase();
+        self.files.add(file(&lower), &object, &left_out)?;
+        self.left_out.extend(left_out.iter().map(|one| format!("{} {namespace}/{name} ({id}): {one}", kind.name())));
+        if !images.is_empty() {
+            let mut data = json!({});
+            for (key, field) in images {
+                let bytes = found.images.get(&field).cloned().unwrap_or_default();
+                data[key] = json!(k8s_openapi::ByteString(bytes));
+            }
+            let map = json!({
+                "apiVersion": "v1", "kind": "ConfigMap",
+                "metadata": {"name": images_of(kind, seat), "namespace": namespace}, "binaryData": data,
+            });
+            self.files.add(file(&format!("{lower}-images")), &map, &[])?;
+        }
+        Ok(true)
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        let count = self.files.count();
+        match &self.flags.output {
+            None => output::print(&self.files.stream())?,
+            Some(folder) => {
+                self.files.list()?;
+                self.files.write(folder)?;
+                output::note(&format!("{count} objects were written to `{}`", folder.display()));
+            }
+        }
+        for line in &self.left_out {
+            output::note(&format!("not exported: {line}"));
+        }
+        Ok(())
+    }
+}
+
+/// The mark of a tenant, where one is shown whole.
+fn mark(found: &Found) -> Option<&Mark> {
+    match &found.inspection.observed.mark {
+        MarkSeen::Whole(mark) => Some(mark),
+        MarkSeen::Short(_) | MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => None,
+    }
+}
+
+/// Name of the `ConfigMap` with an object's images.
+fn images_of(kind: Kind, seat: &Seat) -> String {
+    format!("{}-{}-images", kind.name().to_ascii_lowercase(), seat.name)
+}
+
+/// What a Partner object of the cluster says about its Clients.
+fn from_object(object: &Partner) -> (Option<Json>, BTreeMap<Field, Value>) {
+    debug_assert!(unique_id(object).is_some());
+    let clients = object.spec.clients.as_ref();
+    let defaults = clients.and_then(|clients| clients.defaults.as_ref());
+    let settings = defaults.and_then(|defaults| client_defaults(defaults, &Material::default()).ok());
+    (
+        clients.and_then(|clients| serde_json::to_value(clients).ok()),
+        settings.map(|settings| settings.values).unwrap_or_default(),
+    )
+}

@@ -1,0 +1,48 @@
+//! What all Clients of a Partner have in common, so that it is said once.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value as Json, json};
+
+use super::fit::{Schemas, put};
+use crate::connect::Inspection;
+use crate::plan::{Field, Kind, Value};
+
+/// Settings that `clients.defaults` may hold, but for secrets.
+const SHARED: [Field; 8] = [
+    Field::Timezone,
+    Field::Country,
+    Field::Packages,
+    Field::AddOns,
+    Field::AllowedIps,
+    Field::TwoFactorAuthentication,
+    Field::SkipUserConsentForm,
+    Field::ShowCopyClipboard,
+];
+
+/// What every one of several Clients has.
+pub(super) fn shared(clients: &[&Inspection], schemas: &Schemas) -> BTreeMap<Field, Value> {
+    let mut shared = BTreeMap::new();
+    let [first, _, ..] = clients else { return shared };
+    for field in SHARED {
+        let Some(value) = first.observed.value(field).filter(|value| **value != Value::Cleared) else { continue };
+        let is_common = clients.iter().all(|client| client.observed.value(field) == Some(value));
+        // An add-on needs its package beside it.
+        let has_packages = field != Field::AddOns || shared.contains_key(&Field::Packages);
+        if is_common && has_packages && schemas.objection(Kind::Client, field, value).is_none() {
+            shared.insert(field, value.clone());
+        }
+    }
+    shared
+}
+
+/// The block `clients.defaults`.
+pub(super) fn block(shared: &BTreeMap<Field, Value>) -> Json {
+    let mut block = json!({});
+    for (field, value) in shared {
+        let path = field.path();
+        let path = path.strip_prefix("details.").or_else(|| path.strip_prefix("security.")).unwrap_or(path);
+        put(&mut block, path, serde_json::from_str(&value.json()).unwrap_or_default());
+    }
+    block
+}

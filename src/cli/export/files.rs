@@ -1,0 +1,124 @@
+//! Files of an export: each begins with a line that says so, by which a later export knows what it may replace.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use crate::cli::failure::Failure;
+use crate::cli::manifest::Document;
+use crate::cli::yaml;
+
+/// The first line of every file.
+const HEAD: &str = "# Written by `kubectl tenantry export`; a later export replaces this file.";
+
+/// Name of the list of all files.
+const LIST: &str = "kustomization.yaml";
+
+/// Files by their path inside the folder.
+#[derive(Debug, Default)]
+pub(super) struct Files(BTreeMap<String, String>);
+
+impl Files {
+    /// Adds an object; `comments` stand above it.
+    ///
+    /// # Errors
+    /// What was written reads back as something else.
+    pub(super) fn add(&mut self, path: String, object: &Value, comments: &[String]) -> Result<(), Failure> {
+        let mut text = format!("{HEAD}\n");
+        for comment in comments {
+            // A line break of a tenant's name must not end the comment.
+            let _ = writeln!(text, "# Not exported: {}", comment.replace(char::is_control, " "));
+        }
+        text.push_str(&yaml::document(object));
+        let reads_back = Document::all(&text).is_ok_and(|read| read.len() == 1 && read[0].value == *object);
+        if !reads_back {
+            return Err(Failure::new(format!(
+                "`{path}` cannot be written so that it reads back: please report its tenant's settings"
+            )));
+        }
+        self.0.insert(path, text);
+        Ok(())
+    }
+
+    /// Adds the kustomization of all files so far.
+    ///
+    /// # Errors
+    /// As [`Files::add`].
+    pub(super) fn list(&mut self) -> Result<(), Failure> {
+        let resources: Vec<&String> = self.0.keys().collect();
+        let object = json!({
+            "apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": resources,
+        });
+        self.add(LIST.to_owned(), &object, &[])
+    }
+
+    /// All objects in one text, namespaces first; the kustomization is no object.
+    pub(super) fn stream(&self) -> String {
+        let (spaces, others): (Vec<_>, Vec<_>) =
+            self.0.iter().filter(|(path, _)| *path != LIST).partition(|(path, _)| path.ends_with("/namespace.yaml"));
+        spaces.into_iter().chain(others).map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("---\n")
+    }
+
+    /// Writes all files into a folder and takes away those of an earlier export that are none any more.
+    ///
+    /// # Errors
+    /// The folder holds something else, or cannot be written.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), Failure> {
+        let failed = |path: &Path, error: &std::io::Error| {
+            Failure::new(format!("`{}` cannot be written: {error}", path.display()))
+        };
+        let there = yaml_files(folder).map_err(|error| failed(folder, &error))?;
+        let mut stale = BTreeSet::new();
+        for path in there {
+            let is_ours = std::fs::read_to_string(&path).is_ok_and(|text| text.starts_with(HEAD));
+            let is_new =
+                path.strip_prefix(folder).ok().and_then(Path::to_str).is_some_and(|path| self.0.contains_key(path));
+            match (is_ours, is_new) {
+                (true, false) => drop(stale.insert(path)),
+                (false, true) => {
+                    let message = format!(
+                        "`{}` was not written by an export and would be replaced: move it away, or name another folder",
+                        path.display()
+                    );
+                    return Err(Failure::new(message));
+                }
+                (true, true) | (false, false) => {}
+            }
+        }
+        for (path, text) in &self.0 {
+            let path = folder.join(path);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(|error| failed(parent, &error))?;
+            }
+            std::fs::write(&path, text).map_err(|error| failed(&path, &error))?;
+        }
+        for path in stale {
+            std::fs::remove_file(&path).map_err(|error| failed(&path, &error))?;
+        }
+        Ok(())
+    }
+
+    /// How many objects there are.
+    pub(super) fn count(&self) -> usize {
+        self.0.keys().filter(|path| *path != LIST).count()
+    }
+}
+
+fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {
+    let mut files = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
+        entries => entries?,
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(yaml_files(&path)?);
+        } else if path.extension().is_some_and(|end| end == "yaml") {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}

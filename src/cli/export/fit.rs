@@ -1,0 +1,134 @@
+//! Whether a value can be declared at all: the platform may hold what the resource definitions do not take.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+use crate::api::{ClientSpec, PartnerSpec, crds};
+use crate::plan::{Field, Kind, Material, Settings, Value, client, partner};
+
+/// The schemas of both specs.
+pub(super) struct Schemas(BTreeMap<Kind, Json>);
+
+impl Schemas {
+    /// The schemas of this release.
+    pub(super) fn new() -> Self {
+        let spec = |crd| {
+            let crd = serde_json::to_value(crd).unwrap_or_default();
+            crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").cloned().unwrap_or_default()
+        };
+        Self([Kind::Partner, Kind::Client].into_iter().zip(crds().into_iter().map(spec)).collect())
+    }
+
+    /// Why a setting cannot be declared with the value that the platform has, if it cannot.
+    pub(super) fn objection(&self, kind: Kind, field: Field, value: &Value) -> Option<String> {
+        let json = serde_json::from_str(&value.json()).unwrap_or_default();
+        let mut schema = self.0.get(&kind)?;
+        for segment in field.path().split('.') {
+            schema = &schema["properties"][segment];
+        }
+        against(schema, &json).or_else(|| beyond_schema(field, &json)).or_else(|| declared(kind, field, value))
+    }
+}
+
+fn against(schema: &Json, value: &Json) -> Option<String> {
+    let limit = |key: &str| schema[key].as_u64();
+    match value {
+        Json::String(text) => {
+            let length = text.chars().count() as u64;
+            if limit("maxLength").is_some_and(|most| length > most) {
+                return Some(format!("has {length} characters, {} are taken", schema["maxLength"]));
+            }
+            if limit("minLength").is_some_and(|least| length < least) {
+                return Some("is empty".to_owned());
+            }
+            let choices = schema["enum"].as_array()?;
+            (!choices.contains(value)).then(|| format!("is {value}, which is not known"))
+        }
+        Json::Number(number) => {
+            let outside = number.as_f64().is_some_and(|number| {
+                schema["minimum"].as_f64().is_some_and(|least| number < least)
+                    || schema["maximum"].as_f64().is_some_and(|most| number > most)
+            });
+            outside.then(|| format!("is {number}, and {} to {} are taken", schema["minimum"], schema["maximum"]))
+        }
+        Json::Array(items) => {
+            if limit("maxItems").is_some_and(|most| items.len() as u64 > most) {
+                return Some(format!("has {} entries, {} are taken", items.len(), schema["maxItems"]));
+            }
+            items.iter().find_map(|item| against(&schema["items"], item))
+        }
+        Json::Null | Json::Bool(_) | Json::Object(_) => None,
+    }
+}
+
+/// What only the definitions' own rules say.
+fn beyond_schema(field: Field, value: &Json) -> Option<String> {
+    let text = value.as_str().unwrap_or_default();
+    match field {
+        Field::Name if text.trim() != text => Some("begins or ends with a blank".to_owned()),
+        Field::DocumentationUrl if !text.starts_with("https://") => Some("does not start with `https://`".to_owned()),
+        Field::NotificationEmail | Field::AlternateEmail
+            if text.split('@').count() != 2 || text.contains(char::is_whitespace) =>
+        {
+            Some("is not one address".to_owned())
+        }
+        Field::LoginTextColor | Field::LoginBackgroundColor
+            if text.len() != 6 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) =>
+        {
+            Some("is not six hex digits".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The setting must mean to the operator what it means on the platform.
+fn declared(kind: Kind, field: Field, value: &Value) -> Option<String> {
+    let path = field.path();
+    if path.starts_with("details.businessHours")
+        || path.starts_with("security.access.duo.")
+        || field == Field::PolicyPciDss
+    {
+        // Only all together they have a meaning.
+        return None;
+    }
+    let mut spec = serde_json::json!({"details": {"name": "x"}});
+    put(&mut spec, field.path(), serde_json::from_str(&value.json()).unwrap_or_default());
+    if field.path().contains("passwordPolicy") {
+        spec["security"]["passwordPolicy"]["custom"] =
+            spec["security"]["passwordPolicy"].get("custom").cloned().unwrap_or(serde_json::json!({}));
+    }
+    match settings(kind, spec) {
+        Err(why) => Some(why),
+        Ok(settings) if settings.values.get(&field) != Some(value) => {
+            Some("has a form that cannot be declared".to_owned())
+        }
+        Ok(_) => None,
+    }
+}
+
+/// The settings of a spec, without what it refers to.
+pub(super) fn settings(kind: Kind, spec: Json) -> Result<Settings, String> {
+    let unfit = |error: &dyn std::fmt::Display| format!("cannot be declared: {error}");
+    let invalid =
+        |invalid: Vec<crate::plan::Invalid>| invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match kind {
+        Kind::Partner => {
+            let spec: PartnerSpec = serde_json::from_value(spec).map_err(|error| unfit(&error))?;
+            partner(&spec, &Material::default()).map_err(invalid)
+        }
+        Kind::Client => {
+            let spec: ClientSpec = serde_json::from_value(spec).map_err(|error| unfit(&error))?;
+            client(&spec, &Material::default()).map_err(invalid)
+        }
+    }
+}
+
+/// Puts a value at a path, with the members around it.
+pub(super) fn put(into: &mut Json, path: &str, value: Json) {
+    let mut place = into;
+    for segment in path.split('.') {
+        place = &mut place[segment];
+    }
+    *place = value;
+}

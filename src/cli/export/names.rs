@@ -1,0 +1,97 @@
+//! Names of objects, from the names of tenants.
+
+use std::collections::BTreeSet;
+
+/// Longest name: a namespace's, with room for what makes it unique.
+const LONGEST: usize = 50;
+
+/// Letters that people expect to find again.
+const LETTERS: [(&str, &str); 16] = [
+    ("äæ", "ae"),
+    ("öœ", "oe"),
+    ("ü", "ue"),
+    ("ß", "ss"),
+    ("àáâãåā", "a"),
+    ("çćč", "c"),
+    ("èéêëēęě", "e"),
+    ("ìíîïī", "i"),
+    ("ñńň", "n"),
+    ("òóôõøō", "o"),
+    ("ùúûūů", "u"),
+    ("ýÿ", "y"),
+    ("śšş", "s"),
+    ("źżž", "z"),
+    ("łľ", "l"),
+    ("ďđð", "d"),
+];
+
+/// A name that Kubernetes takes: lower-case letters, digits and dashes.
+pub(super) fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for letter in name.to_lowercase().chars() {
+        let known = LETTERS.iter().find(|(letters, _)| letters.contains(letter)).map(|(_, plain)| *plain);
+        match known {
+            Some(plain) => slug.push_str(plain),
+            None if letter.is_ascii_alphanumeric() => slug.push(letter),
+            None if slug.ends_with('-') || slug.is_empty() => {}
+            None => slug.push('-'),
+        }
+    }
+    slug.truncate(LONGEST);
+    slug.trim_matches('-').to_owned()
+}
+
+/// Names that are in use.
+#[derive(Default)]
+pub(super) struct Taken(BTreeSet<String>);
+
+impl Taken {
+    /// A name that must be kept.
+    pub(super) fn keep(&mut self, name: &str) {
+        self.0.insert(name.to_owned());
+    }
+
+    /// The name of a tenant; the first of two with the same slug has it, the other adds its id. Where tenants come in the
+    /// order of their ids, that never changes when more of them come.
+    pub(super) fn take(&mut self, name: &str, id: &str) -> String {
+        let slug = slug(name);
+        let id = self::slug(id);
+        let candidates = [slug.clone(), format!("{slug}-{id}"), id.clone(), format!("tenant-{id}")];
+        let is_fit = |name: &String| !name.is_empty() && !name.starts_with('-') && !self.0.contains(name);
+        let chosen = candidates.into_iter().find(is_fit).unwrap_or(id);
+        self.0.insert(chosen.clone());
+        chosen
+    }
+}
+
+/// Namespaces that belong to the cluster itself.
+pub(super) fn is_reserved(namespace: &str) -> bool {
+    namespace == "default" || namespace.starts_with("kube-") || namespace == "tenantry-system"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_becomes_one_that_kubernetes_takes() {
+        for (name, expected) in [
+            ("Globex GmbH", "globex-gmbh"),
+            ("Müller & Söhne  (Süd)", "mueller-soehne-sued"),
+            ("日本", ""),
+            ("--A--", "a"),
+            ("Łódź", "lodz"),
+        ] {
+            assert_eq!(slug(name), expected, "{name}");
+        }
+        assert!(slug(&"long name ".repeat(20)).len() <= LONGEST);
+    }
+
+    #[test]
+    fn two_of_one_name_are_told_apart_by_their_ids() {
+        let mut taken = Taken::default();
+        assert_eq!(taken.take("Globex", "client_3"), "globex");
+        assert_eq!(taken.take("GLOBEX!", "client_4"), "globex-client-4");
+        assert_eq!(taken.take("日本", "client_5"), "client-5");
+    }
+}

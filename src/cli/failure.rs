@@ -1,0 +1,74 @@
+//! Why a verb cannot do what it was asked: a sentence that names file, line, object and the way out.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::cli::cluster;
+
+/// A line of a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Spot {
+    /// The file as it was named; `-` is standard input.
+    pub(crate) file: PathBuf,
+    /// The line, from 1.
+    pub(crate) line: u64,
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file.display(), self.line)
+    }
+}
+
+/// Why something cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Where it stands.
+    pub(crate) spot: Option<Spot>,
+    /// Which object it is about, as `Client acme/globex`.
+    pub(crate) object: Option<String>,
+    /// A clause that says what is wrong and what to do.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// A failure about nothing in particular.
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { spot: None, object: None, message: message.into() }
+    }
+
+    /// The same, about an object.
+    pub(crate) fn about(self, object: impl Into<String>) -> Self {
+        Self { object: Some(object.into()), ..self }
+    }
+
+    /// The same, at a line.
+    pub(crate) fn at(self, spot: &Spot) -> Self {
+        Self { spot: Some(spot.clone()), ..self }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { spot, object, message } = self;
+        if let Some(spot) = spot {
+            write!(f, "{spot}: ")?;
+        }
+        if let Some(object) = object {
+            write!(f, "{object}: ")?;
+        }
+        f.write_str(message)
+    }
+}
+
+impl From<Failure> for Vec<Failure> {
+    fn from(failure: Failure) -> Self {
+        vec![failure]
+    }
+}
+
+impl From<kube::Error> for Failure {
+    fn from(error: kube::Error) -> Self {
+        Self::new(cluster::sentence(&error))
+    }
+}

@@ -1,0 +1,152 @@
+//! Writes on an object as it was read: of two who write, one reads again and judges anew.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
+use serde_json::Value;
+
+use super::cluster::Cluster;
+use super::failure::Failure;
+use super::ground::named;
+use crate::object::{Object, namespace, uid};
+
+/// Who writes, as managedFields show it.
+pub(crate) const FIELD_MANAGER: &str = "kubectl-tenantry";
+
+/// Tries against another writer; the operator writes status while a person decides.
+const TRIES: usize = 20;
+
+/// What became of a write.
+pub(crate) enum Written<K> {
+    /// It was done, on the object as it was just before.
+    On(Box<K>),
+    /// The object has gone.
+    Gone,
+    /// There is nothing to write any more.
+    Needless,
+}
+
+/// Writes a merge patch that `decide` makes from the object as it is, anew for each try.
+///
+/// # Errors
+/// The API server refuses, or somebody else writes without a pause.
+pub(crate) async fn merge<K: Object>(
+    object: &K,
+    cluster: &Cluster,
+    decide: impl Fn(&K) -> Option<Value>,
+) -> Result<Written<K>, Failure> {
+    let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let mut current = object.clone();
+    for _ in 0..TRIES {
+        let Some(mut patch) = decide(&current) else { return Ok(Written::Needless) };
+        patch["metadata"]["uid"] = uid(&current).into();
+        patch["metadata"]["resourceVersion"] = current.resource_version().into();
+        match objects.patch_metadata(&current.name_any(), &params, &Patch::Merge(&patch)).await {
+            Ok(_) => return Ok(Written::On(Box::new(current))),
+            Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(Written::Gone),
+            Err(kube::Error::Api(status)) if status.is_conflict() => {}
+            Err(error) => return Err(Failure::from(error).about(named(object))),
+        }
+        match objects.get_opt(&object.name_any()).await?.filter(|fresh| fresh.uid() == object.uid()) {
+            Some(fresh) => current = fresh,
+            None => return Ok(Written::Gone),
+        }
+    }
+    Err(Failure::new("somebody else writes the object without a pause: try again").about(named(object)))
+}
+
+/// A server that answers as a test says, and what it was asked.
+#[cfg(test)]
+pub(crate) mod server {
+    use std::sync::{Arc, Mutex};
+
+    use kube::client::Body;
+    use serde_json::{Value, json};
+
+    use crate::cli::cluster::Cluster;
+
+    /// Method with query, and body.
+    pub(crate) type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
+    /// A cluster that gives these answers in order.
+    pub(crate) fn answering(answers: Vec<(u16, Value)>) -> (Cluster, Asked) {
+        let asked = Asked::default();
+        let kept = Arc::clone(&asked);
+        let answers = Arc::new(Mutex::new(answers.into_iter()));
+        let serve = move |request: http::Request<Body>| {
+            let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
+            async move {
+                let what = format!("{} {}", request.method(), request.uri().query().unwrap_or_default());
+                let body = request.into_body().collect_bytes().await?;
+                kept.lock().unwrap().push((what, serde_json::from_slice(&body).unwrap_or_default()));
+                let (status, body) = answers.lock().unwrap().next().unwrap_or((500, json!({})));
+                let response = http::Response::builder().status(status).body(Body::from(body.to_string().into_bytes()));
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(response.unwrap())
+            }
+        };
+        let client = kube::Client::new(tower::service_fn(serve), "acme");
+        (Cluster { client, namespace: "acme".to_owned() }, asked)
+    }
+
+    /// A refusal.
+    pub(crate) fn refusal(code: u16, reason: &str) -> (u16, Value) {
+        let body = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": reason});
+        (code, body)
+    }
+
+    /// A Client as it was read.
+    pub(crate) fn client(version: &str, finalizers: &[&str]) -> Value {
+        json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client",
+            "metadata": {"name": "globex", "namespace": "acme", "uid": "1", "resourceVersion": version, "finalizers": finalizers},
+            "spec": {"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}},
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::server::{answering, client, refusal};
+    use super::*;
+    use crate::api::TenantClient;
+
+    fn finalizers(object: &TenantClient) -> Option<Value> {
+        (!object.finalizers().is_empty()).then(|| json!({"metadata": {"finalizers": object.finalizers()}}))
+    }
+
+    #[tokio::test]
+    async fn a_write_that_comes_second_is_judged_anew_on_the_object_as_it_is() {
+        let answers = vec![refusal(409, "Conflict"), (200, client("2", &["b"])), (200, client("3", &[]))];
+        let (cluster, asked) = answering(answers);
+        let object: TenantClient = serde_json::from_value(client("1", &["a"])).unwrap();
+        let Ok(Written::On(on)) = merge(&object, &cluster, finalizers).await else { panic!("it was not written") };
+        assert_eq!(on.resource_version().as_deref(), Some("2"));
+        let patch = |version: &str, finalizer: &str| json!({"metadata": {"uid": "1", "resourceVersion": version, "finalizers": [finalizer]}});
+        let write = "PATCH &fieldManager=kubectl-tenantry".to_owned();
+        let asked = asked.lock().unwrap().clone();
+        assert_eq!(
+            asked,
+            [(write.clone(), patch("1", "a")), ("GET ".to_owned(), json!(null)), (write, patch("2", "b"))]
+        );
+    }
+
+    #[tokio::test]
+    async fn an_object_that_goes_or_is_another_by_now_is_left_alone() {
+        let object: TenantClient = serde_json::from_value(client("1", &["a"])).unwrap();
+        let mut another = client("2", &["a"]);
+        another["metadata"]["uid"] = json!("2");
+        for answers in [
+            vec![refusal(404, "NotFound")],
+            vec![refusal(409, "Conflict"), refusal(404, "NotFound")],
+            vec![refusal(409, "Conflict"), (200, another)],
+        ] {
+            let (cluster, _) = answering(answers);
+            assert!(matches!(merge(&object, &cluster, finalizers).await, Ok(Written::Gone)));
+        }
+        let (cluster, asked) = answering(vec![refusal(409, "Conflict"), (200, client("2", &[]))]);
+        assert!(matches!(merge(&object, &cluster, finalizers).await, Ok(Written::Needless)));
+        assert_eq!(asked.lock().unwrap().len(), 2);
+    }
+}

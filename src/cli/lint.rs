@@ -1,0 +1,268 @@
+//! `lint`: everything that can be known about manifests without a cluster and without a platform.
+
+mod meaning;
+mod report;
+mod rules;
+mod scalars;
+mod schema;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use super::cluster::ClusterFlags;
+use super::failure::{Failure, Spot};
+use super::manifest::{Document, FileFlags, Manifests};
+use super::{Ended, Exit, output};
+use crate::api::{GROUP, VERSION};
+use rules::Rules;
+use schema::Schema;
+
+/// Check manifests without a cluster and without a platform.
+///
+/// Finds what the API server would refuse (fields, types, bounds, the rules of the definitions), what the operator
+/// would (catalog, references among the manifests, locked defaults, images), what two objects claim both, and texts
+/// that YAML reads as something else: an unquoted colour, a postal code that became a number, `no` as a country.
+///
+/// What is referred to and is not in the input is counted and not judged. Exit status: 0 nothing was found, 1 something
+/// was, or an error.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry lint -f tenants/ -R\n  kubectl tenantry lint -k overlays/prod\n  kubectl tenantry lint -f tenants/ -o sarif > tenantry.sarif"
+)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    files: FileFlags,
+    /// Form of what is found.
+    #[arg(short, long, value_enum, default_value = "text")]
+    output: Form,
+}
+
+/// Form of what is found.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A line each, for people.
+    Text,
+    /// JSON.
+    Json,
+    /// SARIF 2.1.0, for CI.
+    Sarif,
+}
+
+/// What kind of mistake it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Mistake {
+    Yaml,
+    Quotes,
+    Schema,
+    Rule,
+    Catalog,
+    Reference,
+    Twice,
+}
+
+impl Mistake {
+    const ALL: [Self; 7] =
+        [Self::Yaml, Self::Quotes, Self::Schema, Self::Rule, Self::Catalog, Self::Reference, Self::Twice];
+
+    /// The word by which reports name it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Yaml => "manifest",
+            Self::Quotes => "quotes",
+            Self::Schema => "schema",
+            Self::Rule => "rule",
+            Self::Catalog => "catalog",
+            Self::Reference => "reference",
+            Self::Twice => "twice",
+        }
+    }
+
+    const fn meaning(self) -> &'static str {
+        match self {
+            Self::Yaml => "The text is no manifest.",
+            Self::Quotes => "YAML reads a text without quotes as something else.",
+            Self::Schema => "The API server refuses it: a field, a type, a word or a bound.",
+            Self::Rule => "The API server refuses it by a rule of the definition.",
+            Self::Catalog => {
+                "The operator refuses it: a value that the platform does not know, or does not allow here."
+            }
+            Self::Reference => "What it refers to does not fit, or may not be referred to.",
+            Self::Twice => "Two objects claim the same.",
+        }
+    }
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Finding {
+    mistake: Mistake,
+    failure: Failure,
+    /// Which member of the object it is about.
+    path: Option<String>,
+    column: Option<u64>,
+}
+
+impl Finding {
+    fn new(mistake: Mistake, failure: Failure) -> Self {
+        Self { mistake, failure, path: None, column: None }
+    }
+
+    /// Findings stand in the order of the files.
+    fn place(&self) -> (Option<&Spot>, Option<u64>) {
+        (self.failure.spot.as_ref(), self.column)
+    }
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let Flags { files, output: form } = flags;
+    if files.is_empty() {
+        return Err(Failure::new("there is nothing to check: name manifests with `-f` or `-k`").into());
+    }
+    let texts = files.texts().await?;
+    let mut linter = Linter::new(cluster.namespace().unwrap_or("default"));
+    for (file, text) in &texts {
+        linter.read(file, text);
+    }
+    let (findings, seen) = linter.finish();
+    let text = match form {
+        Form::Text => report::text(&findings),
+        Form::Json => report::json(&findings)?,
+        Form::Sarif => report::sarif(&findings)?,
+    };
+    output::print(&text)?;
+    output::note(&report::sum(findings.len(), &seen));
+    if findings.is_empty() { Ok(Exit::Nothing) } else { Err(Vec::new()) }
+}
+
+/// What was checked.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    partners: usize,
+    clients: usize,
+    ignored: usize,
+    /// Names that were referred to and are not in the input.
+    unknown: Vec<String>,
+}
+
+/// Reads texts one after the other, and all together at the end.
+struct Linter<'a> {
+    namespace: &'a str,
+    kinds: Vec<Kind>,
+    manifests: Manifests,
+    findings: Vec<Finding>,
+    partners: usize,
+    clients: usize,
+}
+
+/// A kind with what its definition demands.
+struct Kind {
+    name: String,
+    schema: Schema,
+    rules: Rules,
+}
+
+impl<'a> Linter<'a> {
+    fn new(namespace: &'a str) -> Self {
+        let kind = |crd: &_| {
+            let crd = serde_json::to_value(crd).unwrap_or_default();
+            let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+            let name = crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
+            Kind { name, schema: Schema::new(schema), rules: Rules::new(schema) }
+        };
+        let kinds = crate::api::crds().iter().map(kind).collect();
+        Self { namespace, kinds, manifests: Manifests::default(), findings: Vec::new(), partners: 0, clients: 0 }
+    }
+
+    fn read(&mut self, file: &Path, text: &str) {
+        match Document::all(text) {
+            Err((line, why)) => {
+                let spot = Spot { file: file.to_owned(), line };
+                let failure = Failure::new(format!("this is not YAML: {why}")).at(&spot);
+                self.findings.push(Finding::new(Mistake::Yaml, failure));
+            }
+            Ok(documents) => documents.into_iter().for_each(|document| self.document(file, text, document)),
+        }
+    }
+
+    fn document(&mut self, file: &Path, text: &str, document: Document) {
+        let kind = document.value["kind"].as_str().unwrap_or_default();
+        if kind.ends_with("List") && document.value["items"].is_array() {
+            document.items().into_iter().for_each(|item| self.document(file, text, item));
+            return;
+        }
+        let is_ours = document.value["apiVersion"] == format!("{GROUP}/{VERSION}").as_str();
+        let known = self.kinds.iter().find(|known| is_ours && known.name == kind);
+        let before = self.findings.len();
+        if let Some(kind) = known {
+            *if kind.name == "Partner" { &mut self.partners } else { &mut self.clients } += 1;
+            let found = judge(kind, &document, text);
+            let named = object(&document.value, self.namespace);
+            self.findings.extend(found.into_iter().map(|one| one.at(file, &document, &named)));
+        }
+        // What does not fit its definition is no object yet.
+        if self.findings.len() == before {
+            let mut failures = Vec::new();
+            self.manifests.take(file, document, (self.namespace, &mut failures));
+            self.findings.extend(failures.into_iter().map(|failure| Finding::new(Mistake::Yaml, failure)));
+        }
+    }
+
+    /// Everything that was found, in the order of the input, and what was looked at.
+    fn finish(mut self) -> (Vec<Finding>, Seen) {
+        let unknown = meaning::judge(&self.manifests, &mut self.findings);
+        self.findings.sort_by(|one, other| one.place().cmp(&other.place()));
+        let Self { manifests, findings, partners, clients, .. } = self;
+        (findings, Seen { partners, clients, ignored: manifests.ignored, unknown })
+    }
+}
+
+/// Something that was found in one document.
+struct Found {
+    mistake: Mistake,
+    path: String,
+    place: Option<(u64, u64)>,
+    message: String,
+}
+
+impl Found {
+    fn at(self, file: &Path, document: &Document, object: &str) -> Finding {
+        let Self { mistake, path, place, message } = self;
+        let line = place.map_or_else(|| document.line_of(&path), |(line, _)| line);
+        let message = if path.is_empty() || message.contains(&path) { message } else { format!("{path}: {message}") };
+        let failure = Failure::new(message).about(object).at(&Spot { file: file.to_owned(), line });
+        let path = (!path.is_empty()).then_some(path);
+        Finding { mistake, failure, path, column: place.map(|(_, column)| column) }
+    }
+}
+
+/// What the API server would say of one object.
+fn judge(kind: &Kind, document: &Document, text: &str) -> Vec<Found> {
+    let misread = scalars::misread(document, &kind.schema, text);
+    let mut found: Vec<Found> = Vec::new();
+    let misfits = kind.schema.judge(&document.value);
+    let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
+    for misfit in misfits {
+        // A text without quotes is one mistake and not two.
+        if !misread.iter().any(|misread| misread.path == misfit.path) {
+            found.push(Found { mistake: Mistake::Schema, path: misfit.path, place: None, message: misfit.message });
+        }
+    }
+    for scalars::Misread { path, line, column, message } in misread {
+        found.push(Found { mistake: Mistake::Quotes, path, place: Some((line, column)), message });
+    }
+    if can_be_asked {
+        for misfit in kind.rules.judge(&document.value) {
+            found.push(Found { mistake: Mistake::Rule, path: misfit.path, place: None, message: misfit.message });
+        }
+    }
+    found
+}
+
+/// An object as messages name it.
+fn object(value: &Value, namespace: &str) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let namespace = value["metadata"]["namespace"].as_str().unwrap_or(namespace);
+    format!("{} `{namespace}/{}`", text(&value["kind"]), text(&value["metadata"]["name"]))
+}

@@ -1,0 +1,237 @@
+//! What the API server checks by the schema of a definition, in its words. General validators of JSON schemas know
+//! neither pruning nor lists that are sets or maps, and call a place by a pointer and not as the API server does.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+/// The schema of a kind.
+pub(super) struct Schema {
+    /// For everything below `spec`, and for texts of `metadata`.
+    root: Value,
+}
+
+/// Something that does not fit, by its path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Misfit {
+    pub(super) path: String,
+    pub(super) message: String,
+    /// Whether the API server asks its rules nothing then.
+    pub(super) is_blocking: bool,
+}
+
+impl Schema {
+    /// From the schema of a definition.
+    pub(super) fn new(of_definition: &Value) -> Self {
+        let text = serde_json::json!({"type": "string"});
+        let texts = serde_json::json!({"type": "object", "additionalProperties": text});
+        let metadata = serde_json::json!({"type": "object", "properties": {
+            "name": text, "namespace": text, "labels": texts, "annotations": texts,
+        }});
+        Self {
+            root: serde_json::json!({"type": "object", "required": ["spec"], "properties": {
+                "metadata": metadata, "spec": of_definition["properties"]["spec"],
+            }}),
+        }
+    }
+
+    /// The schema of a place such as `spec.packages[0]`.
+    pub(super) fn at(&self, path: &str) -> Option<&Value> {
+        let mut node = &self.root;
+        let mut rest = path;
+        while !rest.is_empty() {
+            if let Some(entry) = rest.strip_prefix('[') {
+                node = node.get("items")?;
+                rest = entry.split_once(']')?.1;
+            } else if let Some(members) = node.get("properties") {
+                let end = rest.find(['.', '[']).unwrap_or(rest.len());
+                node = members.get(&rest[..end])?;
+                rest = &rest[end..];
+            } else {
+                // The key of a map may hold anything.
+                node = node.get("additionalProperties")?;
+                rest = "";
+            }
+            rest = rest.strip_prefix('.').unwrap_or(rest);
+        }
+        Some(node)
+    }
+
+    /// Everything that does not fit.
+    pub(super) fn judge(&self, object: &Value) -> Vec<Misfit> {
+        let mut misfits = Vec::new();
+        let properties = &self.root["properties"];
+        // Nothing else of the metadata is in a definition's schema.
+        for name in ["labels", "annotations"] {
+            if let Some(texts) = object["metadata"].get(name).filter(|texts| !texts.is_null()) {
+                value(texts, &properties["metadata"]["properties"][name], (&format!("metadata.{name}"), &mut misfits));
+            }
+        }
+        match object.get("spec").filter(|spec| !spec.is_null()) {
+            None => add(("spec", &mut misfits), REQUIRED),
+            Some(spec) => value(spec, &properties["spec"], ("spec", &mut misfits)),
+        }
+        misfits
+    }
+}
+
+/// What the API server says of something that is missing.
+const REQUIRED: &str = "Required value: add it";
+
+type Place<'a> = (&'a str, &'a mut Vec<Misfit>);
+
+fn add((path, misfits): Place<'_>, message: impl Into<String>) {
+    misfits.push(Misfit { path: path.to_owned(), message: message.into(), is_blocking: true });
+}
+
+/// Adds something with which the rules can still be asked.
+fn add_beside((path, misfits): Place<'_>, message: impl Into<String>) {
+    misfits.push(Misfit { path: path.to_owned(), message: message.into(), is_blocking: false });
+}
+
+/// Judges a value, and everything in it where it is of the right type.
+fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
+    match (schema["type"].as_str().unwrap_or_default(), value) {
+        ("object", Value::Object(members)) => object(members, schema, (path, misfits)),
+        ("array", Value::Array(entries)) => array(entries, schema, (path, misfits)),
+        ("string", Value::String(text)) => string(text, schema, (path, misfits)),
+        ("integer", Value::Number(number)) if number.is_i64() => range(value, schema, (path, misfits)),
+        ("boolean", Value::Bool(_)) => {}
+        (wanted, _) => {
+            let wanted = schema["format"].as_str().filter(|format| *format == "date-time").unwrap_or(wanted);
+            add((path, misfits), format!("`{path}` in body must be of type {wanted}: {}", type_of(value)));
+            return;
+        }
+    }
+    let words = schema["enum"].as_array();
+    if let Some(words) = words.filter(|words| !words.contains(value)) {
+        let known: Vec<String> = words.iter().map(Value::to_string).collect();
+        add((path, misfits), format!("Unsupported value: {value}: supported values: {}", known.join(", ")));
+    }
+}
+
+const fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'_>) {
+    let known = schema["properties"].as_object();
+    let others = schema.get("additionalProperties");
+    let there = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
+    for (name, member) in members {
+        let path = format!("{path}.{name}");
+        match known.and_then(|known| known.get(name)).or(others) {
+            None => add_beside((&path, misfits), format!("unknown field `{path}`: correct or remove it")),
+            // The API server drops it.
+            Some(_) if member.is_null() => {}
+            Some(schema) => value(member, schema, (&path, misfits)),
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if !there(name) {
+            add((&format!("{path}.{name}"), misfits), REQUIRED);
+        }
+    }
+    size(members.len(), (schema, "Properties", "properties"), (path, misfits));
+}
+
+fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
+    let is_set = schema["x-kubernetes-list-type"] == "set";
+    let mut seen = BTreeSet::new();
+    for (number, entry) in entries.iter().enumerate() {
+        let path = format!("{path}[{number}]");
+        value(entry, &schema["items"], (&path, misfits));
+        if is_set && !seen.insert(entry.to_string()) {
+            add_beside((&path, misfits), format!("Duplicate value: {entry}: remove one of the two"));
+        }
+    }
+    size(entries.len(), (schema, "Items", "items"), (path, misfits));
+}
+
+/// The API server counts the characters of a text and calls them bytes.
+fn string(text: &str, schema: &Value, (path, misfits): Place<'_>) {
+    let length = text.chars().count();
+    size(length, (schema, "Length", "characters"), (path, misfits));
+    if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
+        add((path, misfits), format!("`{text}` in body must be of type date-time: write it as `2026-12-01T12:00:00Z`"));
+    }
+}
+
+fn size(size: usize, (schema, what, unit): (&Value, &str, &str), (path, misfits): Place<'_>) {
+    let bound = |edge: &str| schema[format!("{edge}{what}")].as_u64().and_then(|bound| usize::try_from(bound).ok());
+    if let Some(max) = bound("max").filter(|max| size > *max) {
+        add((path, &mut *misfits), format!("Too long: it has {size} {unit}, {max} at most are allowed"));
+    }
+    if let Some(min) = bound("min").filter(|min| size < *min) {
+        add_beside((path, misfits), format!("Too short: it has {size} {unit}, {min} at least are needed"));
+    }
+}
+
+fn range(number: &Value, schema: &Value, (path, misfits): Place<'_>) {
+    let value = number.as_f64().unwrap_or_default();
+    if let Some(max) = schema["maximum"].as_f64().filter(|max| value > *max) {
+        add_beside((path, &mut *misfits), format!("`{number}` must be less than or equal to {max}"));
+    }
+    if let Some(min) = schema["minimum"].as_f64().filter(|min| value < *min) {
+        add_beside((path, misfits), format!("`{number}` must be greater than or equal to {min}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What this file knows to check, and what only speaks to people or is checked elsewhere.
+    const KNOWN: [&str; 19] = [
+        "additionalProperties",
+        "description",
+        "enum",
+        "format",
+        "items",
+        "maxItems",
+        "maxLength",
+        "maxProperties",
+        "maximum",
+        "minItems",
+        "minLength",
+        "minProperties",
+        "minimum",
+        "properties",
+        "required",
+        "title",
+        "type",
+        "x-kubernetes-list-type",
+        "x-kubernetes-validations",
+    ];
+
+    fn words(schema: &Value, found: &mut BTreeSet<String>) {
+        for (word, value) in schema.as_object().into_iter().flatten() {
+            found.insert(word.clone());
+            match word.as_str() {
+                "properties" => value.as_object().into_iter().flatten().for_each(|(_, child)| words(child, found)),
+                "items" | "additionalProperties" => words(value, found),
+                "format" => assert!(["date-time", "int64"].contains(&value.as_str().unwrap()), "{value}"),
+                "x-kubernetes-list-type" => assert_eq!(value, "set"),
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn the_specs_use_no_word_of_schemas_that_is_not_checked() {
+        for crd in crate::api::crds() {
+            let crd = serde_json::to_value(crd).unwrap();
+            let mut found = BTreeSet::new();
+            words(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], &mut found);
+            let unknown: Vec<&String> = found.iter().filter(|word| !KNOWN.contains(&word.as_str())).collect();
+            assert!(unknown.is_empty() && found.len() > 10, "{unknown:?}");
+        }
+    }
+}

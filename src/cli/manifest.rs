@@ -1,0 +1,278 @@
+//! Manifests: files, folders, standard input and kustomizations, read with file and line.
+
+mod source;
+mod tree;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use kube::ResourceExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::failure::{Failure, Spot};
+use crate::api::{GROUP, Partner, TenantClient, VERSION};
+
+pub(crate) use source::{FileFlags, text_of};
+pub(crate) use tree::{Document, Scalar};
+
+/// An object that a manifest declares.
+#[derive(Debug)]
+pub(crate) struct Declared<K> {
+    /// The object.
+    pub(crate) object: K,
+    /// The file.
+    file: std::path::PathBuf,
+    document: Document,
+}
+
+impl<K> Declared<K> {
+    /// Where a member of the object stands, such as `spec.details.name`; with an empty path, where the object begins.
+    pub(crate) fn spot(&self, path: &str) -> Spot {
+        Spot { file: self.file.clone(), line: self.document.line_of(path) }
+    }
+}
+
+impl<K> Declared<K> {
+    /// The object, and where it stands.
+    pub(crate) fn split(self) -> (K, Declared<()>) {
+        let Self { object, file, document } = self;
+        (object, Declared { object: (), file, document })
+    }
+}
+
+/// Namespace and name.
+pub(crate) type Key = (String, String);
+
+/// Everything that manifests declare.
+#[derive(Debug, Default)]
+pub(crate) struct Manifests {
+    /// Partners.
+    pub(crate) partners: Vec<Declared<Partner>>,
+    /// Clients.
+    pub(crate) clients: Vec<Declared<TenantClient>>,
+    /// Data of Secrets.
+    pub(crate) secrets: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// Binary data of `ConfigMaps`.
+    pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// Objects of other kinds.
+    pub(crate) ignored: usize,
+    seen: BTreeMap<(String, String, String), Spot>,
+}
+
+impl Manifests {
+    /// Reads one text. Objects without a namespace are in `namespace`.
+    ///
+    /// # Errors
+    /// Everything in it that cannot be read.
+    pub(crate) fn parse(file: &Path, text: &str, namespace: &str) -> Result<Self, Vec<Failure>> {
+        let mut manifests = Self::default();
+        let mut failures = Vec::new();
+        manifests.add(file, text, (namespace, &mut failures));
+        if failures.is_empty() { Ok(manifests) } else { Err(failures) }
+    }
+
+    /// Refuses objects outside of a namespace that was asked for, as kubectl does.
+    ///
+    /// # Errors
+    /// Each object in another namespace.
+    pub(crate) fn all_in(&self, namespace: Option<&str>) -> Result<(), Vec<Failure>> {
+        let Some(namespace) = namespace else { return Ok(()) };
+        let strays = self.seen.iter().filter(|((_, other, _), _)| other != namespace);
+        let failures: Vec<Failure> = strays
+            .map(|((kind, other, name), spot)| {
+                let message = format!("the object is in namespace `{other}` and `--namespace {namespace}` was asked for: leave one of the two out");
+                Failure::new(message).about(format!("{kind} `{other}/{name}`")).at(spot)
+            })
+            .collect();
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    fn add(&mut self, file: &Path, text: &str, (namespace, failures): (&str, &mut Vec<Failure>)) {
+        let documents = match Document::all(text) {
+            Ok(documents) => documents,
+            Err((line, why)) => {
+                let spot = Spot { file: file.to_owned(), line };
+                failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
+                return;
+            }
+        };
+        for document in documents {
+            self.take(file, document, (namespace, failures));
+        }
+    }
+
+    /// Takes one document, or every member of a list.
+    pub(crate) fn take(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+        let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (text("apiVersion"), text("kind"));
+        let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
+        if version.is_empty() || kind.is_empty() {
+            let missing = if version.is_empty() { "apiVersion" } else { "kind" };
+            let message = format!("this object has no `{missing}`: every object needs `apiVersion` and `kind`");
+            failures.push(Failure::new(message).at(&spot("")));
+            return;
+        }
+        if kind.ends_with("List") && document.value["items"].is_array() {
+            for item in document.items() {
+                self.take(file, item, (namespace, failures));
+            }
+            return;
+        }
+        let group = version.split('/').next().unwrap_or_default();
+        match (group, kind.as_str()) {
+            (GROUP, "Partner" | "Client") if version != format!("{GROUP}/{VERSION}") => {
+                let message = format!(
+                    "`apiVersion: {version}` is not known here: write `{GROUP}/{VERSION}`, or take the release of this program that knows it"
+                );
+                failures.push(Failure::new(message).about(kind).at(&spot("apiVersion")));
+            }
+            (GROUP, "Partner") => self.keep(file, document, (namespace, failures)),
+            (GROUP, "Client") => self.keep_client(file, document, (namespace, failures)),
+            ("v1", "Secret" | "ConfigMap") => self.keep_data(file, &document, (namespace, failures)),
+            _ => self.ignored += 1,
+        }
+    }
+
+    fn keep(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+        match self.typed::<Partner>(file, document, namespace) {
+            Ok(declared) => self.partners.push(declared),
+            Err(failure) => failures.extend(failure),
+        }
+    }
+
+    fn keep_client(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+        match self.typed::<TenantClient>(file, document, namespace) {
+            Ok(declared) => self.clients.push(declared),
+            Err(failure) => failures.extend(failure),
+        }
+    }
+
+    fn typed<K>(&mut self, file: &Path, document: Document, namespace: &str) -> Result<Declared<K>, Vec<Failure>>
+    where
+        K: DeserializeOwned + serde::Serialize + kube::Resource<DynamicType = ()>,
+    {
+        let kind = K::kind(&()).into_owned();
+        self.claim(file, &document, namespace)?;
+        let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
+        let object: K = typed(&document.value).map_err(|why| {
+            let path = why.path.clone();
+            Failure::new(why.message).about(shown(&kind, &document.value, namespace)).at(&spot(&path))
+        })?;
+        let written = serde_json::to_value(&object).unwrap_or_default();
+        let mut unknown = Vec::new();
+        compare(&document.value["spec"], &written["spec"], "spec", &mut unknown);
+        if !unknown.is_empty() {
+            let failure = |path: &String| {
+                Failure::new(format!("`{path}` is not a field of {kind}: correct or remove it"))
+                    .about(shown(&kind, &document.value, namespace))
+                    .at(&spot(path))
+            };
+            return Err(unknown.iter().map(failure).collect());
+        }
+        let mut object = object;
+        if object.namespace().is_none() {
+            object.meta_mut().namespace = Some(namespace.to_owned());
+        }
+        Ok(Declared { object, file: file.to_owned(), document })
+    }
+
+    /// Refuses an object without a name and one that is declared twice.
+    fn claim(&mut self, file: &Path, document: &Document, namespace: &str) -> Result<(), Failure> {
+        let kind = document.value["kind"].as_str().unwrap_or_default();
+        let spot = Spot { file: file.to_owned(), line: document.line_of("metadata.name") };
+        let Some(name) = document.value["metadata"]["name"].as_str().filter(|name| !name.is_empty()) else {
+            return Err(Failure::new("the object has no `metadata.name`: give it one").about(kind).at(&spot));
+        };
+        let namespace = document.value["metadata"]["namespace"].as_str().unwrap_or(namespace);
+        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        if let Some(first) = self.seen.get(&key) {
+            let message = format!("the object stands at {first} already: remove one of the two");
+            return Err(Failure::new(message).about(format!("{kind} `{namespace}/{name}`")).at(&spot));
+        }
+        self.seen.insert(key, spot);
+        Ok(())
+    }
+
+    fn keep_data(&mut self, file: &Path, document: &Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+        if let Err(failure) = self.claim(file, document, namespace) {
+            failures.push(failure);
+            return;
+        }
+        let value = &document.value;
+        let is_secret = value["kind"] == "Secret";
+        let key = (
+            value["metadata"]["namespace"].as_str().unwrap_or(namespace).to_owned(),
+            value["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+        );
+        let mut data = BTreeMap::new();
+        let encoded = if is_secret { "data" } else { "binaryData" };
+        for (name, text) in value[encoded].as_object().into_iter().flatten() {
+            // Line breaks inside base64 are common in manifests.
+            let text: String = text.as_str().unwrap_or_default().split_whitespace().collect();
+            if let Ok(bytes) = serde_json::from_value::<k8s_openapi::ByteString>(Value::from(text)) {
+                data.insert(name.clone(), bytes.0);
+                continue;
+            }
+            let path = format!("{encoded}.{name}");
+            let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
+            let message = format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
+            failures.push(Failure::new(message).about(shown(&value["kind"], value, namespace)).at(&spot));
+        }
+        if is_secret {
+            for (name, text) in value["stringData"].as_object().into_iter().flatten() {
+                data.insert(name.clone(), text.as_str().unwrap_or_default().as_bytes().to_vec());
+            }
+            self.secrets.insert(key, data);
+        } else {
+            self.files.insert(key, data);
+        }
+    }
+}
+
+fn shown(kind: impl std::fmt::Display, value: &Value, namespace: &str) -> String {
+    let kind = kind.to_string();
+    let namespace = value["metadata"]["namespace"].as_str().unwrap_or(namespace);
+    let name = value["metadata"]["name"].as_str().unwrap_or_default();
+    format!("{} `{namespace}/{name}`", kind.trim_matches('"'))
+}
+
+/// What does not fit where.
+struct Misfit {
+    path: String,
+    message: String,
+}
+
+/// Reads an object; what does not fit is named by its path, since the line is found by it.
+fn typed<K: DeserializeOwned>(value: &Value) -> Result<K, Misfit> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        let why = error.inner().to_string();
+        let is_unquoted = why.contains("expected a string") && !why.contains("map") && !why.contains("sequence");
+        let advice = if is_unquoted { ": put it in quotes" } else { "" };
+        let message = format!("`{}` does not fit: {why}{advice}", if path.is_empty() { "the object" } else { &path });
+        Misfit { path, message }
+    })
+}
+
+/// Collects members that are written and not known. A null is as good as nothing.
+fn compare(written: &Value, known: &Value, path: &str, unknown: &mut Vec<String>) {
+    match (written, known) {
+        (Value::Object(written), known) => {
+            for (key, value) in written.iter().filter(|(_, value)| !value.is_null()) {
+                let path = format!("{path}.{key}");
+                match known.get(key) {
+                    Some(known) => compare(value, known, &path, unknown),
+                    None => unknown.push(path),
+                }
+            }
+        }
+        (Value::Array(written), Value::Array(known)) => {
+            for (number, (written, known)) in written.iter().zip(known).enumerate() {
+                compare(written, known, &format!("{path}[{number}]"), unknown);
+            }
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,119 @@
+//! `plan`: what the operator would do, before anybody applies anything.
+
+mod judge;
+mod offline;
+mod prepare;
+mod row;
+mod survey;
+mod text;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::cluster::ClusterFlags;
+use super::connection::ConnectionFlags;
+use super::failure::Failure;
+use super::ground::Ground;
+use super::manifest::FileFlags;
+use super::output::{self, Machine};
+use super::{Ended, Exit};
+use row::{Action, Row};
+
+/// Show what the operator would do to the tenants, and change nothing.
+///
+/// Reads manifests, completes them with what the cluster knows of the same objects, reads the platform and prints for each
+/// object what would be created, changed, suspended or refused: path, from, to, who says so, and whether it interrupts
+/// people. It is the operator's own plan. Without a cluster (`--offline`) the marks on the platform tell which tenant is
+/// whose. With neither manifests nor names, all objects of the cluster are looked at.
+///
+/// Exit status: 0 nothing to do, 2 there is something to do, 1 an error, or something that would be refused.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry plan -f tenants/\n  kubectl tenantry plan -k overlays/prod -o markdown\n  kubectl tenantry plan -f tenants/ --offline --connection platform.env\n  kubectl tenantry plan partner/acme -n acme"
+)]
+pub(crate) struct Flags {
+    /// Objects of the cluster, as `partner/NAME` or `client/NAME`.
+    #[arg(value_name = "KIND/NAME")]
+    objects: Vec<String>,
+    #[command(flatten)]
+    files: FileFlags,
+    #[command(flatten)]
+    connection: ConnectionFlags,
+    /// Id of the cluster in the marks, where it cannot be read from `kube-system`.
+    #[arg(long, value_name = "ID")]
+    cluster_id: Option<String>,
+    /// Read every tenant, even one that the platform's list proves to be unchanged.
+    #[arg(long)]
+    read_all: bool,
+    /// List the objects of which nothing is to be done as well.
+    #[arg(long)]
+    show_unchanged: bool,
+    /// Form for programs, or for a comment on a pull request.
+    #[arg(short, long, value_enum)]
+    output: Option<Form>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Form {
+    Json,
+    Yaml,
+    Markdown,
+}
+
+/// The whole plan.
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Planned {
+    objects: Vec<Row>,
+    /// Objects by what happens to them.
+    summary: std::collections::BTreeMap<Action, usize>,
+    /// Objects of other kinds in the manifests.
+    ignored: usize,
+}
+
+impl Planned {
+    fn new(objects: Vec<Row>, ignored: usize) -> Self {
+        let mut summary = std::collections::BTreeMap::new();
+        for row in &objects {
+            *summary.entry(row.action).or_default() += 1;
+        }
+        Self { objects, summary, ignored }
+    }
+
+    /// Objects that cannot be as declared, if there are any.
+    fn refused(&self) -> Option<usize> {
+        self.summary.get(&Action::Refuse).copied()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.summary.keys().all(|action| *action == Action::Nothing)
+    }
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let ground = Ground::gather(&flags.files, &flags.objects, cluster).await?;
+    let given = flags.connection.platform(ground.cluster.as_ref()).await?;
+    if ground.cluster.is_none() && given.is_none() && ground.secrets.is_empty() {
+        let message = "without a cluster the platform must be named: give the connection with `--connection FILE`";
+        return Err(Failure::new(message).into());
+    }
+    let ignored = ground.ignored;
+    let options = survey::Options { cluster_id: flags.cluster_id.clone(), read_all: flags.read_all };
+    let rows = survey::survey(ground, given, &options).await?;
+    let planned = Planned::new(rows, ignored);
+    let text = match flags.output {
+        Some(Form::Json) => Machine::Json.text(&planned)?,
+        Some(Form::Yaml) => Machine::Yaml.text(&planned)?,
+        Some(Form::Markdown) => text::markdown(&planned),
+        None => text::plain(&planned, flags.show_unchanged),
+    };
+    output::print(&text)?;
+    match () {
+        () if let Some(count) = planned.refused() => {
+            let what = if count == 1 { "one object".to_owned() } else { format!("{count} objects") };
+            Err(Failure::new(format!("{what} would be refused: the plan says why")).into())
+        }
+        () if planned.is_empty() => Ok(Exit::Nothing),
+        () => Ok(Exit::Changes),
+    }
+}

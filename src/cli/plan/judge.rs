@@ -1,0 +1,294 @@
+//! What the operator would do with an object: its own stages, without the writes between them.
+
+use kube::Api;
+
+use super::prepare::Prepared;
+use super::row::{Action, Row, requests};
+use crate::api::{Adoption, ConditionType, DriftPolicy, ManagementMode, Partner, Reason, TenantClient};
+use crate::cli::cluster::Cluster;
+use crate::cli::ground::Subject;
+use crate::cli::tenants::{Rows, proven};
+use crate::connect::{Freshness, Place, Platform};
+use crate::object::{
+    Found, Object, asked_adoption, drift_policy, edited, effective, has_branding, is_deleting, is_noted, look, missing,
+    mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id, written,
+};
+use crate::plan::{
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, adopt, diff, must_wait,
+    needs_approval, propose,
+};
+use crate::wire::Mark;
+
+/// Where a tenant stands and what is known of it before it is read.
+pub(super) struct Site<'a> {
+    /// The platform.
+    pub(super) platform: &'a Platform,
+    /// Its place.
+    pub(super) place: Place,
+    /// Rows of the place; nothing where they were not asked for.
+    pub(super) rows: Option<Rows>,
+    /// The Partner object above it.
+    pub(super) partner: Option<&'a Partner>,
+    /// The cluster.
+    pub(super) cluster: Option<&'a Cluster>,
+    /// Whether a flag named the platform.
+    pub(super) is_given: bool,
+}
+
+/// What became of an object.
+pub(super) struct Judged {
+    /// What the plan says of it.
+    pub(super) row: Row,
+    /// Its tenant as it is now.
+    pub(super) observed: Option<Observed>,
+}
+
+/// Judges an object; `keeps` is what its Clients still use.
+pub(super) async fn judge<K: Object>(
+    subject: &Subject<K>,
+    prepared: &Prepared,
+    (site, keeps): (&Site<'_>, Result<(), Outcome>),
+) -> Judged {
+    let object = &subject.object;
+    let mut row = Row::of(subject);
+    if !site.is_given
+        && let Err(outcome) = pinned(object, (&site.platform.host(), site.platform.tenant_id()), &site.place)
+    {
+        return Judged { row: row.stopped(outcome), observed: None };
+    }
+    row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
+    if is_deleting(object) {
+        return Judged { row: ending(object, row), observed: None };
+    }
+    match found(object, &prepared.desired, site).await {
+        Err(outcome) => Judged { row: row.stopped(outcome), observed: None },
+        Ok(Tenant { observed, is_adopted }) => {
+            if let Err(outcome) = keeps {
+                return Judged { row: row.stopped(outcome), observed };
+            }
+            tell(object, (&prepared.desired, observed.as_ref(), is_adopted), (site, &mut row));
+            Judged { row, observed }
+        }
+    }
+}
+
+/// An object whose Partner is about to be made: nothing can stand under that one yet.
+pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Row {
+    let mut row = Row::of(subject);
+    let Prepared { desired, notes, .. } = prepared;
+    if let Some(id) = asked_adoption(&subject.object).and_then(|adoption| adoption.unique_id.as_deref()) {
+        return row.stopped(missing(id));
+    }
+    row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
+    let plan = diff(desired, None, &written(&subject.object));
+    row.acts(&plan, false);
+    row.requests = requests(&plan, desired, None);
+    row.notes.push("its Partner comes first".to_owned());
+    // The hash covers the id of the Partner's tenant, which is not there yet.
+    approval(&subject.object, &plan, (None, &mut row));
+    row
+}
+
+/// An object that is being deleted: the operator has said already what it does and what it waits for.
+fn ending<K: Object>(object: &K, mut row: Row) -> Row {
+    let conditions = object.status().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let told = [ConditionType::DeletionBlocked, ConditionType::Ready].into_iter().find_map(|kind| {
+        conditions.iter().find(|one| one.type_ == kind.name() && (kind == ConditionType::Ready || one.status == "True"))
+    });
+    row.action = Action::End;
+    row.message = Some(told.map_or_else(
+        || "the object is being deleted".to_owned(),
+        |told| format!("the object is being deleted ({}): {}", told.reason, told.message),
+    ));
+    row
+}
+
+/// The steps, what holds them back, and what a person should know.
+fn tell<K: Object>(
+    object: &K,
+    (desired, observed, is_adopted): (&Desired, Option<&Observed>, bool),
+    (site, row): (&Site<'_>, &mut Row),
+) {
+    let whole = diff(desired, observed, &written(object));
+    row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
+    notes(&whole, row);
+    if mode(object) == ManagementMode::Observe {
+        let paths: Vec<&str> = whole.differences.iter().map(|difference| difference.field.path()).collect();
+        if !paths.is_empty() {
+            row.notes.push(format!("the tenant is only observed and differs in {}", paths.join(", ")));
+        }
+        return;
+    }
+    let mut plan = match (drift_policy(object), observed) {
+        (DriftPolicy::Report, Some(_)) => only(whole, &edited(object, &effective(desired))),
+        (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
+    };
+    if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
+        && site.cluster.is_none()
+    {
+        without_records(&mut plan, observed, row);
+        if drift_policy(object) == DriftPolicy::Report {
+            let note = "without the cluster, what was edited here cannot be told from what others changed, which `drift: Report` leaves alone";
+            row.notes.push(note.to_owned());
+        }
+    }
+    row.acts(&plan, is_adopted);
+    row.requests = requests(&plan, desired, observed);
+    // The hash covers the UID, which an object has from the cluster alone.
+    let is_known = !desired.mark.uid.is_empty();
+    let proposal = is_known.then(|| propose(desired, observed, (&plan, site.place.parent())));
+    approval(object, &plan, (proposal, row));
+    let is_stopped = site
+        .partner
+        .and_then(|partner| partner.status.as_ref())
+        .is_some_and(|status| status.phase == Some(crate::api::TenantPhase::Suspended));
+    if is_stopped && !plan.is_empty() && K::KIND == Kind::Client && row.action != Action::Wait {
+        row.action = Action::Wait;
+        row.reason = Some(Reason::PartnerSuspended.name());
+        row.message = Some("the partner is suspended on the platform, which takes no changes under it: activate it, for example with `tenantState: Active` on the Partner".to_owned());
+    }
+}
+
+/// Without the cluster nobody knows what was last written: what the platform never shows is taken to be as it was.
+fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
+    // Nor is the UID of the object known where the mark is short: a mark of its place is its own.
+    plan.steps.retain(|step| *step != Step::Mark);
+    for step in &mut plan.steps {
+        if let Step::Update(changes) | Step::Brand(changes) = step {
+            changes.retain(|change| {
+                let is_hidden = observed.seen.get(&change.field) == Some(&Seen::Unreadable);
+                if is_hidden {
+                    row.notes
+                        .push(format!("whether `{}` changes cannot be told without the cluster", change.field.path()));
+                }
+                !is_hidden
+            });
+        }
+    }
+    plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
+}
+
+fn notes(plan: &Plan, row: &mut Row) {
+    for field in &plan.unsupported {
+        row.notes.push(format!("`{}` cannot be held by this platform", field.path()));
+    }
+    for field in &plan.waiting {
+        row.notes.push(format!("`{}` waits until the tenant is in service again", field.path()));
+    }
+    if plan.is_inactive_without_reason {
+        row.notes.push(
+            "the tenant is not in service, and whether it was ended cannot be told: it is not activated".to_owned(),
+        );
+    }
+}
+
+/// The hash that approves a plan, and whether it waits for one.
+fn approval<K: Object>(object: &K, plan: &Plan, (proposal, row): (Option<Proposal>, &mut Row)) {
+    let approval = object.management().and_then(|management| management.approval.as_ref());
+    let waits = match &proposal {
+        Some(proposal) => must_wait(approval, plan, proposal),
+        None => needs_approval(approval, plan),
+    };
+    if waits {
+        row.action = Action::Wait;
+        row.reason = Some(Reason::ApprovalNeeded.name());
+        row.message = Some(match &proposal {
+            Some(proposal) => {
+                format!("the plan waits for approval: set `management.approval.approvedPlan: {}`", proposal.hash)
+            }
+            None => {
+                "the plan waits for approval, whose hash is known once the object exists: see its `status.plan.hash`"
+                    .to_owned()
+            }
+        });
+    }
+    row.approved_plan = proposal.filter(|_| !plan.is_empty()).map(|proposal| proposal.hash);
+}
+
+/// The tenant of an object.
+struct Tenant {
+    observed: Option<Observed>,
+    is_adopted: bool,
+}
+
+/// Which tenant is the object's, and whether it may be; none where one is to be created.
+async fn found<K: Object>(object: &K, desired: &Desired, site: &Site<'_>) -> Result<Tenant, Outcome> {
+    if mode(object) == ManagementMode::Observe {
+        let id = object.adoption().and_then(|adoption| adoption.unique_id.as_deref()).unwrap_or_default();
+        let observed = observe(object, id, (desired, site)).await?;
+        return Ok(Tenant { observed: Some(observed), is_adopted: false });
+    }
+    if let Some(adoption) = asked_adoption(object) {
+        return adopted(object, adoption, (desired, site)).await;
+    }
+    if let Some(id) = unique_id(object) {
+        let observed = observe(object, id, (desired, site)).await?;
+        let is_unmarked = observed.mark == MarkSeen::None && has_extensions::<K>(site.platform).await?;
+        recorded(object, (&observed, is_unmarked), &desired.mark)?;
+        return Ok(Tenant { observed: Some(observed), is_adopted: false });
+    }
+    let id = match look(object, site.platform, &site.place, (Freshness::Burst, &desired.mark.cluster)).await? {
+        Found::Free => {
+            refuse_new_under(site.partner)?;
+            return Ok(Tenant { observed: None, is_adopted: false });
+        }
+        Found::Ours(id) | Found::Reattach(id) => id,
+    };
+    let observed = observe(object, &id, (desired, site)).await?;
+    refuse_foreign(&id, &observed, &desired.mark)?;
+    Ok(Tenant { observed: Some(observed), is_adopted: false })
+}
+
+async fn adopted<K: Object>(
+    object: &K,
+    adoption: &Adoption,
+    (desired, site): (&Desired, &Site<'_>),
+) -> Result<Tenant, Outcome> {
+    let id = adoption.unique_id.as_deref().unwrap_or_default();
+    let observed = observe(object, id, (desired, site)).await?;
+    let ours = &desired.mark;
+    if is_noted(object, &observed, ours) {
+        refuse_foreign(id, &observed, ours)?;
+        return Ok(Tenant { observed: Some(observed), is_adopted: false });
+    }
+    let plan = diff(desired, Some(&observed), &written(object));
+    let owner = owner(&observed.mark, ours, site.cluster).await;
+    adopt(adoption, ours, (&observed.mark, owner), &plan)
+        .map_err(|(reason, message)| Outcome::Refused(reason, message))?;
+    Ok(Tenant { observed: Some(observed), is_adopted: true })
+}
+
+async fn has_extensions<K: Object>(platform: &Platform) -> Result<bool, Outcome> {
+    platform.has_extensions().await.map_err(|error| outcome(K::KIND, &error))
+}
+
+/// The tenant of an id: from its row where that proves enough and nothing differs, else read.
+async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &Site<'_>)) -> Result<Observed, Outcome> {
+    let row = site.rows.as_ref().and_then(|rows| rows.get(id));
+    if let Some(observed) = row.and_then(|row| proven(object, desired, row))
+        && observed.life != TenantLife::Terminated
+        && diff(desired, Some(&observed), &written(object)) == Plan::default()
+    {
+        return Ok(observed);
+    }
+    let read = read(site.platform, &site.place, (id, has_branding(desired))).await;
+    read.map_err(|error| outcome(K::KIND, &error))?.ok_or_else(|| missing(id))
+}
+
+/// Whether the object that a mark names is still there; what cannot be read counts as there.
+async fn owner(seen: &MarkSeen, ours: &Mark, cluster: Option<&Cluster>) -> Owner {
+    let (MarkSeen::Whole(mark), Some(cluster)) = (seen, cluster) else { return Owner::Exists };
+    if mark.cluster != ours.cluster {
+        return Owner::Exists;
+    }
+    let client = cluster.client.clone();
+    let is_gone = if mark.kind == Kind::Partner.name() {
+        Api::<Partner>::namespaced(client, &mark.namespace).get_opt(&mark.name).await.is_ok_and(|found| found.is_none())
+    } else {
+        Api::<TenantClient>::namespaced(client, &mark.namespace)
+            .get_opt(&mark.name)
+            .await
+            .is_ok_and(|found| found.is_none())
+    };
+    if is_gone { Owner::Gone } else { Owner::Exists }
+}

@@ -1,0 +1,58 @@
+//! Without a cluster the marks on the platform tell which tenant is whose.
+
+use kube::ResourceExt as _;
+
+use crate::api::{FINALIZER, INTENT, TenantStatus};
+use crate::cli::failure::Failure;
+use crate::cli::ground::named;
+use crate::cli::tenants::Rows;
+use crate::object::{Object, asked_adoption, namespace};
+use crate::plan::{Desired, Intent};
+use crate::wire::{Mark, SearchItem, State};
+
+/// Makes an object as the cluster would hold it, where a living tenant carries the mark of its place.
+///
+/// # Errors
+/// Tenants of several clusters carry one.
+pub(super) fn recognise<K: Object>(
+    object: &mut K,
+    desired: &mut Desired,
+    (rows, cluster, parent): (&Rows, &str, &str),
+) -> Result<(), Failure> {
+    let (own, name) = (namespace(object), object.name_any());
+    let is_same = |mark: &Mark| {
+        mark.kind == K::KIND.name()
+            && mark.namespace == own
+            && mark.name == name
+            && (cluster.is_empty() || mark.cluster == cluster)
+    };
+    let is_alive = |row: &&SearchItem| row.status != Some(State::Terminated);
+    let mut found = rows
+        .values()
+        .filter(is_alive)
+        .filter_map(|row| Some((row, row.managed_by.as_ref().filter(|mark| is_same(mark))?)));
+    let Some((row, mark)) = found.next() else { return Ok(()) };
+    if let Some((_, other)) = found.next() {
+        return Err(Failure::new(format!(
+            "objects of this place in the clusters `{}` and `{}` own a tenant each: say which cluster with `--cluster-id`",
+            mark.cluster, other.cluster
+        ))
+        .about(named(object)));
+    }
+    let intent = Intent {
+        uid: mark.uid.clone(),
+        nonce: String::new(),
+        parent_id: parent.to_owned(),
+        name: object.declared_name().to_owned(),
+        adopted: asked_adoption(object).and_then(|adoption| adoption.unique_id.clone()),
+    };
+    let meta = object.meta_mut();
+    meta.uid = Some(mark.uid.clone());
+    meta.finalizers.get_or_insert_default().push(FINALIZER.to_owned());
+    let text = serde_json::to_string(&intent).unwrap_or_default();
+    object.annotations_mut().insert(INTENT.to_owned(), text);
+    let status: &mut TenantStatus = object.status_mut().get_or_insert_default();
+    status.unique_id = Some(row.unique_id.clone());
+    desired.mark = mark.clone();
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! From objects to what their tenants should be: references, defaults and inheritance, as the operator takes them.
+
+use crate::api::{ManagementMode, Partner, TenantClient};
+use crate::cli::ground::{Ground, Subject, named};
+use crate::cli::references::{Lack, References, is_labelled};
+use crate::connect::Platform;
+use crate::object::{
+    Allows, Object, Parent, Sources, allows, effective, mode, namespace, no_partner, not_allowed, resolve,
+};
+use crate::plan::{Desired, Outcome};
+
+/// An object with everything that it refers to.
+pub(super) struct Prepared {
+    /// What its tenant should be.
+    pub(super) desired: Desired,
+    /// The platform.
+    pub(super) platform: Platform,
+    /// What a person should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// What became of an object before the platform was asked.
+pub(super) type Preparation = Result<Prepared, Lack>;
+
+/// Prepares a Partner, and shows its Clients what it will have.
+pub(super) async fn partner(
+    subject: &mut Subject<Partner>,
+    (ground, references): (&Ground, &mut References),
+    cluster: &str,
+) -> Preparation {
+    let prepared = prepare(&subject.object, None, (ground, references), cluster).await?;
+    let status = subject.object.status_mut().get_or_insert_default();
+    status.effective = effective(&prepared.desired);
+    Ok(prepared)
+}
+
+/// Prepares a Client.
+pub(super) async fn client(
+    subject: &Subject<TenantClient>,
+    (ground, references): (&Ground, &mut References),
+    cluster: &str,
+) -> Preparation {
+    let mut notes = Vec::new();
+    if let Some(partner) = usable(&subject.object, ground, &mut notes).await? {
+        return prepare(&subject.object, Some(partner), (ground, references), cluster).await.map(|mut prepared| {
+            prepared.notes.append(&mut notes);
+            prepared
+        });
+    }
+    prepare(&subject.object, None, (ground, references), cluster).await
+}
+
+async fn prepare<K: Object>(
+    object: &K,
+    partner: Option<&Partner>,
+    (ground, references): (&Ground, &mut References),
+    cluster: &str,
+) -> Preparation {
+    if mode(object) == ManagementMode::Paused {
+        return Err(Outcome::Paused.into());
+    }
+    let there = ground.cluster.as_ref();
+    let platform = references.platform(object, partner, there).await.map_err(|lack| about(lack, object))?;
+    let material = references.material(object, there).await?;
+    let defaults_material = references.defaults_material(object, partner, there).await?;
+    let sources = Sources { partner, material: &material, defaults_material: &defaults_material };
+    let desired = resolve(object, sources, cluster)?;
+    Ok(Prepared { desired, platform, notes: Vec::new() })
+}
+
+fn about<K: Object>(lack: Lack, object: &K) -> Lack {
+    match lack {
+        Lack::Failure(failure) => Lack::Failure(failure.about(named(object))),
+        Lack::Outcome(outcome) => Lack::Outcome(outcome),
+    }
+}
+
+/// The Partner of a Client, if it may be used.
+async fn usable<'a>(
+    object: &TenantClient,
+    ground: &'a Ground,
+    notes: &mut Vec<String>,
+) -> Result<Option<&'a Partner>, Lack> {
+    let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
+    let Some(partner) = ground.partner_of(object) else { return Err(no_partner(&partner_namespace, &name).into()) };
+    let own = namespace(object);
+    let is_allowed = match (allows(partner, &own), &ground.cluster) {
+        (Allows::Yes, _) => true,
+        (Allows::No, _) => false,
+        (Allows::Labelled(wanted), Some(cluster)) => is_labelled(cluster, &own, &wanted).await?,
+        (Allows::Labelled(_), None) => {
+            notes.push(format!(
+                "whether namespace `{own}` has the labels that the Partner asks for is not known without a cluster"
+            ));
+            true
+        }
+    };
+    if is_allowed { Ok(Some(partner)) } else { Err(not_allowed(&partner_namespace, (&name, &own)).into()) }
+}

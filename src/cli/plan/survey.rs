@@ -1,0 +1,331 @@
+//! Goes through all objects: Partners first, since what a Client gets comes from its Partner.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt as _;
+
+use super::judge::{Judged, Site, judge, unborn};
+use super::offline::recognise;
+use super::prepare::{self, Preparation, Prepared};
+use super::row::{Action, Row};
+use crate::api::{Reason, TenantPhase};
+use crate::cli::failure::Failure;
+use crate::cli::ground::{Ground, Subject};
+use crate::cli::manifest::Key;
+use crate::cli::output::Progress;
+use crate::cli::references::{Lack, References};
+use crate::cli::tenants::{self, Rows};
+use crate::connect::{Error, Place, Platform};
+use crate::object::{Object, Parent, effective, keep_what_clients_use, stands_in, unique_id};
+use crate::plan::{Desired, Outcome, TenantLife};
+
+/// Objects that are judged at the same time.
+const AT_ONCE: usize = 8;
+/// So many tenants of one place are read one by one rather than listed: a page costs ten times a read.
+const FEW: usize = 2;
+
+/// How to go about it.
+pub(super) struct Options {
+    /// Id of the cluster, where it was said.
+    pub(super) cluster_id: Option<String>,
+    /// Whether no list proves anything.
+    pub(super) read_all: bool,
+}
+
+/// Everything that is known while it goes on.
+struct Survey {
+    ground: Ground,
+    /// What happens to each Partner.
+    actions: BTreeMap<Key, Action>,
+    references: References,
+    options: Options,
+    cluster_id: String,
+    lists: BTreeMap<(String, Place), Option<Rows>>,
+}
+
+/// The rows of all objects that were asked about, in the order of their names.
+pub(super) async fn survey(
+    ground: Ground,
+    given: Option<Platform>,
+    options: &Options,
+) -> Result<Vec<Row>, Vec<Failure>> {
+    let cluster_id = cluster_id(&ground, options).await?;
+    let references = References::new(&ground, given);
+    let options = Options { cluster_id: options.cluster_id.clone(), read_all: options.read_all };
+    let mut survey =
+        Survey { ground, references, options, cluster_id, lists: BTreeMap::new(), actions: BTreeMap::new() };
+    let mut partners = survey.prepare_partners().await?;
+    let mut clients = survey.prepare_clients().await?;
+    let mut progress = Progress::begin("tenants looked at");
+    let all = partners.len() + clients.len();
+    let mut rows = survey.judge_partners(&mut partners, &clients, (&mut progress, all)).await?;
+    rows.extend(survey.judge_clients(&mut clients, (&mut progress, all)).await?);
+    rows.sort_by(|one, other| (&one.namespace, other.kind, &one.name).cmp(&(&other.namespace, one.kind, &other.name)));
+    Ok(rows)
+}
+
+/// The id that the operator puts into its marks; empty where it is not known.
+async fn cluster_id(ground: &Ground, options: &Options) -> Result<String, Failure> {
+    if let Some(id) = &options.cluster_id {
+        return Ok(id.clone());
+    }
+    let Some(cluster) = &ground.cluster else { return Ok(String::new()) };
+    cluster.id().await?.ok_or_else(|| {
+        Failure::new("the id of the cluster cannot be read (the UID of namespace `kube-system`): say `--cluster-id`, as the operator was told")
+    })
+}
+
+type Prepareds = BTreeMap<Key, Result<Prepared, Outcome>>;
+
+fn settle(preparation: Preparation, failures: &mut Vec<Failure>) -> Option<Result<Prepared, Outcome>> {
+    match preparation {
+        Ok(prepared) => Some(Ok(prepared)),
+        Err(Lack::Outcome(outcome)) => Some(Err(outcome)),
+        Err(Lack::Failure(failure)) => {
+            failures.push(failure);
+            None
+        }
+    }
+}
+
+impl Survey {
+    async fn prepare_partners(&mut self) -> Result<Prepareds, Vec<Failure>> {
+        let keys: Vec<Key> = asked(&self.ground.partners);
+        let (mut prepareds, mut failures) = (Prepareds::new(), Vec::new());
+        for key in keys {
+            let Some(mut subject) = self.ground.partners.remove(&key) else { continue };
+            let preparation =
+                prepare::partner(&mut subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+            self.ground.partners.insert(key.clone(), subject);
+            prepareds.extend(settle(preparation, &mut failures).map(|prepared| (key, prepared)));
+        }
+        if failures.is_empty() { Ok(prepareds) } else { Err(failures) }
+    }
+
+    async fn prepare_clients(&mut self) -> Result<Prepareds, Vec<Failure>> {
+        let keys: Vec<Key> = asked(&self.ground.clients);
+        let (mut prepareds, mut failures) = (Prepareds::new(), Vec::new());
+        for key in keys {
+            let Some(subject) = self.ground.clients.remove(&key) else { continue };
+            let preparation = prepare::client(&subject, (&self.ground, &mut self.references), &self.cluster_id).await;
+            self.ground.clients.insert(key.clone(), subject);
+            prepareds.extend(settle(preparation, &mut failures).map(|prepared| (key, prepared)));
+        }
+        if failures.is_empty() { Ok(prepareds) } else { Err(failures) }
+    }
+
+    async fn judge_partners(
+        &mut self,
+        prepareds: &mut Prepareds,
+        clients: &Prepareds,
+        (progress, all): (&mut Progress, usize),
+    ) -> Result<Vec<Row>, Vec<Failure>> {
+        let places = prepareds.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
+            (prepared.platform.clone(), Place::Partners { sp: prepared.platform.tenant_id().to_owned() })
+        });
+        let places: Vec<_> = places.collect();
+        self.list(&places).await?;
+        self.recognise_partners(prepareds)?;
+        let mut judged = Vec::new();
+        for (key, prepared) in &*prepareds {
+            let Some(subject) = self.ground.partners.get(key) else { continue };
+            let keeps = prepared.as_ref().map_or(Ok(()), |prepared| self.keeps(key, &prepared.desired, clients));
+            judged.push(self.judge_one(subject, prepared, keeps));
+        }
+        let judged = run(judged, (progress, all)).await;
+        let mut rows = Vec::new();
+        for (key, judged) in prepareds.keys().zip(judged) {
+            let Judged { row, observed } = judged;
+            if let Some(subject) = self.ground.partners.get_mut(key)
+                && let Some(observed) = observed
+            {
+                let is_stopped = observed.life != TenantLife::Active
+                    && row.action != Action::Activate
+                    && !row.requests.iter().any(|request| request.step == "activate");
+                let status = subject.object.status_mut().get_or_insert_default();
+                status.unique_id = Some(observed.unique_id);
+                status.phase = Some(if is_stopped { TenantPhase::Suspended } else { TenantPhase::Active });
+            }
+            self.actions.insert(key.clone(), row.action);
+            rows.push(row);
+        }
+        serious(rows)
+    }
+
+    /// What the Clients of a Partner still use, each as it will be where it is looked at as well.
+    fn keeps(&self, key: &Key, desired: &Desired, clients: &Prepareds) -> Result<(), Outcome> {
+        let wanted = Parent::Object(key.0.clone(), key.1.clone());
+        let of = self.ground.clients.iter().filter(|(_, subject)| subject.object.parent() == wanted);
+        let planned = of.map(|(key, subject)| {
+            let mut client = subject.object.clone();
+            if let Some(Ok(prepared)) = clients.get(key)
+                && let Some(status) = client.status_mut()
+            {
+                status.effective = effective(&prepared.desired);
+            }
+            std::sync::Arc::new(client)
+        });
+        keep_what_clients_use(desired, &planned.collect::<Vec<_>>())
+    }
+
+    async fn judge_clients(
+        &mut self,
+        prepareds: &mut Prepareds,
+        (progress, all): (&mut Progress, usize),
+    ) -> Result<Vec<Row>, Vec<Failure>> {
+        let mut places = Vec::new();
+        for (key, prepared) in &*prepareds {
+            if let (Ok(prepared), Some(subject)) = (prepared, self.ground.clients.get(key))
+                && let Ok(place) = self.place(&subject.object, prepared)
+            {
+                places.push((prepared.platform.clone(), place));
+            }
+        }
+        self.list(&places).await?;
+        self.recognise_clients(prepareds)?;
+        let mut judged = Vec::new();
+        for (key, prepared) in &*prepareds {
+            let Some(subject) = self.ground.clients.get(key) else { continue };
+            judged.push(self.judge_one(subject, prepared, Ok(())));
+        }
+        serious(run(judged, (progress, all)).await.into_iter().map(|judged| judged.row).collect())
+    }
+
+    fn place<K: Object>(&self, object: &K, prepared: &Prepared) -> Result<Place, Outcome> {
+        stands_in(object, prepared.platform.tenant_id(), self.ground.partner_of(object))
+    }
+
+    /// Whether the Partner of an object is about to be made.
+    fn has_new_partner<K: Object>(&self, object: &K) -> bool {
+        let Parent::Object(namespace, name) = object.parent() else { return false };
+        matches!(self.actions.get(&(namespace, name)), Some(Action::Create | Action::Wait))
+    }
+
+    async fn judge_one<K: Object>(
+        &self,
+        subject: &Subject<K>,
+        prepared: &Result<Prepared, Outcome>,
+        keeps: Result<(), Outcome>,
+    ) -> Judged {
+        let stopped = |outcome| Judged { row: Row::of(subject).stopped(outcome), observed: None };
+        let prepared = match prepared {
+            Err(outcome) => return stopped(outcome.clone()),
+            Ok(prepared) => prepared,
+        };
+        match self.place(&subject.object, prepared) {
+            Err(_) if self.has_new_partner(&subject.object) && unique_id(&subject.object).is_none() => {
+                Judged { row: unborn(subject, prepared), observed: None }
+            }
+            Err(outcome) => stopped(outcome),
+            Ok(place) => {
+                let rows = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten();
+                let site = Site {
+                    platform: &prepared.platform,
+                    place,
+                    rows,
+                    partner: self.ground.partner_of(&subject.object),
+                    cluster: self.ground.cluster.as_ref(),
+                    is_given: self.references.is_given(),
+                };
+                judge(subject, prepared, (&site, keeps)).await
+            }
+        }
+    }
+
+    /// Lists the places in which more than a few objects stand, on platforms whose lists prove something.
+    async fn list(&mut self, places: &[(Platform, Place)]) -> Result<(), Failure> {
+        let mut counts: BTreeMap<(String, &Place), (usize, &Platform)> = BTreeMap::new();
+        for (platform, place) in places {
+            counts.entry((platform.host(), place)).or_insert((0, platform)).0 += 1;
+        }
+        let is_needed = self.ground.cluster.is_none();
+        for ((host, place), (count, platform)) in counts {
+            let is_wanted = is_needed || count > FEW && !self.options.read_all;
+            let failed = |error: Error| unreachable(&host, &error);
+            let mut rows = None;
+            if is_wanted && platform.has_extensions().await.map_err(failed)? {
+                rows = Some(tenants::rows(platform, place).await.map_err(failed)?);
+            }
+            self.lists.insert((host, place.clone()), rows);
+        }
+        Ok(())
+    }
+
+    fn recognise_partners(&mut self, prepareds: &mut Prepareds) -> Result<(), Failure> {
+        if self.ground.cluster.is_some() {
+            return Ok(());
+        }
+        for (key, prepared) in prepareds {
+            let (Ok(prepared), Some(subject)) = (prepared, self.ground.partners.get_mut(key)) else { continue };
+            let sp = prepared.platform.tenant_id().to_owned();
+            let place = Place::Partners { sp };
+            if let Some(rows) = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten() {
+                recognise(&mut subject.object, &mut prepared.desired, (&rows, &self.cluster_id, place.parent()))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn recognise_clients(&mut self, prepareds: &mut Prepareds) -> Result<(), Failure> {
+        if self.ground.cluster.is_some() {
+            return Ok(());
+        }
+        for (key, prepared) in prepareds {
+            let Ok(prepared) = prepared else { continue };
+            let Some(mut subject) = self.ground.clients.remove(key) else { continue };
+            let place = self.place(&subject.object, prepared);
+            let known = place.ok().and_then(|place| {
+                let rows = self.lists.get(&(prepared.platform.host(), place.clone())).cloned().flatten();
+                rows.map(|rows| (place, rows))
+            });
+            let recognised = known.map_or(Ok(()), |(place, rows)| {
+                recognise(&mut subject.object, &mut prepared.desired, (&rows, &self.cluster_id, place.parent()))
+            });
+            self.ground.clients.insert(key.clone(), subject);
+            recognised?;
+        }
+        Ok(())
+    }
+}
+
+fn asked<K>(subjects: &BTreeMap<Key, Subject<K>>) -> Vec<Key> {
+    subjects.iter().filter(|(_, subject)| subject.is_asked).map(|(key, _)| key.clone()).collect()
+}
+
+/// Waits for all, some at the same time, and keeps their order.
+async fn run(judged: Vec<impl Future<Output = Judged>>, (progress, all): (&mut Progress, usize)) -> Vec<Judged> {
+    let mut done = Vec::new();
+    let mut judged = futures::stream::iter(judged).buffered(AT_ONCE);
+    while let Some(one) = judged.next().await {
+        progress.step(all);
+        done.push(one);
+    }
+    done
+}
+
+fn unreachable(host: &str, error: &Error) -> Failure {
+    Failure::new(format!("platform `{host}`: {error}"))
+}
+
+/// A platform that does not answer, or a credential that it refuses, is no property of an object: half a plan would look
+/// like a whole one.
+fn serious(rows: Vec<Row>) -> Result<Vec<Row>, Vec<Failure>> {
+    let serious = [
+        Reason::PlatformUnavailable,
+        Reason::RateLimited,
+        Reason::CredentialsRefused,
+        Reason::CredentialsUnavailable,
+        Reason::ConnectionIdentityChanged,
+    ];
+    let mut failures: Vec<Failure> = Vec::new();
+    for row in &rows {
+        if serious.iter().any(|reason| row.reason == Some(reason.name()))
+            && let Some(message) = &row.message
+            && failures.iter().all(|known| known.message != *message)
+        {
+            failures
+                .push(Failure::new(message.clone()).about(format!("{} `{}/{}`", row.kind, row.namespace, row.name)));
+        }
+    }
+    if failures.is_empty() { Ok(rows) } else { Err(failures) }
+}

@@ -1,0 +1,183 @@
+//! What objects refer to: from the manifests first, since that is what will be there, then from the cluster.
+
+use std::collections::BTreeMap;
+
+use kube::{Api, ResourceExt as _};
+use secrecy::SecretString;
+
+use super::cluster::Cluster;
+use super::connection;
+use super::failure::Failure;
+use super::ground::Ground;
+use super::manifest::Key;
+use crate::api::{ConfigMapKeyRef, Partner, Reason, SecretKeyRef};
+use crate::connect::Platform;
+use crate::object::{Object, connection_secret, image_keys, namespace, secret_keys, secret_text, uid};
+use crate::plan::{Material, Outcome};
+
+type Data = Option<BTreeMap<String, Vec<u8>>>;
+
+/// Why something is not there: an answer about one object, or the end of everything.
+pub(crate) enum Lack {
+    /// What the operator would say of this object.
+    Outcome(Outcome),
+    /// It cannot be found out.
+    Failure(Failure),
+}
+
+impl From<Outcome> for Lack {
+    fn from(outcome: Outcome) -> Self {
+        Self::Outcome(outcome)
+    }
+}
+
+impl From<Failure> for Lack {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+/// What was read so far; many objects share a Secret.
+pub(crate) struct References {
+    given: Option<Platform>,
+    secrets: BTreeMap<Key, Data>,
+    files: BTreeMap<Key, Data>,
+    platforms: BTreeMap<Key, Platform>,
+}
+
+impl References {
+    /// `given` is the platform that a flag named.
+    pub(crate) fn new(ground: &Ground, given: Option<Platform>) -> Self {
+        let held = |data: &BTreeMap<Key, BTreeMap<String, Vec<u8>>>| {
+            data.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect()
+        };
+        Self { given, secrets: held(&ground.secrets), files: held(&ground.files), platforms: BTreeMap::new() }
+    }
+
+    /// With nothing from manifests.
+    pub(crate) fn of_the_cluster(given: Option<Platform>) -> Self {
+        Self { given, secrets: BTreeMap::new(), files: BTreeMap::new(), platforms: BTreeMap::new() }
+    }
+
+    /// The platform of an object.
+    pub(crate) async fn platform<K: Object>(
+        &mut self,
+        object: &K,
+        partner: Option<&Partner>,
+        cluster: Option<&Cluster>,
+    ) -> Result<Platform, Lack> {
+        if let Some(given) = &self.given {
+            return Ok(given.clone());
+        }
+        let Some(key) = connection_secret(object, partner) else {
+            let message = "the object names no connection, and which one the operator takes is not known here: give it with `--connection FILE`";
+            return Err(Failure::new(message).into());
+        };
+        if let Some(platform) = self.platforms.get(&key) {
+            return Ok(platform.clone());
+        }
+        let (namespace, name) = &key;
+        let Some(data) = self.secret(&key, cluster).await? else {
+            let message = format!(
+                "Secret `{namespace}/{name}` does not exist: create it with `url`, `tenantId`, `clientId` and `clientSecret`, or give the connection with `--connection FILE`"
+            );
+            return Err(Outcome::Unauthorised(Reason::CredentialsUnavailable, message).into());
+        };
+        let platform = connection::platform(&data, &format!("Secret `{namespace}/{name}`"))?;
+        self.platforms.insert(key, platform.clone());
+        Ok(platform)
+    }
+
+    /// Whether the connection is the one that a flag named.
+    pub(crate) fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
+    /// Secrets and images of an object.
+    pub(crate) async fn material<K: Object>(
+        &mut self,
+        object: &K,
+        cluster: Option<&Cluster>,
+    ) -> Result<Material, Failure> {
+        let own = namespace(object);
+        let mut images = BTreeMap::new();
+        for reference in image_keys(object.branding()) {
+            let ConfigMapKeyRef { name, key } = &reference;
+            let data = self.config_map(&(own.clone(), name.clone()), cluster).await?;
+            if let Some(bytes) = data.and_then(|mut data| data.remove(key)) {
+                images.insert(reference, bytes);
+            }
+        }
+        let secrets = self.secret_values(secret_keys(object.access()), &own, cluster).await?;
+        Ok(Material { images, secrets, salt: uid(object) })
+    }
+
+    /// Secrets that a Partner's defaults name, for one of its Clients.
+    pub(crate) async fn defaults_material<K: Object>(
+        &mut self,
+        object: &K,
+        partner: Option<&Partner>,
+        cluster: Option<&Cluster>,
+    ) -> Result<Material, Failure> {
+        let mut material = Material { salt: uid(object), ..Material::default() };
+        if let Some(partner) = partner {
+            let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
+            let keys = secret_keys(defaults.and_then(|defaults| defaults.access.as_ref()));
+            material.secrets = self.secret_values(keys, &namespace(partner), cluster).await?;
+        }
+        Ok(material)
+    }
+
+    async fn secret_values(
+        &mut self,
+        keys: Vec<SecretKeyRef>,
+        namespace: &str,
+        cluster: Option<&Cluster>,
+    ) -> Result<BTreeMap<SecretKeyRef, SecretString>, Failure> {
+        let mut values = BTreeMap::new();
+        for key in keys {
+            let data = self.secret(&(namespace.to_owned(), key.name.clone()), cluster).await?;
+            if let Some(text) = data.as_ref().and_then(|data| data.get(&key.key)).and_then(|bytes| secret_text(bytes)) {
+                values.insert(key, text);
+            }
+        }
+        Ok(values)
+    }
+
+    async fn secret(&mut self, key: &Key, cluster: Option<&Cluster>) -> Result<Data, Failure> {
+        if let Some(data) = self.secrets.get(key) {
+            return Ok(data.clone());
+        }
+        let Some(cluster) = cluster else { return Ok(None) };
+        let found = cluster.secret(&key.0, &key.1).await?;
+        let bytes = |data: BTreeMap<String, k8s_openapi::ByteString>| {
+            data.into_iter().map(|(key, value)| (key, value.0)).collect::<BTreeMap<_, _>>()
+        };
+        let data = found.map(|secret| bytes(secret.data.unwrap_or_default()));
+        self.secrets.insert(key.clone(), data.clone());
+        Ok(data)
+    }
+
+    async fn config_map(&mut self, key: &Key, cluster: Option<&Cluster>) -> Result<Data, Failure> {
+        if let Some(data) = self.files.get(key) {
+            return Ok(data.clone());
+        }
+        let Some(cluster) = cluster else { return Ok(None) };
+        let found = cluster.config_map(&key.0, &key.1).await?;
+        let data = found
+            .map(|map| map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect());
+        self.files.insert(key.clone(), data);
+        Ok(self.files.get(key).cloned().flatten())
+    }
+}
+
+/// Whether a namespace carries labels.
+pub(crate) async fn is_labelled(
+    cluster: &Cluster,
+    namespace: &str,
+    wanted: &BTreeMap<String, String>,
+) -> Result<bool, Failure> {
+    let spaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(cluster.client.clone());
+    let Some(found) = spaces.get_metadata_opt(namespace).await? else { return Ok(false) };
+    Ok(wanted.iter().all(|(key, value)| found.labels().get(key) == Some(value)))
+}

@@ -1,0 +1,157 @@
+//! `release`: takes our finalizer off, so that objects can go without the operator and without a word to the platform.
+
+mod leases;
+
+use kube::ResourceExt as _;
+use serde_json::json;
+
+use super::ask;
+use super::cluster::{Cluster, ClusterFlags};
+use super::failure::Failure;
+use super::ground::named;
+use super::guarded::{Written, merge};
+use super::one::{Named, One, every, required};
+use super::output::{self, Progress};
+use super::{Ended, Exit};
+use crate::api::{FINALIZER, Partner, TenantClient};
+use crate::object::{Object, is_deleting, is_held, unique_id};
+
+/// Objects that are named before the rest is only counted.
+const MOST_SHOWN: usize = 20;
+
+/// Let objects go without touching their tenants, before an uninstall.
+///
+/// Takes the operator's finalizer off, and nobody else's. After that an object can be deleted at once; its tenant stays
+/// on the platform as it is, and nothing is suspended or ended. End the operator first: it puts the finalizer on again.
+#[derive(clap::Args, Debug)]
+#[command(
+    group = clap::ArgGroup::new("which").args(["object", "all"]).required(true),
+    after_help = "Examples:\n  kubectl tenantry release client globex\n  kubectl tenantry release --all\n  kubectl tenantry release --all -n acme --yes"
+)]
+pub(crate) struct Flags {
+    /// The object, as `partner NAME` or `client NAME`.
+    #[arg(value_name = "KIND NAME", num_args = 1..=2)]
+    object: Vec<String>,
+    /// Every Partner and Client of the cluster, or of the namespace that -n names.
+    #[arg(long)]
+    all: bool,
+    /// Do not ask.
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// What is held.
+#[derive(Default)]
+struct Held {
+    partners: Vec<Partner>,
+    clients: Vec<TenantClient>,
+}
+
+pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
+    let named = if flags.all { None } else { Some(Named::read_with_kind(&flags.object)?) };
+    let cluster = required(cluster_flags).await?;
+    let mut held = Held::default();
+    match named {
+        None => {
+            let namespace = cluster_flags.namespace();
+            held.partners = every::<Partner>(&cluster, namespace).await?;
+            held.clients = every::<TenantClient>(&cluster, namespace).await?;
+        }
+        Some(named) => match named.find(&cluster).await? {
+            One::Partner(partner) => held.partners.push(*partner),
+            One::Client(client) => held.clients.push(*client),
+        },
+    }
+    held.partners.retain(is_held);
+    held.clients.retain(is_held);
+    if held.count() == 0 {
+        output::note("no finalizer of the operator is on what was named: there is nothing to release");
+        return Ok(Exit::Nothing);
+    }
+    output::tell(&held.text());
+    for warning in leases::warnings(&cluster).await {
+        output::note(&warning);
+    }
+    if !flags.yes {
+        consent(held.count())?;
+    }
+    release(&held, &cluster).await
+}
+
+fn consent(count: usize) -> Result<(), Failure> {
+    let Some(mut person) = ask::at_the_terminal() else {
+        return Err(Failure::new("this asks a person, and there is no terminal: say `--yes`"));
+    };
+    let question = format!("Release {count}? Type `yes` to go on: ");
+    person.demand(&question, "yes", "that was not `yes`: nothing is released")
+}
+
+impl Held {
+    fn count(&self) -> usize {
+        self.partners.len() + self.clients.len()
+    }
+
+    /// What will be done.
+    fn text(&self) -> String {
+        let mut lines: Vec<String> = self.clients.iter().map(line).chain(self.partners.iter().map(line)).collect();
+        let more = lines.len().saturating_sub(MOST_SHOWN);
+        lines.truncate(MOST_SHOWN);
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
+        let head =
+            "The operator's finalizer is taken off these objects. Their tenants stay on the platform as they are:\n";
+        let going = self.clients.iter().filter(|one| is_deleting(*one)).count()
+            + self.partners.iter().filter(|one| is_deleting(*one)).count();
+        let tail = match going {
+            0 => String::new(),
+            _ => {
+                "\nWhat is being deleted goes at once: whatever the operator had begun with its tenant stays as it is."
+                    .to_owned()
+            }
+        };
+        format!("{head}{}{tail}\n", lines.join("\n"))
+    }
+}
+
+fn line<K: Object>(object: &K) -> String {
+    let tenant = unique_id(object).map_or_else(|| "no tenant yet".to_owned(), |id| format!("tenant `{id}`"));
+    let going = if is_deleting(object) { ", being deleted" } else { "" };
+    format!("  {}: {tenant}{going}", named(object))
+}
+
+/// Releases Clients before Partners, so that none is ever without its own.
+async fn release(held: &Held, cluster: &Cluster) -> Ended {
+    let Held { partners, clients } = held;
+    let count = held.count();
+    let mut progress = Progress::begin("released");
+    let mut failures = Vec::new();
+    let mut take = |result: Result<String, Failure>| {
+        match result {
+            Ok(line) => output::print(&line)?,
+            Err(failure) => failures.push(failure),
+        }
+        progress.step(count);
+        Ok::<(), Failure>(())
+    };
+    for client in clients {
+        take(let_go(client, cluster).await)?;
+    }
+    for partner in partners {
+        take(let_go(partner, cluster).await)?;
+    }
+    drop(progress);
+    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+}
+
+async fn let_go<K: Object>(object: &K, cluster: &Cluster) -> Result<String, Failure> {
+    let written = merge(object, cluster, |object| {
+        let others: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
+        is_held(object).then(|| json!({"metadata": {"finalizers": others}}))
+    });
+    Ok(match written.await? {
+        Written::On(_) => format!("released {}\n", named(object)),
+        Written::Needless => format!("released already: {}\n", named(object)),
+        Written::Gone => format!("gone already: {}\n", named(object)),
+    })
+}

@@ -1,0 +1,145 @@
+//! What the conditions mean, and what to do next.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
+use crate::cli::one::argument;
+use crate::object::{Object, deletion_policy, is_deleting};
+
+/// A condition of an object.
+pub(super) fn condition<K: Object>(object: &K, kind: ConditionType) -> Option<&Condition> {
+    object.status()?.conditions.iter().find(|condition| condition.type_ == kind.name())
+}
+
+/// What a condition says, in words.
+pub(super) fn words(condition: &Condition) -> &'static str {
+    let Some(kind) = ConditionType::ALL.into_iter().find(|kind| kind.name() == condition.type_) else {
+        return "of a later release than this program";
+    };
+    let truth = match condition.status.as_str() {
+        "True" => Some(true),
+        "False" => Some(false),
+        _ => None,
+    };
+    match (kind, truth) {
+        (ConditionType::Ready, Some(true)) => "the tenant is as declared",
+        (ConditionType::Ready, Some(false)) => "the tenant is not as declared",
+        (ConditionType::Ready, None) => "whether the tenant is as declared is not known yet",
+        (ConditionType::InSync, Some(true)) => "nothing differs on the platform",
+        (ConditionType::InSync, Some(false)) => "the platform differs from what is declared",
+        (ConditionType::InSync, None) => "what the platform holds is not known",
+        (ConditionType::CredentialsValid, Some(true)) => "the platform takes the credential",
+        (ConditionType::CredentialsValid, Some(false)) => "the credential cannot be used",
+        (ConditionType::CredentialsValid, None) => "the credential was not tried yet",
+        (ConditionType::ReferencesResolved, Some(true)) => "everything that the object names was found",
+        (ConditionType::ReferencesResolved, Some(false)) => "something that the object names is missing",
+        (ConditionType::ReferencesResolved, None) => "what the object names was not looked up yet",
+        (ConditionType::Reconciling, Some(true)) => "the operator goes on by itself",
+        (ConditionType::Stalled, Some(true)) => "nothing moves until a person acts",
+        (ConditionType::DeletionBlocked, Some(true)) => "the deletion waits",
+        (ConditionType::Paused, Some(true)) => "the operator leaves the tenant alone",
+        (ConditionType::AwaitingApproval, Some(true)) => "a plan waits for approval",
+        (
+            ConditionType::Reconciling
+            | ConditionType::Stalled
+            | ConditionType::DeletionBlocked
+            | ConditionType::Paused
+            | ConditionType::AwaitingApproval,
+            _,
+        ) => "no",
+    }
+}
+
+/// Why a person should look at an object, in a word; nothing where nobody need.
+pub(super) fn attention<K: Object>(object: &K) -> Option<String> {
+    let is_true = |kind| condition(object, kind).filter(|condition| condition.status == "True");
+    let asking = [
+        ConditionType::Stalled,
+        ConditionType::DeletionBlocked,
+        ConditionType::AwaitingApproval,
+        ConditionType::Reconciling,
+        ConditionType::Paused,
+    ];
+    if let Some(found) = asking.into_iter().find_map(is_true) {
+        return Some(found.reason.clone());
+    }
+    match condition(object, ConditionType::Ready) {
+        None => Some("NotSeenYet".to_owned()),
+        Some(ready) if ready.status != "True" => Some(ready.reason.clone()),
+        Some(_) => condition(object, ConditionType::InSync)
+            .filter(|condition| condition.status == "False")
+            .map(|condition| condition.reason.clone()),
+    }
+}
+
+/// What to do next, a sentence each.
+pub(super) fn next<K: Object>(object: &K) -> Vec<String> {
+    let Some(status) = object.status() else {
+        return vec![
+            "the operator has not seen the object yet: see with `kubectl tenantry version` whether it runs".to_owned(),
+        ];
+    };
+    let mut next = Vec::new();
+    let seen = status.observed_generation.unwrap_or(-1);
+    if object.meta().generation.is_some_and(|generation| generation > seen) && !is_deleting(object) {
+        next.push("the spec was changed and the operator has not worked it off yet: look again".to_owned());
+    }
+    for kind in [ConditionType::DeletionBlocked, ConditionType::Stalled, ConditionType::Paused] {
+        if let Some(found) = condition(object, kind).filter(|condition| condition.status == "True")
+            && !next.contains(&found.message)
+        {
+            next.push(found.message.clone());
+        }
+    }
+    if let Some(plan) = &status.plan {
+        next.push(format!(
+            "read the plan; to let it happen set `management.approval.approvedPlan` to `{}` under `spec`",
+            plan.hash
+        ));
+    }
+    next.extend(ending(object));
+    let is_stalled = condition(object, ConditionType::Stalled).is_some();
+    if let Some(ready) = condition(object, ConditionType::Ready).filter(|ready| ready.status == "False")
+        && !is_stalled
+        && !next.contains(&ready.message)
+    {
+        next.push(ready.message.clone());
+    }
+    let unmanaged = status.clients.as_ref().map_or(0, |clients| clients.unmanaged);
+    if unmanaged > 0 {
+        next.push(format!("{unmanaged} clients live that no object declares: `kubectl tenantry unmanaged` names them"));
+    }
+    if !status.drift.is_empty() && next.is_empty() {
+        next.push(
+            "what differs is only reported: declare what the platform has, or set `management.drift` to `Correct`"
+                .to_owned(),
+        );
+    }
+    if next.is_empty() {
+        next.push("nothing".to_owned());
+    }
+    next
+}
+
+/// What to do about the end of the tenant.
+fn ending<K: Object>(object: &K) -> Option<String> {
+    if deletion_policy(object) != DeletionPolicy::Terminate {
+        return None;
+    }
+    let named = argument(object);
+    let record = object.status().and_then(|status| status.termination.as_ref());
+    let has_consent = object.deletion().is_some_and(|deletion| deletion.confirm.is_some());
+    match (is_deleting(object), record.and_then(|record| record.step)) {
+        (_, Some(TerminationStep::Terminating | TerminationStep::Terminated)) => None,
+        (true, Some(TerminationStep::Confirmed | TerminationStep::Suspended)) => {
+            Some(format!("to keep the tenant: `kubectl tenantry cancel {named}`"))
+        }
+        (true, None) if !has_consent => Some(format!(
+            "to consent to the end of the tenant: `kubectl tenantry terminate {named}`; to keep it: `kubectl tenantry cancel {named}`"
+        )),
+        (false, _) if has_consent => Some(format!(
+            "the consent to end the tenant stands and `kubectl delete` would act on it; to take it back: `kubectl tenantry cancel {named}`"
+        )),
+        (true, None) | (false, _) => None,
+    }
+}

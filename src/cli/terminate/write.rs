@@ -1,0 +1,130 @@
+//! Where the consent goes: onto the object, or onto paper for Git.
+//!
+//! It is a server-side apply of `spec.deletion` alone, on the object as it was read. So whoever owns one of these fields
+//! with another value is named instead of overwritten: a tool that writes the manifest from Git would only take the
+//! consent back at its next look. What the manifest does not say stays with us and survives its next apply.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::api::{Deletion, GROUP, VERSION};
+use crate::cli::cluster::Cluster;
+use crate::cli::failure::Failure;
+use crate::cli::ground::named;
+use crate::cli::guarded::FIELD_MANAGER;
+use crate::cli::output::Machine;
+use crate::object::{Object, namespace, uid};
+
+/// Writes the consent.
+///
+/// # Errors
+/// The object changed meanwhile, somebody else owns a field, or the API server refuses it.
+pub(super) async fn apply<K: Object>(
+    object: &K,
+    deletion: &Deletion,
+    (is_forced, cluster): (bool, &Cluster),
+) -> Result<(), Failure> {
+    let mut patch = json!(Manifest::new(object, deletion));
+    patch["metadata"]["uid"] = json!(uid(object));
+    patch["metadata"]["resourceVersion"] = json!(object.resource_version());
+    let params = PatchParams { force: is_forced, ..PatchParams::apply(FIELD_MANAGER) };
+    let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
+    match objects.patch(&object.name_any(), &params, &Patch::Apply(&patch)).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(refused(error).about(named(object))),
+    }
+}
+
+fn refused(error: kube::Error) -> Failure {
+    let kube::Error::Api(status) = &error else { return error.into() };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let owned: Vec<&str> =
+        causes.filter(|cause| cause.reason == "FieldManagerConflict").map(|cause| cause.message.as_str()).collect();
+    if !owned.is_empty() {
+        return Failure::new(format!(
+            "`spec.deletion` belongs to somebody else ({}), who would take the consent back: put it there with `--print`, or take the field with `--force-conflicts`",
+            owned.join("; ")
+        ));
+    }
+    if status.is_conflict() {
+        return Failure::new("the object was changed meanwhile, so nothing is written: look at it and try again");
+    }
+    error.into()
+}
+
+/// The consent as a manifest that holds nothing else, which is a patch for a kustomization too.
+///
+/// # Errors
+/// It cannot be written as YAML.
+pub(super) fn hunk<K: Object>(object: &K, deletion: &Deletion) -> Result<String, Failure> {
+    let head = "# Merge this into the manifest, or list it under `patches` in the kustomization.\n";
+    Ok(format!("{head}{}", Machine::Yaml.text(&Manifest::new(object, deletion))?))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest<'a> {
+    api_version: String,
+    kind: &'static str,
+    metadata: Value,
+    spec: Spec<'a>,
+}
+
+#[derive(Serialize)]
+struct Spec<'a> {
+    deletion: &'a Deletion,
+}
+
+impl<'a> Manifest<'a> {
+    fn new<K: Object>(object: &K, deletion: &'a Deletion) -> Self {
+        Self {
+            api_version: format!("{GROUP}/{VERSION}"),
+            kind: K::KIND.name(),
+            metadata: json!({"name": object.name_any(), "namespace": namespace(object)}),
+            spec: Spec { deletion },
+        }
+    }
+}
+
+/// What a person should know before this object is written by hand: who else writes its spec.
+pub(super) fn warnings<K: Object>(object: &K) -> Vec<String> {
+    let owners = object.managed_fields().iter().filter(|entry| {
+        let owned = entry.fields_v1.as_ref().map(|fields| &fields.0);
+        entry.operation.as_deref() == Some("Apply")
+            && entry.manager.as_deref().is_some_and(|manager| !manager.starts_with("kubectl"))
+            && owned.is_some_and(|owned| owned.pointer("/f:spec").is_some())
+    });
+    let sentence = |manager: &str| {
+        format!(
+            "`{manager}` writes this object too: where it takes back what is not in Git, put the consent there with `--print`"
+        )
+    };
+    owners.filter_map(|entry| entry.manager.as_deref().map(sentence)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{DeletionPolicy, TenantClient};
+    use crate::cli::guarded::server::{answering, client, refusal};
+
+    #[tokio::test]
+    async fn a_consent_is_for_the_object_that_was_looked_at_and_no_other() {
+        let object: TenantClient = serde_json::from_value(client("7", &[])).unwrap();
+        let deletion = Deletion { policy: Some(DeletionPolicy::Terminate), ..Deletion::default() };
+        for (is_forced, query) in [(false, "fieldManager"), (true, "force=true")] {
+            let (cluster, asked) = answering(vec![refusal(409, "Conflict")]);
+            let failure = apply(&object, &deletion, (is_forced, &cluster)).await.unwrap_err();
+            assert!(failure.to_string().contains("changed meanwhile"), "{failure}");
+            let asked = asked.lock().unwrap().clone();
+            let [(what, patch)] = asked.as_slice() else { panic!("it is asked once: {asked:?}") };
+            assert!(what.starts_with("PATCH ") && what.contains("fieldManager=kubectl-tenantry"), "{what}");
+            assert!(what.contains(query) && what.contains("force=true") == is_forced, "{what}");
+            assert_eq!(patch["metadata"]["uid"], json!("1"));
+            assert_eq!(patch["metadata"]["resourceVersion"], json!("7"));
+            assert_eq!(patch["spec"], json!({"deletion": {"policy": "Terminate"}}));
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `version`: what runs here and in the cluster, and whether it fits.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Api;
+use kube::api::ListParams;
+use serde::Serialize;
+
+use super::cluster::{Cluster, ClusterFlags, sentence};
+use super::output::{self, Machine};
+use super::{Ended, Exit};
+use crate::api::{GROUP, VERSION};
+
+/// The label that the chart puts on the operator's Deployment.
+const OPERATOR: &str = "app.kubernetes.io/name=tenantry";
+
+/// Show the versions of this program, of the operator and of the resource definitions.
+///
+/// Says so when they do not fit. What cannot be read is shown as unknown.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  kubectl tenantry version\n  kubectl tenantry version --client -o json")]
+pub(crate) struct Flags {
+    /// Ask no cluster.
+    #[arg(long)]
+    client: bool,
+    /// Form for programs.
+    #[arg(short, long, value_enum)]
+    output: Option<Machine>,
+}
+
+/// What was found.
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Versions {
+    client: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operator: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resources: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let mut versions =
+        Versions { client: env!("CARGO_PKG_VERSION"), operator: None, resources: Vec::new(), warnings: Vec::new() };
+    if !flags.client
+        && let Some(cluster) = cluster.connect().await?
+    {
+        look(&cluster, &mut versions).await;
+    }
+    match flags.output {
+        Some(form) => output::print(&form.text(&versions)?)?,
+        None => output::print(&text(&versions, flags.client))?,
+    }
+    Ok(Exit::Nothing)
+}
+
+async fn look(cluster: &Cluster, versions: &mut Versions) {
+    for plural in ["partners", "clients"] {
+        let name = format!("{plural}.{GROUP}");
+        match Api::<CustomResourceDefinition>::all(cluster.client.clone()).get_opt(&name).await {
+            Ok(Some(found)) => {
+                let served: Vec<String> =
+                    found.spec.versions.iter().filter(|one| one.served).map(|one| one.name.clone()).collect();
+                if !served.iter().any(|one| one == VERSION) {
+                    versions.warnings.push(format!(
+                        "`{name}` serves {} and this program speaks {VERSION}: install the definitions of this release",
+                        served.join(", ")
+                    ));
+                }
+                versions.resources.push(format!("{name}/{}", served.join(",")));
+            }
+            Ok(None) => versions.warnings.push(format!(
+                "the cluster does not know `{name}`: install the definitions with `kubectl apply -f crds`"
+            )),
+            Err(error) => versions.warnings.push(format!("`{name}` cannot be read: {}", sentence(&error))),
+        }
+    }
+    match operator(cluster).await {
+        Ok(Some(version)) => {
+            if minor(&version) != minor(versions.client) {
+                versions.warnings.push(format!(
+                    "the operator is {version} and this program is {}: what it plans may not be what the operator does; take the same release",
+                    versions.client
+                ));
+            }
+            versions.operator = Some(version);
+        }
+        Ok(None) => {}
+        Err(error) => versions.warnings.push(format!("the operator cannot be looked for: {}", sentence(&error))),
+    }
+}
+
+/// Tag of the operator's image, where a Deployment with its label is found.
+async fn operator(cluster: &Cluster) -> Result<Option<String>, kube::Error> {
+    let found = Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR)).await?;
+    let mut images = found.items.into_iter().filter_map(|deployment| {
+        let pod = deployment.spec?.template.spec?;
+        pod.containers.into_iter().next()?.image
+    });
+    Ok(images.find_map(|image| tag(&image)))
+}
+
+/// The tag of an image; nothing for one that is named by digest alone.
+fn tag(image: &str) -> Option<String> {
+    let name = image.split('@').next().unwrap_or(image);
+    let (_, tag) = name.rsplit('/').next()?.split_once(':')?;
+    Some(tag.trim_start_matches('v').to_owned())
+}
+
+/// Releases with the same major and minor number fit together.
+fn minor(version: &str) -> Vec<&str> {
+    version.split(['.', '-']).take(2).collect()
+}
+
+fn text(versions: &Versions, is_client_only: bool) -> String {
+    let mut lines = vec![format!("client: {}", versions.client)];
+    if !is_client_only {
+        lines.push(format!("operator: {}", versions.operator.as_deref().unwrap_or("unknown")));
+        let resources =
+            if versions.resources.is_empty() { "unknown".to_owned() } else { versions.resources.join(", ") };
+        lines.push(format!("resources: {resources}"));
+    }
+    lines.extend(versions.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.join("\n") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tag_of_an_image_is_its_version() {
+        for (image, version) in [
+            ("registry.example:5000/tenantry/operator:v0.2.1", Some("0.2.1")),
+            ("tenantry-operator:0.1.0@sha256:aa", Some("0.1.0")),
+            ("registry.example:5000/operator@sha256:aa", None),
+            ("operator", None),
+        ] {
+            assert_eq!(tag(image).as_deref(), version, "{image}");
+        }
+        assert_eq!(minor("0.1.0"), minor("0.1.7-rc.1"));
+        assert_ne!(minor("0.1.0"), minor("0.2.0"));
+    }
+}

@@ -1,0 +1,119 @@
+//! YAML that every reader takes for the same: whatever one of them could take for something else than text is quoted.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+/// A document in block style, members in the order of their names.
+pub(crate) fn document(value: &Value) -> String {
+    let mut text = String::new();
+    block(value, 0, &mut text);
+    text
+}
+
+fn block(value: &Value, depth: usize, text: &mut String) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members {
+                let _ = write!(text, "{:1$}{2}:", "", depth * 2, scalar(key));
+                member(value, depth, text);
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                // Lists of manifests hold texts and, in a list of objects, whole documents: a flow keeps both right.
+                let _ = writeln!(text, "{:1$}- {2}", "", depth * 2, flow(item));
+            }
+        }
+        value => {
+            let _ = writeln!(text, "{:1$}{2}", "", depth * 2, flow(value));
+        }
+    }
+}
+
+fn member(value: &Value, depth: usize, text: &mut String) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            text.push('\n');
+            block(value, depth + 1, text);
+        }
+        Value::Array(items) if !items.is_empty() => {
+            text.push('\n');
+            block(value, depth, text);
+        }
+        value => {
+            let _ = writeln!(text, " {}", flow(value));
+        }
+    }
+}
+
+/// JSON is YAML; only a bare text looks better.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::String(text) => scalar(text),
+        value => value.to_string(),
+    }
+}
+
+/// A text, quoted unless no version of YAML takes it for something else.
+fn scalar(text: &str) -> String {
+    let quoted = || Value::from(text).to_string();
+    let is_plain = text.starts_with(|letter: char| letter.is_ascii_alphabetic())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || " ._/@-+".contains(letter))
+        && !text.ends_with(' ');
+    let words = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf"];
+    let is_word = words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    // A colour of six hex digits, such as `F9E100`, is one letter away from a number.
+    let is_hex = text.len() <= 8 && text.chars().all(|letter| letter.is_ascii_hexdigit());
+    if is_plain && !is_word && !is_hex { text.to_owned() } else { quoted() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::manifest::Document;
+
+    #[test]
+    fn what_could_be_a_number_or_a_switch_is_quoted() {
+        for text in [
+            "01067", "1F2937", "E10000", "no", "Yes", "null", "", " a", "a ", "a: b", "a #b", "- a", "12:30", "*a",
+            "0x1f", "1_000", ".5", "~", "=", "a\nb", "é",
+        ] {
+            assert!(scalar(text).starts_with('"'), "{text}");
+        }
+        for text in ["Berlin", "Hauptstr. 1", "Europe/Berlin", "noc@acme.example", "logo.png"] {
+            assert_eq!(scalar(text), text);
+        }
+    }
+
+    fn values() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            "\\PC{0,12}".prop_map(Value::from),
+            "[ -~]{0,8}".prop_map(Value::from),
+            Just(json!({})),
+            Just(json!([])),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec("\\PC{0,8}".prop_map(Value::from), 1..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-zA-Z.-]{1,6}", inner, 1..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_reads_back(value in values()) {
+            let value = json!({"spec": value});
+            let text = document(&value);
+            let read = Document::all(&text).map_err(|(line, why)| TestCaseError::fail(format!("{line}: {why}\n{text}")))?;
+            prop_assert_eq!(&read[0].value, &value, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Which tenant on the platform is an object's. Reads the platform and nothing else.
+
+use super::{Object, intent, mark, outcome};
+use crate::api::Reason;
+use crate::connect::{Error, Freshness, Listed, Place, Platform};
+use crate::plan::{Candidate, Desired, Identity, MarkSeen, Names, Observed, Outcome, TenantLife, identify};
+
+/// What the look before a create found.
+pub(crate) enum Found {
+    /// Nothing: a create may follow.
+    Free,
+    /// This object's tenant.
+    Ours(String),
+    /// The tenant of an earlier object of the same place.
+    Reattach(String),
+}
+
+/// Looks for the object's tenant among all that live under the place: by its mark, by the name that was sent and by the
+/// name declared now.
+pub(crate) async fn look<K: Object>(
+    object: &K,
+    platform: &Platform,
+    place: &Place,
+    (freshness, cluster): (Freshness, &str),
+) -> Result<Found, Outcome> {
+    let mark = mark(object, cluster);
+    let sent = intent(object).map(|intent| intent.name);
+    let names = Names { declared: object.declared_name(), sent: sent.as_deref() };
+    let stop = |error| outcome(K::KIND, &error);
+    let living = platform.living(place, freshness).await.map_err(stop)?;
+    let is_candidate = |listed: &&Listed| {
+        names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
+    };
+    let mut candidates = Vec::new();
+    for listed in living.iter().filter(is_candidate) {
+        // The list may be older than the tenant's mark: each candidate is read on its own.
+        match platform.read(place, &listed.unique_id, false).await {
+            Ok(None) => {}
+            Ok(Some(tenant)) => {
+                candidates.push(Candidate { unique_id: tenant.unique_id, name: tenant.name, mark: tenant.mark });
+            }
+            Err(Error::Forbidden { .. }) => candidates.push(Candidate {
+                unique_id: listed.unique_id.clone(),
+                name: listed.name.clone(),
+                mark: MarkSeen::Unreadable,
+            }),
+            Err(error) => return Err(stop(error)),
+        }
+    }
+    match identify(&mark, names, &candidates) {
+        Identity::Free => Ok(Found::Free),
+        Identity::Ours(id) => Ok(Found::Ours(id)),
+        Identity::Reattach(id) => Ok(Found::Reattach(id)),
+        Identity::Ambiguous(ids) => Err(Outcome::Refused(
+            Reason::AmbiguousCreate,
+            format!(
+                "any of the tenants {} could be this object's, so none is taken and none is created: set `adoption` with the `uniqueId` of the right one",
+                ids.join(", ")
+            ),
+        )),
+        Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
+    }
+}
+
+/// A name that belongs to a tenant which is not this object's.
+pub(crate) fn name_taken(name: &str, ids: &[String]) -> Outcome {
+    Outcome::Refused(
+        Reason::NameTaken,
+        format!(
+            "a tenant named `{name}` exists that this object did not create ({0}): change `details.name`, or take it over with `adoption: {{policy: IfIdentical, uniqueId: {0}}}`",
+            ids.join(", ")
+        ),
+    )
+}
+
+/// Whether the branding must be read to compare what is declared.
+pub(crate) fn has_branding(desired: &Desired) -> bool {
+    desired.effective.written().any(|(field, _, _)| field.is_branding())
+}
+
+/// A living tenant by its id; nothing where there is none.
+///
+/// # Errors
+/// The platform does not answer the question.
+pub(crate) async fn read(
+    platform: &Platform,
+    place: &Place,
+    (id, with_branding): (&str, bool),
+) -> Result<Option<Observed>, Error> {
+    let read = match platform.read(place, id, with_branding).await {
+        // The branding of a suspended tenant may not be readable; the tenant itself is.
+        Err(Error::ParentGone { .. }) if with_branding => platform.read(place, id, false).await,
+        read => read,
+    };
+    Ok(read?.filter(|observed| observed.life != TenantLife::Terminated))
+}

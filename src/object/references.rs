@@ -1,0 +1,165 @@
+//! What an object refers to and whether it may. Pure: whoever asks has read it.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Object, Parent, is_deleting, namespace, place, unique_id};
+use crate::api::{AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason};
+use crate::connect::Place;
+use crate::plan::{Digest, Material, Outcome};
+
+/// Whether a Partner takes Clients from a namespace.
+pub(crate) enum Allows {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// It does if the namespace has these labels.
+    Labelled(BTreeMap<String, String>),
+}
+
+/// Whether a Partner takes Clients from a namespace.
+pub(crate) fn allows(partner: &Partner, own: &str) -> Allows {
+    if partner.namespace().as_deref() == Some(own) {
+        return Allows::Yes;
+    }
+    let allowed = partner.spec.clients.as_ref().and_then(|clients| clients.allowed_namespaces.as_ref());
+    let Some(AllowedNamespaces { from, selector }) = allowed else { return Allows::No };
+    match from.unwrap_or_default() {
+        NamespacesFrom::Same => Allows::No,
+        NamespacesFrom::All => Allows::Yes,
+        NamespacesFrom::Selector => {
+            Allows::Labelled(selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default())
+        }
+    }
+}
+
+/// The Partner of a Client is not there.
+pub(crate) fn no_partner(namespace: &str, name: &str) -> Outcome {
+    Outcome::Unresolved(
+        Reason::PartnerNotReady,
+        format!("Partner `{namespace}/{name}` does not exist: create it, or correct `partnerRef`"),
+    )
+}
+
+/// The Partner does not take Clients from this namespace.
+pub(crate) fn not_allowed(partner_namespace: &str, (name, own): (&str, &str)) -> Outcome {
+    Outcome::Unresolved(
+        Reason::NamespaceNotAllowed,
+        format!(
+            "Partner `{partner_namespace}/{name}` does not allow Clients from namespace `{own}`: allow it in the Partner's `clients.allowedNamespaces`"
+        ),
+    )
+}
+
+/// Where the tenant stands; `account` is the tenant of the credential.
+///
+/// # Errors
+/// Its Partner is not on the platform yet.
+pub(crate) fn stands_in<K: Object>(object: &K, account: &str, partner: Option<&Partner>) -> Result<Place, Outcome> {
+    Ok(match object.parent() {
+        Parent::Provider => Place::Partners { sp: account.to_owned() },
+        Parent::Id(id) => Place::Clients { msp: id },
+        Parent::Object(..) => Place::Clients { msp: partner_id(partner)?.to_owned() },
+    })
+}
+
+fn partner_id(partner: Option<&Partner>) -> Result<&str, Outcome> {
+    let name = partner.map(place).unwrap_or_default();
+    partner.and_then(unique_id).ok_or_else(|| {
+        Outcome::Unresolved(
+            Reason::PartnerNotReady,
+            format!("Partner `{name}` is not on the platform yet: waiting for its `status.uniqueId`"),
+        )
+    })
+}
+
+/// Namespace and name of the Secret with the connection: the object's own, or its Partner's.
+pub(crate) fn connection_secret<K: Object>(object: &K, partner: Option<&Partner>) -> Option<(String, String)> {
+    if let Some(name) = object.connection_secret() {
+        return Some((namespace(object), name.to_owned()));
+    }
+    let partner = partner?;
+    partner.connection_secret().map(|name| (namespace(partner), name.to_owned()))
+}
+
+/// The text of a Secret's key; files often end with a line feed.
+pub(crate) fn secret_text(bytes: &[u8]) -> Option<SecretString> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// A tenant stays with the account and the parent that it was made with: a Secret that leads elsewhere must not make
+/// the operator look for it there, miss it, and make a second one.
+///
+/// # Errors
+/// Where the connection or the Partner leads instead.
+pub(crate) fn pinned<K: Object>(
+    object: &K,
+    (seen_host, seen_tenant): (&str, &str),
+    place: &Place,
+) -> Result<(), Outcome> {
+    let Some(ConnectionStatus { host, tenant_id, parent_id }) =
+        object.status().and_then(|status| status.connection.as_ref())
+    else {
+        return Ok(());
+    };
+    if host != seen_host || tenant_id != seen_tenant {
+        return Err(Outcome::Unauthorised(
+            Reason::ConnectionIdentityChanged,
+            format!(
+                "the connection leads to account `{seen_tenant}` on `{seen_host}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret"
+            ),
+        ));
+    }
+    match parent_id {
+        Some(parent) if parent != place.parent() => Err(Outcome::Unresolved(
+            Reason::ParentChanged,
+            format!(
+                "the Partner is now tenant `{}`, and this client was made under `{parent}`: restore the Partner",
+                place.parent()
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Digest of Secrets and images.
+pub(crate) fn digest_of(material: &Material) -> String {
+    let Material { images, secrets, salt } = material;
+    let files = images.iter().map(|(key, bytes)| format!("{}/{}={}", key.name, key.key, Digest::of(bytes)));
+    let values = secrets.iter().map(|(key, secret)| {
+        let digest = Digest::salted(salt, secret.expose_secret().as_bytes());
+        format!("{}/{}={digest}", key.name, key.key)
+    });
+    let lines: Vec<String> = files.chain(values).collect();
+    Digest::of(lines.join("\n").as_bytes()).hex().to_owned()
+}
+
+/// Whether the Partner is on its way out, so that nothing is created under it.
+pub(crate) fn refuse_new_under(partner: Option<&Partner>) -> Result<(), Outcome> {
+    match partner.filter(|partner| is_deleting(*partner)) {
+        None => Ok(()),
+        Some(partner) => Err(Outcome::Unresolved(
+            Reason::PartnerTerminating,
+            format!("Partner `{}` is being deleted, so no client is created under it", place(partner)),
+        )),
+    }
+}
+
+/// Whether the Partner was last seen suspended, so that the platform takes no change under it.
+pub(crate) fn refuse_under_suspended(partner: Option<&Partner>) -> Result<(), Outcome> {
+    let Some(partner) = partner else { return Ok(()) };
+    let conditions = partner.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let ready = conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+    if ready.is_none_or(|ready| ready.reason != Reason::Suspended.name()) {
+        return Ok(());
+    }
+    let message = format!(
+        "Partner `{}` is suspended on the platform: activate it, for example with `tenantState: Active` on the Partner",
+        place(partner)
+    );
+    Err(Outcome::Unresolved(Reason::PartnerSuspended, message))
+}

@@ -1,0 +1,93 @@
+//! One line for each change that is made on a platform: what, for which object, who declared it, and how it ended.
+//!
+//! The lines go where the logs go, under the target `audit`, so that they can be kept longer than the rest.
+
+use std::cell::RefCell;
+
+use crate::connect::{Error, Exchange};
+use crate::plan::{Digest, Field};
+
+use super::object::{TenantObject, place, uid};
+
+tokio::task_local! {
+    /// The exchanges of the change that is under way.
+    static EXCHANGES: RefCell<Vec<Exchange>>;
+}
+
+/// Keeps an exchange for the line of the change that it belongs to.
+pub(super) fn note(exchange: &Exchange) {
+    // Reads for no change in particular are in no line.
+    let _ = EXCHANGES.try_with(|exchanges| exchanges.borrow_mut().push(exchange.clone()));
+}
+
+/// What is changed.
+pub(super) struct Change<'a> {
+    /// The step, for example `create`.
+    pub(super) operation: &'static str,
+    /// The tenant, where it is known.
+    pub(super) tenant: &'a str,
+    /// The settings that are written.
+    pub(super) fields: Vec<Field>,
+    /// Digest of what the platform had before, and of what is declared.
+    pub(super) digests: Option<(Digest, Digest)>,
+}
+
+/// Makes a change and writes its line.
+pub(super) async fn change<K: TenantObject, T>(
+    object: &K,
+    what: Change<'_>,
+    call: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let (result, exchanges) = EXCHANGES
+        .scope(RefCell::default(), async {
+            let result = call.await;
+            (result, EXCHANGES.with(RefCell::take))
+        })
+        .await;
+    let Change { operation, tenant, fields, digests } = what;
+    let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
+    let (before, after) =
+        digests.map_or((String::new(), String::new()), |(before, after)| (before.to_string(), after.to_string()));
+    let requests: Vec<&str> = exchanges.iter().map(|one| one.request_id.as_str()).collect();
+    let last = exchanges.last();
+    tracing::info!(
+        target: "audit",
+        kind = K::KIND.name(),
+        object = place(object),
+        uid = uid(object),
+        generation = object.meta().generation.unwrap_or_default(),
+        declared_by = declared_by(object),
+        operation,
+        tenant,
+        settings = paths.join(","),
+        before,
+        after,
+        requests = requests.join(","),
+        code = last.and_then(|one| one.code).unwrap_or_default(),
+        outcome = outcome(&result),
+        "change"
+    );
+    result
+}
+
+fn outcome<T>(result: &Result<T, Error>) -> &'static str {
+    match result {
+        Ok(_) => "done",
+        Err(error) if error.maybe_applied() => "unknown",
+        Err(_) => "refused",
+    }
+}
+
+/// Who last wrote anything of the object but its status, as the API server keeps it: the field manager and the time.
+fn declared_by<K: TenantObject>(object: &K) -> String {
+    let entries = object.meta().managed_fields.as_deref().unwrap_or_default();
+    let last = entries
+        .iter()
+        .filter(|entry| entry.subresource.as_deref().is_none_or(str::is_empty))
+        .filter(|entry| entry.manager.as_deref() != Some(super::FIELD_MANAGER))
+        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
+    last.map_or_else(String::new, |entry| {
+        let time = entry.time.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
+        format!("{} {time}", entry.manager.clone().unwrap_or_default())
+    })
+}

@@ -1,0 +1,85 @@
+//! What the objects say at this moment, counted anew for each look.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
+use crate::operator::context::{Context, Room};
+use crate::operator::object::{TenantObject, deletion_policy, is_deleting};
+use crate::plan::Truth;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct State {
+    kind: &'static str,
+    condition: String,
+    status: String,
+    reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ending {
+    kind: &'static str,
+    state: &'static str,
+}
+
+/// Gauges over all objects.
+#[derive(Default)]
+pub(super) struct Objects {
+    conditions: Family<State, Gauge>,
+    drifted: Family<OfKind, Gauge>,
+    endings: Family<Ending, Gauge>,
+}
+
+impl Objects {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let all = Self::default();
+        let conditions = "Objects by kind, condition, its status and reason";
+        registry.register("objects", conditions, all.conditions.clone());
+        registry.register("drifted_settings", "Settings that differ on the platform", all.drifted.clone());
+        let endings = "Deleted objects whose tenant is to be ended: held until something changes, or pending";
+        registry.register("terminations", endings, all.endings.clone());
+        all
+    }
+
+    /// Counts all objects.
+    pub(super) fn count(&self, context: &Context) {
+        self.conditions.clear();
+        self.drifted.clear();
+        self.endings.clear();
+        self.count_of(&context.partners);
+        self.count_of(&context.clients);
+    }
+
+    fn count_of<K: TenantObject>(&self, room: &Room<K>) {
+        let kind = K::KIND.name();
+        let drifted = self.drifted.get_or_create_owned(&OfKind { kind });
+        for state in ["held", "pending"] {
+            self.endings.get_or_create(&Ending { kind, state }).set(0);
+        }
+        for object in room.store.state() {
+            let Some(status) = object.status() else { continue };
+            for one in &status.conditions {
+                let (condition, status, reason) = (one.type_.clone(), one.status.clone(), one.reason.clone());
+                self.conditions.get_or_create(&State { kind, condition, status, reason }).inc();
+            }
+            drifted.inc_by(i64::try_from(status.drift.len()).unwrap_or(i64::MAX));
+            if is_deleting(object.as_ref()) && deletion_policy(object.as_ref()) == DeletionPolicy::Terminate {
+                let is_held = status
+                    .conditions
+                    .iter()
+                    .any(|one| one.type_ == ConditionType::DeletionBlocked.name() && one.status == Truth::True.name());
+                let is_ending =
+                    status.termination.as_ref().is_some_and(|one| one.step == Some(TerminationStep::Terminating));
+                let state = if is_held && !is_ending { "held" } else { "pending" };
+                self.endings.get_or_create(&Ending { kind, state }).inc();
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
+
+mod cancel;
+mod export;
+mod golden;
+mod krew;
+mod lint;
+mod migrate;
+mod offline;
+mod plan;
+mod promise;
+mod pull_request;
+mod release;
+mod status;
+mod terminate;
+mod unmanaged;
+mod whole;
+mod words;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde_json::Value;
+
+use crate::assets;
+use crate::world::Space;
+
+/// What a run of the plugin left behind.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Exit status.
+    pub(crate) code: i32,
+    /// What it printed.
+    pub(crate) out: String,
+    /// What it complained about.
+    pub(crate) err: String,
+}
+
+impl Ran {
+    /// The JSON that it printed.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// A folder of one test, with the plugin in it.
+pub(crate) struct Desk {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    kubeconfig: Option<PathBuf>,
+}
+
+impl Desk {
+    /// A desk without a cluster.
+    pub(crate) fn alone() -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = crate::support::folder(&format!("desk-{number}")).unwrap();
+        Self { folder, kubeconfig: None }
+    }
+
+    /// A desk of the administrator of a cluster.
+    pub(crate) fn at(space: &Space<'_>) -> Self {
+        Self { kubeconfig: Some(space.world.control_plane.kubeconfig("admin")), ..Self::alone() }
+    }
+
+    /// Puts a file on the desk.
+    pub(crate) fn put(&self, name: &str, text: &str) -> PathBuf {
+        let file = self.folder.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    /// A file of the platform's connection.
+    pub(crate) fn connection(&self, space: &Space<'_>) -> String {
+        let data = space.credential();
+        let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
+        let text: String = ["url", "tenantId", "clientId", "clientSecret"].map(line).concat();
+        self.put("platform.env", &text).display().to_string()
+    }
+
+    /// Runs the plugin.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, "")
+    }
+
+    /// Runs the plugin with something on its standard input.
+    pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Ran {
+        let file = self.put("stdin", input);
+        let mut command = Command::new(assets::own("kubectl-tenantry").unwrap());
+        command.args(args).current_dir(&self.folder).stdin(std::fs::File::open(file).unwrap());
+        command.env_clear().env("NO_PROXY", "127.0.0.1,localhost").env("HOME", &self.folder);
+        command.env("PATH", path());
+        if let Some(kubeconfig) = &self.kubeconfig {
+            command.env("KUBECONFIG", kubeconfig);
+        }
+        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+}
+
+/// A PATH on which `kubectl` is the one of this cluster.
+fn path() -> PathBuf {
+    let kubectl = assets::kubectl().unwrap();
+    kubectl.parent().map(Path::to_owned).unwrap_or_default()
+}

@@ -1,0 +1,89 @@
+//! `export`: what is written, what cannot be, and what stands in the way.
+
+use serde_json::json;
+
+use super::Desk;
+use super::golden::{check, masked};
+use super::whole::contents;
+use crate::world::{Space, World};
+
+/// A partner with clients of which some things cannot be declared.
+fn odd_ones(space: &Space<'_>) -> String {
+    let tenancy = &space.world.tenancy;
+    let create = |path: &str, body: &serde_json::Value| {
+        let answer = tenancy.call("POST", path, Some(body)).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
+    };
+    let duo = json!({"integrationKey": "DI", "secretKey": "geheim", "apiHostName": "api.duo.example"});
+    let partner = create(
+        &format!("{}/msps", tenancy.tenant()),
+        &json!({"name": format!("Odd {}", space.name), "packages": ["Event and Incident Management"], "duoSecurity": duo}),
+    );
+    let common = json!({"timeZone": "Europe/Berlin", "country": "Germany", "whiteListedIps": "198.51.100.7"});
+    for more in [
+        json!({"name": "Plain", "city": "Bonn"}),
+        json!({"name": "plain!", "city": "Köln\n# Not a comment", "rdp2swfState": true}),
+        json!({"name": "x".repeat(200)}),
+    ] {
+        let mut body = common.clone();
+        crate::world::merge(&mut body, &more);
+        create(&format!("{partner}/clients"), &body);
+    }
+    let branding = json!({"documentationURL": "http://docs.example", "headerBackgroundColor": "123456", "applicationTitle": "Odd"});
+    assert_eq!(tenancy.call("PUT", &format!("{partner}/customBranding"), Some(&branding)).unwrap().status, 200);
+    partner
+}
+
+#[test]
+fn what_cannot_be_declared_is_named_and_never_dropped_in_silence() {
+    let space = World::shared().namespace("odd");
+    let desk = Desk::alone();
+    let connection = desk.connection(&space);
+    let partner = odd_ones(&space);
+    let own = [(space.name.as_str(), "SPACE")];
+    let stream = desk.run(&["export", "--connection", &connection, "--partner", &partner, "--namespace", "odd"]);
+    assert!(!stream.out.contains("geheim"), "{}", stream.out);
+    check("export/odd", &stream, &own);
+    let ran = desk.run(&["export", "--connection", &connection, "--partner", &partner, "-o", "out"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let names: Vec<String> = contents(&desk.folder.join("out")).into_keys().map(|name| masked(&name, &own)).collect();
+    let expected = [
+        "kustomization.yaml",
+        "odd-SPACE/client-plain-client-N.yaml",
+        "odd-SPACE/client-plain.yaml",
+        "odd-SPACE/namespace.yaml",
+        "odd-SPACE/partner-odd-SPACE.yaml",
+    ];
+    assert_eq!(names, expected);
+    // What an earlier export wrote and this one does not is taken away; what others wrote is left alone.
+    let folder = desk.folder.join("out");
+    std::fs::write(folder.join("notes.yaml"), "mine: 1\n").unwrap();
+    let stale = std::fs::read_to_string(folder.join("kustomization.yaml")).unwrap();
+    std::fs::write(folder.join("stale.yaml"), stale).unwrap();
+    assert_eq!(desk.run(&["export", "--connection", &connection, "--partner", &partner, "-o", "out"]).code, 0);
+    assert_eq!((folder.join("notes.yaml").exists(), folder.join("stale.yaml").exists()), (true, false));
+    std::fs::write(folder.join("kustomization.yaml"), "mine: 1\n").unwrap();
+    let before = contents(&folder);
+    check(
+        "export/foreign-file",
+        &desk.run(&["export", "--connection", &connection, "--partner", &partner, "-o", "out"]),
+        &own,
+    );
+    assert_eq!(contents(&folder), before, "nothing was written");
+}
+
+#[test]
+fn what_stands_in_the_way_of_an_export_is_named() {
+    let space = World::shared().namespace("way");
+    let desk = Desk::at(&space);
+    let connection = desk.connection(&space);
+    let own = [(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")];
+    check("export/no-connection", &desk.run(&["export"]), &own);
+    check("export/no-secret", &desk.run(&["export", "--connection-secret", "nowhere/x"]), &own);
+    let wrong = std::fs::read_to_string(&connection).unwrap().replace("clientSecret=", "clientSecret=x");
+    desk.put("wrong.env", &wrong);
+    check("export/wrong-credential", &desk.run(&["export", "--connection", "wrong.env"]), &own);
+    let ran = desk.run(&["export", "--connection", &connection, "--partner", "msp_999999"]);
+    assert!(ran.code == 1 && ran.err.contains("no living partner `msp_999999` stands under"), "{ran:?}");
+}

@@ -1,0 +1,80 @@
+//! Files with what the plugin says. `TENANTRY_GOLDEN=write` writes them anew; what changed is then seen in the diff.
+
+use std::fmt::Write as _;
+
+use super::Ran;
+use crate::assets;
+use crate::world::Space;
+
+/// Replaces what differs from run to run: names of this test's own, ids and digests.
+pub(super) fn masked(text: &str, own: &[(&str, &str)]) -> String {
+    let mut text = text.to_owned();
+    for (from, to) in own {
+        text = text.replace(from, to);
+    }
+    for prefix in ["msp_", "client_", "sp_", "-client-"] {
+        text = numbers(&text, prefix);
+    }
+    uids(&digests(&text))
+}
+
+/// UIDs: groups of 8, 4, 4, 4 and 12 hex digits.
+fn uids(text: &str) -> String {
+    let is_uid = |word: &str| {
+        let groups: Vec<usize> = word.split('-').map(str::len).collect();
+        groups == [8, 4, 4, 4, 12] && word.chars().all(|letter| letter == '-' || letter.is_ascii_hexdigit())
+    };
+    let is_part = |letter: char| letter == '-' || letter.is_ascii_hexdigit();
+    let mut masked = String::new();
+    let mut word = String::new();
+    for letter in text.chars().chain(['\0']) {
+        if is_part(letter) {
+            word.push(letter);
+            continue;
+        }
+        masked.push_str(if is_uid(&word) { "UID" } else { &word });
+        word.clear();
+        masked.push(letter);
+    }
+    masked.trim_end_matches('\0').to_owned()
+}
+
+fn numbers(text: &str, prefix: &str) -> String {
+    let mut parts = text.split(prefix);
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let number = if rest.len() < part.len() { "N" } else { "" };
+        let _ = write!(masked, "{prefix}{number}{rest}");
+    }
+    masked
+}
+
+fn digests(text: &str) -> String {
+    let mut parts = text.split("sha256:");
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|letter: char| letter.is_ascii_hexdigit());
+        let _ = write!(masked, "sha256:{}{rest}", if rest.len() < part.len() { "HASH" } else { "" });
+    }
+    masked
+}
+
+/// What is this test's own, for [`masked`].
+pub(super) fn own<'a>(space: &'a Space<'_>) -> Vec<(&'a str, &'a str)> {
+    vec![(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")]
+}
+
+/// Compares a run with its file.
+pub(super) fn check(name: &str, ran: &Ran, own: &[(&str, &str)]) {
+    let Ran { code, out, err } = ran;
+    let text = masked(&format!("exit {code}\n--- stdout\n{out}--- stderr\n{err}"), own);
+    let file = assets::root().join("tests/it/golden").join(format!("{name}.txt"));
+    if std::env::var_os("TENANTRY_GOLDEN").is_some_and(|wish| wish == "write") {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, &text).unwrap();
+        return;
+    }
+    let known = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(text, known, "{} says otherwise; `TENANTRY_GOLDEN=write` writes it anew", file.display());
+}

@@ -1,0 +1,33 @@
+//! The pull request of `examples/pull-request`: what the plan says of it is what stands beside it.
+
+use std::fs;
+
+use super::Desk;
+use crate::assets;
+use crate::world::World;
+
+#[test]
+fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
+    let world = World::start("pull-request", |_| {}).unwrap();
+    let space = crate::world::Space { world: &world, name: "default".to_owned() };
+    space.secret("platform", &space.credential());
+    let examples = assets::root().join("examples");
+    world.kubectl.run(&["apply", "-k", &examples.display().to_string()]).unwrap();
+    for object in ["partner/acme", "client/globex", "client/initech"] {
+        space.ready(object);
+    }
+    let id = space.ready("client/globex");
+    let file = examples.join("pull-request/globex.yaml").display().to_string();
+    let ran = Desk::at(&space).run(&["plan", "-f", &file, "-o", "markdown"]);
+    assert_eq!((ran.code, ran.err.as_str()), (2, ""), "{ran:?}");
+    let said = ran.out.replace(&id, "client_3");
+    let comment = examples.join("pull-request/plan.md");
+    if std::env::var_os("TENANTRY_GOLDEN").is_some_and(|wish| wish == "write") {
+        fs::write(&comment, &said).unwrap();
+    }
+    let readme = fs::read_to_string(assets::root().join("README.md")).unwrap();
+    for line in said.lines().filter(|line| !line.is_empty()) {
+        assert!(readme.contains(&format!("> {line}\n")), "README.md does not show `{line}`");
+    }
+    assert_eq!(said, fs::read_to_string(comment).unwrap(), "`TENANTRY_GOLDEN=write` writes it anew");
+}

@@ -1,0 +1,309 @@
+//! Three hundred tenants that were clicked together: written down, taken over without changing one of them, and planned.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Cursor;
+use std::path::Path;
+
+use base64::Engine as _;
+use serde_json::{Value, json};
+use tenantry::catalog::{AddOn, Package};
+
+use super::Desk;
+use crate::world::{Space, World};
+
+/// Tenants in all: one partner and its clients.
+const MANY: usize = 300;
+
+/// Numbers that look drawn and are the same in each run.
+pub(super) struct Draw(u64);
+
+impl Draw {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `most`.
+    pub(super) fn below(&mut self, most: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % most
+    }
+
+    /// Whether something is so, that many times in a hundred.
+    pub(super) fn is(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// One of some.
+    pub(super) fn one<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[usize::try_from(self.below(of.len() as u64)).unwrap()]
+    }
+}
+
+/// Packages and add-ons as the wire names them; every add-on has its package, and all are among `bound`.
+pub(super) fn catalog(draw: &mut Draw, bound: Option<&(Vec<String>, Vec<String>)>) -> (Vec<String>, Vec<String>) {
+    let mut packages = vec![Package::HybridDiscoveryAndMonitoring];
+    for package in [Package::EventAndIncidentManagement, Package::RemediationAndAutomation] {
+        if draw.is(60) && bound.is_none_or(|(bound, _)| bound.iter().any(|one| one == package.wire())) {
+            packages.push(package);
+        }
+    }
+    let mut add_ons = Vec::new();
+    for add_on in AddOn::ALL.into_iter().filter(|add_on| packages.contains(&add_on.package()) && !add_on.is_paid()) {
+        if draw.is(30) && bound.is_none_or(|(_, bound)| bound.iter().any(|one| one == add_on.wire())) {
+            add_ons.push(add_on.wire().to_owned());
+        }
+    }
+    (packages.into_iter().map(|package| package.wire().to_owned()).collect(), add_ons)
+}
+
+fn png(side: u32) -> Value {
+    let mut bytes = Cursor::new(Vec::new());
+    image::DynamicImage::new_rgb8(side, side).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    json!({"name": "x.png", "file": base64::engine::general_purpose::STANDARD.encode(bytes.into_inner())})
+}
+
+/// A client that somebody clicked together; texts that YAML might take for something else are among them.
+fn client(draw: &mut Draw, number: usize, bound: &(Vec<String>, Vec<String>)) -> Value {
+    let texts =
+        ["Köln", "01067", "1e5", "no", "A: b # c", "~", "12:30", "  x".trim(), "\"quoted\"", "it's", "東京", "- dash"];
+    let mut body =
+        json!({"name": format!("{} {number}", draw.one(&["Globex", "GLOBEX!", "Müller & Söhne", "1e", "日本"]))});
+    for key in ["city", "zip", "state", "address", "extOrgId", "phoneNumber", "phoneExtension", "mobileNumber"] {
+        if draw.is(40) {
+            body[key] = json!(draw.one(&texts[..]).chars().take(16).collect::<String>());
+        }
+    }
+    body["country"] = json!(draw.one(&["Germany", "France", "United States"]));
+    body["timeZone"] = json!(draw.one(&["Europe/Berlin", "Asia/Calcutta"]));
+    if draw.is(30) {
+        body["whiteListedIps"] = json!(draw.one(&["198.51.100.*", "172.22.2.[0-50],10.0.0.1", "2001:db8::/32"]));
+    }
+    for key in [
+        "twoFactorAuthentication",
+        "skipUserConsentForm",
+        "showCopyClipBoard",
+        "enableCLIRecording",
+        "resourceDecommission",
+    ] {
+        if draw.is(50) {
+            body[key] = json!(draw.is(50));
+        }
+    }
+    if draw.is(30) {
+        body["channel"] = json!({"id": 7});
+    }
+    if draw.is(30) {
+        body["nocDetails"] = json!({"id": 3});
+    }
+    if draw.is(40) {
+        body["clientDetails"] = json!({
+            "businessStartHour": draw.below(12), "businessStartMin": 5, "businessEndHour": 18, "businessEndMin": 45,
+            "businessDayStart": 2, "businessDayEnd": 6, "smsVoiceNotification": draw.is(50), "remoteAccess": draw.is(50),
+        });
+    }
+    let (packages, add_ons) = catalog(draw, Some(bound));
+    body["packages"] = json!(packages);
+    body["addOns"] = json!(add_ons);
+    body
+}
+
+fn branding(draw: &mut Draw) -> Value {
+    let mut body = json!({});
+    for key in ["applicationTitle", "loginPageHeaderText", "loginPageSubHeaderText"] {
+        if draw.is(50) {
+            body[key] = json!(draw.one(&["Welcome", "0123456", "yes", "A: b"]));
+        }
+    }
+    for key in ["loginPageTextColor", "loginPageBackgroundColor"] {
+        if draw.is(50) {
+            body[key] = json!(draw.one(&["1F2937", "000000", "123456", "1E1000"]));
+        }
+    }
+    for key in ["logo", "favIcon", "loginPageImage"] {
+        if draw.is(30) {
+            body[key] = png(8 + u32::try_from(draw.below(4)).unwrap());
+        }
+    }
+    body
+}
+
+/// Creates all of them through the API; returns the partner's id.
+fn click_together(world: &World) -> String {
+    let mut draw = Draw::new(20_261_122);
+    let tenancy = &world.tenancy;
+    let create = |path: &str, body: &Value| {
+        let answer = tenancy.call("POST", path, Some(body)).unwrap();
+        assert_eq!(answer.status, 200, "{body}: {}", answer.body);
+        answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
+    };
+    let bound: (Vec<String>, Vec<String>) = (
+        Package::ALL.iter().map(|package| package.wire().to_owned()).collect(),
+        AddOn::ALL.into_iter().filter(|add_on| !add_on.is_paid()).map(|add_on| add_on.wire().to_owned()).collect(),
+    );
+    let partner = create(
+        &format!("{}/msps", tenancy.tenant()),
+        &json!({
+            "name": "Acme Managed Services", "city": "Berlin", "country": "Germany", "timeZone": "Europe/Berlin",
+            "zip": "01067", "notificationEmail": "noc@acme.example", "packages": bound.0, "addOns": bound.1,
+            "whiteListedIps": "198.51.100.*", "twoFactorAuthentication": true,
+            "passwordPolicy": {"defaultPolicy": false, "minPasswordLength": 14, "passwordValidity": 60},
+        }),
+    );
+    let brand = |id: &str, body: &Value| {
+        let answer = tenancy.call("PUT", &format!("{id}/customBranding"), Some(body)).unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    brand(&partner, &json!({"applicationTitle": "Acme Console", "logo": png(16)}));
+    for number in 1..MANY {
+        let id = create(&format!("{partner}/clients"), &client(&mut draw, number, &bound));
+        if draw.is(25) {
+            brand(&id, &branding(&mut draw));
+        }
+        if draw.is(5) {
+            tenancy.change(&format!("{partner}/clients/{id}/suspend"), &json!({})).unwrap();
+        }
+    }
+    partner
+}
+
+/// Every file of a folder.
+pub(super) fn contents(folder: &Path) -> BTreeMap<String, String> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
+            files.extend(contents(&path).into_iter().map(|(inner, text)| (format!("{name}/{inner}"), text)));
+        } else {
+            files.insert(name, std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    files
+}
+
+/// Requests that the platform answered, by method and route.
+fn requests(world: &World) -> BTreeMap<(String, String), u64> {
+    let metrics = world.platform.service.metrics().unwrap();
+    let mut counts = BTreeMap::new();
+    for line in metrics.lines().filter(|line| line.starts_with("tenantry_platform_requests_total{")) {
+        let label = |name: &str| {
+            let rest = line.split(&format!("{name}=\"")).nth(1).unwrap_or_default();
+            rest.split('"').next().unwrap_or_default().to_owned()
+        };
+        let count: f64 = line.rsplit(' ').next().unwrap().parse().unwrap();
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter")]
+        let count = count as u64;
+        *counts.entry((label("method"), label("route"))).or_default() += count;
+    }
+    counts
+}
+
+/// What came in between two counts, but for tokens and for us who count.
+fn between(
+    before: &BTreeMap<(String, String), u64>,
+    after: &BTreeMap<(String, String), u64>,
+) -> BTreeMap<(String, String), u64> {
+    let change = |(key, count): (&(String, String), &u64)| {
+        let change = count - before.get(key).copied().unwrap_or_default();
+        (change > 0 && key.1.starts_with("/api/")).then(|| (key.clone(), change))
+    };
+    after.iter().filter_map(change).collect()
+}
+
+fn all_ready(space: &Space<'_>) {
+    space.until("all are Ready", || {
+        let path = r#"jsonpath={range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status}={.status.conditions[?(@.type=="Ready")].message}{"\n"}{end}"#;
+        let text = space.kubectl(&["get", "partners,clients", "-o", path]);
+        let refused: Vec<&str> = text.lines().filter(|line| line.contains("differs")).collect();
+        assert!(refused.is_empty(), "{refused:#?}");
+        Ok(text.lines().filter(|line| line.contains("=True=")).count() == MANY)
+    });
+}
+
+#[test]
+fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_nothing_is_to_be_done() {
+    let world = World::start("plugin", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
+    let partner = click_together(&world);
+    let space = Space { world: &world, name: "acme-managed-services".to_owned() };
+    let desk = Desk::at(&space);
+    let connection = desk.connection(&space);
+    let export = |folder: &str| desk.run(&["export", "--connection", &connection, "-o", folder]);
+    let first = export("tenants");
+    assert_eq!(first.code, 0, "{first:?}");
+    assert!(!first.err.contains("not exported"), "{}", first.err);
+    let again = desk.run(&["export", "--connection", &connection, "-o", "again", "--offline"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    let files = contents(&desk.folder.join("tenants"));
+    assert_eq!(files, contents(&desk.folder.join("again")), "a second export is the same");
+    let count = |begin: &str| files.keys().filter(|name| name.starts_with(&format!("{}/{begin}", space.name))).count();
+    assert_eq!((count("partner-acme"), count("client-") - count("client-images-")), (1, MANY - 1));
+    // The namespace and the connection are the reader's to make.
+    world.kubectl.run(&["create", "namespace", &space.name]).unwrap();
+    space.secret("platform", &space.credential());
+    let before = requests(&world);
+    let folder = desk.folder.join("tenants").display().to_string();
+    world.kubectl.run(&["apply", "-k", &folder]).unwrap();
+    all_ready(&space);
+    let mut writes = between(&before, &requests(&world));
+    writes.retain(|(method, _), _| method != "GET");
+    let mark = |route: &str| ("POST".to_owned(), format!("/api/v2/tenants/{{tenant}}/{route}"));
+    let expected: BTreeMap<_, _> = [(mark("clients/{client}"), MANY as u64 - 1), (mark("msps/{msp}"), 1)].into();
+    assert_eq!(writes, expected, "one mark each and nothing else");
+    let before = requests(&world);
+    let ran = desk.run(&["plan", "-k", "tenants"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.out.starts_with("Plan: 300 unchanged"), "{}", ran.out);
+    let cost = between(&before, &requests(&world));
+    let get = |route: &str| ("GET".to_owned(), format!("/api/v2/tenants/{{tenant}}{route}"));
+    let unchanged: BTreeMap<_, _> = [
+        (get("/clients/search"), MANY as u64 / 100),
+        // One Partner is read by itself: a page costs ten times as much of the rate limit.
+        (get("/msps/{msp}"), 1),
+        (get("/customBranding"), 1),
+    ]
+    .into();
+    assert_eq!(cost, unchanged, "what 300 unchanged tenants cost");
+    changed_ones_are_read(&world, (&desk, &files), unchanged);
+    nothing_is_unmanaged(&desk, &connection);
+    let later = export("later");
+    assert_eq!(later.code, 0, "{later:?}");
+    assert_eq!(files, contents(&desk.folder.join("later")), "the export of what is declared is what was declared");
+    assert_eq!(
+        world.tenancy.get(&world.tenancy.partner(&partner)).unwrap()["managedBy"]["name"],
+        "acme-managed-services"
+    );
+}
+
+/// Two manifests are edited: two tenants more are read.
+fn changed_ones_are_read(
+    world: &World,
+    (desk, files): (&Desk, &BTreeMap<String, String>),
+    mut cost: BTreeMap<(String, String), u64>,
+) {
+    let mut text = String::new();
+    let mut edited = 0;
+    for (name, content) in files.iter().filter(|(name, _)| name.contains("/client-") || name.contains("/partner-")) {
+        let is_chosen = edited < 2
+            && name.contains("/client-")
+            && !content.contains("tenantState")
+            && !content.contains("branding:");
+        edited += usize::from(is_chosen);
+        let edit = if is_chosen { "spec:\n  tenantState: Suspended\n" } else { "spec:\n" };
+        let _ = write!(text, "---\n{}", content.replacen("spec:\n", edit, 1));
+    }
+    let before = requests(world);
+    let ran = desk.run_with(&["plan", "-f", "-", "-o", "json"], &text);
+    assert_eq!(ran.code, 2, "{} {}", ran.out.len(), ran.err);
+    assert_eq!(ran.json()["summary"], json!({"Nothing": MANY - 2, "Suspend": 2}));
+    let after = between(&before, &requests(world));
+    *cost.entry(("GET".to_owned(), "/api/v2/tenants/{tenant}/clients/{client}".to_owned())).or_default() += 2;
+    assert_eq!(after, cost);
+}
+
+fn nothing_is_unmanaged(desk: &Desk, connection: &str) {
+    let ran = desk.run(&["unmanaged"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let ran = desk.run(&["unmanaged", "--connection", connection, "-o", "json"]);
+    assert_eq!((ran.code, ran.json()), (0, json!({"tenants": [], "objects": []})));
+}

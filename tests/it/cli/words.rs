@@ -1,0 +1,95 @@
+//! Help and mistakes: every verb says what it does, and every mistake names file, line, object and the way out.
+
+use super::golden::check;
+use super::{Desk, Ran};
+
+const PARTNER: &str = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadata: {name: acme, namespace: acme}\nspec:\n  details: {name: Acme}\n";
+
+#[test]
+fn every_verb_has_help() {
+    let desk = Desk::alone();
+    check("help/all", &desk.run(&["--help"]), &[]);
+    for verb in ["plan", "lint", "status", "terminate", "cancel", "release", "version", "completion"] {
+        check(&format!("help/{verb}"), &desk.run(&[verb, "--help"]), &[]);
+    }
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_status_one() {
+    let desk = Desk::alone();
+    for args in [&["plam"][..], &["plan", "--frobnicate"], &[], &["completion", "csh"]] {
+        assert_eq!(desk.run(args).code, 1, "{args:?}");
+    }
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let ran = Desk::alone().run(&["completion", shell]);
+        assert!(ran.code == 0 && ran.out.contains("plan") && ran.out.contains("version"), "{shell}: {}", ran.err);
+    }
+}
+
+#[test]
+fn without_a_cluster_there_is_a_version() {
+    let ran = Desk::alone().run(&["version"]);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!((ran.code, ran.out), (0, format!("client: {version}\noperator: unknown\nresources: unknown\n")));
+    let ran = Desk::alone().run(&["version", "--client", "-o", "json"]);
+    assert_eq!(ran.json(), serde_json::json!({"client": version}));
+}
+
+/// What `plan` says about one text as a file.
+fn refusal(text: &str) -> Ran {
+    let desk = Desk::alone();
+    desk.put("tenants.yaml", text);
+    desk.put("platform.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+    desk.run(&["plan", "-f", "tenants.yaml", "--offline", "--connection", "platform.env"])
+}
+
+#[test]
+fn what_cannot_be_read_is_named_by_file_and_line() {
+    for (name, text) in [
+        ("not-yaml", "apiVersion: v1\nkind: [\n".to_owned()),
+        ("no-kind", format!("{PARTNER}---\napiVersion: v1\nmetadata: {{name: x}}\n")),
+        ("other-version", PARTNER.replace("v1alpha1", "v2")),
+        ("twice", format!("{PARTNER}---\n{PARTNER}")),
+        ("no-name", PARTNER.replace("name: acme, ", "")),
+        ("unknown-field", format!("{PARTNER}  brandign: {{}}\n  details2: 1\n")),
+        ("wrong-type", PARTNER.replace("{name: Acme}", "{name: Acme,\n    postalCode: 01067}")),
+        ("wrong-choice", format!("{PARTNER}  packages:\n  - EventManagement\n")),
+        ("not-base64", "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\ndata:\n  url: '%%'\n".to_owned()),
+    ] {
+        let ran = refusal(&text);
+        assert_eq!(ran.code, 1, "{name}: {ran:?}");
+        check(&format!("input/{name}"), &ran, &[]);
+    }
+}
+
+#[test]
+fn what_is_missing_around_the_manifests_is_named() {
+    let desk = Desk::alone();
+    desk.put("tenants.yaml", PARTNER);
+    desk.put("half.env", "url=http://127.0.0.1:1\n");
+    desk.put("wrong.env", "url=http://127.0.0.1:1\ntenant=sp_1\n");
+    desk.put("away.env", "url=http://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+    desk.put("kubeconfig", "apiVersion: v1\nkind: Config\ncurrent-context: x\n");
+    let plan = |args: &[&str]| desk.run(&[&["plan"], args].concat());
+    for (name, ran) in [
+        ("no-file", plan(&["-f", "nowhere.yaml", "--offline"])),
+        ("nothing-named", plan(&[])),
+        ("no-connection", plan(&["-f", "tenants.yaml"])),
+        ("half-connection", plan(&["-f", "tenants.yaml", "--connection", "half.env"])),
+        ("wrong-connection", plan(&["-f", "tenants.yaml", "--connection", "wrong.env"])),
+        ("no-platform", plan(&["-f", "tenants.yaml", "--connection", "away.env"])),
+        ("no-kubeconfig", plan(&["-f", "tenants.yaml", "--kubeconfig", "nowhere"])),
+        ("bad-kubeconfig", plan(&["-f", "tenants.yaml", "--kubeconfig", "kubeconfig"])),
+        ("other-namespace", plan(&["-f", "tenants.yaml", "-n", "other", "--connection", "away.env"])),
+        ("no-object-kind", plan(&["acme", "--connection", "away.env"])),
+        ("no-kustomization", plan(&["-k", ".", "--connection", "away.env"])),
+    ] {
+        assert_eq!(ran.code, 1, "{name}: {ran:?}");
+        assert!(ran.out.is_empty(), "{name}: {ran:?}");
+        check(&format!("error/{name}"), &ran, &[(desk.folder.to_str().unwrap(), "DESK")]);
+    }
+}

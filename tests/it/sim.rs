@@ -1,0 +1,27 @@
+//! The whole operator in one process under virtual time.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::too_many_arguments,
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::match_same_arms,
+    clippy::unused_self,
+    reason = "a harness fails and prints as tests do, and hands on what a server was asked"
+)]
+
+mod ask;
+mod cluster;
+mod deeds;
+mod life;
+mod long;
+mod named;
+mod oracle;
+mod people;
+mod platform;
+mod random;
+mod replay;
+mod seam;
+mod settle;
+mod sweep;
+mod weather;

@@ -1,0 +1,108 @@
+//! A request at one of the two seams, and its answer.
+
+use std::collections::BTreeMap;
+
+use axum::body::Bytes;
+use axum::http::Method;
+use serde_json::Value;
+
+/// Which server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    /// The API server.
+    Cluster,
+    /// The platform.
+    Platform,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) side: Side,
+    pub(crate) method: Method,
+    /// Path without query.
+    pub(crate) path: String,
+    pub(crate) query: String,
+    /// Headers that the servers read, by lower-case name.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Bytes,
+}
+
+impl Ask {
+    /// A request of a person, in JSON.
+    pub(crate) fn person(side: Side, method: Method, path: &str, body: &Value) -> Self {
+        let kind = if method == Method::PATCH { "application/merge-patch+json" } else { "application/json" };
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        Self {
+            side,
+            method,
+            path: path.to_owned(),
+            query: String::new(),
+            headers: BTreeMap::from([("content-type".to_owned(), kind.to_owned())]),
+            body,
+        }
+    }
+
+    /// Whether it asks for a change. A token is none.
+    pub(crate) fn is_write(&self) -> bool {
+        self.method != Method::GET && !self.path.ends_with("/oauth/token")
+    }
+
+    /// Whether it is about who leads.
+    pub(crate) fn is_lease(&self) -> bool {
+        self.path.contains("/leases")
+    }
+
+    /// Whether it is an event, which nothing depends on.
+    pub(crate) fn is_event(&self) -> bool {
+        self.path.starts_with("/apis/events.k8s.io/")
+    }
+
+    /// A header, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+
+    /// A parameter of the query.
+    pub(crate) fn parameter(&self, name: &str) -> Option<String> {
+        let mut pairs = url::form_urlencoded::parse(self.query.as_bytes());
+        pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    }
+
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// One line for the story of a run.
+    pub(crate) fn line(&self) -> String {
+        let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
+        format!("{:?} {} {}{query}", self.side, self.method, self.path)
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Reply {
+    /// An answer in JSON.
+    pub(crate) fn json(status: u16, body: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { status, headers, body: Bytes::from(body.to_string()) }
+    }
+
+    /// Whether the request was carried out.
+    pub(crate) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as JSON.
+    pub(crate) fn value(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+}

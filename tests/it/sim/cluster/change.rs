@@ -1,0 +1,227 @@
+//! Writes, with the rules that the operator rests on.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::answer::{conflict, missing, refuse, shown};
+use super::{Change, Cluster, How, Key, NAMESPACES, Resource};
+use crate::sim::ask::{Ask, Reply};
+
+const MODIFIED: &str = "the object has been modified; please apply your changes to the latest version and try again";
+
+/// Whether the object is being deleted.
+pub(super) fn is_deleting(object: &Value) -> bool {
+    !object["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// Times of metadata have whole seconds.
+fn seconds(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    let Some(members) = target.as_object_mut() else { return };
+    for (key, value) in patch {
+        if value.is_null() {
+            members.remove(key);
+        } else {
+            merge(members.entry(key.clone()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// Empty lists and maps of metadata are not kept.
+fn without_empty(metadata: &mut Value) {
+    if let Some(members) = metadata.as_object_mut() {
+        members.retain(|_, value| {
+            !matches!(value, Value::Array(all) if all.is_empty())
+                && !matches!(value, Value::Object(all) if all.is_empty())
+        });
+    }
+}
+
+fn finalizers(object: &Value) -> Vec<&str> {
+    object["metadata"]["finalizers"].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+impl Cluster {
+    pub(super) fn create(&mut self, resource: Resource, namespace: &str, mut body: Value, at: Timestamp) -> Reply {
+        let name = body["metadata"]["name"]
+            .as_str()
+            .unwrap_or_else(|| panic!("not modelled: a create without a name"))
+            .to_owned();
+        let key = Key::new(resource, namespace, &name);
+        if !namespace.is_empty() {
+            match self.get(&Key::new(NAMESPACES, "", namespace)) {
+                None => return missing(&Key::new(NAMESPACES, "", namespace)),
+                Some(found) if is_deleting(found) => {
+                    let message = format!(
+                        "{} \"{name}\" is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+                        resource.plural
+                    );
+                    return refuse(403, "Forbidden", &message);
+                }
+                Some(_) => {}
+            }
+        }
+        if self.get(&key).is_some() {
+            return refuse(409, "AlreadyExists", &format!("{} \"{name}\" already exists", resource.plural));
+        }
+        self.made += 1;
+        body["apiVersion"] = json!(resource.api);
+        body["kind"] = json!(resource.kind);
+        let uid = format!("00000000-0000-4000-8000-{:012x}", self.made);
+        let metadata = &mut body["metadata"];
+        metadata["uid"] = json!(uid);
+        metadata["creationTimestamp"] = json!(seconds(at));
+        if !namespace.is_empty() {
+            metadata["namespace"] = json!(namespace);
+        }
+        if resource.has_generation() {
+            metadata["generation"] = json!(1);
+            // The default of the schema.
+            body["status"] = json!({"observedGeneration": -1});
+        }
+        without_empty(&mut body["metadata"]);
+        self.put(How::Added, &key, body, at)
+    }
+
+    pub(super) fn replace(&mut self, key: &Key, mut body: Value, at: Timestamp) -> Reply {
+        let Some(before) = self.get(key).cloned() else { return missing(key) };
+        for protected in ["creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"] {
+            body["metadata"][protected] = before["metadata"][protected].clone();
+        }
+        for given in ["uid", "resourceVersion"] {
+            if body["metadata"][given].is_null() {
+                body["metadata"][given] = before["metadata"][given].clone();
+            }
+        }
+        self.update(key, (&before, body), at)
+    }
+
+    /// A merge patch of the whole object but its status.
+    pub(super) fn merge(&mut self, ask: &Ask, key: &Key, at: Timestamp) -> Reply {
+        let Some(before) = self.get(key).cloned() else { return missing(key) };
+        assert_eq!(ask.header("content-type"), "application/merge-patch+json", "not modelled: {}", ask.line());
+        let mut after = before.clone();
+        merge(&mut after, &ask.json());
+        let reply = self.update(key, (&before, after), at);
+        if reply.is_success() { Reply::json(reply.status, &shown(ask, &reply.value())) } else { reply }
+    }
+
+    /// What an update and a merge patch have in common.
+    fn update(&mut self, key: &Key, (before, mut after): (&Value, Value), at: Timestamp) -> Reply {
+        if after["metadata"]["uid"] != before["metadata"]["uid"] {
+            return refuse(422, "Invalid", "metadata.uid: Invalid value: field is immutable");
+        }
+        if after["metadata"]["resourceVersion"] != before["metadata"]["resourceVersion"] {
+            return conflict(key, MODIFIED);
+        }
+        if is_deleting(before) && finalizers(&after).iter().any(|one| !finalizers(before).contains(one)) {
+            return refuse(
+                422,
+                "Invalid",
+                "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted",
+            );
+        }
+        without_empty(&mut after["metadata"]);
+        if key.resource.has_generation() {
+            after["status"] = before["status"].clone();
+            if after["status"].is_null() {
+                after.as_object_mut().map(|whole| whole.remove("status"));
+            }
+            if after["spec"] != before["spec"] {
+                after["metadata"]["generation"] = json!(before["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
+            }
+        }
+        if is_deleting(&after) && finalizers(&after).is_empty() && key.resource.has_generation() {
+            let gone = after.clone();
+            self.remove(key, at);
+            return Reply::json(200, &gone);
+        }
+        if after == *before {
+            return Reply::json(200, before);
+        }
+        self.put(How::Modified, key, after, at)
+    }
+
+    /// Server-side apply of a status by its only owner: what it left out goes. The real one compares no UID here.
+    pub(super) fn apply_status(&mut self, ask: &Ask, key: &Key, at: Timestamp) -> Reply {
+        assert_eq!(ask.header("content-type"), "application/apply-patch+yaml", "not modelled: {}", ask.line());
+        assert_eq!(ask.parameter("force").as_deref(), Some("true"), "not modelled: {}", ask.line());
+        let Some(before) = self.get(key).cloned() else { return missing(key) };
+        let body = ask.json();
+        let given = &body["metadata"];
+        if !given["resourceVersion"].is_null() && given["resourceVersion"] != before["metadata"]["resourceVersion"] {
+            return conflict(key, MODIFIED);
+        }
+        let mut after = before.clone();
+        after["status"] = body["status"].clone();
+        // The default of the schema.
+        if after["status"]["observedGeneration"].is_null() {
+            after["status"]["observedGeneration"] = json!(-1);
+        }
+        if after == before {
+            return Reply::json(200, &before);
+        }
+        self.put(How::Modified, key, after, at)
+    }
+
+    pub(super) fn delete(&mut self, key: &Key, at: Timestamp) -> Reply {
+        let Some(before) = self.get(key).cloned() else { return missing(key) };
+        let stays = !finalizers(&before).is_empty() || key.resource == NAMESPACES || key.resource == super::DEFINITIONS;
+        if !stays {
+            self.remove(key, at);
+            return Reply::json(
+                200,
+                &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}),
+            );
+        }
+        if is_deleting(&before) {
+            return Reply::json(200, &before);
+        }
+        let mut after = before;
+        after["metadata"]["deletionTimestamp"] = json!(seconds(at));
+        if key.resource.has_generation() {
+            after["metadata"]["deletionGracePeriodSeconds"] = json!(0);
+            after["metadata"]["generation"] = json!(after["metadata"]["generation"].as_i64().unwrap_or(0) + 1);
+        }
+        self.put(How::Modified, key, after, at)
+    }
+
+    /// Takes an object away.
+    pub(super) fn remove(&mut self, key: &Key, at: Timestamp) {
+        if let Some(object) = self.objects.remove(key) {
+            let mut object = object.as_ref().clone();
+            self.version += 1;
+            object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            self.note(How::Deleted, key, Arc::new(object), at);
+        }
+    }
+
+    /// Keeps an object as it now is.
+    fn put(&mut self, how: How, key: &Key, mut object: Value, at: Timestamp) -> Reply {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        let reply = Reply::json(if how == How::Added { 201 } else { 200 }, &object);
+        let object = Arc::new(object);
+        self.objects.insert(key.clone(), Arc::clone(&object));
+        self.note(how, key, object, at);
+        reply
+    }
+
+    fn note(&mut self, how: How, key: &Key, object: Arc<Value>, at: Timestamp) {
+        self.history.push(Change { version: self.version, at, how, key: key.clone(), object });
+        self.changed.send_replace(self.version);
+    }
+}

@@ -1,0 +1,267 @@
+//! What may happen in a random run: what people do on both sides, in an order that nobody planned.
+
+use std::time::Duration;
+
+use axum::http::Method;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tenantry::api::ABANDON;
+
+use super::cluster::{CLIENTS, Key, PARTNERS, Resource, SECRETS};
+use super::people::with;
+use super::platform::Tenant;
+use super::seam::World;
+
+/// The objects of a random run: two Partners in two namespaces, and three Clients of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    Acme,
+    Beta,
+    Globex,
+    Initech,
+    Hooli,
+}
+
+impl Who {
+    pub(crate) const ALL: [Self; 5] = [Self::Acme, Self::Beta, Self::Globex, Self::Initech, Self::Hooli];
+
+    pub(crate) fn key(self) -> Key {
+        match self {
+            Self::Acme => Key::new(PARTNERS, "a", "acme"),
+            Self::Beta => Key::new(PARTNERS, "b", "beta"),
+            Self::Globex => Key::new(CLIENTS, "a", "globex"),
+            Self::Initech => Key::new(CLIENTS, "a", "initech"),
+            Self::Hooli => Key::new(CLIENTS, "b", "hooli"),
+        }
+    }
+
+    fn spec(self) -> Value {
+        let connection = json!({"connectionSecretRef": {"name": "platform"}});
+        let reference = match self {
+            Self::Acme | Self::Beta => connection,
+            Self::Globex | Self::Initech => json!({"partnerRef": {"name": "acme"}}),
+            Self::Hooli => json!({"partnerRef": {"name": "beta"}}),
+        };
+        let details = json!({"name": format!("{self:?}"), "timezone": "Europe/Berlin", "country": "Germany"});
+        with(reference, &json!({"details": details}))
+    }
+}
+
+/// What is wrong with the consent to an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    None,
+    Absent,
+    Name,
+    Id,
+    Acknowledge,
+    Past,
+    TooFar,
+    Retain,
+    Suspend,
+    Paused,
+}
+
+/// Something that happens.
+#[derive(Clone, Debug)]
+pub(crate) enum Deed {
+    Create(Who),
+    Edit(Who, Value),
+    Drift(Who, Value),
+    Act(Who, &'static str),
+    Delete(Who),
+    Consent(Who, Flaw, i64),
+    End(Who, Flaw, i64),
+    Revoke(Who, &'static str),
+    Strip(Who),
+    Abandon(Who),
+    Estrange(Who),
+    Foreign(Who),
+    Adopt(Who),
+    DeleteNamespace(&'static str),
+    MakeNamespace(&'static str),
+    DropSecret(&'static str),
+    DeleteDefinition(Resource),
+    MakeDefinition(Resource),
+    Resume(Who),
+    Crash,
+}
+
+fn who() -> impl Strategy<Value = Who> {
+    prop::sample::select(Who::ALL.to_vec())
+}
+
+fn edit() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        prop::sample::select(vec!["Bonn", "Ulm", "Trier"]).prop_map(|city| json!({"details": {"city": city}})),
+        prop::sample::select(vec!["Active", "Suspended"]).prop_map(|state| json!({"tenantState": state})),
+        any::<bool>()
+            .prop_map(|other| json!({"details": {"address": if other { "Hauptstr. 1" } else { "Am Markt 2" }}})),
+        Just(json!({"management": {"mode": "Paused"}})),
+    ]
+}
+
+fn drift() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        prop::sample::select(vec!["Bonn", "Ulm", "Kiel"]).prop_map(|city| json!({"city": city})),
+        Just(json!({"address": "elsewhere"})),
+        Just(json!({"name": "Renamed"})),
+    ]
+}
+
+fn flaw() -> impl Strategy<Value = Flaw> {
+    use Flaw::{Absent, Acknowledge, Id, Name, None, Past, Paused, Retain, Suspend, TooFar};
+    prop_oneof![
+        6 => Just(None),
+        9 => prop::sample::select(vec![Absent, Name, Id, Acknowledge, Past, TooFar, Retain, Suspend, Paused]),
+    ]
+}
+
+fn grace() -> impl Strategy<Value = i64> {
+    prop::sample::select(vec![0, 45, 400])
+}
+
+/// A deed, and how long nothing else happens after it. With `ends` more of them are about the end of tenants.
+pub(crate) fn deed(ends: u32) -> impl Strategy<Value = (Deed, Duration)> {
+    let act = prop::sample::select(vec!["suspend", "activate", "suspend", "activate", "terminate"]);
+    let place = || prop::sample::select(vec!["a", "b"]);
+    let kind = || prop::sample::select(vec![PARTNERS, CLIENTS]);
+    let people = prop_oneof![
+        10 => who().prop_map(Deed::Create),
+        4 => (who(), edit()).prop_map(|(who, spec)| Deed::Edit(who, spec)),
+        3 => (who(), drift()).prop_map(|(who, change)| Deed::Drift(who, change)),
+        2 => (who(), act).prop_map(|(who, act)| Deed::Act(who, act)),
+        3 => who().prop_map(Deed::Delete),
+        1 => who().prop_map(Deed::Strip),
+        1 => who().prop_map(Deed::Foreign),
+        1 => who().prop_map(Deed::Adopt),
+        2 => place().prop_map(Deed::MakeNamespace),
+        1 => kind().prop_map(Deed::MakeDefinition),
+        2 => who().prop_map(Deed::Resume),
+        2 => Just(Deed::Crash),
+    ];
+    let mishaps = prop_oneof![
+        4 => who().prop_map(Deed::Estrange),
+        3 => place().prop_map(Deed::DeleteNamespace),
+        2 => place().prop_map(Deed::DropSecret),
+        2 => kind().prop_map(Deed::DeleteDefinition),
+        2 => who().prop_map(Deed::Abandon),
+    ];
+    let end = prop_oneof![
+        3 => (who(), flaw(), grace()).prop_map(|(who, flaw, grace)| Deed::Consent(who, flaw, grace)),
+        8 => (who(), flaw(), grace()).prop_map(|(who, flaw, grace)| Deed::End(who, flaw, grace)),
+        2 => (who(), prop::sample::select(vec!["Retain", "Suspend", "Terminate"])).prop_map(|(who, policy)| Deed::Revoke(who, policy)),
+    ];
+    let deed = prop_oneof![30 => people, 4 => mishaps, ends => end];
+    let pause = prop_oneof![3 => 0_u64..1000, 4 => 1000_u64..90_000, 1 => 90_000_u64..1_200_000];
+    (deed, pause.prop_map(Duration::from_millis))
+}
+
+impl World {
+    /// The tenant of an object: the one that it records, or the living one with its mark.
+    fn owned(&self, who: Who) -> Option<Tenant> {
+        let key = who.key();
+        let place = format!("sim/{}/{}/{}", key.resource.kind, key.namespace, key.name);
+        let lives = |tenant: &Tenant| tenant.place.as_deref() == Some(&place) && tenant.state != "TERMINATED";
+        self.tenant(&key)
+            .filter(|tenant| tenant.state != "TERMINATED")
+            .or_else(|| self.tenants().into_iter().find(lives))
+    }
+
+    /// Does it, as far as it can be done.
+    pub(crate) fn happen(&self, deed: &Deed) {
+        match deed {
+            Deed::Create(who) => drop(self.create(&who.key(), &who.spec())),
+            Deed::Edit(who, spec) => drop(self.edit(&who.key(), spec)),
+            Deed::Drift(who, change) => {
+                let _ = self.owned(*who).map(|tenant| self.drift(&tenant, change));
+            }
+            Deed::Act(who, action) => {
+                let _ = self.owned(*who).map(|tenant| self.act(&tenant, action));
+            }
+            Deed::Delete(who) => drop(self.delete(&who.key())),
+            Deed::Consent(who, flaw, grace) => self.consent(*who, *flaw, *grace),
+            Deed::End(who, flaw, grace) => {
+                self.consent(*who, *flaw, *grace);
+                self.delete(&who.key());
+            }
+            Deed::Revoke(who, policy) => {
+                let confirm = (*policy != "Terminate")
+                    .then_some(())
+                    .map_or(json!({"confirm": null}), |()| json!({"policy": policy}));
+                self.edit(&who.key(), &json!({"deletion": confirm}));
+            }
+            Deed::Strip(who) => self.strip(&who.key()),
+            Deed::Abandon(who) => {
+                let id =
+                    self.object(&who.key()).and_then(|object| object["status"]["uniqueId"].as_str().map(str::to_owned));
+                let annotations = json!({ABANDON: id.as_deref().unwrap_or("none")});
+                self.patch(&who.key(), &json!({"metadata": {"annotations": annotations}}));
+            }
+            Deed::Estrange(who) => {
+                let other = json!({"cluster": "other", "kind": who.key().resource.kind, "namespace": "x", "name": "y", "uid": format!("{:?}", self.lock().asked)});
+                let _ = self.owned(*who).map(|tenant| self.drift(&tenant, &json!({"managedBy": other})));
+            }
+            Deed::Foreign(who) => self.foreign(*who),
+            Deed::Adopt(who) => self.adopt(*who),
+            Deed::DeleteNamespace(name) => self.delete_namespace(name),
+            Deed::MakeNamespace(name) => self.namespace(name),
+            Deed::DropSecret(namespace) => drop(self.delete(&Key::new(SECRETS, namespace, "platform"))),
+            Deed::DeleteDefinition(resource) => self.delete_definition(*resource),
+            Deed::MakeDefinition(resource) => self.definition(*resource),
+            Deed::Resume(who) => drop(self.edit(&who.key(), &json!({"management": {"mode": "Manage"}}))),
+            Deed::Crash => {}
+        }
+    }
+
+    /// Makes a tenant of somebody else under the name that an object wants.
+    fn foreign(&self, who: Who) {
+        let parent = match who {
+            Who::Acme | Who::Beta => Some("sp_1/msps".to_owned()),
+            Who::Globex | Who::Initech => self.owned(Who::Acme).map(|tenant| format!("{}/clients", tenant.id)),
+            Who::Hooli => self.owned(Who::Beta).map(|tenant| format!("{}/clients", tenant.id)),
+        };
+        if let Some(path) = parent {
+            let body = json!({"name": format!("{who:?}"), "city": "Ulm", "timeZone": "Europe/Berlin", "country": "Germany", "address": "x"});
+            self.console(Method::POST, &path, &body);
+        }
+    }
+
+    /// Takes over what somebody else made under the name.
+    fn adopt(&self, who: Who) {
+        let found = self
+            .tenants()
+            .into_iter()
+            .find(|tenant| tenant.name == format!("{who:?}") && tenant.place.is_none() && tenant.state != "TERMINATED");
+        if let Some(tenant) = found {
+            self.edit(&who.key(), &json!({"adoption": {"policy": "Adopt", "uniqueId": tenant.id}}));
+        }
+    }
+
+    /// Sets policy, grace period and a confirmation that has a flaw or none.
+    fn consent(&self, who: Who, flaw: Flaw, grace: i64) {
+        let Some(tenant) = self.owned(who) else { return };
+        let now = tenantry::clock::now();
+        let (mut name, mut id, mut until) = (tenant.name, tenant.id, now + SignedDuration::from_hours(48));
+        let mut acknowledge = vec!["DataErased", "NotRecoverable", "UsersDeactivated"];
+        let mut policy = "Terminate";
+        match flaw {
+            Flaw::None | Flaw::Absent | Flaw::Paused => {}
+            Flaw::Name => name.push('x'),
+            Flaw::Id => id.push('9'),
+            Flaw::Acknowledge => drop(acknowledge.pop()),
+            Flaw::Past => until = now - SignedDuration::from_secs(60),
+            Flaw::TooFar => until = now + SignedDuration::from_hours(24 * 8),
+            Flaw::Retain => policy = "Retain",
+            Flaw::Suspend => policy = "Suspend",
+        }
+        let confirm = json!({"name": name, "uniqueId": id, "notAfter": until.to_string(), "acknowledge": acknowledge});
+        let confirm = if flaw == Flaw::Absent { Value::Null } else { confirm };
+        let mut spec = json!({"deletion": {"policy": policy, "gracePeriodSeconds": grace, "confirm": confirm}});
+        if flaw == Flaw::Paused {
+            spec["management"] = json!({"mode": "Paused"});
+        }
+        self.edit(&who.key(), &spec);
+    }
+}

@@ -1,0 +1,186 @@
+//! A life of the operator on the simulated servers: the real one, on a paused clock.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::{Request, Response};
+use clap::Parser;
+use http_body_util::BodyExt;
+use kube::client::{Body, ClientBuilder, DynBody};
+use tenantry::connect::Wire;
+use tenantry::operator::{ClusterWire, Operator, Servers, Settings, StartError};
+use tower::{BoxError, service_fn};
+
+use super::ask::{Ask, Reply, Side};
+use super::cluster::Cluster;
+use super::seam::{Life, World};
+
+/// Namespace of lease, evidence and ledger.
+pub(crate) const HOME: &str = "tenantry-system";
+/// Host of the platform.
+pub(crate) const HOST: &str = "platform.example";
+
+/// The operator's flags. Long leases, since their renewals are requests too; nothing else differs from the defaults.
+pub(crate) fn settings() -> Settings {
+    let flags = [
+        "--platform-hosts",
+        HOST,
+        "--namespace",
+        HOME,
+        "--cluster-id",
+        "sim",
+        "--lease-duration",
+        "30m",
+        "--renew-deadline",
+        "25m",
+        "--retry-period",
+        "12m",
+    ];
+    Settings::parse_from(["tenantry-operator"].iter().chain(&flags))
+}
+
+/// Lives one life while `script` goes on beside it; ends with the script, or when the operator ends by itself or crashes.
+/// Returns the script's result where it came to its end.
+pub(crate) fn live<T>(world: &World, life: &Life, settings: Settings, script: impl Future<Output = T>) -> Option<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let ended = runtime.block_on(async {
+        tenantry::clock::follow(world.lock().now);
+        tokio::pin!(script);
+        loop {
+            let running = operate(world, life, settings.clone());
+            tokio::select! {
+                biased;
+                () = life.over() => break None,
+                done = &mut script => break Some(done),
+                // A Pod whose operator ends is started again.
+                ended = running => world.lock().tell(tenantry::clock::now(), format!(" ! the operator ended: {ended:?}")),
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+    {
+        let mut state = world.lock();
+        state.now = runtime.block_on(async { tenantry::clock::now() });
+        let now = state.now;
+        state.tell(now, format!("life {} ends", life.number));
+    }
+    life.end();
+    drop(runtime);
+    ended
+}
+
+/// One operator, until it ends by itself.
+pub(crate) async fn operate(world: &World, life: &Life, settings: Settings) -> Result<(), StartError> {
+    let operator = Box::pin(Operator::new(settings, servers(world, life))).await?;
+    Box::pin(operator.work(std::future::pending())).await
+}
+
+fn servers(world: &World, life: &Life) -> Servers {
+    let (for_cluster, for_platform) = ((world.clone(), life.clone()), (world.clone(), life.clone()));
+    Servers {
+        cluster: Box::new(move || {
+            let (world, life) = for_cluster.clone();
+            let service = service_fn(move |request| {
+                let (world, life) = (world.clone(), life.clone());
+                async move { Box::pin(to_cluster(world, life, request)).await }
+            });
+            Ok(ClientBuilder::new(ClusterWire::new(service), "default"))
+        }),
+        namespace: HOME.to_owned(),
+        platform: Arc::new(move |_, _| {
+            let (world, life) = for_platform.clone();
+            let service = service_fn(move |request| {
+                let (world, life) = (world.clone(), life.clone());
+                async move { Box::pin(to_platform(world, life, request)).await }
+            });
+            Ok(Wire::new(service))
+        }),
+    }
+}
+
+fn headers(all: &axum::http::HeaderMap) -> BTreeMap<String, String> {
+    let text = |value: &axum::http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
+    all.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+}
+
+async fn to_platform(world: World, life: Life, request: reqwest::Request) -> Result<reqwest::Response, BoxError> {
+    let ask = Ask {
+        side: Side::Platform,
+        method: request.method().clone(),
+        path: request.url().path().to_owned(),
+        query: request.url().query().unwrap_or_default().to_owned(),
+        headers: headers(request.headers()),
+        body: Bytes::copy_from_slice(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default()),
+    };
+    let Reply { status, headers, body } = world.exchange(&life, ask).await?;
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    Ok(response.body(body)?.into())
+}
+
+async fn to_cluster(world: World, life: Life, request: Request<Body>) -> Result<Response<Box<DynBody>>, BoxError> {
+    let (parts, body) = request.into_parts();
+    let ask = Ask {
+        side: Side::Cluster,
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: headers(&parts.headers),
+        body: body.collect().await?.to_bytes(),
+    };
+    if ask.parameter("watch").is_some() {
+        return watch(world, life, ask).await;
+    }
+    answer(world.exchange(&life, ask).await?)
+}
+
+fn answer(Reply { status, headers: _, body }: Reply) -> Result<Response<Box<DynBody>>, BoxError> {
+    let body: Box<DynBody> = Box::new(Body::from(body.to_vec()).map_err(BoxError::from));
+    Ok(Response::builder().status(status).header("content-type", "application/json").body(body)?)
+}
+
+/// A watch: what changed is told in order, after the lag, until its time is over.
+async fn watch(world: World, life: Life, ask: Ask) -> Result<Response<Box<DynBody>>, BoxError> {
+    let begun = world.begin_watch(&life, &ask).await?;
+    let mut watching = match begun {
+        Ok(watching) => watching,
+        Err(reply) => return answer(reply),
+    };
+    let (lines, told) = futures::channel::mpsc::unbounded::<Result<Bytes, Infallible>>();
+    tokio::spawn(async move {
+        let closes = tokio::time::Instant::now() + Duration::from_secs(watching.seconds);
+        let mut changes = world.lock().cluster.changes();
+        loop {
+            changes.borrow_and_update();
+            let untold = {
+                let state = world.lock();
+                let until = tenantry::clock::now() - state.lag;
+                while let Some(line) = state.cluster.next_event(&mut watching, &ask, until) {
+                    if lines.unbounded_send(Ok(line)).is_err() {
+                        return;
+                    }
+                }
+                state.cluster.oldest_untold(&watching).map(|at| at + state.lag)
+            };
+            let pause = untold.map_or(Duration::from_hours(1), |due| {
+                Duration::try_from(due.duration_since(tenantry::clock::now()))
+                    .unwrap_or_default()
+                    .max(Duration::from_millis(1))
+            });
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(closes) => break,
+                _ = changes.changed() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        let _ = lines.unbounded_send(Ok(Cluster::bookmark(&watching)));
+    });
+    let body: Box<DynBody> = Box::new(axum::body::Body::from_stream(told).map_err(BoxError::from));
+    Ok(Response::builder().status(200).header("content-type", "application/json").body(body)?)
+}

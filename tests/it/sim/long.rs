@@ -1,0 +1,88 @@
+//! The long run: one random run after the other, and a histogram of what came of it.
+
+use std::collections::BTreeMap;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+
+use super::cluster::{CLIENTS, PARTNERS};
+use super::random::{play, run, verdict};
+use super::seam::World;
+
+/// The conditions without which no tenant is ended, each of which must alone have kept one alive.
+const SINGLE: [&str; 13] = [
+    "no confirmation",
+    "name",
+    "id",
+    "acknowledge",
+    "notAfter past",
+    "notAfter too far",
+    "policy",
+    "paused",
+    "not deleted",
+    "child alive",
+    "grace not passed",
+    "mark differs",
+    "namespace going",
+];
+
+/// Counts by what is counted.
+type Tally = BTreeMap<String, usize>;
+
+fn count(world: &World, tally: &mut Tally) {
+    let state = world.lock();
+    let oracle = &state.oracle;
+    let mut add = |what: &str, more: usize| *tally.entry(what.to_owned()).or_default() += more;
+    add("requests", state.asked);
+    add("lives", oracle.asked.len());
+    add("creates", oracle.created.values().map(Vec::len).sum());
+    add("lawful terminations", oracle.ended.len());
+    for (event, what) in [("Reattached", "re-attachments"), ("Cancelled", "cancels"), ("Adopted", "adoptions")] {
+        add(what, oracle.events.get(event).copied().unwrap_or_default());
+    }
+    for (why, ends) in &oracle.refused {
+        add(&format!("refused: {why}"), ends.len());
+    }
+    let objects = state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS));
+    let kept = objects.filter(|(_, object)| {
+        object["metadata"]["deletionTimestamp"].is_null()
+            && object["spec"]["deletion"]["policy"] == "Terminate"
+            && oracle.would_end(object)
+    });
+    add("refused: not deleted", kept.count());
+}
+
+fn number(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
+    let steps = number("TENANTRY_STEPS").unwrap_or(1_000);
+    let seed = number("TENANTRY_SEED").unwrap_or(1) as u64;
+    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
+    let (runs, mut done, mut worlds, mut tally) = (run(45, 20..60), 0, 0, Tally::new());
+    let mut violations = Vec::new();
+    while done < steps {
+        let run = runs.new_tree(&mut runner).unwrap().current();
+        let world = play(&run);
+        if let Err(why) = verdict(&world) {
+            violations.push(format!("run {worlds}: {run:?}\n{why}"));
+        }
+        count(&world, &mut tally);
+        done += run.deeds.len();
+        worlds += 1;
+    }
+    println!("{done} steps in {worlds} worlds from seed {seed}: violations {}", violations.len());
+    for (what, many) in &tally {
+        println!("{many:>9}  {what}");
+    }
+    assert!(violations.is_empty(), "{}", violations[0]);
+    let floor = |many: usize| if steps >= 100_000 { many } else { 0 };
+    let found = |what: &str| tally.get(what).copied().unwrap_or_default();
+    assert!(found("lawful terminations") >= floor(1_000));
+    for why in SINGLE {
+        let many = found(&format!("refused: {why}"));
+        assert!(many >= floor(500), "{why}: {many}");
+    }
+}

@@ -1,0 +1,225 @@
+//! Faults that only a server which is told to can show: a list that is an old one, watches that end again and again, a
+//! store that is full, and two operators at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::ask::{Ask, Reply};
+use super::cluster::answer::{expired, refuse};
+use super::cluster::{CLIENTS, Key, PARTNERS};
+use super::life::{live, operate, settings};
+use super::seam::{Fate, Life, World};
+use super::settle::{is_ready, rest, world};
+use super::sweep::scenarios;
+
+fn acme() -> Key {
+    Key::new(PARTNERS, "a", "acme")
+}
+
+fn globex() -> Key {
+    Key::new(CLIENTS, "a", "globex")
+}
+
+/// Plays the steps of a scenario in one life, and what comes after.
+fn played(name: &str, number: usize, world: &World) {
+    let scenario = scenarios::named(name);
+    let done = live(world, &Life::new(number), settings(), async {
+        for (what, act, is_so) in &scenario.steps {
+            act(world);
+            world.until(what, is_so).await;
+        }
+        rest(world, 1).await;
+    });
+    assert!(done.is_some());
+}
+
+fn must_be_whole(world: &World) {
+    let faults = world.faults();
+    assert!(faults.is_empty(), "{faults:#?}\n{}", world.lock().story.join("\n"));
+}
+
+fn creates(world: &World) -> usize {
+    world.lock().oracle.created.values().map(Vec::len).sum()
+}
+
+#[test]
+fn after_a_restart_a_list_of_any_age_makes_no_second_tenant() {
+    let world = world();
+    played("update", 1, &world);
+    let (before, newest) = (world.picture(), world.lock().cluster.version());
+    let oldest = 110;
+    for (number, version) in (oldest..newest).enumerate() {
+        world.lock().list_at = Some(version);
+        live(&world, &Life::new(number + 2), settings(), async {
+            tokio::time::sleep(Duration::from_mins(40)).await;
+            world.lock().list_at = None;
+            rest(&world, 1).await;
+        });
+        must_be_whole(&world);
+        assert_eq!(world.picture(), before, "after a list at {version}");
+    }
+    assert_eq!(creates(&world), 2);
+    println!("{} lists of different ages", newest - oldest);
+}
+
+/// Times at which the objects of a kind were listed or watched.
+type Times = Arc<Mutex<Vec<Timestamp>>>;
+
+/// Ends every watch in a way for half an hour; returns when Clients were listed or watched.
+fn storm(end: impl Fn(&Ask) -> Fate + Send + 'static) -> Vec<Timestamp> {
+    let world = world();
+    let times = Times::default();
+    played("create", 1, &world);
+    let noted = Arc::clone(&times);
+    world.lock().fates = Box::new(move |_, ask| {
+        if ask.path == "/apis/tenantry.dev/v1alpha1/clients" {
+            noted.lock().unwrap().push(tenantry::clock::now());
+        }
+        if ask.parameter("watch").is_some() { end(ask) } else { Fate::Pass }
+    });
+    let done = live(&world, &Life::new(2), settings(), async {
+        tokio::time::sleep(Duration::from_mins(40)).await;
+        world.edit(&acme(), &json!({"details": {"city": "Bonn"}}));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        rest(&world, 1).await;
+    });
+    must_be_whole(&world);
+    assert!(done.is_some());
+
+    times.lock().unwrap().clone()
+}
+
+fn must_pause(times: &[Timestamp]) {
+    let pauses: Vec<f64> = times.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_secs_f64()).collect();
+    let long = pauses.iter().filter(|pause| **pause > 1.0).count();
+    assert!(pauses.iter().all(|pause| *pause < 5.0), "nobody looks for {pauses:?}");
+    assert!(long * 3 > pauses.len(), "{long} pauses among {} requests", times.len());
+    println!("{} requests in 41 minutes", times.len());
+}
+
+#[test]
+fn watches_that_expire_or_break_again_and_again_are_begun_anew_after_pauses() {
+    must_pause(&storm(|_| Fate::Lost));
+    must_pause(&storm(|_| Fate::Instead(Box::new((expired(), false)))));
+}
+
+#[test]
+fn watches_that_are_closed_at_once_are_begun_anew_after_pauses() {
+    let empty = Reply { status: 200, headers: Vec::new(), body: Bytes::new() };
+    must_pause(&storm(move |_| Fate::Instead(Box::new((empty.clone(), false)))));
+}
+
+#[test]
+fn a_store_that_is_full_at_any_request_leads_to_no_second_tenant_and_to_none_that_is_not_recorded() {
+    let plain = world();
+    played("family", 1, &plain);
+    let (wanted, requests) = (plain.picture(), plain.lock().asked);
+    let mut full = 0;
+    for number in (1..requests).step_by(3) {
+        let world = world();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&asked);
+        world.lock().fates = Box::new(move |_, ask| {
+            let count = seen.fetch_add(1, Ordering::Relaxed);
+            let is_full = (number..number + 12).contains(&count) && ask.is_write() && ask.path.starts_with("/api");
+            if is_full && !ask.path.starts_with("/api/v2") {
+                let why = "rpc error: code = ResourceExhausted desc = etcdserver: mvcc: database space exceeded";
+                return Fate::Instead(Box::new((refuse(500, "", why), false)));
+            }
+            Fate::Pass
+        });
+        played("family", 1, &world);
+        must_be_whole(&world);
+        assert_eq!(world.picture()["tenants"], wanted["tenants"], "full from request {number} on");
+        full += 1;
+    }
+    println!("{full} times full");
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_created() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        world.lock().oracle.writes = 0;
+        scenarios::named("create").steps[0].1(&world);
+        world.lock().cluster.is_full = true;
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        assert_eq!((creates(&world), world.tenants().len()), (0, 0));
+        world.lock().cluster.is_full = false;
+        rest(&world, 1).await;
+    });
+    must_be_whole(&world);
+    assert_eq!(creates(&world), 1);
+}
+
+#[test]
+fn a_status_that_lands_late_does_not_stand_over_a_newer_one() {
+    let world = world();
+    let mut is_first = true;
+    world.lock().fates = Box::new(move |_, ask| {
+        let is_it = ask.path.ends_with("/clients/globex/status") && std::mem::take(&mut is_first);
+        if is_it { Fate::Late(Duration::from_secs(18)) } else { Fate::Pass }
+    });
+    live(&world, &Life::new(1), settings(), async {
+        let spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex", "address": "Hauptstr. 1"}});
+        world.create(&globex(), &spec);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        scenarios::named("create").steps[0].1(&world);
+        rest(&world, 1).await;
+    });
+    must_be_whole(&world);
+    assert!(is_ready(&world.object(&globex()).unwrap()));
+}
+
+#[test]
+fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off() {
+    let world = world();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        tenantry::clock::follow(world.lock().now);
+        let (one, two) = (Life::new(1), Life::new(2));
+        let script = async {
+            tokio::time::sleep(Duration::from_mins(5)).await;
+            let scenario = scenarios::named("update");
+            for (at, (what, act, is_so)) in scenario.steps.iter().enumerate() {
+                if at == 2 {
+                    // Whoever leads loses the API server, and the other takes its place.
+                    let asked = world.lock().oracle.asked.clone();
+                    let leader = if asked[&1] > asked[&2] { 1 } else { 2 };
+                    world.lock().fates = Box::new(move |(life, _), ask| {
+                        if life == leader && ask.path.starts_with("/api") && !ask.path.starts_with("/api/v2") {
+                            Fate::Lost
+                        } else {
+                            Fate::Pass
+                        }
+                    });
+                }
+                act(&world);
+                world.until(what, is_so).await;
+            }
+            rest(&world, 1).await;
+        };
+        let first = async {
+            let ended = operate(&world, &one, settings()).await;
+            world.lock().tell(tenantry::clock::now(), format!("one ended: {ended:?}"));
+            std::future::pending::<()>().await;
+        };
+        let second = async {
+            let ended = operate(&world, &two, settings()).await;
+            world.lock().tell(tenantry::clock::now(), format!("two ended: {ended:?}"));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! { () = script => {} () = first => {} () = second => {} }
+    });
+    must_be_whole(&world);
+    assert_eq!(creates(&world), 2);
+    assert!(is_ready(&world.object(&globex()).unwrap()));
+    let ended = world.lock().story.iter().filter(|line| line.contains(" ended: Err(NoLongerLeads")).count();
+    assert_eq!(ended, 1, "{}", world.lock().story.join("\n"));
+}

@@ -1,0 +1,246 @@
+//! The end of tenants: what must hold at the moment at which an operator asks for it.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tenantry::api::ABANDON;
+use tenantry::plan::confirm_digest;
+
+use super::{Oracle, key_of};
+use crate::sim::ask::Ask;
+use crate::sim::cluster::{CLIENTS, CONFIG_MAPS, Cluster, DEFINITIONS, Key, NAMESPACES, PARTNERS};
+use crate::sim::life::HOME;
+use crate::sim::platform::Tenant;
+
+/// A confirmation that an operator accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted {
+    digest: String,
+    version: u64,
+}
+
+/// Time between a decision and the write that follows from it.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(6);
+
+/// Digest of the confirmation in the spec.
+fn digest(object: &Value) -> Option<String> {
+    let confirm = serde_json::from_value(object["spec"]["deletion"]["confirm"].clone()).ok()?;
+    Some(confirm_digest(object["metadata"]["uid"].as_str()?, &confirm))
+}
+
+fn grace(object: &Value) -> i64 {
+    object["spec"]["deletion"]["gracePeriodSeconds"].as_i64().unwrap_or(86_400)
+}
+
+fn policy(object: &Value) -> &str {
+    object["spec"]["deletion"]["policy"].as_str().unwrap_or("Retain")
+}
+
+fn is_deleting(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
+impl Oracle {
+    /// How something stood when a life last read it; nothing where it never did.
+    fn last_read(&self, life: usize, (cluster, key): (&Cluster, &Key)) -> Option<(u64, Option<Value>)> {
+        let path = key.resource.path(&key.namespace, &key.name);
+        let version = *self.read.get(&(life, path))?;
+        Some((version, cluster.at(key, version).map(|object| object.as_ref().clone())))
+    }
+
+    /// Why this tenant must not be ended now.
+    pub(super) fn unlawful(&self, (life, tenant): (usize, &Tenant), cluster: &Cluster, at: Timestamp) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut must = |holds: bool, what: &str| {
+            if !holds {
+                faults.push(format!("ended although {what}"));
+            }
+        };
+        let Some(key) = tenant.place.as_deref().and_then(key_of) else {
+            return vec!["ended without an owner".to_owned()];
+        };
+        let Some((version, Some(object))) = self.last_read(life, (cluster, &key)) else {
+            return vec!["ended without a look at its object".to_owned()];
+        };
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+        must(tenant.uid.as_deref() == Some(uid), "its mark is not the object's");
+        must(tenant.state == "SUSPENDED", "it was not suspended");
+        must(is_deleting(&object), "nobody deleted the object");
+        must(policy(&object) == "Terminate", "the policy is another");
+        let mode = object["spec"]["management"]["mode"].as_str().unwrap_or("Manage");
+        must(mode == "Manage", "the object is not managed");
+        let termination = &object["status"]["termination"];
+        let stands = digest(&object);
+        must(
+            stands.is_some() && stands.as_deref() == termination["confirmDigest"].as_str(),
+            "no accepted confirmation stands",
+        );
+        must(termination["step"] == "Terminating", "the step was not recorded");
+        must(object["status"]["uniqueId"] == *tenant.id, "status names another tenant");
+        match self.accepted.get(uid) {
+            Some(Accepted { digest, version: since }) if Some(digest) == stands.as_ref() => {
+                let least = cluster.versions(&key, *since).map(grace).min().unwrap_or(86_400);
+                let rested = self.suspended_since.get(&tenant.id).map(|since| at.duration_since(*since).as_secs());
+                must(rested.is_some_and(|rested| rested >= least), &format!("it rested {rested:?} s of {least}"));
+            }
+            other => must(false, &format!("the confirmation was never accepted ({other:?})")),
+        }
+        for around in [Key::new(NAMESPACES, "", &key.namespace), Key::new(DEFINITIONS, "", &key.resource.definition())]
+        {
+            let read = self.last_read(life, (cluster, &around));
+            let stays = matches!(&read, Some((_, Some(found))) if !is_deleting(found));
+            must(stays, &format!("{} is going or was not looked at", around.name));
+        }
+        if key.resource == PARTNERS {
+            let children = cluster.all(CLIENTS).filter(|(child, object)| {
+                let reference = &object["spec"]["partnerRef"];
+                let namespace = reference["namespace"].as_str().unwrap_or(&child.namespace);
+                reference["name"] == *key.name && namespace == key.namespace && cluster.at(child, version).is_some()
+            });
+            must(children.count() == 0, "Client objects name it");
+            let living = self.tenants.values().filter(|child| child.parent == tenant.id && child.state != "TERMINATED");
+            must(living.count() == 0, "clients live under it");
+        }
+        let evidence = cluster
+            .all(CONFIG_MAPS)
+            .any(|(map, _)| map.namespace == HOME && map.name.starts_with(&format!("terminated-{uid}")));
+        must(evidence, "there is no evidence");
+        let ledger = cluster.get(&Key::new(CONFIG_MAPS, HOME, "tenantry-terminations"));
+        let text = ledger.map(|ledger| ledger["data"].to_string()).unwrap_or_default();
+        must(text.contains(uid), "it is not in the ledger");
+        faults
+    }
+
+    /// An operator wrote a status: a confirmation that it newly accepted must have been good.
+    pub(super) fn status_written(&mut self, (life, key, after): (usize, &Key, &Value), ask: &Ask, at: Timestamp) {
+        let uid = after["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        for condition in after["status"]["conditions"].as_array().into_iter().flatten() {
+            let text = |key: &str| condition[key].as_str().unwrap_or_default();
+            if is_deleting(after)
+                && policy(after) == "Terminate"
+                && ["DeletionBlocked", "Reconciling"].contains(&text("type"))
+            {
+                self.count(why(text("reason"), text("message")), after);
+            }
+        }
+        let version = after["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0);
+        let Some(digest) = after["status"]["termination"]["confirmDigest"].as_str() else {
+            self.accepted.remove(&uid);
+            return;
+        };
+        if self.accepted.get(&uid).is_some_and(|accepted| accepted.digest == digest) {
+            return;
+        }
+        let id = after["status"]["uniqueId"].as_str().unwrap_or_default();
+        let tenant = self.seen.get(&(life, id.to_owned())).cloned();
+        for fault in unacceptable(after, tenant.as_ref(), at) {
+            self.broken(at, ask, format!("a confirmation of {} was accepted although {fault}", key.name));
+        }
+        self.accepted.insert(uid, Accepted { digest: digest.to_owned(), version });
+    }
+
+    fn count(&mut self, why: Option<&'static str>, object: &Value) {
+        if let Some(why) = why {
+            let (metadata, confirm) = (&object["metadata"], &object["spec"]["deletion"]["confirm"]);
+            self.refused.entry(why).or_default().insert(format!("{}{confirm}", metadata["uid"]));
+        }
+    }
+
+    /// Whether an object names its living tenant in a whole consent.
+    pub(crate) fn would_end(&self, object: &Value) -> bool {
+        let confirm = &object["spec"]["deletion"]["confirm"];
+        let tenant = object["status"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
+        let acknowledged = confirm["acknowledge"].as_array().is_some_and(|all| all.len() == 3);
+        acknowledged
+            && tenant.is_some_and(|tenant| {
+                tenant.state != "TERMINATED" && confirm["uniqueId"] == *tenant.id && confirm["name"] == *tenant.name
+            })
+    }
+
+    /// An operator took its finalizer off an object.
+    pub(super) fn released(
+        &mut self,
+        (life, key, before): (usize, &Key, &Value),
+        (ask, cluster): (&Ask, &Cluster),
+        at: Timestamp,
+    ) {
+        let is_going = |around: &Key| {
+            matches!(self.last_read(life, (cluster, around)), Some((_, None)))
+                || cluster.get(around).is_none_or(is_deleting)
+        };
+        let whole = is_going(&Key::new(NAMESPACES, "", &key.namespace))
+            || is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
+        let is_let_go = before["metadata"]["annotations"][ABANDON].is_string();
+        if is_let_go || !is_deleting(before) {
+            return;
+        }
+        let would_end = self.would_end(before);
+        if whole {
+            let is_definition = is_going(&Key::new(DEFINITIONS, "", &key.resource.definition()));
+            self.count(would_end.then_some(if is_definition { "definition going" } else { "namespace going" }), before);
+            return;
+        }
+        self.count((would_end && policy(before) != "Terminate").then_some("policy"), before);
+        let uid = before["metadata"]["uid"].as_str().unwrap_or_default();
+        let id = before["status"]["uniqueId"].as_str().unwrap_or_default();
+        let ours = |tenant: &&Tenant| tenant.uid.as_deref() == Some(uid) && (id.is_empty() || tenant.id == id);
+        let mut seen = self.seen.iter().filter(|((reader, _), _)| *reader == life).map(|(_, tenant)| tenant);
+        let Some(tenant) = seen.rfind(ours).cloned() else { return };
+        let is_accepted = before["status"]["termination"]["confirmDigest"].as_str();
+        let stands = is_accepted.is_some() && digest(before).as_deref() == is_accepted;
+        let is_late_cancel = before["status"]["termination"]["cancelledAt"].is_string();
+        let fault = match (policy(before), tenant.state.as_str()) {
+            (_, "TERMINATED") => false,
+            ("Terminate", _) => is_accepted.is_none() || stands && !is_late_cancel,
+            ("Suspend", state) => state == "ACTIVE",
+            _ => false,
+        };
+        if fault {
+            self.broken(at, ask, format!("let go before its end: {} of {}", tenant.state, key.name));
+        }
+    }
+}
+
+/// Why a confirmation was not to be accepted.
+fn unacceptable(object: &Value, tenant: Option<&Tenant>, at: Timestamp) -> Vec<&'static str> {
+    let confirm = &object["spec"]["deletion"]["confirm"];
+    let Some(tenant) = tenant else { return vec!["the tenant was not looked at"] };
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, what| {
+        if !holds {
+            faults.push(what);
+        }
+    };
+    must(is_deleting(object), "nobody deleted the object");
+    must(policy(object) == "Terminate", "the policy is another");
+    must(confirm["name"] == *tenant.name, "it names another name");
+    must(confirm["uniqueId"] == *tenant.id, "it names another id");
+    let all = ["DataErased", "NotRecoverable", "UsersDeactivated"];
+    let said = confirm["acknowledge"].as_array().cloned().unwrap_or_default();
+    must(all.iter().all(|one| said.iter().any(|said| said == one)), "not everything was acknowledged");
+    let not_after: Option<Timestamp> = confirm["notAfter"].as_str().and_then(|text| text.parse().ok());
+    must(not_after.is_some_and(|limit| limit > at - ON_ITS_WAY), "its time had passed");
+    let most = SignedDuration::from_hours(7 * 24);
+    must(not_after.is_some_and(|limit| limit < at + most + SignedDuration::from_secs(1)), "its time was too far ahead");
+    faults
+}
+
+/// Which single condition an end was refused for.
+fn why(reason: &str, message: &str) -> Option<&'static str> {
+    Some(match reason {
+        "ConfirmationNeeded" => "no confirmation",
+        "ConfirmationInvalid" if message.contains("confirm.name") => "name",
+        "ConfirmationInvalid" if message.contains("confirm.uniqueId") => "id",
+        "ConfirmationInvalid" if message.contains("acknowledge") => "acknowledge",
+        "ConfirmationInvalid" if message.contains("has passed") => "notAfter past",
+        "ConfirmationInvalid" if message.contains("seven days") => "notAfter too far",
+        "ClientsRemain" => "child alive",
+        "ManagementPaused" => "paused",
+        "OwnedElsewhere" => "mark differs",
+        "GracePeriod" => "grace not passed",
+        "CannotTellWhy" => "cannot tell what goes",
+        "EvidenceMissing" => "no evidence",
+        "LedgerUnusable" => "no ledger",
+        "BreakerOpen" => "breaker",
+        _ => return None,
+    })
+}

@@ -1,0 +1,144 @@
+//! Random runs: whatever people do and whatever breaks, no invariant falls at any request, and once nothing breaks any more
+//! everything comes to rest as declared, with an empty second plan.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{FileFailurePersistence, TestCaseError, TestRunner};
+
+use super::cluster::{CLIENTS, PARTNERS};
+use super::deeds::{Deed, deed};
+use super::life::{live, settings};
+use super::seam::{Fate, Life, World};
+use super::settle::{rest, world};
+use super::weather::Weather;
+
+/// A run.
+#[derive(Clone, Debug)]
+pub(crate) struct Run {
+    pub(crate) deeds: Vec<(Deed, Duration)>,
+    pub(crate) weather: Weather,
+    /// How far watches are behind.
+    pub(crate) lag: Duration,
+    /// How many versions a list after a restart is behind.
+    pub(crate) behind: u64,
+}
+
+pub(crate) fn run(ends: u32, steps: std::ops::Range<usize>) -> impl Strategy<Value = Run> {
+    let weather = (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
+    let lag = prop_oneof![2 => Just(0_u64), 1 => 1_u64..20_000];
+    let behind = prop_oneof![3 => Just(0_u64), 1 => 1_u64..30];
+    (prop::collection::vec(deed(ends), steps), weather, lag, behind).prop_map(
+        |(deeds, (seed, faults, crashes), lag, behind)| Run {
+            deeds,
+            weather: Weather { seed, faults, crashes },
+            lag: Duration::from_millis(lag),
+            behind,
+        },
+    )
+}
+
+/// Plays a run to its rest.
+pub(crate) fn play(run: &Run) -> World {
+    let world = world();
+    {
+        let mut state = world.lock();
+        state.fates = run.weather.fates();
+        state.lag = run.lag;
+    }
+    let (next, mut lives) = (Cell::new(0), 0);
+    loop {
+        lives += 1;
+        let life = Life::new(lives);
+        {
+            let mut state = world.lock();
+            let version = state.cluster.version();
+            state.list_at = (lives > 1 && run.behind > 0 && next.get() < run.deeds.len())
+                .then(|| version.saturating_sub(run.behind).max(110).min(version));
+        }
+        let done = live(&world, &life, settings(), script(&world, &life, (run, &next)));
+        if done.is_some() {
+            return world;
+        }
+        if lives > 40 {
+            world.lock().oracle.violations.push("it crashes for ever".to_owned());
+            return world;
+        }
+    }
+}
+
+async fn script(world: &World, life: &Life, (run, next): (&Run, &Cell<usize>)) {
+    while let Some((deed, pause)) = run.deeds.get(next.get()) {
+        next.set(next.get() + 1);
+        world.lock().tell(tenantry::clock::now(), format!(" * {deed:?}"));
+        world.happen(deed);
+        if matches!(deed, Deed::Crash) {
+            life.end();
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(*pause).await;
+        world.lock().list_at = None;
+        world.controllers();
+    }
+    calm(world);
+    rest(world, 3).await;
+}
+
+/// Nothing breaks any more, and what was broken by hand is put right.
+fn calm(world: &World) {
+    let now = tenantry::clock::now();
+    let mut state = world.lock();
+    state.tell(now, " * calm");
+    state.fates = Box::new(|_, _| Fate::Pass);
+    state.lag = Duration::ZERO;
+    state.list_at = None;
+    drop(state);
+    world.controllers();
+    for resource in [PARTNERS, CLIENTS] {
+        world.definition(resource);
+    }
+    for name in ["a", "b"] {
+        world.namespace(name);
+    }
+}
+
+/// Why a run failed, with its story.
+pub(crate) fn verdict(world: &World) -> Result<(), String> {
+    let faults = world.faults();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let state = world.lock();
+    Err(format!("{faults:#?}\n{}", state.story.join("\n")))
+}
+
+fn cases(default: u32) -> u32 {
+    std::env::var("TENANTRY_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn hold(name: &'static str, strategy: impl Strategy<Value = Run>, count: u32) {
+    let file =
+        Box::leak(format!("{}/tests/it/proptest-regressions/{name}.txt", env!("CARGO_MANIFEST_DIR")).into_boxed_str());
+    let config = ProptestConfig {
+        cases: cases(count),
+        max_shrink_iters: 400,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
+        ..ProptestConfig::default()
+    };
+    let requests = Cell::new(0);
+    let outcome = TestRunner::new(config).run(&strategy, |run| {
+        let world = play(&run);
+        requests.set(requests.get() + world.lock().asked);
+        verdict(&world).map_err(TestCaseError::fail)
+    });
+    println!("{name}: {} requests", requests.get());
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn whatever_happens_it_comes_to_rest_as_declared() {
+    hold("sim", run(13, 3..12), 100);
+}

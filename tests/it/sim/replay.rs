@@ -1,0 +1,294 @@
+//! Holds the model of the API server to the real one: what was asked in simulated lives is asked there again, and the
+//! answers must be the same in all that the operator reads.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::http::{Method, Request};
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use super::ask::{Ask, Reply};
+use super::cluster::{CLIENTS, Key, PARTNERS};
+use super::life::{HOME, live, settings};
+use super::seam::{Life, Recorded, World};
+use super::settle::recorded_world;
+use super::sweep::scenarios;
+use crate::support;
+
+/// What is known of the real one: its names for our namespaces, UIDs and versions.
+struct Real {
+    client: Client,
+    namespaces: BTreeMap<String, String>,
+    uids: BTreeMap<String, String>,
+    versions: BTreeMap<String, String>,
+}
+
+/// Replaces every text in a document.
+fn rewrite(value: &mut Value, with: &impl Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = with(text),
+        Value::Array(all) => all.iter_mut().for_each(|one| rewrite(one, with)),
+        Value::Object(all) => all.values_mut().for_each(|one| rewrite(one, with)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// What the operator reads of an object.
+fn read(object: &Value) -> Value {
+    let metadata = &object["metadata"];
+    let annotations = metadata["annotations"].as_object().cloned().unwrap_or_default();
+    let finalizers = if object["kind"] == "Namespace" || object["kind"] == "PartialObjectMetadata" {
+        &Value::Null
+    } else {
+        &metadata["finalizers"]
+    };
+    let is_ours = object["apiVersion"].as_str().is_some_and(|api| api.starts_with("tenantry.dev/"));
+    json!({
+        "name": metadata["name"], "namespace": metadata["namespace"], "uid": metadata["uid"], "finalizers": finalizers,
+        "annotations": annotations, "deleting": metadata["deletionTimestamp"].is_string(),
+        "generation": if is_ours { &metadata["generation"] } else { &Value::Null },
+        "spec": if is_ours { &object["spec"] } else { &Value::Null }, "status": if is_ours { &object["status"] } else { &Value::Null },
+        "holder": object["spec"]["holderIdentity"], "data": object["data"],
+    })
+}
+
+impl Real {
+    async fn new() -> Self {
+        let namespaces = [HOME, "a", "b"].map(|name| (name.to_owned(), support::namespace(&format!("sim-{name}"))));
+        Self {
+            client: support::cluster().client().await,
+            namespaces: namespaces.into(),
+            uids: BTreeMap::new(),
+            versions: BTreeMap::new(),
+        }
+    }
+
+    fn path(&self, path: &str) -> String {
+        let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
+        if let Some(at) = parts.iter().position(|part| part == "namespaces")
+            && let Some(name) = parts.get_mut(at + 1)
+            && let Some(real) = self.namespaces.get(name)
+        {
+            real.clone_into(name);
+        }
+        let mut path = parts.join("/");
+        for (model, real) in &self.uids {
+            path = path.replace(model, real);
+        }
+        path
+    }
+
+    /// A document of the model in the words of the real one.
+    fn translated(&self, mut value: Value) -> Value {
+        rewrite(&mut value, &|text| {
+            let mut text = text.to_owned();
+            for (model, real) in &self.uids {
+                text = text.replace(model, real);
+            }
+            text
+        });
+        let field = if value["metadata"]["namespace"].is_null() { "name" } else { "namespace" };
+        if let Some(real) = value["metadata"][field].as_str().and_then(|name| self.namespaces.get(name)) {
+            value["metadata"][field] = json!(real);
+        }
+        if let Some(real) = value["metadata"]["resourceVersion"].as_str().and_then(|version| self.versions.get(version))
+        {
+            value["metadata"]["resourceVersion"] = json!(real);
+        }
+        for reference in ["regarding", "related"] {
+            if let Some(real) = value[reference]["namespace"].as_str().and_then(|name| self.namespaces.get(name)) {
+                value[reference]["namespace"] = json!(real);
+            }
+        }
+        value
+    }
+
+    async fn send(&self, ask: &Ask) -> (u16, Value) {
+        let query = if ask.query.is_empty() { String::new() } else { format!("?{}", ask.query) };
+        let mut request = Request::builder().method(ask.method.clone()).uri(format!("{}{query}", self.path(&ask.path)));
+        for (name, value) in ask.headers.iter().filter(|(name, _)| ["accept", "content-type"].contains(&name.as_str()))
+        {
+            request = request.header(name, value);
+        }
+        let body = if ask.body.is_empty() { Vec::new() } else { self.translated(ask.json()).to_string().into_bytes() };
+        let response = self.client.send(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&bytes).unwrap_or_default())
+    }
+
+    /// Learns what the real one calls an object of the model.
+    fn learn(&mut self, model: &Value, real: &Value) {
+        // A list has a version too, and no object is meant by it.
+        if model["metadata"]["uid"].is_null() {
+            return;
+        }
+        for (field, known) in [("uid", &mut self.uids), ("resourceVersion", &mut self.versions)] {
+            if let (Some(model), Some(real)) = (model["metadata"][field].as_str(), real["metadata"][field].as_str()) {
+                known.insert(model.to_owned(), real.to_owned());
+            }
+        }
+    }
+
+    /// What differs between the two answers.
+    fn difference(&self, (model, model_status): (&Value, u16), (real, real_status): (&Value, u16)) -> Option<String> {
+        if model_status != real_status {
+            return Some(format!("status {model_status} and really {real_status}: {real}"));
+        }
+        if model_status >= 400 {
+            let same = model["reason"] == real["reason"];
+            return (!same).then(|| format!("{} and really {}", model["reason"], real["reason"]));
+        }
+        let shown = |value: &Value| -> Value {
+            if let Some(resources) = value["resources"].as_array() {
+                let ours = resources.iter().filter(|one| !one["name"].as_str().is_some_and(|name| name.contains('/')));
+                let creates = |one: &Value| one["verbs"].as_array().into_iter().flatten().any(|verb| verb == "create");
+                let mut served: Vec<Value> = ours.map(|one| json!([one["name"], one["kind"], creates(one)])).collect();
+                served.sort_by_key(ToString::to_string);
+                return json!(served);
+            }
+            let none = Vec::new();
+            let is_list = value["kind"].as_str().is_some_and(|kind| kind.ends_with("List"));
+            match value["items"].as_array().or(is_list.then_some(&none)) {
+                None => read(value),
+                Some(items) => {
+                    let ours =
+                        |item: &&Value| self.namespaces.values().any(|name| item["metadata"]["namespace"] == *name);
+                    let mut items: Vec<Value> = items.iter().filter(ours).map(read).collect();
+                    items.sort_by_key(ToString::to_string);
+                    json!(items)
+                }
+            }
+        };
+        let mut model = self.translated(model.clone());
+        for item in model["items"].as_array_mut().into_iter().flatten() {
+            *item = self.translated(item.clone());
+        }
+        let (model, real) = (shown(&model), shown(real));
+        (model != real).then(|| format!("\n   {model}\nand really\n   {real}"))
+    }
+
+    async fn replay(&mut self, ask: &Ask, reply: &Reply) -> Option<String> {
+        if ask.path == "/api/v1/namespaces" {
+            return None;
+        }
+        let model = reply.value();
+        let (status, real) = self.send(ask).await;
+        self.learn(&model, &real);
+        if ask.is_event() {
+            return (status != reply.status).then(|| format!("status {} and really {status}: {real}", reply.status));
+        }
+        // What is no object any more answers with words alone.
+        if ask.method == Method::DELETE && model["kind"] == "Status" {
+            return (status != reply.status).then(|| format!("status {} and really {status}", reply.status));
+        }
+        self.difference((&model, reply.status), (&real, status))
+    }
+
+    /// Waits until the controllers of the real one have done what those of the model did.
+    async fn follow(&mut self, objects: &[(Key, Value)]) {
+        for (key, model) in objects.iter().filter(|(key, _)| [PARTNERS, CLIENTS].contains(&key.resource)) {
+            let path = key.resource.path(&key.namespace, &key.name);
+            let ask = Ask::person(super::ask::Side::Cluster, Method::GET, &path, &Value::Null);
+            for _ in 0..600 {
+                let (_, real) = self.send(&ask).await;
+                if real["metadata"]["deletionTimestamp"].is_string()
+                    == model["metadata"]["deletionTimestamp"].is_string()
+                {
+                    self.learn(model, &real);
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Lives with every kind of request, and requests that are refused.
+fn recorded(name: &str) -> Vec<Recorded> {
+    let world = recorded_world();
+    let scenario = scenarios::named(name);
+    live(&world, &Life::new(1), settings(), async {
+        for (what, act, is_so) in &scenario.steps {
+            act(&world);
+            world.until(what, is_so).await;
+        }
+        tokio::time::sleep(Duration::from_mins(15)).await;
+    });
+    refusals(&world);
+    let mut state = world.lock();
+    assert!(state.oracle.violations.is_empty(), "{:?}", state.oracle.violations);
+    state.record.take().unwrap()
+}
+
+/// What the operator meets when others are faster.
+fn refusals(world: &World) {
+    let key = Key::new(CLIENTS, "b", "refused");
+    let spec = json!({"partnerRef": {"name": "nobody"}, "details": {"name": "Refused"}});
+    world.create(&key, &spec);
+    world.create(&key, &spec);
+    let object = world.object(&key).unwrap();
+    let (uid, version) = (&object["metadata"]["uid"], &object["metadata"]["resourceVersion"]);
+    let hold = |uid: &Value, version: &Value| json!({"metadata": {"uid": uid, "resourceVersion": version, "finalizers": ["tenantry.dev/tenant"]}});
+    world.patch(&key, &hold(&json!("00000000-0000-4000-8000-ffffffffffff"), version));
+    world.patch(&key, &hold(uid, version));
+    world.patch(&key, &hold(uid, version));
+    let status = |metadata: Value| json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": metadata, "status": {"phase": "Pending"}});
+    for metadata in [
+        json!({"name": "refused", "uid": uid}),
+        json!({"name": "refused", "uid": uid}),
+        json!({"name": "refused", "uid": uid, "resourceVersion": version}),
+        json!({"name": "refused", "uid": "00000000-0000-4000-8000-ffffffffffff"}),
+    ] {
+        world.apply_status(&key, &status(metadata));
+    }
+    let mut other = status(json!({"name": "refused", "uid": "00000000-0000-4000-8000-ffffffffffff"}));
+    other["status"]["phase"] = json!("Active");
+    world.apply_status(&key, &other);
+    let missing = Key::new(CLIENTS, "b", "missing");
+    world.patch(&missing, &hold(uid, version));
+    world.apply_status(&missing, &status(json!({"name": "missing", "uid": uid})));
+    world.delete(&missing);
+    world.delete(&key);
+    world.delete(&key);
+    let more = json!({"metadata": {"finalizers": ["tenantry.dev/tenant", "example.com/other"]}});
+    world.patch(&key, &more);
+    world.delete_namespace("b");
+    world.create(&missing, &spec);
+    world.patch(&key, &json!({"metadata": {"finalizers": null}}));
+    world.patch(&key, &json!({"metadata": {"finalizers": null}}));
+}
+
+#[tokio::test]
+async fn the_model_of_the_api_server_answers_as_the_real_one() {
+    let (mut asked, mut kinds) = (0, BTreeMap::new());
+    let mut faults = Vec::new();
+    for name in ["update", "family", "revoke", "namespace"] {
+        let records = std::thread::spawn(move || recorded(name)).join().unwrap();
+        let mut real = Real::new().await;
+        for record in &records {
+            match record {
+                Recorded::Controllers(objects) => real.follow(objects).await,
+                Recorded::Asked(ask, reply) => {
+                    asked += 1;
+                    *kinds
+                        .entry(format!(
+                            "{} {} {}",
+                            ask.method,
+                            ask.path.rsplit('/').nth(usize::from(ask.method != Method::POST)).unwrap_or_default(),
+                            reply.status
+                        ))
+                        .or_insert(0) += 1;
+                    if let Some(difference) = real.replay(ask, reply).await {
+                        faults.push(format!("{name}: {}: {difference}", ask.line()));
+                    }
+                }
+            }
+        }
+    }
+    println!("{asked} requests: {kinds:#?}");
+    assert!(faults.is_empty(), "{} answers differ:\n{}", faults.len(), faults.join("\n"));
+}

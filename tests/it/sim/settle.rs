@@ -1,0 +1,267 @@
+//! When a world has come to rest, and whether it is then as it should be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::cluster::{CLIENTS, Cluster, Key, PARTNERS};
+use super::life::HOME;
+use super::oracle::holds;
+use super::platform::{Platform, Tenant};
+use super::seam::{State, World};
+
+/// A world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
+pub(crate) fn world() -> World {
+    new_world(false)
+}
+
+/// The same, whose requests are kept.
+pub(crate) fn recorded_world() -> World {
+    new_world(true)
+}
+
+fn new_world(is_recorded: bool) -> World {
+    thread_local! {
+        static PLATFORM: Arc<Platform> = Arc::new(Platform::start());
+    }
+    let platform = PLATFORM.with(Arc::clone);
+    platform.reset();
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let world = World::new(State::new(Cluster::new(&[HOME], now), platform, now));
+    tenantry::clock::follow(now);
+    world.lock().record = is_recorded.then(Vec::new);
+    world.namespace("a");
+    world.namespace("b");
+    world
+}
+
+/// A condition of an object: status and reason.
+pub(crate) fn condition(object: &Value, kind: &str) -> Option<(String, String)> {
+    let all = object["status"]["conditions"].as_array()?;
+    let found = all.iter().find(|condition| condition["type"] == *kind)?;
+    Some((found["status"].as_str()?.to_owned(), found["reason"].as_str()?.to_owned()))
+}
+
+/// Whether an object is Ready for its spec as it is.
+pub(crate) fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|one| {
+        one["type"] == "Ready"
+            && one["status"] == "True"
+            && one["observedGeneration"] == object["metadata"]["generation"]
+    })
+}
+
+impl World {
+    /// Waits until something is so, for at most four hours.
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn(&World) -> bool) {
+        for _ in 0..4 * 240 {
+            if is_so(self) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(15)).await;
+        }
+        let now = tenantry::clock::now();
+        let mut state = self.lock();
+        state.tell(now, format!(" ! in vain waited for: {what}"));
+        state.oracle.violations.push(format!("in vain waited for: {what}"));
+    }
+
+    /// Everything that people and programs see, without what differs from run to run.
+    pub(crate) fn picture(&self) -> Value {
+        let state = self.lock();
+        let mut objects = Vec::new();
+        for (key, object) in state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS)) {
+            let conditions: Vec<Value> = object["status"]["conditions"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|one| json!([one["type"], one["status"], one["reason"], one["message"]]))
+                .collect();
+            objects.push(json!({
+                "at": format!("{} {}/{}", key.resource.kind, key.namespace, key.name), "spec": object["spec"],
+                "held": holds(object), "deleting": object["metadata"]["deletionTimestamp"].is_string(),
+                "conditions": conditions, "phase": object["status"]["phase"], "effective": object["status"]["effective"],
+                "clients": object["status"]["clients"],
+            }));
+        }
+        let tenants: Vec<Value> = state
+            .platform
+            .tenants()
+            .iter()
+            .map(|Tenant { name, state, place, settings, .. }| json!([name, state, place, settings]))
+            .collect();
+        let evidence =
+            state.cluster.all(super::cluster::CONFIG_MAPS).filter(|(map, _)| map.name.starts_with("terminated-"));
+        json!({"objects": objects, "tenants": tenants, "evidence": evidence.count()})
+    }
+
+    /// What is wrong in a world that should be at rest.
+    pub(crate) fn faults(&self) -> Vec<String> {
+        let tenants = self.tenants();
+        let state = self.lock();
+        let mut faults = state.oracle.violations.clone();
+        faults.extend(state.oracle.doubles());
+        for (key, object) in state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS)) {
+            let judge = Judge { key, object, tenants: &tenants, cluster: &state.cluster };
+            faults.extend(judge.fault().map(|fault| format!("{}/{}: {fault}", key.namespace, key.name)));
+        }
+        faults
+    }
+}
+
+/// Judges an object and its tenant at rest.
+struct Judge<'a> {
+    key: &'a Key,
+    object: &'a Value,
+    tenants: &'a [Tenant],
+    cluster: &'a Cluster,
+}
+
+impl Judge<'_> {
+    fn place(&self) -> String {
+        let Key { resource, namespace, name } = self.key;
+        format!("sim/{}/{namespace}/{name}", resource.kind)
+    }
+
+    fn tenant(&self) -> Option<&Tenant> {
+        self.tenants.iter().find(|tenant| self.object["status"]["uniqueId"] == *tenant.id)
+    }
+
+    /// The Partner of a Client, with its object.
+    fn partner(&self) -> Option<&Value> {
+        let reference = &self.object["spec"]["partnerRef"];
+        let namespace = reference["namespace"].as_str().unwrap_or(&self.key.namespace);
+        self.cluster.get(&Key::new(PARTNERS, namespace, reference["name"].as_str()?))
+    }
+
+    fn fault(&self) -> Option<String> {
+        if self.object["metadata"]["deletionTimestamp"].is_string() {
+            return self.deleting();
+        }
+        if self.object["spec"]["management"]["mode"] == "Paused" {
+            return None;
+        }
+        if is_ready(self.object) {
+            return self.as_declared();
+        }
+        let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
+        let is_so = match reason.as_str() {
+            "NameTaken" => self.tenants.iter().any(|tenant| {
+                tenant.name == self.object["spec"]["details"]["name"]
+                    && tenant.state != "TERMINATED"
+                    && tenant.place.as_deref() != Some(&self.place())
+            }),
+            "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
+            "OwnedElsewhere" => self.tenant().is_some_and(|tenant| tenant.place.as_deref() != Some(&self.place())),
+            "AmbiguousCreate" => self
+                .tenants
+                .iter()
+                .any(|tenant| tenant.place.as_deref() == Some(&self.place()) && tenant.state != "TERMINATED"),
+            "ParentChanged" | "PartnerNotReady" | "PartnerTerminating" | "PartnerSuspended" => {
+                self.partner().is_none_or(|partner| {
+                    let is_up = self
+                        .tenants
+                        .iter()
+                        .any(|tenant| partner["status"]["uniqueId"] == *tenant.id && tenant.state == "ACTIVE");
+                    !is_up
+                        || !is_ready(partner)
+                        || partner["metadata"]["deletionTimestamp"].is_string()
+                        || reason == "ParentChanged"
+                })
+            }
+            "CredentialsUnavailable" => {
+                self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
+            }
+            _ => false,
+        };
+        (!is_so).then(|| format!("not Ready because of `{reason}`: {}", self.object["status"]["conditions"]))
+    }
+
+    /// Ready: the tenant must then be as the spec says.
+    fn as_declared(&self) -> Option<String> {
+        let Some(tenant) = self.tenant() else { return Some("Ready without a tenant".to_owned()) };
+        let spec = &self.object["spec"];
+        let mut faults = Vec::new();
+        let mut same = |declared: &Value, found: &Value, what: &str| {
+            if !declared.is_null() && declared != found {
+                faults.push(format!("{what} is {found} and not {declared}"));
+            }
+        };
+        same(&spec["details"]["name"], &json!(tenant.name), "the name");
+        same(&spec["details"]["city"], &tenant.settings["city"], "the city");
+        same(&spec["details"]["address"], &tenant.settings["address"], "the address");
+        let wanted = spec["tenantState"].as_str().map(str::to_uppercase);
+        same(&json!(wanted), &json!(tenant.state), "the state");
+        if spec["adoption"].is_null() || tenant.place.is_some() {
+            same(&json!(self.place()), &json!(tenant.place), "the mark's place");
+            same(&self.object["metadata"]["uid"], &json!(tenant.uid), "the mark's uid");
+        }
+        if tenant.state == "TERMINATED" {
+            faults.push("its tenant is ended".to_owned());
+        }
+        (!faults.is_empty()).then(|| format!("{} [{}]", faults.join("; "), tenant.id))
+    }
+
+    /// Being deleted and still there: something must hold it that only a person or time can change.
+    fn deleting(&self) -> Option<String> {
+        if !holds(self.object) {
+            return None;
+        }
+        let spec = &self.object["spec"];
+        let policy = spec["deletion"]["policy"].as_str().unwrap_or("Retain");
+        let (_, reason) = condition(self.object, "DeletionBlocked")
+            .or_else(|| condition(self.object, "Reconciling"))
+            .unwrap_or_default();
+        let children = || {
+            self.cluster.all(CLIENTS).any(|(_, child)| child["spec"]["partnerRef"]["name"] == *self.key.name)
+                || self
+                    .tenants
+                    .iter()
+                    .any(|tenant| self.object["status"]["uniqueId"] == *tenant.parent && tenant.state != "TERMINATED")
+        };
+        let is_so = match reason.as_str() {
+            "ConfirmationNeeded" => policy == "Terminate" && spec["deletion"]["confirm"].is_null(),
+            "ConfirmationInvalid" => policy == "Terminate" && !spec["deletion"]["confirm"].is_null(),
+            "ClientsRemain" => children(),
+            "ManagementPaused" => spec["management"]["mode"] == "Paused",
+            "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
+                tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
+            }),
+            "PartnerNotReady" => self.partner().is_none_or(|partner| !is_ready(partner)),
+            "CredentialsUnavailable" => {
+                self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
+            }
+            "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
+            _ => false,
+        };
+        (!is_so)
+            .then(|| format!("is still being deleted because of `{reason}`: {}", self.object["status"]["conditions"]))
+    }
+}
+
+/// Waits until nothing was written for a quarter of an hour, then for some looks for drift in which nothing may be.
+pub(crate) async fn rest(world: &World, looks: u64) {
+    let quiet = SignedDuration::from_mins(16);
+    for _ in 0..48 {
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        world.controllers();
+        let now = tenantry::clock::now();
+        let is_quiet = {
+            let state = world.lock();
+            !state.has_late() && state.oracle.quiet_since().is_some_and(|last| now.duration_since(last) > quiet)
+        };
+        if is_quiet && world.faults().is_empty() {
+            break;
+        }
+    }
+    let before = world.lock().oracle.writes;
+    tokio::time::sleep(Duration::from_mins(11 * looks)).await;
+    let mut state = world.lock();
+    if state.oracle.writes != before {
+        let more = state.oracle.writes - before;
+        state.oracle.violations.push(format!("{more} writes in a world at rest"));
+    }
+}
