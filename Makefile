@@ -23,7 +23,8 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm rust clean clean-demo
+.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm checkov rust clean \
+	clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -66,7 +67,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager
+test: build controlplane controller-manager helm checkov
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit integration docs demo
 
 controlplane: $(CONTROL_PLANE)
@@ -88,6 +89,16 @@ $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	@mkdir -p $(ASSETS)
 	@echo 'building $(package) (the first one takes some minutes)'
 	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
+	@touch $@
+
+# A scanner of manifests, in a folder of its own. `touch`: of a failed install nothing is taken for whole.
+checkov: $(TARGET)/checkov/installed
+
+$(TARGET)/checkov/installed: tests/scan/requirements.txt
+	$(call need,python3,Python 3.10 or newer)
+	@echo 'installing checkov (about a minute)'
+	python3 -m venv --clear $(TARGET)/checkov
+	$(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
 	@touch $@
 
 rust:

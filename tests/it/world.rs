@@ -1,5 +1,6 @@
 //! A control plane with platform and operator on it, and the verbs of the tests.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -65,29 +66,21 @@ impl World {
     /// A world on a control plane and a platform with options.
     pub fn start_on(
         name: &str,
-        (options, platform): (controlplane::Options, &PlatformOptions),
+        with: (controlplane::Options, &PlatformOptions),
         change: impl FnOnce(&mut OperatorOptions),
     ) -> Result<Self> {
-        let folder = folder(name)?;
-        let options = controlplane::Options { controllers: true, ..options };
-        let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
-        let platform = Platform::start(&folder.join("platform"), platform)?;
-        let kubectl = control_plane.kubectl("admin")?;
-        controlplane::install_kinds(&kubectl)?;
-        kubectl.run(&["create", "namespace", "tenantry-system"])?;
-        let credential = &platform.credential;
-        let tenancy = Tenancy::connect(
-            &credential.url,
-            &credential.tenant_id,
-            (&credential.client_id, &credential.client_secret),
-        )?;
-        let mut options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
+        let ground = Ground::start(name, with)?;
+        controlplane::install_kinds(&ground.kubectl)?;
+        ground.kubectl.run(&["create", "namespace", "tenantry-system"])?;
+        let mut options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), ground.platform.host());
         "1s".clone_into(&mut options.drift_interval);
         let doors = doors()?;
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
-        let operator = programs::start_operator(&folder, &options)?;
-        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::new(doors) })
+        let operator = programs::start_operator(&ground.folder, &options)?;
+        let world = ground.with(operator, options);
+        *world.doors.lock().map_err(|_| "the list of doors is lost after a panic")? = doors;
+        Ok(world)
     }
 
     /// A proxy before the platform, which the operator may talk to.
@@ -168,6 +161,42 @@ impl World {
                 self.platform.service.metric(name, &[&format!("method=\"{method}\""), "route=\"/api/"]).unwrap()
             })
             .sum()
+    }
+}
+
+/// A control plane and a platform on which no operator runs yet, nor anything of ours is installed.
+pub struct Ground {
+    /// Where its files are.
+    pub folder: PathBuf,
+    /// The control plane.
+    pub control_plane: ControlPlane,
+    /// The platform.
+    pub platform: Platform,
+    /// The administrator's `kubectl`.
+    pub kubectl: Kubectl,
+}
+
+impl Ground {
+    /// Starts both.
+    pub fn start(name: &str, (options, platform): (controlplane::Options, &PlatformOptions)) -> Result<Self> {
+        let folder = folder(name)?;
+        let options = controlplane::Options { controllers: true, ..options };
+        let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
+        let platform = Platform::start(&folder.join("platform"), platform)?;
+        let kubectl = control_plane.kubectl("admin")?;
+        Ok(Self { folder, control_plane, platform, kubectl })
+    }
+
+    /// The world of an operator on it.
+    ///
+    /// # Panics
+    /// When the platform does not take its own credential.
+    pub fn with(self, operator: Service, options: OperatorOptions) -> World {
+        let Self { folder: _, control_plane, platform, kubectl } = self;
+        let credential = &platform.credential;
+        let key = (credential.client_id.as_str(), credential.client_secret.as_str());
+        let tenancy = Tenancy::connect(&credential.url, &credential.tenant_id, key).unwrap();
+        World { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::default() }
     }
 }
 
