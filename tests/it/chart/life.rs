@@ -132,7 +132,8 @@ fn removed(world: &World, helm: &Helm) {
     helm.run(&["uninstall", RELEASE.name, "-n", RELEASE.namespace]).unwrap();
     let args = ["get", "-f", "-", "--ignore-not-found", "-o", "name"];
     let left = world.kubectl.run_with(&args, &manifest).unwrap();
-    let kinds = ["clients", "partners"].map(|kind| format!("customresourcedefinition.apiextensions.k8s.io/{kind}.tenantry.dev"));
+    let kinds = ["clients", "partners"]
+        .map(|kind| format!("customresourcedefinition.apiextensions.k8s.io/{kind}.tenantry.dev"));
     let mut left: Vec<&str> = left.lines().collect();
     left.sort_unstable();
     assert_eq!(left, kinds);

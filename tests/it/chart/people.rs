@@ -44,21 +44,32 @@ enum Deed {
 }
 
 use Deed::{
-    ChangeConsent, Confirm, Create, CreateConfirmed, Delete, DeleteConfirmed, DeleteUnconfirmed, Edit, Get, List, Status,
-    Suspend, TakeBack, WantEnd,
+    ChangeConsent, Confirm, Create, CreateConfirmed, Delete, DeleteConfirmed, DeleteUnconfirmed, Edit, Get, List,
+    Status, Suspend, TakeBack, WantEnd,
 };
 
 const ALL: [Deed; 14] = [
-    List, Get, Create, CreateConfirmed, Edit, Suspend, WantEnd, Confirm, ChangeConsent, TakeBack, Delete, DeleteConfirmed,
-    DeleteUnconfirmed, Status,
+    List,
+    Get,
+    Create,
+    CreateConfirmed,
+    Edit,
+    Suspend,
+    WantEnd,
+    Confirm,
+    ChangeConsent,
+    TakeBack,
+    Delete,
+    DeleteConfirmed,
+    DeleteUnconfirmed,
+    Status,
 ];
 const NOTHING: &[Deed] = &[];
 const LOOK: &[Deed] = &[List, Get];
 const ADD: &[Deed] = &[List, Get, Create];
 const KEEP: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, TakeBack, Delete, DeleteConfirmed];
 const ADD_AND_KEEP: &[Deed] = &[List, Get, Create, Edit, Suspend, WantEnd, TakeBack, Delete, DeleteConfirmed];
-const END: &[Deed] =
-    &[List, Get, Edit, Suspend, WantEnd, Confirm, ChangeConsent, TakeBack, Delete, DeleteConfirmed];
+const END: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, Confirm, ChangeConsent, TakeBack, Delete, DeleteConfirmed];
 
 /// Role, the permission of the platform's console that it stands for, and what it lets do with Partners and with Clients.
 /// Nobody may delete what would be ended unconfirmed, nor write status.
@@ -130,7 +141,8 @@ fn prepare() {
 async fn impersonating(user: &str) -> kube::Client {
     let path = server().kubeconfig();
     let config = kube::config::Kubeconfig::read_from(path).unwrap();
-    let mut config = kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();
+    let mut config =
+        kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();
     let user = if user.is_empty() { "nobody" } else { user };
     config.headers.push((http::HeaderName::from_static("impersonate-user"), user.parse().unwrap()));
     kube::Client::try_from(config).unwrap()
@@ -203,7 +215,7 @@ async fn each_role_lets_do_what_the_permission_of_the_console_lets_do_and_no_mor
 /// Waits until the controller has put the chart's roles into those of every cluster.
 async fn aggregated() {
     let client = impersonating("admin").await;
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
     while !allowed(&client, "Partner").await.contains(&Create) {
         assert!(std::time::Instant::now() < end, "`admin` is never aggregated");
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;

@@ -10,9 +10,18 @@ use serde_json::{Value, json};
 use super::stage::Release;
 use super::{Helm, objects};
 use crate::assets;
+use crate::cli::Desk;
 use crate::controlplane::Options;
+use crate::process::Result;
 use crate::programs::{OperatorOptions, PlatformOptions};
 use crate::world::{Ground, Space, World};
+
+impl Release {
+    /// Whether its rights are for all namespaces.
+    fn is_whole(self) -> bool {
+        self.name == "tenantry"
+    }
+}
 
 const WHOLE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 const SCOPED: Release = Release { name: "scoped", namespace: "scoped-system", deployment: "scoped-tenantry" };
@@ -57,8 +66,10 @@ fn granted(release: Release, helm: &Helm) -> BTreeSet<Grant> {
         }
         let role = format!("{} \"{name}\"", object["kind"].as_str().unwrap());
         for rule in object["rules"].as_array().unwrap() {
-            let named = texts(&rule["resourceNames"]);
-            let names = if named.is_empty() { vec![String::new()] } else { named };
+            let mut names = texts(&rule["resourceNames"]);
+            if names.is_empty() {
+                names.push(String::new());
+            }
             for group in texts(&rule["apiGroups"]) {
                 for resource in texts(&rule["resources"]) {
                     for verb in texts(&rule["verbs"]) {
@@ -158,6 +169,7 @@ impl<'a> Play<'a> {
         self.client(&self.second, "globex", &json!({}));
         self.client(&self.second, "initech", &json!({}));
         self.client(&self.going, "hooli", &json!({}));
+        self.client(&self.going, "vandelay", &json!({}));
         self.first.ready("partner/acme")
     }
 
@@ -165,7 +177,9 @@ impl<'a> Play<'a> {
     fn change(&self, partner: &str) {
         let client = self.second.ready("client/globex");
         let path = self.second.client_path(partner, &client);
-        let city = || Ok(self.first.world.tenancy.get(&path)?["city"].as_str().unwrap_or_default().to_owned());
+        let city = || -> Result<String> {
+            Ok(self.first.world.tenancy.get(&path)?["city"].as_str().unwrap_or_default().to_owned())
+        };
         let mut edits = 0;
         self.second.until("an event is counted up", || {
             edits += 1;
@@ -192,15 +206,31 @@ impl<'a> Play<'a> {
         assert_eq!(self.second.ready("client/found"), id);
     }
 
-    /// Two Clients and a Partner are ended, and a namespace goes with a tenant in it that is not.
+    /// Clients and a Partner are ended.
     fn end(&self) {
-        for name in ["client/globex", "client/initech"] {
-            self.finish(&self.second, name);
-        }
+        finish(&self.second, "client/globex");
+        finish(&self.second, "client/initech");
+        finish(&self.going, "client/vandelay");
         self.first.ready("partner/initrode");
-        self.finish(&self.first, "partner/initrode");
+        finish(&self.first, "partner/initrode");
         self.going.ready("client/hooli");
-        self.first.world.kubectl.run(&["delete", "namespace", &self.going.name, "--timeout=60s"]).unwrap();
+    }
+
+    /// A namespace goes with a tenant in it that is not ended. Rights that lie in it go with it, perhaps before the
+    /// operator has used them: then a person lets go of what is left.
+    fn lose_a_namespace(&self) {
+        let kubectl = &self.first.world.kubectl;
+        kubectl.run(&["delete", "namespace", &self.going.name, "--wait=false"]).unwrap();
+        let desk = Desk::at(&self.first);
+        self.first.until("the namespace is gone", || {
+            if !self.release.is_whole() {
+                desk.run(&["release", "--all", "--yes", "-n", &self.going.name]);
+            }
+            Ok(kubectl.run(&["get", "namespace", &self.going.name, "--ignore-not-found"])?.is_empty())
+        });
+    }
+
+    fn told_at_home(&self) {
         self.first.until("the release is told at home", || {
             let is_told = |event: &Value| {
                 event["objectRef"]["resource"] == "events" && event["objectRef"]["namespace"] == self.release.namespace
@@ -209,19 +239,21 @@ impl<'a> Play<'a> {
         });
     }
 
-    fn finish(&self, space: &Space<'_>, object: &str) {
-        space.ready(object);
-        space.patch(object, &space.confirm(object, 0));
-        space.delete(object);
-        space.gone(object);
-    }
-
     fn play(&self) {
         let partner = self.begin();
         self.change(&partner);
         self.adopt(&partner);
         self.end();
+        self.lose_a_namespace();
     }
+}
+
+/// Ends a tenant with consent.
+fn finish(space: &Space<'_>, object: &str) {
+    space.ready(object);
+    space.patch(object, &space.confirm(object, 0));
+    space.delete(object);
+    space.gone(object);
 }
 
 /// Holds what was granted to what was used, in both directions.
@@ -231,6 +263,8 @@ fn compare(release: Release, helm: &Helm, log: &Path) {
     let refused: BTreeSet<String> = asked
         .iter()
         .filter(|event| event["annotations"]["authorization.k8s.io/decision"] != "allow")
+        // Its rights went with it.
+        .filter(|event| !event["requestURI"].as_str().unwrap().contains("/namespaces/going"))
         .map(|event| format!("{} {}", event["verb"], event["requestURI"]))
         .collect();
     assert_eq!(refused, BTreeSet::new(), "used and not granted by {}", release.name);
@@ -263,9 +297,13 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
     let options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
     let mut world = ground.with(operator, options);
     let log = world.control_plane.audit_log();
-    Play::new(&world, [spaces[0], spaces[1], spaces[2]], WHOLE).play();
+    let play = Play::new(&world, [spaces[0], spaces[1], spaces[2]], WHOLE);
+    play.play();
+    play.told_at_home();
     world.operator.process().stop().unwrap();
     compare(WHOLE, &helm, &log);
+    let left = Desk::at(&play.first).run(&["release", "--all", "--yes"]);
+    assert_eq!(left.code, 0, "{left:?}");
 
     world.operator = SCOPED.operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
     let home = Space { world: &world, name: SCOPED.namespace.to_owned() };
@@ -277,6 +315,9 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
     }));
     play.play();
     play.second.ready("partner/standing");
+    // A definition goes, and what was of its kind is let go.
+    world.kubectl.run(&["delete", "crd", "clients.tenantry.dev", "--timeout=60s"]).unwrap();
+    play.told_at_home();
     world.operator.process().stop().unwrap();
     compare(SCOPED, &helm, &log);
 }

@@ -59,11 +59,14 @@ fn the_schema_the_defaults_and_the_templates_know_the_same_values() {
     let leaves = leaves();
     assert!(leaves.len() > 50, "{leaves:?}");
     // These are handed over whole.
-    let wholes = ["image", "platform.image"];
+    let (image, amounts) =
+        (["repository", "tag", "digest", "pullPolicy"].as_slice(), ["requests", "limits"].as_slice());
     let mut named = named();
-    for whole in wholes {
+    for (whole, parts) in
+        [("image", image), ("platform.image", image), ("resources", amounts), ("platform.resources", amounts)]
+    {
         assert!(named.remove(whole), "no template names `{whole}`");
-        named.extend(["repository", "tag", "digest", "pullPolicy"].map(|key| format!("{whole}.{key}")));
+        named.extend(parts.iter().map(|key| format!("{whole}.{key}")));
     }
     for path in &named {
         assert!(leaves.contains(path), "a template names `{path}`, which is no value");
@@ -97,7 +100,8 @@ fn uncommented(text: &str, leaves: &BTreeSet<String>) -> Vec<String> {
 fn every_value_has_its_words() {
     let (text, mut leaves) = (read("values.yaml"), leaves());
     // Two maps of any names, whose defaults have a comment each.
-    for whole in ["resources.requests", "resources.limits", "platform.resources.requests", "platform.resources.limits"] {
+    for whole in ["resources.requests", "resources.limits", "platform.resources.requests", "platform.resources.limits"]
+    {
         assert!(leaves.remove(whole), "{whole}");
         leaves.extend(["cpu", "memory"].map(|key| format!("{whole}.{key}")));
     }
