@@ -272,43 +272,28 @@ fn compare(release: Release, helm: &Helm, log: &Path) {
     assert!(unused.is_empty(), "granted by {} and not used: {unused:#?}", release.name);
 }
 
-#[test]
-fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
-    let options = Options { audit_policy: Some(POLICY.to_owned()), ..Options::default() };
-    let ground = Ground::start("used", (options, &PlatformOptions::default())).unwrap();
-    let spaces = ["whole-first", "whole-second", "whole-going", "first", "second", "going"];
-    for space in spaces {
-        ground.kubectl.run(&["create", "namespace", space]).unwrap();
-    }
-    let helm = Helm::on(&ground.control_plane.kubeconfig("admin"), "used");
-    let chart = Path::new("charts/tenantry");
-    WHOLE.install(&helm, (chart, &ground), &[]);
-    let scoped = [
-        "namespaces={first,second,going}",
-        "clusterId=c1",
-        "crds.install=false",
-        "policies.install=false",
-        "roles.install=false",
-        "defaultConnection.secretName=standing",
-        "defaultConnection.namespaces={second}",
-    ];
-    SCOPED.install(&helm, (chart, &ground), &scoped);
+/// An operator for all namespaces.
+fn whole(ground: Ground, helm: &Helm, spaces: [&str; 3]) -> World {
     let operator = WHOLE.operator("whole", (&ground.control_plane, &ground.kubectl)).unwrap();
     let options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
     let mut world = ground.with(operator, options);
-    let log = world.control_plane.audit_log();
-    let play = Play::new(&world, [spaces[0], spaces[1], spaces[2]], WHOLE);
+    let play = Play::new(&world, spaces, WHOLE);
     play.play();
     play.told_at_home();
+    let desk = Desk::at(&play.first);
     world.operator.process().stop().unwrap();
-    compare(WHOLE, &helm, &log);
-    let left = Desk::at(&play.first).run(&["release", "--all", "--yes"]);
+    compare(WHOLE, helm, &world.control_plane.audit_log());
+    let left = desk.run(&["release", "--all", "--yes"]);
     assert_eq!(left.code, 0, "{left:?}");
+    world
+}
 
+/// An operator for some.
+fn scoped(mut world: World, helm: &Helm, spaces: [&str; 3]) {
     world.operator = SCOPED.operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
     let home = Space { world: &world, name: SCOPED.namespace.to_owned() };
     home.secret("standing", &home.credential());
-    let play = Play::new(&world, [spaces[3], spaces[4], spaces[5]], SCOPED);
+    let play = Play::new(&world, spaces, SCOPED);
     play.second.apply(&json!({
         "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "standing"},
         "spec": {"details": {"name": "Standing"}},
@@ -319,5 +304,30 @@ fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
     world.kubectl.run(&["delete", "crd", "clients.tenantry.dev", "--timeout=60s"]).unwrap();
     play.told_at_home();
     world.operator.process().stop().unwrap();
-    compare(SCOPED, &helm, &log);
+    compare(SCOPED, helm, &world.control_plane.audit_log());
+}
+
+#[test]
+fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
+    let options = Options { audit_policy: Some(POLICY.to_owned()), ..Options::default() };
+    let ground = Ground::start("used", (options, &PlatformOptions::default())).unwrap();
+    let spaces = [["whole-first", "whole-second", "whole-going"], ["first", "second", "going"]];
+    for space in spaces.concat() {
+        ground.kubectl.run(&["create", "namespace", space]).unwrap();
+    }
+    let helm = Helm::on(&ground.control_plane.kubeconfig("admin"), "used");
+    let chart = Path::new("charts/tenantry");
+    WHOLE.install(&helm, (chart, &ground), &[]);
+    let some = [
+        "namespaces={first,second,going}",
+        "clusterId=c1",
+        "crds.install=false",
+        "policies.install=false",
+        "roles.install=false",
+        "defaultConnection.secretName=standing",
+        "defaultConnection.namespaces={second}",
+    ];
+    SCOPED.install(&helm, (chart, &ground), &some);
+    let world = whole(ground, &helm, spaces[0]);
+    scoped(world, &helm, spaces[1]);
 }
