@@ -206,13 +206,22 @@ impl<'a> Play<'a> {
         assert_eq!(self.second.ready("client/found"), id);
     }
 
-    /// Clients and a Partner are ended.
+    /// Clients and a Partner are ended with consent.
     fn end(&self) {
-        finish(&self.second, "client/globex");
-        finish(&self.second, "client/initech");
-        finish(&self.going, "client/vandelay");
-        self.first.ready("partner/initrode");
-        finish(&self.first, "partner/initrode");
+        let objects = [
+            (&self.second, "client/globex"),
+            (&self.second, "client/initech"),
+            (&self.going, "client/vandelay"),
+            (&self.first, "partner/initrode"),
+        ];
+        for (space, object) in objects {
+            space.ready(object);
+            space.patch(object, &space.confirm(object, 0));
+            space.delete(object);
+        }
+        for (space, object) in objects {
+            space.gone(object);
+        }
         self.going.ready("client/hooli");
     }
 
@@ -246,14 +255,6 @@ impl<'a> Play<'a> {
         self.end();
         self.lose_a_namespace();
     }
-}
-
-/// Ends a tenant with consent.
-fn finish(space: &Space<'_>, object: &str) {
-    space.ready(object);
-    space.patch(object, &space.confirm(object, 0));
-    space.delete(object);
-    space.gone(object);
 }
 
 /// Holds what was granted to what was used, in both directions.
