@@ -1,6 +1,7 @@
 //! A control plane with platform and operator on it, and the verbs of the tests.
 
-use std::path::PathBuf;
+mod ground;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ use crate::proxy::Proxy;
 use crate::proxy::rules::Rule;
 use crate::support::folder;
 use crate::tenancy::Tenancy;
+
+pub use ground::Ground;
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -38,6 +41,8 @@ pub struct World {
     pub options: OperatorOptions,
     /// Hosts that the operator may talk to and where nobody listens yet.
     doors: Mutex<Vec<String>>,
+    /// Whether other tests go on in it after one is done.
+    is_shared: bool,
 }
 
 static SHARED: OnceLock<World> = OnceLock::new();
@@ -46,7 +51,12 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 impl World {
     /// The world that tests share which only touch their own namespace.
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start("shared", many_ends).unwrap())
+        SHARED.get_or_init(|| Self::start_shared("shared", many_ends))
+    }
+
+    /// A world for the tests of one module.
+    pub fn start_shared(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> Self {
+        Self { is_shared: true, ..Self::start(name, change).unwrap() }
     }
 
     /// A world for one test that kills, counts or floods.
@@ -119,7 +129,8 @@ impl World {
     pub fn namespace(&self, prefix: &str) -> Space<'_> {
         let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.kubectl.run(&["create", "namespace", &name]).unwrap();
-        let space = Space { world: self, name };
+        let leftovers = || Leftovers { kubectl: self.kubectl.clone(), namespace: name.clone() };
+        let space = Space { world: self, _leftovers: self.is_shared.then(leftovers), name };
         space.secret("platform", &space.credential());
         space
     }
@@ -164,42 +175,6 @@ impl World {
     }
 }
 
-/// A control plane and a platform on which no operator runs yet, nor anything of ours is installed.
-pub struct Ground {
-    /// Where its files are.
-    pub folder: PathBuf,
-    /// The control plane.
-    pub control_plane: ControlPlane,
-    /// The platform.
-    pub platform: Platform,
-    /// The administrator's `kubectl`.
-    pub kubectl: Kubectl,
-}
-
-impl Ground {
-    /// Starts both.
-    pub fn start(name: &str, (options, platform): (controlplane::Options, &PlatformOptions)) -> Result<Self> {
-        let folder = folder(name)?;
-        let options = controlplane::Options { controllers: true, ..options };
-        let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
-        let platform = Platform::start(&folder.join("platform"), platform)?;
-        let kubectl = control_plane.kubectl("admin")?;
-        Ok(Self { folder, control_plane, platform, kubectl })
-    }
-
-    /// The world of an operator on it.
-    ///
-    /// # Panics
-    /// When the platform does not take its own credential.
-    pub fn with(self, operator: Service, options: OperatorOptions) -> World {
-        let Self { folder: _, control_plane, platform, kubectl } = self;
-        let credential = &platform.credential;
-        let key = (credential.client_id.as_str(), credential.client_secret.as_str());
-        let tenancy = Tenancy::connect(&credential.url, &credential.tenant_id, key).unwrap();
-        World { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::default() }
-    }
-}
-
 fn doors() -> Result<Vec<String>> {
     (0..DOORS).map(|_| Ok(format!("127.0.0.1:{}", process::free_port()?))).collect()
 }
@@ -213,7 +188,7 @@ fn many_ends(options: &mut OperatorOptions) {
 
 /// Leadership that passes on quickly, for a test that kills: its operator must not wait long for its former self.
 pub fn short_lease(options: &mut OperatorOptions) {
-    let flags = ["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "250ms"];
+    let flags = ["--lease-duration", "6s", "--renew-deadline", "5s", "--retry-period", "250ms"];
     options.flags.extend(flags.map(str::to_owned));
 }
 
@@ -223,6 +198,29 @@ pub struct Space<'a> {
     pub world: &'a World,
     /// Its name.
     pub name: String,
+    _leftovers: Option<Leftovers>,
+}
+
+/// What a test leaves behind is looked for drift each second, beside the tests that still run. After a failure it stays
+/// for whoever looks.
+struct Leftovers {
+    kubectl: Kubectl,
+    namespace: String,
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.kubectl.run(&["-n", &self.namespace, "delete", "partners,clients", "--all", "--wait=false"]);
+        }
+    }
+}
+
+impl<'a> Space<'a> {
+    /// A namespace that is there already.
+    pub fn at(world: &'a World, name: String) -> Self {
+        Self { world, name, _leftovers: None }
+    }
 }
 
 impl Space<'_> {

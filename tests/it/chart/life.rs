@@ -74,7 +74,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
         titled(&space, false);
         space.name
     };
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
     let leaving = space.ready("client/leaving");
     let sp = world.tenancy.tenant();
@@ -87,7 +87,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     let own = ["-n", RELEASE.namespace];
     helm.run(&[&["upgrade", RELEASE.name, CHART, "--reuse-values"][..], &own].concat()).unwrap();
     roll(&mut world, "second");
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     assert!((world.platform_writes() - writes).abs() < 0.1, "the upgrade wrote to the platform");
     titled(&space, true);
     assert_eq!(space.ready("partner/acme"), partner);
@@ -100,13 +100,13 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     let writes = world.platform_writes();
     helm.run(&[&["rollback", RELEASE.name, "1"][..], &own].concat()).unwrap();
     roll(&mut world, "third");
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     titled(&space, false);
     assert_eq!((space.ready("partner/acme"), space.ready("client/globex")), (partner.clone(), client));
     assert!((world.platform_writes() - writes).abs() < 0.1, "the rollback wrote to the platform");
 
     world.operator.process().stop().unwrap();
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     let released = Desk::at(&space).run(&["release", "--all", "--yes"]);
     assert_eq!(released.code, 0, "{released:?}");
     assert!(space.get("client/leaving").is_none(), "it is stuck");

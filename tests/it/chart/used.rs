@@ -128,7 +128,7 @@ struct Play<'a> {
 impl<'a> Play<'a> {
     fn new(world: &'a World, spaces: [&str; 3], release: Release) -> Self {
         let [first, second, going] = spaces.map(|name| {
-            let space = Space { world, name: name.to_owned() };
+            let space = Space::at(world, name.to_owned());
             space.secret("platform", &space.credential());
             space
         });
@@ -292,7 +292,7 @@ fn whole(ground: Ground, helm: &Helm, spaces: [&str; 3]) -> World {
 /// An operator for some.
 fn scoped(mut world: World, helm: &Helm, spaces: [&str; 3]) {
     world.operator = SCOPED.operator("scoped", (&world.control_plane, &world.kubectl)).unwrap();
-    let home = Space { world: &world, name: SCOPED.namespace.to_owned() };
+    let home = Space::at(&world, SCOPED.namespace.to_owned());
     home.secret("standing", &home.credential());
     let play = Play::new(&world, spaces, SCOPED);
     play.second.apply(&json!({
