@@ -23,7 +23,8 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm rust clean clean-demo
+.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm checkov rust \
+	clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -35,7 +36,7 @@ help:
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
 	@echo 'make long    play 350,000 random steps, and print what came of them (STEPS, SEED)'
-	@echo 'make crds    write crds/ from the types'
+	@echo 'make crds    write crds/, and what the chart carries of it, from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
 demo: build controlplane
@@ -67,12 +68,12 @@ long: rust
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust
-	cargo run --quiet --example crdgen -- crds
+	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds
 
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager
+test: build controlplane controller-manager helm checkov
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit integration docs demo
 
 controlplane: $(CONTROL_PLANE)
@@ -94,6 +95,16 @@ $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	@mkdir -p $(ASSETS)
 	@echo 'building $(package) (the first one takes some minutes)'
 	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
+	@touch $@
+
+# A scanner of manifests, in a folder of its own. `touch`: of a failed install nothing is taken for whole.
+checkov: $(TARGET)/checkov/installed
+
+$(TARGET)/checkov/installed: tests/scan/requirements.txt
+	$(call need,python3,Python 3.10 or newer)
+	@echo 'installing checkov (about a minute)'
+	python3 -m venv --clear $(TARGET)/checkov
+	$(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
 	@touch $@
 
 rust:

@@ -9,16 +9,16 @@ use crate::controlplane::{ControlPlane, Options, User, install_kinds};
 use crate::kubectl::Kubectl;
 
 /// An API server with both policies, without an operator: what is refused here is refused by nobody else.
-struct Server {
-    admin: Kubectl,
+pub(crate) struct Server {
+    pub(crate) admin: Kubectl,
     /// May do everything with Clients but `terminate`.
     editor: Kubectl,
     /// May `terminate` as well.
     owner: Kubectl,
-    _control_plane: ControlPlane,
+    control_plane: ControlPlane,
 }
 
-fn server() -> &'static Server {
+pub(crate) fn server() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(|| {
         let users = ["editor", "owner"].map(|name| User { name: name.to_owned(), groups: Vec::new() }).to_vec();
@@ -31,7 +31,7 @@ fn server() -> &'static Server {
         grant(&admin, "owner", &["get", "list", "create", "patch", "update", "delete", "terminate"]);
         let said = admin.output(&["apply", "--server-side", "-f", "charts/tenantry/policies/"], "").unwrap();
         assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
-        let server = Server { admin, editor, owner, _control_plane: control_plane };
+        let server = Server { admin, editor, owner, control_plane };
         server.wait();
         server
     })
@@ -67,6 +67,11 @@ impl Server {
                 std::thread::sleep(Duration::from_millis(100));
             }
         }
+    }
+
+    /// The administrator's kubeconfig.
+    pub(crate) fn kubeconfig(&self) -> std::path::PathBuf {
+        self.control_plane.kubeconfig("admin")
     }
 
     fn room(&self, name: &str) -> Room<'_> {

@@ -10,19 +10,33 @@ use crate::assets;
 use crate::support::schema::{self, Node};
 use crate::support::{apply, kubectl, namespace};
 
-#[test]
-fn the_files_are_what_the_types_say() {
-    let folder = assets::root().join("crds");
+/// Holds the files of a folder to what `make crds` writes there.
+fn is_fresh(folder: &str, is_kept: bool) {
     let mut expected = BTreeSet::new();
-    for crd in api::crds() {
+    for mut crd in api::crds() {
+        if is_kept {
+            crd.metadata.annotations = Some([("helm.sh/resource-policy".to_owned(), "keep".to_owned())].into());
+        }
         let file = format!("{}.yaml", crd.spec.names.plural);
-        let written = fs::read_to_string(folder.join(&file)).unwrap_or_default();
-        assert!(written == api::to_yaml(&crd).unwrap(), "crds/{file} is stale: run `make crds`");
+        let written = fs::read_to_string(assets::root().join(folder).join(&file)).unwrap_or_default();
+        assert!(written == api::to_yaml(&crd).unwrap(), "{folder}/{file} is stale: run `make crds`");
         expected.insert(file);
     }
-    let found: BTreeSet<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert_eq!(found, expected, "crds/ holds files that nobody generates, or lacks one: run `make crds`");
+    let found: BTreeSet<String> = fs::read_dir(assets::root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert_eq!(found, expected, "{folder}/ holds files that nobody generates, or lacks one: run `make crds`");
+}
+
+#[test]
+fn the_files_are_what_the_types_say() {
+    is_fresh("crds", false);
+}
+
+#[test]
+fn the_chart_carries_what_the_types_say_and_keeps_it_when_it_goes() {
+    is_fresh("charts/tenantry/kinds", true);
 }
 
 #[test]

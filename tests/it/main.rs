@@ -22,6 +22,7 @@ pub mod tenancy;
 pub mod world;
 
 mod admission;
+mod chart;
 mod cli;
 mod connect;
 mod crds;

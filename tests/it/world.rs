@@ -1,5 +1,7 @@
 //! A control plane with platform and operator on it, and the verbs of the tests.
 
+mod ground;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ use crate::proxy::Proxy;
 use crate::proxy::rules::Rule;
 use crate::support::folder;
 use crate::tenancy::Tenancy;
+
+pub use ground::Ground;
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -72,38 +76,21 @@ impl World {
     /// A world on a control plane and a platform with options.
     pub fn start_on(
         name: &str,
-        (options, platform): (controlplane::Options, &PlatformOptions),
+        with: (controlplane::Options, &PlatformOptions),
         change: impl FnOnce(&mut OperatorOptions),
     ) -> Result<Self> {
-        let folder = folder(name)?;
-        let options = controlplane::Options { controllers: true, ..options };
-        let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
-        let platform = Platform::start(&folder.join("platform"), platform)?;
-        let kubectl = control_plane.kubectl("admin")?;
-        controlplane::install_kinds(&kubectl)?;
-        kubectl.run(&["create", "namespace", "tenantry-system"])?;
-        let credential = &platform.credential;
-        let tenancy = Tenancy::connect(
-            &credential.url,
-            &credential.tenant_id,
-            (&credential.client_id, &credential.client_secret),
-        )?;
-        let mut options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
+        let ground = Ground::start(name, with)?;
+        controlplane::install_kinds(&ground.kubectl)?;
+        ground.kubectl.run(&["create", "namespace", "tenantry-system"])?;
+        let mut options = OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), ground.platform.host());
         "1s".clone_into(&mut options.drift_interval);
         let doors = doors()?;
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
-        let operator = programs::start_operator(&folder, &options)?;
-        Ok(Self {
-            operator,
-            platform,
-            control_plane,
-            kubectl,
-            tenancy,
-            options,
-            doors: Mutex::new(doors),
-            is_shared: false,
-        })
+        let operator = programs::start_operator(&ground.folder, &options)?;
+        let world = ground.with(operator, options);
+        *world.doors.lock().map_err(|_| "the list of doors is lost after a panic")? = doors;
+        Ok(world)
     }
 
     /// A proxy before the platform, which the operator may talk to.

@@ -57,6 +57,11 @@ pub fn kubectl() -> Result<PathBuf> {
     control_plane("kubectl", "kubectl", "controlplane")
 }
 
+/// The installer of charts.
+pub fn helm() -> Result<PathBuf> {
+    control_plane("helm", "helm", "helm")
+}
+
 fn control_plane(name: &str, built: &str, goal: &str) -> Result<PathBuf> {
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| PathBuf::from(folder).join(name));
     // Such a folder holds no controller manager: what it lacks is looked for among what we build.

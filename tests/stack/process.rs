@@ -273,6 +273,8 @@ mod tests {
 
     fn shell(name: &str, script: &str) -> Program {
         let log = std::env::temp_dir().join(format!("tenantry-{}-{name}.log", std::process::id()));
+        // A process id comes again, and what an earlier one wrote must not count.
+        let _ = fs::remove_file(&log);
         Program::new(name, "sh", log).args(["-c", script])
     }
 

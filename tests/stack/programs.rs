@@ -204,6 +204,26 @@ pub fn start_operator_now(folder: &Path, options: &OperatorOptions) -> Result<Se
     Ok(Service { process: program.start()?, program, url, ready: "/readyz" })
 }
 
+/// Starts an operator as a Deployment says, with an account's rights: all its flags but the address, which is free here.
+pub fn start_deployed(
+    folder: &Path,
+    (kubeconfig, namespace): (&Path, &str),
+    (flags, env): (&[String], &[(String, String)]),
+) -> Result<Service> {
+    let listen = format!("127.0.0.1:{}", free_port()?);
+    let log = folder.join("tenantry-operator.log");
+    let mut program = Program::new("tenantry-operator", assets::own("tenantry-operator")?, log)
+        // In a Pod both come from the account's own files.
+        .args(["--kubeconfig".into(), kubeconfig.to_owned()])
+        .args(["--namespace", namespace])
+        .args(["--listen", &listen])
+        .args(flags.iter().filter(|flag| !flag.starts_with("--listen=")));
+    for (name, value) in env {
+        program = program.env(name, value);
+    }
+    Service::start(program, format!("http://{listen}"), "/readyz")
+}
+
 fn operator(folder: &Path, options: &OperatorOptions) -> Result<(Program, String)> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let log = folder.join("tenantry-operator.log");

@@ -1,0 +1,140 @@
+//! Installed, upgraded, rolled back, removed: the tenants never notice.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::stage::Release;
+use super::{Helm, objects};
+use crate::cli::Desk;
+use crate::controlplane::Options;
+use crate::programs::PlatformOptions;
+use crate::world::{Ground, Space, World};
+use crate::{assets, support};
+
+const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
+const CHART: &str = "charts/tenantry";
+
+/// The chart as an earlier version, whose Partner knew no title of the website.
+fn earlier(folder: &Path) -> PathBuf {
+    let chart = folder.join("earlier");
+    let copied = Command::new("cp").arg("-R").arg(assets::root().join(CHART)).arg(&chart).status().unwrap();
+    assert!(copied.success());
+    let named = fs::read_to_string(chart.join("Chart.yaml")).unwrap();
+    let line = |line: &str| if line.starts_with("version:") { "version: 0.0.9".to_owned() } else { line.to_owned() };
+    let lines: Vec<String> = named.lines().map(line).collect();
+    fs::write(chart.join("Chart.yaml"), lines.join("\n")).unwrap();
+    let file = chart.join("kinds/partners.yaml");
+    let mut kind: Value = serde_yaml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/branding/properties";
+    kind.pointer_mut(fields).unwrap().as_object_mut().unwrap().remove("websiteTitle").unwrap();
+    fs::write(file, kind.to_string()).unwrap();
+    chart
+}
+
+fn state(space: &Space<'_>, path: &str) -> Value {
+    space.world.tenancy.get(path).unwrap()["status"].clone()
+}
+
+/// Tries until the API server serves the kind as it is now, and says whether it keeps a title.
+fn titled(space: &Space<'_>, is_kept: bool) {
+    let patch = json!({"spec": {"branding": {"websiteTitle": "Acme"}}}).to_string();
+    space.until(&format!("a title is kept: {is_kept}"), || {
+        space.kubectl(&["patch", "partner/acme", "--type=merge", "-p", &patch]);
+        Ok(space.get("partner/acme").unwrap()["spec"]["branding"]["websiteTitle"].is_string() == is_kept)
+    });
+}
+
+/// Lets a new operator stand by before the old one ends, as the Deployment's rollout does.
+fn roll(world: &mut World, run: &str) {
+    let next = RELEASE.operator(run, (&world.control_plane, &world.kubectl)).unwrap();
+    world.operator.process().stop().unwrap();
+    world.operator = next;
+}
+
+fn installed() -> (World, Helm) {
+    let ground = Ground::start("life", (Options::default(), &PlatformOptions::default())).unwrap();
+    let helm = Helm::on(&ground.control_plane.kubeconfig("admin"), "life");
+    RELEASE.install(&helm, (&earlier(&support::folder("earlier").unwrap()), &ground), &[]);
+    let operator = RELEASE.operator("first", (&ground.control_plane, &ground.kubectl)).unwrap();
+    let options = crate::programs::OperatorOptions::new(&ground.control_plane.kubeconfig("admin"), "");
+    (ground.with(operator, options), helm)
+}
+
+#[test]
+fn from_the_install_to_the_uninstall_no_tenant_notices() {
+    let (mut world, helm) = installed();
+    let name = {
+        let space = world.namespace("tenants");
+        space.partner("acme", &json!({}));
+        space.client("globex", &json!({"deletion": {"policy": "Terminate"}}));
+        space.client("leaving", &json!({"deletion": {"policy": "Terminate"}}));
+        titled(&space, false);
+        space.name
+    };
+    let space = Space::at(&world, name.clone());
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let leaving = space.ready("client/leaving");
+    let sp = world.tenancy.tenant();
+    let paths = [format!("{sp}/msps/{partner}"), space.client_path(&partner, &client)];
+    let last = space.client_path(&partner, &leaving);
+    let unconfirmed = world.kubectl.run(&["-n", &name, "delete", "client/globex"]).unwrap_err().to_string();
+    assert!(unconfirmed.contains("howToConfirm"), "{unconfirmed}");
+    let (creates, writes) = (world.tenancy.creates().unwrap(), world.platform_writes());
+
+    let own = ["-n", RELEASE.namespace];
+    helm.run(&[&["upgrade", RELEASE.name, CHART, "--reuse-values"][..], &own].concat()).unwrap();
+    roll(&mut world, "second");
+    let space = Space::at(&world, name.clone());
+    assert!((world.platform_writes() - writes).abs() < 0.1, "the upgrade wrote to the platform");
+    titled(&space, true);
+    assert_eq!(space.ready("partner/acme"), partner);
+    let effective = space.get("partner/acme").unwrap()["status"]["effective"].to_string();
+    assert!(effective.contains("branding.websiteTitle"), "{effective}");
+    space.patch("client/leaving", &space.confirm("client/leaving", 86400));
+    space.delete("client/leaving");
+    space.until("it is suspended for its end", || Ok(state(&space, &last) == "SUSPENDED"));
+
+    let writes = world.platform_writes();
+    helm.run(&[&["rollback", RELEASE.name, "1"][..], &own].concat()).unwrap();
+    roll(&mut world, "third");
+    let space = Space::at(&world, name.clone());
+    titled(&space, false);
+    assert_eq!((space.ready("partner/acme"), space.ready("client/globex")), (partner.clone(), client));
+    assert!((world.platform_writes() - writes).abs() < 0.1, "the rollback wrote to the platform");
+
+    world.operator.process().stop().unwrap();
+    let space = Space::at(&world, name.clone());
+    let released = Desk::at(&space).run(&["release", "--all", "--yes"]);
+    assert_eq!(released.code, 0, "{released:?}");
+    assert!(space.get("client/leaving").is_none(), "it is stuck");
+    removed(&world, &helm);
+    assert_eq!(space.get("partner/acme").unwrap()["metadata"]["finalizers"], Value::Null);
+    // A definition that was kept is taken over by the next install.
+    helm.run(&[&["install", RELEASE.name, CHART][..], &own].concat()).unwrap();
+    removed(&world, &helm);
+
+    world.kubectl.run(&["delete", "namespace", &name, RELEASE.namespace, "--timeout=60s"]).unwrap();
+    world.kubectl.run(&["delete", "crd", "partners.tenantry.dev", "clients.tenantry.dev", "--timeout=60s"]).unwrap();
+    for path in &paths {
+        assert_eq!(state(&space, path), "ACTIVE", "{path}");
+    }
+    assert_eq!(state(&space, &last), "SUSPENDED");
+    assert_eq!(world.tenancy.creates().unwrap(), creates);
+}
+
+/// Uninstalls: of everything that was installed the definitions alone are left.
+fn removed(world: &World, helm: &Helm) {
+    let manifest = RELEASE.manifest(helm);
+    assert!(objects(&manifest).len() > 15, "{manifest}");
+    helm.run(&["uninstall", RELEASE.name, "-n", RELEASE.namespace]).unwrap();
+    let args = ["get", "-f", "-", "--ignore-not-found", "-o", "name"];
+    let left = world.kubectl.run_with(&args, &manifest).unwrap();
+    let kinds = ["clients", "partners"]
+        .map(|kind| format!("customresourcedefinition.apiextensions.k8s.io/{kind}.tenantry.dev"));
+    let mut left: Vec<&str> = left.lines().collect();
+    left.sort_unstable();
+    assert_eq!(left, kinds);
+}

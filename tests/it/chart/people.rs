@@ -1,0 +1,248 @@
+//! The roles for people, by impersonation: who may do what with which field.
+
+use std::collections::BTreeMap;
+
+use kube::api::{
+    Api, ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams, PostParams,
+};
+use serde_json::{Value, json};
+
+use super::{Helm, find, objects};
+use crate::admission::server;
+
+/// What somebody tries to do with an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Deed {
+    /// Sees all in a namespace.
+    List,
+    /// Sees one.
+    Get,
+    /// Makes one.
+    Create,
+    /// Makes one whose end is confirmed already.
+    CreateConfirmed,
+    /// Changes `details`.
+    Edit,
+    /// Changes `tenantState`.
+    Suspend,
+    /// Sets `deletion.policy` to `Terminate`.
+    WantEnd,
+    /// Sets `deletion.confirm`.
+    Confirm,
+    /// Changes another's `deletion.confirm`.
+    ChangeConsent,
+    /// Takes `deletion.confirm` back.
+    TakeBack,
+    /// Deletes an object whose tenant is retained.
+    Delete,
+    /// Deletes an object whose tenant is to be ended, with consent.
+    DeleteConfirmed,
+    /// Deletes an object whose tenant would be ended, without consent.
+    DeleteUnconfirmed,
+    /// Writes status, which the operator believes.
+    Status,
+}
+
+use Deed::{
+    ChangeConsent, Confirm, Create, CreateConfirmed, Delete, DeleteConfirmed, DeleteUnconfirmed, Edit, Get, List,
+    Status, Suspend, TakeBack, WantEnd,
+};
+
+const ALL: [Deed; 14] = [
+    List,
+    Get,
+    Create,
+    CreateConfirmed,
+    Edit,
+    Suspend,
+    WantEnd,
+    Confirm,
+    ChangeConsent,
+    TakeBack,
+    Delete,
+    DeleteConfirmed,
+    DeleteUnconfirmed,
+    Status,
+];
+const NOTHING: &[Deed] = &[];
+const LOOK: &[Deed] = &[List, Get];
+const ADD: &[Deed] = &[List, Get, Create];
+const KEEP: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, TakeBack, Delete, DeleteConfirmed];
+const ADD_AND_KEEP: &[Deed] = &[List, Get, Create, Edit, Suspend, WantEnd, TakeBack, Delete, DeleteConfirmed];
+const END: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, Confirm, ChangeConsent, TakeBack, Delete, DeleteConfirmed];
+
+/// Role, the permission of the platform's console that it stands for, and what it lets do with Partners and with Clients.
+/// Nobody may delete what would be ended unconfirmed, nor write status.
+type Row = (&'static str, &'static str, &'static [Deed], &'static [Deed]);
+const TABLE: [Row; 11] = [
+    ("tenantry-partner-viewer", "MSP_View", LOOK, NOTHING),
+    ("tenantry-partner-manager", "MSP_Manage", ADD_AND_KEEP, NOTHING),
+    ("tenantry-partner-terminator", "Partners_Manage", END, NOTHING),
+    ("tenantry-client-viewer", "Clients, View", NOTHING, LOOK),
+    ("tenantry-client-creator", "Clients, Create and Access to All Clients", NOTHING, ADD),
+    ("tenantry-client-manager", "Clients, Manage", NOTHING, KEEP),
+    ("tenantry-client-terminator", "", NOTHING, END),
+    ("view", "", LOOK, LOOK),
+    ("edit", "", LOOK, ADD_AND_KEEP),
+    ("admin", "", ADD_AND_KEEP, ADD_AND_KEEP),
+    ("", "", NOTHING, NOTHING),
+];
+
+const SPACE: &str = "people";
+
+/// An object that is there for the deeds; each is tried without being done.
+fn object(kind: &str, name: &str, deletion: &Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name, "namespace": SPACE},
+        "spec": {"details": {"name": "Acme"}, "deletion": deletion},
+    });
+    if kind == "Client" {
+        object["spec"]["partnerRef"] = json!({"name": "acme"});
+    }
+    object
+}
+
+fn confirmation(until: &str) -> Value {
+    json!({
+        "name": "Acme", "uniqueId": "tenant_1",
+        "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"], "notAfter": until,
+    })
+}
+
+fn confirmed() -> Value {
+    json!({"policy": "Terminate", "confirm": confirmation("2030-01-01T00:00:00Z")})
+}
+
+/// Objects, users and the roles of the chart.
+fn prepare() {
+    let server = server();
+    server.admin.run(&["create", "namespace", SPACE]).unwrap();
+    for (kind, plural) in [("Partner", "partners"), ("Client", "clients")] {
+        for (name, deletion) in
+            [("kept", json!({})), ("consented", confirmed()), ("doomed", json!({"policy": "Terminate"}))]
+        {
+            server.admin.run_with(&["create", "-f", "-"], &object(kind, name, &deletion).to_string()).unwrap();
+            let status = json!({"status": {"uniqueId": "tenant_1"}}).to_string();
+            let args = ["-n", SPACE, "patch", plural, name, "--subresource=status", "--type=merge", "-p", &status];
+            server.admin.run(&args).unwrap();
+        }
+    }
+    let rendered = Helm::alone("people").render("tenantry-system", &[]).unwrap();
+    let roles: Vec<Value> = objects(&rendered).into_iter().filter(|one| one["kind"] == "ClusterRole").collect();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": roles});
+    server.admin.run_with(&["apply", "--server-side", "-f", "-"], &list.to_string()).unwrap();
+    for (role, ..) in TABLE.iter().filter(|(role, ..)| !role.is_empty()) {
+        let args = ["-n", SPACE, "create", "rolebinding", role, "--clusterrole", role, "--user", role];
+        server.admin.run(&args).unwrap();
+    }
+}
+
+/// A client that is somebody else.
+async fn impersonating(user: &str) -> kube::Client {
+    let path = server().kubeconfig();
+    let config = kube::config::Kubeconfig::read_from(path).unwrap();
+    let mut config =
+        kube::Config::from_custom_kubeconfig(config, &kube::config::KubeConfigOptions::default()).await.unwrap();
+    let user = if user.is_empty() { "nobody" } else { user };
+    config.headers.push((http::HeaderName::from_static("impersonate-user"), user.parse().unwrap()));
+    kube::Client::try_from(config).unwrap()
+}
+
+/// Whether somebody may; nothing is done.
+async fn may(api: &Api<DynamicObject>, kind: &str, deed: Deed) -> Result<(), kube::Error> {
+    let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+    let patch = async |name: &str, spec: Value| {
+        let patch = Patch::Merge(json!({"spec": spec}));
+        api.patch(name, &dry, &patch).await.map(drop)
+    };
+    let create = async |deletion: &Value| {
+        let made = serde_json::from_value(object(kind, "new", deletion)).map_err(kube::Error::SerdeError)?;
+        api.create(&PostParams { dry_run: true, ..PostParams::default() }, &made).await.map(drop)
+    };
+    let delete = async |name: &str| {
+        let dry = DeleteParams { dry_run: true, ..DeleteParams::default() };
+        api.delete(name, &dry).await.map(drop)
+    };
+    let other = json!({"deletion": {"confirm": {"notAfter": "2031-01-01T00:00:00Z"}}});
+    match deed {
+        List => api.list(&ListParams::default()).await.map(drop),
+        Get => api.get("kept").await.map(drop),
+        Create => create(&json!({"policy": "Terminate"})).await,
+        CreateConfirmed => create(&confirmed()).await,
+        Edit => patch("kept", json!({"details": {"city": "Berlin"}})).await,
+        Suspend => patch("kept", json!({"tenantState": "Suspended"})).await,
+        WantEnd => patch("kept", json!({"deletion": {"policy": "Terminate"}})).await,
+        Confirm => patch("doomed", json!({"deletion": confirmed()})).await,
+        ChangeConsent => patch("consented", other).await,
+        TakeBack => patch("consented", json!({"deletion": {"confirm": null}})).await,
+        Delete => delete("kept").await,
+        DeleteConfirmed => delete("consented").await,
+        DeleteUnconfirmed => delete("doomed").await,
+        Status => {
+            let patch = Patch::Merge(json!({"status": {"uniqueId": "tenant_2"}}));
+            api.patch_status("kept", &dry, &patch).await.map(drop)
+        }
+    }
+}
+
+/// What a role lets do with a kind.
+async fn allowed(client: &kube::Client, kind: &str) -> Vec<Deed> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("tenantry.dev", "v1alpha1", kind));
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), SPACE, &resource);
+    let mut allowed = Vec::new();
+    for deed in ALL {
+        match may(&api, kind, deed).await {
+            Ok(()) => allowed.push(deed),
+            Err(kube::Error::Api(status)) if status.code == 403 => {}
+            Err(error) => panic!("{kind} {deed:?}: {error}"),
+        }
+    }
+    allowed
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_role_lets_do_what_the_permission_of_the_console_lets_do_and_no_more() {
+    tokio::task::spawn_blocking(prepare).await.unwrap();
+    aggregated().await;
+    for (role, permission, partners, clients) in TABLE {
+        let client = impersonating(role).await;
+        for (kind, meant) in [("Partner", partners), ("Client", clients)] {
+            assert_eq!(allowed(&client, kind).await, meant, "{kind} as `{role}` ({permission})");
+        }
+    }
+}
+
+/// Waits until the controller has put the chart's roles into those of every cluster.
+async fn aggregated() {
+    let client = impersonating("admin").await;
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !allowed(&client, "Partner").await.contains(&Create) {
+        assert!(std::time::Instant::now() < end, "`admin` is never aggregated");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
+/// Where each role is added, by the labels of the chart.
+fn into(values: &[&str]) -> BTreeMap<String, Vec<String>> {
+    let rendered = objects(&Helm::alone("into").render("tenantry-system", values).unwrap());
+    let of = |role: &str| {
+        let labels = find(&rendered, "ClusterRole", role)["metadata"]["labels"].as_object().unwrap().clone();
+        let added = labels.keys().filter_map(|key| key.strip_prefix("rbac.authorization.k8s.io/aggregate-to-"));
+        (role.to_owned(), added.map(str::to_owned).collect::<Vec<_>>())
+    };
+    TABLE.iter().map(|row| row.0).filter(|role| role.starts_with("tenantry-")).map(of).collect()
+}
+
+#[test]
+fn whoever_may_end_a_tenant_is_named_for_it_and_without_the_policies_nobody_writes_unasked() {
+    let usual = into(&[]);
+    let bare = into(&["policies.install=false"]);
+    for kind in ["partner", "client"] {
+        assert_eq!(usual[&format!("tenantry-{kind}-terminator")], [""; 0]);
+        assert_eq!(usual[&format!("tenantry-{kind}-viewer")], ["admin", "edit", "view"]);
+        assert_eq!(bare[&format!("tenantry-{kind}-viewer")], ["admin", "edit", "view"]);
+        assert_eq!(bare[&format!("tenantry-{kind}-manager")], [""; 0]);
+    }
+    assert_eq!(bare["tenantry-client-creator"], [""; 0]);
+    assert!(into(&["roles.aggregate=false"]).values().all(Vec::is_empty));
+}

@@ -1,0 +1,149 @@
+//! What the chart renders, before Helm's own lint and a real API server that refuses every unknown field.
+
+use serde_json::{Value, json};
+
+use super::{Helm, objects};
+use crate::kubectl::Kubectl;
+use crate::support::{kubectl, namespace};
+
+/// Values under which every line of the templates is rendered once.
+fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
+    let text = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<Vec<_>>();
+    let spaces = format!("namespaces={{{own},{other}}}");
+    let peer = |list: &str| format!("{list}[0].podSelector.matchLabels.app=x");
+    let mut all = text(&[
+        "platformHosts={acme.example}",
+        "imagePullSecrets[0].name=registry",
+        "priorityClassName=system-cluster-critical",
+        "podAnnotations.example\\.com/a=b",
+        "podLabels.team=blue",
+        "serviceAccount.annotations.example\\.com/a=b",
+        "nodeSelector.disk=fast",
+        "tolerations[0].operator=Exists",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key=disk",
+        "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
+        "platform.enabled=true",
+        "platform.persistence.storageClassName=fast",
+        "platform.ingress.enabled=true",
+        "platform.ingress.host=platform.example",
+        "platform.ingress.tlsSecretName=platform-tls",
+        "platform.ingress.className=nginx",
+        "platform.ingress.annotations.example\\.com/a=b",
+    ]);
+    all.extend(
+        ["networkPolicy.metricsFrom", "networkPolicy.apiServerTo", "networkPolicy.platformTo", "platform.allowFrom"]
+            .map(peer),
+    );
+    let scoped = text(&[&spaces, "clusterId=c1", "defaultConnection.secretName=platform", "crds.install=false"]);
+    let bare = text(&[
+        "crds.install=false",
+        "policies.install=false",
+        "roles.aggregate=false",
+        "replicas=1",
+        "networkPolicy.enabled=false",
+        "networkPolicy.dnsTo=null",
+        "serviceAccount.create=false",
+        "serviceAccount.name=tenantry",
+    ]);
+    vec![Vec::new(), all, scoped, bare]
+}
+
+/// A namespace in which nothing runs that the strictest of the Pod Security Standards refuses.
+fn restricted(name: &str) -> String {
+    let namespace = namespace(name);
+    let labels = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}=restricted"));
+    kubectl().run(&["label", "namespace", &namespace, &labels[0], &labels[1]]).unwrap();
+    namespace
+}
+
+/// What the API server says to a text that it is only to judge.
+fn judged(kubectl: &Kubectl, text: &str) -> String {
+    let args = ["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts"];
+    let own = ["--field-manager=chart", "-o", "name", "-f", "-"];
+    let output = kubectl.output(&[&args[..], &own[..]].concat(), text).unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() { said } else { format!("refused: {said}") }
+}
+
+#[test]
+fn the_strict_lint_has_nothing_to_say() {
+    let helm = Helm::alone("lint");
+    helm.run(&["lint", "--strict", "charts/tenantry"]).unwrap();
+}
+
+#[test]
+fn the_api_server_knows_every_field_and_warns_of_nothing() {
+    let (own, other) = (restricted("rendered"), namespace("rendered"));
+    let helm = Helm::alone("rendered");
+    for values in sets(&own, &other) {
+        let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let text = helm.render(&own, &values).unwrap();
+        assert_eq!(judged(kubectl(), &text), "", "{values:?}");
+    }
+    let unknown = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "namespace": own},
+        "spec": {"replica": 1}});
+    let said = judged(kubectl(), &unknown.to_string());
+    assert!(said.starts_with("refused") && said.contains(".spec.replica"), "{said}");
+}
+
+#[test]
+fn every_pod_is_admitted_where_only_the_restricted_are() {
+    let own = restricted("pods");
+    let helm = Helm::alone("pods");
+    kubectl().run(&["-n", &own, "create", "serviceaccount", "tenantry"]).unwrap();
+    kubectl().run(&["-n", &own, "wait", "--for=create", "serviceaccount/default", "--timeout=60s"]).unwrap();
+    let rendered = objects(&helm.render(&own, &["platform.enabled=true"]).unwrap());
+    let mut pods = 0;
+    for deployment in rendered.iter().filter(|object| object["kind"] == "Deployment") {
+        let mut pod = deployment["spec"]["template"].clone();
+        pod["apiVersion"] = json!("v1");
+        pod["kind"] = json!("Pod");
+        pod["metadata"]["name"] = deployment["metadata"]["name"].clone();
+        pod["metadata"]["namespace"] = json!(own);
+        assert_eq!(judged(kubectl(), &pod.to_string()), "");
+        pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = json!(true);
+        let said = judged(kubectl(), &pod.to_string());
+        assert!(said.contains("violates PodSecurity"), "{said}");
+        pods += 1;
+    }
+    assert_eq!(pods, 2);
+}
+
+/// Rules of all roles that are the operator's own.
+fn own_rules(values: &[&str]) -> Vec<(String, Value)> {
+    let rendered = objects(&Helm::alone("rules").render("tenantry-system", values).unwrap());
+    let is_own = |role: &&Value| {
+        ["Role", "ClusterRole"].iter().any(|kind| role["kind"] == *kind)
+            && !role["metadata"]["name"].as_str().unwrap().starts_with("tenantry-partner-")
+            && !role["metadata"]["name"].as_str().unwrap().starts_with("tenantry-client-")
+    };
+    let of = |role: &Value| {
+        let kind = role["kind"].as_str().unwrap().to_owned();
+        role["rules"].as_array().unwrap().iter().map(|rule| (kind.clone(), rule.clone())).collect::<Vec<_>>()
+    };
+    rendered.iter().filter(is_own).flat_map(of).collect()
+}
+
+#[test]
+fn secrets_are_read_by_name_alone_and_with_a_list_of_namespaces_only_in_these() {
+    let scoped = ["namespaces={acme}", "clusterId=c1", "defaultConnection.secretName=platform"];
+    for values in [&[][..], &scoped[..]] {
+        let rules = own_rules(values);
+        assert!(rules.len() > 5, "{rules:?}");
+        let mut secrets = 0;
+        for (kind, rule) in &rules {
+            let text = rule.to_string();
+            assert!(!text.contains("\"*\""), "{text}");
+            if text.contains("secrets") {
+                assert_eq!((&rule["verbs"], &rule["resources"]), (&json!(["get"]), &json!(["secrets"])), "{text}");
+                assert!(values.is_empty() || kind == "Role", "{text}");
+                secrets += 1;
+            }
+        }
+        assert!(secrets > 0);
+    }
+    let cluster = |values: &[&str]| own_rules(values).into_iter().filter(|(kind, _)| kind == "ClusterRole").count();
+    assert_eq!(cluster(&scoped), 1, "the two definitions");
+    assert_eq!(cluster(&["namespaces={acme}", "clusterId=c1", "readDefinitions=false"]), 0);
+}

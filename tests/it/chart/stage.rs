@@ -1,0 +1,60 @@
+//! The chart in a real cluster, and the operator beside it: no kubelet is here, so it runs as a process, with the flags of
+//! its Deployment and the rights of its ServiceAccount.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{Helm, flags};
+use crate::controlplane::ControlPlane;
+use crate::kubectl::Kubectl;
+use crate::process::Result;
+use crate::programs::{self, Service};
+use crate::support;
+use crate::world::Ground;
+
+/// A release of the chart.
+#[derive(Clone, Copy)]
+pub(super) struct Release {
+    /// Its name.
+    pub(super) name: &'static str,
+    /// Its namespace.
+    pub(super) namespace: &'static str,
+    /// The operator's Deployment, and its account.
+    pub(super) deployment: &'static str,
+}
+
+impl Release {
+    /// Installs a chart, with the hosts and times of a test.
+    pub(super) fn install(self, helm: &Helm, (chart, ground): (&Path, &Ground), values: &[&str]) {
+        let hosts = format!("platformHosts={{{}}}", ground.platform.host());
+        let mut args = vec!["install", self.name, chart.to_str().unwrap(), "-n", self.namespace, "--create-namespace"];
+        args.extend(["--set", &hosts, "--set", "driftInterval=1s"]);
+        args.extend(values.iter().flat_map(|value| ["--set", value]));
+        helm.run(&args).unwrap();
+        let established = ["wait", "--for=condition=Established", "--timeout=60s", "crd", "--all"];
+        // A definition has no conditions at all in its first moment, which `wait` takes for an error.
+        if ground.kubectl.run(&established).is_err() {
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            ground.kubectl.run(&established).unwrap();
+        }
+    }
+
+    /// Starts the operator that the release's Deployment describes.
+    pub(super) fn operator(self, run: &str, (cluster, kubectl): (&ControlPlane, &Kubectl)) -> Result<Service> {
+        let own = ["-n", self.namespace];
+        let text = kubectl.run(&[&own[..], &["get", "deployment", self.deployment, "-o", "json"]].concat())?;
+        let deployment: Value = serde_json::from_str(&text)?;
+        let account = deployment["spec"]["template"]["spec"]["serviceAccountName"].as_str().unwrap_or_default();
+        let token = kubectl.run(&[&own[..], &["create", "token", account, "--duration=2h"]].concat())?;
+        let kubeconfig = cluster.add_kubeconfig(self.namespace, token.trim())?;
+        let (flags, env) = flags(&deployment);
+        let folder = support::folder(&format!("{}-{run}", self.namespace))?;
+        programs::start_deployed(&folder, (&kubeconfig, self.namespace), (&flags, &env))
+    }
+
+    /// What Helm says that it installed.
+    pub(super) fn manifest(self, helm: &Helm) -> String {
+        helm.run(&["get", "manifest", self.name, "-n", self.namespace]).unwrap()
+    }
+}
