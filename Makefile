@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm rust clean clean-demo
+.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm promtool rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -66,14 +66,16 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit integration docs demo
+test: build controlplane controller-manager promtool
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration docs demo
 
 controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
 
 helm: $(ASSETS)/helm
+
+promtool: $(ASSETS)/promtool
 
 $(ASSETS)/kube-apiserver: package = k8s.io/kubernetes/cmd/kube-apiserver
 $(ASSETS)/kube-controller-manager: package = k8s.io/kubernetes/cmd/kube-controller-manager
@@ -89,6 +91,11 @@ $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	@echo 'building $(package) (the first one takes some minutes)'
 	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
 	@touch $@
+
+# The one that is installed, or the one of Debian's package, which need not be installed for it.
+$(ASSETS)/promtool:
+	@mkdir -p $(ASSETS)
+	@sh tests/observability/promtool.sh '$(abspath $@)'
 
 rust:
 	$(call need,cargo,Rust from https://rustup.rs)

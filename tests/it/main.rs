@@ -31,6 +31,7 @@ mod faults;
 mod fields;
 mod fleet;
 mod lease;
+mod observability;
 mod operator;
 mod platform;
 mod remedies;
