@@ -24,7 +24,8 @@ impl Exported {
             if let Some(rest) = line.strip_prefix("# TYPE ") {
                 families.extend(rest.split(' ').next().map(str::to_owned));
             }
-            for selector in selectors(line) {
+            let series = if line.starts_with('#') { "" } else { line };
+            for selector in selectors(series) {
                 let keys = selector.labels.into_iter().map(|(key, _)| key);
                 labels.entry(selector.metric).or_default().extend(keys);
             }

@@ -31,8 +31,8 @@ fn faults(page: &str, section: &str, wanted: &BTreeSet<String>) -> Vec<String> {
         let parts: Vec<&str> = PARTS
             .into_iter()
             .filter(|part| {
-                let told = said.split(&format!("**{part}:** ")).nth(1).unwrap_or_default();
-                told.split("**").next().unwrap_or_default().trim().len() > 3
+                let told = said.split(&format!("**{part}:**")).nth(1).unwrap_or_default();
+                !told.split("**").next().unwrap_or_default().trim().is_empty()
             })
             .collect();
         if parts != PARTS {
