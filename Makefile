@@ -34,7 +34,7 @@ help:
 	@echo 'make test    everything'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
-	@echo 'make crds    write crds/ from the types'
+	@echo 'make crds    write crds/ and docs/reference.md from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
 demo: build controlplane
@@ -61,7 +61,7 @@ mutants: build controlplane controller-manager
 	@sh tests/stack/mutants.sh $(MUTANTS)
 
 crds: rust
-	cargo run --quiet --example crdgen -- crds
+	cargo run --quiet --example crdgen -- crds docs/reference.md
 
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit

@@ -16,6 +16,8 @@ pub mod process;
 pub mod programs;
 #[path = "../stack/proxy.rs"]
 pub mod proxy;
+#[path = "../crdgen/reference.rs"]
+pub mod reference;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
 
@@ -33,8 +35,10 @@ mod fleet;
 mod lease;
 mod observability;
 mod operator;
+mod pages;
 mod platform;
 mod remedies;
+mod restore;
 mod rooms;
 mod rules;
 mod secrecy;
