@@ -13,8 +13,7 @@ const OBJECTS: [&str; 6] =
 
 /// Everything that is not in the platform's hands, with the tenants' ids.
 fn family(space: &Space<'_>) -> BTreeMap<&'static str, String> {
-    space
-        .secret("duo", &json!({"key": "DIXXXXXXXXXXXXXXXXXX", "secret": "aSecretKeyOfDuoThatIsFortyCharactersLong0"}));
+    space.secret("duo", &json!({"key": "DIXXXXXXXXXXXXXXXXXX", "secret": "aSecretKeyOfDuoThatIsFortyCharactersLong0"}));
     space.partner(
         "acme",
         &json!({"branding": {"websiteTitle": "Acme"}, "clients": {"defaults": {"country": "Germany"}}}),
@@ -87,10 +86,12 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
     let flags = world.options.flags.clone();
     world.options.flags.extend(["--cluster-id".to_owned(), "new".to_owned()]);
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name: name.clone() };
-    let message = space.not_ready("partner/acme", "NameTaken");
-    assert!(message.contains(&ids["partner/acme"]), "{message}");
-    space.not_ready("client/plain", "PartnerNotReady");
+    {
+        let space = Space { world: &world, name: name.clone() };
+        let message = space.not_ready("partner/acme", "NameTaken");
+        assert!(message.contains(&ids["partner/acme"]), "{message}");
+        space.not_ready("client/plain", "PartnerNotReady");
+    }
     assert!(written(&world) < 0.5, "{} writes under another id", written(&world));
 
     world.options.flags = [flags, vec!["--cluster-id".to_owned(), cluster]].concat();
@@ -106,7 +107,6 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
     wanted.get_mut("client/keyed").unwrap().push(("update".to_owned(), keys.to_owned()));
     assert_eq!(changes(&world, &name), wanted);
     assert!((written(&world) - 7.0).abs() < 0.5, "{} writes", written(&world));
-    let space = Space { world: &world, name: name.clone() };
     space.until("the event is there", || Ok(space.events("plain").contains(&"Reattached".to_owned())));
     // A restored object that is deleted must not end its tenant on the consent of the lost one: it waits for a new one.
     space.delete("client/plain");
