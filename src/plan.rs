@@ -35,8 +35,8 @@ pub use observed::{Observed, Seen, TenantLife};
 pub use packages::{ClientUse, still_used, within};
 pub use removal::{
     Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,
-    RemovalIntent, Rules, Statement, Surroundings, Tenant, confirm_digest, evidence, evidence_names, how_to_confirm,
-    is_evidence, kept_settings, offered_until, removal,
+    RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence, evidence_names,
+    how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
 pub use value::Value;
 pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, verdict};

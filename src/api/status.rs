@@ -233,6 +233,10 @@ pub struct TerminationStatus {
     /// `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_by_us: Option<bool>,
+    /// When the operator noted that it suspends the tenant once more, for example `2026-11-22T09:45:12.034517Z`; absent: the
+    /// first suspension stood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspending_at: Option<String>,
     /// When the grace period is over and the tenant is ended, for example `2026-11-23T09:30:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purge_after: Option<String>,

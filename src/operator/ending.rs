@@ -85,6 +85,15 @@ struct Waiting<K> {
     observed: Option<Observed>,
 }
 
+/// What a walk has done and no other knows.
+#[derive(Clone, Copy, Default)]
+struct Done {
+    /// Whether it made the call that ends the tenant.
+    has_called: bool,
+    /// Whether its last step was a write that changed the object as it was read.
+    has_recorded: bool,
+}
+
 /// What follows a step.
 enum Next<K> {
     Again(Option<Arc<K>>),
@@ -93,9 +102,9 @@ enum Next<K> {
 
 async fn walk<K: TenantObject>(object: &K, context: &Context) -> Result<End<K>, Stop> {
     let Some(mut current) = fresh(object, context).await? else { return Ok(End::Gone) };
-    let mut has_called = false;
+    let mut done = Done::default();
     for _ in 0..MOST_STEPS {
-        match Box::pin(step::step(&current, &mut has_called, context)).await? {
+        match Box::pin(step::step(&current, &mut done, context)).await? {
             Next::Again(Some(object)) => current = object,
             Next::Again(None) => {}
             Next::End(end) => return Ok(end),

@@ -69,6 +69,18 @@ pub struct RemovalIntent<'a> {
     pub is_paused: bool,
     /// What the operator's flags say.
     pub rules: Rules,
+    /// What the walk itself knows.
+    pub walk: Walk,
+}
+
+/// What one walk of the operator knows, and nothing that is kept anywhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Walk {
+    /// When this step began: all that is decided on was read later.
+    pub begun: Timestamp,
+    /// Whether the last thing that was done is a write that changed the object as it was read. No write that was given up
+    /// before can land any more.
+    pub has_recorded: bool,
 }
 
 /// What the operator's flags say about the end of tenants.
@@ -230,7 +242,8 @@ pub enum Removal {
     Terminate(Permit),
 }
 
-/// The next step, from everything that was just read.
+/// The next step, from everything that was read since the step began. A time that must have come before the tenant was
+/// read is compared with that beginning, not with `now`.
 pub fn removal(intent: &RemovalIntent<'_>, surroundings: &Surroundings, now: Timestamp) -> Removal {
     let observed = match gates::pass(intent, surroundings) {
         Ok(observed) => observed,
@@ -271,6 +284,11 @@ fn is_cancelled(intent: &RemovalIntent<'_>) -> bool {
 /// Whether the call that ends the tenant may have been made.
 fn is_terminating(intent: &RemovalIntent<'_>) -> bool {
     intent.record.step == Some(TerminationStep::Terminating)
+}
+
+/// A time at which nothing had been read yet, whatever the clock did since.
+fn before_the_look(intent: &RemovalIntent<'_>, now: Timestamp) -> Timestamp {
+    intent.walk.begun.min(now)
 }
 
 /// The next whole second: never earlier than the time itself, and short enough to read.

@@ -28,7 +28,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// The world of all tests that break only their own way to the platform.
 fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
-    WORLD.get_or_init(|| World::start("faults", short_timeout).unwrap())
+    WORLD.get_or_init(|| World::start_shared("faults", short_timeout))
 }
 
 fn short_timeout(options: &mut crate::programs::OperatorOptions) {

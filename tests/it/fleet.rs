@@ -90,7 +90,7 @@ fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
     let name = world.kubectl.run(&["get", "partners", "-A", "-o", "jsonpath={.items[0].metadata.namespace}"]).unwrap();
     // Declared while nobody works, so that each kill meets a full queue.
     world.operator.process().kill().unwrap();
-    apply_many(&Space { world: &world, name: name.clone() });
+    apply_many(&Space::at(&world, name.clone()));
     for kill in 1..=5_usize {
         world.operator.restart_now().unwrap();
         let enough = kill * MANY / 8;
@@ -104,7 +104,7 @@ fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
         assert!(made < MANY, "the kill came too late to show anything");
     }
     world.operator.restart().unwrap();
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     all_ready(&space);
     each_once(&space, &partner);
 }
@@ -118,7 +118,7 @@ fn asked_to_end_it_finishes_what_it_has_begun_and_says_so() {
         (space.name.clone(), space.ready("partner/acme"))
     };
     world.operator.process().kill().unwrap();
-    apply_many(&Space { world: &world, name: name.clone() });
+    apply_many(&Space::at(&world, name.clone()));
     world.operator.restart_now().unwrap();
     let begin = std::time::Instant::now();
     while living(&world, &partner).len() < 10 {

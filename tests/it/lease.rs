@@ -103,7 +103,7 @@ fn of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_end
     assert!(handed < Duration::from_secs(2), "a leader that was asked to end handed over after {handed:?}");
     assert_eq!(world.operator.process().wait(Duration::from_secs(5)).unwrap(), Some(0));
     let before = works(&world, "first");
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     clients(&space, 5..8);
     for number in 5..8 {
         space.ready(&format!("client/c{number}"));
@@ -115,7 +115,7 @@ fn of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_end
     let begin = Instant::now();
     second.process().kill().unwrap();
     // Nobody leads: the one that stands by hears of this and must not have forgotten it when it leads.
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     space.client("c0", &json!({"details": {"city": "Bonn"}}));
     let waited = led_after(&third, begin);
     println!("taken over after {waited:?}");

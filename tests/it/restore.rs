@@ -77,7 +77,7 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
         (space.name.clone(), ids, backup(&space))
     };
     world.operator.process().stop().unwrap();
-    lose(&Space { world: &world, name: name.clone() });
+    lose(&Space::at(&world, name.clone()));
     let before = world.platform_writes();
     let written = |world: &World| world.platform_writes() - before;
 
@@ -87,7 +87,7 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
     world.options.flags.extend(["--cluster-id".to_owned(), "new".to_owned()]);
     world.restart_operator().unwrap();
     {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         let message = space.not_ready("partner/acme", "NameTaken");
         assert!(message.contains(&ids["partner/acme"]), "{message}");
         space.not_ready("client/plain", "PartnerNotReady");
@@ -96,7 +96,7 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
 
     world.options.flags = [flags, vec!["--cluster-id".to_owned(), cluster]].concat();
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     for (object, id) in &ids {
         assert_eq!(space.ready(object), *id, "{object}");
     }

@@ -37,6 +37,8 @@ pub struct World {
     pub options: OperatorOptions,
     /// Hosts that the operator may talk to and where nobody listens yet.
     doors: Mutex<Vec<String>>,
+    /// Whether other tests go on in it after one is done.
+    is_shared: bool,
 }
 
 static SHARED: OnceLock<World> = OnceLock::new();
@@ -45,7 +47,12 @@ static NEXT: AtomicU32 = AtomicU32::new(1);
 impl World {
     /// The world that tests share which only touch their own namespace.
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| Self::start("shared", many_ends).unwrap())
+        SHARED.get_or_init(|| Self::start_shared("shared", many_ends))
+    }
+
+    /// A world for the tests of one module.
+    pub fn start_shared(name: &str, change: impl FnOnce(&mut OperatorOptions)) -> Self {
+        Self { is_shared: true, ..Self::start(name, change).unwrap() }
     }
 
     /// A world for one test that kills, counts or floods.
@@ -87,7 +94,16 @@ impl World {
         options.platform_hosts.extend(doors.iter().cloned());
         change(&mut options);
         let operator = programs::start_operator(&folder, &options)?;
-        Ok(Self { operator, platform, control_plane, kubectl, tenancy, options, doors: Mutex::new(doors) })
+        Ok(Self {
+            operator,
+            platform,
+            control_plane,
+            kubectl,
+            tenancy,
+            options,
+            doors: Mutex::new(doors),
+            is_shared: false,
+        })
     }
 
     /// A proxy before the platform, which the operator may talk to.
@@ -126,7 +142,8 @@ impl World {
     pub fn namespace(&self, prefix: &str) -> Space<'_> {
         let name = format!("{prefix}-{}", NEXT.fetch_add(1, Ordering::Relaxed));
         self.kubectl.run(&["create", "namespace", &name]).unwrap();
-        let space = Space { world: self, name };
+        let leftovers = || Leftovers { kubectl: self.kubectl.clone(), namespace: name.clone() };
+        let space = Space { world: self, _leftovers: self.is_shared.then(leftovers), name };
         space.secret("platform", &space.credential());
         space
     }
@@ -184,7 +201,7 @@ fn many_ends(options: &mut OperatorOptions) {
 
 /// Leadership that passes on quickly, for a test that kills: its operator must not wait long for its former self.
 pub fn short_lease(options: &mut OperatorOptions) {
-    let flags = ["--lease-duration", "3s", "--renew-deadline", "2s", "--retry-period", "250ms"];
+    let flags = ["--lease-duration", "6s", "--renew-deadline", "5s", "--retry-period", "250ms"];
     options.flags.extend(flags.map(str::to_owned));
 }
 
@@ -194,6 +211,29 @@ pub struct Space<'a> {
     pub world: &'a World,
     /// Its name.
     pub name: String,
+    _leftovers: Option<Leftovers>,
+}
+
+/// What a test leaves behind is looked for drift each second, beside the tests that still run. After a failure it stays
+/// for whoever looks.
+struct Leftovers {
+    kubectl: Kubectl,
+    namespace: String,
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.kubectl.run(&["-n", &self.namespace, "delete", "partners,clients", "--all", "--wait=false"]);
+        }
+    }
+}
+
+impl<'a> Space<'a> {
+    /// A namespace that is there already.
+    pub fn at(world: &'a World, name: String) -> Self {
+        Self { world, name, _leftovers: None }
+    }
 }
 
 impl Space<'_> {

@@ -210,6 +210,7 @@ impl Screen {
             confirmed_at,
             confirm_digest: _,
             suspended_by_us: _,
+            suspending_at,
             purge_after,
             evidence,
             cancelled_at,
@@ -220,6 +221,7 @@ impl Screen {
         let rows = [
             ("step", step.map(|step| format!("{step:?}"))),
             ("consent accepted", confirmed_at.clone()),
+            ("suspended once more", suspending_at.clone()),
             ("erased for ever after", purge_after.clone()),
             ("erases", (!counts.is_empty()).then_some(counts)),
             ("evidence", evidence.as_ref().map(|name| format!("ConfigMap `{name}`"))),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::surroundings::{Gathered, gather};
-use super::{End, Next, Reached, Waiting, evidence, fresh, ledger, release};
+use super::{Done, End, Next, Reached, Waiting, evidence, fresh, ledger, release};
 use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
 use crate::connect::trace;
 use crate::operator::apply::stop;
@@ -18,46 +18,48 @@ use crate::operator::object::{
 };
 use crate::operator::status::{record, write_as_read};
 use crate::plan::{
-    Booked, Kept, Limits, Observed, Outcome, Permit, Removal, RemovalIntent, Rules, Surroundings, Tenant, removal,
+    Booked, Kept, Limits, Observed, Outcome, Permit, Removal, RemovalIntent, Rules, Surroundings, Tenant, Walk, removal,
 };
 use crate::wire::Mark;
 
-/// One step. `has_called` says whether this walk has made the call that ends the tenant.
+/// One step.
 pub(super) async fn step<K: TenantObject>(
     object: &Arc<K>,
-    has_called: &mut bool,
+    done: &mut Done,
     context: &Context,
 ) -> Result<Next<K>, Stop> {
+    let walk = Walk { begun: crate::clock::now(), has_recorded: std::mem::take(&mut done.has_recorded) };
     let Gathered { mut surroundings, reached, book } = gather(object.as_ref(), context).await?;
-    let mut decided = decide(object.as_ref(), &surroundings, context);
+    let decide = |surroundings: &Surroundings| decide(object.as_ref(), surroundings, walk, context);
+    let mut decided = decide(&surroundings);
     // What cannot be written down is one more thing to decide on.
     match (&decided, &reached) {
         (Removal::KeepEvidence(name), Some(reached)) => {
             let said = Said::of(object.as_ref(), context);
-            let intent = said.intent(object.as_ref(), context);
+            let intent = said.intent(object.as_ref(), walk, context);
             match evidence::keep(name, (object.as_ref(), &intent), (reached, context)).await? {
                 Ok(()) => return Ok(Next::Again(None)),
                 Err(why) => surroundings.evidence = Kept::Unusable(why),
             }
-            decided = decide(object.as_ref(), &surroundings, context);
+            decided = decide(&surroundings);
         }
         (Removal::Reserve(entries), _) => {
             match ledger::write(book, entries, context).await {
                 Ok(()) => return Ok(Next::Again(None)),
                 Err(why) => surroundings.ledger = Booked::Unusable(why),
             }
-            decided = decide(object.as_ref(), &surroundings, context);
+            decided = decide(&surroundings);
         }
         _ => {}
     }
-    act(object, (decided, surroundings, reached), has_called, context).await
+    act(object, (decided, surroundings, reached), done, context).await
 }
 
 /// Does what was decided.
 async fn act<K: TenantObject>(
     object: &Arc<K>,
     (decided, surroundings, reached): (Removal, Surroundings, Option<Reached>),
-    has_called: &mut bool,
+    done: &mut Done,
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let observed = match surroundings.tenant {
@@ -77,16 +79,18 @@ async fn act<K: TenantObject>(
         (Removal::LookAgain(time), _) => waits(Outcome::Ending(Reason::Cancelled, in_doubt(&id, time)), Some(time)),
         (Removal::Record(termination), reached) => {
             let counted = with_impact(*termination, &id, reached.as_ref()).await;
-            Ok(Next::Again(Some(record(object.as_ref(), &counted, context).await?)))
+            let written = record(object.as_ref(), &counted, context).await?;
+            done.has_recorded = written.resource_version() != object.resource_version();
+            Ok(Next::Again(Some(written)))
         }
         (Removal::Identify(found), Some(reached)) => identify(object.as_ref(), found, &reached, context).await,
         (Removal::Suspend, Some(reached)) => change(object, (&id, true), &reached, context).await,
         (Removal::Activate, Some(reached)) => change(object, (&id, false), &reached, context).await,
-        (Removal::Terminate(_), _) if *has_called => {
+        (Removal::Terminate(_), _) if done.has_called => {
             let message = format!("tenant `{id}` was told to end and is still there: looking again");
             waits(Outcome::Ending(Reason::Terminating, message), None)
         }
-        (Removal::Terminate(permit), Some(reached)) => terminate(object, permit, (&reached, has_called), context).await,
+        (Removal::Terminate(permit), Some(reached)) => terminate(object, permit, (&reached, done), context).await,
         // Without the platform nothing is done there; what was to be written down has been tried.
         (Removal::Identify(_) | Removal::Suspend | Removal::Activate | Removal::Terminate(_), None)
         | (Removal::KeepEvidence(_) | Removal::Reserve(_), _) => waits(
@@ -143,14 +147,14 @@ async fn change<K: TenantObject>(
 async fn terminate<K: TenantObject>(
     object: &Arc<K>,
     permit: Permit,
-    (Reached { platform, place: stands }, has_called): (&Reached, &mut bool),
+    (Reached { platform, place: stands }, done): (&Reached, &mut Done),
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let Some(now) = fresh(object.as_ref(), context).await? else { return Ok(Next::End(End::Gone)) };
     if now.resource_version() != object.resource_version() {
         return Ok(Next::Again(Some(now)));
     }
-    *has_called = true;
+    done.has_called = true;
     tracing::warn!(trace = trace().id, kind = K::KIND.name(), object = place(object.as_ref()), tenant = permit.id(), mark = %permit.mark(), "ending a tenant");
     let tenant = permit.id().to_owned();
     let what = audit::Change { operation: "terminate", tenant: &tenant, fields: Vec::new(), digests: None };
@@ -190,7 +194,7 @@ impl Said {
         Self { place: place(object), uid: uid(object), mark: mark(object, &context.cluster), record }
     }
 
-    fn intent<'a, K: TenantObject>(&'a self, object: &'a K, context: &Context) -> RemovalIntent<'a> {
+    fn intent<'a, K: TenantObject>(&'a self, object: &'a K, walk: Walk, context: &Context) -> RemovalIntent<'a> {
         let settings = &context.settings;
         RemovalIntent {
             kind: K::KIND,
@@ -212,6 +216,7 @@ impl Said {
                     clients: settings.most_client_terminations_per_hour,
                 },
             },
+            walk,
         }
     }
 }
@@ -222,9 +227,9 @@ fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
     asked.is_some() && asked == unique_id(object) && intent(object).is_some()
 }
 
-fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, context: &Context) -> Removal {
+fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, walk: Walk, context: &Context) -> Removal {
     let said = Said::of(object, context);
-    removal(&said.intent(object, context), surroundings, crate::clock::now())
+    removal(&said.intent(object, walk, context), surroundings, crate::clock::now())
 }
 
 /// What the termination will erase is counted when it is confirmed, while it can still be counted.

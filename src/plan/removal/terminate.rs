@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::gates::{children, leaving};
 use super::{
-    Children, Kept, Observed, Permit, Removal, RemovalIntent, Surroundings, TenantLife, confirm, confirm_digest, hold,
-    is_terminating, ledger, release, whole_second,
+    Children, Kept, Observed, Permit, Removal, RemovalIntent, Surroundings, TenantLife, before_the_look, confirm,
+    confirm_digest, hold, is_terminating, ledger, release, whole_second,
 };
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
 
@@ -38,12 +38,16 @@ pub(super) fn cancel(
         let Some(shows) = cancelled.map(|at| at.saturating_add(timeout).unwrap_or(Timestamp::MAX)) else {
             return record(intent, |record| record.cancelled_at = Some(whole_second(now).to_string()));
         };
-        if now < shows {
+        // One that was read before that time may have gone since.
+        if before_the_look(intent, now) < shows {
             return Removal::LookAgain(shows);
         }
     }
     if intent.policy == DeletionPolicy::Suspend {
-        return suspend(children, observed);
+        // Consent may be given again, and the period of the suspension that somebody ended must not count then.
+        let is_over = observed.is_some_and(|observed| observed.life == TenantLife::Active);
+        let is_stale = is_over && intent.record.purge_after.is_some();
+        return if is_stale { note_suspension(intent, now) } else { suspend(children, observed) };
     }
     let is_down = observed.is_some_and(|observed| observed.life != TenantLife::Active);
     if is_down && intent.record.suspended_by_us == Some(true) {
@@ -77,7 +81,7 @@ pub(super) fn terminate(
         return accept(intent, observed, now);
     }
     if observed.life == TenantLife::Active {
-        return suspend_again(intent);
+        return suspend_again(intent, now);
     }
     wait(intent, now).unwrap_or_else(|| end(intent, surroundings, observed, now))
 }
@@ -97,15 +101,27 @@ fn accept(intent: &RemovalIntent<'_>, observed: &Observed, now: Timestamp) -> Re
 }
 
 /// A tenant found active is suspended by us, which is noted first; in the wait its grace period starts anew.
-fn suspend_again(intent: &RemovalIntent<'_>) -> Removal {
-    if intent.record.purge_after.is_none() && intent.record.suspended_by_us == Some(true) {
-        return Removal::Suspend;
-    }
+///
+/// The note is the last thing before each suspension: it shuts out a `purgeAfter` that was given up, which would count from
+/// an earlier one.
+fn suspend_again(intent: &RemovalIntent<'_>, now: Timestamp) -> Removal {
+    let is_noted = intent.record.purge_after.is_none() && intent.record.suspended_by_us == Some(true);
+    if is_noted && intent.walk.has_recorded { Removal::Suspend } else { note_suspension(intent, now) }
+}
+
+fn note_suspension(intent: &RemovalIntent<'_>, now: Timestamp) -> Removal {
     record(intent, |record| {
-        record.step = Some(TerminationStep::Confirmed);
+        record.step = Some(reached(intent, TerminationStep::Confirmed));
         record.suspended_by_us = Some(true);
         record.purge_after = None;
+        // To the last digit: a write that changes nothing shuts nothing out.
+        record.suspending_at = Some(now.to_string());
     })
+}
+
+/// The step to record. That the call may have been made is never forgotten: a cancel waits for it.
+fn reached(intent: &RemovalIntent<'_>, step: TerminationStep) -> TerminationStep {
+    if is_terminating(intent) { TerminationStep::Terminating } else { step }
 }
 
 fn wait(intent: &RemovalIntent<'_>, now: Timestamp) -> Option<Removal> {
@@ -114,14 +130,15 @@ fn wait(intent: &RemovalIntent<'_>, now: Timestamp) -> Option<Removal> {
     let Some(recorded) = time(&intent.record.purge_after) else {
         // A lost record restarts the grace period.
         return Some(record(intent, |record| {
-            record.step = Some(TerminationStep::Suspended);
+            record.step = Some(reached(intent, TerminationStep::Suspended));
             record.purge_after = Some(whole_second(now.saturating_add(grace).unwrap_or(Timestamp::MAX)).to_string());
         }));
     };
     // Editing the grace period later can only lengthen it.
     let edited = time(&intent.record.confirmed_at).and_then(|at| at.saturating_add(grace).ok());
     let purge_after = edited.map_or(recorded, |edited| edited.max(recorded));
-    (now < purge_after).then_some(Removal::WaitUntil(purge_after))
+    // Where the period ran out after the tenant was read, somebody may have activated it in between.
+    (before_the_look(intent, now) < purge_after).then_some(Removal::WaitUntil(purge_after))
 }
 
 /// Evidence, then the ledger, then the mark in status, and only then the leave to end the tenant. The mark replaces no

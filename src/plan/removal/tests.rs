@@ -61,6 +61,7 @@ struct Case {
     has_adoption_id: bool,
     is_paused: bool,
     limits: Limits,
+    walk: Walk,
     surroundings: Surroundings,
 }
 
@@ -76,6 +77,7 @@ impl Case {
             has_adoption_id: false,
             is_paused: false,
             limits: Limits { partners: 3, clients: 30 },
+            walk: Walk { begun: now(), has_recorded: false },
             surroundings: Surroundings {
                 tenant: observed(TenantLife::Active),
                 children: Children { live: Some(Vec::new()), ..Children::default() },
@@ -122,6 +124,7 @@ impl Case {
             has_adoption_id: self.has_adoption_id,
             is_paused: self.is_paused,
             rules: Rules { request_timeout: Duration::from_mins(1), limits: self.limits },
+            walk: self.walk,
         };
         removal(&intent, &self.surroundings, now())
     }
@@ -203,6 +206,7 @@ fn a_fitting_confirmation_is_recorded_before_anything_is_done() {
 fn the_tenant_is_suspended_then_waited_for_then_ended() {
     let mut case = Case::terminate().accepted(TerminationStep::Confirmed, None);
     case.surroundings.tenant = observed(TenantLife::Active);
+    case.walk.has_recorded = true;
     assert!(matches!(case.next(), Removal::Suspend));
 
     let Removal::Record(record) = Case::terminate().accepted(TerminationStep::Confirmed, None).next() else {
@@ -229,7 +233,45 @@ fn a_tenant_found_active_starts_the_grace_period_anew() {
     let mut case = Case::terminate().accepted(TerminationStep::Suspended, Some("2026-11-22T11:30:00Z"));
     case.surroundings.tenant = observed(TenantLife::Active);
     let Removal::Record(record) = case.next() else { panic!("a record was expected") };
-    assert_eq!(record.purge_after, None);
+    assert_eq!((record.step, record.purge_after), (Some(TerminationStep::Confirmed), None));
+}
+
+#[test]
+fn nothing_is_suspended_for_a_termination_but_right_after_a_write_that_changes_the_record() {
+    let mut case = Case::terminate().accepted(TerminationStep::Confirmed, None);
+    case.surroundings.tenant = observed(TenantLife::Active);
+    let noted = case.records();
+    assert_eq!(noted.suspending_at.as_deref(), Some("2026-11-22T12:00:00Z"));
+    assert_ne!(noted, case.record);
+    (case.record, case.walk.has_recorded) = (noted, true);
+    assert!(matches!(case.next(), Removal::Suspend));
+    case.walk.has_recorded = false;
+    case.records();
+}
+
+#[test]
+fn a_tenant_found_active_after_the_call_may_have_been_made_does_not_make_that_forgotten() {
+    let mut case = Case::ready(TerminationStep::Terminating);
+    case.surroundings.tenant = observed(TenantLife::Active);
+    case.record = case.records();
+    assert_eq!((case.record.step, &case.record.purge_after), (Some(TerminationStep::Terminating), &None));
+    case.surroundings.tenant = observed(TenantLife::Suspended);
+    case.record = case.records();
+    assert_eq!(case.record.step, Some(TerminationStep::Terminating));
+    assert_eq!(case.record.purge_after.as_deref(), Some("2026-11-22T13:00:00Z"));
+    assert!(matches!(case.next(), Removal::WaitUntil(_)));
+    case.policy = DeletionPolicy::Retain;
+    assert!(case.records().cancelled_at.is_some(), "a cancel waits for the call");
+}
+
+#[test]
+fn a_period_that_ran_out_after_the_tenant_was_read_is_looked_at_once_more() {
+    let mut case = Case::ready(TerminationStep::Terminating);
+    let over = at("2026-11-22T11:30:00Z");
+    case.walk.begun = over;
+    assert!(matches!(case.next(), Removal::Terminate(_)));
+    case.walk.begun = at("2026-11-22T11:29:59.9Z");
+    assert!(matches!(case.next(), Removal::WaitUntil(time) if time == over));
 }
 
 #[test]

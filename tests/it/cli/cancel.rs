@@ -88,7 +88,7 @@ fn once_the_end_may_have_been_asked_for_it_waits_and_tells_what_became_of_it() {
     };
     world.operator.process().stop().unwrap();
     let desk = {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         for name in names {
             set_status(&space, &format!("client/{name}"), &json!({"termination": {"step": "Terminating"}}));
         }
@@ -99,7 +99,7 @@ fn once_the_end_may_have_been_asked_for_it_waits_and_tells_what_became_of_it() {
     // Without an operator nobody tells.
     let ran = desk.run(&["cancel", "client/alive", "-n", &name, "--timeout", "1"]);
     check("cancel/not-told", &ran, &own);
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     space.patch("client/alive", &space.confirm("client/alive", 3600));
     set_status(&space, "client/alive", &json!({"termination": {"step": "Terminating"}}));
     let asked = names.map(|client| {

@@ -46,7 +46,7 @@ fn click_together(world: &World) -> Vec<String> {
 fn the_page_walks_from_clicked_tenants_to_tenants_in_git_and_changes_none() {
     let world = World::start("migrate", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
     let clients = click_together(&world);
-    let space = Space { world: &world, name: "default".to_owned() };
+    let space = Space::at(&world, "default".to_owned());
     let desk = Desk::at(&space);
     desk.connection(&space);
     desk.put("terraform.tfstate", &json!({"resources": [{"instances": clients}]}).to_string());

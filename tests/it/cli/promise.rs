@@ -38,12 +38,12 @@ fn one_case(world: &mut World, seed: u64, kept: &mut BTreeMap<String, usize>) {
     let proxy = world.proxy(Vec::new());
     let name = world.behind(&proxy, "promise").name.clone();
     let (stamp, objects) = {
-        let space = Space { world, name: name.clone() };
+        let space = Space::at(world, name.clone());
         let before = begin(&space, &mut draw);
         (format!("case-{seed}"), drawn(&space, &before, &mut draw))
     };
     let list = json!({"apiVersion": "v1", "kind": "List", "items": stamped(objects, &stamp)}).to_string();
-    let ran = Desk::at(&Space { world, name: name.clone() }).run_with(&["plan", "-f", "-", "-o", "json"], &list);
+    let ran = Desk::at(&Space::at(world, name.clone())).run_with(&["plan", "-f", "-", "-o", "json"], &list);
     assert!(ran.code == 2 || ran.code == 1 && !ran.out.is_empty(), "case {seed}: {ran:?}");
     let plan = ran.json();
     // The operator sees all of it at once, as a plan does: between two of the objects the world would be a third one.
@@ -51,7 +51,7 @@ fn one_case(world: &mut World, seed: u64, kept: &mut BTreeMap<String, usize>) {
     let sent = proxy.seen().len();
     world.kubectl.run_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &list).unwrap();
     world.operator.restart().unwrap();
-    let space = Space { world, name };
+    let space = Space::at(world, name);
     settled(&space, &plan, &stamp);
     assert_eq!(done(&space, &proxy, sent), printed(&plan), "case {seed}\n{list}\n{}", ran.out);
     for row in plan["objects"].as_array().unwrap() {

@@ -9,7 +9,7 @@ use crate::world::World;
 #[test]
 fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
     let world = World::start("pull-request", |_| {}).unwrap();
-    let space = crate::world::Space { world: &world, name: "default".to_owned() };
+    let space = crate::world::Space::at(&world, "default".to_owned());
     space.secret("platform", &space.credential());
     let examples = assets::root().join("examples");
     world.kubectl.run(&["apply", "-k", &examples.display().to_string()]).unwrap();

@@ -39,7 +39,7 @@ fn before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched() {
     };
     let leader = holder(&world).unwrap();
     let writes = world.platform_writes();
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     let desk = Desk::at(&space);
     let own = [(name.as_str(), "SPACE"), (elsewhere.as_str(), "ELSEWHERE"), (leader.as_str(), "LEADER")];
     check("release/no-terminal", &desk.run_with(&["release", "--all"], "yes\n"), &own);
@@ -49,12 +49,12 @@ fn before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched() {
     check("release/no-such-object", &desk.run(&["release", "client/nobody", "--yes"]), &own);
     drop(space);
     world.operator.process().stop().unwrap();
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     check("release/one", &desk.run(&["release", "client/globex", "-n", &name, "--yes"]), &own);
     assert_eq!(finalizers(&space, "client/globex"), json!([OTHER]));
     check("release/all-of-a-namespace", &desk.run(&["release", "--all", "-n", &name, "--yes"]), &own);
     assert!(space.get("client/leaving").is_none(), "what was being deleted goes at once");
-    let other = Space { world: &world, name: elsewhere.clone() };
+    let other = Space::at(&world, elsewhere.clone());
     assert_eq!(finalizers(&other, "partner/other"), json!(["tenantry.dev/tenant"]), "another namespace");
     check("release/all", &desk.run(&["release", "--all", "--yes"]), &own);
     check("release/nothing-held", &desk.run(&["release", "--all", "--yes"]), &own);

@@ -225,7 +225,7 @@ fn all_ready(space: &Space<'_>) {
 fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_nothing_is_to_be_done() {
     let world = World::start("plugin", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
     let partner = click_together(&world);
-    let space = Space { world: &world, name: "acme-managed-services".to_owned() };
+    let space = Space::at(&world, "acme-managed-services".to_owned());
     let desk = Desk::at(&space);
     let connection = desk.connection(&space);
     let export = |folder: &str| desk.run(&["export", "--connection", &connection, "-o", folder]);

@@ -7,7 +7,7 @@ use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, TerminationSt
 use tenantry::connect::{Connection, Error, Freshness, Place, Platform};
 use tenantry::plan::{
     Booked, Change, Children, Entry, Field, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Permit, Removal,
-    RemovalIntent, Rules, Surroundings, TenantLife, Value, confirm_digest, removal,
+    RemovalIntent, Rules, Surroundings, TenantLife, Value, Walk, confirm_digest, removal,
 };
 use tenantry::wire::Mark;
 
@@ -67,6 +67,7 @@ fn permit(observed: Observed) -> Permit {
         has_adoption_id: false,
         is_paused: false,
         rules: Rules { request_timeout: Duration::ZERO, limits: Limits { partners: 1, clients: 1 } },
+        walk: Walk { begun: now, has_recorded: false },
     };
     let entry = Entry {
         uid: "u1".to_owned(),

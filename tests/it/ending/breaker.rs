@@ -50,13 +50,13 @@ fn a_fourth_partner_within_the_hour_is_held_also_by_the_next_operator_until_the_
     let name = space.name.clone();
     world.restart_operator().unwrap();
     std::thread::sleep(Duration::from_secs(3));
-    let space = Space { world: &world, name: name.clone() };
+    let space = Space::at(&world, name.clone());
     assert!(blocked(&space, &object, "BreakerOpen").contains("--most-partner-terminations-per-hour"));
     assert_eq!(ids.iter().filter(|id| lives(&space, id)).count(), 1, "the next operator counts what the first ended");
 
     world.options.flags.extend(["--most-partner-terminations-per-hour".to_owned(), "4".to_owned()]);
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     space.gone(&object);
     assert!(ids.iter().all(|id| !lives(&space, id)));
 }

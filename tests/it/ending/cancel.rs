@@ -39,7 +39,7 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
     };
     world.operator.process().stop().unwrap();
     {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         for name in names {
             set_status(&space, &format!("client/{name}"), &json!({"termination": {"step": "Terminating"}}));
         }
@@ -49,7 +49,7 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
         world.tenancy.change(&format!("{}/terminate", space.client_path(&partner, &ids[2])), &json!({})).unwrap();
     }
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     space.until("the cancel is noted", || {
         let found = space.get("client/alive").unwrap();
         Ok(found["status"]["termination"]["cancelledAt"].is_string())
@@ -65,6 +65,26 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
     for (name, reason) in [("alive", "Cancelled"), ("stopped", "Suspended"), ("gone", "TooLateToCancel")] {
         space.until("the event is there", || Ok(space.events(name).contains(&reason.to_owned())));
     }
+}
+
+#[test]
+fn a_tenant_that_others_put_back_in_service_is_suspended_again_after_a_write_and_waits_anew() {
+    let world = World::shared();
+    let (space, partner, client) = family(world, "again", &json!({"policy": "Terminate"}));
+    end(&space, "client/globex", 3600);
+    waits(&space, "client/globex");
+    let of_record = |field: &str| space.get("client/globex").unwrap()["status"]["termination"][field].clone();
+    assert!(of_record("suspendingAt").is_null(), "the acceptance is the write before the first suspension");
+    // As a suspension leaves it whose record was given up.
+    set_status(&space, "client/globex", &json!({"termination": {"step": "Confirmed", "purgeAfter": null}}));
+    world.tenancy.change(&format!("{}/activate", space.client_path(&partner, &client)), &json!({})).unwrap();
+    space.kubectl(&["annotate", "client/globex", "tenantry.dev/reconcile-requested-at=now"]);
+    space.until("it is suspended once more", || Ok(of_record("suspendingAt").is_string()));
+    waits(&space, "client/globex");
+    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+    space.patch("client/globex", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
 }
 
 #[test]
@@ -96,12 +116,12 @@ fn a_tenant_whose_id_was_never_recorded_is_found_by_its_mark_and_then_ended() {
     };
     world.operator.process().stop().unwrap();
     {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         set_status(&space, "client/globex", &json!({"uniqueId": null, "connection": null}));
         space.delete("client/globex");
     }
     world.restart_operator().unwrap();
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     space.gone("client/globex");
     assert_eq!(state(&space, &partner, &client), "TERMINATED");
     assert!(kept(&world, &format!("terminated-{uid}")).is_some());

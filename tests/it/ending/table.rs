@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, Reason, TerminationStatus};
 use tenantry::plan::{
     Booked, Children, Entry, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Removal, RemovalIntent, Rules,
-    Surroundings, Tenant, TenantLife, removal,
+    Surroundings, Tenant, TenantLife, Walk, removal,
 };
 use tenantry::wire::Mark;
 
@@ -23,6 +23,7 @@ struct Small {
     is_paused: bool,
     unique_id: Option<String>,
     now: Timestamp,
+    has_recorded: bool,
 }
 
 fn mark() -> Mark {
@@ -61,6 +62,7 @@ impl Small {
             is_paused: false,
             unique_id: Some("client_2".to_owned()),
             now: "2026-11-22T12:00:00Z".parse().unwrap(),
+            has_recorded: false,
         }
     }
 
@@ -95,13 +97,16 @@ impl Small {
             has_adoption_id: false,
             is_paused: self.is_paused,
             rules: Rules { request_timeout: Duration::from_mins(1), limits: Limits { partners: 3, clients: 30 } },
+            walk: Walk { begun: self.now, has_recorded: self.has_recorded },
         };
         removal(&intent, &self.around, self.now)
     }
 
     /// Does what was decided, and says what it was.
     fn step(&mut self) -> String {
-        match self.decide() {
+        let decided = self.decide();
+        self.has_recorded = matches!(decided, Removal::Record(_));
+        match decided {
             Removal::Release(release) => format!("Release({})", release.reason.name()),
             Removal::Hold(hold) => format!("Hold({})", hold.reason.name()),
             Removal::Record(record) => {
@@ -149,8 +154,10 @@ impl Small {
 fn label(before: &TerminationStatus, after: &TerminationStatus) -> String {
     match after.step {
         Some(step) if before.step != after.step => format!("Record({step:?})"),
+        _ if before.suspending_at != after.suspending_at => "Record(suspendingAt)".to_owned(),
         _ if before.evidence != after.evidence => "Record(evidence)".to_owned(),
         _ if before.cancelled_at != after.cancelled_at => "Record(cancelledAt)".to_owned(),
+        _ if before.purge_after != after.purge_after => "Record(purgeAfter)".to_owned(),
         _ => "Record(?)".to_owned(),
     }
 }
@@ -185,6 +192,24 @@ fn the_steps_of_the_walk_are_the_rows_of_the_page_and_a_cancel_ends_as_it_says()
     let of_page: Vec<(String, String)> =
         rows.iter().map(|row| (row[1].replace('`', ""), row[5].replace('`', ""))).collect();
     assert_eq!(walked, of_page);
+}
+
+#[test]
+fn a_tenant_found_active_is_suspended_again_in_the_steps_of_the_page() {
+    let activated_after = |label: &str| {
+        let mut small = Small::confirmed();
+        while small.step() != label {}
+        small.around.tenant = Tenant::Found(tenant(TenantLife::Active));
+        small
+    };
+    let mut small = activated_after("Record(Terminating)");
+    let walked: Vec<String> = (0..4).map(|_| format!("`{}`", small.step())).collect();
+    let page = fs::read_to_string(assets::root().join("docs/deletion.md")).unwrap();
+    assert!(page.contains(&walked.join(", ")), "{walked:?}");
+    assert_eq!([small.step(), small.step()], ["Terminate", "Release(Terminated)"]);
+    // Earlier the state is set back too, by which these writes are named.
+    let mut small = activated_after("WaitUntil");
+    assert_eq!([small.step(), small.step(), small.step()], ["Record(Confirmed)", "Suspend", "Record(Suspended)"]);
 }
 
 /// A world for each reason to wait, with the policy still to be set.

@@ -23,7 +23,7 @@ fn a_tenant_that_a_restored_platform_does_not_know_is_missing_and_neither_made_a
     fs::copy(&database, &backup).unwrap();
     world.platform.service.restart().unwrap();
     let lost = {
-        let space = Space { world: &world, name: name.clone() };
+        let space = Space::at(&world, name.clone());
         space.client("lost", &json!({"details": {"city": "Bonn"}}));
         let lost = space.ready("client/lost");
         space.patch("client/kept", &json!({"spec": {"details": {"city": "Munich"}}}));
@@ -37,7 +37,7 @@ fn a_tenant_that_a_restored_platform_does_not_know_is_missing_and_neither_made_a
     fs::copy(&backup, &database).unwrap();
     world.platform.service.restart().unwrap();
 
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     assert!(space.not_ready("client/lost", "TenantMissing").contains(&lost));
     space.until("what was lost of the other is written again", || {
         Ok(space.platform_client(&partner, &kept)["city"] == "Munich")

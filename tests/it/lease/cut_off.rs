@@ -88,7 +88,7 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     world.control_plane.apiserver().signal("CONT").unwrap();
     println!("ended {took:?} after the API server fell silent");
     assert!(took < Duration::from_secs(5), "it led {took:?} without renewing");
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     limited.restart().unwrap();
     space.client("globex", &json!({"details": {"city": "Bonn"}}));
     space.ready("client/globex");

@@ -69,7 +69,7 @@ fn a_leader_stopped_in_the_middle_of_fifty_creates_sends_no_change_after_another
     let made = living(&world, &partner).len();
     assert!(made < MANY, "it was stopped too late to show anything");
     println!("stopped at {made} tenants, taken over after {:?}", led_after(&second, Instant::now()));
-    let space = Space { world: &world, name };
+    let space = Space::at(&world, name);
     all_ready(&space);
     let living = living(&world, &partner);
     let owners: BTreeSet<String> = living.iter().map(|one| one["managedBy"]["uid"].to_string()).collect();

@@ -59,7 +59,7 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
     let told = [format!("--namespaces={first},{second}"), "--cluster-id=c1".to_owned()];
     world.options.flags.extend(told);
     world.restart_operator().unwrap();
-    let space = |name: &str| Space { world: &world, name: name.to_owned() };
+    let space = |name: &str| Space::at(&world, name.to_owned());
     let (first, second, other) = (space(&first), space(&second), space(&other));
 
     other.partner("acme", &json!({}));

@@ -60,7 +60,20 @@ fn policy_suspend_cancels_and_leaves_it_suspended() {
     case.policy = DeletionPolicy::Suspend;
     assert_eq!(case.released(), Reason::Suspended);
     case.surroundings.tenant = observed(TenantLife::Active);
+    case.record = case.records();
+    assert_eq!(case.record.purge_after, None, "consent that is given again begins a new period");
     assert!(matches!(case.next(), Removal::Suspend));
+}
+
+#[test]
+fn a_tenant_read_before_the_call_must_have_ended_is_looked_at_once_more() {
+    let mut case = Case::ready(TerminationStep::Terminating);
+    case.policy = DeletionPolicy::Retain;
+    case.record.cancelled_at = Some("2026-11-22T11:58:59Z".into());
+    case.walk.begun = at("2026-11-22T11:59:58Z");
+    assert!(matches!(case.next(), Removal::LookAgain(time) if time == at("2026-11-22T11:59:59Z")));
+    case.walk.begun = at("2026-11-22T11:59:59Z");
+    assert!(matches!(case.next(), Removal::Activate));
 }
 
 #[test]
@@ -75,6 +88,7 @@ fn a_cancel_activates_only_what_we_suspended() {
     case.surroundings.tenant = observed(TenantLife::Active);
     case.record = case.records();
     assert_eq!(case.record.suspended_by_us, Some(true));
+    case.walk.has_recorded = true;
     assert!(matches!(case.next(), Removal::Suspend));
 }
 

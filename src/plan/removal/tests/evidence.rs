@@ -39,6 +39,7 @@ fn written(seen: BTreeMap<Field, Seen>) -> Result<(String, String), String> {
         has_adoption_id: false,
         is_paused: false,
         rules: Rules { request_timeout: Duration::from_mins(1), limits: Limits { partners: 3, clients: 30 } },
+        walk: case.walk,
     };
     let Tenant::Found(mut tenant) = observed(TenantLife::Suspended) else { unreachable!() };
     tenant.seen = seen;

@@ -38,15 +38,16 @@ enum Mutant {
     BreakerForgottenOnRestart,
     ClaimIgnored,
     CancelWithoutWaiting,
-}
-
-/// What the operator does not handle yet: `docs/model.md` says how it comes about and what would help.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Open {
-    /// Others put the tenant back in service before the record of its suspension is known to stand.
+    /// A write of `purgeAfter` that was given up may land after the next suspension.
     LateRecordOfSuspension,
-    /// Others do so once the call that ends it may have been made.
+    /// Found active, the step is set back.
     CallForgottenWhenFoundActive,
+    /// A tenant that was read before the period ran out counts as read after it.
+    PeriodJudgedAfterTheLook,
+    /// One that was read while the call could still be carried out counts as read after it.
+    CancelJudgedAfterTheLook,
+    /// A cancel that suspends again leaves the period of the suspension before.
+    PeriodKeptBySuspend,
 }
 
 /// The world and how far it goes.
@@ -59,7 +60,6 @@ struct Bounds {
     may: &'static [Edit],
     /// Whether another Partner is being ended at the same time.
     has_other: bool,
-    open: Option<Open>,
     mutant: Option<Mutant>,
     judge: Judge,
 }
@@ -185,8 +185,18 @@ struct Operator {
     doing: Doing,
     has_called: bool,
     has_led: bool,
+    /// What its walk knows in this step.
+    walk: Walked,
     /// Conditions that have held at some moment since the step began.
     held: u8,
+}
+
+/// As `Walk`: of the time at which the step began only what makes a difference.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+struct Walked {
+    has_recorded: bool,
+    /// Whether a time of the record has come since the step began.
+    is_early: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -220,7 +230,7 @@ enum Request {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Done {
     Ended,
-    Cancelled,
+    Alive,
     Otherwise,
 }
 

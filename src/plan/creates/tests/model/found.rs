@@ -9,7 +9,7 @@ use super::{Object, Platform, Tenant};
 use crate::api::{DeletionPolicy, Reason, TerminationStatus};
 use crate::plan::{
     self, Candidate, Children, Going, Identity, Kind, Limits, MarkSeen, Names, Observed, Removal, RemovalIntent, Rules,
-    Surroundings, TenantLife, identify, removal, short_mark,
+    Surroundings, TenantLife, Walk, identify, removal, short_mark,
 };
 use crate::wire::Mark;
 
@@ -106,6 +106,7 @@ pub(super) fn leaving(found: Found, is_under_way: bool) -> Leaving {
         has_adoption_id: false,
         is_paused: false,
         rules: Rules { request_timeout: super::TICK, limits: Limits { partners: 1, clients: 1 } },
+        walk: Walk { begun: Timestamp::UNIX_EPOCH, has_recorded: false },
     };
     match removal(&intent, &surroundings, Timestamp::UNIX_EPOCH) {
         Removal::Release(_) => Leaving::Release,

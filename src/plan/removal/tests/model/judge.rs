@@ -11,7 +11,7 @@ use super::*;
 #[derive(Default)]
 pub(super) struct Judge(RefCell<HashMap<Asked, Decided>>);
 
-type Asked = (u8, Wish, Around);
+type Asked = (u8, Wish, Around, Walked);
 
 fn minutes(number: i64) -> SignedDuration {
     SignedDuration::from_mins(number)
@@ -109,12 +109,13 @@ fn surroundings(seen: Around, object: u8) -> Surroundings {
 
 impl Judge {
     /// What the real function says to an object and what stands around it.
-    pub(super) fn decide(&self, object: u8, wish: Wish, seen: Around) -> Decided {
-        *self.0.borrow_mut().entry((object, wish, seen)).or_insert_with(|| asked(object, wish, seen))
+    pub(super) fn decide(&self, (object, wish): (u8, Wish), seen: Around, walk: Walked) -> Decided {
+        let asked = || asked((object, wish), seen, walk);
+        *self.0.borrow_mut().entry((object, wish, seen, walk)).or_insert_with(asked)
     }
 }
 
-fn asked(object: u8, wish: Wish, seen: Around) -> Decided {
+fn asked((object, wish): (u8, Wish), seen: Around, Walked { has_recorded, is_early }: Walked) -> Decided {
     let uid = uid(object);
     let record = record(wish, &uid);
     let confirm = wish.confirm.map(consent);
@@ -140,6 +141,7 @@ fn asked(object: u8, wish: Wish, seen: Around) -> Decided {
             request_timeout: Duration::from_mins(u64::from(REQUEST)),
             limits: Limits { partners: 1, clients: 1 },
         },
+        walk: Walk { begun: now() - minutes(i64::from(is_early)), has_recorded },
     };
     // Of the record of what is ended only that of the accepted confirmation counts.
     let mut surroundings = surroundings(seen, object);
@@ -154,12 +156,14 @@ fn asked(object: u8, wish: Wish, seen: Around) -> Decided {
         Removal::Release(release) => Decided::Does(Request::Release(
             match release.reason {
                 Reason::Terminated | Reason::AlreadyGone | Reason::TooLateToCancel => Done::Ended,
-                Reason::Cancelled => Done::Cancelled,
+                Reason::Cancelled | Reason::Suspended => Done::Alive,
                 _ => Done::Otherwise,
             },
             true,
         )),
         Removal::Hold(hold) => Decided::Holds(hold.reason),
+        // A write that changes nothing shuts nothing out.
+        Removal::Record(made) if *made == record => panic!("{made:?}"),
         Removal::Record(made) => Decided::Does(Request::Record(progress(&made, wish), true)),
         Removal::Suspend => Decided::Does(Request::Suspend),
         Removal::Activate => Decided::Does(Request::Activate),

@@ -48,18 +48,10 @@ impl Operator {
         !matches!(self.doing, Doing::Sending(_) | Doing::Waiting(_) | Doing::ReadingAgain)
     }
 
-    /// Whether it has sent nothing, and decides on the object as it is.
-    fn is_quiet(&self) -> bool {
-        match self.doing {
-            Doing::Nothing | Doing::Held(_) | Doing::Waits => true,
-            Doing::Reading(..) | Doing::ReadingAgain => self.is_current,
-            Doing::Sending(_) | Doing::Waiting(_) => false,
-        }
-    }
-
     /// A step begins.
     pub(super) fn read_anew(&mut self) {
         self.held = 0;
+        self.walk = Walked::default();
         self.doing = Doing::Reading(0, Around::NOT_READ, true);
     }
 
@@ -142,6 +134,8 @@ impl State {
         }
         for operator in &mut self.operators {
             if let Some(copy) = &mut operator.copy {
+                let comes = matches!(operator.doing, Doing::Reading(..)) && copy.wish.record.has_a_time_that_comes();
+                operator.walk.is_early |= comes;
                 copy.wish.tick();
             }
             match &mut operator.doing {
@@ -228,6 +222,11 @@ impl Wish {
 }
 
 impl Progress {
+    /// Whether with the next tick something is over that is waited for.
+    fn has_a_time_that_comes(&self) -> bool {
+        self.purge_in == Some(1) || self.cancelled_ago == Some(REQUEST - 1)
+    }
+
     /// Whatever is longer ago than a request takes is all the same.
     fn tick(&mut self) {
         let later = |ago: u8| (ago + 1).min(REQUEST);
@@ -243,26 +242,13 @@ impl Bounds {
         if state.edits == 0 || state.object.as_ref().is_none_or(|object| !object.is_leaving) {
             return;
         }
-        let may = |edit: &&Edit| **edit != Edit::Activates || self.may_activate(state);
+        let is_down = state.around.life == TenantLife::Suspended;
+        let may = |edit: &&Edit| **edit != Edit::Activates || is_down;
         for edit in self.may.iter().filter(may) {
             let mut next = state.clone();
             next.edits -= 1;
             next.edit(*edit);
             all.push((Event::Edit(*edit), next));
-        }
-    }
-
-    /// Whether somebody else may put the tenant back in service: where that is not yet handled, only in its own world.
-    fn may_activate(&self, state: &State) -> bool {
-        let Some(object) = state.object.as_ref().filter(|_| state.around.life == TenantLife::Suspended) else {
-            return false;
-        };
-        let is_quiet = state.adrift.is_empty() && state.operators.iter().all(Operator::is_quiet);
-        let Progress { purge_in, step, .. } = object.wish.record;
-        match self.open {
-            Some(Open::LateRecordOfSuspension) => true,
-            Some(Open::CallForgottenWhenFoundActive) => is_quiet && purge_in.is_some(),
-            None => is_quiet && purge_in.is_some() && step < 3,
         }
     }
 

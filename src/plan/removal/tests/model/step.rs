@@ -96,10 +96,13 @@ impl Bounds {
             return if self.moves(at) { event } else { self.read(state, process, (next, seen, is_current)) };
         }
         let decided = self.decide(operator, seen);
+        let walk = std::mem::take(&mut operator.walk);
         match decided {
             Decided::Terminates if operator.has_called => operator.doing = Doing::Waits,
             Decided::Terminates => operator.reads_wish_again(),
             Decided::Holds(reason) => operator.doing = Doing::Held(reason),
+            // The time that it waits for has come.
+            Decided::Waits if walk.is_early => operator.doing = Doing::Nothing,
             Decided::Waits => operator.doing = Doing::Waits,
             Decided::Does(Request::Ledger(book, _)) => {
                 operator.doing = Doing::Sending(Request::Ledger(book, is_current));
@@ -167,7 +170,22 @@ impl Bounds {
         if self.is(Mutant::CancelWithoutWaiting) {
             wish.record.cancelled_ago = wish.record.cancelled_ago.map(|_| REQUEST);
         }
-        self.judge.decide(copy.uid, wish, seen)
+        let mut walk = operator.walk;
+        walk.has_recorded |= self.is(Mutant::LateRecordOfSuspension);
+        walk.is_early &= !self.is(match wish.record.cancelled_ago {
+            None => Mutant::PeriodJudgedAfterTheLook,
+            Some(_) => Mutant::CancelJudgedAfterTheLook,
+        });
+        let mut decided = self.judge.decide((copy.uid, wish), seen, walk);
+        if let (Decided::Does(Request::Record(record, _)), TenantLife::Active) = (&mut decided, seen.life) {
+            if self.is(Mutant::CallForgottenWhenFoundActive) && record.cancelled_ago.is_none() {
+                record.step = 1;
+            }
+            if self.is(Mutant::PeriodKeptBySuspend) && wish.policy == Policy::Suspend {
+                decided = Decided::Does(Request::Suspend);
+            }
+        }
+        decided
     }
 
     /// The object once more, right before the call.
@@ -253,10 +271,11 @@ impl State {
         let is_gone = self.around.life == TenantLife::Terminated;
         match done {
             Done::Ended if !is_gone => Some("let go as ended while the tenant lives"),
-            Done::Cancelled if self.is_under_way(Request::Terminate) => {
-                Some("let go as cancelled while the call that ends the tenant is under way")
+            Done::Alive if is_gone => Some("let go as alive although it was ended"),
+            Done::Alive if self.is_under_way(Request::Terminate) => {
+                Some("let go as alive while the call that ends the tenant is under way")
             }
-            Done::Ended | Done::Cancelled | Done::Otherwise => None,
+            Done::Ended | Done::Alive | Done::Otherwise => None,
         }
     }
 
@@ -277,6 +296,7 @@ impl State {
                 operator.copy = object;
                 operator.is_current = true;
                 operator.read_anew();
+                operator.walk.has_recorded = true;
             }
             Request::Terminate => {
                 operator.has_called = true;
