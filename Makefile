@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench mutants crds build controlplane controller-manager helm promtool rust clean clean-demo
+.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm promtool rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo 'make test    everything'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
+	@echo 'make long    play a hundred thousand random steps, and print what came of them (STEPS, SEED)'
 	@echo 'make crds    write crds/ and docs/reference.md from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
@@ -59,6 +60,11 @@ bench: rust controlplane
 # Not part of `make test`: it builds the code once for each defect.
 mutants: build controlplane controller-manager
 	@sh tests/stack/mutants.sh $(MUTANTS)
+
+# Not part of `make test`: a hundred thousand random steps, in the profile that is fast enough for them.
+long: rust
+	TENANTRY_STEPS=$(or $(STEPS),100000) TENANTRY_SEED=$(or $(SEED),1) \
+	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust
 	cargo run --quiet --example crdgen -- crds docs/reference.md

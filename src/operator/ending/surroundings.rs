@@ -40,7 +40,15 @@ pub(super) async fn gather<K: TenantObject>(object: &K, context: &Context) -> Re
         return nothing(surroundings);
     }
     surroundings.children = match K::KIND {
-        Kind::Partner => declared_children(object, context).await?,
+        Kind::Partner => match declared_children(object, context).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {
+                let why =
+                    "the kind `Client` is not served, so that its objects cannot be seen: put its definition back";
+                surroundings.going = Going::CannotTell(why.to_owned());
+                Children::default()
+            }
+            found => found?,
+        },
         // Nothing stands under a client.
         Kind::Client => Children { live: Some(Vec::new()), ..Children::default() },
     };
@@ -170,7 +178,7 @@ fn unread<K: TenantObject>(error: &Error, reached: &Reached, context: &Context) 
 }
 
 /// Client objects that name the Partner, asked of the API server itself.
-async fn declared_children<K: TenantObject>(object: &K, context: &Context) -> Result<Children, Stop> {
+async fn declared_children<K: TenantObject>(object: &K, context: &Context) -> Result<Children, kube::Error> {
     let params = ListParams::default().fields(&format!("spec.partnerRef.name={}", object.name_any()));
     let mut clients = Vec::new();
     for (_, api) in apis::<TenantClient>(&context.client, &context.settings.namespaces) {

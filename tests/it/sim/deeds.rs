@@ -73,6 +73,7 @@ pub(crate) enum Deed {
     Delete(Who),
     Consent(Who, Flaw, i64),
     End(Who, Flaw, i64),
+    EndWithNamespace(Who, i64),
     Revoke(Who, &'static str),
     Strip(Who),
     Abandon(Who),
@@ -151,6 +152,7 @@ pub(crate) fn deed(ends: u32) -> impl Strategy<Value = (Deed, Duration)> {
     let end = prop_oneof![
         3 => (who(), flaw(), grace()).prop_map(|(who, flaw, grace)| Deed::Consent(who, flaw, grace)),
         8 => (who(), flaw(), grace()).prop_map(|(who, flaw, grace)| Deed::End(who, flaw, grace)),
+        1 => (who(), grace()).prop_map(|(who, grace)| Deed::EndWithNamespace(who, grace)),
         2 => (who(), prop::sample::select(vec!["Retain", "Suspend", "Terminate"])).prop_map(|(who, policy)| Deed::Revoke(who, policy)),
     ];
     let deed = prop_oneof![30 => people, 4 => mishaps, ends => end];
@@ -181,10 +183,21 @@ impl World {
                 let _ = self.owned(*who).map(|tenant| self.act(&tenant, action));
             }
             Deed::Delete(who) => drop(self.delete(&who.key())),
+            // Where there is nothing to end, it is declared: a run would else be over with its first ends.
+            Deed::Consent(who, ..) | Deed::End(who, ..) | Deed::EndWithNamespace(who, _)
+                if self.object(&who.key()).is_none() =>
+            {
+                self.namespace(&who.key().namespace);
+                self.create(&who.key(), &who.spec());
+            }
             Deed::Consent(who, flaw, grace) => self.consent(*who, *flaw, *grace),
             Deed::End(who, flaw, grace) => {
                 self.consent(*who, *flaw, *grace);
                 self.delete(&who.key());
+            }
+            Deed::EndWithNamespace(who, grace) => {
+                self.consent(*who, Flaw::None, *grace);
+                self.delete_namespace(&who.key().namespace);
             }
             Deed::Revoke(who, policy) => {
                 let confirm = (*policy != "Terminate")

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::cluster::{CLIENTS, PARTNERS};
 use super::random::{play, run, verdict};
 use super::seam::World;
 
@@ -43,13 +42,6 @@ fn count(world: &World, tally: &mut Tally) {
     for (why, ends) in &oracle.refused {
         add(&format!("refused: {why}"), ends.len());
     }
-    let objects = state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS));
-    let kept = objects.filter(|(_, object)| {
-        object["metadata"]["deletionTimestamp"].is_null()
-            && object["spec"]["deletion"]["policy"] == "Terminate"
-            && oracle.would_end(object)
-    });
-    add("refused: not deleted", kept.count());
 }
 
 fn number(name: &str) -> Option<usize> {

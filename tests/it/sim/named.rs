@@ -14,7 +14,7 @@ use super::cluster::answer::{expired, refuse};
 use super::cluster::{CLIENTS, Key, PARTNERS};
 use super::life::{live, operate, settings};
 use super::seam::{Fate, Life, World};
-use super::settle::{is_ready, rest, world};
+use super::settle::{condition, is_ready, rest, world};
 use super::sweep::scenarios;
 
 fn acme() -> Key {
@@ -65,6 +65,31 @@ fn after_a_restart_a_list_of_any_age_makes_no_second_tenant() {
     }
     assert_eq!(creates(&world), 2);
     println!("{} lists of different ages", newest - oldest);
+}
+
+#[test]
+fn without_the_kind_client_the_end_of_a_partner_is_held_and_looked_at_seldom() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        world.create(&acme(), &scenarios::partner(&json!({})));
+        world.until("it is ready", |world| world.object(&acme()).is_some_and(|object| is_ready(&object))).await;
+        world.delete_definition(CLIENTS);
+        world.controllers();
+        world.edit(&acme(), &scenarios::confirm(&world, &acme(), 30));
+        world.delete(&acme());
+        let why = |world: &World| condition(&world.object(&acme()).unwrap(), "DeletionBlocked");
+        world.until("it is held", |world| why(world).is_some_and(|(_, reason)| reason == "CannotTellWhy")).await;
+        let before = world.lock().asked;
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        let asked = world.lock().asked - before;
+        assert!(asked < 1_500, "{asked} requests in half an hour:\n{}", world.lock().story.join("\n"));
+        assert_eq!(world.tenant(&acme()).unwrap().state, "ACTIVE");
+        world.definition(CLIENTS);
+        world.until("it is ended", |world| world.object(&acme()).is_none()).await;
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+    assert_eq!(world.tenants()[0].state, "TERMINATED");
 }
 
 /// Times at which the objects of a kind were listed or watched.

@@ -10,9 +10,12 @@ use proptest::test_runner::{FileFailurePersistence, TestCaseError, TestRunner};
 use super::cluster::{CLIENTS, PARTNERS};
 use super::deeds::{Deed, deed};
 use super::life::{live, settings};
-use super::seam::{Fate, Life, World};
+use super::seam::{Fate, Life, State, World};
 use super::settle::{rest, world};
 use super::weather::Weather;
+
+/// In which an operator that ends tenants without a deletion would have shown itself.
+const LONG_ENOUGH: Duration = Duration::from_secs(30);
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -78,12 +81,20 @@ async fn script(world: &World, life: &Life, (run, next): (&Run, &Cell<usize>)) {
             std::future::pending::<()>().await;
         }
         tokio::time::sleep(*pause).await;
+        if *pause >= LONG_ENOUGH {
+            let mut state = world.lock();
+            let State { oracle, cluster, .. } = &mut *state;
+            oracle.count_not_deleted(cluster);
+        }
         world.lock().list_at = None;
         world.controllers();
     }
     calm(world);
-    // What was missed in the last look is caught up with in the next.
-    tokio::time::sleep(Duration::from_mins(16)).await;
+    // What was missed in the last look is caught up with in the next; a definition that is going goes with its last object.
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_mins(4)).await;
+        mend(world);
+    }
     rest(world, 3).await;
 }
 
@@ -96,6 +107,10 @@ fn calm(world: &World) {
     state.lag = Duration::ZERO;
     state.list_at = None;
     drop(state);
+    mend(world);
+}
+
+fn mend(world: &World) {
     world.controllers();
     for resource in [PARTNERS, CLIENTS] {
         world.definition(resource);

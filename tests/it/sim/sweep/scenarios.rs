@@ -33,7 +33,8 @@ fn globex() -> Key {
     Key::new(CLIENTS, "a", "globex")
 }
 
-fn partner(more: &Value) -> Value {
+/// A spec of a Partner.
+pub(crate) fn partner(more: &Value) -> Value {
     let spec = json!({
         "connectionSecretRef": {"name": "platform"},
         "details": {"name": "Acme", "timezone": "Europe/Berlin", "country": "Germany"},
