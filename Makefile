@@ -23,8 +23,8 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm checkov rust \
-	clean clean-demo
+.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm promtool checkov \
+	rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -36,7 +36,7 @@ help:
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
 	@echo 'make long    play 350,000 random steps, and print what came of them (STEPS, SEED)'
-	@echo 'make crds    write crds/, and what the chart carries of it, from the types'
+	@echo 'make crds    write crds/, what the chart carries of it and docs/reference.md from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
 demo: build controlplane
@@ -68,19 +68,21 @@ long: rust
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust
-	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds
+	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md
 
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager helm checkov
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit integration docs demo
+test: build controlplane controller-manager helm promtool checkov
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration docs demo
 
 controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
 
 helm: $(ASSETS)/helm
+
+promtool: $(ASSETS)/promtool
 
 $(ASSETS)/kube-apiserver: package = k8s.io/kubernetes/cmd/kube-apiserver
 $(ASSETS)/kube-controller-manager: package = k8s.io/kubernetes/cmd/kube-controller-manager
@@ -106,6 +108,11 @@ $(TARGET)/checkov/installed: tests/scan/requirements.txt
 	python3 -m venv --clear $(TARGET)/checkov
 	$(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
 	@touch $@
+
+# The one that is installed, or the one of Debian's package, which need not be installed for it.
+$(ASSETS)/promtool:
+	@mkdir -p $(ASSETS)
+	@sh tests/observability/promtool.sh '$(abspath $@)'
 
 rust:
 	$(call need,cargo,Rust from https://rustup.rs)

@@ -18,6 +18,7 @@ mod place;
 mod platform;
 mod tally;
 mod token;
+mod trace;
 mod turn;
 
 pub use connection::{Connection, ConnectionError};
@@ -29,3 +30,4 @@ pub use living::{Freshness, Listed};
 pub use place::Place;
 pub use platform::Platform;
 pub use tally::{Exchange, tallied};
+pub use trace::{Trace, trace, traced};

@@ -267,6 +267,7 @@ async fn work<K: TenantObject>(
         _ = end.wait_for(|is_over| *is_over) => return,
     }
     let store = K::room(&context).store.clone();
+    K::room(&context).begin_anew();
     for object in store.state() {
         K::room(&context).wake(ObjectRef::from_obj(object.as_ref()));
     }

@@ -1,20 +1,31 @@
-//! Writes the CRDs, one file for each kind, into the folder named by the first argument; and into that named by the
-//! second as the chart carries them.
+//! Writes the CRDs, one file for each kind, into the folder named by the first argument, as the chart carries them into
+//! that named by the second, and the reference of the API into the file named by the third.
 
-use std::{env, error::Error, fs, path::PathBuf};
+#[path = "crdgen/reference.rs"]
+mod reference;
+
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tenantry::api;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut folders = env::args().skip(1).map(PathBuf::from);
-    let plain = folders.next().ok_or("name the folder to write to, for example `crds`")?;
-    for folder in [Some((plain, false)), folders.next().map(|chart| (chart, true))].into_iter().flatten() {
-        write(&folder.0, folder.1)?;
-    }
+    let named: Vec<PathBuf> = env::args().skip(1).map(PathBuf::from).collect();
+    let [plain, chart, page] = named.as_slice() else {
+        return Err("name what to write: `crds charts/tenantry/kinds docs/reference.md`".into());
+    };
+    write(plain, false)?;
+    write(chart, true)?;
+    let definitions = api::crds().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+    fs::write(page, reference::page(&definitions))?;
     Ok(())
 }
 
-fn write(folder: &PathBuf, is_kept: bool) -> Result<(), Box<dyn Error>> {
+fn write(folder: &Path, is_kept: bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(folder)?;
     for mut crd in api::crds() {
         if is_kept {

@@ -11,6 +11,7 @@ use url::Url;
 use super::budget::Category;
 use super::http::Wire;
 use super::pacer::remaining;
+use super::trace::next_request;
 
 /// Header with the id under which a request is found in the logs of both sides.
 const REQUEST_ID: &str = "x-request-id";
@@ -33,9 +34,11 @@ pub struct Exchange {
 /// A wire that tells of each exchange, also of one that nobody waited for to the end.
 pub fn tallied(wire: Wire, tell: impl Fn(Exchange) + Clone + Send + Sync + 'static) -> Wire {
     Wire::new(tower::service_fn(move |mut request: Request| {
+        let operation = operation(request.method(), request.url());
+        let category = category(operation);
         let exchange = Exchange {
-            operation: operation(request.method(), request.url()),
-            request_id: format!("{:032x}", rand::random::<u128>()),
+            operation,
+            request_id: next_request(category == Some(Category::Write)),
             code: None,
             took: Duration::ZERO,
             left: None,
@@ -43,7 +46,6 @@ pub fn tallied(wire: Wire, tell: impl Fn(Exchange) + Clone + Send + Sync + 'stat
         if let Ok(id) = HeaderValue::from_str(&exchange.request_id) {
             request.headers_mut().insert(REQUEST_ID, id);
         }
-        let category = category(exchange.operation);
         let mut told = Told { exchange, begun: Instant::now(), tell: tell.clone() };
         let wire = wire.clone();
         async move {
@@ -107,7 +109,45 @@ fn category(operation: &str) -> Option<Category> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::super::trace::{trace, traced};
     use super::*;
+
+    /// Sends requests; returns the ids that the wire got and those that were told.
+    async fn send(requests: &[(Method, &str)]) -> (Vec<String>, Vec<String>) {
+        let (headers, told) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+        let (keep, tell) = (Arc::clone(&headers), Arc::clone(&told));
+        let wire = Wire::new(tower::service_fn(move |request: Request| {
+            keep.lock().unwrap().push(request.headers()[REQUEST_ID].to_str().unwrap().to_owned());
+            std::future::ready(Err::<reqwest::Response, tower::BoxError>("nobody answers".into()))
+        }));
+        let wire = tallied(wire, move |exchange| tell.lock().unwrap().push(exchange.request_id));
+        for (method, path) in requests {
+            let url = Url::parse(&format!("https://acme.example{path}")).unwrap();
+            wire.clone().oneshot(Request::new(method.clone(), url)).await.unwrap_err();
+        }
+        (std::mem::take(&mut *headers.lock().unwrap()), std::mem::take(&mut *told.lock().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_request_carries_the_id_of_its_pass_and_a_number_and_is_counted_there() {
+        let requests = [
+            (Method::GET, "/api/v2/tenants/msp_2/clients/client_3"),
+            (Method::POST, "/api/v2/tenants/msp_2/clients"),
+            (Method::POST, "/tenancy/auth/oauth/token"),
+        ];
+        let ((sent, told), pass) = traced(async { (send(&requests).await, trace()) }).await;
+        assert_eq!(pass.id.len(), 32);
+        assert_eq!(sent, [1, 2, 3].map(|number| format!("{}-{number}", pass.id)));
+        assert_eq!(told, sent);
+        assert_eq!((pass.requests.get(), pass.changes.get()), (3, 1));
+
+        let (alone, _) = send(&requests).await;
+        assert!(alone.iter().all(|id| id.len() == 32) && alone[0] != alone[1], "no pass, no common id: {alone:?}");
+        assert!(trace().id.is_empty());
+        assert_ne!(traced(async { trace().id }).await, pass.id, "each pass has its own");
+    }
 
     #[test]
     fn each_request_has_a_name_without_an_id_in_it() {

@@ -4,7 +4,7 @@
 
 use std::cell::RefCell;
 
-use crate::connect::{Error, Exchange};
+use crate::connect::{Error, Exchange, trace};
 use crate::plan::{Digest, Field};
 
 use super::object::{TenantObject, place, uid};
@@ -52,6 +52,7 @@ pub(super) async fn change<K: TenantObject, T>(
     let last = exchanges.last();
     tracing::info!(
         target: "audit",
+        trace = trace().id,
         kind = K::KIND.name(),
         object = place(object),
         uid = uid(object),

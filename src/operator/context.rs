@@ -177,6 +177,19 @@ impl<K: TenantObject> Room<K> {
         lock(&self.due).remove(&ObjectRef::from_obj(object)).map(|since| since.elapsed())
     }
 
+    /// A leader begins with every object: what was asked for while another led was done by that one.
+    pub(crate) fn begin_anew(&self) {
+        lock(&self.due).clear();
+    }
+
+    /// How many objects are due, and for how long the oldest of them has been.
+    pub(crate) fn queue(&self) -> (usize, Duration) {
+        let due = lock(&self.due);
+        // One that has gone since gets no pass any more.
+        let waiting = due.iter().filter(|(key, _)| self.store.get(key).is_some()).map(|(_, since)| since.elapsed());
+        waiting.fold((0, Duration::ZERO), |(count, oldest), age| (count + 1, oldest.max(age)))
+    }
+
     /// The pause before the next try after failures in a row: doubling from `first` to `most`, moved by up to a tenth
     /// by the object's UID so that many objects do not come at once.
     pub(crate) fn pause(&self, object: &K, first: Duration, most: Duration) -> Duration {
@@ -204,4 +217,42 @@ fn is_newer<K: TenantObject>(one: &K, other: &K) -> bool {
 /// A lock whose holder panicked still guards data that is whole: every change under it is one assignment.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::watcher::Event;
+
+    use super::*;
+
+    fn partner(name: &str) -> Partner {
+        let spec = serde_json::json!({"details": {"name": name}});
+        let mut partner = Partner::new(name, serde_json::from_value(spec).unwrap());
+        partner.metadata.namespace = Some("acme".to_owned());
+        partner
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_counts_what_is_due_since_it_became_so_and_not_what_has_gone() {
+        let (store, mut writer) = kube::runtime::reflector::store();
+        let (queue, _wakes) = futures::channel::mpsc::unbounded();
+        let room: Room<Partner> = Room::new(store, queue);
+        let [one, two, gone] = ["one", "two", "gone"].map(partner);
+        for object in [&one, &two] {
+            writer.apply_watcher_event(&Event::Apply(object.clone()));
+        }
+        let wake = |object: &Partner| room.wake(ObjectRef::from_obj(object));
+        wake(&gone);
+        tokio::time::advance(Duration::from_secs(5)).await;
+        wake(&one);
+        tokio::time::advance(Duration::from_secs(2)).await;
+        wake(&one);
+        wake(&two);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(room.queue(), (2, Duration::from_secs(3)));
+        assert_eq!(room.begin(&one), Some(Duration::from_secs(3)));
+        assert_eq!(room.queue(), (1, Duration::from_secs(1)));
+        room.begin_anew();
+        assert_eq!((room.queue(), room.begin(&two)), ((0, Duration::ZERO), None), "another leader has seen to it");
+    }
 }

@@ -68,7 +68,9 @@ async fn look_at<K: TenantObject>(context: &Arc<Context>, round: u64, looks: &mu
 async fn look_through<K: TenantObject>(groups: Vec<Group<K>>, context: Arc<Context>, round: u64) {
     let room = K::room(&context);
     for group in groups {
-        if let Err(error) = look_in(&group, room, (&context, round)).await {
+        let looked = look_in(&group, room, (&context, round)).await;
+        context.metrics.looked(K::KIND, looked.is_ok());
+        if let Err(error) = looked {
             // Each object says so on its own once it is due; one line is enough here.
             tracing::warn!(kind = K::KIND.name(), parent = group.place.parent(), %error, "drift was not looked for");
             for object in &group.objects {

@@ -54,12 +54,6 @@ pub(crate) async fn end<K: TenantObject>(object: Arc<K>, context: &Context) -> (
             // The block to paste must be there while the deletion waits for it.
             let facts = Facts::of(observed);
             publish(&object, &outcome, &facts, context).await;
-            tracing::info!(
-                kind = K::KIND.name(),
-                object = super::object::place(object.as_ref()),
-                outcome = wake::reason(&outcome).name(),
-                "deletion waits"
-            );
             let pause = match until {
                 Some(time) => {
                     let left = Duration::try_from(time.duration_since(crate::clock::now())).unwrap_or_default();

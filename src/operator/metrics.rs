@@ -1,6 +1,7 @@
 //! Counters of the operator. No label ever holds the name of an object.
 
 mod objects;
+mod queue;
 
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::api::Reason;
 use crate::connect::Exchange;
 use crate::plan::Kind;
 use objects::Objects;
+use queue::Queues;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Pass {
@@ -51,6 +53,10 @@ struct Version {
     version: &'static str,
 }
 
+/// Outcomes of a look for drift.
+const DONE: &str = "done";
+const FAILED: &str = "failed";
+
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// Counters of the operator.
@@ -64,8 +70,10 @@ pub(crate) struct Metrics {
     requests: Family<Request, Counter>,
     answers: Histograms<Operation>,
     budgets: Family<Budget, Gauge>,
+    looks: Family<Pass, Counter>,
     leader: Gauge,
     objects: Objects,
+    queues: Queues,
 }
 
 fn seconds() -> Histogram {
@@ -84,8 +92,10 @@ impl Metrics {
             requests: Family::default(),
             answers: Family::new_with_constructor(seconds),
             budgets: Family::default(),
+            looks: Family::default(),
             leader: Gauge::default(),
             objects: Objects::register(&mut registry),
+            queues: Queues::register(&mut registry),
             registry: Registry::default(),
         };
         let build = Family::<Version, Gauge>::default();
@@ -106,7 +116,21 @@ impl Metrics {
         registry.register("platform_request_duration_seconds", answers, metrics.answers.clone());
         let budgets = "Requests that a platform allows before its next minute, as it said last";
         registry.register("platform_budget_left", budgets, metrics.budgets.clone());
+        let looks = "Looks for drift on a platform, by kind and outcome (done, failed)";
+        registry.register("drift_looks", looks, metrics.looks.clone());
+        metrics.begin();
         Self { registry, ..metrics }
+    }
+
+    /// Counters that alerts compare over time are there from the start: the first increase of one that is not would be
+    /// missed.
+    fn begin(&self) {
+        for kind in [Kind::Partner.name(), Kind::Client.name()] {
+            self.releases.get_or_create(&Pass { kind, outcome: Reason::Terminated.name() }).inc_by(0);
+            for outcome in [DONE, FAILED] {
+                self.looks.get_or_create(&Pass { kind, outcome }).inc_by(0);
+            }
+        }
     }
 
     /// Counts a pass.
@@ -129,6 +153,12 @@ impl Metrics {
         self.releases.get_or_create(&Pass { kind: kind.name(), outcome: reason.name() }).inc();
     }
 
+    /// Counts a look for drift in one place.
+    pub(crate) fn looked(&self, kind: Kind, is_done: bool) {
+        let outcome = if is_done { DONE } else { FAILED };
+        self.looks.get_or_create(&Pass { kind: kind.name(), outcome }).inc();
+    }
+
     /// Counts an exchange with a platform.
     pub(crate) fn exchanged(&self, exchange: &Exchange) {
         let Exchange { operation, request_id: _, code, took, left } = exchange;
@@ -145,6 +175,7 @@ impl Metrics {
     pub(crate) fn text(&self, context: &Context) -> String {
         self.leader.set(i64::from(context.claim.holds()));
         self.objects.count(context);
+        self.queues.count(context);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
@@ -14,6 +15,7 @@ use super::object::{TenantObject, is_deleting};
 use super::status::{Facts, publish};
 use super::wake;
 use crate::api::Reason;
+use crate::connect::{Trace, trace, traced};
 use crate::plan::{Outcome, Writes};
 
 /// First and longest pause while something outside is missing that only a read can show, such as a Secret.
@@ -31,17 +33,37 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
         context.metrics.waited(K::KIND, waited);
     }
     let object = K::room(&context).current(stored);
-    let started = tokio::time::Instant::now();
-    let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(&object), &context))).catch_unwind();
-    let (action, outcome) = match tokio::time::timeout(context.settings.pass_timeout, guarded).await {
-        Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => failed(&object, &context, "the pass failed inside the operator: see its log").await,
-        Err(_elapsed) => failed(&object, &context, "the pass took too long and was given up").await,
-    };
-    context.metrics.passed(K::KIND, outcome, started.elapsed());
+    // Named by its trait alone: as part of one type with all that stands above it, it would be too deep to compile.
+    let pass: BoxFuture<'_, Action> = Box::pin(bounded(&object, &context));
+    let action = traced(pass).await;
     // Nobody knows yet what this pass found. With no pause an API server in trouble would be asked without end.
     let is_unwritten = K::room(&context).remember(&object, |memory| std::mem::take(&mut memory.is_unwritten));
     if is_unwritten { Action::requeue(K::room(&context).pause(&object, FAILED.0, FAILED.1)) } else { action }
+}
+
+async fn bounded<K: TenantObject>(object: &Arc<K>, context: &Context) -> Action {
+    let started = tokio::time::Instant::now();
+    let guarded = std::panic::AssertUnwindSafe(Box::pin(one_pass(Arc::clone(object), context))).catch_unwind();
+    let (action, outcome) = match tokio::time::timeout(context.settings.pass_timeout, guarded).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => failed(object, context, "the pass failed inside the operator: see its log").await,
+        Err(_elapsed) => failed(object, context, "the pass took too long and was given up").await,
+    };
+    let took = started.elapsed();
+    context.metrics.passed(K::KIND, outcome, took);
+    let Trace { id, requests, changes } = trace();
+    tracing::info!(
+        trace = id,
+        kind = K::KIND.name(),
+        object = super::object::place(object.as_ref()),
+        generation = object.meta().generation.unwrap_or_default(),
+        outcome,
+        requests = requests.get(),
+        changes = changes.get(),
+        milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "pass"
+    );
+    action
 }
 
 async fn failed<K: TenantObject>(object: &Arc<K>, context: &Context, message: &str) -> (Action, &'static str) {
@@ -62,15 +84,7 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
     };
     let published = publish(&current, &outcome, &facts, context).await;
     wake::users_of(published.as_ref(), context);
-    let reason = wake::reason(&outcome);
-    tracing::info!(
-        kind = K::KIND.name(),
-        object = super::object::place(published.as_ref()),
-        outcome = reason.name(),
-        writes = facts.done.written.len(),
-        "pass"
-    );
-    (next(published.as_ref(), &outcome, context), reason.name())
+    (next(published.as_ref(), &outcome, context), wake::reason(&outcome).name())
 }
 
 /// When to look again; drift is looked for by the poller.

@@ -20,6 +20,7 @@ use crate::api::{
     PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
 };
 use crate::catalog::Package;
+use crate::connect::trace;
 use crate::object::{digest, effective, written};
 use crate::plan::{
     Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, verdict,
@@ -116,6 +117,7 @@ pub(crate) async fn publish<K: TenantObject>(
     written.unwrap_or_else(|error| {
         // What was done is found again by id or mark; only the words are late.
         tracing::warn!(
+            trace = trace().id,
             object = super::object::place(object.as_ref()),
             error = sentence(&error),
             "status was not written"

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenantry::api;
 
 use crate::assets;
+use crate::reference;
 use crate::support::schema::{self, Node};
 use crate::support::{apply, kubectl, namespace};
 
@@ -37,6 +38,16 @@ fn the_files_are_what_the_types_say() {
 #[test]
 fn the_chart_carries_what_the_types_say_and_keeps_it_when_it_goes() {
     is_fresh("charts/tenantry/kinds", true);
+}
+
+#[test]
+fn the_reference_is_what_the_types_say() {
+    let definitions: Vec<Value> = api::crds().iter().map(|crd| serde_json::to_value(crd).unwrap()).collect();
+    let written = fs::read_to_string(assets::root().join("docs/reference.md")).unwrap_or_default();
+    assert!(written == reference::page(&definitions), "docs/reference.md is stale: run `make crds`");
+    for row in ["| `spec.details.name` * |", "| `spec.deletion.confirm.notAfter` * |", "| `status.drift[].path` * |"] {
+        assert_eq!(written.matches(row).count(), 2, "each kind has {row}");
+    }
 }
 
 #[test]

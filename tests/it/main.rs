@@ -16,6 +16,8 @@ pub mod process;
 pub mod programs;
 #[path = "../stack/proxy.rs"]
 pub mod proxy;
+#[path = "../crdgen/reference.rs"]
+pub mod reference;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
 
@@ -32,9 +34,12 @@ mod faults;
 mod fields;
 mod fleet;
 mod lease;
+mod observability;
 mod operator;
+mod pages;
 mod platform;
 mod remedies;
+mod restore;
 mod rooms;
 mod rules;
 mod secrecy;

@@ -5,13 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::programs::{PlatformOptions, sum};
-use crate::world::World;
+use crate::world::{Space, World};
 
-/// The lines of the audit, oldest first.
-fn audit(world: &World) -> Vec<Value> {
+/// The lines of the log that are meant, oldest first.
+fn lines(world: &World, is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
     let log = world.operator.log().unwrap();
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["target"] == "audit").collect()
+    lines.filter(is_meant).collect()
+}
+
+fn passes(world: &World) -> Vec<Value> {
+    lines(world, |line| line["message"] == "pass")
 }
 
 #[test]
@@ -31,7 +35,7 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     space.delete("client/globex");
     space.gone("client/globex");
 
-    let lines = audit(&world);
+    let lines = lines(&world, |line| line["target"] == "audit");
     let told: Vec<(&str, &str)> =
         lines.iter().map(|line| (line["kind"].as_str().unwrap(), line["operation"].as_str().unwrap())).collect();
     let wanted = [
@@ -47,32 +51,77 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     for line in &lines {
         assert_eq!((&line["outcome"], &line["code"]), (&json!("done"), &json!(200)), "{line}");
         assert!(line["declared_by"].as_str().unwrap().starts_with("kubectl"), "{line}");
-        assert_eq!(line["requests"].as_str().unwrap().len(), 32, "{line}");
+        let (request, trace) = (line["requests"].as_str().unwrap(), line["trace"].as_str().unwrap());
+        assert!(trace.len() == 32 && request.starts_with(&format!("{trace}-")), "{line}");
     }
+    each_change_belongs_to_one_pass(&space, &lines);
     let update = &lines[3];
     assert_eq!((&update["settings"], &update["tenant"]), (&json!("details.city"), &json!(client)));
     assert_eq!(update["object"], format!("{}/globex", space.name));
     assert_ne!(update["before"], update["after"]);
 
+    // Drift that is only reported stays to be counted.
+    space.client("initech", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));
+    let initech = space.ready("client/initech");
+    world.tenancy.change(&space.client_path(&partner, &initech), &json!({"city": "Bonn"})).unwrap();
+    space.until("the drift is seen", || {
+        Ok(space.condition("client/initech", "InSync").is_some_and(|(status, _, _)| status == "False"))
+    });
+
+    let before = passes(&world).len();
     let text = world.operator.metrics().unwrap();
+    let after = passes(&world).len();
+    let counted = sum(&text, "tenantry_operator_reconciles_total", &[]);
+    // A pass is counted and then told, so the last one may be on its way into the log.
+    let told = u32::try_from(before).unwrap()..=u32::try_from(after + 1).unwrap();
+    assert!(
+        f64::from(*told.start()) <= counted && counted <= f64::from(*told.end()),
+        "{counted} passes, {told:?} lines"
+    );
     let is = |name: &str, labels: &[&str], wanted: f64| {
         let found = sum(&text, &format!("tenantry_operator_{name}"), labels);
         assert!((found - wanted).abs() < 0.5, "{name} {labels:?}: {found} instead of {wanted}\n{text}");
     };
-    is("platform_requests_total", &["operation=\"create\"", "code=\"200\""], 2.0);
+    is("platform_requests_total", &["operation=\"create\"", "code=\"200\""], 3.0);
     is("platform_requests_total", &["operation=\"terminate\"", "code=\"200\""], 1.0);
     is("releases_total", &["kind=\"Client\"", "outcome=\"Terminated\""], 1.0);
     is("objects", &["kind=\"Partner\"", "condition=\"Ready\"", "status=\"True\"", "reason=\"AsDeclared\""], 1.0);
-    is("objects", &["kind=\"Client\""], 0.0);
+    is("objects", &["kind=\"Client\"", "condition=\"InSync\"", "status=\"False\"", "reason=\"Drifted\""], 1.0);
+    is("objects", &["kind=\"Client\"", "condition=\"Ready\""], 1.0);
+    is("drifted_settings", &["kind=\"Client\"", "setting=\"details.city\""], 1.0);
+    is("drifted_settings", &[], 1.0);
+    is("releases_total", &["kind=\"Partner\""], 0.0);
+    is("drift_looks_total", &["outcome=\"failed\""], 0.0);
     is("terminations", &["state=\"held\""], 0.0);
     is("build_info", &[], 1.0);
     is("leader", &[], 1.0);
     assert!(sum(&text, "tenantry_operator_queue_duration_seconds_count", &["kind=\"Client\""]) >= 1.0);
     assert!(sum(&text, "tenantry_operator_last_success_timestamp_seconds", &[]) > 1.0e9);
+    for kind in ["Partner", "Client"] {
+        let done = [&*format!("kind=\"{kind}\""), "outcome=\"done\""];
+        assert!(sum(&text, "tenantry_operator_drift_looks_total", &done) >= 1.0, "{kind}: no look for drift");
+    }
     stands_on_the_page(&text, &lines);
-    for name in ["acme", "globex", &space.name, &partner, &client] {
+    crate::observability::rest_on(&text);
+    for name in ["acme", "globex", "initech", &space.name, &partner, &client] {
         assert!(!text.contains(name), "`{name}` is in the metrics");
     }
+}
+
+/// Each change has the trace of exactly one pass, over the same object, and the passes count as many changes.
+fn each_change_belongs_to_one_pass(space: &Space<'_>, audit: &[Value]) {
+    let changes = |passes: &[Value]| passes.iter().map(|pass| pass["changes"].as_u64().unwrap()).sum::<u64>();
+    space.until("the last pass is told", || Ok(changes(&passes(space.world)) >= audit.len() as u64));
+    let passes = passes(space.world);
+    assert_eq!(changes(&passes), audit.len() as u64);
+    for line in audit {
+        let of: Vec<&Value> = passes.iter().filter(|pass| pass["trace"] == line["trace"]).collect();
+        assert!(of.len() == 1 && of[0]["object"] == line["object"] && of[0]["kind"] == line["kind"], "{line}: {of:?}");
+    }
+    let traces: BTreeSet<&str> = passes.iter().map(|pass| pass["trace"].as_str().unwrap()).collect();
+    assert_eq!(traces.len(), passes.len(), "two passes have one trace");
+    let quiet = passes.iter().filter(|pass| pass["changes"] == 0 && pass["outcome"] == "AsDeclared").count();
+    assert!(quiet > 0, "no pass is told that changed nothing");
 }
 
 /// Every metric and every field of the audit stands in `docs/operations.md`, and nothing else does.

@@ -16,6 +16,11 @@ run() {
     # What the operator's image is built from.
     lint-lean) cargo clippy --no-default-features --lib --bins -- -D warnings ;;
     unit) cargo test --lib ;;
+    alerts)
+      promtool=${CARGO_TARGET_DIR:-target}/controlplane/promtool
+      "$promtool" check rules charts/tenantry/observability/alerts.yaml \
+        && "$promtool" test rules tests/observability/alerts.yaml
+      ;;
     integration) cargo test --test it ;;
     docs) RUSTDOCFLAGS='-D warnings' cargo doc --no-deps ;;
     demo) "${CARGO_TARGET_DIR:-target}/debug/examples/stack" demo ;;

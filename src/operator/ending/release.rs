@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::home;
+use crate::connect::trace;
 use crate::operator::context::Context;
 use crate::operator::error::Stop;
 use crate::operator::finalizer::take_off;
@@ -28,7 +29,15 @@ pub(super) async fn let_go<K: TenantObject>(
     let object = object.as_ref();
     take_off(object, context).await?;
     context.metrics.released(K::KIND, *reason);
-    tracing::info!(kind = K::KIND.name(), object = place(object), reason = reason.name(), message, "released");
+    let trace = trace().id;
+    tracing::info!(
+        trace,
+        kind = K::KIND.name(),
+        object = place(object),
+        reason = reason.name(),
+        why = message,
+        "released"
+    );
     if is_whole {
         context.events.publish_at_home(home(context), object, (*reason, message));
     } else {

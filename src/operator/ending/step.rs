@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::surroundings::{Gathered, gather};
 use super::{Done, End, Next, Reached, Waiting, evidence, fresh, ledger, release};
 use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
+use crate::connect::trace;
 use crate::operator::apply::stop;
 use crate::operator::audit;
 use crate::operator::context::Context;
@@ -154,7 +155,7 @@ async fn terminate<K: TenantObject>(
         return Ok(Next::Again(Some(now)));
     }
     done.has_called = true;
-    tracing::warn!(kind = K::KIND.name(), object = place(object.as_ref()), tenant = permit.id(), mark = %permit.mark(), "ending a tenant");
+    tracing::warn!(trace = trace().id, kind = K::KIND.name(), object = place(object.as_ref()), tenant = permit.id(), mark = %permit.mark(), "ending a tenant");
     let tenant = permit.id().to_owned();
     let what = audit::Change { operation: "terminate", tenant: &tenant, fields: Vec::new(), digests: None };
     let called = audit::change(object.as_ref(), what, platform.terminate(stands, permit)).await;

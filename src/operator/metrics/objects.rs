@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
 use crate::operator::context::{Context, Room};
 use crate::operator::object::{TenantObject, deletion_policy, is_deleting};
-use crate::plan::Truth;
+use crate::plan::{Field, Truth};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct State {
@@ -19,8 +19,9 @@ struct State {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfKind {
+struct Drifted {
     kind: &'static str,
+    setting: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,7 +34,7 @@ struct Ending {
 #[derive(Default)]
 pub(super) struct Objects {
     conditions: Family<State, Gauge>,
-    drifted: Family<OfKind, Gauge>,
+    drifted: Family<Drifted, Gauge>,
     endings: Family<Ending, Gauge>,
 }
 
@@ -42,7 +43,11 @@ impl Objects {
         let all = Self::default();
         let conditions = "Objects by kind, condition, its status and reason";
         registry.register("objects", conditions, all.conditions.clone());
-        registry.register("drifted_settings", "Settings that differ on the platform", all.drifted.clone());
+        registry.register(
+            "drifted_settings",
+            "Settings that differ on the platform, by kind and setting",
+            all.drifted.clone(),
+        );
         let endings = "Deleted objects whose tenant is to be ended: held until something changes, or pending";
         registry.register("terminations", endings, all.endings.clone());
         all
@@ -59,7 +64,6 @@ impl Objects {
 
     fn count_of<K: TenantObject>(&self, room: &Room<K>) {
         let kind = K::KIND.name();
-        let drifted = self.drifted.get_or_create_owned(&OfKind { kind });
         for state in ["held", "pending"] {
             self.endings.get_or_create(&Ending { kind, state }).set(0);
         }
@@ -69,7 +73,9 @@ impl Objects {
                 let (condition, status, reason) = (one.type_.clone(), one.status.clone(), one.reason.clone());
                 self.conditions.get_or_create(&State { kind, condition, status, reason }).inc();
             }
-            drifted.inc_by(i64::try_from(status.drift.len()).unwrap_or(i64::MAX));
+            for field in status.drift.iter().filter_map(|drift| Field::from_path(&drift.path)) {
+                self.drifted.get_or_create(&Drifted { kind, setting: field.path() }).inc();
+            }
             if is_deleting(object.as_ref()) && deletion_policy(object.as_ref()) == DeletionPolicy::Terminate {
                 let is_held = status
                     .conditions

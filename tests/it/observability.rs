@@ -1,0 +1,113 @@
+//! What watches the operator: rules, dashboard and runbook name only what there is, and leave nothing out.
+
+mod names;
+mod runbook;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use serde_json::Value;
+
+use crate::assets;
+use names::Exported;
+
+/// Text of a file of the project.
+fn text(path: &str) -> String {
+    fs::read_to_string(assets::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The alerts by name.
+fn alerts() -> BTreeMap<String, Value> {
+    let rules: Value = serde_yaml::from_str(&text("charts/tenantry/observability/alerts.yaml")).unwrap();
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let all = groups.flat_map(|group| group["rules"].as_array().unwrap().clone());
+    all.map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule)).collect()
+}
+
+/// Every expression with where it stands.
+fn expressions() -> Vec<(String, String)> {
+    let string = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut all: Vec<(String, String)> =
+        alerts().iter().map(|(name, rule)| (name.clone(), string(&rule["expr"]))).collect();
+    let dashboard: Value = serde_json::from_str(&text("charts/tenantry/observability/dashboard.json")).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            all.push((string(&panel["title"]), string(&target["expr"])));
+        }
+    }
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        if let Some(definition) = variable["definition"].as_str() {
+            let query = definition.strip_prefix("label_values(").and_then(|rest| rest.split(',').next()).unwrap();
+            all.push((string(&variable["name"]), query.to_owned()));
+        }
+    }
+    all
+}
+
+/// Makes sure that rules and dashboard rest on what this scrape shows, and that nothing which is exported is left out.
+pub(crate) fn rest_on(scrape: &str) {
+    let exported = Exported::of(scrape);
+    let all = expressions();
+    let faults: Vec<String> = all
+        .iter()
+        .flat_map(|(place, expression)| {
+            exported.faults(expression).into_iter().map(move |fault| format!("{place}: {fault}"))
+        })
+        .collect();
+    assert!(faults.is_empty(), "{faults:#?}\n{scrape}");
+    let used: BTreeSet<String> = all.iter().flat_map(|(_, expression)| names::metrics(expression)).collect();
+    let unused: Vec<&String> =
+        exported.families().filter(|name| !used.iter().any(|one| one.starts_with(*name))).collect();
+    assert!(unused.is_empty(), "no panel and no alert shows {unused:?}");
+}
+
+#[test]
+fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
+    for (name, rule) in alerts() {
+        let severity = rule["labels"]["severity"].as_str().unwrap_or_default();
+        assert!(["critical", "warning"].contains(&severity), "{name}: severity `{severity}`");
+        assert!(rule["for"].is_string(), "{name} says no time for which it must hold");
+        for annotation in ["summary", "why"] {
+            let said = rule["annotations"][annotation].as_str().unwrap_or_default();
+            assert!(said.len() > 20, "{name}: `{annotation}` is `{said}`");
+        }
+        let wanted = format!("docs/runbook.md#{}", name.to_lowercase());
+        assert_eq!(rule["annotations"]["runbook_url"], wanted.as_str(), "{name}");
+    }
+}
+
+#[test]
+fn each_alert_is_raised_in_one_test_and_not_raised_in_another() {
+    let tests: Value = serde_yaml::from_str(&text("tests/observability/alerts.yaml")).unwrap();
+    let mut raised = BTreeSet::new();
+    let mut silent = BTreeSet::new();
+    for case in tests["tests"].as_array().unwrap().iter().flat_map(|test| test["alert_rule_test"].as_array().unwrap()) {
+        let name = case["alertname"].as_str().unwrap().to_owned();
+        let is_raised = case["exp_alerts"].as_array().is_some_and(|alerts| !alerts.is_empty());
+        if is_raised {
+            raised.insert(name)
+        } else {
+            silent.insert(name)
+        };
+    }
+    let wanted: BTreeSet<String> = alerts().into_keys().collect();
+    assert_eq!((&raised, &silent), (&wanted, &wanted));
+}
+
+#[test]
+fn no_two_panels_of_the_dashboard_have_one_number_or_lie_on_each_other() {
+    let dashboard: Value = serde_json::from_str(&text("charts/tenantry/observability/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let numbers: BTreeSet<i64> = panels.iter().map(|panel| panel["id"].as_i64().unwrap()).collect();
+    assert_eq!(numbers.len(), panels.len());
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        let number = |key: &str| panel["gridPos"][key].as_i64().unwrap();
+        assert!(number("x") + number("w") <= 24, "{} is too wide", panel["title"]);
+        for row in number("y")..number("y") + number("h") {
+            for column in number("x")..number("x") + number("w") {
+                assert!(taken.insert((row, column)), "{} lies on another", panel["title"]);
+            }
+        }
+    }
+}

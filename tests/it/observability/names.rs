@@ -1,0 +1,160 @@
+//! The names in an expression of Prometheus, compared with what a scrape shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenantry::api::{ConditionType, Reason};
+use tenantry::plan::Field;
+
+/// What all our metrics begin with.
+const PREFIX: &str = "tenantry_operator_";
+/// Labels that Prometheus puts on what it scrapes.
+const TARGET: [&str; 2] = ["namespace", "pod"];
+
+/// Series and families of a scrape.
+pub(super) struct Exported {
+    labels: BTreeMap<String, BTreeSet<String>>,
+    families: BTreeSet<String>,
+}
+
+impl Exported {
+    pub(super) fn of(scrape: &str) -> Self {
+        let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut families = BTreeSet::new();
+        for line in scrape.lines() {
+            if let Some(rest) = line.strip_prefix("# TYPE ") {
+                families.extend(rest.split(' ').next().map(str::to_owned));
+            }
+            let series = if line.starts_with('#') { "" } else { line };
+            for selector in selectors(series) {
+                let keys = selector.labels.into_iter().map(|(key, _)| key);
+                labels.entry(selector.metric).or_default().extend(keys);
+            }
+        }
+        Self { labels, families }
+    }
+
+    /// Names of the families, without the ends of their series.
+    pub(super) fn families(&self) -> impl Iterator<Item = &String> {
+        self.families.iter()
+    }
+
+    /// What an expression names that there is not.
+    pub(super) fn faults(&self, expression: &str) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut known: BTreeSet<&str> = TARGET.into();
+        let all = selectors(expression);
+        if all.is_empty() {
+            faults.push("it names no metric of the operator".to_owned());
+        }
+        for selector in &all {
+            let Some(labels) = self.labels.get(&selector.metric) else {
+                faults.push(format!("`{}` is not exported", selector.metric));
+                continue;
+            };
+            known.extend(labels.iter().map(String::as_str));
+            for (key, value) in &selector.labels {
+                if !labels.contains(key) && !TARGET.contains(&key.as_str()) {
+                    faults.push(format!("`{}` has no label `{key}`", selector.metric));
+                }
+                faults
+                    .extend(value.split('|').filter(|one| !is_value(key, one)).map(|one| format!("`{key}=\"{one}\"`")));
+            }
+        }
+        let grouped = grouped(expression);
+        faults.extend(grouped.iter().filter(|key| !known.contains(key.as_str())).map(|key| format!("by `{key}`")));
+        faults
+    }
+}
+
+/// Names of the series in an expression.
+pub(super) fn metrics(expression: &str) -> Vec<String> {
+    selectors(expression).into_iter().map(|selector| selector.metric).collect()
+}
+
+/// Whether a label may have a value, as far as the values are a closed list. What cannot come about is never raised.
+fn is_value(key: &str, value: &str) -> bool {
+    let is_reason = || Reason::ALL.iter().any(|reason| reason.name() == value);
+    match key {
+        "reason" => is_reason(),
+        "outcome" => is_reason() || ["done", "failed"].contains(&value),
+        "condition" => ConditionType::ALL.iter().any(|one| one.name() == value),
+        "status" => ["True", "False", "Unknown"].contains(&value),
+        "state" => ["held", "pending"].contains(&value),
+        "setting" => value.strip_suffix("[.].*").map_or_else(
+            || Field::from_path(value).is_some(),
+            |section| Field::ALL.iter().any(|field| field.path().starts_with(&format!("{section}."))),
+        ),
+        _ => true,
+    }
+}
+
+/// A metric and the labels that stand behind it.
+struct Selector {
+    metric: String,
+    labels: Vec<(String, String)>,
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn selectors(text: &str) -> Vec<Selector> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices(PREFIX) {
+        let rest = &text[at..];
+        let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
+        let inside = rest[end..].strip_prefix('{').map(within).unwrap_or_default();
+        found.push(Selector { metric: rest[..end].to_owned(), labels: pairs(inside) });
+    }
+    found
+}
+
+/// What stands before the brace that closes; values are in quotes, which may hold braces.
+fn within(rest: &str) -> &str {
+    let mut is_quoted = false;
+    let end = rest.find(|c| {
+        is_quoted ^= c == '"';
+        c == '}' && !is_quoted
+    });
+    &rest[..end.unwrap_or(rest.len())]
+}
+
+/// Labels and values; each value is in quotes.
+fn pairs(inside: &str) -> Vec<(String, String)> {
+    let parts: Vec<&str> = inside.split('"').collect();
+    let key = |text: &str| text.trim_matches(|c| !is_name(c)).to_owned();
+    parts.chunks_exact(2).map(|pair| (key(pair[0]), pair[1].to_owned())).collect()
+}
+
+/// Labels by which something is grouped.
+fn grouped(expression: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for word in ["by (", "without ("] {
+        for part in expression.split(word).skip(1) {
+            let inside = part.split(')').next().unwrap_or_default();
+            found.extend(inside.split(',').map(|label| label.trim().to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn what_is_not_exported_is_found_out() {
+    let scrape = "# TYPE tenantry_operator_objects gauge\n\
+        tenantry_operator_objects{kind=\"Client\",condition=\"Ready\",reason=\"A}B\"} 1\n\
+        # TYPE tenantry_operator_passes counter\ntenantry_operator_passes_total 3\n";
+    let exported = Exported::of(scrape);
+    let none: [&str; 0] = [];
+    for (expression, wanted) in [
+        ("max by (kind) (tenantry_operator_objects{namespace=~\"$n\", reason=\"NameTaken\"}) > 0", &none[..]),
+        ("tenantry_operator_passes_total unless tenantry_operator_objects", &[]),
+        ("up == 0", &["it names no metric of the operator"]),
+        ("tenantry_operator_passes", &["`tenantry_operator_passes` is not exported"]),
+        ("tenantry_operator_passes_total{kind=\"A\"}", &["`tenantry_operator_passes_total` has no label `kind`"]),
+        ("sum by (state) (tenantry_operator_objects)", &["by `state`"]),
+        ("tenantry_operator_objects{reason=~\"NameTaken|Gone\"}", &["`reason=\"Gone\"`"]),
+        ("tenantry_operator_objects{condition=\"Healthy\"}", &["`condition=\"Healthy\"`"]),
+    ] {
+        assert_eq!(exported.faults(expression), wanted, "{expression}");
+    }
+}
