@@ -1,8 +1,11 @@
 //! What the chart renders, before Helm's own lint and a real API server that refuses every unknown field.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use super::{Helm, objects};
+use crate::assets;
 use crate::kubectl::Kubectl;
 use crate::support::{kubectl, namespace};
 
@@ -23,6 +26,7 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
         "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1",
         "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key=disk",
         "affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
+        "metrics.dashboard.enabled=true",
         "platform.enabled=true",
         "platform.persistence.storageClassName=fast",
         "platform.ingress.enabled=true",
@@ -85,6 +89,22 @@ fn the_api_server_knows_every_field_and_warns_of_nothing() {
         "spec": {"replica": 1}});
     let said = judged(kubectl(), &unknown.to_string());
     assert!(said.starts_with("refused") && said.contains(".spec.replica"), "{said}");
+}
+
+#[test]
+fn alerts_and_dashboard_are_the_files_that_are_tested() {
+    let values = ["metrics.prometheusRule.enabled=true", "metrics.prometheusRule.runbooks=https://wiki.example/ops/"];
+    let rendered = objects(&Helm::alone("alerts").render("tenantry-system", &values).unwrap());
+    let rule = rendered.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
+    let read =
+        |name: &str| fs::read_to_string(assets::root().join("charts/tenantry/observability").join(name)).unwrap();
+    let plain: Value = serde_yaml::from_str(&read("alerts.yaml")).unwrap();
+    let text = plain.to_string();
+    assert!(text.contains("docs/runbook.md#"), "{text}");
+    assert_eq!(rule["spec"].to_string(), text.replace("\"docs/runbook.md#", "\"https://wiki.example/ops/runbook.md#"));
+    let rendered = objects(&Helm::alone("dashboard").render("x", &["metrics.dashboard.enabled=true"]).unwrap());
+    let map = rendered.iter().find(|object| object["metadata"]["labels"]["grafana_dashboard"] == "1").unwrap();
+    assert_eq!(map["data"]["tenantry.json"], read("dashboard.json"));
 }
 
 #[test]
