@@ -62,6 +62,7 @@ pub(crate) async fn manage<K: TenantObject>(
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
+    gated.count(object.as_ref(), context);
     gated.outcome(outcome)
 }
 

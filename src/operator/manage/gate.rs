@@ -22,6 +22,8 @@ const WITHIN: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Gated {
     /// Steps that may be carried out.
     pub(super) plan: Plan,
+    /// What others changed and these steps put right.
+    corrected: Vec<Field>,
     fought: Vec<Field>,
 }
 
@@ -40,6 +42,17 @@ impl Gated {
             ),
         )
         .into())
+    }
+
+    /// Counts the corrections once they are made: one that the platform refused has put nothing right, and whoever made it
+    /// impossible is told of by the refusal.
+    pub(super) fn count<K: TenantObject>(&self, object: &K, context: &Context) {
+        let now = crate::clock::now();
+        K::room(context).remember(object, |memory| {
+            for field in &self.corrected {
+                memory.corrections.entry(*field).or_default().push(now);
+            }
+        });
     }
 }
 
@@ -67,8 +80,7 @@ pub(super) fn gate<K: TenantObject>(
             return Err(Outcome::Awaiting(proposal).into());
         }
     }
-    count(object, drifted, context);
-    Ok(Gated { plan, fought })
+    Ok(Gated { plan, corrected: drifted, fought })
 }
 
 /// Settings that differ though nobody edited them here: somebody else changed them.
@@ -88,16 +100,6 @@ fn fought<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> 
         let often = |field: &Field| memory.corrections.get(field).is_some_and(|times| times.len() >= MOST_CORRECTIONS);
         drifted.iter().copied().filter(often).collect()
     })
-}
-
-/// Counts the corrections that are about to be made.
-fn count<K: TenantObject>(object: &K, corrected: Vec<Field>, context: &Context) {
-    let now = crate::clock::now();
-    K::room(context).remember(object, |memory| {
-        for field in corrected {
-            memory.corrections.entry(field).or_default().push(now);
-        }
-    });
 }
 
 fn without(mut plan: Plan, fought: &[Field]) -> Plan {

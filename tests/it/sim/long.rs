@@ -53,7 +53,7 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     let steps = number("TENANTRY_STEPS").unwrap_or(1_000);
     let seed = number("TENANTRY_SEED").unwrap_or(1) as u64;
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
-    let (runs, mut done, mut worlds, mut tally) = (run(45, 20..60), 0, 0, Tally::new());
+    let (runs, mut done, mut worlds, mut tally) = (run(45, 100..200), 0, 0, Tally::new());
     let mut violations = Vec::new();
     while done < steps {
         let run = runs.new_tree(&mut runner).unwrap().current();

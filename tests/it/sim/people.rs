@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tenantry::api::FINALIZER;
 
 use super::ask::{Ask, Reply, Side};
-use super::cluster::{DEFINITIONS, Key, NAMESPACES, SECRETS};
+use super::cluster::{CLIENTS, DEFINITIONS, Key, NAMESPACES, PARTNERS, SECRETS};
 use super::life::HOST;
 use super::platform::Tenant;
 use super::seam::World;
@@ -132,6 +132,17 @@ impl World {
     pub(crate) fn controllers(&self) {
         let now = self.now();
         self.lock().controllers(now);
+    }
+
+    /// The controllers work, and definitions, namespaces and Secrets that are not there are made.
+    pub(crate) fn mend(&self) {
+        self.controllers();
+        for resource in [PARTNERS, CLIENTS] {
+            self.definition(resource);
+        }
+        for name in ["a", "b"] {
+            self.namespace(name);
+        }
     }
 
     /// The tenants as the database has them.

@@ -244,10 +244,20 @@ impl Judge<'_> {
 
 /// Waits until nothing was written for a quarter of an hour, then for some looks for drift in which nothing may be.
 pub(crate) async fn rest(world: &World, looks: u64) {
+    settle(world, looks, World::controllers).await;
+}
+
+/// The same, while somebody puts right what was broken by hand: a definition that is going can be made anew only once its
+/// last object has gone.
+pub(crate) async fn rest_mended(world: &World, looks: u64) {
+    settle(world, looks, World::mend).await;
+}
+
+async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
     let quiet = SignedDuration::from_mins(16);
     for _ in 0..48 {
         tokio::time::sleep(Duration::from_mins(5)).await;
-        world.controllers();
+        controllers(world);
         let now = tenantry::clock::now();
         let is_quiet = {
             let state = world.lock();
