@@ -9,7 +9,9 @@ const PARTNER: &str = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadat
 fn every_verb_has_help() {
     let desk = Desk::alone();
     check("help/all", &desk.run(&["--help"]), &[]);
-    for verb in ["plan", "lint", "status", "terminate", "cancel", "release", "version", "completion"] {
+    let verbs =
+        ["plan", "export", "unmanaged", "lint", "status", "terminate", "cancel", "release", "version", "completion"];
+    for verb in verbs {
         check(&format!("help/{verb}"), &desk.run(&[verb, "--help"]), &[]);
     }
 }
