@@ -103,6 +103,11 @@ impl Cluster {
         self.objects.iter().filter(move |(key, _)| key.resource == resource).map(|(key, object)| (key, object.as_ref()))
     }
 
+    /// All Partners, then all Clients.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.all(PARTNERS).chain(self.all(CLIENTS))
+    }
+
     /// An object as it was at a version; nothing where it was not there.
     pub(crate) fn at(&self, key: &Key, version: u64) -> Option<Arc<Value>> {
         let last = self.history.iter().rev().find(|change| change.version <= version && change.key == *key)?;

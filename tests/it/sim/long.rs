@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
-use super::random::{play, run, verdict};
+use super::random::{number, play, run, verdict};
 use super::seam::World;
 
 /// The conditions without which no tenant is ended, each of which must alone have kept one alive.
@@ -44,14 +44,10 @@ fn count(world: &World, tally: &mut Tally) {
     }
 }
 
-fn number(name: &str) -> Option<usize> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 #[test]
 fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     let steps = number("TENANTRY_STEPS").unwrap_or(1_000);
-    let seed = number("TENANTRY_SEED").unwrap_or(1) as u64;
+    let seed = number("TENANTRY_SEED").unwrap_or(1);
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
     let (runs, mut done, mut worlds, mut tally) = (run(45, 100..200), 0, 0, Tally::new());
     let mut violations = Vec::new();

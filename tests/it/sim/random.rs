@@ -119,7 +119,8 @@ pub(crate) fn verdict(world: &World) -> Result<(), String> {
     Err(format!("{faults:#?}\n{}", state.story.join("\n")))
 }
 
-fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+/// A number that the environment sets.
+pub(crate) fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::ask::{Ask, Reply, Side};
-use super::cluster::{CLIENTS, Cluster, Key, PARTNERS, Watching};
+use super::cluster::{Cluster, Key, Watching};
 use super::oracle::Oracle;
 use super::platform::Platform;
 
@@ -200,7 +200,7 @@ impl State {
     /// The controllers of Kubernetes do what is due.
     pub(crate) fn controllers(&mut self, now: Timestamp) {
         self.cluster.controllers(now);
-        let all = self.cluster.all(PARTNERS).chain(self.cluster.all(CLIENTS));
+        let all = self.cluster.ours();
         let objects = all.map(|(key, object)| (key.clone(), object.clone())).collect();
         if let Some(record) = &mut self.record {
             record.push(Recorded::Controllers(objects));

@@ -73,7 +73,7 @@ impl World {
     pub(crate) fn picture(&self) -> Value {
         let state = self.lock();
         let mut objects = Vec::new();
-        for (key, object) in state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS)) {
+        for (key, object) in state.cluster.ours() {
             let conditions: Vec<Value> = object["status"]["conditions"]
                 .as_array()
                 .into_iter()
@@ -104,7 +104,7 @@ impl World {
         let state = self.lock();
         let mut faults = state.oracle.violations.clone();
         faults.extend(state.oracle.doubles());
-        for (key, object) in state.cluster.all(PARTNERS).chain(state.cluster.all(CLIENTS)) {
+        for (key, object) in state.cluster.ours() {
             let judge = Judge { key, object, tenants: &tenants, cluster: &state.cluster };
             faults.extend(judge.fault().map(|fault| format!("{}/{}: {fault}", key.namespace, key.name)));
         }
@@ -279,10 +279,9 @@ async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
 /// Objects whose tenant somebody renamed and whose name somebody else took: with each look, and with each retry, the name is
 /// asked for again and refused.
 fn renamed_in_vain(cluster: &Cluster) -> usize {
-    let objects = cluster.all(PARTNERS).chain(cluster.all(CLIENTS));
     let is_vain = |object: &Value| {
         let is_taken = condition(object, "Ready").is_some_and(|(_, reason)| reason == "NameTaken");
         is_taken && object["status"]["uniqueId"].is_string()
     };
-    objects.filter(|(_, object)| is_vain(object)).count()
+    cluster.ours().filter(|(_, object)| is_vain(object)).count()
 }

@@ -3,6 +3,7 @@
 //! and a cluster that others change, people who cancel, edit and delete more than the object.
 
 mod judge;
+mod mutant;
 mod people;
 mod step;
 mod worlds;
@@ -10,45 +11,13 @@ mod worlds;
 use super::*;
 use crate::plan::explore::{Calm, Lease, World};
 use judge::Judge;
+use mutant::Mutant;
 use people::Edit;
 
 /// Ticks in which a request that nobody waits for any more may still be carried out; the request timeout.
 const REQUEST: u8 = 2;
 /// The UID of the object.
 const UID: u8 = 1;
-
-/// A defect of the operator, or of a function that it asks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Mutant {
-    ConfirmationNotCompared,
-    ExpiryIgnored,
-    RevocationIgnored,
-    GraceSkipped,
-    ActiveNotSuspendedAgain,
-    ChildrenNotCounted,
-    LivingNotRead,
-    NamespaceNotRead,
-    UnknownTakenForStaying,
-    MarkNotRead,
-    ObjectNotReadAgain,
-    UidNotCompared,
-    RecordNotGuarded,
-    EvidenceSkipped,
-    LedgerNotGuarded,
-    BreakerForgottenOnRestart,
-    ClaimIgnored,
-    CancelWithoutWaiting,
-    /// A write of `purgeAfter` that was given up may land after the next suspension.
-    LateRecordOfSuspension,
-    /// Found active, the step is set back.
-    CallForgottenWhenFoundActive,
-    /// A tenant that was read before the period ran out counts as read after it.
-    PeriodJudgedAfterTheLook,
-    /// One that was read while the call could still be carried out counts as read after it.
-    CancelJudgedAfterTheLook,
-    /// A cancel that suspends again leaves the period of the suspension before.
-    PeriodKeptBySuspend,
-}
 
 /// The world and how far it goes.
 struct Bounds {

@@ -147,8 +147,7 @@ impl Oracle {
 
     /// Whom only the missing deletion has kept alive so far.
     pub(crate) fn count_not_deleted(&mut self, cluster: &Cluster) {
-        let objects = || cluster.all(PARTNERS).chain(cluster.all(CLIENTS)).map(|(_, object)| object);
-        for object in objects().filter(|object| !is_deleting(object) && policy(object) == "Terminate") {
+        for (_, object) in cluster.ours().filter(|(_, object)| !is_deleting(object) && policy(object) == "Terminate") {
             self.count(self.would_end(object).then_some("not deleted"), object);
         }
     }
