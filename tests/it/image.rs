@@ -32,7 +32,7 @@ impl Image {
         assert!(layout.join("index.json").is_file(), "the image is missing: run `make image-test`");
         let mut image = Self { folder, layout, digest: String::new(), manifest: Value::Null, config: Value::Null };
         let listed = &image.index()[0];
-        image.digest = listed["digest"].as_str().unwrap().to_owned();
+        listed["digest"].as_str().unwrap().clone_into(&mut image.digest);
         image.manifest = image.json(listed);
         image.config = image.json(&image.manifest["config"]);
         image
