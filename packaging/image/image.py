@@ -30,6 +30,8 @@ SIGNATURE = "dev.cosignproject.cosign/signature"
 KIND = {"image": "dev.cosignproject.cosign/image", "signature": "dev.cosignproject.cosign/sigs"}
 
 NAME = "org.opencontainers.image.ref.name"
+# Most bytes unpacked: what grows past this has something in it that should not be there.
+MOST = 25_000_000
 # Nobody's account in no image, as the chart has it.
 USER = 65532
 
@@ -219,6 +221,8 @@ def build(options):
         files["LICENSE"] = file.read()
     folders = {name: (0o1777 if name == "tmp" else 0o700, 0 if name == "tmp" else USER) for name in options.folder}
     plain, packed = layer(files, folders, options.epoch)
+    if len(plain) > MOST:
+        raise Wrong(f"{len(plain)} bytes unpacked are more than {MOST}: see what came in, or build for release")
     labels = {
         "org.opencontainers.image.title": options.name, "org.opencontainers.image.version": options.version,
         "org.opencontainers.image.revision": options.revision, "org.opencontainers.image.licenses": "Apache-2.0",
