@@ -36,7 +36,7 @@ help:
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make footprint   measure memory and CPU of operator and platform with 0, 200 and 1,000 Clients'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
-	@echo 'make long    play 350,000 random steps, and print what came of them (STEPS, SEED)'
+	@echo 'make long    play 200,000 random steps, and print what came of them (STEPS, SEED)'
 	@echo 'make crds    write crds/, what the chart carries of it and docs/reference.md from the types'
 	@echo 'make image   the image of the operator, its bill of materials and signatures in target/image (IMAGE_KEY=file signs)'
 	@echo 'make image-platform   the same of the platform'
@@ -72,7 +72,7 @@ mutants: build controlplane controller-manager
 
 # Not part of `make test`: hundreds of thousands of random steps, in the profile that is fast enough for them.
 long: rust
-	TENANTRY_STEPS=$(or $(STEPS),350000) TENANTRY_SEED=$(or $(SEED),1) \
+	TENANTRY_STEPS=$(or $(STEPS),200000) TENANTRY_SEED=$(or $(SEED),1) \
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust
