@@ -27,9 +27,10 @@ pub fn target() -> Result<PathBuf> {
     Ok(build.parent().unwrap_or(&build).to_owned())
 }
 
-/// One of our own programs.
+/// One of our own programs: of this build, or of the folder that `TENANTRY_PROGRAMS` names.
 pub fn own(name: &str) -> Result<PathBuf> {
-    let path = build()?.join(name);
+    let given = std::env::var_os("TENANTRY_PROGRAMS").map(PathBuf::from);
+    let path = given.map_or_else(build, Ok)?.join(name);
     if path.is_file() {
         return Ok(path);
     }
