@@ -23,7 +23,7 @@ define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm promtool checkov \
+.PHONY: help demo up down check test bench mutants long crds build controlplane controller-manager helm flux promtool checkov \
 	rust clean clean-demo
 .DEFAULT_GOAL := help
 
@@ -73,7 +73,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager helm promtool checkov
+test: build controlplane controller-manager helm flux promtool checkov
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration docs demo
 
 controlplane: $(CONTROL_PLANE)
@@ -81,6 +81,8 @@ controlplane: $(CONTROL_PLANE)
 controller-manager: $(ASSETS)/kube-controller-manager
 
 helm: $(ASSETS)/helm
+
+flux: $(ASSETS)/kustomize-controller $(ASSETS)/flux-kinds/made
 
 promtool: $(ASSETS)/promtool
 
@@ -97,6 +99,19 @@ $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	@mkdir -p $(ASSETS)
 	@echo 'building $(package) (the first one takes some minutes)'
 	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
+	@touch $@
+
+# In a module of its own: it pins other versions of what the programs above share.
+$(ASSETS)/kustomize-controller: tests/flux/go.mod tests/flux/go.sum
+	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
+	@mkdir -p $(ASSETS)
+	@echo 'building github.com/fluxcd/kustomize-controller (about three minutes)'
+	cd tests/flux && go build -ldflags '-s -w' -o '$(abspath $@)' github.com/fluxcd/kustomize-controller
+	@touch $@
+
+$(ASSETS)/flux-kinds/made: tests/flux/kinds.sh tests/flux/go.mod
+	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
+	@sh tests/flux/kinds.sh '$(abspath $(@D))'
 	@touch $@
 
 # A scanner of manifests, in a folder of its own. `touch`: of a failed install nothing is taken for whole.
