@@ -4,7 +4,7 @@ mod life;
 mod people;
 mod rendered;
 mod scan;
-mod stage;
+pub(crate) mod stage;
 mod used;
 mod values;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{assets, support};
 
 /// Helm in a folder of its own, which sees nothing of the person's own settings.
-struct Helm {
+pub(crate) struct Helm {
     program: PathBuf,
     home: PathBuf,
     kubeconfig: Option<PathBuf>,
@@ -30,7 +30,7 @@ impl Helm {
     }
 
     /// On a cluster, as who the kubeconfig says.
-    fn on(kubeconfig: &Path, name: &str) -> Self {
+    pub(crate) fn on(kubeconfig: &Path, name: &str) -> Self {
         Self { kubeconfig: Some(kubeconfig.to_owned()), ..Self::alone(name) }
     }
 

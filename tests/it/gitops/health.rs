@@ -1,0 +1,39 @@
+//! Health as Flux judges it: by the conditions alone, and with the expressions of the example.
+
+use serde_json::json;
+
+use super::stage;
+
+#[test]
+fn conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal_too() {
+    let stage = stage();
+    let space = stage.world.namespace("flux-health");
+    let git = stage.flux.repository(&space);
+    git.follow();
+    let report = json!({"spec": {"management": {"drift": "Report"}}});
+    git.edit("globex.yaml", &report);
+    git.applied();
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let path = space.client_path(&partner, &client);
+    space.world.tenancy.change(&path, &json!({"city": "Bremen"})).unwrap();
+    let in_sync = || Ok(space.condition("client/globex", "InSync").is_some_and(|(status, ..)| status == "False"));
+    space.until("the drift is reported", in_sync);
+    git.applied();
+
+    git.administer("flux/strict.yaml");
+    let (reason, message) = git.refused();
+    assert_eq!(reason, "HealthCheckFailed", "{message}");
+    assert!(message.contains("/globex status: 'InProgress'"), "{message}");
+
+    // Waiting for a person's approval is no failure of the push.
+    let asked = json!({"spec": {"management": {"approval": {"mode": "Manual"}}, "details": {"city": "Bonn"}}});
+    git.edit("globex.yaml", &asked);
+    git.applied();
+    let waits = space.condition("client/globex", "AwaitingApproval").unwrap();
+    assert_eq!(waits.0, "True", "{waits:?}");
+    assert_eq!(space.world.tenancy.get(&path).unwrap()["city"], "Bremen");
+
+    git.edit("globex.yaml", &json!({"spec": {"details": {"timezone": "Mars/Olympus"}}}));
+    let (_, message) = git.refused();
+    assert!(message.contains("/globex status: 'Failed'"), "{message}");
+}

@@ -1,0 +1,1 @@
+//! The page about Git names what is there.
