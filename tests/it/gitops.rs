@@ -50,7 +50,8 @@ fn example(path: &str) -> PathBuf {
     assets::root().join("examples/gitops").join(path)
 }
 
-/// How many tenants of a Client's Partner there ever were on the platform, ended ones included: what was created.
+/// How many tenants there ever were under a Partner, ended ones included: what was created.
 fn created(space: &Space<'_>, partner: &str) -> usize {
-    space.world.tenancy.list(&format!("{partner}/clients"), false).unwrap().len()
+    let list = |active| space.world.tenancy.list(&format!("{partner}/clients"), active).unwrap().len();
+    list(true) + list(false)
 }

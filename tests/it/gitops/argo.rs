@@ -114,6 +114,23 @@ fn actions_do_what_they_say() {
 }
 
 #[test]
+fn the_example_is_merged_into_the_config_map_that_is_there() {
+    let kubectl = &stage().world.kubectl;
+    kubectl.run(&["create", "namespace", "argocd"]).unwrap();
+    kubectl
+        .run(&["-n", "argocd", "create", "configmap", "argocd-cm", "--from-literal=url=https://cd.example"])
+        .unwrap();
+    let file = example("argocd/argocd-cm.yaml").display().to_string();
+    kubectl.run(&["-n", "argocd", "patch", "configmap", "argocd-cm", "--patch-file", &file]).unwrap();
+    let text = kubectl.run(&["-n", "argocd", "get", "configmap", "argocd-cm", "-o", "json"]).unwrap();
+    let data: Value = serde_json::from_str::<Value>(&text).unwrap()["data"].clone();
+    assert_eq!(data["url"], "https://cd.example");
+    for (kind, name) in [("health", "Partner"), ("health", "Client"), ("actions", "Partner"), ("actions", "Client")] {
+        assert_eq!(data[format!("resource.customizations.{kind}.tenantry.dev_{name}")], script(kind, name));
+    }
+}
+
+#[test]
 fn a_script_has_no_library_that_argo_cd_withholds() {
     let has = lua::run("return {string ~= nil, os ~= nil, io ~= nil, require('os').date ~= nil, _VERSION}", &json!({}));
     assert_eq!(has, json!([false, false, false, true, "Lua 5.1"]));

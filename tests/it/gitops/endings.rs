@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::flux::Repository;
-use super::{created, stage};
+use super::{created, page, stage};
 use crate::world::Space;
 
 fn state(space: &Space<'_>, path: &str) -> Value {
@@ -21,10 +21,17 @@ fn consent(git: &Repository<'_>, space: &Space<'_>, grace: u32) {
     git.edit("globex.yaml", &spec);
 }
 
+/// Pushes the wish for an end, without consent.
+fn wanted(git: &Repository<'_>, space: &Space<'_>) {
+    git.edit("globex.yaml", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
+    git.push();
+    space.confirm("client/globex", 0);
+}
+
 /// A namespace whose Client is there, and the paths of Partner and Client on the platform.
 fn followed<'a>(git: &Repository<'_>, space: &'a Space<'a>) -> (String, String) {
     git.follow();
-    git.applied();
+    git.push();
     let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
     let path = space.client_path(&partner, &client);
     (partner, path)
@@ -38,11 +45,11 @@ fn a_prune_leaves_the_tenant_and_a_revert_takes_it_up_again() {
     let (partner, path) = followed(&git, &space);
     let first = uid(&space);
     git.only(&["acme.yaml"]);
-    git.applied();
+    git.push();
     space.gone("client/globex");
     assert_eq!(state(&space, &path), "ACTIVE");
     git.restore("kustomization.yaml");
-    git.applied();
+    git.push();
     assert_eq!(space.client_path(&partner, &space.ready("client/globex")), path);
     assert_ne!(uid(&space), first, "it is another object");
     space.until("it says so", || Ok(space.events("globex").contains(&"Reattached".to_owned())));
@@ -56,8 +63,7 @@ fn an_end_takes_the_verb_of_the_account_and_both_reverted_bring_the_tenant_back(
     let git = stage.flux.repository(&space);
     let (partner, path) = followed(&git, &space);
 
-    git.edit("globex.yaml", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
-    git.applied();
+    wanted(&git, &space);
     git.only(&["acme.yaml"]);
     let (reason, message) = git.refused();
     assert_eq!(reason, "PruneFailed", "{message}");
@@ -70,27 +76,36 @@ fn an_end_takes_the_verb_of_the_account_and_both_reverted_bring_the_tenant_back(
     assert_eq!(reason, "ReconciliationFailed", "{message}");
     let account = format!("`system:serviceaccount:{}:tenants` may not consent to the end of a tenant", space.name);
     assert!(message.contains(&account) && message.contains("verb `terminate`"), "{message}");
-    assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"]["confirm"], Value::Null);
+    let words = message.replace(&space.name, "acme");
+    let quoted =
+        words.find("`system:").zip(words.find("in namespace `acme`")).map(|(from, to)| &words[from..to]).unwrap();
+    assert!(page::says(quoted), "docs/gitops.md does not say: {quoted}");
+    let is_confirmed = || Ok(space.get("client/globex").unwrap()["spec"]["deletion"]["confirm"].is_object());
+    assert!(matches!(is_confirmed(), Ok(false)));
     git.administer("terminator.yaml");
-    git.is_applied(&revision);
+    space.until("the consent is there", is_confirmed);
 
     let first = uid(&space);
     git.only(&["acme.yaml"]);
-    git.applied();
+    git.push();
     space.until("it is suspended for its end", || Ok(state(&space, &path) == "SUSPENDED"));
     git.restore("globex.yaml");
     git.restore("kustomization.yaml");
-    git.applied();
+    git.push();
+    space.until("the tenant is active again", || Ok(state(&space, &path) == "ACTIVE"));
+    space.until("the object has gone", || {
+        Ok(space.get("client/globex").is_none_or(|found| found["metadata"]["uid"] != first))
+    });
+    git.reconcile();
     assert_eq!(space.client_path(&partner, &space.ready("client/globex")), path);
     assert_ne!(uid(&space), first, "it is another object");
-    assert_eq!(state(&space, &path), "ACTIVE");
 
-    git.edit("globex.yaml", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
-    git.applied();
+    wanted(&git, &space);
     consent(&git, &space, 2);
-    git.applied();
+    git.push();
+    space.until("the consent is there again", is_confirmed);
     git.only(&["acme.yaml"]);
-    git.applied();
+    git.push();
     space.gone("client/globex");
     assert!([json!("TERMINATED"), Value::Null].contains(&state(&space, &path)), "{}", state(&space, &path));
     assert_eq!(created(&space, &partner), 1);

@@ -40,6 +40,8 @@ impl Flux {
         let log = folder.join("kustomize-controller.log");
         let mut process = Program::new("kustomize-controller", assets::kustomize_controller()?, log)
             .args(["--watch-all-namespaces", "--events-addr=", "--concurrent=8"])
+            // It waits half a minute at least for what is not well yet, and would not look at another push meanwhile.
+            .args(["--feature-gates=CancelHealthCheckOnNewRevision=true"])
             .args([format!("--health-addr={health}"), format!("--metrics-addr=127.0.0.1:{}", free_port()?)])
             .env("KUBECONFIG", &kubeconfig.display().to_string())
             .env("RUNTIME_NAMESPACE", "flux-system")
@@ -108,9 +110,7 @@ impl Repository<'_> {
         for text in self.own(path).split("\n---\n") {
             let mut object: Value = serde_yaml::from_str(text).unwrap();
             if object["kind"] == "Kustomization" {
-                // Flux looks every five seconds whether all is well, so that a shorter timeout would never see it.
-                let soon = json!({"interval": "2s", "retryInterval": "1s", "timeout": "8s"});
-                merge(&mut object, &json!({"spec": soon}));
+                merge(&mut object, &json!({"spec": {"interval": "2s", "retryInterval": "1s"}}));
             }
             self.space.apply(&object);
         }
@@ -130,7 +130,8 @@ impl Repository<'_> {
         let tree = self.folder.join("tree");
         let packed = Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(tree).arg(".").status().unwrap();
         assert!(packed.success());
-        let digest: String = Sha256::digest(fs::read(&archive).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: String =
+            Sha256::digest(fs::read(&archive).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
         let revision = format!("main@sha1:{number:040x}");
         let now = "2026-01-01T00:00:00Z";
         let path = format!("{}/{name}", self.space.name);
@@ -162,6 +163,15 @@ impl Repository<'_> {
         });
     }
 
+    /// Waits until Flux has applied a revision and waits for it to be well.
+    pub(crate) fn is_waited_for(&self, revision: &str) {
+        self.until(&format!("{revision} is waited for"), |status, ready| {
+            let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+            let healthy = conditions.iter().any(|one| one["type"] == "Healthy" && one["status"] == "Unknown");
+            status["lastAttemptedRevision"] == revision && ready["status"] == "Unknown" && healthy
+        });
+    }
+
     /// Pushes, and waits until Flux says that it did not work; returns the reason and the message.
     pub(crate) fn refused(&self) -> (String, String) {
         let revision = self.push();
@@ -177,6 +187,12 @@ impl Repository<'_> {
         (text("reason"), text("message"))
     }
 
+    /// Asks for another try now, as `flux reconcile` does.
+    pub(crate) fn reconcile(&self) {
+        let asked = format!("reconcile.fluxcd.io/requestedAt={}", self.pushed.get());
+        self.space.kubectl(&["annotate", "kustomization/tenants", "--overwrite", &asked]);
+    }
+
     /// Waits for something of the Kustomization's status and its condition Ready; returns that condition.
     fn until(&self, what: &str, is_so: impl Fn(&Value, &Value) -> bool) -> Value {
         let mut ready = Value::Null;
@@ -187,6 +203,15 @@ impl Repository<'_> {
             if is_so(&found["status"], &ready) { Ok(true) } else { Err(ready.to_string().into()) }
         });
         ready
+    }
+}
+
+impl Drop for Repository<'_> {
+    /// What nobody looks at any more is not to be applied every two seconds beside the tests that still run.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.space.kubectl(&["delete", "kustomization", "tenants", "--wait=false"]);
+        }
     }
 }
 

@@ -55,7 +55,12 @@ fn out(value: &LuaValue) -> Value {
             let values: Vec<Value> =
                 table.clone().sequence_values::<LuaValue>().map(|value| out(&value.unwrap())).collect();
             let members: BTreeMap<String, Value> = if values.is_empty() {
-                table.clone().pairs::<String, LuaValue>().map(Result::unwrap).map(|(key, value)| (key, out(&value))).collect()
+                table
+                    .clone()
+                    .pairs::<String, LuaValue>()
+                    .map(Result::unwrap)
+                    .map(|(key, value)| (key, out(&value)))
+                    .collect()
             } else {
                 BTreeMap::new()
             };

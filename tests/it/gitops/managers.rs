@@ -16,7 +16,8 @@ fn manifests(space: &Space<'_>) -> [(&'static str, Value); 2] {
         "packages": ["EventAndIncidentManagement", "HybridDiscoveryAndMonitoring"],
         "clients": {"defaults": {"timezone": "Asia/Calcutta"}},
     });
-    let client = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex"), "city": "Bonn"}});
+    let client =
+        json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex"), "city": "Bonn"}});
     [("Partner", ("acme", partner)), ("Client", ("globex", client))].map(|(kind, (name, spec))| {
         let meta = json!({"name": name, "namespace": space.name});
         (kind, json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}))
@@ -24,8 +25,7 @@ fn manifests(space: &Space<'_>) -> [(&'static str, Value); 2] {
 }
 
 fn versions(space: &Space<'_>) -> [Value; 2] {
-    ["partner/acme", "client/globex"]
-        .map(|object| space.get(object).unwrap()["metadata"]["resourceVersion"].clone())
+    ["partner/acme", "client/globex"].map(|object| space.get(object).unwrap()["metadata"]["resourceVersion"].clone())
 }
 
 /// One sync: what one manager wants of both objects.
@@ -55,9 +55,7 @@ async fn four_hundred_and_eighty_syncs_by_two_managers_leave_the_objects_as_they
     space.ready("partner/acme");
     space.ready("client/globex");
     // The Partner counts its clients on its own look for drift, once.
-    space.until("the Partner has counted", || {
-        Ok(space.get("partner/acme").unwrap()["status"]["clients"]["live"] == 1)
-    });
+    space.until("the Partner has counted", || Ok(space.get("partner/acme").unwrap()["status"]["clients"]["live"] == 1));
     let before = versions(&space);
     for round in 0..SYNCS {
         sync(&client, &space, managers[round % 2]).await;

@@ -11,9 +11,8 @@ fn whatever_comes_first_all_is_ready_and_what_others_change_is_put_back() {
     let git = stage.flux.repository(&space);
     git.follow();
     git.only(&["globex.yaml"]);
-    let (reason, message) = git.refused();
-    assert_eq!(reason, "HealthCheckFailed", "{message}");
-    assert!(message.contains("/globex status: 'InProgress'"), "{message}");
+    let revision = git.push();
+    git.is_waited_for(&revision);
     space.not_ready("client/globex", "PartnerNotReady");
 
     git.restore("kustomization.yaml");
@@ -28,11 +27,11 @@ fn whatever_comes_first_all_is_ready_and_what_others_change_is_put_back() {
     });
 
     git.edit("globex.yaml", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    git.applied();
-    assert_eq!(city(), "Bonn");
+    git.push();
+    space.until("the push is on the platform", || Ok(city() == "Bonn"));
     git.restore("globex.yaml");
-    git.applied();
-    assert_eq!(city(), "Hamburg");
+    git.push();
+    space.until("the revert is on the platform", || Ok(city() == "Hamburg"));
 
     git.only(&["globex.yaml"]);
     git.applied();
@@ -46,12 +45,15 @@ fn a_bad_push_fails_and_says_why() {
     let space = stage.world.namespace("flux-bad");
     let git = stage.flux.repository(&space);
     git.follow();
-    git.applied();
+    git.push();
     let partner = space.ready("partner/acme");
     let client = space.ready("client/globex");
 
     // What the API server refuses, in our own words.
-    git.edit("globex.yaml", &json!({"spec": {"addOns": ["SLAManagement"], "packages": ["HybridDiscoveryAndMonitoring"]}}));
+    git.edit(
+        "globex.yaml",
+        &json!({"spec": {"addOns": ["SLAManagement"], "packages": ["HybridDiscoveryAndMonitoring"]}}),
+    );
     let (reason, message) = git.refused();
     assert_eq!(reason, "ReconciliationFailed", "{message}");
     assert!(message.contains("SLAManagement") && message.contains("EventAndIncidentManagement"), "{message}");
