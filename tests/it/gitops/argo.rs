@@ -52,14 +52,19 @@ fn health_follows_the_conditions_of_each_situation() {
     space.client("globex", &json!({"tenantState": "Suspended"}));
     space.client("stalled", &json!({"details": {"timezone": "Mars/Olympus"}}));
     space.client("paused", &json!({"management": {"mode": "Paused"}}));
+    space.client("drifts", &json!({"details": {"city": "Bonn"}, "management": {"drift": "Report"}}));
     space.client("asks", &json!({"management": {"approval": {"mode": "Manual"}}}));
-    space.ready("partner/acme");
+    let partner = space.ready("partner/acme");
+    let drifts = space.client_path(&partner, &space.ready("client/drifts"));
+    space.world.tenancy.change(&drifts, &json!({"city": "Bremen"})).unwrap();
     space.ready("client/early");
     space.ready("client/globex");
     space.not_ready("client/stalled", "InvalidValue");
     for (object, kind) in [("client/paused", "Paused"), ("client/asks", "AwaitingApproval")] {
         space.until(kind, || Ok(space.condition(object, kind).is_some_and(|(status, ..)| status == "True")));
     }
+    let differs = || Ok(space.condition("client/drifts", "InSync").is_some_and(|(status, ..)| status == "False"));
+    space.until("the drift is reported", differs);
     let get = |object: &str| space.get(object).unwrap();
     let mut unseen = get("client/early");
     unseen["metadata"]["generation"] = json!(unseen["metadata"]["generation"].as_i64().unwrap() + 1);
@@ -72,6 +77,7 @@ fn health_follows_the_conditions_of_each_situation() {
         (get("client/early"), "Healthy", "AsDeclared: "),
         (get("partner/acme"), "Healthy", "AsDeclared: "),
         (get("client/globex"), "Healthy", "Suspended: "),
+        (get("client/drifts"), "Healthy", "AsDeclared: "),
         (get("client/stalled"), "Degraded", "InvalidValue: "),
         (get("client/paused"), "Suspended", "ManagementPaused: "),
         (get("client/asks"), "Suspended", "ApprovalNeeded: "),
@@ -89,7 +95,7 @@ fn actions_do_what_they_say() {
     space.partner("acme", &json!({"security": {"passwordPolicy": {"pciDSS": {}}}}));
     space.client("globex", &json!({"deletion": {"policy": "Terminate"}}));
     let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
-    let state = || space.platform_client(&partner, &client)["status"].clone();
+    let on_platform = || space.platform_client(&partner, &client)["status"].clone();
     assert_eq!(offered(&space.get("client/globex").unwrap()), ["reconcile", "suspend"]);
 
     act(&space, "partner/acme", "reconcile");
@@ -99,18 +105,18 @@ fn actions_do_what_they_say() {
         Ok(asked.is_string() && found["status"]["lastHandledReconcileAt"] == *asked)
     });
     act(&space, "client/globex", "suspend");
-    space.until("it is suspended", || Ok(state() == "SUSPENDED"));
+    space.until("it is suspended", || Ok(on_platform() == "SUSPENDED"));
     assert_eq!(offered(&space.get("client/globex").unwrap()), ["activate", "reconcile"]);
     act(&space, "client/globex", "activate");
-    space.until("it is active", || Ok(state() == "ACTIVE"));
+    space.until("it is active", || Ok(on_platform() == "ACTIVE"));
 
     space.patch("client/globex", &space.confirm("client/globex", 3600));
     assert!(offered(&space.get("client/globex").unwrap()).contains(&"cancel-termination".to_owned()));
     space.delete("client/globex");
-    space.until("it is suspended for its end", || Ok(state() == "SUSPENDED"));
+    space.until("it is suspended for its end", || Ok(on_platform() == "SUSPENDED"));
     act(&space, "client/globex", "cancel-termination");
     space.gone("client/globex");
-    assert_eq!(state(), "ACTIVE");
+    assert_eq!(on_platform(), "ACTIVE");
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::world::{Space, merge};
 use crate::{assets, http, support};
 
 /// A loaded machine takes its time.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The controller, with Flux's kinds in the cluster.
 pub(crate) struct Flux {
@@ -130,23 +130,29 @@ impl Repository<'_> {
         let tree = self.folder.join("tree");
         let packed = Command::new("tar").arg("-czf").arg(&archive).arg("-C").arg(tree).arg(".").status().unwrap();
         assert!(packed.success());
-        let digest: String =
+        let digest: Vec<String> =
             Sha256::digest(fs::read(&archive).unwrap()).iter().map(|byte| format!("{byte:02x}")).collect();
         let revision = format!("main@sha1:{number:040x}");
         let now = "2026-01-01T00:00:00Z";
         let path = format!("{}/{name}", self.space.name);
-        let status = json!({"status": {
+        let stored = json!({"status": {
             "observedGeneration": 1,
             "artifact": {
                 "url": format!("{}/{path}", self.flux.url), "path": path, "revision": revision,
-                "digest": format!("sha256:{digest}"), "lastUpdateTime": now,
+                "digest": format!("sha256:{}", digest.concat()), "lastUpdateTime": now,
             },
             "conditions": [{
                 "type": "Ready", "status": "True", "reason": "Succeeded", "message": "stored", "lastTransitionTime": now,
             }],
         }});
-        let patch = status.to_string();
-        self.space.kubectl(&["patch", "gitrepository/tenants", "--subresource=status", "--type=merge", "-p", &patch]);
+        self.space.kubectl(&[
+            "patch",
+            "gitrepository/tenants",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &stored.to_string(),
+        ]);
         revision
     }
 
