@@ -24,7 +24,7 @@ define need
 endef
 
 .PHONY: help demo up down check test bench footprint mutants long crds build image image-platform image-test controlplane \
-	controller-manager helm promtool bwrap checkov cyclonedx rust clean clean-demo
+	controller-manager helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -81,7 +81,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager helm promtool checkov bwrap image-test
+test: build controlplane controller-manager helm flux promtool checkov bwrap image-test
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration docs demo
 
 image: rust cyclonedx
@@ -100,6 +100,8 @@ controller-manager: $(ASSETS)/kube-controller-manager
 
 helm: $(ASSETS)/helm
 
+flux: $(ASSETS)/kustomize-controller $(ASSETS)/flux-kinds/made
+
 promtool: $(ASSETS)/promtool
 
 bwrap: $(ASSETS)/bwrap
@@ -117,6 +119,19 @@ $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	@mkdir -p $(ASSETS)
 	@echo 'building $(package) (the first one takes some minutes)'
 	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
+	@touch $@
+
+# In a module of its own: it pins other versions of what the programs above share.
+$(ASSETS)/kustomize-controller: tests/flux/go.mod tests/flux/go.sum
+	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
+	@mkdir -p $(ASSETS)
+	@echo 'building github.com/fluxcd/kustomize-controller (about three minutes)'
+	cd tests/flux && go build -ldflags '-s -w' -o '$(abspath $@)' github.com/fluxcd/kustomize-controller
+	@touch $@
+
+$(ASSETS)/flux-kinds/made: tests/flux/kinds.sh tests/flux/go.mod
+	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
+	@sh tests/flux/kinds.sh '$(abspath $(@D))'
 	@touch $@
 
 # A scanner of manifests, in a folder of its own. `touch`: of a failed install nothing is taken for whole.

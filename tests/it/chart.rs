@@ -4,7 +4,7 @@ mod life;
 mod people;
 mod rendered;
 mod scan;
-mod stage;
+pub(crate) mod stage;
 mod used;
 mod values;
 
@@ -30,7 +30,7 @@ impl Helm {
     }
 
     /// On a cluster, as who the kubeconfig says.
-    fn on(kubeconfig: &Path, name: &str) -> Self {
+    pub(crate) fn on(kubeconfig: &Path, name: &str) -> Self {
         Self { kubeconfig: Some(kubeconfig.to_owned()), ..Self::alone(name) }
     }
 

@@ -63,6 +63,21 @@ pub fn helm() -> Result<PathBuf> {
     control_plane("helm", "helm", "helm")
 }
 
+/// Flux's controller of Kustomizations.
+pub fn kustomize_controller() -> Result<PathBuf> {
+    let name = "kustomize-controller";
+    control_plane(name, name, "flux")
+}
+
+/// The folder with the definitions of Flux's kinds.
+pub fn flux_kinds() -> Result<PathBuf> {
+    let folder = target()?.join("controlplane/flux-kinds");
+    if folder.join("made").is_file() {
+        return Ok(folder);
+    }
+    Err("the kinds of Flux are missing: run `make flux`".into())
+}
+
 fn control_plane(name: &str, built: &str, goal: &str) -> Result<PathBuf> {
     let given = std::env::var_os("KUBEBUILDER_ASSETS").map(|folder| PathBuf::from(folder).join(name));
     // Such a folder holds no controller manager: what it lacks is looked for among what we build.
