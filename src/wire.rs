@@ -9,6 +9,7 @@ mod list;
 mod mark;
 mod tenant;
 mod token;
+mod user;
 
 pub use branding::{Branding, ImageFile, ImagePaths};
 pub use error::{FieldError, OAuthError, PlatformError, code};
@@ -18,6 +19,7 @@ pub use tenant::{
     AccessEndpoint, ClientDetails, Created, Duo, IdRef, Lifecycle, PasswordPolicy, PersonRef, State, Tenant,
 };
 pub use token::{TokenRequest, TokenResponse};
+pub use user::{Hidden, Login, LoginTenant, PasswordChange, RoleRef, User, UserAction, UserNotification, UserZone};
 
 /// Header by which the self-hosted platform says that it has the extensions; absent under `--documented-only`.
 pub const EXTENSIONS_HEADER: &str = "x-tenantry-extensions";

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use super::{Config, Limits};
+use super::{Config, Limits, Login};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -48,6 +48,7 @@ impl From<Flags> for Config {
             database: flags.database,
             credential_file: Some(flags.credential_file),
             documented_only: flags.documented_only,
+            login: Login::default(),
             limits: (!flags.no_rate_limits).then_some(limits),
         }
     }
