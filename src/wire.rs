@@ -7,6 +7,7 @@ mod branding;
 mod error;
 mod list;
 mod mark;
+mod role;
 mod tenant;
 mod token;
 mod user;
@@ -15,6 +16,7 @@ pub use branding::{Branding, ImageFile, ImagePaths};
 pub use error::{FieldError, OAuthError, PlatformError, code};
 pub use list::{Envelope, Impact, Minimal, SearchItem};
 pub use mark::{Mark, MarkError};
+pub use role::{ClientRef, IgnoredRef, PermissionRef, PermissionSet, Role, SetRef, UserRef};
 pub use tenant::{
     AccessEndpoint, ClientDetails, Created, Duo, IdRef, Lifecycle, PasswordPolicy, PersonRef, State, Tenant,
 };

@@ -125,7 +125,8 @@ async fn permitted(
     params: &RawPathParams,
     (caller, tenant): (&Caller, Option<&Record>),
 ) -> Result<Reach, Error> {
-    let row = row.ok_or(Error::Internal)?;
+    // The path exists with other methods only.
+    let row = row.ok_or(Error::Method)?;
     let Some(person) = caller.person() else { return Ok(Reach::All) };
     if person.limited && row.call != Call::ChangePassword {
         let (tenant, user) = (&caller.unique_id, &person.unique_id);

@@ -7,4 +7,6 @@ pub(super) mod lists;
 pub(super) mod login;
 pub(super) mod password;
 mod profile;
+pub(super) mod roles;
+pub(super) mod sets;
 pub(super) mod users;

@@ -12,7 +12,7 @@ use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
-use super::people::{actions, lists, users};
+use super::people::{actions, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::{App, branding, extensions, gate, image, lifecycle, metrics, reference, search, tenant, token};
 use crate::wire::EXTENSIONS_HEADER;
@@ -24,13 +24,16 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let api = api
         .method_not_allowed_fallback(no_method)
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), gate::guard));
-    let open = Router::new()
+    let mut open = Router::new()
         .route("/tenancy/auth/oauth/token", post(token::issue))
         .route("/auth/oauth/token", post(token::issue))
         .route("/images/org/{org}/{file}", get(image::show))
         .route("/healthz", get(|| async { "ok" }))
-        .route("/metrics", get(metrics::show))
-        .method_not_allowed_fallback(no_method);
+        .route("/metrics", get(metrics::show));
+    if app.extensions {
+        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke));
+    }
+    let open = open.method_not_allowed_fallback(no_method);
     around(app, api.merge(open).fallback(nothing)).with_state(Arc::clone(app))
 }
 
@@ -70,6 +73,16 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::DeactivateUser => on(method, actions::deactivate),
         Call::TerminateUser => on(method, actions::terminate),
         Call::ChangePassword => on(method, actions::change_password),
+        Call::CreateRole => on(method, roles::create),
+        Call::SearchRoles => on(method, roles::search),
+        Call::ReadRole => on(method, roles::read),
+        Call::UpdateRole => on(method, roles::update),
+        Call::DeleteRole => on(method, roles::delete),
+        Call::ListSets => on(method, sets::list),
+        Call::CreateSet => on(method, sets::create),
+        Call::ReadSet => on(method, sets::read),
+        Call::UpdateSet => on(method, sets::update),
+        Call::DeleteSet => on(method, sets::delete),
     }
 }
 

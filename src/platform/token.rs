@@ -29,6 +29,17 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
     }
 }
 
+/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out. The answer is the
+/// same whether there was such a token.
+pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Result<(), Error> {
+    let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
+    let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
+    if let Some((_, token)) = token {
+        app.store.end_session(&credential::hash(&token), time::now()).await?;
+    }
+    Ok(())
+}
+
 /// Address that a request came from; unknown where no socket was involved.
 fn source(request: &Request) -> String {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();

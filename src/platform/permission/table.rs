@@ -63,6 +63,16 @@ pub enum Call {
     DeactivateUser,
     TerminateUser,
     ChangePassword,
+    CreateRole,
+    SearchRoles,
+    ReadRole,
+    UpdateRole,
+    DeleteRole,
+    ListSets,
+    CreateSet,
+    ReadSet,
+    UpdateSet,
+    DeleteSet,
 }
 
 /// What a route needs, by where the person stands.
@@ -114,6 +124,8 @@ const BRAND_CLIENTS: Groups = &[&[ClientView], &[ClientManage, ClientEdit]];
 const ADMINISTER: Groups = &[&[Administration]];
 const VIEW_USERS: Groups = &[&[UsersView]];
 const MANAGE_USERS: Groups = &[&[UsersManage]];
+const VIEW_ROLES: Groups = &[&[RolesView]];
+const MANAGE_ROLES: Groups = &[&[RolesManage]];
 
 /// The same everywhere.
 const fn all(rule: Rule) -> Needs {
@@ -144,8 +156,13 @@ const fn ours(call: Call, verb: Verb, path: &'static str, needs: Needs) -> Row {
 const ADMINISTER_USERS_VIEW: Groups = &[&[Administration], &[UsersView]];
 const ADMINISTER_USERS_MANAGE: Groups = &[&[Administration], &[UsersManage]];
 
+const ADMINISTER_ROLES_VIEW: Groups = &[&[Administration], &[RolesView]];
+const ADMINISTER_ROLES_MANAGE: Groups = &[&[Administration], &[RolesManage]];
+
 const SEE_USERS: Needs = people(VIEW_USERS, ADMINISTER_USERS_VIEW);
 const RUN_USERS: Needs = people(MANAGE_USERS, ADMINISTER_USERS_MANAGE);
+const SEE_ROLES: Needs = people(VIEW_ROLES, ADMINISTER_ROLES_VIEW);
+const RUN_ROLES: Needs = people(MANAGE_ROLES, ADMINISTER_ROLES_MANAGE);
 
 /// Who reads a partner or client by its own id: its administrators or whoever may view it from above. A client's people
 /// all see their own client.
@@ -170,9 +187,19 @@ macro_rules! users {
         concat!("/api/v2/tenants/{tenant}/users", $rest)
     };
 }
+macro_rules! roles {
+    ($rest:literal) => {
+        concat!("/api/v2/tenants/{tenant}/roles", $rest)
+    };
+}
+macro_rules! sets {
+    ($rest:literal) => {
+        concat!("/api/v2/tenants/{tenant}/permissionSets", $rest)
+    };
+}
 
 use Call as C;
-use Verb::{Get, Post, Put};
+use Verb::{Delete, Get, Post, Put};
 
 /// Every route that needs a token.
 pub const TABLE: &[Row] = &[
@@ -215,6 +242,16 @@ pub const TABLE: &[Row] = &[
     documented(C::TerminateUser, Post, users!("/{user}/TERMINATE"), RUN_USERS),
     // The handler asks for the password of today, and so for the person.
     documented(C::ChangePassword, Post, users!("/{user}/changePassword"), all(Rule::Anybody)),
+    documented(C::CreateRole, Post, roles!(""), RUN_ROLES),
+    documented(C::SearchRoles, Get, roles!("/search"), SEE_ROLES),
+    documented(C::ReadRole, Get, roles!("/{role}"), SEE_ROLES),
+    documented(C::UpdateRole, Post, roles!("/{role}"), RUN_ROLES),
+    documented(C::DeleteRole, Delete, roles!("/{role}"), RUN_ROLES),
+    documented(C::ListSets, Get, sets!(""), SEE_ROLES),
+    ours(C::CreateSet, Post, sets!(""), RUN_ROLES),
+    ours(C::ReadSet, Get, sets!("/{set}"), SEE_ROLES),
+    ours(C::UpdateSet, Put, sets!("/{set}"), RUN_ROLES),
+    ours(C::DeleteSet, Delete, sets!("/{set}"), RUN_ROLES),
 ];
 
 /// The row of a request.

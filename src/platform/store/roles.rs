@@ -5,20 +5,138 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 
-use super::tenants::Record;
+use super::tenants::{Kind, Record};
+use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
+use crate::platform::credential::random_uuid;
 use crate::platform::error::Error;
-use crate::platform::people::defaults::{self, Default};
 use crate::platform::permission::Permissions;
 use crate::platform::principal::{Grant, Reach};
-use crate::wire::RoleRef;
+use crate::wire::{ClientRef, RoleRef, SetRef, UserRef};
 
-/// A role where it is chosen.
+/// A role.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct RoleRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
+    /// Whether every tenant of its scope has it, and nobody changes it.
+    pub(in crate::platform) default: bool,
     pub(in crate::platform) name: String,
+    pub(in crate::platform) description: String,
+    pub(in crate::platform) all_clients: bool,
+}
+
+/// What a role of a tenant's own is made of.
+pub(in crate::platform) struct RoleContent<'a> {
+    pub(in crate::platform) name: &'a str,
+    pub(in crate::platform) description: &'a str,
+    pub(in crate::platform) all_clients: bool,
+    pub(in crate::platform) clients: &'a [i64],
+    pub(in crate::platform) sets: &'a [i64],
+}
+
+const COLUMNS: &str = "id, unique_id, tenant_id, name, description, all_clients";
+
+fn read(row: &AnyRow) -> Result<RoleRecord, Error> {
+    Ok(RoleRecord {
+        id: row.try_get("id")?,
+        unique_id: row.try_get("unique_id")?,
+        default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        all_clients: row.try_get::<i64, _>("all_clients")? != 0,
+    })
+}
+
+/// Whose roles and sets a tenant has: its own, and the default ones of its level.
+pub(super) const fn of_tenant(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ServiceProvider => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
+        Kind::Partner => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
+        Kind::Client => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
+    }
+}
+
+/// Which role of a tenant, other than one, has a name.
+pub(in crate::platform) async fn name_of_role(
+    tx: &mut Tx,
+    tenant: &Record,
+    name: &str,
+    except: i64,
+) -> Result<Option<String>, Error> {
+    let text = format!("SELECT unique_id FROM role {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
+    let found = sqlx::query_scalar(AssertSqlSafe(text)).bind(tenant.id).bind(name.to_lowercase()).bind(except);
+    Ok(found.fetch_optional(&mut **tx).await?)
+}
+
+/// Stores a role of a tenant's own: a new one where no number is given. Answers its number.
+pub(in crate::platform) async fn put_role(
+    tx: &mut Tx,
+    tenant: &Record,
+    id: Option<i64>,
+    content: &RoleContent<'_>,
+) -> Result<i64, Error> {
+    let id = match id {
+        Some(id) => id,
+        None => new_role(tx, tenant).await?,
+    };
+    sqlx::query("UPDATE role SET name = $1, name_key = $2, description = $3, all_clients = $4 WHERE id = $5")
+        .bind(content.name)
+        .bind(content.name.to_lowercase())
+        .bind(content.description)
+        .bind(i64::from(content.all_clients))
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    for (forget, add, members) in [
+        (
+            "DELETE FROM role_client WHERE role_id = $1",
+            "INSERT INTO role_client (role_id, tenant_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            content.clients,
+        ),
+        (
+            "DELETE FROM role_permission_set WHERE role_id = $1",
+            "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            content.sets,
+        ),
+    ] {
+        sqlx::query(forget).bind(id).execute(&mut **tx).await?;
+        for member in members {
+            sqlx::query(add).bind(id).bind(member).execute(&mut **tx).await?;
+        }
+    }
+    Ok(id)
+}
+
+async fn new_role(tx: &mut Tx, tenant: &Record) -> Result<i64, Error> {
+    let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'role' RETURNING value")
+        .fetch_one(&mut **tx)
+        .await?;
+    let unique_id = format!("ROLE-{}", random_uuid());
+    sqlx::query(
+        "INSERT INTO role (id, unique_id, tenant_id, scope, name, name_key, description, all_clients) \
+         VALUES ($1, $2, $3, $4, $2, $2, '', 0)",
+    )
+    .bind(id)
+    .bind(&unique_id)
+    .bind(tenant.id)
+    .bind(tenant.kind.scope().wire())
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Deletes a role of a tenant's own; whoever had it has it no longer.
+pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(), Error> {
+    for text in [
+        "DELETE FROM role_person WHERE role_id = $1",
+        "DELETE FROM role_client WHERE role_id = $1",
+        "DELETE FROM role_permission_set WHERE role_id = $1",
+        "DELETE FROM role WHERE id = $1",
+    ] {
+        sqlx::query(text).bind(id).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// What roles give, as they are now. `$1` chooses the roles of `role r`.
@@ -60,6 +178,30 @@ pub(in crate::platform) async fn set_roles_of(tx: &mut Tx, person: i64, roles: &
     Ok(())
 }
 
+/// Gives a role to these people of a tenant and to no other of them.
+pub(in crate::platform) async fn set_users_of(
+    tx: &mut Tx,
+    role: i64,
+    tenant: i64,
+    people: &[i64],
+) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM role_person WHERE role_id = $1 AND person_id IN (SELECT id FROM person WHERE tenant_id = $2)",
+    )
+    .bind(role)
+    .bind(tenant)
+    .execute(&mut **tx)
+    .await?;
+    for person in people {
+        sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(role)
+            .bind(person)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 impl Store {
     /// What each of a person's roles gives.
     pub(in crate::platform) async fn grants_of(&self, person: i64) -> Result<Vec<Grant>, Error> {
@@ -73,19 +215,65 @@ impl Store {
 
     /// The roles that people of a tenant can have: its own, and the default ones of its level.
     pub(in crate::platform) async fn roles(&self, tenant: &Record) -> Result<Vec<RoleRecord>, Error> {
+        let text = format!("SELECT {COLUMNS} FROM role {} ORDER BY id", of_tenant(tenant.kind));
+        let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// One page of them, and how many there are in all.
+    pub(in crate::platform) async fn search_roles(
+        &self,
+        tenant: &Record,
+        terms: &[Term],
+        by_name: bool,
+        part: Part,
+    ) -> Result<(Vec<RoleRecord>, i64), Error> {
+        let from = match tenant.kind {
+            Kind::ServiceProvider => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
+            Kind::Partner => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
+            Kind::Client => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
+        };
+        let order = if by_name { "name_key" } else { "id" };
+        let listed = Listed { columns: COLUMNS, from, order: (order, "id") };
+        let (rows, total) = page(&self.readers, listed, tenant.id, terms, part).await?;
+        Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+    }
+
+    /// The clients that a role names.
+    pub(in crate::platform) async fn clients_of(&self, role: i64) -> Result<Vec<(i64, ClientRef)>, Error> {
         let rows = sqlx::query(
-            "SELECT id, unique_id, name FROM role WHERE scope = $2 AND (tenant_id = $1 OR tenant_id IS NULL) ORDER BY id",
+            "SELECT t.id, t.unique_id, t.name FROM role_client rc JOIN tenant t ON t.id = rc.tenant_id \
+             WHERE rc.role_id = $1 AND t.state <> 'TERMINATED' ORDER BY t.id",
         );
-        let rows = rows.bind(tenant.id).bind(tenant.kind.scope().wire()).fetch_all(&self.readers).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(RoleRecord {
-                    id: row.try_get("id")?,
-                    unique_id: row.try_get("unique_id")?,
-                    name: row.try_get("name")?,
-                })
-            })
-            .collect()
+        let rows = rows.bind(role).fetch_all(&self.readers).await?;
+        let read = |row: &AnyRow| {
+            let client = ClientRef { unique_id: row.try_get("unique_id")?, name: Some(row.try_get("name")?) };
+            Ok((row.try_get("id")?, client))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The permission sets of a role.
+    pub(in crate::platform) async fn sets_of(&self, role: i64) -> Result<Vec<SetRef>, Error> {
+        let rows = sqlx::query(
+            "SELECT s.id, s.name FROM role_permission_set rs JOIN permission_set s ON s.id = rs.permission_set_id \
+             WHERE rs.role_id = $1 ORDER BY s.id",
+        );
+        let rows = rows.bind(role).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(SetRef { id: row.try_get("id")?, name: Some(row.try_get("name")?) })).collect()
+    }
+
+    /// The people of a tenant who have a role.
+    pub(in crate::platform) async fn users_of(&self, role: i64, tenant: i64) -> Result<Vec<UserRef>, Error> {
+        let rows = sqlx::query(
+            "SELECT u.unique_id, u.login_name FROM role_person rp JOIN person u ON u.id = rp.person_id \
+             WHERE rp.role_id = $1 AND u.tenant_id = $2 ORDER BY u.id",
+        );
+        let rows = rows.bind(role).bind(tenant).fetch_all(&self.readers).await?;
+        let read = |row: &AnyRow| {
+            Ok(UserRef { id: row.try_get("unique_id")?, login_name: Some(row.try_get("login_name")?) })
+        };
+        rows.iter().map(read).collect()
     }
 
     /// The roles of a person.
@@ -98,53 +286,4 @@ impl Store {
         let read = |row: &AnyRow| Ok(RoleRef { unique_id: row.try_get("unique_id")?, name: row.try_get("name")? });
         rows.iter().map(read).collect()
     }
-
-    /// Writes the default roles and permission sets as this version of the program has them. They belong to no tenant, so
-    /// that every tenant has them from its first moment on, and a new tenant costs nothing more.
-    pub(super) async fn write_defaults(&self) -> Result<(), sqlx::Error> {
-        let mut tx = self.begin().await?;
-        // Of two processes that start at once one waits here.
-        sqlx::query("UPDATE counter SET value = value WHERE name = 'role'").execute(&mut *tx).await?;
-        for set in defaults::SETS {
-            let text = "INSERT INTO permission_set (id, unique_id, scope, name, name_key, description, permissions) \
-                        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-                        name_key = excluded.name_key, description = excluded.description, \
-                        permissions = excluded.permissions";
-            let permissions = set.permissions().stored();
-            identify(sqlx::query(text), set, "PSET").bind(permissions).execute(&mut *tx).await?;
-        }
-        for role in defaults::ROLES {
-            let text = "INSERT INTO role (id, unique_id, scope, name, name_key, description, all_clients) \
-                        VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
-                        name_key = excluded.name_key, description = excluded.description";
-            identify(sqlx::query(text), role, "ROLE").execute(&mut *tx).await?;
-            give_default(&mut tx, role).await?;
-        }
-        tx.commit().await
-    }
-}
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
-
-fn identify<'q>(query: Query<'q>, row: &Default, prefix: &str) -> Query<'q> {
-    query
-        .bind(row.id)
-        .bind(format!("{prefix}-00000000-0000-4000-8000-{:012}", row.id))
-        .bind(row.scope.wire())
-        .bind(row.name)
-        .bind(row.name.to_lowercase())
-        .bind(row.description)
-}
-
-async fn give_default(tx: &mut Tx, role: &Default) -> Result<(), sqlx::Error> {
-    for set in role.sets() {
-        sqlx::query(
-            "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        )
-        .bind(role.id)
-        .bind(set)
-        .execute(&mut **tx)
-        .await?;
-    }
-    Ok(())
 }
