@@ -30,8 +30,8 @@ pub(super) use people::{
 };
 pub(super) use roles::{RoleContent, RoleRecord, delete_role, name_of_role, put_role, set_roles_of, set_users_of};
 pub(super) use sessions::{Carrier, Clock, NewSession, end_sessions_of, end_sessions_under};
-pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
 pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
+pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
 pub(super) use terms::{Part, Term, Value};
 
 /// A write in progress; dropped without `commit` it never happened.

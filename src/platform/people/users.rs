@@ -31,7 +31,7 @@ pub(in crate::platform) async fn create(
     let login_name = profile::login_name(change.login_name.take().as_deref().unwrap_or_default())?;
     let mut problems = Problems::default();
     let profile = Profile::empty().merged(&change, &mut problems);
-    profile.complete(&mut problems);
+    profile.complete(None, &mut problems);
     let given = wanted_password(tenant, change.password.take(), &mut problems);
     problems.finish()?;
     let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
@@ -98,7 +98,7 @@ pub(in crate::platform) async fn update(
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
     let mut problems = Problems::default();
     let profile = Profile::of(&person).merged(&change, &mut problems);
-    profile.complete(&mut problems);
+    profile.complete(Some(&Profile::of(&person)), &mut problems);
     problems.finish()?;
     let Profile { first_name, last_name, email, rest } = profile;
     (person.first_name, person.last_name, person.email, person.profile) = (first_name, last_name, email, rest);

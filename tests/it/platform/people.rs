@@ -1,6 +1,13 @@
 //! People: users, their passwords, their logins and what they may do.
 
+mod admin;
+mod page;
+mod permissions;
+mod roles;
+mod sessions;
+mod strangers;
 mod users;
+mod walk;
 
 use serde_json::{Value, json};
 
