@@ -27,7 +27,7 @@ pub(in crate::platform) async fn prove(
     let ended = |candidate: &Candidate| candidate.password_until.is_some_and(|until| until <= now);
     let Some(person) = candidate else { return Err(Error::BadLogin) };
     if !same || !person.in_service || ended(&person) {
-        app.store.failed_login(person.id, carrier, source, now).await?;
+        app.store.failed_login(person.id, (carrier, source), now).await?;
         tracing::info!(person = person.unique_id, source, "a login failed");
         return Err(Error::BadLogin);
     }

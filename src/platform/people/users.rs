@@ -161,14 +161,13 @@ async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Vec<
             (None, Some(name)) => role.name.to_lowercase() == name.trim().to_lowercase(),
             (None, None) => false,
         };
-        match known.iter().find(is) {
-            Some(role) => found.push(role),
-            None => {
-                let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
-                let message = format!("The tenant has no role {wanted}; GET .../roles/search lists its roles");
-                problems.refuse(format!("roles[{index}]"), message);
-            }
+        let role = known.iter().find(is);
+        if role.is_none() {
+            let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
+            let message = format!("The tenant has no role {wanted}; GET .../roles/search lists its roles");
+            problems.refuse(format!("roles[{index}]"), message);
         }
+        found.extend(role);
     }
     problems.finish()?;
     let numbers: Vec<i64> = found.iter().map(|role| role.id).collect();

@@ -6,7 +6,7 @@ use super::super::Answer;
 use super::{Caller, Platform, user};
 
 /// A person whose only role has these permissions, each as category and type.
-async fn with(platform: &Platform, tenant: &str, name: &str, permissions: &[(&str, &str)], role: Value) -> Caller {
+async fn with(platform: &Platform, (tenant, name): (&str, &str), permissions: &[(&str, &str)], role: Value) -> Caller {
     let permissions: Vec<Value> =
         permissions.iter().map(|(category, kind)| json!({ "name": category, "type": kind })).collect();
     let body = json!({ "name": name, "permissions": permissions });
@@ -29,19 +29,19 @@ async fn a_service_providers_people_view_manage_and_end_partners_by_permission()
     let (sp, partner) = (platform.sp_id.clone(), platform.partner("Acme").await);
     let (list, one) = (platform.msps(), format!("{}/{partner}", platform.msps()));
     let none = json!({});
-    let viewer = with(&platform, &sp, "viewer", &[("MSP", "View MSP")], none.clone()).await;
+    let viewer = with(&platform, (&sp, "viewer"), &[("MSP", "View MSP")], none.clone()).await;
     for path in [format!("{list}/minimal"), format!("{list}/search"), one.clone(), format!("/tenants/{partner}")] {
         assert_eq!(viewer.get(&path).await.status, 200, "{path}");
     }
     lacks(&viewer.post(&list, json!({ "name": "B" })).await, "MSP_Manage");
     lacks(&viewer.post(&one, json!({ "city": "Bonn" })).await, "MSP_Manage");
-    let manager = with(&platform, &sp, "manager", &[("MSP", "Manage")], none.clone()).await;
+    let manager = with(&platform, (&sp, "manager"), &[("MSP", "Manage")], none.clone()).await;
     manager.post(&list, json!({ "name": "B" })).await.json();
     let changed = manager.post(&one, json!({ "city": "Bonn" })).await.json();
     assert_eq!(changed["lastUpdatedBy"]["loginName"], "manager");
     lacks(&manager.get(&one).await, "MSP_View");
     lacks(&manager.act(&format!("{one}/terminate")).await, "Partners_Manage");
-    let ender = with(&platform, &sp, "ender", &[("Partners", "Manage")], none).await;
+    let ender = with(&platform, (&sp, "ender"), &[("Partners", "Manage")], none).await;
     ender.act(&format!("{one}/terminate")).await.json();
     assert_eq!(platform.sp.get(&one).await.status, 404);
 }
@@ -54,22 +54,22 @@ async fn a_partners_people_view_create_and_manage_clients_by_permission() {
     let list = format!("/tenants/{partner}/clients");
     let one = format!("{list}/{client}");
     let all = json!({ "allClients": true });
-    let viewer = with(&platform, &partner, "viewer", &[("Clients", "View")], all.clone()).await;
+    let viewer = with(&platform, (&partner, "viewer"), &[("Clients", "View")], all.clone()).await;
     for path in [format!("{list}/minimal"), format!("{list}/search"), one.clone(), format!("/tenants/client/{client}")]
     {
         assert_eq!(viewer.get(&path).await.status, 200, "{path}");
     }
     lacks(&viewer.post(&list, json!({ "name": "B" })).await, "Client_Create");
     lacks(&viewer.post(&one, json!({ "city": "Bonn" })).await, "Client_Manage or Client_Edit");
-    let creator = with(&platform, &partner, "creator", &[("Clients", "Create")], all.clone()).await;
+    let creator = with(&platform, (&partner, "creator"), &[("Clients", "Create")], all.clone()).await;
     creator.post(&list, json!({ "name": "B" })).await.json();
-    let some = json!({ "clients": [{ "uniqueId": client }] });
-    let bound = with(&platform, &partner, "bound", &[("Clients", "Create")], some).await;
+    let one_client = json!({ "clients": [{ "uniqueId": client }] });
+    let bound = with(&platform, (&partner, "bound"), &[("Clients", "Create")], one_client).await;
     lacks(&bound.post(&list, json!({ "name": "C" })).await, "Client_Create by a role with access to all clients");
     let manages = [("Clients", "Manage"), ("Devices", "View")];
-    let manager = with(&platform, &partner, "manager", &manages, all.clone()).await;
+    let manager = with(&platform, (&partner, "manager"), &manages, all.clone()).await;
     assert_eq!(manager.post(&one, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
-    let short = with(&platform, &partner, "short", &[("Clients", "Edit")], all).await;
+    let short = with(&platform, (&partner, "short"), &[("Clients", "Edit")], all).await;
     lacks(&short.post(&one, json!({ "city": "Bonn" })).await, "Device_View");
     manager.act(&format!("{one}/terminate")).await.json();
 }
@@ -85,7 +85,7 @@ async fn a_role_without_all_clients_reaches_only_its_own() {
     let role = json!({ "clients": [{ "uniqueId": clients[0] }, { "uniqueId": clients[2] }] });
     let permissions =
         [("Clients", "View"), ("Clients", "Manage"), ("Devices", "View"), ("Users", "View"), ("Users", "Manage")];
-    let ada = with(&platform, &partner, "ada", &permissions, role).await;
+    let ada = with(&platform, (&partner, "ada"), &permissions, role).await;
     let list = format!("/tenants/{partner}/clients");
     let names = |rows: &Value| -> Vec<String> {
         rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
@@ -105,7 +105,7 @@ async fn a_role_without_all_clients_reaches_only_its_own() {
     ada.post(&format!("{list}/{}", clients[2]), json!({ "city": "Bonn" })).await.json();
     // Rights on one client are none on the next: a second role sees B and manages nothing there.
     let sees = json!({ "clients": [{ "uniqueId": clients[1] }] });
-    let both = with(&platform, &partner, "both", &[("Clients", "View")], sees).await;
+    let both = with(&platform, (&partner, "both"), &[("Clients", "View")], sees).await;
     let id = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:both")).await.json();
     let path = format!("/tenants/{partner}/users/{}", id["results"][0]["id"].as_str().unwrap());
     platform.sp.post(&path, json!({ "roles": [{ "name": "both" }, { "name": "ada" }] })).await.json();
@@ -120,7 +120,7 @@ async fn nobody_gives_more_than_she_has_nor_commands_whoever_has_more() {
     let partner = platform.partner("Acme").await;
     let client = platform.sp.client(&partner, "Globex").await;
     let runs = [("Users", "View"), ("Users", "Manage"), ("Roles", "View"), ("Roles", "Manage")];
-    let ada = with(&platform, &partner, "ada", &runs, json!({ "allClients": true })).await;
+    let ada = with(&platform, (&partner, "ada"), &runs, json!({ "allClients": true })).await;
     let own = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:ada")).await.json();
     let own = format!("/tenants/{partner}/users/{}", own["results"][0]["id"].as_str().unwrap());
     let boss =

@@ -23,7 +23,8 @@ async fn browse(platform: &Platform, method: Method, path: &str, headers: &[(&st
 
 /// A session that a login page would have started, under the key `key`.
 async fn session(platform: &Platform, login_name: &str) {
-    let hash: String = sha2::Sha256::digest(b"key").iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash: Vec<String> = sha2::Sha256::digest(b"key").iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.concat();
     let now = now();
     sqlx::query(
         "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
@@ -158,7 +159,7 @@ async fn a_revoked_token_and_a_changed_password_end_sessions() {
     assert_eq!(reqwest::Client::new().post(url).form(&form).send().await.unwrap().status(), 200);
     assert_eq!(ada.get("/cfg/countries").await.status, 401);
     assert_eq!(again.get("/cfg/countries").await.status, 200);
-    change(&again, &partner, &id, CHOSEN, "Third-Passw0rd!").await.json();
+    change(&again, (&partner, &id), (CHOSEN, "Third-Passw0rd!")).await.json();
     assert_eq!(again.get("/cfg/countries").await.status, 401);
     let reset = json!({ "password": "Fourth-Passw0rd!" });
     let ada = platform.sp.person("ada", "Third-Passw0rd!").await;

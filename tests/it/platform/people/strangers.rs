@@ -1,5 +1,7 @@
 //! Whoever it is, and whichever route: under a foreign tenant there is nothing, and nothing happens.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::{Value, json};
@@ -130,7 +132,7 @@ async fn dump(world: &World) -> String {
             .collect();
         let rows = format!("SELECT {} AS line FROM {table} ORDER BY 1", columns.join(" || ',' || "));
         for row in sqlx::query(AssertSqlSafe(rows)).fetch_all(&pool).await.unwrap() {
-            text += &format!("{table}: {}\n", row.get::<String, _>("line"));
+            writeln!(text, "{table}: {}", row.get::<String, _>("line")).unwrap();
         }
     }
     text
