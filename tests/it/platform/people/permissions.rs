@@ -66,8 +66,8 @@ async fn a_partners_people_view_create_and_manage_clients_by_permission() {
     let one_client = json!({ "clients": [{ "uniqueId": client }] });
     let bound = with(&platform, (&partner, "bound"), &[("Clients", "Create")], one_client).await;
     lacks(&bound.post(&list, json!({ "name": "C" })).await, "Client_Create by a role with access to all clients");
-    let manages = [("Clients", "Manage"), ("Devices", "View")];
-    let manager = with(&platform, (&partner, "manager"), &manages, all.clone()).await;
+    let pair = [("Clients", "Manage"), ("Devices", "View")];
+    let manager = with(&platform, (&partner, "manager"), &pair, all.clone()).await;
     assert_eq!(manager.post(&one, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
     let short = with(&platform, (&partner, "short"), &[("Clients", "Edit")], all).await;
     lacks(&short.post(&one, json!({ "city": "Bonn" })).await, "Device_View");
