@@ -1,9 +1,11 @@
 //! The self-hosted platform: the tenancy API over SQLite or PostgreSQL.
 //!
-//! A request passes three doors before a handler sees it (`gate`): its token names a tenant, the tenant of its path is
-//! looked up within that tenant's reach only, and the rate limit of the path's tenant has room. Handlers then read, or
-//! lock the parent's row and write in one transaction; the reply follows the commit.
+//! A request passes four doors before a handler sees it (`gate`): its token or session names a caller, the tenant of its
+//! path is looked up within that caller's reach only, the rate limit of the path's tenant has room, and the table of
+//! permissions lets the caller pass. Handlers then read, or lock the parent's row and write in one transaction; the reply
+//! follows the commit.
 
+mod admin;
 mod answer;
 mod body;
 mod branding;
@@ -12,14 +14,19 @@ mod error;
 mod extensions;
 mod flags;
 mod gate;
+mod hashing;
 mod image;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod people;
+mod permission;
+mod principal;
 mod query;
 mod reference;
 mod routes;
 mod search;
+mod session;
 mod settings;
 mod standing;
 mod store;
@@ -36,9 +43,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+pub use admin::{AdminCommand, AdminError};
 pub use credential::Credential;
-pub use flags::Flags;
+pub use flags::{Command, Flags};
+pub use hashing::Work;
 pub use limits::Limits;
+pub use permission::{Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -59,6 +69,8 @@ pub struct Config {
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
+    /// How people log in.
+    pub login: Login,
     /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
@@ -71,8 +83,40 @@ impl Config {
             database: database.into(),
             credential_file: None,
             documented_only: false,
+            login: Login::default(),
             limits: Some(Limits::default()),
         }
+    }
+}
+
+/// How people log in.
+#[derive(Clone, Copy, Debug)]
+pub struct Login {
+    /// Work of one password hash. Less than the default is for tests only.
+    pub work: Work,
+    /// Longest expected wait for a password hash; whoever would wait longer is answered 503.
+    pub queue: Duration,
+    /// How long a browser's session may be silent.
+    pub idle: Duration,
+    /// How long a browser's session lasts at the most.
+    pub lifetime: Duration,
+}
+
+impl Default for Login {
+    /// Silent for 15 minutes, as PCI DSS 4.0.1 (8.2.8) has it, and a working day at the most.
+    fn default() -> Self {
+        Self {
+            work: Work::default(),
+            queue: Duration::from_secs(2),
+            idle: Duration::from_mins(15),
+            lifetime: Duration::from_hours(12),
+        }
+    }
+}
+
+impl Login {
+    fn idle_milliseconds(&self) -> i64 {
+        i64::try_from(self.idle.as_millis()).unwrap_or(i64::MAX / 4)
     }
 }
 
@@ -106,6 +150,8 @@ struct App {
     limiter: Option<limits::Limiter>,
     metrics: metrics::Metrics,
     decoders: Semaphore,
+    login: Login,
+    hasher: hashing::Hasher,
 }
 
 /// A platform that answers requests.
@@ -139,6 +185,8 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         limiter: config.limits.map(limits::Limiter::new),
         metrics: metrics::Metrics::default(),
         decoders: Semaphore::new(DECODERS),
+        login: config.login,
+        hasher: hashing::Hasher::new(config.login.work, config.login.queue),
     };
     Ok((Arc::new(app), credential))
 }
@@ -150,13 +198,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let url = reachable(address);
     let (app, credential) = open(&config, &url).await?;
     let router = routes::router(&app);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let drain = async {
             // A dropped sender means the same as a sent stop.
             let _ = stopped.await;
         };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(drain).await {
+        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(drain).await {
             tracing::error!(%error, "the server ended");
         }
     });

@@ -13,6 +13,16 @@ pub(super) enum Error {
     InvalidToken,
     /// A token request with a wrong key or secret.
     BadCredentials,
+    /// A login with a wrong name or password, of somebody who may not log in, or with a password that has ended.
+    BadLogin,
+    /// A person lacks a permission; the text names it.
+    Forbidden(String),
+    /// A person must change the password before anything else; the text is the path for it.
+    ChangeFirst(String),
+    /// A browser's request that another site may have caused.
+    OtherSite,
+    /// Too many passwords are being checked.
+    Busy,
     /// A token request of another grant type.
     GrantType(String),
     /// The tenant's budget of this minute is used up.
@@ -25,6 +35,8 @@ pub(super) enum Error {
     NotFound(String),
     /// The tenant is suspended or ended.
     Gone(String),
+    /// Another write took what had to be single; whoever can say what it was does.
+    Conflict,
     /// Our own failure; the cause goes to the log only.
     Internal,
 }
@@ -59,6 +71,9 @@ pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Fiel
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
+            return Self::Conflict;
+        }
         tracing::error!(%error, "the database failed");
         Self::Internal
     }
@@ -80,6 +95,25 @@ impl IntoResponse for Error {
                 response
             }
             Self::BadCredentials => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad API credentials"),
+            Self::BadLogin => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad login name or password"),
+            Self::Forbidden(missing) => {
+                let text = format!("The permission {missing} is missing; ask for a role that has it");
+                oauth(StatusCode::FORBIDDEN, "access_denied", &text)
+            }
+            Self::ChangeFirst(path) => {
+                let text = format!("The password must be changed before anything else: POST {path}");
+                oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
+            }
+            Self::OtherSite => {
+                let text = "A session of a browser changes nothing for another site; open the platform's own pages";
+                oauth(StatusCode::FORBIDDEN, "access_denied", text)
+            }
+            Self::Busy => {
+                let text = "Too many people log in at this moment; try again in two seconds";
+                let mut response = oauth(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                response
+            }
             Self::GrantType(grant) => {
                 let text = format!("Unsupported grant type: {grant}");
                 oauth(StatusCode::BAD_REQUEST, "unsupported_grant_type", &text)
@@ -91,7 +125,7 @@ impl IntoResponse for Error {
             Self::Fields(fields) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
             Self::NotFound(message) => platform(StatusCode::NOT_FOUND, code::NOT_FOUND, message),
             Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
-            Self::Internal => internal(),
+            Self::Conflict | Self::Internal => internal(),
         }
     }
 }

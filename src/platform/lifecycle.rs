@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::error::Error;
 use super::gate::Scope;
 use super::standing::Act;
-use super::store::{Kind, living_settings, revoke, save};
+use super::store::{Kind, deactivate_people, end_sessions_under, living_settings, revoke, save};
 use super::tenant::locked_child;
 use super::{App, time};
 use crate::wire::{self, Lifecycle};
@@ -49,6 +49,11 @@ async fn act(app: &App, scope: &Scope, id: &str, action: Lifecycle) -> Result<Js
         }
         record.terminated_at = Some(time::now().max(record.updated_at));
         revoke(&mut tx, record.id).await?;
+        deactivate_people(&mut tx, record.id, &scope.caller.login()).await?;
+    }
+    if state != wire::State::Active {
+        // Activating the tenant again does not bring a session back to life.
+        end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
     tx.commit().await?;

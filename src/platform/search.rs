@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::error::Error;
 use super::gate::Scope;
 use super::standing::{Act, admit};
-use super::store::{Kind, Order, Page};
+use super::store::{Kind, Order, Page, Part};
 use super::{App, query};
 use crate::wire::{Envelope, SearchItem};
 
@@ -27,31 +27,63 @@ pub(super) async fn search(
     admit(parent, Act::Read)?;
     let raw = raw.unwrap_or_default();
     let filters = query::filters(query::parameter(&raw, "queryString").unwrap_or_default(), app.extensions)?;
-    let number = number(&raw, "pageNo", 1, 1..=1_000_000)?;
-    let size = self::number(&raw, "pageSize", SIZE, 1..=MOST)?;
-    let (order, name) = order(&raw)?;
-    let descending = descending(&raw)?;
-    let page = Page { order, descending, size, offset: (number - 1) * size };
+    let paging = Paging::read(&raw)?;
+    let (order, name) = order(&paging.order)?;
+    let Part { descending, size, offset } = paging.part();
+    let page = Page { reach: scope.reach(), order, descending, size, offset };
     let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
     if !app.extensions {
         for row in &mut results {
             (row.status, row.managed_by, row.revision) = (None, None, None);
         }
     }
-    let pages = (total + size - 1) / size;
     let prefix = if parent.kind.below() == Kind::Client { "client" } else { "msp" };
-    Ok(Json(Envelope {
-        results,
-        total_results: total,
-        order_by: format!("{prefix}.{name}"),
-        page_no: number,
-        page_size: size,
-        total_pages: pages,
-        next_page: number < pages,
-        next_page_no: (number < pages).then_some(number + 1),
-        previous_page_no: number - 1,
-        descending_order: descending,
-    }))
+    Ok(Json(paging.envelope(results, total, format!("{prefix}.{name}"))))
+}
+
+/// Which page of a list is asked for, and in which order.
+pub(super) struct Paging {
+    number: i64,
+    size: i64,
+    descending: bool,
+    /// Name of the column of the order, without what stands before its last dot; empty where none was named.
+    pub(super) order: String,
+}
+
+impl Paging {
+    /// Of a raw query.
+    pub(super) fn read(raw: &str) -> Result<Self, Error> {
+        let order = query::parameter(raw, "sortName").unwrap_or_default();
+        Ok(Self {
+            number: number(raw, "pageNo", 1, 1..=1_000_000)?,
+            size: number(raw, "pageSize", SIZE, 1..=MOST)?,
+            descending: descending(raw)?,
+            order: order.rsplit('.').next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// The part of the list.
+    pub(super) fn part(&self) -> Part {
+        Part { descending: self.descending, size: self.size, offset: (self.number - 1) * self.size }
+    }
+
+    /// The answer.
+    pub(super) fn envelope<T>(&self, results: Vec<T>, total: i64, order_by: String) -> Envelope<T> {
+        let Self { number, size, descending, order: _ } = *self;
+        let pages = (total + size - 1) / size;
+        Envelope {
+            results,
+            total_results: total,
+            order_by,
+            page_no: number,
+            page_size: size,
+            total_pages: pages,
+            next_page: number < pages,
+            next_page_no: (number < pages).then_some(number + 1),
+            previous_page_no: number - 1,
+            descending_order: descending,
+        }
+    }
 }
 
 fn number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64, Error> {
@@ -62,9 +94,8 @@ fn number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i
         .ok_or_else(|| Error::field(name, format!("The number must be {} to {}", range.start(), range.end())))
 }
 
-fn order(raw: &str) -> Result<(Order, &'static str), Error> {
-    let name = query::parameter(raw, "sortName").unwrap_or_default();
-    match name.rsplit('.').next().unwrap_or_default() {
+fn order(name: &str) -> Result<(Order, &'static str), Error> {
+    match name {
         "" | "id" | "uniqueId" => Ok((Order::Id, "id")),
         "name" => Ok((Order::Name, "name")),
         "createdTime" => Ok((Order::Created, "createdTime")),

@@ -5,8 +5,14 @@
 
 mod branding;
 mod credentials;
+mod defaults;
 mod lists;
+mod people;
+mod roles;
+mod sessions;
+mod sets;
 mod tenants;
+mod terms;
 
 use std::fmt::Write as _;
 
@@ -16,9 +22,17 @@ use sqlx::{Any, AnyPool, Executor as _, Transaction};
 use super::StartError;
 
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use credentials::{Caller, NewCredential, insert_credential, revoke};
+pub(super) use credentials::{NewCredential, insert_credential, revoke};
 pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use people::{
+    Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
+    insert_person, person_of, rename_author, save_password, save_person,
+};
+pub(super) use roles::{RoleContent, RoleRecord, delete_role, name_of_role, put_role, set_roles_of, set_users_of};
+pub(super) use sessions::{Carrier, Clock, NewSession, end_sessions_of, end_sessions_under};
+pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
 pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
+pub(super) use terms::{Part, Term, Value};
 
 /// A write in progress; dropped without `commit` it never happened.
 pub(super) type Tx = Transaction<'static, Any>;
@@ -47,7 +61,9 @@ impl Store {
         let writer = pool(sqlite, if sqlite { 1 } else { CONNECTIONS }).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&writer).await?;
         let readers = pool(sqlite, CONNECTIONS).connect_with(options).await?;
-        Ok(Self { readers, writer })
+        let store = Self { readers, writer };
+        store.write_defaults().await?;
+        Ok(store)
     }
 
     /// Starts a write.

@@ -115,7 +115,7 @@ pub(super) async fn minimal(
 ) -> Result<Json<Vec<Minimal>>, Error> {
     let parent = scope.tenant()?;
     admit(parent, Act::Read)?;
-    let mut rows = app.store.minimal(parent.id).await?;
+    let mut rows = app.store.minimal(parent.id, scope.reach()).await?;
     if !app.extensions {
         for row in &mut rows {
             row.managed_by = None;

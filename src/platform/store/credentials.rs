@@ -4,6 +4,7 @@ use sqlx::Row as _;
 
 use super::{Store, Tx};
 use crate::platform::credential::same;
+use crate::platform::principal::{Caller, Principal};
 
 /// Hashes of a new credential.
 pub(in crate::platform) struct NewCredential {
@@ -13,22 +14,6 @@ pub(in crate::platform) struct NewCredential {
     pub(in crate::platform) secret_hash: String,
     /// Number of the tenant.
     pub(in crate::platform) tenant: i64,
-}
-
-/// Who makes a request.
-#[derive(Clone, Debug)]
-pub(in crate::platform) struct Caller {
-    /// Number of the tenant.
-    pub(in crate::platform) id: i64,
-    /// Its unique id.
-    pub(in crate::platform) unique_id: String,
-}
-
-impl Caller {
-    /// How `createdBy` and `lastUpdatedBy` name the caller.
-    pub(in crate::platform) fn login(&self) -> String {
-        format!("api@{}", self.unique_id)
-    }
 }
 
 impl Store {
@@ -84,7 +69,11 @@ impl Store {
         else {
             return Ok(None);
         };
-        Ok(Some(Caller { id: row.try_get("id")?, unique_id: row.try_get("unique_id")? }))
+        Ok(Some(Caller {
+            id: row.try_get("id")?,
+            unique_id: row.try_get("unique_id")?,
+            principal: Principal::Credential,
+        }))
     }
 }
 
