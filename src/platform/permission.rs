@@ -5,9 +5,9 @@ mod table;
 
 pub(super) use rule::{Asked, missing};
 pub use rule::{Position, Rule};
+pub(super) use table::Call;
 pub(super) use table::row;
 pub use table::{Needs, Row, TABLE, Verb};
-pub(super) use table::Call;
 
 /// A level on which a permission can be given, as role and permission set call it in `scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

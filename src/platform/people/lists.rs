@@ -122,7 +122,11 @@ fn login_term(key: &str, value: &str) -> Result<Term, Error> {
 }
 
 /// The terms of a request's `queryString`.
-pub(super) fn terms(raw: &str, keys: &[&str], term: impl Fn(&str, &str) -> Result<Term, Error>) -> Result<Vec<Term>, Error> {
+pub(super) fn terms(
+    raw: &str,
+    keys: &[&str],
+    term: impl Fn(&str, &str) -> Result<Term, Error>,
+) -> Result<Vec<Term>, Error> {
     let text = query::parameter(raw, "queryString").unwrap_or_default();
     query::pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
 }

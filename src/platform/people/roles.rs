@@ -149,12 +149,7 @@ async fn put(app: &App, scope: &Scope, role: Option<RoleRecord>, change: Role) -
 }
 
 /// Merges a request into a role, and says what that gives.
-async fn wanted(
-    app: &App,
-    tenant: &Record,
-    role: Option<&RoleRecord>,
-    change: Role,
-) -> Result<(Wanted, Grant), Error> {
+async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: Role) -> Result<(Wanted, Grant), Error> {
     let mut problems = Problems::default();
     let before = role.map_or(-1, |role| role.id);
     absent(&change, &mut problems);

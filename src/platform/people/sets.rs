@@ -199,10 +199,8 @@ fn named(tenant: &Record, permissions: &[PermissionRef], problems: &mut Problems
 }
 
 fn answer(tenant: &Record, set: &SetRecord) -> PermissionSet {
-    let member = |permission: Permission| PermissionRef {
-        name: permission.category().to_owned(),
-        r#type: permission.label(),
-    };
+    let member =
+        |permission: Permission| PermissionRef { name: permission.category().to_owned(), r#type: permission.label() };
     PermissionSet {
         id: Some(set.id),
         unique_id: Some(set.unique_id.clone()),

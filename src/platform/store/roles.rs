@@ -270,9 +270,8 @@ impl Store {
              WHERE rp.role_id = $1 AND u.tenant_id = $2 ORDER BY u.id",
         );
         let rows = rows.bind(role).bind(tenant).fetch_all(&self.readers).await?;
-        let read = |row: &AnyRow| {
-            Ok(UserRef { id: row.try_get("unique_id")?, login_name: Some(row.try_get("login_name")?) })
-        };
+        let read =
+            |row: &AnyRow| Ok(UserRef { id: row.try_get("unique_id")?, login_name: Some(row.try_get("login_name")?) });
         rows.iter().map(read).collect()
     }
 

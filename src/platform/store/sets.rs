@@ -52,7 +52,8 @@ pub(in crate::platform) async fn name_of_set(
     name: &str,
     except: i64,
 ) -> Result<Option<String>, Error> {
-    let text = format!("SELECT unique_id FROM permission_set {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
+    let text =
+        format!("SELECT unique_id FROM permission_set {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
     let found = sqlx::query_scalar(AssertSqlSafe(text)).bind(tenant.id).bind(name.to_lowercase()).bind(except);
     Ok(found.fetch_optional(&mut **tx).await?)
 }
@@ -60,9 +61,10 @@ pub(in crate::platform) async fn name_of_set(
 /// Stores a permission set of a tenant's own: number and unique id are given to a new one, which comes with number 0.
 pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut SetRecord) -> Result<(), Error> {
     if set.id == 0 {
-        set.id = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'permission_set' RETURNING value")
-            .fetch_one(&mut **tx)
-            .await?;
+        set.id =
+            sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'permission_set' RETURNING value")
+                .fetch_one(&mut **tx)
+                .await?;
         set.unique_id = format!("PSET-{}", random_uuid());
         sqlx::query(
             "INSERT INTO permission_set (id, unique_id, tenant_id, scope, name, name_key, description, permissions) \
@@ -75,16 +77,14 @@ pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut
         .execute(&mut **tx)
         .await?;
     }
-    sqlx::query(
-        "UPDATE permission_set SET name = $1, name_key = $2, description = $3, permissions = $4 WHERE id = $5",
-    )
-    .bind(&set.name)
-    .bind(set.name.to_lowercase())
-    .bind(&set.description)
-    .bind(set.permissions.stored())
-    .bind(set.id)
-    .execute(&mut **tx)
-    .await?;
+    sqlx::query("UPDATE permission_set SET name = $1, name_key = $2, description = $3, permissions = $4 WHERE id = $5")
+        .bind(&set.name)
+        .bind(set.name.to_lowercase())
+        .bind(&set.description)
+        .bind(set.permissions.stored())
+        .bind(set.id)
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 
