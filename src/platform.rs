@@ -5,6 +5,7 @@
 //! permissions lets the caller pass. Handlers then read, or lock the parent's row and write in one transaction; the reply
 //! follows the commit.
 
+mod admin;
 mod answer;
 mod body;
 mod branding;
@@ -44,12 +45,13 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+pub use admin::{AdminCommand, AdminError};
 pub use credential::Credential;
-pub use flags::Flags;
+pub use flags::{Command, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
-pub use permission::{Needs, Permission, Position, Row, Rule, TABLE, Verb};
+pub use permission::{Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);

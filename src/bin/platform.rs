@@ -18,8 +18,12 @@ async fn main() -> ExitCode {
     } else {
         logs.json().init();
     }
-    match run(flags).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let ended = match &flags.command {
+        Some(command) => command.run(&flags, std::io::stdout()).await.map_err(Into::into),
+        None => run(flags).await.map(|()| ExitCode::SUCCESS),
+    };
+    match ended {
+        Ok(code) => code,
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE

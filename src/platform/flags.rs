@@ -1,11 +1,13 @@
 //! The program's flags.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use super::{Config, Limits, Login, Network, PRODUCT};
+use super::{AdminCommand, AdminError, Config, Limits, Login, Network, PRODUCT};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -17,7 +19,7 @@ pub struct Flags {
     listen: SocketAddr,
     /// SQLite path, `sqlite:` or `postgres:` URL
     // The URL may carry a password, which `--help` must not show.
-    #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true)]
+    #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true, global = true)]
     database: String,
     /// File that gets the first credential; an existing one is read and never overwritten
     #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json")]
@@ -43,6 +45,29 @@ pub struct Flags {
     /// Other reads per tenant and minute
     #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = Limits::default().reads)]
     reads_per_minute: u32,
+    /// What to do instead of answering requests
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does besides answering requests.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Make administrators, people who can log in
+    #[command(subcommand)]
+    Admin(AdminCommand),
+}
+
+impl Command {
+    /// Does one thing with the database.
+    ///
+    /// # Errors
+    /// Database or output failed, or what is asked for cannot be.
+    pub async fn run(&self, flags: &Flags, out: impl Write) -> Result<ExitCode, AdminError> {
+        match self {
+            Self::Admin(command) => command.run(&flags.database, out).await.map(|()| ExitCode::SUCCESS),
+        }
+    }
 }
 
 impl From<Flags> for Config {

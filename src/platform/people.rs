@@ -6,7 +6,7 @@ pub(super) mod defaults;
 pub(super) mod lists;
 pub(super) mod login;
 pub(super) mod password;
-mod profile;
+pub(super) mod profile;
 pub(super) mod roles;
 pub(super) mod sets;
 pub(super) mod users;

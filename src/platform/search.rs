@@ -30,8 +30,8 @@ pub(super) async fn search(
     let paging = Paging::read(&raw)?;
     let (order, name) = order(&paging.order)?;
     let Part { descending, size, offset } = paging.part();
-    let page = Page { order, descending, size, offset };
-    let (mut results, total) = app.store.search(parent.id, &filters, page, scope.reach()).await?;
+    let page = Page { reach: scope.reach(), order, descending, size, offset };
+    let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
     if !app.extensions {
         for row in &mut results {
             (row.status, row.managed_by, row.revision) = (None, None, None);

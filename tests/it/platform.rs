@@ -212,6 +212,18 @@ impl Platform {
         self.running = Some(running);
     }
 
+    /// The database itself.
+    pub(crate) async fn pool(&self) -> sqlx::AnyPool {
+        sqlx::any::install_default_drivers();
+        let database = format!("sqlite://{}", self.folder.path("t.db").display());
+        sqlx::AnyPool::connect(&database).await.unwrap()
+    }
+
+    /// Changes the database behind the platform's back.
+    pub(crate) async fn sql(&self, text: &'static str) {
+        sqlx::query(text).execute(&self.pool().await).await.unwrap();
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.running.as_ref().unwrap().url
     }

@@ -107,7 +107,9 @@ async fn act(app: &App, scope: &Scope, id: &str, (status, request): (Status, Req
     if status == Status::Terminated {
         set_roles_of(&mut tx, person.id, &[]).await?;
         let login_name = person.login_name.clone();
-        mask.iter().for_each(|mask| masked(&mut person, *mask));
+        if let Some(mask) = mask {
+            masked(&mut person, mask);
+        }
         if person.login_name != login_name {
             rename_author(&mut tx, &login_name, &person.login_name).await?;
         }

@@ -44,7 +44,10 @@ impl Default {
     }
 }
 
-const fn row(id: i64, scope: Scope, name: &'static str, description: &'static str, gives: Gives) -> Default {
+/// Name and description.
+type Words = (&'static str, &'static str);
+
+const fn row(id: i64, scope: Scope, (name, description): Words, gives: Gives) -> Default {
     Default { id, scope, name, description, gives }
 }
 
@@ -53,20 +56,18 @@ use Scope::{Client, Partner, Provider};
 
 /// The permission sets; the names of partners and clients are those of the public API's samples.
 pub(in crate::platform) const SETS: &[Default] = &[
-    row(1, Provider, "Service Provider Administrator", "Everything", Everything),
+    row(1, Provider, ("Service Provider Administrator", "Everything"), Everything),
     row(
         2,
         Provider,
-        "Service Provider View",
-        "Sees everything and changes nothing",
+        ("Service Provider View", "Sees everything and changes nothing"),
         These(&[MspView, ClientView, DeviceView, UsersView, RolesView]),
     ),
-    row(11, Partner, "Partner Administrator", "Everything", Everything),
+    row(11, Partner, ("Partner Administrator", "Everything"), Everything),
     row(
         12,
         Partner,
-        "Var Administrator",
-        "Runs clients and their people",
+        ("Var Administrator", "Runs clients and their people"),
         These(&[
             ClientView,
             ClientCreate,
@@ -80,28 +81,26 @@ pub(in crate::platform) const SETS: &[Default] = &[
             RolesManage,
         ]),
     ),
-    row(13, Partner, "VAR User", "Sees clients and their devices", These(&[ClientView, DeviceView])),
+    row(13, Partner, ("VAR User", "Sees clients and their devices"), These(&[ClientView, DeviceView])),
     row(
         14,
         Partner,
-        "Auditor Manage",
-        "Sees everything and edits clients",
+        ("Auditor Manage", "Sees everything and edits clients"),
         These(&[ClientView, ClientEdit, DeviceView, UsersView, RolesView]),
     ),
     row(
         15,
         Partner,
-        "Auditor View",
-        "Sees everything and changes nothing",
+        ("Auditor View", "Sees everything and changes nothing"),
         These(&[ClientView, DeviceView, UsersView, RolesView]),
     ),
-    row(16, Partner, "Technician", "Works on devices", These(&[ClientView, DeviceView, DeviceManage])),
-    row(17, Partner, "Dispatcher", "Sees clients, devices and people", These(&[ClientView, DeviceView, UsersView])),
-    row(31, Client, "Client Administrator", "Everything", Everything),
-    row(32, Client, "Client User", "Works on devices", These(&[DeviceView, DeviceManage])),
-    row(33, Client, "Customer", "Sees devices and people", These(&[DeviceView, UsersView])),
-    row(34, Client, "End User View", "Sees devices", These(&[DeviceView])),
-    row(35, Client, "Full Client Permissions", "Everything", Everything),
+    row(16, Partner, ("Technician", "Works on devices"), These(&[ClientView, DeviceView, DeviceManage])),
+    row(17, Partner, ("Dispatcher", "Sees clients, devices and people"), These(&[ClientView, DeviceView, UsersView])),
+    row(31, Client, ("Client Administrator", "Everything"), Everything),
+    row(32, Client, ("Client User", "Works on devices"), These(&[DeviceView, DeviceManage])),
+    row(33, Client, ("Customer", "Sees devices and people"), These(&[DeviceView, UsersView])),
+    row(34, Client, ("End User View", "Sees devices"), These(&[DeviceView])),
+    row(35, Client, ("Full Client Permissions", "Everything"), Everything),
 ];
 
 /// The default role of a level's administrators.
@@ -115,11 +114,11 @@ pub(in crate::platform) const fn administrator(scope: Scope) -> i64 {
 
 /// The roles. Those of clients are the ones that the public documentation names.
 pub(in crate::platform) const ROLES: &[Default] = &[
-    row(1, Provider, "Service Provider Administrator", "Everything, on every tenant", Sets(&[1])),
-    row(11, Partner, "Partner Administrator", "Everything, on all clients", Sets(&[11])),
-    row(31, Client, "Client Administrator", "Everything", Sets(&[31])),
-    row(32, Client, "Client user", "Works on devices", Sets(&[32])),
-    row(33, Client, "Client Dashboard Default Share Role", "Sees what is shared", Sets(&[34])),
+    row(1, Provider, ("Service Provider Administrator", "Everything, on every tenant"), Sets(&[1])),
+    row(11, Partner, ("Partner Administrator", "Everything, on all clients"), Sets(&[11])),
+    row(31, Client, ("Client Administrator", "Everything"), Sets(&[31])),
+    row(32, Client, ("Client user", "Works on devices"), Sets(&[32])),
+    row(33, Client, ("Client Dashboard Default Share Role", "Sees what is shared"), Sets(&[34])),
 ];
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(in crate::platform) async fn search(
         "updatedTime" => (UserOrder::Updated, "updatedTime"),
         _ => return Err(Error::field("sortName", "The list sorts by id, loginName, createdTime or updatedTime")),
     };
-    let (people, total) = app.store.search_people(tenant.id, &terms, order, paging.part()).await?;
+    let (people, total) = app.store.search_people(tenant.id, (&terms, order), paging.part()).await?;
     let results = people.iter().map(|person| listed(tenant, person)).collect();
     Ok(Json(paging.envelope(results, total, format!("user.{name}"))))
 }

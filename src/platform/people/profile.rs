@@ -95,10 +95,14 @@ impl Profile {
         }
     }
 
-    /// What a new user must have.
-    pub(in crate::platform) fn complete(&self, problems: &mut Problems) {
-        for (name, value) in [("firstName", &self.first_name), ("lastName", &self.last_name), ("email", &self.email)] {
-            if value.is_empty() {
+    /// What every user has from the start and does not lose. The first administrator begins without.
+    pub(in crate::platform) fn complete(&self, before: Option<&Self>, problems: &mut Problems) {
+        for (name, of) in [
+            ("firstName", (|profile| &profile.first_name) as fn(&Self) -> &String),
+            ("lastName", |profile| &profile.last_name),
+            ("email", |profile| &profile.email),
+        ] {
+            if of(self).is_empty() && before.is_none_or(|before| !of(before).is_empty()) {
                 problems.refuse(name, "The text is required");
             }
         }

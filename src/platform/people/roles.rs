@@ -18,7 +18,7 @@ use crate::platform::search::Paging;
 use crate::platform::settings::{self, Problems};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Kind, Record, RoleContent, RoleRecord, Term, Value, delete_role, lock, name_of_role, put_role, set_users_of,
+    Kind, Record, RoleContent, RoleRecord, Term, Tx, Value, delete_role, lock, name_of_role, put_role, set_users_of,
 };
 use crate::wire::{self, ClientRef, Envelope, Role, SetRef, UserRef};
 
@@ -96,7 +96,7 @@ pub(in crate::platform) async fn search(
         "name" => (true, "name"),
         _ => return Err(Error::field("sortName", "The list sorts by id or name")),
     };
-    let (roles, total) = app.store.search_roles(tenant, &terms, by_name, paging.part()).await?;
+    let (roles, total) = app.store.search_roles(tenant, (&terms, by_name), paging.part()).await?;
     let results = roles.iter().map(|role| listed(tenant, role)).collect();
     Ok(Json(paging.envelope(results, total, format!("role.{name}"))))
 }
@@ -125,18 +125,10 @@ async fn put(app: &App, scope: &Scope, role: Option<RoleRecord>, change: Role) -
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
-    let id = match role.as_ref().filter(|_| default) {
-        Some(role) => role.id,
-        None => {
-            let except = role.as_ref().map(|role| role.id);
-            if let Some(holder) = name_of_role(&mut tx, &tenant, &wanted.name, except.unwrap_or(-1)).await? {
-                let message = format!("The name {} is taken by {holder}; choose another", quote(&wanted.name));
-                return Err(Error::field("name", message));
-            }
-            let Wanted { name, description, all_clients, clients, sets, users: _ } = &wanted;
-            let content = RoleContent { name, description, all_clients: *all_clients, clients, sets };
-            put_role(&mut tx, &tenant, except, &content).await?
-        }
+    let before = role.as_ref().map(|role| role.id);
+    let id = match before.filter(|_| default) {
+        Some(id) => id,
+        None => stored(&mut tx, &tenant, before, &wanted).await?,
     };
     if let Some(users) = &wanted.users {
         set_users_of(&mut tx, id, tenant.id, users).await?;
@@ -146,6 +138,16 @@ async fn put(app: &App, scope: &Scope, role: Option<RoleRecord>, change: Role) -
     let role = roles.into_iter().find(|role| role.id == id).ok_or(Error::Internal)?;
     tracing::info!(role = role.unique_id, by = scope.caller.login(), "a role was written");
     answer(app, &tenant, &role).await.map(Json)
+}
+
+async fn stored(tx: &mut Tx, tenant: &Record, id: Option<i64>, wanted: &Wanted) -> Result<i64, Error> {
+    let Wanted { name, description, all_clients, clients, sets, users: _ } = wanted;
+    if let Some(holder) = name_of_role(tx, tenant, name, id.unwrap_or(-1)).await? {
+        let message = format!("The name {} is taken by {holder}; choose another", quote(name));
+        return Err(Error::field("name", message));
+    }
+    let content = RoleContent { name, description, all_clients: *all_clients, clients, sets };
+    put_role(tx, tenant, id, &content).await
 }
 
 /// Merges a request into a role, and says what that gives.

@@ -180,20 +180,19 @@ fn named(tenant: &Record, permissions: &[PermissionRef], problems: &mut Problems
     let scope = tenant.kind.scope();
     let mut found = Vec::new();
     for (index, PermissionRef { name, r#type }) in permissions.iter().enumerate() {
-        match Permission::from_wire(name, r#type).filter(|permission| permission.is_for(scope)) {
-            Some(permission) => found.push(permission),
-            None => {
-                let known: Vec<String> = Permissions::every(scope).iter().map(Permission::label).collect();
-                let message = format!(
-                    "There is no permission {} of {} with scope {}; there are {}",
-                    quote(r#type),
-                    quote(name),
-                    scope.wire(),
-                    known.join(", ")
-                );
-                problems.refuse(format!("permissions[{index}]"), message);
-            }
+        let known = Permission::from_wire(name, r#type).filter(|permission| permission.is_for(scope));
+        if known.is_none() {
+            let labels: Vec<String> = Permissions::every(scope).iter().map(Permission::label).collect();
+            let message = format!(
+                "There is no permission {} of {} with scope {}; there are {}",
+                quote(r#type),
+                quote(name),
+                scope.wire(),
+                labels.join(", ")
+            );
+            problems.refuse(format!("permissions[{index}]"), message);
         }
+        found.extend(known);
     }
     found.into_iter().collect()
 }

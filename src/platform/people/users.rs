@@ -31,7 +31,7 @@ pub(in crate::platform) async fn create(
     let login_name = profile::login_name(change.login_name.take().as_deref().unwrap_or_default())?;
     let mut problems = Problems::default();
     let profile = Profile::empty().merged(&change, &mut problems);
-    profile.complete(&mut problems);
+    profile.complete(None, &mut problems);
     let given = wanted_password(tenant, change.password.take(), &mut problems);
     problems.finish()?;
     let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
@@ -98,7 +98,7 @@ pub(in crate::platform) async fn update(
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
     let mut problems = Problems::default();
     let profile = Profile::of(&person).merged(&change, &mut problems);
-    profile.complete(&mut problems);
+    profile.complete(Some(&Profile::of(&person)), &mut problems);
     problems.finish()?;
     let Profile { first_name, last_name, email, rest } = profile;
     (person.first_name, person.last_name, person.email, person.profile) = (first_name, last_name, email, rest);
@@ -161,14 +161,13 @@ async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Vec<
             (None, Some(name)) => role.name.to_lowercase() == name.trim().to_lowercase(),
             (None, None) => false,
         };
-        match known.iter().find(is) {
-            Some(role) => found.push(role),
-            None => {
-                let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
-                let message = format!("The tenant has no role {wanted}; GET .../roles/search lists its roles");
-                problems.refuse(format!("roles[{index}]"), message);
-            }
+        let role = known.iter().find(is);
+        if role.is_none() {
+            let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
+            let message = format!("The tenant has no role {wanted}; GET .../roles/search lists its roles");
+            problems.refuse(format!("roles[{index}]"), message);
         }
+        found.extend(role);
     }
     problems.finish()?;
     let numbers: Vec<i64> = found.iter().map(|role| role.id).collect();

@@ -76,7 +76,8 @@ pub(in crate::platform) fn missing(person: &Person, rule: Rule, asked: Asked) ->
         Asked::Client(client) => lacks(person.on(client)),
         Asked::AnyClient => {
             let somewhere = person.clients().into_iter().any(|client| lacks(person.on(client)).is_none());
-            if somewhere { None } else { lacks(whole) }
+            // First what no role has at all, then what no role has for one client.
+            if somewhere { None } else { lacks(person.anywhere()).or_else(|| lacks(whole)) }
         }
     }
 }

@@ -63,7 +63,9 @@ impl Order {
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::platform) struct Page {
+pub(in crate::platform) struct Page<'a> {
+    /// The children that the caller may know of.
+    pub(in crate::platform) reach: &'a Reach,
     pub(in crate::platform) order: Order,
     pub(in crate::platform) descending: bool,
     pub(in crate::platform) size: i64,
@@ -118,10 +120,9 @@ impl Store {
         &self,
         parent: i64,
         filters: &[Filter],
-        page: Page,
-        reach: &Reach,
+        page: Page<'_>,
     ) -> Result<(Vec<SearchItem>, i64), Error> {
-        let condition = condition(filters, reach);
+        let condition = condition(filters, page.reach);
         let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
         let mut count = sqlx::query(AssertSqlSafe(count)).bind(parent);
         let direction = if page.descending { "DESC" } else { "ASC" };

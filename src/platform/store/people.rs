@@ -165,13 +165,12 @@ impl Store {
     pub(in crate::platform) async fn search_people(
         &self,
         tenant: i64,
-        terms: &[Term],
-        order: UserOrder,
+        (terms, order): (&[Term], UserOrder),
         part: Part,
     ) -> Result<(Vec<PersonRecord>, i64), Error> {
         let listed =
             Listed { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
-        let (rows, total) = page(&self.readers, listed, tenant, terms, part).await?;
+        let (rows, total) = page(&self.readers, listed, (tenant, terms), part).await?;
         Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
     }
 

@@ -224,8 +224,7 @@ impl Store {
     pub(in crate::platform) async fn search_roles(
         &self,
         tenant: &Record,
-        terms: &[Term],
-        by_name: bool,
+        (terms, by_name): (&[Term], bool),
         part: Part,
     ) -> Result<(Vec<RoleRecord>, i64), Error> {
         let from = match tenant.kind {
@@ -235,7 +234,7 @@ impl Store {
         };
         let order = if by_name { "name_key" } else { "id" };
         let listed = Listed { columns: COLUMNS, from, order: (order, "id") };
-        let (rows, total) = page(&self.readers, listed, tenant.id, terms, part).await?;
+        let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
         Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
     }
 

@@ -69,7 +69,7 @@ impl Store {
     /// person was deactivated or got another password since it was proved.
     pub(in crate::platform) async fn start_session(&self, new: &NewSession<'_>) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
-        end(&mut tx, "expires_at <= $1", new.now, "TIMEOUT", new.now).await?;
+        end(&mut tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
         let started = sqlx::query(
             "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
              SELECT $1, $2, id, $4, $5, $6, $6, $7 FROM person \
@@ -88,7 +88,7 @@ impl Store {
         if started.rows_affected() == 0 {
             return Ok(false);
         }
-        note_login(&mut tx, new.person, (Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+        note_login(&mut tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
         forget_attempts(&mut tx, new.account).await?;
         tx.commit().await?;
         Ok(true)
@@ -103,7 +103,7 @@ impl Store {
     ) -> Result<(), Error> {
         let mut tx = self.begin().await?;
         match person {
-            Some(person) => note_login(&mut tx, person, (None, carrier), ("FAILED", &source.to_string()), now).await?,
+            Some(person) => note_login(&mut tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await?,
             None => {
                 sqlx::query("UPDATE counter SET value = value WHERE name = 'login'").execute(&mut *tx).await?;
             }
@@ -180,7 +180,7 @@ impl Store {
     /// Ends one session: a logout.
     pub(in crate::platform) async fn end_session(&self, hash: &str, now: i64) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        end(&mut tx, "hash = $1", hash, "LOGOUT", now).await?;
+        end(&mut tx, ("hash = $1", hash), "LOGOUT", now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -231,25 +231,25 @@ impl Store {
             from: "FROM login_history l JOIN person u ON u.id = l.person_id WHERE u.tenant_id = $1",
             order: ("l.login_at", "l.id"),
         };
-        let (rows, total) = page(&self.readers, listed, tenant.id, terms, part).await?;
+        let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
         Ok((rows.iter().map(|row| login(row, tenant)).collect::<Result<_, _>>()?, total))
     }
 }
 
 /// Ends every session of a person.
 pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), Error> {
-    end(tx, "person_id = $1", person, "FORCED", now).await
+    end(tx, ("person_id = $1", person), "FORCED", now).await
 }
 
 /// Ends every session of the people of a tenant and of all tenants below it.
 pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), Error> {
     let under = "person_id IN (SELECT u.id FROM person u JOIN tenant t ON t.id = u.tenant_id \
                  LEFT JOIN tenant p ON p.id = t.parent_id WHERE t.id = $1 OR t.parent_id = $1 OR p.parent_id = $1)";
-    end(tx, under, tenant, "FORCED", now).await
+    end(tx, (under, tenant), "FORCED", now).await
 }
 
 /// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
-async fn end<'q, T>(tx: &mut Tx, condition: &'static str, value: T, how: &'q str, now: i64) -> Result<(), Error>
+async fn end<'q, T>(tx: &mut Tx, (condition, value): (&'static str, T), how: &'q str, now: i64) -> Result<(), Error>
 where
     T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + Copy + 'q,
 {
@@ -265,8 +265,7 @@ where
 
 async fn note_login(
     tx: &mut Tx,
-    person: i64,
-    (session, carrier): (Option<&str>, Carrier),
+    (person, session, carrier): (i64, Option<&str>, Carrier),
     (status, source): (&str, &str),
     now: i64,
 ) -> Result<(), Error> {

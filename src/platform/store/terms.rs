@@ -41,13 +41,13 @@ pub(in crate::platform) struct Part {
 pub(super) async fn page(
     readers: &AnyPool,
     listed: Listed,
-    tenant: i64,
-    terms: &[Term],
+    (tenant, terms): (i64, &[Term]),
     part: Part,
 ) -> Result<(Vec<AnyRow>, i64), Error> {
     let Listed { columns, from, order: (order, decides) } = listed;
-    let conditions: String =
+    let conditions: Vec<String> =
         terms.iter().zip(2..).map(|(Term(condition, _), number)| format!(" AND {condition}${number}")).collect();
+    let conditions = conditions.concat();
     let count = format!("SELECT COUNT(*) AS total {from}{conditions}");
     let direction = if part.descending { "DESC" } else { "ASC" };
     let (limit, offset) = (terms.len() + 2, terms.len() + 3);

@@ -1,6 +1,13 @@
 //! People: users, their passwords, their logins and what they may do.
 
+mod admin;
+mod page;
+mod permissions;
+mod roles;
+mod sessions;
+mod strangers;
 mod users;
+mod walk;
 
 use serde_json::{Value, json};
 
@@ -31,13 +38,13 @@ impl Platform {
     pub(crate) async fn logged_in(&self, tenant: &str, login_name: &str, roles: &[&str]) -> (Caller, String) {
         let id = self.user(tenant, login_name, roles).await;
         let first = self.sp.person(login_name, PASSWORD).await;
-        change(&first, tenant, &id, PASSWORD, CHOSEN).await.json();
+        change(&first, (tenant, &id), (PASSWORD, CHOSEN)).await.json();
         (self.sp.person(login_name, CHOSEN).await, id)
     }
 }
 
 /// Changes a password.
-pub(crate) async fn change(caller: &Caller, tenant: &str, id: &str, from: &str, to: &str) -> super::Answer {
+pub(crate) async fn change(caller: &Caller, (tenant, id): (&str, &str), (from, to): (&str, &str)) -> super::Answer {
     let body = json!({ "currentPassword": from, "newPassword": to, "confirmPassword": to });
     caller.post(&format!("/tenants/{tenant}/users/{id}/changePassword"), body).await
 }

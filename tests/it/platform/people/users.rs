@@ -122,16 +122,40 @@ async fn a_password_that_somebody_else_chose_is_good_for_one_change_only() {
         (PASSWORD, PASSWORD, "newPassword"),
         (PASSWORD, "", "newPassword"),
     ] {
-        change(&first, &partner, &id, from, to).await.refuses(field);
+        change(&first, (&partner, &id), (from, to)).await.refuses(field);
     }
     let body = json!({ "currentPassword": PASSWORD, "newPassword": CHOSEN, "confirmPassword": "Other-Passw0rd!" });
     first.post(&format!("/tenants/{partner}/users/{id}/changePassword"), body).await.refuses("confirmPassword");
-    change(&first, &partner, &id, PASSWORD, CHOSEN).await.json();
+    change(&first, (&partner, &id), (PASSWORD, CHOSEN)).await.json();
     assert_eq!(first.get("/cfg/countries").await.status, 401, "the session of the change is over");
     assert_eq!(platform.sp.login("ada", PASSWORD).await.status, 401);
     let ada = platform.sp.person("ada", CHOSEN).await;
     assert_eq!(ada.get(&format!("/tenants/{partner}/clients/minimal")).await.status, 200);
-    change(&ada, &partner, &id, CHOSEN, PASSWORD).await.refuses("newPassword");
+    change(&ada, (&partner, &id), (CHOSEN, PASSWORD)).await.refuses("newPassword");
+}
+
+#[tokio::test]
+async fn a_clients_user_is_held_to_the_partners_password_policy() {
+    let platform = Platform::start().await;
+    let policy = json!({ "defaultPolicy": false, "minPasswordLength": 30, "enablePasswordConstraints": false,
+        "changePasswordAtFirstLogin": false, "allowLastFourPasswords": true });
+    let body = json!({ "name": "Strict", "passwordPolicy": policy });
+    let partner = platform.sp.make(platform.msps(), body).await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let list = format!("/tenants/{client}/users");
+    let message = platform.sp.post(&list, user("ada", &[])).await.refuses("password");
+    assert!(message.contains("at least 30"), "{message}");
+    let long = "all lower case letters are enough";
+    let mut body = user("ada", &[]);
+    body["password"] = long.into();
+    let id = platform.sp.post(&list, body).await.json()["id"].as_str().unwrap().to_owned();
+    // This partner lets a first password stand, and lets one of the last four come again.
+    let ada = platform.sp.person("ada", long).await;
+    change(&ada, (&client, &id), (long, CHOSEN)).await.refuses("newPassword");
+    let other = "all lower case letters are enough too";
+    change(&ada, (&client, &id), (long, other)).await.json();
+    let ada = platform.sp.person("ada", other).await;
+    change(&ada, (&client, &id), (other, long)).await.json();
 }
 
 #[tokio::test]
