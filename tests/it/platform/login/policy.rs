@@ -78,11 +78,11 @@ async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its
     // Nobody must change it first, and today's is the only one that is refused as the new one.
     let carl = platform.sp.person("carl", "Sh0rt-pw").await;
     assert_eq!(carl.get("/cfg/countries").await.status, 200);
-    change(&carl, &client, id, "Sh0rt-pw", "nospecial1").await.refuses("newPassword");
-    change(&carl, &client, id, "Sh0rt-pw", "Sh0rt-pw").await.refuses("newPassword");
-    change(&carl, &client, id, "Sh0rt-pw", "0ther-Pw").await.json();
+    change(&carl, (&client, id), ("Sh0rt-pw", "nospecial1")).await.refuses("newPassword");
+    change(&carl, (&client, id), ("Sh0rt-pw", "Sh0rt-pw")).await.refuses("newPassword");
+    change(&carl, (&client, id), ("Sh0rt-pw", "0ther-Pw")).await.json();
     let carl = platform.sp.person("carl", "0ther-Pw").await;
-    change(&carl, &client, id, "0ther-Pw", "Sh0rt-pw").await.json();
+    change(&carl, (&client, id), ("0ther-Pw", "Sh0rt-pw")).await.json();
     // Two failures lock.
     for _ in 0..2 {
         assert_eq!(platform.sp.login("carl", "wrong").await.status, 401);
@@ -104,13 +104,13 @@ async fn under_pci_dss_the_fourth_password_back_is_refused_and_the_fifth_is_take
     for number in 3..=5 {
         let ada = platform.sp.person("ada", &today).await;
         let next = format!("Another-Passw0rd-{number}");
-        change(&ada, &partner, &id, &today, &next).await.json();
+        change(&ada, (&partner, &id), (&today, &next)).await.json();
         today = next;
     }
     // Today's and the three before it are the last four; the first one is the fifth.
     let ada = platform.sp.person("ada", &today).await;
-    change(&ada, &partner, &id, &today, CHOSEN).await.refuses("newPassword");
-    change(&ada, &partner, &id, &today, PASSWORD).await.json();
+    change(&ada, (&partner, &id), (&today, CHOSEN)).await.refuses("newPassword");
+    change(&ada, (&partner, &id), (&today, PASSWORD)).await.json();
 }
 
 #[tokio::test]
@@ -119,9 +119,9 @@ async fn a_wrong_password_of_today_counts_as_a_failed_login() {
     let partner = platform.partner("Acme").await;
     let (ada, id) = platform.logged_in(&partner, "ada", &[]).await;
     for _ in 0..10 {
-        change(&ada, &partner, &id, "wrong", "Another-Passw0rd").await.refuses("currentPassword");
+        change(&ada, (&partner, &id), ("wrong", "Another-Passw0rd")).await.refuses("currentPassword");
     }
-    let message = change(&ada, &partner, &id, CHOSEN, "Another-Passw0rd").await.refuses("currentPassword");
+    let message = change(&ada, (&partner, &id), (CHOSEN, "Another-Passw0rd")).await.refuses("currentPassword");
     assert!(message.contains("30 minutes"), "{message}");
 }
 
@@ -142,7 +142,7 @@ async fn the_switch_ends_all_sessions_once_and_asks_everybody_for_a_new_password
     }
     assert_eq!(platform.sp.login("carl", CHOSEN).await.json()["scope"], "password:change");
     let first = platform.sp.person("carl", CHOSEN).await;
-    change(&first, &client, &id, CHOSEN, "Another-Passw0rd1").await.json();
+    change(&first, (&client, &id), (CHOSEN, "Another-Passw0rd1")).await.json();
     let carl = platform.sp.person("carl", "Another-Passw0rd1").await;
     // Whoever corrects drift writes the same value again and again.
     policy(&platform, &partner, on).await.json();
