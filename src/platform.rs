@@ -18,7 +18,9 @@ mod hashing;
 mod image;
 mod lifecycle;
 mod limits;
+mod login;
 mod metrics;
+mod pages;
 mod people;
 mod permission;
 mod principal;
@@ -48,6 +50,7 @@ pub use credential::Credential;
 pub use flags::{Command, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
+pub use login::address::Network;
 pub use permission::{Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 
 /// How long a stop waits for requests in flight.
@@ -55,6 +58,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Images decoded at once: a full one takes 128 MiB while it is checked.
 const DECODERS: usize = 2;
+
+/// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
+pub const PRODUCT: &str = "OpsRamp";
 
 /// What a platform is started with.
 #[derive(Clone)]
@@ -71,6 +77,10 @@ pub struct Config {
     pub documented_only: bool,
     /// How people log in.
     pub login: Login,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
+    /// What the product is called where people read it.
+    pub product: String,
     /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
@@ -84,6 +94,8 @@ impl Config {
             credential_file: None,
             documented_only: false,
             login: Login::default(),
+            proxies: Vec::new(),
+            product: PRODUCT.to_owned(),
             limits: Some(Limits::default()),
         }
     }
@@ -151,6 +163,8 @@ struct App {
     metrics: metrics::Metrics,
     decoders: Semaphore,
     login: Login,
+    proxies: Vec<Network>,
+    product: String,
     hasher: hashing::Hasher,
 }
 
@@ -186,6 +200,8 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         metrics: metrics::Metrics::default(),
         decoders: Semaphore::new(DECODERS),
         login: config.login,
+        proxies: config.proxies.clone(),
+        product: config.product.clone(),
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
     };
     Ok((Arc::new(app), credential))

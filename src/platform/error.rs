@@ -19,6 +19,8 @@ pub(super) enum Error {
     Forbidden(String),
     /// A person must change the password before anything else; the text is the path for it.
     ChangeFirst(String),
+    /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
+    Elsewhere(String),
     /// A browser's request that another site may have caused.
     OtherSite,
     /// Too many passwords are being checked.
@@ -104,6 +106,7 @@ impl IntoResponse for Error {
                 let text = format!("The password must be changed before anything else: POST {path}");
                 oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
             }
+            Self::Elsewhere(sentence) => oauth(StatusCode::FORBIDDEN, "access_denied", &sentence),
             Self::OtherSite => {
                 let text = "A session of a browser changes nothing for another site; open the platform's own pages";
                 oauth(StatusCode::FORBIDDEN, "access_denied", text)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{AdminCommand, AdminError, Config, Limits, Login};
+use super::{AdminCommand, AdminError, Config, Limits, Login, Network, PRODUCT};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -30,6 +30,12 @@ pub struct Flags {
     /// Count no requests and send no rate-limit headers
     #[arg(long, env = "TENANTRY_NO_RATE_LIMITS")]
     no_rate_limits: bool,
+    /// Proxies whose X-Forwarded-For is believed: addresses or CIDR blocks, comma-separated
+    #[arg(long, env = "TENANTRY_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<Network>,
+    /// What the product is called where people read it
+    #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
+    product_name: String,
     /// POST, PUT and DELETE calls per tenant and minute
     #[arg(long, env = "TENANTRY_WRITES_PER_MINUTE", default_value_t = Limits::default().writes)]
     writes_per_minute: u32,
@@ -74,6 +80,8 @@ impl From<Flags> for Config {
             credential_file: Some(flags.credential_file),
             documented_only: flags.documented_only,
             login: Login::default(),
+            proxies: flags.trusted_proxies,
+            product: flags.product_name,
             limits: (!flags.no_rate_limits).then_some(limits),
         }
     }

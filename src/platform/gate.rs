@@ -9,10 +9,11 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::error::Error;
 use super::limits::Category;
+use super::login::source::Source;
 use super::permission::{Asked, Call, Position, Row, missing, row};
 use super::principal::{Caller, Person, Reach};
 use super::store::{Carrier, Clock, Kind, Record};
-use super::{App, credential, session, time};
+use super::{App, credential, login, session, time};
 
 /// Who asks, and under which tenant.
 #[derive(Clone, Debug)]
@@ -23,9 +24,16 @@ pub(super) struct Scope {
     tenant: Option<Arc<Record>>,
     /// The clients that a list may show.
     reach: Reach,
+    /// Where the request came from.
+    source: Source,
 }
 
 impl Scope {
+    /// Of a person who asks under the own tenant, from a page.
+    pub(super) fn own(caller: Caller, tenant: Record, source: Source) -> Self {
+        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source }
+    }
+
     /// The tenant of the path.
     pub(super) fn tenant(&self) -> Result<&Record, Error> {
         self.tenant.as_deref().ok_or(Error::Internal)
@@ -34,6 +42,11 @@ impl Scope {
     /// The clients that a list may show.
     pub(super) fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// Where the request came from.
+    pub(super) fn source(&self) -> Source {
+        self.source
     }
 }
 
@@ -45,7 +58,8 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let caller = match caller(&app, request.method(), request.headers()).await {
+    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
+    let caller = match caller(&app, request.method(), request.headers(), source).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -70,7 +84,7 @@ pub(super) async fn guard(
         match permitted(&app, row(request.method().as_str(), &route), &params, (&caller, tenant.as_deref())).await {
             Err(error) => error.into_response(),
             Ok(reach) => {
-                request.extensions_mut().insert(Scope { caller, tenant, reach });
+                request.extensions_mut().insert(Scope { caller, tenant, reach, source });
                 next.run(request).await
             }
         }
@@ -86,13 +100,19 @@ fn parameter<'p>(params: &'p RawPathParams, wanted: &str) -> Option<&'p str> {
 }
 
 /// Whether a tenant below the caller's own is one that the caller's roles reach.
-fn reaches(caller: &Caller, tenant: &Record) -> bool {
+pub(super) fn reaches(caller: &Caller, tenant: &Record) -> bool {
     let partners = caller.person().filter(|_| tenant.kind == Kind::Client && tenant.id != caller.id);
     partners.is_none_or(|person| person.reaches(tenant.id))
 }
 
 /// The caller of a bearer token, or of a browser's session where there is no token.
-async fn caller(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Error> {
+async fn caller(app: &App, method: &Method, headers: &HeaderMap, source: Source) -> Result<Caller, Error> {
+    let caller = bearer(app, method, headers).await?;
+    login::admit(app, &caller, source)?;
+    Ok(caller)
+}
+
+async fn bearer(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Error> {
     let clock = Clock { now: time::now(), idle: app.login.idle_milliseconds() };
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         let token = authorization

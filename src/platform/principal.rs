@@ -55,6 +55,8 @@ pub(super) struct Person {
     pub(super) scope: Scope,
     /// Whether the session allows nothing but the change of the password.
     pub(super) limited: bool,
+    /// The addresses that the tenant lets people in from; none where from everywhere.
+    pub(super) white_listed: Option<String>,
     /// One for each role.
     pub(super) grants: Vec<Grant>,
 }

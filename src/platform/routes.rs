@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::{self, Error};
 use super::people::{actions, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
-use super::{App, branding, extensions, gate, image, lifecycle, metrics, reference, search, tenant, token};
+use super::{App, branding, extensions, gate, image, lifecycle, metrics, pages, reference, search, tenant, token};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Everything the platform answers.
@@ -32,6 +32,9 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/metrics", get(metrics::show));
     if app.extensions {
         open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke));
+    }
+    if app.extensions {
+        open = open.merge(pages::routes());
     }
     let open = open.method_not_allowed_fallback(no_method);
     around(app, api.merge(open).fallback(nothing)).with_state(Arc::clone(app))

@@ -3,6 +3,7 @@
 //! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite that takes the write
 //! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
 
+mod attempts;
 mod branding;
 mod credentials;
 mod defaults;
@@ -21,12 +22,13 @@ use sqlx::{Any, AnyPool, Executor as _, Transaction};
 
 use super::StartError;
 
+pub(super) use attempts::forget_attempts;
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{NewCredential, insert_credential, revoke};
 pub(super) use lists::{Filter, Order, Page, living_settings};
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
-    insert_person, person_of, rename_author, save_password, save_person,
+    insert_person, must_change_under, person_of, rename_author, save_password, save_person,
 };
 pub(super) use roles::{RoleContent, RoleRecord, delete_role, name_of_role, put_role, set_roles_of, set_users_of};
 pub(super) use sessions::{Carrier, Clock, NewSession, end_sessions_of, end_sessions_under};

@@ -9,12 +9,14 @@ use serde_json::Value;
 use super::body::{self, Strict};
 use super::error::{Error, field, quote};
 use super::gate::Scope;
-use super::settings::{self, Problems};
+use super::login::policy::turned_on;
+use super::settings::{self, Problems, policy_of};
 use super::standing::{Act, admit};
 use super::store::{
-    Kind, New, Record, Tx, child, holder_of_mark, holder_of_name, insert, living_settings, lock, once_marked, save,
+    Kind, New, Record, Tx, child, end_sessions_under, holder_of_mark, holder_of_name, insert, living_settings, lock,
+    must_change_under, once_marked, save,
 };
-use super::{App, answer};
+use super::{App, answer, time};
 use crate::wire::{self, Created, Mark, Minimal, Tenant};
 
 /// No tenant: a new one is nobody's rival but its holder's.
@@ -77,6 +79,10 @@ pub(super) async fn update(
     record.settings = settings::update(record.kind, &record.settings, &parent.settings, change)?;
     if record.kind == Kind::Partner {
         unused_by_clients(&mut tx, &before, &record).await?;
+    }
+    if record.kind != Kind::Client && turned_on(&policy_of(&before.settings), &policy_of(&record.settings)) {
+        must_change_under(&mut tx, record.id).await?;
+        end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     if changed(&before, &record) {
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;

@@ -1,13 +1,13 @@
 //! Both token endpoints: OAuth2 client credentials, and as an extension the password of a person.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{Request, State};
 use axum::http::header;
 
 use super::error::Error;
+use super::login::source::Source;
 use super::people::login;
 use super::store::Carrier;
 use super::{App, body, credential, time};
@@ -20,11 +20,11 @@ const REQUEST: usize = 16 << 10;
 
 /// Answers a token for the tenant of the credential.
 pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Json<TokenResponse>, Error> {
-    let source = source(&request);
+    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
     let request = read(request).await;
     match request.grant_type.as_str() {
         "client_credentials" => of_credential(&app, &request).await,
-        "password" if app.extensions => of_person(&app, request, &source).await,
+        "password" if app.extensions => of_person(&app, request, source).await,
         _ => Err(Error::GrantType(request.grant_type)),
     }
 }
@@ -40,14 +40,8 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
     Ok(())
 }
 
-/// Address that a request came from; unknown where no socket was involved.
-fn source(request: &Request) -> String {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or_else(|| "unknown".to_owned(), |ConnectInfo(address)| address.ip().to_canonical().to_string())
-}
-
 /// A person's token. Whoever must change the password first gets one that is good for that only.
-async fn of_person(app: &App, request: TokenRequest, source: &str) -> Result<Json<TokenResponse>, Error> {
+async fn of_person(app: &App, request: TokenRequest, source: Source) -> Result<Json<TokenResponse>, Error> {
     let via = (Carrier::Token, source);
     let proved = login::prove(app, (&request.username, request.password.0.into()), via).await?;
     let token = login::start(app, &proved, via, LIFETIME * 1000).await?;

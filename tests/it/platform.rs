@@ -9,6 +9,7 @@ mod http;
 mod lifecycle;
 mod limits;
 mod lists;
+mod login;
 mod marks;
 mod packages;
 mod people;

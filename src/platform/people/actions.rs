@@ -6,15 +6,17 @@ use axum::extract::{Path, Request, State};
 use axum::{Extension, Json};
 use secrecy::SecretString;
 
+use super::login::{account, attempt, proved};
 use super::users::{living, locked};
 use super::{bounds, password};
 use crate::platform::body::{self, Strict};
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
+use crate::platform::login::policy::Rules;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    NewPassword, PersonRecord, Status, end_sessions_of, person_of, rename_author, save_password, save_person,
+    NewPassword, PersonRecord, Status, end_sessions_of, forget_attempts, rename_author, save_password, save_person,
     set_roles_of,
 };
 use crate::platform::{App, time};
@@ -22,8 +24,6 @@ use crate::wire::{PasswordChange, User, UserAction};
 
 /// Longest body of an action.
 const ACTION: usize = 16 << 10;
-/// How many passwords back nothing may be used again.
-const KEPT: i64 = 4;
 
 type Target = Path<(String, String)>;
 
@@ -165,17 +165,20 @@ pub(in crate::platform) async fn change_password(
     if scope.caller.person().is_some_and(|caller| caller.id != person.id) {
         return Err(Error::Forbidden("to change somebody else's password".to_owned()));
     }
-    let policy = password::policy(tenant);
+    let rules = password::rules(tenant);
     let PasswordChange { current_password, new_password, confirm_password } = change;
-    agreed(&policy, [&current_password.0, &new_password.0, &confirm_password.0])?;
-    let last = app.store.last_passwords(person.id, KEPT).await?;
+    agreed(&rules, [&current_password.0, &new_password.0, &confirm_password.0])?;
+    let last = app.store.last_passwords(person.id, rules.back()).await?;
     let today = last.first().cloned().ok_or(Error::Internal)?;
-    if !app.hasher.verify(current_password.0.into(), Some(today.clone())).await? {
+    let account = (account(&person.login_name), scope.source().network());
+    if !attempt(&app, &account, &rules).await? {
+        return Err(Error::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
+    }
+    if !proved(&app, &account, (current_password.0.into(), Some(today.clone()))).await? {
         return Err(Error::field("currentPassword", "This is not the password of today"));
     }
-    let compared = if policy.allow_last_four_passwords == Some(true) { vec![today.clone()] } else { last };
     let wanted: SecretString = new_password.0.into();
-    if app.hasher.any(wanted.clone(), compared).await? {
+    if app.hasher.any(wanted.clone(), last).await? {
         return Err(Error::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted).await?, until: None, must_change: false };
@@ -185,14 +188,14 @@ pub(in crate::platform) async fn change_password(
         return Err(Error::field("currentPassword", "The password was changed by another request in the meantime"));
     }
     end_sessions_of(&mut tx, person.id, time::now()).await?;
-    person_of(&mut *tx, tenant.id, &id).await?;
+    forget_attempts(&mut tx, (&account.0, &account.1)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, "a password was changed");
     Ok(Json(()))
 }
 
 /// Whether the three texts are there, agree and satisfy the policy.
-fn agreed(policy: &crate::wire::PasswordPolicy, [current, new, again]: [&String; 3]) -> Result<(), Error> {
+fn agreed(rules: &Rules, [current, new, again]: [&String; 3]) -> Result<(), Error> {
     let mut wrong = Vec::new();
     for (name, text) in [("currentPassword", current), ("newPassword", new), ("confirmPassword", again)] {
         if text.is_empty() {
@@ -202,7 +205,7 @@ fn agreed(policy: &crate::wire::PasswordPolicy, [current, new, again]: [&String;
     if new != again {
         wrong.push(field("confirmPassword", "The two new passwords differ"));
     }
-    wrong.extend(password::wrong(policy, new).into_iter().map(|message| field("newPassword", message)));
+    wrong.extend(rules.wrong(new).into_iter().map(|message| field("newPassword", message)));
     if wrong.is_empty() { Ok(()) } else { Err(Error::Fields(wrong)) }
 }
 

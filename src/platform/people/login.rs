@@ -3,42 +3,91 @@
 use secrecy::SecretString;
 
 use crate::platform::error::Error;
+use crate::platform::login::address::admits;
+use crate::platform::login::elsewhere;
+use crate::platform::login::policy::Rules;
+use crate::platform::login::source::Source;
 use crate::platform::store::{Candidate, Carrier, NewSession};
-use crate::platform::{App, credential, time};
+use crate::platform::{App, credential, settings, time};
+use crate::wire::Tenant;
 
 /// A password that was proved.
 pub(in crate::platform) struct Proved {
     person: Candidate,
+    account: Account,
     /// Whether the person may do nothing but change the password.
     pub(in crate::platform) limited: bool,
 }
 
-/// Proves a password. For a name that nobody has, for somebody out of service and for a password that has ended the work
-/// and the answer are the same as for a wrong password. No connection of the database is held while it is compared.
+/// What failed logins are counted by: an account and a source.
+pub(in crate::platform) type Account = (String, String);
+
+/// The account of a login name, whether anybody has it or not.
+pub(in crate::platform) fn account(login_name: &str) -> String {
+    credential::hash(&login_name.trim().to_lowercase())
+}
+
+/// Counts an attempt; false while the account is locked for the source.
+pub(in crate::platform) async fn attempt(app: &App, (account, source): &Account, rules: &Rules) -> Result<bool, Error> {
+    app.store.attempt((account, source), rules, time::now()).await
+}
+
+/// Compares a password, whose attempt does not count where nobody had the time to compare it.
+pub(in crate::platform) async fn proved(
+    app: &App,
+    (account, source): &Account,
+    (password, stored): (SecretString, Option<String>),
+) -> Result<bool, Error> {
+    let same = app.hasher.verify(password, stored).await;
+    if same.is_err() {
+        app.store.take_back((account, source)).await?;
+    }
+    same
+}
+
+/// Proves a password. For a name that nobody has, for somebody out of service, while the account is locked and for a
+/// password that has ended the work and the answer are the same as for a wrong password. No connection of the database is
+/// held while it is compared. From an address that the tenant does not admit the right password is not enough.
 pub(in crate::platform) async fn prove(
     app: &App,
     (login_name, password): (&str, SecretString),
-    (carrier, source): (Carrier, &str),
+    (carrier, source): (Carrier, Source),
 ) -> Result<Proved, Error> {
     let candidate = app.store.candidate(login_name).await?;
+    let nobodys = || Rules::of(&settings::policy_of(&Tenant::default()));
+    let rules = candidate.as_ref().map_or_else(nobodys, |candidate| candidate.rules);
+    let account = (account(login_name), source.network());
+    let open = attempt(app, &account, &rules).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let same = app.hasher.verify(password, stored).await?;
+    let same = proved(app, &account, (password, stored)).await?;
     let now = time::now();
-    let ended = |candidate: &Candidate| candidate.password_until.is_some_and(|until| until <= now);
-    let Some(person) = candidate else { return Err(Error::BadLogin) };
-    if !same || !person.in_service || ended(&person) {
-        app.store.failed_login(person.id, (carrier, source), now).await?;
-        tracing::info!(person = person.unique_id, source, "a login failed");
-        return Err(Error::BadLogin);
+    let good = |person: &Candidate| person.in_service && person.password_until.is_none_or(|until| until > now);
+    let failed = |person| app.store.failed_login(person, (carrier, source), now);
+    match candidate {
+        Some(person) if open && same && good(&person) => {
+            if !admits(person.white_listed.as_deref(), source.address()) {
+                failed(Some(person.id)).await?;
+                tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
+                return Err(elsewhere(app));
+            }
+            let limited = person.must_change || rules.ended(person.password_at, now);
+            Ok(Proved { person, account, limited })
+        }
+        other => {
+            failed(other.as_ref().map(|person| person.id)).await?;
+            if let Some(person) = other {
+                tracing::info!(person = person.unique_id, %source, locked = !open, "a login failed");
+            }
+            Err(Error::BadLogin)
+        }
     }
-    Ok(Proved { limited: person.must_change, person })
 }
 
 /// Starts a session for whoever proved a password; answers its key, of which only the hash is kept.
 pub(in crate::platform) async fn start(
     app: &App,
     proved: &Proved,
-    (carrier, source): (Carrier, &str),
+    (carrier, source): (Carrier, Source),
     lifetime: i64,
 ) -> Result<String, Error> {
     let key = credential::random_session();
@@ -50,13 +99,14 @@ pub(in crate::platform) async fn start(
         proof: &proved.person.password_hash,
         carrier,
         limited: proved.limited,
-        source,
+        source: &source.to_string(),
+        account: (&proved.account.0, &proved.account.1),
         now,
         expires: now + lifetime,
     };
     if !app.store.start_session(&new).await? {
         return Err(Error::BadLogin);
     }
-    tracing::info!(person = proved.person.unique_id, tenant = proved.person.tenant, source, "a person logged in");
+    tracing::info!(person = proved.person.unique_id, tenant = proved.person.tenant, %source, "a person logged in");
     Ok(key)
 }

@@ -136,7 +136,7 @@ fn same_login(name: Option<String>, person: &PersonRecord, problems: &mut Proble
 
 fn wanted_password(tenant: &Record, given: Option<Hidden>, problems: &mut Problems) -> Option<SecretString> {
     let Hidden(given) = given.filter(|Hidden(given)| !given.is_empty())?;
-    for message in password::wrong(&password::policy(tenant), &given) {
+    for message in password::rules(tenant).wrong(&given) {
         problems.refuse("password", message);
     }
     Some(given.into())
@@ -144,7 +144,7 @@ fn wanted_password(tenant: &Record, given: Option<Hidden>, problems: &mut Proble
 
 /// A password that somebody else chose, as the store keeps it.
 async fn stored(app: &App, tenant: &Record, given: SecretString) -> Result<NewPassword, Error> {
-    let must_change = password::policy(tenant).change_password_at_first_login != Some(false);
+    let must_change = password::rules(tenant).change_first;
     let until = must_change.then(|| time::now() + password::INVITATION);
     Ok(NewPassword { hash: app.hasher.hash(given).await?, until, must_change })
 }

@@ -76,7 +76,7 @@ fn ordered<T: Copy>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
     all.iter().copied().filter(wanted).collect()
 }
 
-fn packages(tenant: &Tenant) -> Vec<Package> {
+pub(in crate::platform) fn packages(tenant: &Tenant) -> Vec<Package> {
     tenant.packages.iter().flatten().filter_map(|name| Package::from_wire(name)).collect()
 }
 

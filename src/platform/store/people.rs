@@ -3,12 +3,13 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
-use super::tenants::state;
+use super::tenants::{Kind, state};
 use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::platform::error::Error;
-use crate::platform::time;
-use crate::wire::{State, User};
+use crate::platform::login::policy::Rules;
+use crate::platform::{settings, time};
+use crate::wire::{State, Tenant, User};
 
 /// Whether a person may log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,11 @@ pub(in crate::platform) struct Candidate {
     pub(in crate::platform) password_hash: String,
     pub(in crate::platform) password_until: Option<i64>,
     pub(in crate::platform) must_change: bool,
+    pub(in crate::platform) password_at: i64,
+    /// What the password is held to: the policy of the tenant, or for a client of its partner.
+    pub(in crate::platform) rules: Rules,
+    /// The addresses that the tenant lets people in from.
+    pub(in crate::platform) white_listed: Option<String>,
     /// Whether person, tenant and all tenants above are in service.
     pub(in crate::platform) in_service: bool,
 }
@@ -174,8 +180,8 @@ impl Store {
             return Ok(None);
         }
         let row = sqlx::query(
-            "SELECT u.id, u.unique_id, u.status, u.password_hash, u.password_until, u.must_change, \
-             t.unique_id AS tenant, t.state, p.state AS parent_state, g.state AS top_state \
+            "SELECT u.id, u.unique_id, u.status, u.password_hash, u.password_at, u.password_until, \
+             u.must_change, t.unique_id AS tenant, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
              FROM person u JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id WHERE u.login_key = $1",
         );
@@ -185,6 +191,12 @@ impl Store {
             let above: Option<String> = row.try_get(column)?;
             in_service &= above.map_or(Ok(true), |above| state(&above).map(|state| state == State::Active))?;
         }
+        let own: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
+        let above: Option<String> = row.try_get("parent_settings")?;
+        let above: Option<Tenant> = above
+            .filter(|_| row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client)))
+            .map(|above| serde_json::from_str(&above))
+            .transpose()?;
         Ok(Some(Candidate {
             id: row.try_get("id")?,
             unique_id: row.try_get("unique_id")?,
@@ -192,6 +204,9 @@ impl Store {
             password_hash: row.try_get("password_hash")?,
             password_until: row.try_get("password_until")?,
             must_change: row.try_get::<i64, _>("must_change")? != 0,
+            password_at: row.try_get("password_at")?,
+            rules: Rules::of(&settings::policy_of(above.as_ref().unwrap_or(&own))),
+            white_listed: own.white_listed_ips,
             in_service,
         }))
     }
@@ -309,6 +324,18 @@ pub(in crate::platform) async fn save_password(
     .execute(&mut **tx)
     .await?;
     Ok(true)
+}
+
+/// Makes everybody of a tenant and of the tenants below it choose a new password at the next login.
+pub(in crate::platform) async fn must_change_under(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' \
+         AND tenant_id IN (SELECT id FROM tenant WHERE id = $1 OR parent_id = $1)",
+    )
+    .bind(tenant)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// Writes another name where answers say who changed a tenant or a person.

