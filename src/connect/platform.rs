@@ -93,12 +93,8 @@ impl Platform {
 
     /// Whether a partner is in service, so that the platform takes changes under it.
     pub async fn is_in_service(&self, partner: &str) -> Result<bool, Error> {
-        let turn = self.turn().await?;
-        let tenant: Tenant = map::lenient(&turn.body(&Call::get(&[checked(partner)?])).await?)?;
-        match tenant.unique_id.as_deref() {
-            Some(id) if id == partner => Ok(map::life(&tenant) == TenantLife::Active),
-            Some(_) | None => Err(other_tenant(partner)),
-        }
+        let tenant = self.turn().await?.partner(partner).await?;
+        Ok(map::life(&tenant) == TenantLife::Active)
     }
 
     /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.

@@ -63,8 +63,12 @@ impl<'a> Turn<'a> {
     /// The tenant; nothing where this id does not exist.
     pub(super) async fn tenant(&self, place: &Place, id: &str) -> Result<Option<Tenant>, Error> {
         let Some(body) = self.tenant_body(place, id).await? else { return Ok(None) };
-        let tenant: Tenant = map::lenient(&body)?;
-        if tenant.unique_id.as_deref() == Some(id) { Ok(Some(tenant)) } else { Err(other_tenant(id)) }
+        of_id(id, &body).map(Some)
+    }
+
+    /// The partner of an id, by the one call about a partner that is documented.
+    pub(super) async fn partner(&self, id: &str) -> Result<Tenant, Error> {
+        of_id(id, &self.body(&Call::get(&[checked(id)?])).await?)
     }
 
     /// The tenant as it was answered.
@@ -169,6 +173,12 @@ pub(super) fn route<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a st
 /// An answer of ours and of documented lists; what is about a tenant is read by [`map::lenient`].
 pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     serde_json::from_slice(body).map_err(|error| map::unreadable(&error))
+}
+
+/// The tenant of an answer, which must be the one that was asked for.
+fn of_id(id: &str, body: &[u8]) -> Result<Tenant, Error> {
+    let tenant: Tenant = map::lenient(body)?;
+    if tenant.unique_id.as_deref() == Some(id) { Ok(tenant) } else { Err(other_tenant(id)) }
 }
 
 /// An answer about another tenant than the one asked for.

@@ -12,7 +12,7 @@ use super::limits::Category;
 use super::login::source::Source;
 use super::permission::{Asked, Call, Position, Row, missing, row};
 use super::principal::{Caller, Person, Reach};
-use super::store::{Carrier, Clock, Kind, Record};
+use super::store::{Carrier, Kind, Record};
 use super::{App, credential, login, session, time};
 
 /// Who asks, and under which tenant.
@@ -113,7 +113,6 @@ async fn caller(app: &App, method: &Method, headers: &HeaderMap, source: Source)
 }
 
 async fn bearer(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Error> {
-    let clock = Clock { now: time::now(), idle: app.login.idle_milliseconds() };
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         let token = authorization
             .to_str()
@@ -122,6 +121,7 @@ async fn bearer(app: &App, method: &Method, headers: &HeaderMap) -> Result<Calle
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| credential::hash(token.trim()))
             .ok_or(Error::InvalidToken)?;
+        let clock = session::clock(app);
         let credential = app.store.caller(&token, clock.now).await?;
         let caller = match credential {
             Some(caller) => Some(caller),
@@ -129,8 +129,7 @@ async fn bearer(app: &App, method: &Method, headers: &HeaderMap) -> Result<Calle
         };
         return caller.ok_or(Error::InvalidToken);
     }
-    let key = session::key(headers).ok_or(Error::InvalidToken)?;
-    let caller = app.store.person(&credential::hash(key), Carrier::Cookie, clock).await?.ok_or(Error::InvalidToken)?;
+    let (_, caller) = session::holder(app, headers).await?.ok_or(Error::InvalidToken)?;
     // The browser adds the cookie whoever causes the request.
     if session::changes(method) && !session::same_site(headers) {
         return Err(Error::OtherSite);

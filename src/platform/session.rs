@@ -2,6 +2,11 @@
 
 use axum::http::{HeaderMap, Method, header};
 
+use super::error::Error;
+use super::principal::Caller;
+use super::store::{Carrier, Clock};
+use super::{App, credential, time};
+
 /// Name of the cookie. The prefix makes browsers take it over TLS (or loopback) only, for this host and every path.
 pub(super) const COOKIE: &str = "__Host-tenantry";
 
@@ -10,6 +15,18 @@ pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, key)| key)
+}
+
+/// How sessions are judged now.
+pub(super) fn clock(app: &App) -> Clock {
+    Clock { now: time::now(), idle: app.login.idle_milliseconds() }
+}
+
+/// The key of a browser's session and whoever it belongs to; nobody where there is no cookie or no living session.
+pub(super) async fn holder<'h>(app: &App, headers: &'h HeaderMap) -> Result<Option<(&'h str, Caller)>, Error> {
+    let Some(key) = key(headers) else { return Ok(None) };
+    let caller = app.store.person(&credential::hash(key), Carrier::Cookie, clock(app)).await?;
+    Ok(caller.map(|caller| (key, caller)))
 }
 
 /// Whether a method may change something.

@@ -6,8 +6,8 @@ use super::brand::Look;
 use crate::platform::error::Error;
 use crate::platform::login::source::Source;
 use crate::platform::principal::{Caller, Person};
-use crate::platform::store::{Carrier, Clock, Record};
-use crate::platform::{App, credential, login, session, time};
+use crate::platform::store::Record;
+use crate::platform::{App, login, session};
 
 /// A person with a living session.
 pub(super) struct Visitor {
@@ -21,11 +21,7 @@ pub(super) struct Visitor {
 impl Visitor {
     /// Whoever the cookie belongs to. A session that is used from an address which the tenant does not admit is refused.
     pub(super) async fn of(app: &App, headers: &HeaderMap, source: Source) -> Result<Option<Self>, Error> {
-        let Some(key) = session::key(headers) else { return Ok(None) };
-        let clock = Clock { now: time::now(), idle: app.login.idle_milliseconds() };
-        let Some(caller) = app.store.person(&credential::hash(key), Carrier::Cookie, clock).await? else {
-            return Ok(None);
-        };
+        let Some((key, caller)) = session::holder(app, headers).await? else { return Ok(None) };
         login::admit(app, &caller, source)?;
         let tenant = app.store.visible(caller.id, &caller.unique_id).await?.ok_or(Error::Internal)?;
         let look = Look::of(app, &tenant).await?;

@@ -1,5 +1,6 @@
 //! The default roles and permission sets, as rows.
 
+use super::roles::ADD_SET;
 use super::{Store, Tx};
 use crate::platform::people::defaults::{self, Default};
 
@@ -43,13 +44,7 @@ fn identify<'q>(query: Query<'q>, row: &Default, prefix: &str) -> Query<'q> {
 
 async fn give_default(tx: &mut Tx, role: &Default) -> Result<(), sqlx::Error> {
     for set in role.sets() {
-        sqlx::query(
-            "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-        )
-        .bind(role.id)
-        .bind(set)
-        .execute(&mut **tx)
-        .await?;
+        sqlx::query(ADD_SET).bind(role.id).bind(set).execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -35,6 +35,10 @@ pub(in crate::platform) struct RoleContent<'a> {
     pub(in crate::platform) sets: &'a [i64],
 }
 
+/// Adds a permission set to a role.
+pub(super) const ADD_SET: &str =
+    "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+
 const COLUMNS: &str = "id, unique_id, tenant_id, name, description, all_clients";
 
 fn read(row: &AnyRow) -> Result<RoleRecord, Error> {
@@ -94,11 +98,7 @@ pub(in crate::platform) async fn put_role(
             "INSERT INTO role_client (role_id, tenant_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             content.clients,
         ),
-        (
-            "DELETE FROM role_permission_set WHERE role_id = $1",
-            "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            content.sets,
-        ),
+        ("DELETE FROM role_permission_set WHERE role_id = $1", ADD_SET, content.sets),
     ] {
         sqlx::query(forget).bind(id).execute(&mut **tx).await?;
         for member in members {
@@ -165,15 +165,20 @@ async fn grants(readers: &AnyPool, choice: &'static str, chosen: i64) -> Result<
     Ok(roles.into_values().collect())
 }
 
+async fn give_role(tx: &mut Tx, role: i64, person: i64) -> Result<(), Error> {
+    sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(role)
+        .bind(person)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// Gives a person these roles and no other.
 pub(in crate::platform) async fn set_roles_of(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), Error> {
     sqlx::query("DELETE FROM role_person WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     for role in roles {
-        sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(role)
-            .bind(person)
-            .execute(&mut **tx)
-            .await?;
+        give_role(tx, *role, person).await?;
     }
     Ok(())
 }
@@ -193,11 +198,7 @@ pub(in crate::platform) async fn set_users_of(
     .execute(&mut **tx)
     .await?;
     for person in people {
-        sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-            .bind(role)
-            .bind(person)
-            .execute(&mut **tx)
-            .await?;
+        give_role(tx, role, *person).await?;
     }
     Ok(())
 }
@@ -227,13 +228,9 @@ impl Store {
         (terms, by_name): (&[Term], bool),
         part: Part,
     ) -> Result<(Vec<RoleRecord>, i64), Error> {
-        let from = match tenant.kind {
-            Kind::ServiceProvider => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
-            Kind::Partner => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
-            Kind::Client => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
-        };
+        let from = format!("FROM role {}", of_tenant(tenant.kind));
         let order = if by_name { "name_key" } else { "id" };
-        let listed = Listed { columns: COLUMNS, from, order: (order, "id") };
+        let listed = Listed { columns: COLUMNS, from: &from, order: (order, "id") };
         let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
         Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
     }

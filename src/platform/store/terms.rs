@@ -20,11 +20,11 @@ pub(in crate::platform) struct Term(pub(in crate::platform) &'static str, pub(in
 
 /// What is listed.
 #[derive(Clone, Copy)]
-pub(super) struct Listed {
+pub(super) struct Listed<'a> {
     /// Columns, after SELECT.
     pub(super) columns: &'static str,
     /// From FROM to the condition on the tenant, which is `$1`.
-    pub(super) from: &'static str,
+    pub(super) from: &'a str,
     /// Column of the order, and the column that decides between equals.
     pub(super) order: (&'static str, &'static str),
 }
@@ -40,7 +40,7 @@ pub(in crate::platform) struct Part {
 /// One page, and how many rows there are in all.
 pub(super) async fn page(
     readers: &AnyPool,
-    listed: Listed,
+    listed: Listed<'_>,
     (tenant, terms): (i64, &[Term]),
     part: Part,
 ) -> Result<(Vec<AnyRow>, i64), Error> {
