@@ -5,6 +5,7 @@
 //! lock the parent's row and write in one transaction; the reply follows the commit.
 
 mod answer;
+mod audit;
 mod body;
 mod branding;
 mod credential;
@@ -28,7 +29,7 @@ mod time;
 mod token;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +37,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
+pub use audit::{AuditCommand, CommandError, Finding, Verified, export as export_audit, verify as verify_audit};
 pub use credential::Credential;
-pub use flags::Flags;
+pub use flags::{Command, Flags};
 pub use limits::Limits;
 
 /// How long a stop waits for requests in flight.
@@ -59,6 +61,9 @@ pub struct Config {
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
+    /// The key that seals the audit log, kept apart from the database; made where it is not there. Without one a log that
+    /// was cut off along with its head is not found out.
+    pub audit_key: Option<PathBuf>,
     /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
@@ -71,6 +76,7 @@ impl Config {
             database: database.into(),
             credential_file: None,
             documented_only: false,
+            audit_key: None,
             limits: Some(Limits::default()),
         }
     }
@@ -88,6 +94,14 @@ pub enum StartError {
     /// A migration failed.
     #[error("cannot bring the database to today's schema: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The key of the audit log cannot be read or written.
+    #[error("audit key {}: {reason}", path.display())]
+    AuditKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: std::io::Error,
+    },
     /// The credential file cannot be read or written, or belongs to another database.
     #[error("credential file {}: {reason}", path.display())]
     Credential {
@@ -106,6 +120,7 @@ struct App {
     limiter: Option<limits::Limiter>,
     metrics: metrics::Metrics,
     decoders: Semaphore,
+    seal: audit::Seal,
 }
 
 /// A platform that answers requests.
@@ -130,15 +145,19 @@ pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), S
 }
 
 async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
+    let path = config.audit_key.as_deref();
+    let seal = audit::Seal::open(path)
+        .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database)).await?;
-    let credential = Box::pin(credential::first(&store, config, url)).await?;
+    let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
         metrics: metrics::Metrics::default(),
         decoders: Semaphore::new(DECODERS),
+        seal,
     };
     Ok((Arc::new(app), credential))
 }

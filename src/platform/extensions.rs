@@ -14,6 +14,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 
 use super::App;
+use super::audit::{Action, Actor, Event, append};
 use super::credential::Credential;
 use super::error::Error;
 use super::gate::Scope;
@@ -44,12 +45,15 @@ pub(super) struct Shown {
 pub(super) async fn credentials(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
+    actor: Actor,
 ) -> Result<Json<Shown>, Error> {
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, scope.tenant()?.id).await?;
     admit(&tenant, Act::Write)?;
     let credential = Credential::random(&tenant.unique_id);
-    insert_credential(&mut tx, &credential.hashed(tenant.id)).await?;
+    let hashed = credential.hashed(tenant.id);
+    insert_credential(&mut tx, &hashed).await?;
+    append(&app.seal, &mut tx, tenant.id, &actor, Event::done(Action::CredentialCreate, hashed.id())).await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, by = scope.caller.unique_id, "a credential was made");
     let Credential { client_id, client_secret, tenant_id: _ } = credential;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
-use super::{Config, Limits};
+use super::{AuditCommand, Config, Limits};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -17,8 +17,8 @@ pub struct Flags {
     listen: SocketAddr,
     /// SQLite path, `sqlite:` or `postgres:` URL
     // The URL may carry a password, which `--help` must not show.
-    #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true)]
-    database: String,
+    #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true, global = true)]
+    pub database: String,
     /// File that gets the first credential; an existing one is read and never overwritten
     #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json")]
     credential_file: PathBuf,
@@ -37,6 +37,20 @@ pub struct Flags {
     /// Other reads per tenant and minute
     #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = Limits::default().reads)]
     reads_per_minute: u32,
+    /// File with the key that seals the audit log; made where it is not there. Keep it apart from the database
+    #[arg(long, env = "TENANTRY_AUDIT_KEY", default_value = "tenantry-audit.key", global = true)]
+    pub audit_key: PathBuf,
+    /// What to do instead of answering requests
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the program does besides answering requests.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Command {
+    /// Verify or export the audit log of a database
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 impl From<Flags> for Config {
@@ -48,6 +62,7 @@ impl From<Flags> for Config {
             database: flags.database,
             credential_file: Some(flags.credential_file),
             documented_only: flags.documented_only,
+            audit_key: Some(flags.audit_key),
             limits: (!flags.no_rate_limits).then_some(limits),
         }
     }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::audit::{self, Action, Actor, Event};
 use super::error::Error;
 use super::limits::Category;
 use super::store::{Caller, Kind, Record};
@@ -56,6 +57,9 @@ pub(super) async fn guard(
     let mut response = if budget.is_some_and(|budget| !budget.granted) {
         Error::Throttled.into_response()
     } else if let Some(id) = asked.filter(|_| !tenant.as_ref().is_some_and(fits)) {
+        let actor = Actor::named(caller.actor(), request.extensions().get());
+        let object = format!("{} {route} {id}", request.method());
+        audit::denied(&app, caller.id, &actor, Event::denied(Action::Request, &object)).await;
         Error::not_found("Tenant", id).into_response()
     } else {
         request.extensions_mut().insert(Scope { caller, tenant });

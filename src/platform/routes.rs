@@ -12,7 +12,7 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
-use super::{App, branding, extensions, gate, image, lifecycle, metrics, reference, search, tenant, token};
+use super::{App, audit, branding, extensions, gate, image, lifecycle, metrics, reference, search, tenant, token};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Everything the platform answers.
@@ -23,6 +23,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     }
     let api = api
         .method_not_allowed_fallback(no_method)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), audit::watch))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), gate::guard));
     let open = Router::new()
         .route("/tenancy/auth/oauth/token", post(token::issue))
@@ -71,6 +72,7 @@ fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     catching(router)
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
+        .layer(middleware::from_fn(audit::RequestId::give))
 }
 
 fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

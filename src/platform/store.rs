@@ -3,6 +3,7 @@
 //! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite that takes the write
 //! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
 
+mod audit;
 mod branding;
 mod credentials;
 mod lists;
@@ -15,8 +16,9 @@ use sqlx::{Any, AnyPool, Executor as _, Transaction};
 
 use super::StartError;
 
+pub(super) use audit::{Head, Kept, advance, head};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use credentials::{Caller, NewCredential, insert_credential, revoke};
+pub(super) use credentials::{CREDENTIAL_ID, Caller, NewCredential, insert_credential, insert_token, revoke};
 pub(super) use lists::{Filter, Order, Page, living_settings};
 pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
 

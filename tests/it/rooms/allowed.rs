@@ -97,6 +97,7 @@ pub(super) const ROOMS: &[Room] = &[
             "base64",
             "clap",
             "futures",
+            "hmac",
             "image",
             "imagesize",
             "jiff",
