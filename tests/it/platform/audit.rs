@@ -149,7 +149,7 @@ async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
                 "UPDATE audit SET number = 2 WHERE tenant_id = 2 AND number = 3",
                 "UPDATE audit SET number = 3 WHERE tenant_id = 2 AND number = 99",
             ][..],
-            vec![(2, changed), (3, changed)],
+            vec![(2, changed), (3, changed), (4, "the row does not follow the one before it")],
         ),
         (
             &[
