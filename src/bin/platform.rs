@@ -1,10 +1,10 @@
 //! `tenantry-platform`: the self-hosted platform.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tenantry::platform::{self, AuditCommand, Command, Flags};
+use tenantry::platform::{self, Flags};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
         logs.json().init();
     }
     let ended = match &flags.command {
-        Some(command) => once(command, &flags).await,
+        Some(command) => command.run(&flags, std::io::stdout().lock()).await.map_err(Into::into),
         None => run(flags).await.map(|()| ExitCode::SUCCESS),
     };
     match ended {
@@ -29,21 +29,6 @@ async fn main() -> ExitCode {
         Err(error) => {
             tracing::error!("{error}");
             ExitCode::FAILURE
-        }
-    }
-}
-
-/// Does one thing with the database and ends.
-async fn once(command: &Command, flags: &Flags) -> Result<ExitCode, Box<dyn std::error::Error>> {
-    match command {
-        Command::Audit(AuditCommand::Verify) => {
-            let verified = platform::verify_audit(&flags.database, Some(&flags.audit_key)).await?;
-            write!(std::io::stdout(), "{verified}")?;
-            Ok(if verified.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Command::Audit(AuditCommand::Export { tenant }) => {
-            platform::export_audit(&flags.database, tenant.as_deref(), std::io::stdout().lock()).await?;
-            Ok(ExitCode::SUCCESS)
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The program's flags.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::{AuditCommand, Config, Limits};
+use super::{AuditCommand, CommandError, Config, Limits};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -18,7 +20,7 @@ pub struct Flags {
     /// SQLite path, `sqlite:` or `postgres:` URL
     // The URL may carry a password, which `--help` must not show.
     #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true, global = true)]
-    pub database: String,
+    database: String,
     /// File that gets the first credential; an existing one is read and never overwritten
     #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json")]
     credential_file: PathBuf,
@@ -37,9 +39,9 @@ pub struct Flags {
     /// Other reads per tenant and minute
     #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = Limits::default().reads)]
     reads_per_minute: u32,
-    /// File with the key that seals the audit log; made where it is not there. Keep it apart from the database
-    #[arg(long, env = "TENANTRY_AUDIT_KEY", default_value = "tenantry-audit.key", global = true)]
-    pub audit_key: PathBuf,
+    /// File with the key that seals the audit log, made where it is not there [default: beside the credential file]
+    #[arg(long, env = "TENANTRY_AUDIT_KEY", global = true)]
+    audit_key: Option<PathBuf>,
     /// What to do instead of answering requests
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -53,16 +55,36 @@ pub enum Command {
     Audit(AuditCommand),
 }
 
+impl Command {
+    /// Does one thing with the database. The code is 1 where the log does not hold.
+    ///
+    /// # Errors
+    /// Database, key or output failed.
+    pub async fn run(&self, flags: &Flags, out: impl Write) -> Result<ExitCode, CommandError> {
+        match self {
+            Self::Audit(command) => command.run(&flags.database, &flags.key(), out).await,
+        }
+    }
+}
+
+impl Flags {
+    /// The file of the audit log's key.
+    fn key(&self) -> PathBuf {
+        self.audit_key.clone().unwrap_or_else(|| self.credential_file.with_file_name("tenantry-audit.key"))
+    }
+}
+
 impl From<Flags> for Config {
     fn from(flags: Flags) -> Self {
         let limits =
             Limits { writes: flags.writes_per_minute, pages: flags.pages_per_minute, reads: flags.reads_per_minute };
+        let audit_key = Some(flags.key());
         Self {
             listen: flags.listen,
             database: flags.database,
             credential_file: Some(flags.credential_file),
             documented_only: flags.documented_only,
-            audit_key: Some(flags.audit_key),
+            audit_key,
             limits: (!flags.no_rate_limits).then_some(limits),
         }
     }

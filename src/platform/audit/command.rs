@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::Subcommand;
 use serde::Serialize;
@@ -26,6 +27,28 @@ pub enum AuditCommand {
         #[arg(long)]
         tenant: Option<String>,
     },
+}
+
+impl AuditCommand {
+    /// Does it; the code is 1 where the log does not hold.
+    pub(in crate::platform) async fn run(
+        &self,
+        database: &str,
+        key: &Path,
+        mut out: impl Write,
+    ) -> Result<ExitCode, CommandError> {
+        match self {
+            Self::Verify => {
+                let verified = verify(database, Some(key)).await?;
+                write!(out, "{verified}")?;
+                Ok(if verified.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Self::Export { tenant } => {
+                export(database, tenant.as_deref(), out).await?;
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
 }
 
 /// A line of the export.
@@ -53,13 +76,22 @@ pub enum CommandError {
     Io(#[from] std::io::Error),
 }
 
+/// Opens a database that is there: a misspelled path would else be a new one, with a log in perfect order.
+async fn opened(database: &str) -> Result<Store, CommandError> {
+    if !database.contains(':') && !Path::new(database).exists() {
+        let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
+        return Err(std::io::Error::new(std::io::ErrorKind::NotFound, text).into());
+    }
+    Ok(Box::pin(Store::open(database)).await?)
+}
+
 /// Reads all chains of a database.
 ///
 /// # Errors
 /// Database or key cannot be read.
 pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, CommandError> {
     let seal = key.map_or_else(|| Seal::open(None), Seal::read)?;
-    let store = Box::pin(Store::open(database)).await?;
+    let store = opened(database).await?;
     let mut verified = Verified::default();
     let (mut made, mut found) = (BTreeSet::new(), BTreeSet::new());
     for (id, unique_id) in store.chains().await? {
@@ -91,7 +123,7 @@ pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, Comm
 /// # Errors
 /// The database cannot be read or the output not written.
 pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), CommandError> {
-    let store = Box::pin(Store::open(database)).await?;
+    let store = opened(database).await?;
     for (id, unique_id) in store.chains().await? {
         if only.is_some_and(|only| only != unique_id) {
             continue;
