@@ -51,6 +51,8 @@ pub(super) enum Action {
     ExportBatch,
     /// A stream of data was set up.
     ExportStream,
+    /// A stream of data was ended.
+    ExportStreamEnd,
     /// Any other request, known by its method and route.
     Request,
 }
@@ -73,6 +75,7 @@ impl Action {
             Self::RecordExpire => "record.expire",
             Self::ExportBatch => "export.batch",
             Self::ExportStream => "export.stream",
+            Self::ExportStreamEnd => "export.streamEnd",
             Self::Request => "request",
         }
     }

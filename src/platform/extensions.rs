@@ -1,7 +1,7 @@
 //! Calls that only this platform has; all are absent under `--documented-only`.
 //!
-//! * `GET /api/v2/tenants/{tenant}/impact` counts what a termination would erase, by category:
-//!   `{"uniqueId":"msp_2","counts":{"clients":3}}`.
+//! * `GET /api/v2/tenants/{tenant}/impact` counts what a termination would erase: clients, people and records by category:
+//!   `{"uniqueId":"msp_2","counts":{"clients":3,"people":0,"alerts":12}}`, a count of 0 for what there is none of.
 //! * `POST /api/v2/tenants/{tenant}/credentials` (no body) makes a further API credential of the tenant, a partner's for
 //!   example, which then reaches only that tenant and what is below it. The answer
 //!   `{"clientId":"...","clientSecret":"..."}` is the only time that the secret is shown. Terminating the tenant revokes it.
@@ -20,6 +20,7 @@ use super::error::Error;
 use super::gate::Scope;
 use super::standing::{Act, admit};
 use super::store::{insert_credential, lock};
+use crate::catalog::Category;
 use crate::wire::Impact;
 
 /// Counts what lives under a tenant.
@@ -29,8 +30,20 @@ pub(super) async fn impact(
 ) -> Result<Json<Impact>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Read)?;
-    let counts = BTreeMap::from([("clients".to_owned(), app.store.living(tenant.id).await?)]);
+    let stored = app.store.counts(tenant.id).await?;
+    let count = |category: Category| {
+        let name = category.segment();
+        (name.to_owned(), stored.get(name).copied().unwrap_or_default())
+    };
+    let mut counts: BTreeMap<String, i64> = Category::ALL.map(count).into();
+    counts.insert("clients".to_owned(), app.store.living(tenant.id).await?);
+    counts.insert("people".to_owned(), people(&app, tenant.id));
     Ok(Json(Impact { unique_id: tenant.unique_id.clone(), counts }))
+}
+
+/// How many people a tenant has: none, as long as the platform has no people.
+const fn people(_: &App, _: i64) -> i64 {
+    0
 }
 
 /// A new credential, shown once.

@@ -4,10 +4,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::{AuditCommand, CommandError, Config, Limits};
+use super::{AuditCommand, CommandError, Config, Limits, S3Key};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -42,6 +43,24 @@ pub struct Flags {
     /// File with the key that seals the audit log, made where it is not there [default: beside the credential file]
     #[arg(long, env = "TENANTRY_AUDIT_KEY", global = true)]
     audit_key: Option<PathBuf>,
+    /// Folder or URL (`https:`, `s3+https:`) that exports may go to, with all below it; repeat it or separate by commas
+    #[arg(long, env = "TENANTRY_EXPORT_DESTINATION", value_delimiter = ',')]
+    export_destination: Vec<String>,
+    /// Region of the S3 buckets
+    #[arg(long, env = "TENANTRY_EXPORT_S3_REGION", default_value = "us-east-1")]
+    export_s3_region: String,
+    /// Id of the key with which exports write to S3
+    #[arg(long, env = "TENANTRY_EXPORT_S3_KEY_ID", requires = "export_s3_secret")]
+    export_s3_key_id: Option<String>,
+    /// Its secret; better given by the environment than on the command line
+    #[arg(long, env = "TENANTRY_EXPORT_S3_SECRET", hide_env_values = true)]
+    export_s3_secret: Option<String>,
+    /// Days after which an ended tenant's data is erased for ever
+    #[arg(long, env = "TENANTRY_PURGE_AFTER_DAYS", default_value_t = 90)]
+    purge_after_days: u32,
+    /// Seconds that a request waits for a SQLite file that another process holds
+    #[arg(long, env = "TENANTRY_DATABASE_WAIT_SECONDS", default_value_t = 10)]
+    database_wait_seconds: u32,
     /// What to do instead of answering requests
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -81,11 +100,19 @@ impl From<Flags> for Config {
         let audit_key = Some(flags.key());
         Self {
             listen: flags.listen,
-            database: flags.database,
             credential_file: Some(flags.credential_file),
             documented_only: flags.documented_only,
             audit_key,
+            export_s3: flags.export_s3_key_id.zip(flags.export_s3_secret).map(|(id, secret)| S3Key {
+                region: flags.export_s3_region,
+                id,
+                secret: secret.into(),
+            }),
+            export_destinations: flags.export_destination,
+            purge_after: Duration::from_hours(24 * u64::from(flags.purge_after_days)),
+            database_wait: Duration::from_secs(flags.database_wait_seconds.into()),
             limits: (!flags.no_rate_limits).then_some(limits),
+            ..Self::new(flags.database)
         }
     }
 }

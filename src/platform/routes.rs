@@ -12,14 +12,17 @@ use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
-use super::{App, audit, branding, extensions, gate, image, lifecycle, metrics, reference, search, tenant, token};
+use super::{
+    App, audit, branding, export, extensions, gate, image, lifecycle, metrics, records, reference, search, tenant,
+    token,
+};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Everything the platform answers.
 pub(super) fn router(app: &Arc<App>) -> Router {
     let mut api = family("clients", "client").merge(documented());
     if app.extensions {
-        api = api.merge(family("msps", "msp")).merge(ours());
+        api = api.merge(family("msps", "msp")).merge(ours()).merge(records::routes()).merge(export::routes());
     }
     let api = api
         .method_not_allowed_fallback(no_method)

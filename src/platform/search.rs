@@ -27,31 +27,56 @@ pub(super) async fn search(
     admit(parent, Act::Read)?;
     let raw = raw.unwrap_or_default();
     let filters = query::filters(query::parameter(&raw, "queryString").unwrap_or_default(), app.extensions)?;
-    let number = number(&raw, "pageNo", 1, 1..=1_000_000)?;
-    let size = self::number(&raw, "pageSize", SIZE, 1..=MOST)?;
+    let paging = Paging::of(&raw)?;
     let (order, name) = order(&raw)?;
-    let descending = descending(&raw)?;
-    let page = Page { order, descending, size, offset: (number - 1) * size };
+    let page = Page { order, descending: paging.descending, size: paging.size, offset: paging.offset() };
     let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
     if !app.extensions {
         for row in &mut results {
             (row.status, row.managed_by, row.revision) = (None, None, None);
         }
     }
-    let pages = (total + size - 1) / size;
     let prefix = if parent.kind.below() == Kind::Client { "client" } else { "msp" };
-    Ok(Json(Envelope {
-        results,
-        total_results: total,
-        order_by: format!("{prefix}.{name}"),
-        page_no: number,
-        page_size: size,
-        total_pages: pages,
-        next_page: number < pages,
-        next_page_no: (number < pages).then_some(number + 1),
-        previous_page_no: number - 1,
-        descending_order: descending,
-    }))
+    Ok(Json(paging.envelope(results, total, format!("{prefix}.{name}"))))
+}
+
+/// Which page a request asks for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Paging {
+    number: i64,
+    pub(super) size: i64,
+    pub(super) descending: bool,
+}
+
+impl Paging {
+    /// Of a raw query.
+    pub(super) fn of(raw: &str) -> Result<Self, Error> {
+        let number = number(raw, "pageNo", 1, 1..=1_000_000)?;
+        Ok(Self { number, size: self::number(raw, "pageSize", SIZE, 1..=MOST)?, descending: descending(raw)? })
+    }
+
+    /// Rows before the page.
+    pub(super) const fn offset(self) -> i64 {
+        (self.number - 1) * self.size
+    }
+
+    /// The page's answer.
+    pub(super) fn envelope<T>(self, results: Vec<T>, total: i64, order_by: String) -> Envelope<T> {
+        let Self { number, size, descending } = self;
+        let pages = (total + size - 1) / size;
+        Envelope {
+            results,
+            total_results: total,
+            order_by,
+            page_no: number,
+            page_size: size,
+            total_pages: pages,
+            next_page: number < pages,
+            next_page_no: (number < pages).then_some(number + 1),
+            previous_page_no: number - 1,
+            descending_order: descending,
+        }
+    }
 }
 
 fn number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i64>) -> Result<i64, Error> {

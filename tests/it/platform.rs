@@ -6,12 +6,17 @@ mod audit;
 mod branding;
 mod documented;
 mod durable;
+mod exports;
+mod fuzz;
 mod http;
 mod lifecycle;
 mod limits;
 mod lists;
 mod marks;
 mod packages;
+mod purge;
+mod records;
+mod robust;
 mod settings;
 mod tenants;
 

@@ -82,7 +82,7 @@ async fn opened(database: &str) -> Result<Store, CommandError> {
         let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, text).into());
     }
-    Ok(Box::pin(Store::open(database)).await?)
+    Ok(Box::pin(Store::open(database, crate::platform::DATABASE_WAIT)).await?)
 }
 
 /// Reads all chains of a database.
