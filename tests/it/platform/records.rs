@@ -233,13 +233,13 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
     assert_eq!(names(&long, Category::Resources).await, ["80 days", "now"]);
     assert_eq!(names(&short, Category::Resources).await, ["now"]);
     assert_eq!(names(&long, Category::Tickets).await, ["11 months", "80 days", "now"]);
-    const COUNT: &str = "SELECT COUNT(*) FROM record WHERE category = 'resources'";
-    assert_eq!(rows(COUNT).await, 5);
+    let counted = "SELECT COUNT(*) FROM record WHERE category = 'resources'";
+    assert_eq!(rows(counted).await, 5);
     let now = jiff::Timestamp::now().as_millisecond();
     assert!(platform.running.as_ref().unwrap().housekeep(now).await.unwrap().is_empty());
-    assert_eq!(rows(COUNT).await, 3);
+    assert_eq!(rows(counted).await, 3);
     platform.running.as_ref().unwrap().housekeep(now + 400 * 24 * 3_600_000).await.unwrap();
-    assert_eq!(rows(COUNT).await, 0);
+    assert_eq!(rows(counted).await, 0);
     let log = super::audit::lines(&platform, &long).await;
     assert!(log.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{log:?}");
 }

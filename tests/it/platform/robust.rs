@@ -164,7 +164,7 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
     let caller = Caller::new(&url, &credential).await;
     let list = partner_of(&caller, &credential.tenant_id).await;
     let killer = tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(400)).await;
         drop(program);
     });
     let (stored, refused) = fill(&caller, &list).await;
