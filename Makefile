@@ -35,7 +35,7 @@ help:
 	@echo 'make test    everything'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
-	@echo 'make long    play 350,000 random steps, and print what came of them (STEPS, SEED)'
+	@echo 'make long    play 200,000 random steps, and print what came of them (STEPS, SEED)'
 	@echo 'make crds    write crds/, what the chart carries of it and docs/reference.md from the types'
 	@echo 'make clean   remove what was built (the control plane too)'
 
@@ -64,7 +64,7 @@ mutants: build controlplane controller-manager
 
 # Not part of `make test`: hundreds of thousands of random steps, in the profile that is fast enough for them.
 long: rust
-	TENANTRY_STEPS=$(or $(STEPS),350000) TENANTRY_SEED=$(or $(SEED),1) \
+	TENANTRY_STEPS=$(or $(STEPS),200000) TENANTRY_SEED=$(or $(SEED),1) \
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust

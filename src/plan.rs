@@ -39,4 +39,4 @@ pub use removal::{
     how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
 pub use value::Value;
-pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, verdict};
+pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, phase, verdict};

@@ -6,7 +6,7 @@ use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Object, Parent, is_deleting, namespace, place, unique_id};
-use crate::api::{AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason};
+use crate::api::{AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason, TenantPhase};
 use crate::connect::Place;
 use crate::plan::{Digest, Material, Outcome};
 
@@ -151,15 +151,23 @@ pub(crate) fn refuse_new_under(partner: Option<&Partner>) -> Result<(), Outcome>
 
 /// Whether the Partner was last seen suspended, so that the platform takes no change under it.
 pub(crate) fn refuse_under_suspended(partner: Option<&Partner>) -> Result<(), Outcome> {
-    let Some(partner) = partner else { return Ok(()) };
-    let conditions = partner.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let ready = conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
-    if ready.is_none_or(|ready| ready.reason != Reason::Suspended.name()) {
+    let Some((partner, status)) = partner.and_then(|partner| Some((partner, partner.status.as_ref()?))) else {
+        return Ok(());
+    };
+    let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+    let is_suspended = ready.is_some_and(|ready| ready.reason == Reason::Suspended.name());
+    // While its end is held Ready says why, and each look renews the phase.
+    let rests = matches!(status.phase, Some(TenantPhase::Suspended | TenantPhase::Terminating));
+    let takes_changes = !is_suspended && (!is_deleting(partner) || !rests);
+    if takes_changes {
         return Ok(());
     }
-    let message = format!(
-        "Partner `{}` is suspended on the platform: activate it, for example with `tenantState: Active` on the Partner",
-        place(partner)
-    );
+    let place = place(partner);
+    let advice = if is_deleting(partner) {
+        " and its object is being deleted: delete this Client as well, or set `deletion.policy: Retain` on the Partner to cancel its end"
+    } else {
+        ": activate it, for example with `tenantState: Active` on the Partner"
+    };
+    let message = format!("Partner `{place}` is suspended on the platform{advice}");
     Err(Outcome::Unresolved(Reason::PartnerSuspended, message))
 }

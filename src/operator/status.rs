@@ -23,7 +23,8 @@ use crate::catalog::Package;
 use crate::connect::trace;
 use crate::object::{digest, effective, written};
 use crate::plan::{
-    Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, verdict,
+    Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, phase,
+    verdict,
 };
 
 /// Tries against another writer; between read and write of one there is a single round trip.
@@ -199,7 +200,8 @@ fn next_status<K: TenantObject>(
     let generation = object.meta().generation;
     after.observed_generation = generation;
     after.conditions = conditions(&before.conditions, report, generation, now);
-    after.phase = report.phase.or(before.phase).or(Some(TenantPhase::Pending));
+    let seen = facts.observed.as_ref().map(|observed| phase(observed.life));
+    after.phase = report.phase.or(seen).or(before.phase).or(Some(TenantPhase::Pending));
     after.last_handled_reconcile_at = object.annotations().get(RECONCILE_REQUESTED_AT).cloned();
     after.unique_id = facts.unique_id.clone().or_else(|| before.unique_id.clone());
     if after.unique_id.is_some() {

@@ -289,7 +289,8 @@ const fn what_follows(writes: Writes) -> &'static str {
     }
 }
 
-fn phase(life: TenantLife) -> TenantPhase {
+/// Where a tenant in this state on the platform is in its life.
+pub fn phase(life: TenantLife) -> TenantPhase {
     match life {
         TenantLife::Active => TenantPhase::Active,
         TenantLife::Suspended | TenantLife::Inactive => TenantPhase::Suspended,

@@ -82,6 +82,27 @@ fn a_partner_with_retain_waits_for_clients_that_need_its_connection_for_their_en
 }
 
 #[test]
+fn under_a_suspended_partner_whose_end_is_held_nothing_is_asked_of_the_platform_for_a_client() {
+    let (space, partner, client) = family(World::shared(), "held", &json!({"policy": "Retain"}));
+    space.patch("partner/acme", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));
+    let path = format!("{}/msps/{partner}/suspend", space.world.tenancy.tenant());
+    space.world.tenancy.change(&path, &json!({})).unwrap();
+    space.delete("partner/acme");
+    blocked(&space, "partner/acme", "ClientsRemain");
+    space.until("the look at the end shows the suspension", || {
+        Ok(space.get("partner/acme").is_some_and(|partner| partner["status"]["phase"] == "Suspended"))
+    });
+    space.patch("client/globex", &json!({"spec": {"details": {"city": "Berlin"}}}));
+    let message = space.not_ready("client/globex", "PartnerSuspended");
+    assert!(message.contains("is being deleted: delete this Client as well"), "{message}");
+    space.delete("client/globex");
+    space.gone("client/globex");
+    space.patch("partner/acme", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
+    space.gone("partner/acme");
+    assert_eq!(state(&space, &partner, &client), "ACTIVE");
+}
+
+#[test]
 fn deleting_everything_unconfirmed_ends_nothing() {
     let (space, partner, client) = family(World::shared(), "all", &json!({"policy": "Terminate"}));
     space.patch("partner/acme", &json!({"spec": {"deletion": {"policy": "Terminate"}}}));

@@ -111,11 +111,27 @@ fn drift() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn flaw() -> impl Strategy<Value = Flaw> {
+/// How often what happens, as weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Odds {
+    /// The end of a tenant, against 30 for what people do otherwise.
+    pub(crate) ends: u32,
+    /// Mishaps, against the same 30.
+    pub(crate) mishaps: u32,
+    /// A consent without a flaw.
+    pub(crate) flawless: u32,
+    /// A consent with one of the flaws of the confirmation, against 3 for one of policy or mode.
+    pub(crate) unconfirmed: u32,
+    /// A pause between a second and a minute and a half, against 4 for shorter and longer ones.
+    pub(crate) calm: u32,
+}
+
+fn flaw(odds: Odds) -> impl Strategy<Value = Flaw> {
     use Flaw::{Absent, Acknowledge, Id, Name, None, Past, Paused, Retain, Suspend, TooFar};
     prop_oneof![
-        6 => Just(None),
-        9 => prop::sample::select(vec![Absent, Name, Id, Acknowledge, Past, TooFar, Retain, Suspend, Paused]),
+        odds.flawless => Just(None),
+        odds.unconfirmed => prop::sample::select(vec![Absent, Name, Id, Acknowledge, Past, TooFar]),
+        3 => prop::sample::select(vec![Retain, Suspend, Paused]),
     ]
 }
 
@@ -123,8 +139,8 @@ fn grace() -> impl Strategy<Value = i64> {
     prop::sample::select(vec![0, 45, 400])
 }
 
-/// A deed, and how long nothing else happens after it. With `ends` more of them are about the end of tenants.
-pub(crate) fn deed(ends: u32) -> impl Strategy<Value = (Deed, Duration)> {
+/// A deed, and how long nothing else happens after it.
+pub(crate) fn deed(odds: Odds) -> impl Strategy<Value = (Deed, Duration)> {
     let act = prop::sample::select(vec!["suspend", "activate", "suspend", "activate", "terminate"]);
     let place = || prop::sample::select(vec!["a", "b"]);
     let kind = || prop::sample::select(vec![PARTNERS, CLIENTS]);
@@ -150,13 +166,13 @@ pub(crate) fn deed(ends: u32) -> impl Strategy<Value = (Deed, Duration)> {
         2 => who().prop_map(Deed::Abandon),
     ];
     let end = prop_oneof![
-        3 => (who(), flaw(), grace()).prop_map(|(who, flaw, grace)| Deed::Consent(who, flaw, grace)),
-        8 => (who(), flaw(), grace()).prop_map(|(who, flaw, grace)| Deed::End(who, flaw, grace)),
+        3 => (who(), flaw(odds), grace()).prop_map(|(who, flaw, grace)| Deed::Consent(who, flaw, grace)),
+        8 => (who(), flaw(odds), grace()).prop_map(|(who, flaw, grace)| Deed::End(who, flaw, grace)),
         1 => (who(), grace()).prop_map(|(who, grace)| Deed::EndWithNamespace(who, grace)),
         2 => (who(), prop::sample::select(vec!["Retain", "Suspend", "Terminate"])).prop_map(|(who, policy)| Deed::Revoke(who, policy)),
     ];
-    let deed = prop_oneof![30 => people, 4 => mishaps, ends => end];
-    let pause = prop_oneof![3 => 0_u64..1000, 4 => 1000_u64..90_000, 1 => 90_000_u64..1_200_000];
+    let deed = prop_oneof![30 => people, odds.mishaps => mishaps, odds.ends => end];
+    let pause = prop_oneof![3 => 0_u64..1000, odds.calm => 1000_u64..90_000, 1 => 90_000_u64..1_200_000];
     (deed, pause.prop_map(Duration::from_millis))
 }
 
@@ -241,14 +257,22 @@ impl World {
         }
     }
 
-    /// Takes over what somebody else made under the name.
+    /// Takes over what somebody else made, or makes now, under the name.
     fn adopt(&self, who: Who) {
-        let found = self
-            .tenants()
-            .into_iter()
-            .find(|tenant| tenant.name == format!("{who:?}") && tenant.place.is_none() && tenant.state != "TERMINATED");
-        if let Some(tenant) = found {
-            self.edit(&who.key(), &json!({"adoption": {"policy": "Adopt", "uniqueId": tenant.id}}));
+        let under_name = || {
+            let name = format!("{who:?}");
+            let is_it = |tenant: &Tenant| tenant.name == name && tenant.place.is_none() && tenant.state != "TERMINATED";
+            self.tenants().into_iter().find(is_it)
+        };
+        if under_name().is_none() && self.owned(who).is_none() {
+            self.foreign(who);
+        }
+        let Some(tenant) = under_name() else { return };
+        let adoption = json!({"adoption": {"policy": "Adopt", "uniqueId": tenant.id}});
+        if self.object(&who.key()).is_none() {
+            self.create(&who.key(), &with(who.spec(), &adoption));
+        } else {
+            self.edit(&who.key(), &adoption);
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
+use super::deeds::Odds;
 use super::random::{number, play, run, verdict};
 use super::seam::World;
 
@@ -24,6 +25,12 @@ const SINGLE: [&str; 13] = [
     "mark differs",
     "namespace going",
 ];
+
+/// Mostly attempts to end tenants, each with enough time before the next to be judged.
+const ODDS: Odds = Odds { ends: 120, mishaps: 2, flawless: 10, unconfirmed: 20, calm: 15 };
+
+/// From how many steps on each condition must have been seen often.
+const LONG: usize = 200_000;
 
 /// Counts by what is counted.
 type Tally = BTreeMap<String, usize>;
@@ -49,7 +56,7 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     let steps = number("TENANTRY_STEPS").unwrap_or(1_000);
     let seed = number("TENANTRY_SEED").unwrap_or(1);
     let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
-    let (runs, mut done, mut worlds, mut tally) = (run(45, 100..200), 0, 0, Tally::new());
+    let (runs, mut done, mut worlds, mut tally) = (run(ODDS, 10..150), 0, 0, Tally::new());
     let mut violations = Vec::new();
     while done < steps {
         let run = runs.new_tree(&mut runner).unwrap().current();
@@ -66,7 +73,7 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
         println!("{many:>9}  {what}");
     }
     assert!(violations.is_empty(), "{}", violations[0]);
-    let floor = |many: usize| if steps >= 350_000 { many } else { 0 };
+    let floor = |many: usize| if steps >= LONG { many } else { 0 };
     let found = |what: &str| tally.get(what).copied().unwrap_or_default();
     assert!(found("lawful terminations") >= floor(1_000));
     for why in SINGLE {
