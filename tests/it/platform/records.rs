@@ -127,7 +127,8 @@ async fn records_are_paged_read_changed_and_refused_by_field() {
         platform.sp.post(&list, body).await.json();
     }
     let page = platform.sp.get(&format!("{list}?pageNo=2&pageSize=3&isDescendingOrder=false")).await.json();
-    let names: Vec<&Value> = page["results"].as_array().unwrap().iter().map(|row| &row["name"]).collect();
+    let names: Vec<&str> =
+        page["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
     assert_eq!((names, &page["totalResults"], &page["nextPageNo"]), (vec!["T3", "T4", "T5"], &json!(7), &json!(3)));
     for query in ["pageNo=0", "pageSize=501", "pageSize=x"] {
         platform.sp.get(&format!("{list}?{query}")).await.refuses(query.split('=').next().unwrap());
