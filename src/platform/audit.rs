@@ -127,8 +127,7 @@ impl<'a> Event<'a> {
 pub(super) async fn append(
     seal: &Seal,
     tx: &mut Tx,
-    tenant: i64,
-    actor: &Actor,
+    (tenant, actor): (i64, &Actor),
     event: Event<'_>,
 ) -> Result<(), sqlx::Error> {
     let last = head(tx, tenant).await?;
@@ -154,10 +153,9 @@ pub(super) async fn append(
 pub(super) async fn append_both(
     seal: &Seal,
     tx: &mut Tx,
-    (parent, child): (i64, i64),
-    actor: &Actor,
+    (parent, child, actor): (i64, i64, &Actor),
     event: Event<'_>,
 ) -> Result<(), sqlx::Error> {
-    append(seal, tx, parent, actor, event).await?;
-    append(seal, tx, child, actor, event).await
+    append(seal, tx, (parent, actor), event).await?;
+    append(seal, tx, (child, actor), event).await
 }

@@ -50,7 +50,7 @@ pub(super) async fn put(
     if next != before {
         save_branding(&mut tx, record.id, &next, &stored).await?;
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-        append(&app.seal, &mut tx, record.id, &actor, Event::done(Action::BrandingUpdate, &record.unique_id)).await?;
+        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::BrandingUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
     Ok(Json(shown(&app, &record, next)?))

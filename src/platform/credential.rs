@@ -106,7 +106,7 @@ pub(super) async fn first(
     let hashed = credential.hashed(home.id);
     let mut tx = store.begin().await?;
     insert_credential(&mut tx, &hashed).await?;
-    append(seal, &mut tx, home.id, &Actor::platform(), Event::done(Action::CredentialCreate, hashed.id())).await?;
+    append(seal, &mut tx, (home.id, &Actor::platform()), Event::done(Action::CredentialCreate, hashed.id())).await?;
     tx.commit().await?;
     if let Some(path) = &config.credential_file {
         write(path, &File { url: url.to_owned(), credential: credential.clone() })

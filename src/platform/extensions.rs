@@ -66,7 +66,7 @@ pub(super) async fn credentials(
     let credential = Credential::random(&tenant.unique_id);
     let hashed = credential.hashed(tenant.id);
     insert_credential(&mut tx, &hashed).await?;
-    append(&app.seal, &mut tx, tenant.id, &actor, Event::done(Action::CredentialCreate, hashed.id())).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialCreate, hashed.id())).await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, by = scope.caller.unique_id, "a credential was made");
     let Credential { client_id, client_secret, tenant_id: _ } = credential;

@@ -54,7 +54,7 @@ async fn act(app: &App, scope: &Scope, actor: &Actor, (id, action): (&str, Lifec
         revoke(&mut tx, record.id).await?;
     }
     save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-    append_both(&app.seal, &mut tx, (parent.id, record.id), actor, Event::done(done, &record.unique_id)).await?;
+    append_both(&app.seal, &mut tx, (parent.id, record.id, actor), Event::done(done, &record.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(tenant = record.unique_id, action = action.segment(), by = scope.caller.unique_id, "lifecycle");
     Ok(Json(()))

@@ -5,8 +5,8 @@ use super::audit::{Action, Actor, Event, append};
 use super::error::Error;
 use super::store::{Ended, erase, lock};
 
-/// Milliseconds between two rounds of the platform's housekeeping.
-pub(super) const ROUND: std::time::Duration = std::time::Duration::from_secs(60 * 60);
+/// Time between two rounds of the platform's housekeeping.
+pub(super) const ROUND: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// Erases what tenants left that ended before `now` less the retention; answers their unique ids.
 pub(super) async fn purge(app: &App, now: i64) -> Result<Vec<String>, Error> {
@@ -29,7 +29,7 @@ async fn one(app: &App, tenant: &Ended, now: i64) -> Result<(), Error> {
     if let Some(parent) = tenant.parent {
         lock(&mut tx, parent).await?;
         let event = Event::done(Action::TenantPurge, &tenant.unique_id);
-        append(&app.seal, &mut tx, parent, &Actor::platform(), event).await?;
+        append(&app.seal, &mut tx, (parent, &Actor::platform()), event).await?;
     }
     erase(&mut tx, tenant, now).await?;
     Ok(tx.commit().await?)

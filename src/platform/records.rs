@@ -61,9 +61,8 @@ fn category(tenant: &Record, segment: &str) -> Result<(Category, Subscription), 
 
 async fn create(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, segment)): Path<(String, String)>,
-    actor: Actor,
     Strict(body): Body,
 ) -> Result<Json<Value>, Error> {
     let mut tx = app.store.begin().await?;
@@ -82,7 +81,7 @@ async fn create(
     let mut datum = change::merge(empty, body, shelf)?;
     datum.id = checked(&mut tx, &tenant, &subscription, (shelf, &datum)).await?;
     insert_datum(&mut tx, shelf, &datum).await?;
-    noted(&app, &mut tx, (&tenant, shelf, &datum), &actor, Action::RecordCreate).await?;
+    noted(&app, &mut tx, (&tenant, shelf, &datum), (&actor, Action::RecordCreate)).await?;
     tx.commit().await?;
     app.deliveries.notify_one();
     Ok(Json(Shown::new(&tenant, &subscription).of(category, datum)))
@@ -90,9 +89,8 @@ async fn create(
 
 async fn update(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, segment, id)): Path<(String, String, String)>,
-    actor: Actor,
     Strict(body): Body,
 ) -> Result<Json<Value>, Error> {
     let mut tx = app.store.begin().await?;
@@ -105,7 +103,7 @@ async fn update(
     let datum = change::merge(found, body, shelf)?;
     checked(&mut tx, &tenant, &subscription, (shelf, &datum)).await?;
     save_datum(&mut tx, &datum).await?;
-    noted(&app, &mut tx, (&tenant, shelf, &datum), &actor, Action::RecordUpdate).await?;
+    noted(&app, &mut tx, (&tenant, shelf, &datum), (&actor, Action::RecordUpdate)).await?;
     tx.commit().await?;
     app.deliveries.notify_one();
     Ok(Json(Shown::new(&tenant, &subscription).of(category, datum)))
@@ -168,11 +166,10 @@ async fn noted(
     app: &App,
     tx: &mut Tx,
     (tenant, shelf, datum): (&Record, Shelf, &Datum),
-    actor: &Actor,
-    action: Action,
+    (actor, action): (&Actor, Action),
 ) -> Result<(), Error> {
     let object = format!("{}/{}", shelf.category.segment(), datum.id);
-    append(&app.seal, tx, tenant.id, actor, Event::done(action, &object)).await?;
+    append(&app.seal, tx, (tenant.id, actor), Event::done(action, &object)).await?;
     export::publish(tx, tenant, shelf.category, datum).await
 }
 

@@ -47,7 +47,7 @@ pub(super) async fn expire(app: &App, now: i64) -> Result<u64, Error> {
         let count = erase_aged(&mut tx, shelf(&tenant, ASSETS, now)).await?;
         if count > 0 {
             let object = format!("{} {count}", ASSETS.segment());
-            append(&app.seal, &mut tx, tenant.id, &Actor::platform(), Event::done(Action::RecordExpire, &object))
+            append(&app.seal, &mut tx, (tenant.id, &Actor::platform()), Event::done(Action::RecordExpire, &object))
                 .await?;
             tx.commit().await?;
         }

@@ -55,7 +55,7 @@ pub(super) async fn create(
         by: &scope.caller.login(),
     };
     let (id, unique_id) = insert(&mut tx, &new).await?;
-    append_both(&app.seal, &mut tx, (parent.id, id), &actor, Event::done(Action::TenantCreate, &unique_id)).await?;
+    append_both(&app.seal, &mut tx, (parent.id, id, &actor), Event::done(Action::TenantCreate, &unique_id)).await?;
     tx.commit().await?;
     Ok(Json(Created { unique_id, name, id: Some(id) }))
 }
@@ -63,9 +63,8 @@ pub(super) async fn create(
 /// `POST .../clients/{client}` and `.../msps/{msp}`: a partial update.
 pub(super) async fn update(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    actor: Actor,
     Strict(mut change): Strict<Tenant, { body::TENANT }>,
 ) -> Result<Json<Value>, Error> {
     ignore(&app, &mut change);
@@ -84,7 +83,7 @@ pub(super) async fn update(
     }
     if changed(&before, &record) {
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-        append(&app.seal, &mut tx, record.id, &actor, Event::done(Action::TenantUpdate, &record.unique_id)).await?;
+        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
     Ok(Json(answer::tenant(&record, app.extensions)?))

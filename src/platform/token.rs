@@ -33,7 +33,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
     let now = time::now();
     let mut tx = app.store.begin().await?;
     insert_token(&mut tx, &credential::hash(&token), (tenant, &key), (now, now + LIFETIME * 1000)).await?;
-    append(&app.seal, &mut tx, tenant, &Actor::key(&key, id.as_ref()), Event::done(Action::TokenIssue, "token"))
+    append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id.as_ref())), Event::done(Action::TokenIssue, "token"))
         .await?;
     tx.commit().await?;
     Ok(Json(TokenResponse {

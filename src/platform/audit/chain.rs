@@ -107,7 +107,7 @@ impl Seal {
     }
 
     /// Whether a head has this key's seal.
-    pub(super) fn holds(&self, tenant: i64, number: i64, hash: &str, seal: &str) -> bool {
+    pub(super) fn holds(&self, tenant: i64, (number, hash): (i64, &str), seal: &str) -> bool {
         same(&self.of(tenant, number, hash), seal)
     }
 }
@@ -165,9 +165,9 @@ mod tests {
     fn a_seal_holds_for_one_head_and_one_key() {
         let key = |text: &str| Seal(Some(text.to_owned().into()));
         let seal = key("a").of(1, 2, "h");
-        assert!(key("a").holds(1, 2, "h", &seal));
-        assert!(!key("b").holds(1, 2, "h", &seal));
-        assert!(!key("a").holds(1, 3, "h", &seal) && !key("a").holds(2, 2, "h", &seal));
-        assert!(Seal(None).holds(1, 2, "h", "") && !Seal(None).holds(1, 2, "h", &seal));
+        assert!(key("a").holds(1, (2, "h"), &seal));
+        assert!(!key("b").holds(1, (2, "h"), &seal));
+        assert!(!key("a").holds(1, (3, "h"), &seal) && !key("a").holds(2, (2, "h"), &seal));
+        assert!(Seal(None).holds(1, (2, "h"), "") && !Seal(None).holds(1, (2, "h"), &seal));
     }
 }

@@ -102,7 +102,9 @@ pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, Comm
             let Some(last) = rows.last() else { break };
             after = last.row.number;
             verified.rows += rows.len();
-            rows.iter().for_each(|row| walk.step(row));
+            for row in &rows {
+                walk.step(row);
+            }
         }
         walk.end(id, store.head(id).await?.as_ref(), &seal);
         verified.chains += 1;

@@ -37,6 +37,6 @@ pub(in crate::platform) async fn denied(app: &App, tenant: i64, actor: &Actor, e
 
 async fn written(app: &App, tenant: i64, actor: &Actor, event: Event<'_>) -> Result<(), Error> {
     let mut tx = app.store.begin().await?;
-    append(&app.seal, &mut tx, tenant, actor, event).await?;
+    append(&app.seal, &mut tx, (tenant, actor), event).await?;
     Ok(tx.commit().await?)
 }

@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
         for missing in self.number + 1..=head.number {
             self.blame(missing, "the row is missing");
         }
-        if !seal.holds(id, head.number, &head.hash, &head.seal) {
+        if !seal.holds(id, (head.number, &head.hash), &head.seal) {
             self.blame(head.number, "the head of the chain does not have our seal");
         } else if head.number < self.number {
             self.blame(head.number + 1, "the row stands behind the head of the chain");

@@ -94,7 +94,7 @@ pub(super) async fn write(
     let names: Vec<&str> = job.files.iter().map(|file| file.data).collect();
     let object = names.join(",");
     let mut tx = app.store.begin().await?;
-    append(&app.seal, &mut tx, tenant.id, &actor, Event::done(Action::ExportBatch, &object)).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportBatch, &object)).await?;
     tx.commit().await?;
     Ok(Json(Answer { files: job.files }))
 }
@@ -130,12 +130,12 @@ impl Job<'_> {
     async fn write(&mut self, data: Data) -> Result<(), Error> {
         let Data::Of(name, category) = data else {
             let counts = self.app.store.counts(self.tenant.id).await?;
-            return self.part(data.name(), 1, vec![usage(self.tenant, counts, self.now)]).await;
+            return self.part(data.name(), 1, vec![usage(self.tenant, &counts, self.now)]).await;
         };
-        let shelf = retention::shelf(self.tenant, category, self.now);
+        let place = retention::shelf(self.tenant, category, self.now);
         let (mut after, mut number) = (i64::MIN, 1);
         loop {
-            let page = self.app.store.data(shelf, after, PART).await?;
+            let page = self.app.store.data(place, after, PART).await?;
             let full = i64::try_from(page.len()).is_ok_and(|rows| rows == PART);
             after = page.last().map_or(after, |datum| datum.id);
             let shown = Shown::new(self.tenant, &self.subscription);
@@ -150,11 +150,11 @@ impl Job<'_> {
 
     /// A file that is there whole or not at all.
     async fn part(&mut self, data: &'static str, number: usize, lines: Vec<serde_json::Value>) -> Result<(), Error> {
-        let stamp: String = time::wire(self.now).chars().filter(char::is_ascii_alphanumeric).collect();
+        let stamp: String = time::wire(self.now).chars().filter(char::is_ascii_alphanumeric).take(15).collect();
         let millis = self.now.rem_euclid(1000);
         let file = format!("{}/{data}-{stamp}{millis:03}-{number:04}.jsonl", self.tenant.unique_id);
         let records = lines.len();
-        let content: String = lines.into_iter().map(|line| format!("{line}\n")).collect();
+        let content: String = lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
         let written = match &self.destination {
             Destination::Folder(folder) => {
                 let (folder, file, content) = (folder.clone(), file.clone(), content.into_bytes());
@@ -178,7 +178,7 @@ impl Job<'_> {
     }
 }
 
-fn usage(tenant: &Record, counts: BTreeMap<String, i64>, now: i64) -> serde_json::Value {
+fn usage(tenant: &Record, counts: &BTreeMap<String, i64>, now: i64) -> serde_json::Value {
     json!({ "tenantId": tenant.unique_id, "time": time::wire(now), "records": counts })
 }
 

@@ -1,4 +1,4 @@
-//! A file's PUT to an S3-compatible bucket, signed with SigV4.
+//! A file's PUT to an S3-compatible bucket, signed with `SigV4`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use url::Url;
 use super::Exports;
 
 /// How long a signature holds.
-const SIGNED: Duration = Duration::from_secs(60);
+const SIGNED: Duration = Duration::from_mins(1);
 
 /// Writes an object; answers its URL without the signature.
 pub(super) async fn put(

@@ -69,7 +69,7 @@ pub(super) async fn create(
     let id = next_number(&mut tx).await?;
     let stream = Stream::new(id, name.trim().to_owned(), url);
     insert_stream(&mut tx, tenant.id, id, &stream).await?;
-    append(&app.seal, &mut tx, tenant.id, &actor, Event::done(Action::ExportStream, &stream.id)).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStream, &stream.id)).await?;
     tx.commit().await?;
     Ok(Json(stream))
 }
@@ -97,7 +97,7 @@ pub(super) async fn remove(
     if !delete_stream(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(Error::not_found("Stream", &id));
     }
-    append(&app.seal, &mut tx, tenant.id, &actor, Event::done(Action::ExportStreamEnd, &id)).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStreamEnd, &id)).await?;
     tx.commit().await?;
     Ok(Json(()))
 }
@@ -118,7 +118,7 @@ pub(in crate::platform) async fn publish(
         let record = Shown::new(tenant, &subscription).of(category, datum.clone());
         let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
         let id = next_number(tx).await?;
-        enqueue(tx, id, (tenant.id, stream.number), &document, time::now()).await?;
+        enqueue(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
     }
     Ok(())
 }

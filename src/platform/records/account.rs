@@ -38,11 +38,12 @@ pub(super) async fn free(tx: &mut Tx, tenant: &Record, datum: &Datum) -> Result<
         Some(partner) if tenant.kind == Kind::Client => &partner.settings,
         _ => &tenant.settings,
     };
-    let whose = match (holders.is_empty(), blocks(own)) {
-        (true, _) => return Ok(()),
-        (false, true) => "of this partner",
-        (false, false) if holders.iter().any(blocks) => "of the partner whose client has it",
-        (false, false) => return Ok(()),
+    let whose = if !holders.is_empty() && blocks(own) {
+        "of this partner"
+    } else if holders.iter().any(blocks) {
+        "of the partner whose client has it"
+    } else {
+        return Ok(());
     };
     Err(Error::field(
         MEMBER,

@@ -32,7 +32,7 @@ pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) ->
     let mut problems = Problems::default();
     for (member, value) in body {
         match member.as_str() {
-            "name" => datum.name = text(&member, &value, &mut problems).trim().to_owned(),
+            "name" => text(&member, &value, &mut problems).trim().clone_into(&mut datum.name),
             "time" => match time::span(&text(&member, &value, &mut problems)) {
                 Some((at, _)) => datum.at = at,
                 None => problems.refuse("time", "The text is not a time such as 2016-08-29T12:05:08+0000"),

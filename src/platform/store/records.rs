@@ -50,8 +50,8 @@ fn datum(row: &AnyRow) -> Result<Datum, Error> {
 
 impl Store {
     /// A page of a shelf in the order of the numbers after one of them, at most so many.
-    pub(in crate::platform) async fn data(&self, shelf: Shelf, after: i64, most: i64) -> Result<Vec<Datum>, Error> {
-        let Shelf { tenant, category, since } = shelf;
+    pub(in crate::platform) async fn data(&self, of: Shelf, after: i64, most: i64) -> Result<Vec<Datum>, Error> {
+        let Shelf { tenant, category, since } = of;
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
             "SELECT {COLUMNS} FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3 AND id > $4 \
              ORDER BY id LIMIT $5"
@@ -63,11 +63,11 @@ impl Store {
     /// A page of a shelf by its place, the newest first where `descending`, and how many records there are in all.
     pub(in crate::platform) async fn data_page(
         &self,
-        shelf: Shelf,
+        of: Shelf,
         descending: bool,
         (size, offset): (i64, i64),
     ) -> Result<(Vec<Datum>, i64), Error> {
-        let Shelf { tenant, category, since } = shelf;
+        let Shelf { tenant, category, since } = of;
         let condition = "FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3";
         let total = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) AS total {condition}")));
         let total = total.bind(tenant).bind(category.segment()).bind(since).fetch_one(&self.readers).await?;
@@ -81,8 +81,8 @@ impl Store {
     }
 
     /// One record.
-    pub(in crate::platform) async fn datum(&self, shelf: Shelf, id: i64) -> Result<Option<Datum>, Error> {
-        one(&self.readers, shelf, id).await
+    pub(in crate::platform) async fn datum(&self, of: Shelf, id: i64) -> Result<Option<Datum>, Error> {
+        one(&self.readers, of, id).await
     }
 
     /// How many records a tenant has of each category; none is not named.

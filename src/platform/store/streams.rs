@@ -73,9 +73,8 @@ pub(in crate::platform) async fn insert_stream(tx: &mut Tx, tenant: i64, id: i64
 
 /// Erases a stream with what is on its way; answers whether there was one.
 pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, Error> {
-    for table in ["DELETE FROM delivery WHERE tenant_id = $1 AND stream_id = $2"] {
-        sqlx::query(table).bind(tenant).bind(id).execute(&mut **tx).await?;
-    }
+    let waiting = sqlx::query("DELETE FROM delivery WHERE tenant_id = $1 AND stream_id = $2").bind(tenant).bind(id);
+    waiting.execute(&mut **tx).await?;
     let gone = sqlx::query("DELETE FROM stream WHERE tenant_id = $1 AND id = $2").bind(tenant).bind(id);
     Ok(gone.execute(&mut **tx).await?.rows_affected() == 1)
 }
@@ -85,8 +84,7 @@ pub(in crate::platform) async fn enqueue(
     tx: &mut Tx,
     id: i64,
     (tenant, stream): (i64, i64),
-    document: &str,
-    now: i64,
+    (document, now): (&str, i64),
 ) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO delivery (id, stream_id, tenant_id, document, attempts, next_at) VALUES ($1, $2, $3, $4, 0, $5)",

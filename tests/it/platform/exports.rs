@@ -62,9 +62,7 @@ impl StandIn {
 
 async fn take(
     State(stand_in): State<StandIn>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
+    (method, uri, headers): (Method, Uri, HeaderMap),
     body: Bytes,
 ) -> (StatusCode, HeaderMap) {
     let body = String::from_utf8_lossy(&body).into_owned();
@@ -193,7 +191,7 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
     let seen = hook.wait(3).await;
     assert!(seen.iter().all(|seen| seen.method == Method::POST && seen.uri == "/in/acme"), "{seen:?}");
     let delivery = &seen[0].headers["x-tenantry-delivery"];
-    assert!(seen.iter().all(|seen| &seen.headers["x-tenantry-delivery"] == delivery), "one event, tried again");
+    assert!(seen.iter().all(|seen| seen.headers["x-tenantry-delivery"] == delivery), "one event, tried again");
     let event: Value = serde_json::from_str(&seen[2].body).unwrap();
     assert_eq!(
         (&event["event"], &event["tenantId"], &event["record"]["ip"]),

@@ -241,8 +241,8 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
     assert_eq!(rows(counted).await, 3);
     platform.running.as_ref().unwrap().housekeep(now + 400 * 24 * 3_600_000).await.unwrap();
     assert_eq!(rows(counted).await, 0);
-    let log = super::audit::lines(&platform, &long).await;
-    assert!(log.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{log:?}");
+    let told = super::audit::lines(&platform, &long).await;
+    assert!(told.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{told:?}");
 }
 
 #[tokio::test]

@@ -177,9 +177,9 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
     let there = names(&caller, &list).await;
     // The one whose answer was lost is there or not; asked for again it is there once.
     assert!(there.starts_with(&stored) && there.len() <= stored.len() + 1, "{} of {}", there.len(), stored.len());
-    let lost = format!("R{}", stored.len());
-    let again = caller.post(&list, json!({ "name": lost })).await.status;
-    assert_eq!(again == 400, there.contains(&lost));
+    let unsure = format!("R{}", stored.len());
+    let again = caller.post(&list, json!({ "name": unsure })).await.status;
+    assert_eq!(again == 400, there.contains(&unsure));
     assert_eq!(names(&caller, &list).await.len(), stored.len() + 1);
     drop(program);
     let database = folder.path("tenantry.db").display().to_string();
