@@ -1,9 +1,11 @@
 //! The self-hosted platform: the tenancy API over SQLite or PostgreSQL.
 //!
-//! A request passes three doors before a handler sees it (`gate`): its token names a tenant, the tenant of its path is
-//! looked up within that tenant's reach only, and the rate limit of the path's tenant has room. Handlers then read, or
-//! lock the parent's row and write in one transaction; the reply follows the commit.
+//! A request passes four doors before a handler sees it (`gate`): its token or session names a caller, the tenant of its
+//! path is looked up within that caller's reach only, the rate limit of the path's tenant has room, and the table of
+//! permissions lets the caller pass. Handlers then read, or lock the parent's row and write in one transaction; the reply
+//! follows the commit.
 
+mod admin;
 mod answer;
 mod audit;
 mod body;
@@ -14,11 +16,17 @@ mod export;
 mod extensions;
 mod flags;
 mod gate;
+mod hashing;
 mod image;
 mod lifecycle;
 mod limits;
+mod login;
 mod masking;
 mod metrics;
+mod pages;
+mod people;
+mod permission;
+mod principal;
 mod purge;
 mod query;
 mod records;
@@ -26,6 +34,7 @@ mod reference;
 mod retention;
 mod routes;
 mod search;
+mod session;
 mod settings;
 mod standing;
 mod store;
@@ -43,11 +52,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
-pub use audit::{AuditCommand, CommandError, Finding, Verified, export as export_audit, verify as verify_audit};
+pub use admin::{AdminCommand, AdminError};
+pub use audit::{AuditCommand, AuditError, Finding, Verified, export as export_audit, verify as verify_audit};
 pub use credential::Credential;
 pub use export::S3Key;
-pub use flags::{Command, Flags};
+pub use flags::{Command, CommandError, Flags};
+pub use hashing::Work;
 pub use limits::Limits;
+pub use login::address::Network;
+pub use permission::{Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -60,6 +73,8 @@ const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
 
 /// How long a database file that another process holds is waited for unless said otherwise.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
+/// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
+pub const PRODUCT: &str = "OpsRamp";
 
 /// What a platform is started with.
 #[derive(Clone)]
@@ -87,6 +102,12 @@ pub struct Config {
     pub purge_after: Duration,
     /// How long a request waits for a database file that another process holds.
     pub database_wait: Duration,
+    /// How people log in.
+    pub login: Login,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<Network>,
+    /// What the product is called where people read it.
+    pub product: String,
     /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
@@ -105,8 +126,42 @@ impl Config {
             retry: Duration::from_secs(1),
             purge_after: PURGE_AFTER,
             database_wait: DATABASE_WAIT,
+            login: Login::default(),
+            proxies: Vec::new(),
+            product: PRODUCT.to_owned(),
             limits: Some(Limits::default()),
         }
+    }
+}
+
+/// How people log in.
+#[derive(Clone, Copy, Debug)]
+pub struct Login {
+    /// Work of one password hash. Less than the default is for tests only.
+    pub work: Work,
+    /// Longest expected wait for a password hash; whoever would wait longer is answered 503.
+    pub queue: Duration,
+    /// How long a browser's session may be silent.
+    pub idle: Duration,
+    /// How long a browser's session lasts at the most.
+    pub lifetime: Duration,
+}
+
+impl Default for Login {
+    /// Silent for 15 minutes, as PCI DSS 4.0.1 (8.2.8) has it, and a working day at the most.
+    fn default() -> Self {
+        Self {
+            work: Work::default(),
+            queue: Duration::from_secs(2),
+            idle: Duration::from_mins(15),
+            lifetime: Duration::from_hours(12),
+        }
+    }
+}
+
+impl Login {
+    fn idle_milliseconds(&self) -> i64 {
+        i64::try_from(self.idle.as_millis()).unwrap_or(i64::MAX / 4)
     }
 }
 
@@ -156,6 +211,10 @@ struct App {
     /// Told when an event waits for its delivery.
     deliveries: Notify,
     purge_after: Duration,
+    login: Login,
+    proxies: Vec<Network>,
+    product: String,
+    hasher: hashing::Hasher,
 }
 
 /// A platform that answers requests.
@@ -199,6 +258,10 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         exports,
         deliveries: Notify::new(),
         purge_after: config.purge_after,
+        login: config.login,
+        proxies: config.proxies.clone(),
+        product: config.product.clone(),
+        hasher: hashing::Hasher::new(config.login.work, config.login.queue),
     };
     Ok((Arc::new(app), credential))
 }
@@ -210,13 +273,14 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let url = reachable(address);
     let (app, credential) = open(&config, &url).await?;
     let router = routes::router(&app);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(async move {
         let drain = async {
             // A dropped sender means the same as a sent stop.
             let _ = stopped.await;
         };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(drain).await {
+        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(drain).await {
             tracing::error!(%error, "the server ended");
         }
     });

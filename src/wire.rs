@@ -7,17 +7,21 @@ mod branding;
 mod error;
 mod list;
 mod mark;
+mod role;
 mod tenant;
 mod token;
+mod user;
 
 pub use branding::{Branding, ImageFile, ImagePaths};
 pub use error::{FieldError, OAuthError, PlatformError, code};
 pub use list::{Envelope, Impact, Minimal, SearchItem};
 pub use mark::{Mark, MarkError};
+pub use role::{ClientRef, IgnoredRef, PermissionRef, PermissionSet, Role, SetRef, UserRef};
 pub use tenant::{
     AccessEndpoint, ClientDetails, Created, Duo, IdRef, Lifecycle, PasswordPolicy, PersonRef, State, Tenant,
 };
 pub use token::{TokenRequest, TokenResponse};
+pub use user::{Hidden, Login, LoginTenant, PasswordChange, RoleRef, User, UserAction, UserNotification, UserZone};
 
 /// Header by which the self-hosted platform says that it has the extensions; absent under `--documented-only`.
 pub const EXTENSIONS_HEADER: &str = "x-tenantry-extensions";

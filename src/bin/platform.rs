@@ -21,7 +21,7 @@ async fn main() -> ExitCode {
         logs.json().init();
     }
     let ended = match &flags.command {
-        Some(command) => command.run(&flags, std::io::stdout().lock()).await.map_err(Into::into),
+        Some(command) => command.run(&flags, std::io::stdout()).await.map_err(Into::into),
         None => run(flags).await.map(|()| ExitCode::SUCCESS),
     };
     match ended {

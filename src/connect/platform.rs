@@ -15,7 +15,7 @@ use super::living::{Freshness, Listed, Lists};
 use super::map::{self, Branded};
 use super::place::Place;
 use super::turn::{Shared, Turn, json, other_tenant, route};
-use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, short_mark};
+use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, TenantLife, short_mark};
 use crate::wire::{Created, Envelope, Impact, Lifecycle, Mark, SearchItem, Tenant};
 
 /// A platform behind one [`Connection`]: one token, one pacer, one memory of lists, shared by all clones.
@@ -89,6 +89,16 @@ impl Platform {
         let Some(tenant) = turn.tenant(place, id).await? else { return Ok(None) };
         let branding = if with_branding { turn.branding(id, &tenant).await? } else { Branded::NotAsked };
         map::observed(place.kind(), tenant, branding, turn.extensions).map(Some)
+    }
+
+    /// Whether a partner is in service, so that the platform takes changes under it.
+    pub async fn is_in_service(&self, partner: &str) -> Result<bool, Error> {
+        let turn = self.turn().await?;
+        let tenant: Tenant = map::lenient(&turn.body(&Call::get(&[checked(partner)?])).await?)?;
+        match tenant.unique_id.as_deref() {
+            Some(id) if id == partner => Ok(map::life(&tenant) == TenantLife::Active),
+            Some(_) | None => Err(other_tenant(partner)),
+        }
     }
 
     /// Makes a tenant with its settings and mark, and returns its unique id. Branding is a call of its own.

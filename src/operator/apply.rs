@@ -103,9 +103,37 @@ pub(crate) async fn apply<K: TenantObject>(
                 audit::change(object, audited, call).await.map(|()| done.is_suspended = true)
             }
         };
-        result.map_err(|error| stop(K::KIND, &error, platform, context))?;
+        result.map_err(|error| refused(object, &error, (platform, context)))?;
     }
     Ok(())
+}
+
+/// A step failed. That the tenant above is out of service is remembered, so that the next pass asks for that first.
+fn refused<K: TenantObject>(object: &K, error: &Error, (platform, context): (&Platform, &Context)) -> Stop {
+    if let Error::ParentGone { message } = error {
+        K::room(context).remember(object, |memory| memory.refused_above = Some(message.clone()));
+    }
+    stop(K::KIND, error, platform, context)
+}
+
+/// Refuses for as long as the tenant above is out of service, once the platform has refused for that: a read tells as
+/// much as a further refusal, and asks for no change.
+pub(crate) async fn refuse_still<K: TenantObject>(
+    object: &K,
+    (platform, place): (&Platform, &Place),
+    context: &Context,
+) -> Result<(), Stop> {
+    let room = K::room(context);
+    let Some(message) = room.remember(object, |memory| memory.refused_above.clone()) else { return Ok(()) };
+    match platform.is_in_service(place.parent()).await {
+        Ok(false) => Err(stop(K::KIND, &Error::ParentGone { message }, platform, context)),
+        // Where it cannot be read the platform is asked for the change again.
+        Ok(true) | Err(Error::NotFound { .. } | Error::Unsupported { .. } | Error::Forbidden { .. }) => {
+            room.remember(object, |memory| memory.refused_above = None);
+            Ok(())
+        }
+        Err(error) => Err(stop(K::KIND, &error, platform, context)),
+    }
 }
 
 /// What an error of the platform means; a refused credential is not tried again for a while.
@@ -135,7 +163,7 @@ async fn create<K: TenantObject>(
             let id = holder(&errors).unwrap_or_default();
             held(&id, target, object).await
         }
-        Err(error) => Err(stop(K::KIND, &error, platform, context)),
+        Err(error) => Err(refused(object, &error, (platform, context))),
     }
 }
 

@@ -110,6 +110,8 @@ pub(crate) struct Memory<K> {
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
     /// Digest of the Secrets and images that it refers to.
     pub(crate) material: Option<String>,
+    /// What the platform said when it refused a change because the tenant above is out of service.
+    pub(crate) refused_above: Option<String>,
 }
 
 impl<K> Default for Memory<K> {
@@ -123,6 +125,7 @@ impl<K> Default for Memory<K> {
             fingerprint: None,
             corrections: BTreeMap::new(),
             material: None,
+            refused_above: None,
         }
     }
 }

@@ -5,7 +5,7 @@ mod tenant;
 
 use std::sync::Arc;
 
-use super::apply::{Target, apply, stop};
+use super::apply::{Target, apply, refuse_still, stop};
 use super::context::Context;
 use super::dereference::{Referenced, dereference};
 use super::error::Stop;
@@ -58,6 +58,7 @@ pub(crate) async fn manage<K: TenantObject>(
     // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
     if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
         refuse_under_suspended(partner.as_deref())?;
+        refuse_still(object.as_ref(), (platform, place), context).await?;
     }
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());

@@ -47,8 +47,11 @@ pub(super) fn tenant(record: &Record, extensions: bool) -> Result<Value, Error> 
     Ok(value)
 }
 
-/// How answers name who did something: there are no people yet, only API credentials such as `api@sp_1`.
+/// How answers name who did something: a person by the login name, an API credential as `api@sp_1`.
 pub(super) fn person(login_name: String) -> PersonRef {
+    if !login_name.starts_with("api@") {
+        return PersonRef { login_name, ..PersonRef::default() };
+    }
     PersonRef { login_name, first_name: "API".to_owned(), last_name: "Credential".to_owned(), ..PersonRef::default() }
 }
 

@@ -12,7 +12,7 @@ mod request;
 mod verify;
 
 pub(super) use chain::{Hash, Row, Seal};
-pub use command::{AuditCommand, CommandError, export, verify};
+pub use command::{AuditCommand, AuditError, export, verify};
 pub(super) use refused::{denied, watch};
 pub(super) use request::{Actor, RequestId};
 pub use verify::{Finding, Verified};
@@ -53,6 +53,40 @@ pub(super) enum Action {
     ExportStream,
     /// A stream of data was ended.
     ExportStreamEnd,
+    /// A person logged in, or was refused with a wrong password.
+    Login,
+    /// A login was refused because of too many failures before it.
+    LoginLocked,
+    /// A login or a session was refused because of the address that it came from.
+    LoginElsewhere,
+    /// A person logged out.
+    Logout,
+    /// A user was made.
+    UserCreate,
+    /// A user changed.
+    UserUpdate,
+    /// A user may log in again.
+    UserActivate,
+    /// A user may not log in until activated again.
+    UserDeactivate,
+    /// A user was ended.
+    UserTerminate,
+    /// A user's password was set by somebody else.
+    PasswordSet,
+    /// A person changed the own password.
+    PasswordChange,
+    /// A role was made.
+    RoleCreate,
+    /// A role changed, or who has it.
+    RoleUpdate,
+    /// A role was deleted.
+    RoleDelete,
+    /// A permission set was made.
+    SetCreate,
+    /// A permission set changed.
+    SetUpdate,
+    /// A permission set was deleted.
+    SetDelete,
     /// Any other request, known by its method and route.
     Request,
 }
@@ -76,6 +110,23 @@ impl Action {
             Self::ExportBatch => "export.batch",
             Self::ExportStream => "export.stream",
             Self::ExportStreamEnd => "export.streamEnd",
+            Self::Login => "login",
+            Self::LoginLocked => "login.locked",
+            Self::LoginElsewhere => "login.elsewhere",
+            Self::Logout => "logout",
+            Self::UserCreate => "user.create",
+            Self::UserUpdate => "user.update",
+            Self::UserActivate => "user.activate",
+            Self::UserDeactivate => "user.deactivate",
+            Self::UserTerminate => "user.terminate",
+            Self::PasswordSet => "password.set",
+            Self::PasswordChange => "password.change",
+            Self::RoleCreate => "role.create",
+            Self::RoleUpdate => "role.update",
+            Self::RoleDelete => "role.delete",
+            Self::SetCreate => "permissionSet.create",
+            Self::SetUpdate => "permissionSet.update",
+            Self::SetDelete => "permissionSet.delete",
             Self::Request => "request",
         }
     }

@@ -23,11 +23,19 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let bytes = collect(request, LIMIT)
-            .await
-            .ok_or_else(|| Error::field(WHOLE, format!("The body broke off or is longer than {LIMIT} bytes")))?;
+        let bytes = collect(request, LIMIT).await.ok_or_else(|| too_long(LIMIT))?;
         read(&bytes).map(Self)
     }
+}
+
+/// A body that may be left out.
+pub(super) async fn optional<T: DeserializeOwned + Default>(request: Request, limit: usize) -> Result<T, Error> {
+    let bytes = collect(request, limit).await.ok_or_else(|| too_long(limit))?;
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes) }
+}
+
+fn too_long(limit: usize) -> Error {
+    Error::field(WHOLE, format!("The body broke off or is longer than {limit} bytes"))
 }
 
 /// The whole body, unless it is longer than the limit or breaks off.

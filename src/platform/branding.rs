@@ -14,7 +14,7 @@ use super::image::{self, BACKGROUND, FAV_ICON, LOGO, Place};
 use super::settings::{self, Problems};
 use super::standing::{Act, admit};
 use super::store::{Kind, Record, StoredImage, load_branding, lock, save, save_branding};
-use super::{App, query};
+use super::{App, pages, query};
 use crate::wire::{Branding, ImageFile, ImagePaths};
 
 /// A picture that a request sets (with its bytes) or removes.
@@ -177,10 +177,15 @@ fn shown(app: &App, tenant: &Record, branding: Branding<ImagePaths>) -> Result<V
 }
 
 fn visible(app: &App, mut branding: Branding<ImagePaths>) -> Result<Value, Error> {
+    let warning = pages::unreadable(&branding).filter(|_| app.extensions);
     if !app.extensions {
         branding.documentation_url = None;
         let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
         images.into_iter().flatten().for_each(|image| image.sha256 = None);
     }
-    Ok(serde_json::to_value(branding)?)
+    let mut shown = serde_json::to_value(branding)?;
+    if let (Some(warning), Value::Object(members)) = (warning, &mut shown) {
+        members.insert("contrastWarning".to_owned(), warning.into());
+    }
+    Ok(shown)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -18,6 +19,10 @@ use super::{Config, StartError};
 const KEY: usize = 32;
 const SECRET: usize = 64;
 const TOKEN: usize = 40;
+/// A person's key: 256 bits and more.
+const SESSION: usize = 44;
+/// A password for one login.
+const PASSWORD: usize = 24;
 
 /// An API credential of a tenant.
 #[derive(Serialize, Deserialize, Clone)]
@@ -60,6 +65,25 @@ impl Credential {
 /// A new bearer token.
 pub(super) fn random_token() -> String {
     random(TOKEN)
+}
+
+/// A new key of a person's session.
+pub(super) fn random_session() -> String {
+    random(SESSION)
+}
+
+/// A new password for one login: long, and with the kinds of characters that policies ask for.
+pub(super) fn random_password() -> SecretString {
+    format!("{}-a1A!", random(PASSWORD)).into()
+}
+
+/// A new version 4 UUID.
+pub(super) fn random_uuid() -> String {
+    let mut bytes: [u8; 16] = rand::rng().random();
+    bytes[6] = (bytes[6] & 0x0f) | 0x40;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    let text = hex(&bytes);
+    [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]].join("-")
 }
 
 fn random(length: usize) -> String {

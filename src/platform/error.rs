@@ -14,6 +14,18 @@ pub(super) enum Error {
     InvalidToken,
     /// A token request with a wrong key or secret.
     BadCredentials,
+    /// A login with a wrong name or password, of somebody who may not log in, or with a password that has ended.
+    BadLogin,
+    /// A person lacks a permission; the text names it.
+    Forbidden(String),
+    /// A person must change the password before anything else; the text is the path for it.
+    ChangeFirst(String),
+    /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
+    Elsewhere(String),
+    /// A browser's request that another site may have caused.
+    OtherSite,
+    /// Too many passwords are being checked.
+    Busy,
     /// A token request of another grant type.
     GrantType(String),
     /// The tenant's budget of this minute is used up.
@@ -29,11 +41,13 @@ pub(super) enum Error {
     /// The caller may not.
     Denied(String),
     /// Somebody changed it since it was read.
-    Conflict(String),
+    Changed(String),
     /// What is needed does not answer now: nothing was done, and the same request may succeed later.
     Unavailable(String),
     /// The tenant is suspended or ended.
     Gone(String),
+    /// Another write took what had to be single; whoever can say what it was does.
+    Conflict,
     /// Our own failure; the cause goes to the log only.
     Internal,
 }
@@ -68,6 +82,9 @@ pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Fiel
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
+        if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
+            return Self::Conflict;
+        }
         tracing::error!(%error, "the database failed");
         match trouble(&error) {
             Some(message) => Self::Unavailable(message.to_owned()),
@@ -114,6 +131,26 @@ impl IntoResponse for Error {
                 response
             }
             Self::BadCredentials => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad API credentials"),
+            Self::BadLogin => oauth(StatusCode::UNAUTHORIZED, "unauthorized", "Bad login name or password"),
+            Self::Forbidden(missing) => {
+                let text = format!("The permission {missing} is missing; ask for a role that has it");
+                oauth(StatusCode::FORBIDDEN, "access_denied", &text)
+            }
+            Self::ChangeFirst(path) => {
+                let text = format!("The password must be changed before anything else: POST {path}");
+                oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
+            }
+            Self::Elsewhere(sentence) => oauth(StatusCode::FORBIDDEN, "access_denied", &sentence),
+            Self::OtherSite => {
+                let text = "A session of a browser changes nothing for another site; open the platform's own pages";
+                oauth(StatusCode::FORBIDDEN, "access_denied", text)
+            }
+            Self::Busy => {
+                let text = "Too many people log in at this moment; try again in two seconds";
+                let mut response = oauth(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                response
+            }
             Self::GrantType(grant) => {
                 let text = format!("Unsupported grant type: {grant}");
                 oauth(StatusCode::BAD_REQUEST, "unsupported_grant_type", &text)
@@ -126,14 +163,14 @@ impl IntoResponse for Error {
             Self::NotFound(message) => platform(StatusCode::NOT_FOUND, code::NOT_FOUND, message),
             Self::NotSubscribed => oauth(StatusCode::FORBIDDEN, "access_denied", NOT_SUBSCRIBED),
             Self::Denied(message) => oauth(StatusCode::FORBIDDEN, "access_denied", &message),
-            Self::Conflict(message) => platform(StatusCode::CONFLICT, code::INVALID, message),
+            Self::Changed(message) => platform(StatusCode::CONFLICT, code::INVALID, message),
             Self::Unavailable(message) => {
                 let mut response = platform(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL, message);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
             Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
-            Self::Internal => internal(),
+            Self::Conflict | Self::Internal => internal(),
         }
     }
 }

@@ -9,18 +9,15 @@
 //! The platform writes and posts to configured destinations only: a tenant cannot make it reach anything else.
 
 mod allowed;
-mod batch;
+pub(super) mod batch;
 mod bucket;
-mod stream;
+pub(super) mod stream;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::routing::{delete, post};
 use secrecy::SecretString;
 
-use super::{App, Config};
+use super::Config;
 
 use allowed::Allowed;
 pub(super) use stream::{publish, run};
@@ -61,12 +58,4 @@ impl Exports {
             retry: config.retry,
         })
     }
-}
-
-/// The calls of this room.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/v2/tenants/{tenant}/exports/batch", post(batch::write))
-        .route("/api/v2/tenants/{tenant}/exports/stream", post(stream::create).get(stream::list))
-        .route("/api/v2/tenants/{tenant}/exports/stream/{stream}", delete(stream::remove))
 }

@@ -37,13 +37,8 @@ pub(super) async fn impact(
     };
     let mut counts: BTreeMap<String, i64> = Category::ALL.map(count).into();
     counts.insert("clients".to_owned(), app.store.living(tenant.id).await?);
-    counts.insert("people".to_owned(), people(&app, tenant.id));
+    counts.insert("people".to_owned(), app.store.living_people(tenant.id).await?);
     Ok(Json(Impact { unique_id: tenant.unique_id.clone(), counts }))
-}
-
-/// How many people a tenant has: none, as long as the platform has no people.
-const fn people(_: &App, _: i64) -> i64 {
-    0
 }
 
 /// A new credential, shown once.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::{AuditCommand, CommandError, Config, Limits, S3Key};
+use super::{AdminCommand, AdminError, AuditCommand, AuditError, Config, Limits, Login, Network, PRODUCT, S3Key};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -31,6 +31,12 @@ pub struct Flags {
     /// Count no requests and send no rate-limit headers
     #[arg(long, env = "TENANTRY_NO_RATE_LIMITS")]
     no_rate_limits: bool,
+    /// Proxies whose X-Forwarded-For is believed: addresses or CIDR blocks, comma-separated
+    #[arg(long, env = "TENANTRY_TRUSTED_PROXIES", value_delimiter = ',')]
+    trusted_proxies: Vec<Network>,
+    /// What the product is called where people read it
+    #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
+    product_name: String,
     /// POST, PUT and DELETE calls per tenant and minute
     #[arg(long, env = "TENANTRY_WRITES_PER_MINUTE", default_value_t = Limits::default().writes)]
     writes_per_minute: u32,
@@ -69,20 +75,36 @@ pub struct Flags {
 /// What the program does besides answering requests.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Command {
+    /// Make administrators, people who can log in
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Verify or export the audit log of a database
     #[command(subcommand)]
     Audit(AuditCommand),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No administrator was made.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The log was not read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 impl Command {
     /// Does one thing with the database. The code is 1 where the log does not hold.
     ///
     /// # Errors
-    /// Database, key or output failed.
+    /// Database, key or output failed, or what is asked for cannot be.
     pub async fn run(&self, flags: &Flags, out: impl Write) -> Result<ExitCode, CommandError> {
-        match self {
-            Self::Audit(command) => command.run(&flags.database, &flags.key(), out).await,
-        }
+        let (database, key) = (&flags.database, flags.key());
+        Ok(match self {
+            Self::Admin(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Audit(command) => command.run(database, &key, out).await?,
+        })
     }
 }
 
@@ -111,6 +133,9 @@ impl From<Flags> for Config {
             export_destinations: flags.export_destination,
             purge_after: Duration::from_hours(24 * u64::from(flags.purge_after_days)),
             database_wait: Duration::from_secs(flags.database_wait_seconds.into()),
+            login: Login::default(),
+            proxies: flags.trusted_proxies,
+            product: flags.product_name,
             limits: (!flags.no_rate_limits).then_some(limits),
             ..Self::new(flags.database)
         }

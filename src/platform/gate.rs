@@ -1,17 +1,20 @@
-//! The doors before every API handler: token, reach, rate limit.
+//! The doors before every API handler: token or session, reach, rate limit, permission.
 
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::audit::{self, Action, Actor, Event};
+use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
 use super::limits::Category;
-use super::store::{Caller, Kind, Record};
-use super::{App, credential, time};
+use super::login::source::Source;
+use super::permission::{Asked, Call, Position, Row, missing, row};
+use super::principal::{Caller, Person, Reach};
+use super::store::{Carrier, Clock, Kind, Record};
+use super::{App, credential, login, session, time};
 
 /// Who asks, and under which tenant.
 #[derive(Clone, Debug)]
@@ -20,12 +23,31 @@ pub(super) struct Scope {
     pub(super) caller: Caller,
     /// Tenant of the path, as it was when the request came; absent on routes without one.
     tenant: Option<Arc<Record>>,
+    /// The clients that a list may show.
+    reach: Reach,
+    /// Where the request came from.
+    source: Source,
 }
 
 impl Scope {
+    /// Of a person who asks under the own tenant, from a page.
+    pub(super) fn own(caller: Caller, tenant: Record, source: Source) -> Self {
+        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source }
+    }
+
     /// The tenant of the path.
     pub(super) fn tenant(&self) -> Result<&Record, Error> {
         self.tenant.as_deref().ok_or(Error::Internal)
+    }
+
+    /// The clients that a list may show.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// Where the request came from.
+    pub(super) fn source(&self) -> Source {
+        self.source
     }
 }
 
@@ -37,15 +59,17 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
-    let caller = match caller(&app, request.headers()).await {
+    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
+    let id = request.extensions().get::<RequestId>().cloned();
+    let caller = match caller(&app, (request.method(), request.headers()), (source, id.as_ref())).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    let asked = params.iter().find(|(name, _)| *name == "tenant").map(|(_, id)| id);
+    let asked = parameter(&params, "tenant");
     let tenant = match asked {
         None => None,
         Some(id) => match app.store.visible(caller.id, id).await {
-            Ok(tenant) => tenant.map(Arc::new),
+            Ok(tenant) => tenant.filter(|tenant| reaches(&caller, tenant)).map(Arc::new),
             Err(error) => return error.into_response(),
         },
     };
@@ -54,16 +78,26 @@ pub(super) async fn guard(
     let category = Category::of(request.method(), &route);
     let budget = app.limiter.as_ref().map(|limiter| limiter.charge(charged, category, time::now()));
     let fits = |tenant: &Arc<Record>| expected(&route).is_none_or(|kind| kind == tenant.kind);
-    let mut response = if budget.is_some_and(|budget| !budget.granted) {
-        Error::Throttled.into_response()
-    } else if let Some(id) = asked.filter(|_| !tenant.as_ref().is_some_and(fits)) {
-        let actor = Actor::named(caller.actor(), request.extensions().get());
-        let object = format!("{} {route} {id}", request.method());
-        audit::denied(&app, caller.id, &actor, Event::denied(Action::Request, &object)).await;
-        Error::not_found("Tenant", id).into_response()
+    let stranger = asked.filter(|_| !tenant.as_ref().is_some_and(fits));
+    let passed = if budget.is_some_and(|budget| !budget.granted) {
+        Err(Error::Throttled)
+    } else if let Some(id) = stranger {
+        Err(Error::not_found("Tenant", id))
     } else {
-        request.extensions_mut().insert(Scope { caller, tenant });
-        next.run(request).await
+        permitted(&app, row(request.method().as_str(), &route), &params, (&caller, tenant.as_deref())).await
+    };
+    let mut response = match passed {
+        Err(error) => {
+            let object = format!("{} {route} {}", request.method(), stranger.unwrap_or_default());
+            // What is out of reach has no business in the log of whom it belongs to.
+            let place = tenant.filter(|_| stranger.is_none()).map_or(caller.id, |tenant| tenant.id);
+            turned_away(&app, &error, (place, &Actor::named(caller.actor(), id.as_ref())), object.trim_end()).await;
+            error.into_response()
+        }
+        Ok(reach) => {
+            request.extensions_mut().insert(Scope { caller, tenant, reach, source });
+            next.run(request).await
+        }
     };
     if let Some(budget) = budget {
         budget.announce(response.headers_mut());
@@ -71,15 +105,105 @@ pub(super) async fn guard(
     response
 }
 
-async fn caller(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
-    let token = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token.trim())
-        .ok_or(Error::InvalidToken)?;
-    app.store.caller(&credential::hash(token), time::now()).await?.ok_or(Error::InvalidToken)
+/// Whoever may not stands in the log; whoever asks too often or wrongly does not.
+async fn turned_away(app: &App, error: &Error, (tenant, actor): (i64, &Actor), object: &str) {
+    if matches!(error, Error::NotFound(_) | Error::Forbidden(_) | Error::ChangeFirst(_)) {
+        audit::denied(app, tenant, actor, Event::denied(Action::Request, object)).await;
+    }
+}
+
+fn parameter<'p>(params: &'p RawPathParams, wanted: &str) -> Option<&'p str> {
+    params.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value)
+}
+
+/// Whether a tenant below the caller's own is one that the caller's roles reach.
+pub(super) fn reaches(caller: &Caller, tenant: &Record) -> bool {
+    let partners = caller.person().filter(|_| tenant.kind == Kind::Client && tenant.id != caller.id);
+    partners.is_none_or(|person| person.reaches(tenant.id))
+}
+
+/// The caller of a bearer token, or of a browser's session where there is no token.
+async fn caller(
+    app: &App,
+    (method, headers): (&Method, &HeaderMap),
+    (source, request): (Source, Option<&RequestId>),
+) -> Result<Caller, Error> {
+    let caller = bearer(app, headers).await?;
+    // The browser adds the cookie whoever causes the request.
+    let sent = headers.contains_key(header::AUTHORIZATION) || !session::changes(method) || session::same_site(headers);
+    if !sent {
+        let actor = Actor::named(caller.actor(), request);
+        audit::denied(app, caller.id, &actor, Event::denied(Action::Request, "another site")).await;
+        return Err(Error::OtherSite);
+    }
+    login::admit(app, &caller, (source, request)).await?;
+    Ok(caller)
+}
+
+async fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
+    let clock = Clock { now: time::now(), idle: app.login.idle_milliseconds() };
+    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+        let token = authorization
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| credential::hash(token.trim()))
+            .ok_or(Error::InvalidToken)?;
+        let credential = app.store.caller(&token, clock.now).await?;
+        let caller = match credential {
+            Some(caller) => Some(caller),
+            None => app.store.person(&token, Carrier::Token, clock).await?,
+        };
+        return caller.ok_or(Error::InvalidToken);
+    }
+    let key = session::key(headers).ok_or(Error::InvalidToken)?;
+    app.store.person(&credential::hash(key), Carrier::Cookie, clock).await?.ok_or(Error::InvalidToken)
+}
+
+/// Whether the table lets the caller pass; for a list, which clients it may show.
+async fn permitted(
+    app: &App,
+    row: Option<&Row>,
+    params: &RawPathParams,
+    (caller, tenant): (&Caller, Option<&Record>),
+) -> Result<Reach, Error> {
+    // The path exists with other methods only.
+    let row = row.ok_or(Error::Method)?;
+    let Some(person) = caller.person() else { return Ok(Reach::All) };
+    if person.limited && row.call != Call::ChangePassword {
+        let (tenant, user) = (&caller.unique_id, &person.unique_id);
+        return Err(Error::ChangeFirst(format!("/api/v2/tenants/{tenant}/users/{user}/changePassword")));
+    }
+    let rule = row.needs.at(position(caller, person, tenant));
+    let denied = |asked| missing(person, rule, asked).map_or(Ok(()), |missing| Err(Error::Forbidden(missing)));
+    let below = tenant.filter(|tenant| tenant.kind == Kind::Client && tenant.id != caller.id);
+    let on_clients = row.path.contains("/clients");
+    match (below, parameter(params, "client")) {
+        (Some(client), _) => denied(Asked::Client(client.id))?,
+        (None, Some(id)) => {
+            denied(Asked::AnyClient)?;
+            let parent = tenant.ok_or(Error::Internal)?;
+            if let Some(child) = app.store.child(parent.id, id).await? {
+                if !person.reaches(child.id) {
+                    return Err(Error::not_found(Kind::Client.noun(), id));
+                }
+                denied(Asked::Client(child.id))?;
+            }
+        }
+        (None, None) if on_clients => denied(Asked::AnyClient)?,
+        (None, None) => denied(Asked::Own)?,
+    }
+    Ok(if on_clients { person.reach(rule) } else { Reach::All })
+}
+
+fn position(caller: &Caller, person: &Person, tenant: Option<&Record>) -> Position {
+    match tenant.filter(|tenant| tenant.id != caller.id).map(|tenant| tenant.kind) {
+        Some(Kind::Client) => Position::AboveClient,
+        Some(Kind::Partner | Kind::ServiceProvider) => Position::AbovePartner,
+        None if person.scope == super::permission::Scope::Client => Position::OwnClient,
+        None => Position::Own,
+    }
 }
 
 /// The level that a route's tenant must have; `None` where any will do.

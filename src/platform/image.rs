@@ -7,7 +7,8 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use image::{ImageFormat, ImageReader, Limits};
+use image::codecs::jpeg::JpegEncoder;
+use image::{DynamicImage, ImageFormat, ImageReader, Limits};
 use sha2::{Digest as _, Sha256};
 
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use crate::wire::{ImageFile, ImagePaths};
 const SIDE: u32 = 4096;
 /// What decoding may take: a picture of the largest size with 8 bytes a pixel.
 const MEMORY: u64 = 128 << 20;
+
+/// Quality of a JPEG that is written again: what it loses nobody sees.
+const QUALITY: u8 = 92;
 
 /// A place for a picture.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +68,7 @@ fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePath
         Ok(ImageFormat::Jpeg) => (ImageFormat::Jpeg, "image/jpeg", "jpg"),
         _ => return Err("The file is neither PNG nor JPEG, as its first bytes tell".to_owned()),
     };
-    decode(&bytes, format)?;
+    let clean = encode(&decode(&bytes, format)?, format)?;
     let sha256 = hex(&Sha256::digest(&bytes));
     let name = place.name;
     let file = format!("{name}-{}.{extension}", &sha256[..16]);
@@ -76,19 +80,29 @@ fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePath
         image_type: content_type.to_owned(),
         sha256: Some(sha256),
     };
-    Ok((StoredImage { place: name, file, content_type, content: STANDARD.encode(&bytes) }, paths))
+    Ok((StoredImage { place: name, file, content_type, content: STANDARD.encode(clean) }, paths))
 }
 
-fn decode(bytes: &[u8], format: ImageFormat) -> Result<(), String> {
+fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(SIDE), Some(SIDE), Some(MEMORY));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
     match reader.decode() {
-        Ok(_) => Ok(()),
+        Ok(image) => Ok(image),
         Err(image::ImageError::Limits(_)) => Err(format!("The image is larger than {SIDE} pixels a side")),
         Err(_) => Err("The image is damaged".to_owned()),
     }
+}
+
+/// The picture alone: what else a file carried, texts about it or another format behind it, is not kept.
+fn encode(image: &DynamicImage, format: ImageFormat) -> Result<Vec<u8>, String> {
+    let mut clean = Cursor::new(Vec::new());
+    let written = match format {
+        ImageFormat::Jpeg => JpegEncoder::new_with_quality(&mut clean, QUALITY).encode_image(image),
+        _ => image.write_to(&mut clean, format),
+    };
+    written.map(|()| clean.into_inner()).map_err(|_| "The image cannot be written again".to_owned())
 }
 
 /// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.

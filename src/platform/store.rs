@@ -3,14 +3,21 @@
 //! Writes: a transaction first locks the parent's row by an update that changes nothing. On SQLite that takes the write
 //! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
 
+mod attempts;
 mod audit;
 mod branding;
 mod credentials;
+mod defaults;
 mod lists;
+mod people;
 mod purge;
 mod records;
+mod roles;
+mod sessions;
+mod sets;
 mod streams;
 mod tenants;
+mod terms;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -20,16 +27,30 @@ use sqlx::{Any, AnyPool, Executor as _, Transaction};
 
 use super::StartError;
 
+pub(super) use attempts::forget_attempts;
 pub(super) use audit::{Head, Kept, advance, head};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use credentials::{CREDENTIAL_ID, Caller, NewCredential, insert_credential, insert_token, revoke};
+pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
 pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use people::{
+    Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
+    insert_person, must_change_under, person_of, rename_author, save_password, save_person,
+};
 pub(super) use purge::{Ended, erase};
 pub(super) use records::{
     Datum, Shelf, erase_aged, holder_of_datum, holders_of_account, insert_datum, locked_datum, next_number, save_datum,
 };
+pub(super) use roles::{
+    RoleContent, RoleRecord, delete_role, id_of_role, name_of_role, put_role, set_roles_of, set_users_of,
+};
+pub(super) use sessions::{
+    Carrier, Clock, NewSession, end_session, end_sessions_of, end_sessions_under, failed_login, failed_nobody,
+    start_session,
+};
+pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
 pub(super) use streams::{Delivery, Stream, delete_stream, enqueue, insert_stream, streams_of};
 pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
+pub(super) use terms::{Part, Term, Value};
 
 /// A write in progress; dropped without `commit` it never happened.
 pub(super) type Tx = Transaction<'static, Any>;
@@ -60,7 +81,9 @@ impl Store {
         let writer = pool(sqlite, wait, if sqlite { 1 } else { CONNECTIONS }).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&writer).await?;
         let readers = pool(sqlite, wait, CONNECTIONS).connect_with(options).await?;
-        Ok(Self { readers, writer, sqlite })
+        let store = Self { readers, writer, sqlite };
+        store.write_defaults().await?;
+        Ok(store)
     }
 
     /// Starts a write.

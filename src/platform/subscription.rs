@@ -35,6 +35,15 @@ impl Screen {
         }
     }
 
+    /// What people read above it.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Alerts => "Alerts",
+            Self::ServiceDesk => "Service Desk",
+            Self::Automation => "Automation",
+        }
+    }
+
     /// Modules that the screen shows, by the package that carries them: nothing else of it is denied.
     pub(super) const fn parts(self) -> [(Package, &'static [&'static str]); 2] {
         use Package::{EventAndIncidentManagement as Events, RemediationAndAutomation as Remediation};
@@ -99,10 +108,18 @@ impl Subscription {
         Self { packages, add_ons }
     }
 
-    /// What the tenant of a row has.
+    /// What the tenant of a row has: of a service provider nothing is withheld, since its partners differ.
     pub(super) fn of_record(tenant: &Record) -> Self {
+        if tenant.kind == Kind::ServiceProvider {
+            return Self { packages: Package::ALL.to_vec(), add_ons: AddOn::ALL.to_vec() };
+        }
         let partner = tenant.parent.as_ref().filter(|_| tenant.kind == Kind::Client);
         Self::of(&tenant.settings, partner.map(|partner| &partner.settings))
+    }
+
+    /// The packages.
+    pub(super) fn packages(&self) -> &[Package] {
+        &self.packages
     }
 
     /// Whether the tenant has a package.

@@ -10,12 +10,14 @@ use super::audit::{Action, Actor, Event, append, append_both};
 use super::body::{self, Strict};
 use super::error::{Error, field, quote};
 use super::gate::Scope;
-use super::settings::{self, Problems};
+use super::login::policy::turned_on;
+use super::settings::{self, Problems, policy_of};
 use super::standing::{Act, admit};
 use super::store::{
-    Kind, New, Record, Tx, child, holder_of_mark, holder_of_name, insert, living_settings, lock, once_marked, save,
+    Kind, New, Record, Tx, child, end_sessions_under, holder_of_mark, holder_of_name, insert, living_settings, lock,
+    must_change_under, once_marked, save,
 };
-use super::{App, answer};
+use super::{App, answer, time};
 use crate::wire::{self, Created, Mark, Minimal, Tenant};
 
 /// No tenant: a new one is nobody's rival but its holder's.
@@ -81,6 +83,10 @@ pub(super) async fn update(
     if record.kind == Kind::Partner {
         unused_by_clients(&mut tx, &before, &record).await?;
     }
+    if record.kind != Kind::Client && turned_on(&policy_of(&before.settings), &policy_of(&record.settings)) {
+        must_change_under(&mut tx, record.id).await?;
+        end_sessions_under(&mut tx, record.id, time::now()).await?;
+    }
     if changed(&before, &record) {
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
         append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
@@ -119,7 +125,7 @@ pub(super) async fn minimal(
 ) -> Result<Json<Vec<Minimal>>, Error> {
     let parent = scope.tenant()?;
     admit(parent, Act::Read)?;
-    let mut rows = app.store.minimal(parent.id).await?;
+    let mut rows = app.store.minimal(parent.id, scope.reach()).await?;
     if !app.extensions {
         for row in &mut rows {
             row.managed_by = None;

@@ -1,4 +1,4 @@
-//! Both token endpoints: OAuth2 client credentials.
+//! Both token endpoints: OAuth2 client credentials, and as an extension the password of a person.
 
 use std::sync::Arc;
 
@@ -8,9 +8,11 @@ use axum::http::header;
 
 use super::audit::{Action, Actor, Event, RequestId, append, denied};
 use super::error::Error;
-use super::store::insert_token;
+use super::login::source::Source;
+use super::people::login::{self, Via};
+use super::store::{Carrier, insert_token};
 use super::{App, body, credential, time};
-use crate::wire::{TokenRequest, TokenResponse};
+use crate::wire::{Hidden, TokenRequest, TokenResponse};
 
 /// Seconds a token lasts; the answer says one less, as the documented samples do.
 const LIFETIME: i64 = 7200;
@@ -20,28 +22,58 @@ const REQUEST: usize = 16 << 10;
 /// Answers a token for the tenant of the credential.
 pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Json<TokenResponse>, Error> {
     let id = request.extensions().get::<RequestId>().cloned();
+    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
     let request = read(request).await;
-    if request.grant_type != "client_credentials" {
-        return Err(Error::GrantType(request.grant_type));
+    match request.grant_type.as_str() {
+        "client_credentials" => of_credential(&app, &request, id.as_ref()).await,
+        "password" if app.extensions => {
+            of_person(&app, request, Via { carrier: Carrier::Token, source, request: id.as_ref() }).await
+        }
+        _ => Err(Error::GrantType(request.grant_type)),
     }
+}
+
+/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out. The answer is the
+/// same whether there was such a token.
+pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Result<(), Error> {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
+    let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
+    if let Some((_, token)) = token {
+        login::log_out(&app, &token, id.as_ref()).await?;
+    }
+    Ok(())
+}
+
+/// A person's token. Whoever must change the password first gets one that is good for that only.
+async fn of_person(app: &App, request: TokenRequest, via: Via<'_>) -> Result<Json<TokenResponse>, Error> {
+    let proved = login::prove(app, (&request.username, request.password.0.into()), via).await?;
+    let token = login::start(app, &proved, via, LIFETIME * 1000).await?;
+    let scope = if proved.limited { "password:change" } else { "global:manage" };
+    Ok(Json(answer(token, scope)))
+}
+
+async fn of_credential(
+    app: &App,
+    request: &TokenRequest,
+    id: Option<&RequestId>,
+) -> Result<Json<TokenResponse>, Error> {
     let key = credential::hash(&request.client_id);
     let secret = credential::hash(&request.client_secret);
     let Some(tenant) = app.store.holds(&key, &secret).await? else {
-        return Err(refused(&app, &key, id.as_ref()).await?);
+        return Err(refused(app, &key, id).await?);
     };
     let token = credential::random_token();
     let now = time::now();
     let mut tx = app.store.begin().await?;
     insert_token(&mut tx, &credential::hash(&token), (tenant, &key), (now, now + LIFETIME * 1000)).await?;
-    append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id.as_ref())), Event::done(Action::TokenIssue, "token"))
-        .await?;
+    append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id)), Event::done(Action::TokenIssue, "token")).await?;
     tx.commit().await?;
-    Ok(Json(TokenResponse {
-        access_token: token,
-        token_type: "bearer".to_owned(),
-        expires_in: LIFETIME - 1,
-        scope: "global:manage".to_owned(),
-    }))
+    Ok(Json(answer(token, "global:manage")))
+}
+
+fn answer(access_token: String, scope: &str) -> TokenResponse {
+    TokenResponse { access_token, token_type: "bearer".to_owned(), expires_in: LIFETIME - 1, scope: scope.to_owned() }
 }
 
 /// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.
@@ -68,6 +100,8 @@ async fn read(request: Request) -> TokenRequest {
             "grant_type" => read.grant_type = value.into_owned(),
             "client_id" => read.client_id = value.into_owned(),
             "client_secret" => read.client_secret = value.into_owned(),
+            "username" => read.username = value.into_owned(),
+            "password" => read.password = Hidden(value.into_owned()),
             _ => {}
         }
     }

@@ -2,16 +2,24 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::Hidden;
+
 /// Form of a token request.
 #[derive(Serialize, Deserialize, Clone, Debug, Default)]
 #[serde(default)]
 pub struct TokenRequest {
-    /// Only `client_credentials` is taken.
+    /// `client_credentials`, or `password` for a person (extension).
     pub grant_type: String,
     /// The key.
     pub client_id: String,
     /// The secret.
     pub client_secret: String,
+    /// Login name of a person; extension.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub username: String,
+    /// Password of a person; extension.
+    #[serde(skip_serializing)]
+    pub password: Hidden,
 }
 
 /// Answer with a token.
@@ -25,7 +33,7 @@ pub struct TokenResponse {
     /// Seconds until it ends; documented as a number and as a string.
     #[serde(deserialize_with = "number_or_text")]
     pub expires_in: i64,
-    /// `global:manage`.
+    /// `global:manage`; `password:change` where a person must change the password first.
     #[serde(default)]
     pub scope: String,
 }

@@ -3,6 +3,8 @@
 //!
 //! `BENCH_TENANTS` (default 1000) and `BENCH_ROUNDS` (default 3) set the size. The two take turns, each round on empty
 //! data; printed are medians. CPU and memory come from `/proc`, counts from the servers' own counters.
+//!
+//! `rest` measures operator and platform with few and many Clients instead: `make footprint`.
 
 #[path = "../stack/assets.rs"]
 pub mod assets;
@@ -17,6 +19,7 @@ pub mod kubectl;
 pub mod process;
 #[path = "../stack/programs.rs"]
 pub mod programs;
+pub mod rest;
 pub mod round;
 #[path = "../stack/tenancy.rs"]
 pub mod tenancy;
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.first().map(String::as_str) {
         Some("generate") => generate::run(&arguments[1..]),
+        Some("rest") => rest::table(),
         _ => compare(),
     };
     match done {

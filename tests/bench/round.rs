@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -61,7 +62,7 @@ pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
         kubectl.run(&["wait", "--for=condition=Ready", "partner/acme", "--timeout=60s"])?;
         kubectl.read("partner/acme", "{.status.uniqueId}")?
     };
-    declare(&kubectl, tenants)?;
+    declare(&kubectl, 0..tenants)?;
     let before = counts(&kubectl, &tenancy)?;
     let (wall, cpu, memory) = match contender {
         Contender::Operator => operate(&folder, &options, tenants)?,
@@ -75,7 +76,8 @@ pub fn play(contender: Contender, tenants: usize) -> Result<Figures> {
     Ok(Figures { wall, cpu, memory, writes: each(0), events: each(1), creates: each(2) })
 }
 
-fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
+/// Installs the kinds, a connection and a Partner.
+pub fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
     install_kinds(kubectl)?;
     kubectl.run(&["create", "namespace", "tenantry-system"])?;
     let credential = &platform.credential;
@@ -94,9 +96,13 @@ fn prepare(kubectl: &Kubectl, platform: &Platform) -> Result<()> {
     Ok(())
 }
 
-fn declare(kubectl: &Kubectl, tenants: usize) -> Result<()> {
+/// Declares the Clients of these numbers.
+pub fn declare(kubectl: &Kubectl, numbers: Range<usize>) -> Result<()> {
     let mut text = String::new();
-    for number in 0..tenants {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    for number in numbers {
         let client = json!({
             "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client",
             "metadata": {"name": format!("c{number}"), "namespace": "default"},
@@ -169,8 +175,17 @@ pub fn usage(pid: u32) -> Result<(f64, f64)> {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     // Clock ticks of 10 ms: user and system time are fields 14 and 15 of the line, 12 and 13 after the name.
     let ticks: f64 = fields.get(11).unwrap_or(&"0").parse::<f64>()? + fields.get(12).unwrap_or(&"0").parse::<f64>()?;
+    Ok((ticks * 10.0, megabytes(pid, "VmHWM:")?))
+}
+
+/// Resident memory of a process at this moment, in MB.
+pub fn resident(pid: u32) -> Result<f64> {
+    megabytes(pid, "VmRSS:")
+}
+
+fn megabytes(pid: u32, field: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
     let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
-    Ok((ticks * 10.0, kilobytes / 1024.0))
+    Ok(kilobytes / 1024.0)
 }

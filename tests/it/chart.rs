@@ -4,7 +4,7 @@ mod life;
 mod people;
 mod rendered;
 mod scan;
-mod stage;
+pub(crate) mod stage;
 mod used;
 mod values;
 
@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::{assets, support};
 
 /// Helm in a folder of its own, which sees nothing of the person's own settings.
-struct Helm {
+pub(crate) struct Helm {
     program: PathBuf,
     home: PathBuf,
     kubeconfig: Option<PathBuf>,
@@ -24,13 +24,13 @@ struct Helm {
 
 impl Helm {
     /// Without a cluster.
-    fn alone(name: &str) -> Self {
+    pub(crate) fn alone(name: &str) -> Self {
         let home = support::folder(&format!("helm-{name}")).unwrap();
         Self { program: assets::helm().unwrap(), home, kubeconfig: None }
     }
 
     /// On a cluster, as who the kubeconfig says.
-    fn on(kubeconfig: &Path, name: &str) -> Self {
+    pub(crate) fn on(kubeconfig: &Path, name: &str) -> Self {
         Self { kubeconfig: Some(kubeconfig.to_owned()), ..Self::alone(name) }
     }
 
@@ -55,21 +55,21 @@ impl Helm {
     }
 
     /// The chart as text, as release `tenantry` of `namespace`.
-    fn render(&self, namespace: &str, values: &[&str]) -> Result<String, String> {
+    pub(crate) fn render(&self, namespace: &str, values: &[&str]) -> Result<String, String> {
         let sets: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
         self.run(&[&["template", "tenantry", "charts/tenantry", "-n", namespace], sets.as_slice()].concat())
     }
 }
 
 /// The objects of a text of many.
-fn objects(text: &str) -> Vec<Value> {
+pub(crate) fn objects(text: &str) -> Vec<Value> {
     let parts = text.split("\n---\n").map(|part| part.trim_start_matches("---\n"));
     let read = parts.map(|part| serde_yaml::from_str::<Value>(part).unwrap_or_else(|error| panic!("{error}: {part}")));
     read.filter(|object| !object.is_null()).collect()
 }
 
 /// The one object of that kind and name.
-fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+pub(crate) fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let mut found = objects.iter().filter(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     let first = found.next().unwrap_or_else(|| panic!("no {kind} `{name}`"));
     assert!(found.next().is_none(), "more than one {kind} `{name}`");
@@ -77,7 +77,7 @@ fn find<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
 }
 
 /// Flags and environment of the operator's container in a Deployment.
-fn flags(deployment: &Value) -> (Vec<String>, Vec<(String, String)>) {
+pub(crate) fn flags(deployment: &Value) -> (Vec<String>, Vec<(String, String)>) {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let args = container["args"].as_array().unwrap().iter().map(text).collect();

@@ -33,6 +33,8 @@ mod explain;
 mod faults;
 mod fields;
 mod fleet;
+mod gitops;
+mod image;
 mod lease;
 mod observability;
 mod operator;

@@ -12,8 +12,10 @@ mod http;
 mod lifecycle;
 mod limits;
 mod lists;
+mod login;
 mod marks;
 mod packages;
+mod people;
 mod purge;
 mod records;
 mod robust;
@@ -25,7 +27,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tenantry::platform::{self, Config, Credential, Running};
+use tenantry::platform::{self, Config, Credential, Running, Work};
+
+/// Password hashes of tests: the cost is not what they are about.
+pub(crate) const CHEAP: Work = Work { memory: 8, passes: 1 };
 
 /// A folder that goes with its test.
 pub(crate) struct Folder(PathBuf);
@@ -115,6 +120,25 @@ impl Caller {
         Self { http, url: url.to_owned(), token }
     }
 
+    /// The answer to a person's token request.
+    pub(crate) async fn login(&self, login_name: &str, password: &str) -> Answer {
+        let form = [("grant_type", "password"), ("username", login_name), ("password", password)];
+        let request = self.http.post(format!("{}/tenancy/auth/oauth/token", self.url)).form(&form);
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// A person who is logged in.
+    #[track_caller]
+    pub(crate) fn person(&self, login_name: &str, password: &str) -> impl Future<Output = Self> {
+        let (caller, login_name, password) = (self.clone(), login_name.to_owned(), password.to_owned());
+        async move {
+            let answer = caller.login(&login_name, &password).await.json();
+            caller.with_token(answer["access_token"].as_str().unwrap())
+        }
+    }
+
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { token: token.to_owned(), ..self.clone() }
     }
@@ -174,6 +198,7 @@ impl Platform {
         let folder = Folder::new();
         let mut config = Config::new(folder.database());
         config.limits = None;
+        config.login.work = CHEAP;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
         let sp = Caller::new(&running.url, &running.credential).await;
@@ -186,10 +211,23 @@ impl Platform {
         self.running.take().unwrap().stop().await;
         let mut config = Config::new(self.folder.database());
         config.limits = None;
+        config.login.work = CHEAP;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
         self.sp = Caller::new(&running.url, &running.credential).await;
         self.running = Some(running);
+    }
+
+    /// The database itself.
+    pub(crate) async fn pool(&self) -> sqlx::AnyPool {
+        sqlx::any::install_default_drivers();
+        let database = format!("sqlite://{}", self.folder.path("t.db").display());
+        sqlx::AnyPool::connect(&database).await.unwrap()
+    }
+
+    /// Changes the database behind the platform's back.
+    pub(crate) async fn sql(&self, text: &'static str) {
+        sqlx::query(text).execute(&self.pool().await).await.unwrap();
     }
 
     pub(crate) fn url(&self) -> &str {

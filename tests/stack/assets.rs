@@ -27,9 +27,10 @@ pub fn target() -> Result<PathBuf> {
     Ok(build.parent().unwrap_or(&build).to_owned())
 }
 
-/// One of our own programs.
+/// One of our own programs: of this build, or of the folder that `TENANTRY_PROGRAMS` names.
 pub fn own(name: &str) -> Result<PathBuf> {
-    let path = build()?.join(name);
+    let given = std::env::var_os("TENANTRY_PROGRAMS").map(PathBuf::from);
+    let path = given.map_or_else(build, Ok)?.join(name);
     if path.is_file() {
         return Ok(path);
     }
@@ -60,6 +61,21 @@ pub fn kubectl() -> Result<PathBuf> {
 /// The installer of charts.
 pub fn helm() -> Result<PathBuf> {
     control_plane("helm", "helm", "helm")
+}
+
+/// Flux's controller of Kustomizations.
+pub fn kustomize_controller() -> Result<PathBuf> {
+    let name = "kustomize-controller";
+    control_plane(name, name, "flux")
+}
+
+/// The folder with the definitions of Flux's kinds.
+pub fn flux_kinds() -> Result<PathBuf> {
+    let folder = target()?.join("controlplane/flux-kinds");
+    if folder.join("made").is_file() {
+        return Ok(folder);
+    }
+    Err("the kinds of Flux are missing: run `make flux`".into())
 }
 
 fn control_plane(name: &str, built: &str, goal: &str) -> Result<PathBuf> {

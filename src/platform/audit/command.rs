@@ -36,7 +36,7 @@ impl AuditCommand {
         database: &str,
         key: &Path,
         mut out: impl Write,
-    ) -> Result<ExitCode, CommandError> {
+    ) -> Result<ExitCode, AuditError> {
         match self {
             Self::Verify => {
                 let verified = verify(database, Some(key)).await?;
@@ -64,7 +64,7 @@ struct Line<'a> {
 
 /// Why a command about the log failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub enum AuditError {
     /// The database cannot be opened or read.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -77,7 +77,7 @@ pub enum CommandError {
 }
 
 /// Opens a database that is there: a misspelled path would else be a new one, with a log in perfect order.
-async fn opened(database: &str) -> Result<Store, CommandError> {
+async fn opened(database: &str) -> Result<Store, AuditError> {
     if !database.contains(':') && !Path::new(database).exists() {
         let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, text).into());
@@ -89,7 +89,7 @@ async fn opened(database: &str) -> Result<Store, CommandError> {
 ///
 /// # Errors
 /// Database or key cannot be read.
-pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, CommandError> {
+pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, AuditError> {
     let seal = key.map_or_else(|| Seal::open(None), Seal::read)?;
     let store = opened(database).await?;
     let mut verified = Verified::default();
@@ -124,7 +124,7 @@ pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, Comm
 ///
 /// # Errors
 /// The database cannot be read or the output not written.
-pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), CommandError> {
+pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), AuditError> {
     let store = opened(database).await?;
     for (id, unique_id) in store.chains().await? {
         if only.is_some_and(|only| only != unique_id) {

@@ -52,6 +52,16 @@ impl Actor {
         Self::named(format!("api#{}", hash.get(..CREDENTIAL_ID).unwrap_or_default()), request)
     }
 
+    /// A person, by the id: a login name would outlive the mask that takes it.
+    pub(in crate::platform) fn user(unique_id: &str, request: Option<&RequestId>) -> Self {
+        Self::named(format!("user:{unique_id}"), request)
+    }
+
+    /// Whoever runs the program beside the database.
+    pub(in crate::platform) fn console() -> Self {
+        Self { name: "console".to_owned(), request: String::new() }
+    }
+
     /// Somebody by name.
     pub(in crate::platform) fn named(name: String, request: Option<&RequestId>) -> Self {
         Self { name, request: request.map_or_else(String::new, |id| id.0.clone()) }

@@ -52,14 +52,14 @@ impl Data {
 
 /// What is to be written, and where.
 #[derive(Deserialize)]
-pub(super) struct Request {
+pub(in crate::platform) struct Request {
     data: Vec<String>,
     destination: String,
 }
 
 /// What was written.
 #[derive(Serialize)]
-pub(super) struct Answer {
+pub(in crate::platform) struct Answer {
     files: Vec<File>,
 }
 
@@ -71,7 +71,7 @@ struct File {
 }
 
 /// `POST .../exports/batch`.
-pub(super) async fn write(
+pub(in crate::platform) async fn write(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,

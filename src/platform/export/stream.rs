@@ -33,13 +33,13 @@ const LEASE: i64 = 60_000;
 
 /// A webhook to be set up.
 #[derive(Deserialize)]
-pub(super) struct Request {
+pub(in crate::platform) struct Request {
     name: String,
     url: String,
 }
 
 /// `POST .../exports/stream`.
-pub(super) async fn create(
+pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,
@@ -75,7 +75,7 @@ pub(super) async fn create(
 }
 
 /// `GET .../exports/stream`.
-pub(super) async fn list(
+pub(in crate::platform) async fn list(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
 ) -> Result<Json<Vec<Stream>>, Error> {
@@ -85,7 +85,7 @@ pub(super) async fn list(
 }
 
 /// `DELETE .../exports/stream/{stream}`: what has not arrived yet goes with it.
-pub(super) async fn remove(
+pub(in crate::platform) async fn remove(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     Path((_, id)): Path<(String, String)>,

@@ -21,7 +21,7 @@ pub(super) fn current(datum: &Datum, body: &Map<String, Value>) -> Result<(), Er
     match body.get("revision").and_then(Value::as_i64) {
         None => Err(Error::field("revision", "The number of the revision that was read is required")),
         Some(revision) if revision == now => Ok(()),
-        Some(revision) => Err(Error::Conflict(format!(
+        Some(revision) => Err(Error::Changed(format!(
             "The record is at revision {now}, and the change is of revision {revision}; read it again and change that"
         ))),
     }

@@ -1,8 +1,7 @@
 //! The list of addresses that people may log in from.
 
-use std::net::{IpAddr, Ipv4Addr};
-
 use crate::platform::error::quote;
+use crate::platform::login::address::Network;
 
 /// Entries of a list.
 const MOST: usize = 1024;
@@ -13,38 +12,13 @@ pub(super) fn normal(list: &str) -> Result<String, String> {
     if entries.len() > MOST {
         return Err(format!("The list has {} entries; at most {MOST} are taken", entries.len()));
     }
-    if let Some(wrong) = entries.iter().find(|entry| !is_entry(entry)) {
+    if let Some(wrong) = entries.iter().find(|entry| entry.parse::<Network>().is_err()) {
         return Err(format!(
             "{} is not an address; write IPv4, IPv6, a CIDR block, 172.22.22.* or 172.22.2.[0-50], comma-separated",
             quote(wrong)
         ));
     }
     Ok(entries.join(","))
-}
-
-fn is_entry(entry: &str) -> bool {
-    entry.parse::<IpAddr>().is_ok() || is_block(entry) || is_pattern(entry)
-}
-
-fn is_block(entry: &str) -> bool {
-    let Some((address, length)) = entry.split_once('/') else { return false };
-    let most = match address.parse() {
-        Ok(IpAddr::V4(_)) => 32,
-        Ok(IpAddr::V6(_)) => 128,
-        Err(_) => return false,
-    };
-    length.bytes().all(|byte| byte.is_ascii_digit()) && length.parse::<u8>().is_ok_and(|length| length <= most)
-}
-
-/// Three numbers, then `*` or `[low-high]`.
-fn is_pattern(entry: &str) -> bool {
-    let Some((start, last)) = entry.rsplit_once('.') else { return false };
-    if format!("{start}.0").parse::<Ipv4Addr>().is_err() {
-        return false;
-    }
-    let range = last.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).and_then(|range| range.split_once('-'));
-    let number = |text: &str| text.parse::<u8>().ok().filter(|_| text.bytes().all(|byte| byte.is_ascii_digit()));
-    last == "*" || range.is_some_and(|(low, high)| number(low).zip(number(high)).is_some_and(|(low, high)| low <= high))
 }
 
 #[cfg(test)]

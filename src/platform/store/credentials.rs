@@ -4,6 +4,7 @@ use sqlx::Row as _;
 
 use super::{Store, Tx};
 use crate::platform::credential::same;
+use crate::platform::principal::{Caller, Principal};
 
 /// Hashes of a new credential.
 pub(in crate::platform) struct NewCredential {
@@ -24,30 +25,6 @@ impl NewCredential {
 
 /// Digits of a key's hash that name its credential in the audit log.
 pub(in crate::platform) const CREDENTIAL_ID: usize = 12;
-
-/// Who makes a request.
-#[derive(Clone, Debug)]
-pub(in crate::platform) struct Caller {
-    /// Number of the tenant.
-    pub(in crate::platform) id: i64,
-    /// Its unique id.
-    pub(in crate::platform) unique_id: String,
-    /// Hash of the credential's key; a token from before it was kept has none.
-    pub(in crate::platform) key_hash: Option<String>,
-}
-
-impl Caller {
-    /// How `createdBy` and `lastUpdatedBy` name the caller.
-    pub(in crate::platform) fn login(&self) -> String {
-        format!("api@{}", self.unique_id)
-    }
-
-    /// How the audit log names the caller: two credentials of one tenant are two.
-    pub(in crate::platform) fn actor(&self) -> String {
-        let key = self.key_hash.as_deref().unwrap_or_default();
-        format!("{}#{}", self.login(), key.get(..CREDENTIAL_ID).unwrap_or_default())
-    }
-}
 
 impl Store {
     /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
@@ -84,7 +61,7 @@ impl Store {
             return Ok(None);
         };
         let (id, unique_id) = (row.try_get("id")?, row.try_get("unique_id")?);
-        Ok(Some(Caller { id, unique_id, key_hash: row.try_get("key_hash")? }))
+        Ok(Some(Caller { id, unique_id, principal: Principal::Credential, key_hash: row.try_get("key_hash")? }))
     }
 }
 

@@ -1,11 +1,14 @@
 //! Lists of a tenant's children.
 
+use std::collections::BTreeSet;
+
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::tenants::{mark, state};
 use super::{Store, Tx};
 use crate::platform::error::Error;
+use crate::platform::principal::Reach;
 use crate::platform::time;
 use crate::wire::{Minimal, SearchItem, Tenant};
 
@@ -60,7 +63,9 @@ impl Order {
 
 /// Which part of a list.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::platform) struct Page {
+pub(in crate::platform) struct Page<'a> {
+    /// The children that the caller may know of.
+    pub(in crate::platform) reach: &'a Reach,
     pub(in crate::platform) order: Order,
     pub(in crate::platform) descending: bool,
     pub(in crate::platform) size: i64,
@@ -93,20 +98,31 @@ impl Filter {
 }
 
 /// `WHERE` of a search; the parent is `$1`, the filters follow.
-fn condition(filters: &[Filter]) -> String {
+fn condition(filters: &[Filter], reach: &Reach) -> String {
     let filters = filters.iter().zip(2..).map(|(filter, number)| format!("{}${number}", filter.condition().0));
-    std::iter::once("parent_id = $1".to_owned()).chain(filters).collect::<Vec<_>>().join(" AND ")
+    let reach = match reach {
+        Reach::All => None,
+        Reach::Only(tenants) => Some(format!("id IN ({})", numbers(tenants))),
+    };
+    std::iter::once("parent_id = $1".to_owned()).chain(filters).chain(reach).collect::<Vec<_>>().join(" AND ")
+}
+
+/// Numbers as SQL lists them; with none of them nothing is found.
+fn numbers(numbers: &BTreeSet<i64>) -> String {
+    let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
+    if numbers.is_empty() { "-1".to_owned() } else { numbers.join(", ") }
 }
 
 impl Store {
-    /// One page of a tenant's children that satisfy every filter, tombstones included, and how many there are in all.
+    /// One page of a tenant's children within reach that satisfy every filter, tombstones included, and how many there are
+    /// in all.
     pub(in crate::platform) async fn search(
         &self,
         parent: i64,
         filters: &[Filter],
-        page: Page,
+        page: Page<'_>,
     ) -> Result<(Vec<SearchItem>, i64), Error> {
-        let condition = condition(filters);
+        let condition = condition(filters, page.reach);
         let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
         let mut count = sqlx::query(AssertSqlSafe(count)).bind(parent);
         let direction = if page.descending { "DESC" } else { "ASC" };
@@ -128,13 +144,14 @@ impl Store {
         Ok((rows.iter().map(item).collect::<Result<_, _>>()?, total))
     }
 
-    /// Every child that is not terminated.
-    pub(in crate::platform) async fn minimal(&self, parent: i64) -> Result<Vec<Minimal>, Error> {
-        let rows = sqlx::query(
+    /// Every child within reach that is not terminated.
+    pub(in crate::platform) async fn minimal(&self, parent: i64, reach: &Reach) -> Result<Vec<Minimal>, Error> {
+        let condition = condition(&[], reach);
+        let rows = format!(
             "SELECT unique_id, name, mark_place, mark_uid FROM tenant \
-             WHERE parent_id = $1 AND state <> 'TERMINATED' ORDER BY id",
+             WHERE {condition} AND state <> 'TERMINATED' ORDER BY id",
         );
-        let rows = rows.bind(parent).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(AssertSqlSafe(rows)).bind(parent).fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
                 Ok(Minimal {
@@ -188,6 +205,9 @@ mod tests {
     #[test]
     fn filters_are_numbered_and_bound() {
         let filters = [Filter::Name("x' OR 1=1".to_owned()), Filter::Active(false)];
-        assert_eq!(condition(&filters), "parent_id = $1 AND name = $2 AND state <> $3");
+        assert_eq!(condition(&filters, &Reach::All), "parent_id = $1 AND name = $2 AND state <> $3");
+        let some = |numbers: &[i64]| Reach::Only(numbers.iter().copied().collect());
+        assert_eq!(condition(&[], &some(&[7, 3])), "parent_id = $1 AND id IN (3, 7)");
+        assert_eq!(condition(&[], &some(&[])), "parent_id = $1 AND id IN (-1)");
     }
 }

@@ -6,11 +6,36 @@ use sqlx::{AssertSqlSafe, Executor as _, Row as _};
 
 use super::{Store, Tx};
 use crate::platform::error::Error;
+use crate::platform::people::login::account;
 
 /// Tables whose rows belong to a tenant by `tenant_id`, those that others refer to last. A test finds a table that is
 /// missing here.
-const OWNED: [&str; 9] =
-    ["delivery", "stream", "record", "image", "branding", "token", "credential", "audit", "audit_head"];
+const OWNED: [&str; 13] = [
+    "delivery",
+    "stream",
+    "record",
+    "image",
+    "branding",
+    "token",
+    "credential",
+    "audit",
+    "audit_head",
+    "role_client",
+    "role",
+    "permission_set",
+    "person",
+];
+
+/// Rows that belong to a tenant by a person or a role of it: table and column. They go first.
+const OF_ITS: [(&str, &str, &str); 7] = [
+    ("session", "person_id", "person"),
+    ("login_history", "person_id", "person"),
+    ("password_history", "person_id", "person"),
+    ("role_person", "person_id", "person"),
+    ("role_person", "role_id", "role"),
+    ("role_permission_set", "role_id", "role"),
+    ("role_client", "role_id", "role"),
+];
 
 /// How often the file is asked to let go, a tenth of a second apart, while somebody still reads in it.
 const TRIES: u32 = 50;
@@ -77,6 +102,11 @@ impl Store {
 /// Erases all rows of a tenant and leaves a tombstone of ids and dates. The UIDs of the objects that owned it stay, since
 /// they refuse a late create for ever.
 pub(in crate::platform) async fn erase(tx: &mut Tx, tenant: &Ended, now: i64) -> Result<(), Error> {
+    forget_accounts(tx, tenant.id).await?;
+    for (table, column, owner) in OF_ITS {
+        let owned = format!("DELETE FROM {table} WHERE {column} IN (SELECT id FROM {owner} WHERE tenant_id = $1)");
+        sqlx::query(AssertSqlSafe(owned)).bind(tenant.id).execute(&mut **tx).await?;
+    }
     for table in OWNED {
         let rows = sqlx::query(AssertSqlSafe(format!("DELETE FROM {table} WHERE tenant_id = $1")));
         rows.bind(tenant.id).execute(&mut **tx).await?;
@@ -90,5 +120,15 @@ pub(in crate::platform) async fn erase(tx: &mut Tx, tenant: &Ended, now: i64) ->
     .execute(&mut **tx)
     .await?;
     sqlx::query("UPDATE counter SET value = 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Failed logins are counted by the hash of a login name: it tells whoever guesses the name that it was there.
+async fn forget_accounts(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
+    let names = sqlx::query_scalar("SELECT login_name FROM person WHERE tenant_id = $1");
+    let names: Vec<String> = names.bind(tenant).fetch_all(&mut **tx).await?;
+    for name in names {
+        sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account(&name)).execute(&mut **tx).await?;
+    }
     Ok(())
 }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
+use super::terms::{self, Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::catalog::Category;
 use crate::platform::error::Error;
@@ -60,24 +61,14 @@ impl Store {
         rows.fetch_all(&self.readers).await?.iter().map(datum).collect()
     }
 
-    /// A page of a shelf by its place, the newest first where `descending`, and how many records there are in all.
-    pub(in crate::platform) async fn data_page(
-        &self,
-        of: Shelf,
-        descending: bool,
-        (size, offset): (i64, i64),
-    ) -> Result<(Vec<Datum>, i64), Error> {
+    /// A page of a shelf by its place, and how many records there are in all.
+    pub(in crate::platform) async fn data_page(&self, of: Shelf, part: Part) -> Result<(Vec<Datum>, i64), Error> {
         let Shelf { tenant, category, since } = of;
-        let condition = "FROM record WHERE tenant_id = $1 AND category = $2 AND at >= $3";
-        let total = sqlx::query(sqlx::AssertSqlSafe(format!("SELECT COUNT(*) AS total {condition}")));
-        let total = total.bind(tenant).bind(category.segment()).bind(since).fetch_one(&self.readers).await?;
-        let direction = if descending { "DESC" } else { "ASC" };
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!(
-            "SELECT {COLUMNS} {condition} ORDER BY id {direction} LIMIT $4 OFFSET $5"
-        )));
-        let rows = rows.bind(tenant).bind(category.segment()).bind(since).bind(size).bind(offset);
-        let rows = rows.fetch_all(&self.readers).await?;
-        Ok((rows.iter().map(datum).collect::<Result<_, _>>()?, total.try_get("total")?))
+        let listed = Listed { columns: COLUMNS, from: "FROM record WHERE tenant_id = $1", order: ("id", "id") };
+        let category = terms::Value::Text(category.segment().to_owned());
+        let terms = [Term("category = ", category), Term("at >= ", terms::Value::Number(since))];
+        let (rows, total) = page(&self.readers, listed, (tenant, &terms), part).await?;
+        Ok((rows.iter().map(datum).collect::<Result<_, _>>()?, total))
     }
 
     /// One record.

@@ -5,6 +5,7 @@ use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
 use crate::platform::error::Error;
+use crate::platform::permission::Scope;
 use crate::platform::time;
 use crate::wire::{Mark, State, Tenant};
 
@@ -35,6 +36,20 @@ impl Kind {
             Self::ServiceProvider => "sp",
             Self::Partner => "msp",
             Self::Client => "client",
+        }
+    }
+
+    /// The level of a column's word.
+    pub(in crate::platform) fn of_column(column: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.column() == column)
+    }
+
+    /// The scope of the roles of its people.
+    pub(in crate::platform) const fn scope(self) -> Scope {
+        match self {
+            Self::ServiceProvider => Scope::Provider,
+            Self::Partner => Scope::Partner,
+            Self::Client => Scope::Client,
         }
     }
 
@@ -120,7 +135,7 @@ fn read(row: &AnyRow) -> Result<Record, Error> {
     Ok(Record {
         id: row.try_get("id")?,
         unique_id: row.try_get("unique_id")?,
-        kind: Kind::ALL.into_iter().find(|known| known.column() == kind).ok_or(Error::Internal)?,
+        kind: Kind::of_column(&kind).ok_or(Error::Internal)?,
         parent,
         name: row.try_get("name")?,
         state: state(&row.try_get::<String, _>("state")?)?,
@@ -182,6 +197,15 @@ impl Store {
         .fetch_optional(&self.readers)
         .await?;
         row.as_ref().map(read).transpose()
+    }
+
+    /// A living tenant, whoever asks: what its login page looks like is nobody's secret.
+    pub(in crate::platform) async fn known(&self, unique_id: &str) -> Result<Option<Record>, Error> {
+        if unique_id.contains('\0') {
+            return Ok(None);
+        }
+        let row = sqlx::query(record!("WHERE t.unique_id = $1 AND t.state <> 'TERMINATED'")).bind(unique_id);
+        row.fetch_optional(&self.readers).await?.as_ref().map(read).transpose()
     }
 
     /// A child of a tenant, tombstones included.

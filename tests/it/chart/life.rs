@@ -10,6 +10,7 @@ use super::stage::Release;
 use super::{Helm, objects};
 use crate::cli::Desk;
 use crate::controlplane::Options;
+use crate::gitops::flux::Flux;
 use crate::programs::PlatformOptions;
 use crate::world::{Ground, Space, World};
 use crate::{assets, support};
@@ -77,8 +78,13 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     let space = Space::at(&world, name.clone());
     let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
     let leaving = space.ready("client/leaving");
+    let flux = Flux::start("life", (&world.control_plane.kubeconfig("admin"), &world.kubectl)).unwrap();
+    let pushed = from_git(&flux, &space);
     let sp = world.tenancy.tenant();
-    let paths = [format!("{sp}/msps/{partner}"), space.client_path(&partner, &client)];
+    let paths = [format!("{sp}/msps/{partner}")]
+        .into_iter()
+        .chain([&client, &pushed].map(|client| space.client_path(&partner, client)));
+    let paths: Vec<String> = paths.collect();
     let last = space.client_path(&partner, &leaving);
     let unconfirmed = world.kubectl.run(&["-n", &name, "delete", "client/globex"]).unwrap_err().to_string();
     assert!(unconfirmed.contains("howToConfirm"), "{unconfirmed}");
@@ -103,6 +109,7 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     let space = Space::at(&world, name.clone());
     titled(&space, false);
     assert_eq!((space.ready("partner/acme"), space.ready("client/globex")), (partner.clone(), client));
+    assert_eq!(space.ready("client/hooli"), pushed);
     assert!((world.platform_writes() - writes).abs() < 0.1, "the rollback wrote to the platform");
 
     world.operator.process().stop().unwrap();
@@ -123,6 +130,17 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     }
     assert_eq!(state(&space, &last), "SUSPENDED");
     assert_eq!(world.tenancy.creates().unwrap(), creates);
+}
+
+/// Lets Flux bring a Client, and returns its unique id.
+fn from_git(flux: &Flux, space: &Space<'_>) -> String {
+    let git = flux.repository(space);
+    git.follow();
+    let name = space.tenant_name("hooli");
+    git.edit("globex.yaml", &json!({"metadata": {"name": "hooli"}, "spec": {"details": {"name": name}}}));
+    git.only(&["globex.yaml"]);
+    git.applied();
+    space.ready("client/hooli")
 }
 
 /// Uninstalls: of everything that was installed the definitions alone are left.

@@ -15,18 +15,18 @@ use crate::world::Ground;
 
 /// A release of the chart.
 #[derive(Clone, Copy)]
-pub(super) struct Release {
+pub(crate) struct Release {
     /// Its name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     /// Its namespace.
-    pub(super) namespace: &'static str,
+    pub(crate) namespace: &'static str,
     /// The operator's Deployment, and its account.
-    pub(super) deployment: &'static str,
+    pub(crate) deployment: &'static str,
 }
 
 impl Release {
     /// Installs a chart, with the hosts and times of a test.
-    pub(super) fn install(self, helm: &Helm, (chart, ground): (&Path, &Ground), values: &[&str]) {
+    pub(crate) fn install(self, helm: &Helm, (chart, ground): (&Path, &Ground), values: &[&str]) {
         let hosts = format!("platformHosts={{{}}}", ground.platform.host());
         let mut args = vec!["install", self.name, chart.to_str().unwrap(), "-n", self.namespace, "--create-namespace"];
         args.extend(["--set", &hosts, "--set", "driftInterval=1s"]);
@@ -41,7 +41,7 @@ impl Release {
     }
 
     /// Starts the operator that the release's Deployment describes.
-    pub(super) fn operator(self, run: &str, (cluster, kubectl): (&ControlPlane, &Kubectl)) -> Result<Service> {
+    pub(crate) fn operator(self, run: &str, (cluster, kubectl): (&ControlPlane, &Kubectl)) -> Result<Service> {
         let own = ["-n", self.namespace];
         let text = kubectl.run(&[&own[..], &["get", "deployment", self.deployment, "-o", "json"]].concat())?;
         let deployment: Value = serde_json::from_str(&text)?;
@@ -54,7 +54,7 @@ impl Release {
     }
 
     /// What Helm says that it installed.
-    pub(super) fn manifest(self, helm: &Helm) -> String {
+    pub(crate) fn manifest(self, helm: &Helm) -> String {
         helm.run(&["get", "manifest", self.name, "-n", self.namespace]).unwrap()
     }
 }

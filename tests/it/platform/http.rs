@@ -48,7 +48,7 @@ async fn bodies_that_cannot_be_read_name_the_field() {
 async fn paths_and_methods_that_do_not_exist_say_so_in_json() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
-    for path in ["/nope", "/tenants/msp_2/users", "/v9"] {
+    for path in ["/nope", "/tenants/msp_2/usersx", "/v9"] {
         platform.sp.get(path).await.is(404, "not found");
     }
     for path in [format!("/tenants/{partner}/clients"), platform.msps()] {

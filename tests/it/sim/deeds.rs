@@ -229,8 +229,12 @@ impl World {
                 self.patch(&who.key(), &json!({"metadata": {"annotations": annotations}}));
             }
             Deed::Estrange(who) => {
-                let other = json!({"cluster": "other", "kind": who.key().resource.kind, "namespace": "x", "name": "y", "uid": format!("{:?}", self.lock().asked)});
-                let _ = self.owned(*who).map(|tenant| self.drift(&tenant, &json!({"managedBy": other})));
+                let _ = self.owned(*who).map(|tenant| {
+                    let uid = format!("{}-{}", tenant.id, self.lock().asked);
+                    let kind = who.key().resource.kind;
+                    let other = json!({"cluster": "other", "kind": kind, "namespace": "x", "name": "y", "uid": uid});
+                    self.drift(&tenant, &json!({"managedBy": other}))
+                });
             }
             Deed::Foreign(who) => self.foreign(*who),
             Deed::Adopt(who) => self.adopt(*who),

@@ -68,6 +68,9 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
         done += run.deeds.len();
         worlds += 1;
     }
+    for violation in &violations {
+        println!("{}", violation.lines().skip(1).take_while(|line| *line != "]").collect::<String>());
+    }
     println!("{done} steps in {worlds} worlds from seed {seed}: violations {}", violations.len());
     for (what, many) in &tally {
         println!("{many:>9}  {what}");

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::ask::{Ask, Reply};
 use super::cluster::answer::{expired, refuse};
 use super::cluster::{CLIENTS, Key, PARTNERS};
+use super::deeds::{Deed, Who};
 use super::life::{live, operate, settings};
 use super::seam::{Fate, Life, World};
 use super::settle::{condition, is_ready, rest, world};
@@ -45,6 +46,35 @@ fn must_be_whole(world: &World) {
 
 fn creates(world: &World) -> usize {
     world.lock().oracle.created.values().map(Vec::len).sum()
+}
+
+#[test]
+fn under_a_paused_partner_that_somebody_suspended_a_client_is_not_asked_for_again_and_again() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        world.happen(&Deed::Create(Who::Acme));
+        world.until("the Partner is Ready", |world| world.object(&acme()).is_some_and(|acme| is_ready(&acme))).await;
+        world.happen(&Deed::Edit(Who::Acme, json!({"management": {"mode": "Paused"}})));
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.happen(&Deed::Act(Who::Acme, "suspend"));
+        world.happen(&Deed::Create(Who::Globex));
+        let refused = |world: &World| {
+            world
+                .object(&globex())
+                .and_then(|globex| condition(&globex, "Ready"))
+                .is_some_and(|(_, why)| why == "PartnerSuspended")
+        };
+        world.until("the Client waits for the Partner", refused).await;
+        let writes = world.lock().oracle.writes;
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        assert_eq!(world.lock().oracle.writes, writes, "something was asked for that would be refused");
+        world.happen(&Deed::Act(Who::Acme, "activate"));
+        world
+            .until("the Client is Ready", |world| world.object(&globex()).is_some_and(|globex| is_ready(&globex)))
+            .await;
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
 }
 
 #[test]

@@ -1,0 +1,148 @@
+//! `tenantry-platform admin create`: the first person who can log in.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use secrecy::ExposeSecret as _;
+
+use super::audit::{Action, Actor, Event, Seal, append};
+use super::hashing::{Hasher, Work};
+use super::people::defaults::administrator;
+use super::people::profile::login_name;
+use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
+use super::{DATABASE_WAIT, Login, StartError, credential, error, time};
+use crate::wire::{State, User};
+
+/// Milliseconds of an hour.
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// What is done with administrators.
+#[derive(Subcommand, Clone, Debug)]
+pub enum AdminCommand {
+    /// Make an administrator, and print a password for one login, which must be changed then
+    Create(Create),
+}
+
+/// A new administrator.
+#[derive(Args, Clone, Debug)]
+pub struct Create {
+    /// Login name, unique over the platform
+    #[arg(long)]
+    login: String,
+    /// Unique id of the tenant, for example `msp_2` [default: the service provider]
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Hours that the printed password is good for
+    #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=720))]
+    hours: u16,
+}
+
+/// Why no administrator was made.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A write failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The tenant cannot have people.
+    #[error("there is no tenant `{0}` in service; give the unique id of one that is, or leave `--tenant` out")]
+    Tenant(String),
+    /// The login name cannot be had.
+    #[error("the login name `{0}` is taken; choose another")]
+    Taken(String),
+    /// The login name is not acceptable.
+    #[error("the login name `{0}` is not acceptable: 1 to 254 characters, no blanks, and not `api@` at its start")]
+    Name(String),
+    /// The audit log cannot be sealed.
+    #[error("audit key {}: {reason}; give the platform's own with `--audit-key`", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: std::io::Error,
+    },
+    /// Something inside failed; the log has the cause.
+    #[error("the administrator cannot be stored; the lines above have the cause")]
+    Internal,
+    /// The password cannot be printed.
+    #[error("the password cannot be printed, and no administrator was made: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<error::Error> for AdminError {
+    fn from(_: error::Error) -> Self {
+        Self::Internal
+    }
+}
+
+impl AdminCommand {
+    /// Does it, on the database itself: the platform may run or not.
+    ///
+    /// # Errors
+    /// Nothing was made.
+    pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), AdminError> {
+        let Self::Create(create) = self;
+        let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
+        let made = match seal(&store, key).await {
+            Ok(seal) => create.run((&store, &seal), out).await,
+            Err(error) => Err(error),
+        };
+        store.close().await;
+        made
+    }
+}
+
+/// The key of the audit log. It is made only where there is no log yet: another key than the platform's would break the seals.
+async fn seal(store: &Store, key: &Path) -> Result<Seal, AdminError> {
+    let fresh = store.chains().await?.is_empty();
+    let seal = if fresh { Seal::open(Some(key)) } else { Seal::read(key) };
+    seal.map_err(|reason| AdminError::Key { path: key.to_owned(), reason })
+}
+
+impl Create {
+    async fn run(&self, (store, seal): (&Store, &Seal), mut out: impl Write) -> Result<(), AdminError> {
+        let Self { login, tenant, hours } = self;
+        let login = login_name(login).map_err(|_| AdminError::Name(login.clone()))?;
+        let provider = Box::pin(store.home(false)).await?;
+        let wanted = tenant.as_deref().unwrap_or(&provider.unique_id);
+        let gone = || AdminError::Tenant(wanted.to_owned());
+        let tenant = store.visible(provider.id, wanted).await?.ok_or_else(gone)?;
+        let password = credential::random_password();
+        let until = time::now() + i64::from(*hours) * HOUR;
+        let hasher = Hasher::new(Work::default(), Login::default().queue);
+        let hash = hasher.hash(password.clone()).await?;
+        let mut tx = store.begin().await?;
+        let tenant = lock(&mut tx, tenant.id).await?;
+        if tenant.state != State::Active {
+            return Err(gone());
+        }
+        if holder_of_login(&mut tx, &login).await?.is_some() {
+            return Err(AdminError::Taken(login));
+        }
+        let new = NewPerson {
+            tenant: tenant.id,
+            login_name: &login,
+            first_name: "",
+            last_name: "",
+            email: "",
+            profile: &User::default(),
+            password: &NewPassword { hash, until: Some(until), must_change: true },
+            by: "api@platform",
+        };
+        let (id, unique_id) = insert_person(&mut tx, &new).await?;
+        set_roles_of(&mut tx, id, &[administrator(tenant.kind.scope())]).await?;
+        append(seal, &mut tx, (tenant.id, &Actor::console()), Event::done(Action::UserCreate, &unique_id)).await?;
+        // Printed before it is kept: a password that nobody saw would only be in the way.
+        writeln!(out, "tenant:   {}", tenant.unique_id)?;
+        writeln!(out, "user:     {unique_id}")?;
+        writeln!(out, "login:    {login}")?;
+        writeln!(out, "password: {}", password.expose_secret())?;
+        writeln!(out, "It is good for one login until {}, and must be changed then.", time::wire(until))?;
+        out.flush()?;
+        tx.commit().await?;
+        Ok(())
+    }
+}

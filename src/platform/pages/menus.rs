@@ -1,0 +1,51 @@
+//! The menus, and which of them a tenant has.
+
+use crate::platform::subscription::Subscription;
+
+/// A menu entry: under which menu, its name, where it leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) menu: &'static str,
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+}
+
+const fn entry(menu: &'static str, name: &'static str, path: &'static str) -> Entry {
+    Entry { menu, name, path }
+}
+
+const ENTRIES: [Entry; 4] = [
+    entry("Setup", "Account", "/"),
+    entry("Setup", "Alerts", "/screens/alerts"),
+    entry("Workspace", "Service Desk", "/screens/service-desk"),
+    entry("Workspace", "Automation", "/screens/automation"),
+];
+
+/// The entries of a tenant.
+pub(super) fn entries(has: &Subscription) -> Vec<Entry> {
+    let hidden = has.hidden_menus();
+    let is_gone = |entry: &Entry| hidden.contains(&format!("{} > {}", entry.menu, entry.name).as_str());
+    ENTRIES.into_iter().filter(|entry| !is_gone(entry)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Package;
+    use crate::wire::Tenant;
+
+    #[test]
+    fn exactly_the_menus_of_a_missing_package_are_gone() {
+        let names = |packages: &[Package]| -> Vec<String> {
+            let packages = packages.iter().map(|package| package.wire().to_owned()).collect();
+            let has = Subscription::of(&Tenant { packages: Some(packages), ..Tenant::default() }, None);
+            entries(&has).iter().map(|entry| format!("{} > {}", entry.menu, entry.name)).collect()
+        };
+        let all = names(&Package::ALL);
+        for package in Package::ALL {
+            let rest: Vec<Package> = Package::ALL.into_iter().filter(|other| *other != package).collect();
+            let gone: Vec<&String> = all.iter().filter(|name| !names(&rest).contains(name)).collect();
+            assert_eq!(gone, package.unavailable_without().menus, "{package:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `/screens/{screen}`: Alerts, Service Desk and Automation, of the own tenant or with `?tenant=` of one below it. Each has
+//! a part of two packages; the part of a package that the tenant has not is denied, and so is the screen.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use maud::html;
+
+use super::home::{frame, logged_in};
+use super::{answer, or_refusal, refusal};
+use crate::catalog::NOT_SUBSCRIBED;
+use crate::platform::error::Error;
+use crate::platform::gate::reaches;
+use crate::platform::standing::{Act, admit};
+use crate::platform::store::Kind;
+use crate::platform::subscription::{Screen, Subscription};
+use crate::platform::{App, query};
+
+const SCREENS: [(&str, Screen); 3] =
+    [("alerts", Screen::Alerts), ("service-desk", Screen::ServiceDesk), ("automation", Screen::Automation)];
+
+/// A screen.
+pub(super) async fn show(State(app): State<Arc<App>>, Path(screen): Path<String>, parts: Parts) -> Response {
+    or_refusal(&app, shown(&app, &screen, &parts).await)
+}
+
+async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error> {
+    let visitor = match logged_in(app, parts).await? {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let Some((_, screen)) = SCREENS.into_iter().find(|(path, _)| *path == screen) else {
+        return Ok(refusal(&visitor.look, Error::not_found("Screen", screen)));
+    };
+    let asked = query::parameter(parts.uri.query().unwrap_or_default(), "tenant");
+    let tenant = match asked.filter(|asked| !asked.is_empty()) {
+        None => visitor.tenant.clone(),
+        Some(id) => {
+            match app.store.visible(visitor.caller.id, id).await?.filter(|found| reaches(&visitor.caller, found)) {
+                Some(tenant) => tenant,
+                None => return Ok(refusal(&visitor.look, Error::not_found("Tenant", id))),
+            }
+        }
+    };
+    if let Err(error) = admit(&tenant, Act::Read) {
+        return Ok(refusal(&visitor.look, error));
+    }
+    if tenant.kind == Kind::ServiceProvider {
+        let content = html! {
+            (frame(&visitor)?)
+            main {
+                h1 { (screen.title()) }
+                form method="get" { label { "Unique id of a partner or client" input name="tenant" required; } button { "Show" } }
+            }
+        };
+        return Ok(answer(StatusCode::OK, &visitor.look, "home", &content));
+    }
+    let has = Subscription::of_record(&tenant);
+    let content = html! {
+        (frame(&visitor)?)
+        main {
+            h1 { (screen.title()) " of " (tenant.name) }
+            @for (package, modules) in screen.parts() {
+                section {
+                    h2 { (package.wire()) }
+                    @if has.has(package) {
+                        ul { @for module in modules { li { (module) } } }
+                    } @else {
+                        p.denied role="alert" { (NOT_SUBSCRIBED) }
+                    }
+                }
+            }
+        }
+    };
+    let whole = has.screen(screen).1.is_empty();
+    Ok(answer(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.look, "home", &content))
+}

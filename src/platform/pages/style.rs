@@ -1,0 +1,96 @@
+//! `GET /style/{tenant}.css`: the stylesheet, since the policy of the pages allows no style in them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::brand::Look;
+use super::colour::Colour;
+use crate::platform::App;
+use crate::platform::error::Error;
+use crate::wire::ImagePaths;
+
+/// The part that all looks share.
+const BASE: &str = include_str!("style/base.css");
+/// Colour around the logo unless a tenant has one.
+const LAYER: &str = "1f2937";
+/// The size that a background image is recommended to have; smaller ones are tiled.
+const BACKGROUND: (usize, usize) = (1440, 900);
+
+/// The stylesheet of a tenant, or of the default look.
+pub(super) async fn show(State(app): State<Arc<App>>, Path(file): Path<String>) -> Response {
+    super::or_refusal(&app, sheet(&app, &file).await)
+}
+
+async fn sheet(app: &App, file: &str) -> Result<Response, Error> {
+    let tenant = file.strip_suffix(".css").ok_or_else(|| Error::not_found("Stylesheet", file))?;
+    let look = Look::named(app, Some(tenant).filter(|name| *name != "default")).await?;
+    let mut text = format!("{BASE}\n{}", colours(&look));
+    if let Some(image) = look.branding.login_page_image.as_ref().filter(|image| is_path(&image.logo_path)) {
+        text += &background(&image.logo_path, is_small(app, image).await?);
+    }
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    Ok((headers, text).into_response())
+}
+
+fn colours(look: &Look) -> String {
+    let colour = |text: &Option<String>| text.as_deref().and_then(Colour::read);
+    let branding = &look.branding;
+    let layer = colour(&branding.login_page_background_color).or_else(|| Colour::read(LAYER)).unwrap_or(Colour::BLACK);
+    let text = colour(&branding.login_page_text_color).unwrap_or_else(|| layer.ink());
+    let bar = colour(&branding.header_background_color).unwrap_or(layer);
+    let tab = colour(&branding.tab_background_color).unwrap_or(Colour::WHITE);
+    let mut css = String::new();
+    for (place, background, ink) in [(".layer", layer, text), (".bar", bar, bar.ink()), (".menus", tab, tab.ink())] {
+        // Writing to a String cannot fail.
+        let _ = writeln!(css, "{place} {{ background-color: {background}; color: {ink}; }}");
+    }
+    css
+}
+
+/// The overlay darkens the image, so that what lies on it stands out.
+fn background(path: &str, small: bool) -> String {
+    let shape = if small { "repeat; background-size: auto" } else { "no-repeat; background-size: cover" };
+    format!(
+        ".login {{ background-image: linear-gradient(rgba(0, 0, 0, 0.45), rgba(0, 0, 0, 0.45)), url(\"{path}\"); \
+         background-repeat: {shape}; }}\n"
+    )
+}
+
+/// The paths that we make have nothing that could end the text around them.
+fn is_path(path: &str) -> bool {
+    path.starts_with("/images/org/") && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte))
+}
+
+async fn is_small(app: &App, image: &ImagePaths) -> Result<bool, Error> {
+    let mut parts = image.logo_path.rsplit('/');
+    let file = parts.next().unwrap_or_default();
+    let Some(org) = parts.next().and_then(|org| org.parse().ok()) else { return Ok(true) };
+    let Some((_, content)) = app.store.image(org, file).await? else { return Ok(true) };
+    let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?;
+    let size = imagesize::blob_size(&bytes).map_err(|_| Error::Internal)?;
+    Ok(size.width < BACKGROUND.0 || size.height < BACKGROUND.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_ours_are_written() {
+        assert!(is_path("/images/org/2/loginPageImage-0123456789abcdef.png"));
+        for path in
+            ["https://a.example/x.png", "/images/org/2/x\").png", "/images/org/2/x y", "//a.example/images/org/"]
+        {
+            assert!(!is_path(path), "{path}");
+        }
+    }
+}

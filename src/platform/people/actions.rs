@@ -1,0 +1,266 @@
+//! Activate, deactivate, terminate a user, and the change of one's own password.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, Request, State};
+use axum::{Extension, Json};
+use secrecy::SecretString;
+
+use super::login::{account, attempt, proved};
+use super::users::{living, locked};
+use super::{bounds, password};
+use crate::platform::audit::{Action, Actor, Event, append};
+use crate::platform::body::{self, Strict};
+use crate::platform::error::{Error, field, quote};
+use crate::platform::gate::Scope;
+use crate::platform::login::policy::Rules;
+use crate::platform::settings::Problems;
+use crate::platform::standing::{Act, admit};
+use crate::platform::store::{
+    NewPassword, PersonRecord, Status, end_sessions_of, forget_attempts, rename_author, save_password, save_person,
+    set_roles_of,
+};
+use crate::platform::{App, time};
+use crate::wire::{PasswordChange, User, UserAction};
+
+/// Longest body of an action.
+const ACTION: usize = 16 << 10;
+
+type Target = Path<(String, String)>;
+type Who = (Extension<Scope>, Actor);
+
+/// `POST .../users/{user}/ACTIVATE`.
+pub(in crate::platform) async fn activate(
+    app: State<Arc<App>>,
+    who: Who,
+    path: Target,
+    request: Request,
+) -> Result<Json<()>, Error> {
+    act(&app, &who, &path.0.1, (Status::Active, request)).await
+}
+
+/// `POST .../users/{user}/DEACTIVATE`.
+pub(in crate::platform) async fn deactivate(
+    app: State<Arc<App>>,
+    who: Who,
+    path: Target,
+    request: Request,
+) -> Result<Json<()>, Error> {
+    act(&app, &who, &path.0.1, (Status::Inactive, request)).await
+}
+
+/// `POST .../users/{user}/TERMINATE`: irreversible.
+pub(in crate::platform) async fn terminate(
+    app: State<Arc<App>>,
+    who: Who,
+    path: Target,
+    request: Request,
+) -> Result<Json<()>, Error> {
+    act(&app, &who, &path.0.1, (Status::Terminated, request)).await
+}
+
+/// How much of a terminated user's data is masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mask {
+    Partial,
+    Full,
+}
+
+async fn read(request: Request) -> Result<(UserAction, Option<Mask>), Error> {
+    let body: UserAction = body::optional(request, ACTION).await?;
+    let mut problems = Problems::default();
+    let mask = match body.mask_type.as_deref() {
+        None | Some("") => None,
+        Some("PARTIAL") => Some(Mask::Partial),
+        Some("FULL") => Some(Mask::Full),
+        Some(other) => {
+            problems.refuse("maskType", format!("{} is neither PARTIAL nor FULL", quote(other)));
+            None
+        }
+    };
+    for (name, text) in [("deactivateReason", &body.deactivate_reason), ("terminateReason", &body.terminate_reason)] {
+        if text.as_ref().is_some_and(|text| text.chars().count() > 1024 || text.contains('\0')) {
+            problems.refuse(name, "The text is longer than 1024 characters or has a NUL character");
+        }
+    }
+    problems.finish()?;
+    Ok((body, mask))
+}
+
+/// The answer is 200 with `null`, also where the user was in that state already.
+async fn act(
+    app: &App,
+    (scope, actor): &Who,
+    id: &str,
+    (status, request): (Status, Request),
+) -> Result<Json<()>, Error> {
+    let (body, mask) = read(request).await?;
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let before = living(app.store.person_of(tenant.id, id).await?, id)?;
+    bounds::over(app, scope, &before).await?;
+    let by = scope.caller.login();
+    let mut tx = app.store.begin().await?;
+    let (tenant, mut person) = locked(&mut tx, scope, id).await?;
+    if person.status == status {
+        return Ok(Json(()));
+    }
+    person.status = status;
+    let (reason, done) = match status {
+        Status::Active => (None, Action::UserActivate),
+        Status::Inactive => (body.deactivate_reason, Action::UserDeactivate),
+        Status::Terminated => (body.terminate_reason.or(person.reason), Action::UserTerminate),
+    };
+    person.reason = reason;
+    if status == Status::Terminated {
+        set_roles_of(&mut tx, person.id, &[]).await?;
+        let login_name = person.login_name.clone();
+        if let Some(mask) = mask {
+            masked(&mut person, mask);
+        }
+        if person.login_name != login_name {
+            rename_author(&mut tx, &login_name, &person.login_name).await?;
+        }
+    }
+    if status != Status::Active {
+        end_sessions_of(&mut tx, person.id, time::now()).await?;
+    }
+    save_person(&mut tx, &mut person, &by).await?;
+    append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &person.unique_id)).await?;
+    tx.commit().await?;
+    tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
+    Ok(Json(()))
+}
+
+/// FULL leaves nothing that tells who it was, PARTIAL first letters and the login name.
+fn masked(person: &mut PersonRecord, mask: Mask) {
+    let hide = |text: &mut String| {
+        *text = match (mask, text.chars().next()) {
+            (_, None) => String::new(),
+            (Mask::Partial, Some(first)) => format!("{first}***"),
+            (Mask::Full, Some(_)) => "***".to_owned(),
+        }
+    };
+    hide(&mut person.first_name);
+    hide(&mut person.last_name);
+    hide(&mut person.email);
+    let profile = std::mem::take(&mut person.profile);
+    person.profile = User {
+        user_account_type: profile.user_account_type,
+        user_group_type: profile.user_group_type,
+        time_zone: profile.time_zone,
+        country: profile.country,
+        ..User::default()
+    };
+    if mask == Mask::Full {
+        person.login_name.clone_from(&person.unique_id);
+        person.profile.country = None;
+        person.profile.time_zone = None;
+        person.reason = None;
+    }
+}
+
+/// `POST .../users/{user}/changePassword`: for oneself, with the password of today. Every session of the person ends, the
+/// one of the request too.
+pub(in crate::platform) async fn change_password(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): Who,
+    Path((_, id)): Target,
+    Strict(change): Strict<PasswordChange, { ACTION }>,
+) -> Result<Json<()>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let person = living(app.store.person_of(tenant.id, &id).await?, &id)?;
+    if scope.caller.person().is_some_and(|caller| caller.id != person.id) {
+        return Err(Error::Forbidden("to change somebody else's password".to_owned()));
+    }
+    let rules = password::rules(tenant);
+    let PasswordChange { current_password, new_password, confirm_password } = change;
+    agreed(&rules, [&current_password.0, &new_password.0, &confirm_password.0])?;
+    let last = app.store.last_passwords(person.id, rules.back()).await?;
+    let today = last.first().cloned().ok_or(Error::Internal)?;
+    let account = (account(&person.login_name), scope.source().network());
+    if !attempt(&app, &account, &rules).await? {
+        return Err(Error::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
+    }
+    if !proved(&app, &account, (current_password.0.into(), Some(today.clone()))).await? {
+        return Err(Error::field("currentPassword", "This is not the password of today"));
+    }
+    let wanted: SecretString = new_password.0.into();
+    if app.hasher.any(wanted.clone(), last).await? {
+        return Err(Error::field("newPassword", "The password was used before; choose another"));
+    }
+    let new = NewPassword { hash: app.hasher.hash(wanted).await?, until: None, must_change: false };
+    let mut tx = app.store.begin().await?;
+    let (tenant, person) = locked(&mut tx, &scope, &id).await?;
+    if !save_password(&mut tx, person.id, &new, Some(&today)).await? {
+        return Err(Error::field("currentPassword", "The password was changed by another request in the meantime"));
+    }
+    end_sessions_of(&mut tx, person.id, time::now()).await?;
+    forget_attempts(&mut tx, (&account.0, &account.1)).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::PasswordChange, &person.unique_id)).await?;
+    tx.commit().await?;
+    tracing::info!(person = person.unique_id, "a password was changed");
+    Ok(Json(()))
+}
+
+/// Whether the three texts are there, agree and satisfy the policy.
+fn agreed(rules: &Rules, [current, new, again]: [&String; 3]) -> Result<(), Error> {
+    let mut wrong = Vec::new();
+    for (name, text) in [("currentPassword", current), ("newPassword", new), ("confirmPassword", again)] {
+        if text.is_empty() {
+            wrong.push(field(name, "The password is required"));
+        }
+    }
+    if new != again {
+        wrong.push(field("confirmPassword", "The two new passwords differ"));
+    }
+    wrong.extend(rules.wrong(new).into_iter().map(|message| field("newPassword", message)));
+    if wrong.is_empty() { Ok(()) } else { Err(Error::Fields(wrong)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ada() -> PersonRecord {
+        PersonRecord {
+            id: 1,
+            unique_id: "USR0000000001".to_owned(),
+            login_name: "ada".to_owned(),
+            status: Status::Terminated,
+            first_name: "Ada".to_owned(),
+            last_name: "Byron".to_owned(),
+            email: "ada@example.org".to_owned(),
+            profile: User {
+                city: Some("Bonn".to_owned()),
+                phone_number: Some("1".to_owned()),
+                country: Some("Germany".to_owned()),
+                ..User::default()
+            },
+            reason: Some("Ada left".to_owned()),
+            created_at: 0,
+            updated_at: 0,
+        }
+    }
+
+    #[test]
+    fn a_partial_mask_leaves_first_letters_and_the_login_name() {
+        let mut person = ada();
+        masked(&mut person, Mask::Partial);
+        assert_eq!((person.first_name.as_str(), person.email.as_str()), ("A***", "a***"));
+        assert_eq!(person.login_name, "ada");
+        assert_eq!((person.profile.city, person.profile.phone_number), (None, None));
+        assert_eq!(person.profile.country.as_deref(), Some("Germany"));
+    }
+
+    #[test]
+    fn a_full_mask_leaves_nothing_that_tells_who_it_was() {
+        let mut person = ada();
+        masked(&mut person, Mask::Full);
+        let text = format!("{person:?}");
+        for told in ["Ada", "ada", "Byron", "Bonn", "Germany", "left"] {
+            assert!(!text.contains(told), "{text} has {told}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Nobody gives what she has not, and nobody commands whoever may do more.
+
+use crate::platform::App;
+use crate::platform::error::Error;
+use crate::platform::gate::Scope;
+use crate::platform::permission::Permissions;
+use crate::platform::principal::{Grant, Person, Reach};
+use crate::platform::store::{Kind, PersonRecord};
+
+/// Refuses roles that give more than the caller has.
+pub(super) async fn roles(app: &App, scope: &Scope, roles: &[i64]) -> Result<(), Error> {
+    let mut grants = Vec::new();
+    if scope.caller.person().is_some() {
+        for role in roles {
+            grants.extend(app.store.grants_by_role(*role).await?);
+        }
+    }
+    within(scope, &grants, "to give")
+}
+
+/// Refuses a change of somebody who may do more than the caller.
+pub(super) async fn over(app: &App, scope: &Scope, person: &PersonRecord) -> Result<(), Error> {
+    if scope.caller.person().is_none_or(|caller| caller.id == person.id) {
+        return Ok(());
+    }
+    within(scope, &app.store.grants_of(person.id).await?, "over a user with")
+}
+
+/// Refuses what goes beyond the caller.
+pub(super) fn within(scope: &Scope, grants: &[Grant], doing: &str) -> Result<(), Error> {
+    let Some(caller) = scope.caller.person() else { return Ok(()) };
+    let tenant = scope.tenant()?;
+    let beyond = grants.iter().fold(Permissions::default(), |sum, grant| {
+        sum.with(match tenant.kind {
+            // Below one's own tenant the permissions of that client count.
+            Kind::Client if tenant.id != scope.caller.id => grant.permissions.beyond(caller.on(tenant.id)),
+            _ => excess(caller, grant),
+        })
+    });
+    if beyond.is_empty() { Ok(()) } else { Err(Error::Forbidden(format!("{doing} {}", beyond.names()))) }
+}
+
+fn excess(caller: &Person, grant: &Grant) -> Permissions {
+    let own = grant.permissions.beyond(caller.anywhere());
+    match &grant.clients {
+        Reach::All => own.with(grant.permissions.beyond(caller.everywhere())),
+        Reach::Only(clients) => {
+            clients.iter().fold(own, |sum, client| sum.with(grant.permissions.beyond(caller.on(*client))))
+        }
+    }
+}

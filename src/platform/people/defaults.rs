@@ -1,0 +1,151 @@
+//! The roles and permission sets that every tenant has from the start and nobody can change or delete.
+
+use crate::platform::permission::Permission::{
+    ClientCreate, ClientEdit, ClientManage, ClientView, DeviceManage, DeviceView, MspView, RolesManage, RolesView,
+    UsersManage, UsersView,
+};
+use crate::platform::permission::{Permission, Permissions, Scope};
+
+/// A default role or permission set. The numbers never change: stored rows refer to them.
+pub(in crate::platform) struct Default {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) scope: Scope,
+    pub(in crate::platform) name: &'static str,
+    pub(in crate::platform) description: &'static str,
+    gives: Gives,
+}
+
+/// What it holds.
+enum Gives {
+    /// A set of everything that its scope has.
+    Everything,
+    /// A set of these.
+    These(&'static [Permission]),
+    /// A role of these sets.
+    Sets(&'static [i64]),
+}
+
+impl Default {
+    /// The permissions of a set.
+    pub(in crate::platform) fn permissions(&self) -> Permissions {
+        match self.gives {
+            Gives::Everything => Permissions::every(self.scope),
+            Gives::These(permissions) => permissions.iter().copied().collect(),
+            Gives::Sets(_) => Permissions::default(),
+        }
+    }
+
+    /// The sets of a role.
+    pub(in crate::platform) fn sets(&self) -> &'static [i64] {
+        match self.gives {
+            Gives::Sets(sets) => sets,
+            Gives::Everything | Gives::These(_) => &[],
+        }
+    }
+}
+
+/// Name and description.
+type Words = (&'static str, &'static str);
+
+const fn row(id: i64, scope: Scope, (name, description): Words, gives: Gives) -> Default {
+    Default { id, scope, name, description, gives }
+}
+
+use Gives::{Everything, Sets, These};
+use Scope::{Client, Partner, Provider};
+
+/// The permission sets; the names of partners and clients are those of the public API's samples.
+pub(in crate::platform) const SETS: &[Default] = &[
+    row(1, Provider, ("Service Provider Administrator", "Everything"), Everything),
+    row(
+        2,
+        Provider,
+        ("Service Provider View", "Sees everything and changes nothing"),
+        These(&[MspView, ClientView, DeviceView, UsersView, RolesView]),
+    ),
+    row(11, Partner, ("Partner Administrator", "Everything"), Everything),
+    row(
+        12,
+        Partner,
+        ("Var Administrator", "Runs clients and their people"),
+        These(&[
+            ClientView,
+            ClientCreate,
+            ClientManage,
+            ClientEdit,
+            DeviceView,
+            DeviceManage,
+            UsersView,
+            UsersManage,
+            RolesView,
+            RolesManage,
+        ]),
+    ),
+    row(13, Partner, ("VAR User", "Sees clients and their devices"), These(&[ClientView, DeviceView])),
+    row(
+        14,
+        Partner,
+        ("Auditor Manage", "Sees everything and edits clients"),
+        These(&[ClientView, ClientEdit, DeviceView, UsersView, RolesView]),
+    ),
+    row(
+        15,
+        Partner,
+        ("Auditor View", "Sees everything and changes nothing"),
+        These(&[ClientView, DeviceView, UsersView, RolesView]),
+    ),
+    row(16, Partner, ("Technician", "Works on devices"), These(&[ClientView, DeviceView, DeviceManage])),
+    row(17, Partner, ("Dispatcher", "Sees clients, devices and people"), These(&[ClientView, DeviceView, UsersView])),
+    row(31, Client, ("Client Administrator", "Everything"), Everything),
+    row(32, Client, ("Client User", "Works on devices"), These(&[DeviceView, DeviceManage])),
+    row(33, Client, ("Customer", "Sees devices and people"), These(&[DeviceView, UsersView])),
+    row(34, Client, ("End User View", "Sees devices"), These(&[DeviceView])),
+    row(35, Client, ("Full Client Permissions", "Everything"), Everything),
+];
+
+/// The default role of a level's administrators.
+pub(in crate::platform) const fn administrator(scope: Scope) -> i64 {
+    match scope {
+        Provider => 1,
+        Partner => 11,
+        Client => 31,
+    }
+}
+
+/// The roles. Those of clients are the ones that the public documentation names.
+pub(in crate::platform) const ROLES: &[Default] = &[
+    row(1, Provider, ("Service Provider Administrator", "Everything, on every tenant"), Sets(&[1])),
+    row(11, Partner, ("Partner Administrator", "Everything, on all clients"), Sets(&[11])),
+    row(31, Client, ("Client Administrator", "Everything"), Sets(&[31])),
+    row(32, Client, ("Client user", "Works on devices"), Sets(&[32])),
+    row(33, Client, ("Client Dashboard Default Share Role", "Sees what is shared"), Sets(&[34])),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_single_and_roles_refer_to_sets_of_their_scope() {
+        let numbers: std::collections::BTreeSet<i64> = SETS.iter().map(|set| set.id).collect();
+        assert_eq!(numbers.len(), SETS.len());
+        assert!(numbers.iter().all(|number| *number < 1000), "the counter starts above");
+        for role in ROLES {
+            for number in role.sets() {
+                let set = SETS.iter().find(|set| set.id == *number).unwrap();
+                assert_eq!(set.scope, role.scope, "{}", role.name);
+            }
+        }
+        for scope in Scope::ALL {
+            let role = ROLES.iter().find(|role| role.id == administrator(scope)).unwrap();
+            assert_eq!(role.scope, scope);
+        }
+    }
+
+    #[test]
+    fn a_default_set_holds_only_what_its_scope_can_have() {
+        for set in SETS {
+            assert!(set.permissions().beyond(Permissions::every(set.scope)).is_empty(), "{}", set.name);
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! How people prove who they are, and the keys they get for it.
+
+use secrecy::SecretString;
+
+use crate::platform::audit::{Action, Actor, Event, RequestId, append};
+use crate::platform::error::Error;
+use crate::platform::login::address::admits;
+use crate::platform::login::elsewhere;
+use crate::platform::login::policy::Rules;
+use crate::platform::login::source::Source;
+use crate::platform::store::{Candidate, Carrier, NewSession, end_session, failed_login, failed_nobody, start_session};
+use crate::platform::{App, credential, settings, time};
+use crate::wire::Tenant;
+
+/// A password that was proved.
+pub(in crate::platform) struct Proved {
+    person: Candidate,
+    account: Account,
+    /// Whether the person may do nothing but change the password.
+    pub(in crate::platform) limited: bool,
+}
+
+/// How somebody comes: what is to carry the session, from where, and in which request.
+#[derive(Clone, Copy)]
+pub(in crate::platform) struct Via<'a> {
+    pub(in crate::platform) carrier: Carrier,
+    pub(in crate::platform) source: Source,
+    pub(in crate::platform) request: Option<&'a RequestId>,
+}
+
+/// What failed logins are counted by: an account and a source.
+pub(in crate::platform) type Account = (String, String);
+
+/// The account of a login name, whether anybody has it or not.
+pub(in crate::platform) fn account(login_name: &str) -> String {
+    credential::hash(&login_name.trim().to_lowercase())
+}
+
+/// Counts an attempt; false while the account is locked for the source.
+pub(in crate::platform) async fn attempt(app: &App, (account, source): &Account, rules: &Rules) -> Result<bool, Error> {
+    app.store.attempt((account, source), rules, time::now()).await
+}
+
+/// Compares a password, whose attempt does not count where nobody had the time to compare it.
+pub(in crate::platform) async fn proved(
+    app: &App,
+    (account, source): &Account,
+    (password, stored): (SecretString, Option<String>),
+) -> Result<bool, Error> {
+    let same = app.hasher.verify(password, stored).await;
+    if same.is_err() {
+        app.store.take_back((account, source)).await?;
+    }
+    same
+}
+
+/// Proves a password. For a name that nobody has, for somebody out of service, while the account is locked and for a
+/// password that has ended the work and the answer are the same as for a wrong password. No connection of the database is
+/// held while it is compared. From an address that the tenant does not admit the right password is not enough.
+pub(in crate::platform) async fn prove(
+    app: &App,
+    (login_name, password): (&str, SecretString),
+    via: Via<'_>,
+) -> Result<Proved, Error> {
+    let source = via.source;
+    let candidate = app.store.candidate(login_name).await?;
+    let nobodys = || Rules::of(&settings::policy_of(&Tenant::default()));
+    let rules = candidate.as_ref().map_or_else(nobodys, |candidate| candidate.rules);
+    let account = (account(login_name), source.network());
+    let open = attempt(app, &account, &rules).await?;
+    let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
+    let same = proved(app, &account, (password, stored)).await?;
+    let now = time::now();
+    let good = |person: &Candidate| person.in_service && person.password_until.is_none_or(|until| until > now);
+    match candidate {
+        Some(person) if open && same && good(&person) => {
+            if !admits(person.white_listed.as_deref(), source.address()) {
+                refused(app, via, Some((&person, Action::LoginElsewhere))).await?;
+                tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
+                return Err(elsewhere(app));
+            }
+            let limited = person.must_change || rules.ended(person.password_at, now);
+            Ok(Proved { person, account, limited })
+        }
+        other => {
+            let action = if open { Action::Login } else { Action::LoginLocked };
+            refused(app, via, other.as_ref().map(|person| (person, action))).await?;
+            if let Some(person) = other {
+                tracing::info!(person = person.unique_id, %source, locked = !open, "a login failed");
+            }
+            Err(Error::BadLogin)
+        }
+    }
+}
+
+/// Keeps a login that was refused, in the history and in the audit log.
+async fn refused(app: &App, via: Via<'_>, whom: Option<(&Candidate, Action)>) -> Result<(), Error> {
+    let Via { carrier, source, request } = via;
+    let mut tx = app.store.begin().await?;
+    match whom {
+        Some((person, action)) => {
+            failed_login(&mut tx, person.id, (carrier, source), time::now()).await?;
+            let actor = Actor::user(&person.unique_id, request);
+            append(&app.seal, &mut tx, (person.tenant, &actor), Event::denied(action, carrier.word())).await?;
+        }
+        None => failed_nobody(&mut tx).await?,
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Starts a session for whoever proved a password; answers its key, of which only the hash is kept.
+pub(in crate::platform) async fn start(
+    app: &App,
+    proved: &Proved,
+    Via { carrier, source, request }: Via<'_>,
+    lifetime: i64,
+) -> Result<String, Error> {
+    let key = credential::random_session();
+    let now = time::now();
+    let new = NewSession {
+        hash: &credential::hash(&key),
+        public_id: &credential::random_token(),
+        person: proved.person.id,
+        proof: &proved.person.password_hash,
+        carrier,
+        limited: proved.limited,
+        source: &source.to_string(),
+        account: (&proved.account.0, &proved.account.1),
+        now,
+        expires: now + lifetime,
+    };
+    let mut tx = app.store.begin().await?;
+    if !start_session(&mut tx, &new).await? {
+        return Err(Error::BadLogin);
+    }
+    let Candidate { unique_id, tenant, tenant_unique_id, .. } = &proved.person;
+    let actor = Actor::user(unique_id, request);
+    append(&app.seal, &mut tx, (*tenant, &actor), Event::done(Action::Login, carrier.word())).await?;
+    tx.commit().await?;
+    tracing::info!(person = unique_id, tenant = tenant_unique_id, %source, "a person logged in");
+    Ok(key)
+}
+
+/// Ends the session of a key, if there is one.
+pub(in crate::platform) async fn log_out(app: &App, key: &str, request: Option<&RequestId>) -> Result<(), Error> {
+    let mut tx = app.store.begin().await?;
+    if let Some((unique_id, tenant)) = end_session(&mut tx, &credential::hash(key), time::now()).await? {
+        let actor = Actor::user(&unique_id, request);
+        append(&app.seal, &mut tx, (tenant, &actor), Event::done(Action::Logout, "session")).await?;
+    }
+    Ok(tx.commit().await?)
+}

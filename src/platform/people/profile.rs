@@ -1,0 +1,175 @@
+//! What a request sets in a user: checked field by field, merged, every problem named.
+
+use crate::catalog;
+use crate::platform::error::{Error, quote};
+use crate::platform::reference;
+use crate::platform::settings::{self, Problems};
+use crate::platform::store::PersonRecord;
+use crate::wire::{User, UserNotification, UserZone};
+
+/// What a request may set of a user, merged and checked.
+pub(in crate::platform) struct Profile {
+    pub(in crate::platform) first_name: String,
+    pub(in crate::platform) last_name: String,
+    pub(in crate::platform) email: String,
+    pub(in crate::platform) rest: User,
+}
+
+impl Profile {
+    /// Of nobody yet.
+    pub(in crate::platform) fn empty() -> Self {
+        let rest = User {
+            user_account_type: Some("REGULAR".to_owned()),
+            user_group_type: Some("NONE".to_owned()),
+            ..User::default()
+        };
+        Self { first_name: String::new(), last_name: String::new(), email: String::new(), rest }
+    }
+
+    /// Of a person.
+    pub(in crate::platform) fn of(person: &PersonRecord) -> Self {
+        Self {
+            first_name: person.first_name.clone(),
+            last_name: person.last_name.clone(),
+            email: person.email.clone(),
+            rest: person.profile.clone(),
+        }
+    }
+
+    /// After a request.
+    pub(in crate::platform) fn merged(mut self, change: &User, problems: &mut Problems) -> Self {
+        self.texts(change, problems);
+        for (name, slot, value, words) in [
+            ("userAccountType", &mut self.rest.user_account_type, &change.user_account_type, &["REGULAR", "BUSINESS"]),
+            ("userGroupType", &mut self.rest.user_group_type, &change.user_group_type, &["NONE", "ALL"]),
+        ] {
+            let Some(value) = value else { continue };
+            if words.contains(&value.as_str()) {
+                *slot = Some(value.clone());
+            } else {
+                problems.refuse(name, format!("{} is neither {} nor {}", quote(value), words[0], words[1]));
+            }
+        }
+        if let Some(zone) = &change.time_zone {
+            self.rest.time_zone = zone_of(zone, problems);
+        }
+        if let Some(list) = &change.user_notifications {
+            notifications(list, problems);
+            self.rest.user_notifications = Some(list.clone());
+        }
+        if change.user_groups.as_ref().is_some_and(|groups| !groups.is_empty()) {
+            problems.refuse("userGroups", "This platform has no user groups; leave the list out or empty");
+        }
+        self
+    }
+
+    fn texts(&mut self, change: &User, problems: &mut Problems) {
+        for (name, most, slot, value) in [
+            ("firstName", 255, &mut self.first_name, &change.first_name),
+            ("lastName", 255, &mut self.last_name, &change.last_name),
+            ("email", 254, &mut self.email, &change.email),
+        ] {
+            let Some(value) = value else { continue };
+            if wrong(name, most, value, problems) {
+                continue;
+            }
+            value.trim().clone_into(slot);
+        }
+        let rest = &mut self.rest;
+        for (name, most, slot, value) in [
+            ("designation", 255, &mut rest.designation, &change.designation),
+            ("address", 1024, &mut rest.address, &change.address),
+            ("city", 255, &mut rest.city, &change.city),
+            ("state", 255, &mut rest.state, &change.state),
+            ("zip", 32, &mut rest.zip, &change.zip),
+            ("country", 255, &mut rest.country, &change.country),
+            ("altEmail", 254, &mut rest.alt_email, &change.alt_email),
+            ("phoneNumber", 64, &mut rest.phone_number, &change.phone_number),
+            ("mobileNumber", 64, &mut rest.mobile_number, &change.mobile_number),
+        ] {
+            let Some(value) = value else { continue };
+            if wrong(name, most, value, problems) {
+                continue;
+            }
+            settings::text(slot, Some(value.trim().to_owned()));
+        }
+    }
+
+    /// What every user has from the start and does not lose. The first administrator begins without.
+    pub(in crate::platform) fn complete(&self, before: Option<&Self>, problems: &mut Problems) {
+        for (name, of) in [
+            ("firstName", (|profile| &profile.first_name) as fn(&Self) -> &String),
+            ("lastName", |profile| &profile.last_name),
+            ("email", |profile| &profile.email),
+        ] {
+            if of(self).is_empty() && before.is_none_or(|before| !of(before).is_empty()) {
+                problems.refuse(name, "The text is required");
+            }
+        }
+    }
+}
+
+/// Notes what is wrong with a text.
+fn wrong(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool {
+    let value = value.trim();
+    let message = if value.chars().count() > most {
+        format!("The text is longer than {most} characters")
+    } else if value.chars().any(char::is_control) {
+        "The text has control characters".to_owned()
+    } else if matches!(name, "email" | "altEmail") && !value.is_empty() && !settings::is_email(value) {
+        format!("{} is not an e-mail address", quote(value))
+    } else if name == "country" && !value.is_empty() && catalog::country(value).is_none() {
+        format!("The country {} is not known; /api/v2/cfg/countries lists them", quote(value))
+    } else {
+        return false;
+    };
+    problems.refuse(name, message);
+    true
+}
+
+fn zone_of(zone: &UserZone, problems: &mut Problems) -> Option<UserZone> {
+    let UserZone { id: _, name, label: _, code } = zone;
+    let wanted = name.as_deref().or(code.as_deref()).unwrap_or_default().trim();
+    if wanted.is_empty() {
+        return None;
+    }
+    let found = reference::zone_of(wanted);
+    if found.is_none() {
+        problems.refuse(
+            "timeZone",
+            format!("The time zone {} is not known; /api/v2/cfg/timezones lists them", quote(wanted)),
+        );
+    }
+    found
+}
+
+fn notifications(list: &[UserNotification], problems: &mut Problems) {
+    for (index, row) in list.iter().enumerate() {
+        for (name, value, words) in [
+            ("notifyType", &row.notify_type, &["Account Information", "Alert Notification", "Report Notification"][..]),
+            ("notifyMethod", &row.notify_method, &["Email", "SMS", "No Notify"]),
+            ("notifyInputType", &row.notify_input_type, &["Primary Email", "Alternate Email"]),
+        ] {
+            if !words.contains(&value.as_str()) {
+                let message = format!("{} is none of {}", quote(value), words.join(", "));
+                problems.refuse(format!("userNotifications[{index}].{name}"), message);
+            }
+        }
+    }
+}
+
+/// The login name of a request.
+pub(in crate::platform) fn login_name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let wrong = if name.is_empty() {
+        "The text is required"
+    } else if name.chars().count() > 254 || name.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+        "The login name must have 1 to 254 characters and no blanks"
+    } else if name.to_lowercase().starts_with("api@") {
+        // API credentials are named so where answers say who changed something.
+        "No person's login name starts with api@; take another"
+    } else {
+        return Ok(name.to_owned());
+    };
+    Err(Error::field("loginName", wrong))
+}

@@ -1,0 +1,228 @@
+//! Create, read, update of users.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use secrecy::SecretString;
+
+use super::profile::{self, Profile};
+use super::{bounds, password};
+use crate::platform::audit::{Action, Actor, Event, append};
+use crate::platform::body::{self, Strict};
+use crate::platform::error::{Error, field, quote};
+use crate::platform::gate::Scope;
+use crate::platform::settings::Problems;
+use crate::platform::standing::{Act, admit};
+use crate::platform::store::{
+    NewPassword, NewPerson, PersonRecord, Record, RoleRecord, Status, Tx, end_sessions_of, holder_of_login,
+    insert_person, lock, person_of, save_password, save_person, set_roles_of,
+};
+use crate::platform::{App, credential, time};
+use crate::wire::{Hidden, RoleRef, User};
+
+/// `POST .../users`.
+pub(in crate::platform) async fn create(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    Strict(mut change): Strict<User, { body::TENANT }>,
+) -> Result<Json<User>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let login_name = profile::login_name(change.login_name.take().as_deref().unwrap_or_default())?;
+    let mut problems = Problems::default();
+    let profile = Profile::empty().merged(&change, &mut problems);
+    profile.complete(None, &mut problems);
+    let given = wanted_password(tenant, change.password.take(), &mut problems);
+    problems.finish()?;
+    let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
+    // Nobody knows this one: until a password is set the user cannot log in.
+    let password = stored(&app, tenant, given.unwrap_or_else(credential::random_password)).await?;
+    let mut tx = app.store.begin().await?;
+    let tenant = lock(&mut tx, tenant.id).await?;
+    admit(&tenant, Act::Write)?;
+    login_is_free(&mut tx, &login_name).await?;
+    let new = NewPerson {
+        tenant: tenant.id,
+        login_name: &login_name,
+        first_name: &profile.first_name,
+        last_name: &profile.last_name,
+        email: &profile.email,
+        profile: &profile.rest,
+        password: &password,
+        by: &scope.caller.login(),
+    };
+    let (id, unique_id) = insert_person(&mut tx, &new).await.map_err(|error| taken(error, &login_name))?;
+    set_roles_of(&mut tx, id, &roles).await?;
+    let person = person_of(&mut *tx, tenant.id, &unique_id).await?.ok_or(Error::Internal)?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::UserCreate, &unique_id)).await?;
+    tx.commit().await?;
+    tracing::info!(person = unique_id, tenant = tenant.unique_id, by = scope.caller.login(), "a user was made");
+    shown(&app, &tenant, &person).await.map(Json)
+}
+
+/// `GET .../users/{user}`.
+pub(in crate::platform) async fn read(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<User>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Read)?;
+    let person = living(app.store.person_of(tenant.id, &id).await?, &id)?;
+    shown(&app, tenant, &person).await.map(Json)
+}
+
+/// `POST .../users/{user}`: a partial update.
+pub(in crate::platform) async fn update(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    Path((_, id)): Path<(String, String)>,
+    Strict(mut change): Strict<User, { body::TENANT }>,
+) -> Result<Json<User>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let before = living(app.store.person_of(tenant.id, &id).await?, &id)?;
+    bounds::over(&app, &scope, &before).await?;
+    let mut problems = Problems::default();
+    same_login(change.login_name.take(), &before, &mut problems);
+    let given = wanted_password(tenant, change.password.take(), &mut problems);
+    problems.finish()?;
+    let roles = match change.roles.take() {
+        None => None,
+        Some(roles) => Some(named_roles(&app, &scope, &roles).await?),
+    };
+    let password = match given {
+        None => None,
+        Some(given) => Some(stored(&app, tenant, given).await?),
+    };
+    let mut tx = app.store.begin().await?;
+    let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
+    let mut problems = Problems::default();
+    let profile = Profile::of(&person).merged(&change, &mut problems);
+    profile.complete(Some(&Profile::of(&person)), &mut problems);
+    problems.finish()?;
+    let Profile { first_name, last_name, email, rest } = profile;
+    (person.first_name, person.last_name, person.email, person.profile) = (first_name, last_name, email, rest);
+    save_person(&mut tx, &mut person, &scope.caller.login()).await?;
+    if let Some(roles) = roles {
+        set_roles_of(&mut tx, person.id, &roles).await?;
+    }
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::UserUpdate, &id)).await?;
+    if let Some(password) = password {
+        save_password(&mut tx, person.id, &password, None).await?;
+        end_sessions_of(&mut tx, person.id, time::now()).await?;
+        append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::PasswordSet, &id)).await?;
+    }
+    tx.commit().await?;
+    shown(&app, &tenant, &person).await.map(Json)
+}
+
+/// Locks a tenant and finds its person: neither changes until the commit.
+pub(super) async fn locked(tx: &mut Tx, scope: &Scope, id: &str) -> Result<(Record, PersonRecord), Error> {
+    let tenant = lock(tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
+    let person = living(person_of(&mut **tx, tenant.id, id).await?, id)?;
+    Ok((tenant, person))
+}
+
+/// A person who exists and is not ended; a tombstone answers as if it did not exist.
+pub(super) fn living(person: Option<PersonRecord>, id: &str) -> Result<PersonRecord, Error> {
+    person.filter(|person| person.status != Status::Terminated).ok_or_else(|| Error::not_found("User", id))
+}
+
+/// A login name is what logs and histories call a person by, so it stays.
+fn same_login(name: Option<String>, person: &PersonRecord, problems: &mut Problems) {
+    if name.is_some_and(|name| name.trim().to_lowercase() != person.login_name.to_lowercase()) {
+        problems.refuse("loginName", "A login name cannot be changed; terminate this user and create another");
+    }
+}
+
+fn wanted_password(tenant: &Record, given: Option<Hidden>, problems: &mut Problems) -> Option<SecretString> {
+    let Hidden(given) = given.filter(|Hidden(given)| !given.is_empty())?;
+    for message in password::rules(tenant).wrong(&given) {
+        problems.refuse("password", message);
+    }
+    Some(given.into())
+}
+
+/// A password that somebody else chose, as the store keeps it.
+async fn stored(app: &App, tenant: &Record, given: SecretString) -> Result<NewPassword, Error> {
+    let must_change = password::rules(tenant).change_first;
+    let until = must_change.then(|| time::now() + password::INVITATION);
+    Ok(NewPassword { hash: app.hasher.hash(given).await?, until, must_change })
+}
+
+/// The roles of a request, which must exist and give nothing that the caller has not.
+async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Vec<i64>, Error> {
+    let tenant = scope.tenant()?;
+    let known = app.store.roles(tenant).await?;
+    let mut found: Vec<&RoleRecord> = Vec::new();
+    let mut problems = Problems::default();
+    for (index, RoleRef { unique_id, name }) in roles.iter().enumerate() {
+        let is = |role: &&RoleRecord| match (unique_id, name) {
+            (Some(id), _) => role.unique_id == *id,
+            (None, Some(name)) => role.name.to_lowercase() == name.trim().to_lowercase(),
+            (None, None) => false,
+        };
+        let role = known.iter().find(is);
+        if role.is_none() {
+            let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
+            let message = format!("The tenant has no role {wanted}; GET .../roles/search lists its roles");
+            problems.refuse(format!("roles[{index}]"), message);
+        }
+        found.extend(role);
+    }
+    problems.finish()?;
+    let numbers: Vec<i64> = found.iter().map(|role| role.id).collect();
+    bounds::roles(app, scope, &numbers).await?;
+    Ok(numbers)
+}
+
+async fn login_is_free(tx: &mut Tx, login_name: &str) -> Result<(), Error> {
+    match holder_of_login(tx, login_name).await? {
+        None => Ok(()),
+        Some(_) => Err(name_taken(login_name)),
+    }
+}
+
+/// Whose name it is stays unsaid: that may be another tenant's business.
+fn name_taken(login_name: &str) -> Error {
+    let message = format!("The login name {} is taken on this platform; choose another", quote(login_name));
+    Error::Fields(vec![field("loginName", message)])
+}
+
+/// On PostgreSQL another tenant's user of the same name may have come between the look and the write.
+fn taken(error: Error, login_name: &str) -> Error {
+    if matches!(error, Error::Conflict) { name_taken(login_name) } else { error }
+}
+
+/// A user as answers show it.
+pub(super) async fn shown(app: &App, tenant: &Record, person: &PersonRecord) -> Result<User, Error> {
+    let grants = app.store.grants_of(person.id).await?;
+    let permissions = grants
+        .iter()
+        .fold(crate::platform::permission::Permissions::default(), |sum, grant| sum.with(grant.permissions));
+    let mut user = listed(tenant, person);
+    user.roles = Some(app.store.role_refs_of(person.id).await?);
+    user.permissions = Some(permissions.iter().map(|permission| permission.name().to_uppercase()).collect());
+    Ok(user)
+}
+
+/// A user as lists show it.
+pub(super) fn listed(tenant: &Record, person: &PersonRecord) -> User {
+    User {
+        id: Some(person.unique_id.clone()),
+        login_name: Some(person.login_name.clone()),
+        first_name: Some(person.first_name.clone()),
+        last_name: Some(person.last_name.clone()),
+        email: Some(person.email.clone()),
+        auth_type: Some("LOCAL".to_owned()),
+        status: Some(person.status.wire().to_owned()),
+        org_id: Some(tenant.unique_id.clone()),
+        organization_name: Some(tenant.name.clone()),
+        created_time: Some(time::wire(person.created_at)),
+        updated_time: Some(time::wire(person.updated_at)),
+        ..person.profile.clone()
+    }
+}

@@ -1,0 +1,207 @@
+//! What people may do: the permissions, and one table that says which of them each route needs.
+
+mod rule;
+mod table;
+
+pub(super) use rule::{Asked, missing};
+pub use rule::{Position, Rule};
+pub(super) use table::Call;
+pub(super) use table::row;
+pub use table::{Needs, Row, TABLE, Verb};
+
+/// A level on which a permission can be given, as role and permission set call it in `scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// People of the service provider.
+    Provider,
+    /// People of a partner.
+    Partner,
+    /// People of a client.
+    Client,
+}
+
+impl Scope {
+    /// Every scope, from the top.
+    pub const ALL: [Self; 3] = [Self::Provider, Self::Partner, Self::Client];
+
+    /// The word on the wire.
+    pub const fn wire(self) -> &'static str {
+        match self {
+            Self::Provider => "SP",
+            Self::Partner => "MSP",
+            Self::Client => "CLIENT",
+        }
+    }
+
+    /// The scope of a word.
+    pub fn from_wire(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.wire() == word)
+    }
+}
+
+macro_rules! permissions {
+    ($($variant:ident $name:literal $category:literal $kind:literal $provider:literal $partner:literal $client:literal,)+) => {
+        /// A permission.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Permission {
+            $(
+                #[doc = concat!("`", $name, "`")]
+                $variant,
+            )+
+        }
+
+        impl Permission {
+            /// Every permission.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// Its name in refusals, logs and documents.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// Its category on the wire: `name` of a permission set's member.
+            pub const fn category(self) -> &'static str {
+                match self { $(Self::$variant => $category,)+ }
+            }
+
+            /// What it allows there: `type` of a permission set's member, before the category.
+            pub const fn kind(self) -> &'static str {
+                match self { $(Self::$variant => $kind,)+ }
+            }
+
+            /// Whether people of a level can have it.
+            pub const fn is_for(self, scope: Scope) -> bool {
+                match (self, scope) {
+                    $(
+                        (Self::$variant, Scope::Provider) => $provider,
+                        (Self::$variant, Scope::Partner) => $partner,
+                        (Self::$variant, Scope::Client) => $client,
+                    )+
+                }
+            }
+        }
+    };
+}
+
+permissions! {
+    MspView "MSP_View" "MSP" "View" true false false,
+    MspManage "MSP_Manage" "MSP" "Manage" true false false,
+    PartnersManage "Partners_Manage" "Partners" "Manage" true false false,
+    ClientView "Client_View" "Clients" "View" true true false,
+    ClientCreate "Client_Create" "Clients" "Create" true true false,
+    ClientManage "Client_Manage" "Clients" "Manage" true true false,
+    ClientEdit "Client_Edit" "Clients" "Edit" true true false,
+    Administration "Administration" "Administration" "Manage" true true true,
+    UsersView "Users_View" "Users" "View" true true true,
+    UsersManage "Users_Manage" "Users" "Manage" true true true,
+    RolesView "Roles_View" "Roles" "View" true true true,
+    RolesManage "Roles_Manage" "Roles" "Manage" true true true,
+    DeviceView "Device_View" "Devices" "View" true true true,
+    DeviceManage "Device_Manage" "Devices" "Manage" true true true,
+}
+
+impl Permission {
+    /// The permission of a permission set's member. The type is taken with and without its category, and blanks at its
+    /// ends do not count: real clients send "Manage Alerts ".
+    pub(super) fn from_wire(category: &str, kind: &str) -> Option<Self> {
+        let (category, kind) = (category.trim(), kind.trim());
+        Self::ALL.iter().copied().find(|permission| {
+            permission.category().eq_ignore_ascii_case(category)
+                && (permission.kind().eq_ignore_ascii_case(kind) || permission.label().eq_ignore_ascii_case(kind))
+        })
+    }
+
+    /// The `type` as answers write it, for example "Manage Clients".
+    pub(super) fn label(self) -> String {
+        format!("{} {}", self.kind(), self.category())
+    }
+
+    const fn bit(self) -> u64 {
+        1 << self as u64
+    }
+}
+
+/// A set of permissions.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Permissions(u64);
+
+impl std::fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.iter().map(Permission::name)).finish()
+    }
+}
+
+impl Permissions {
+    /// Everything that people of a level can have.
+    pub(super) fn every(scope: Scope) -> Self {
+        Permission::ALL.iter().copied().filter(|permission| permission.is_for(scope)).collect()
+    }
+
+    /// Whether a permission is among them.
+    pub(super) const fn has(self, permission: Permission) -> bool {
+        self.0 & permission.bit() != 0
+    }
+
+    /// Those of both.
+    pub(super) const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Those that the other has not.
+    pub(super) const fn beyond(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether there is none.
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// One by one.
+    pub(super) fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.has(*permission))
+    }
+
+    /// Their names, for people.
+    pub(super) fn names(self) -> String {
+        self.iter().map(Permission::name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// As the store keeps them. A name that is no longer known is no permission.
+    pub(super) fn stored(self) -> String {
+        self.iter().map(Permission::name).collect::<Vec<_>>().join(" ")
+    }
+
+    /// From the store.
+    pub(super) fn of_stored(text: &str) -> Self {
+        let named = |name: &str| Permission::ALL.iter().copied().find(|permission| permission.name() == name);
+        text.split(' ').filter_map(named).collect()
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        Self(permissions.into_iter().fold(0, |bits, permission| bits | permission.bit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permissions_are_read_back_from_store_and_wire() {
+        for scope in Scope::ALL {
+            let every = Permissions::every(scope);
+            assert_eq!(Permissions::of_stored(&every.stored()), every);
+            assert_eq!(Scope::from_wire(scope.wire()), Some(scope));
+        }
+        for permission in Permission::ALL.iter().copied() {
+            for kind in [permission.kind().to_owned(), permission.label() + " "] {
+                assert_eq!(Permission::from_wire(permission.category(), &kind), Some(permission));
+            }
+        }
+        assert_eq!(Permission::from_wire("Clients", "Sell"), None);
+        assert!(Permissions::of_stored("Of_Yesterday").is_empty());
+    }
+}

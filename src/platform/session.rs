@@ -1,0 +1,66 @@
+//! The session cookie of a browser.
+
+use axum::http::{HeaderMap, Method, header};
+
+/// Name of the cookie. The prefix makes browsers take it over TLS (or loopback) only, for this host and every path.
+pub(super) const COOKIE: &str = "__Host-tenantry";
+
+/// The key that a request's cookie carries.
+pub(super) fn key(headers: &HeaderMap) -> Option<&str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, key)| key)
+}
+
+/// Whether a method may change something.
+pub(super) fn changes(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether a page of this very site caused the request: browsers say so in a header that pages cannot set, older ones in
+/// `Origin`. Whoever says neither is no browser and has no business with a cookie.
+pub(super) fn same_site(headers: &HeaderMap) -> bool {
+    if let Some(site) = headers.get("sec-fetch-site") {
+        return site == "same-origin";
+    }
+    let authority = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    match (authority("origin").and_then(|origin| origin.split_once("://")), authority("host")) {
+        // Only the scheme may differ: whoever ends TLS in front of the platform speaks plain HTTP to it.
+        (Some((_, origin)), Some(host)) => origin.eq_ignore_ascii_case(host),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+        rows.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_cookie_is_found_among_others() {
+        assert_eq!(key(&headers(&[("cookie", "a=1; __Host-tenantry=k; b=2")])), Some("k"));
+        assert_eq!(key(&headers(&[("cookie", "a=1; x__Host-tenantry=k")])), None);
+        assert_eq!(key(&headers(&[])), None);
+    }
+
+    #[test]
+    fn only_this_site_causes_changes() {
+        for (rows, same) in [
+            (&[("sec-fetch-site", "same-origin")][..], true),
+            (&[("sec-fetch-site", "same-site")], false),
+            (&[("sec-fetch-site", "cross-site"), ("origin", "https://a.example"), ("host", "a.example")], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("origin", "https://a.example"), ("host", "a.example")], true),
+            (&[("origin", "https://b.example"), ("host", "a.example")], false),
+            (&[("origin", "null"), ("host", "a.example")], false),
+            (&[("host", "a.example")], false),
+            (&[], false),
+        ] {
+            assert_eq!(same_site(&headers(rows)), same, "{rows:?}");
+        }
+        assert!(changes(&Method::POST) && changes(&Method::DELETE) && !changes(&Method::GET));
+    }
+}

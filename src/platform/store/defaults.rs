@@ -1,0 +1,55 @@
+//! The default roles and permission sets, as rows.
+
+use super::{Store, Tx};
+use crate::platform::people::defaults::{self, Default};
+
+impl Store {
+    /// Writes the default roles and permission sets as this version of the program has them. They belong to no tenant, so
+    /// that every tenant has them from its first moment on, and a new tenant costs nothing more.
+    pub(super) async fn write_defaults(&self) -> Result<(), sqlx::Error> {
+        let mut tx = self.begin().await?;
+        // Of two processes that start at once one waits here.
+        sqlx::query("UPDATE counter SET value = value WHERE name = 'role'").execute(&mut *tx).await?;
+        for set in defaults::SETS {
+            let text = "INSERT INTO permission_set (id, unique_id, scope, name, name_key, description, permissions) \
+                        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                        name_key = excluded.name_key, description = excluded.description, \
+                        permissions = excluded.permissions";
+            let permissions = set.permissions().stored();
+            identify(sqlx::query(text), set, "PSET").bind(permissions).execute(&mut *tx).await?;
+        }
+        for role in defaults::ROLES {
+            let text = "INSERT INTO role (id, unique_id, scope, name, name_key, description, all_clients) \
+                        VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
+                        name_key = excluded.name_key, description = excluded.description";
+            identify(sqlx::query(text), role, "ROLE").execute(&mut *tx).await?;
+            give_default(&mut tx, role).await?;
+        }
+        tx.commit().await
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>;
+
+fn identify<'q>(query: Query<'q>, row: &Default, prefix: &str) -> Query<'q> {
+    query
+        .bind(row.id)
+        .bind(format!("{prefix}-00000000-0000-4000-8000-{:012}", row.id))
+        .bind(row.scope.wire())
+        .bind(row.name)
+        .bind(row.name.to_lowercase())
+        .bind(row.description)
+}
+
+async fn give_default(tx: &mut Tx, role: &Default) -> Result<(), sqlx::Error> {
+    for set in role.sets() {
+        sqlx::query(
+            "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        )
+        .bind(role.id)
+        .bind(set)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,375 @@
+//! Rows of people.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyExecutor, Row as _};
+
+use super::tenants::{Kind, state};
+use super::terms::{Listed, Part, Term, page};
+use super::{Store, Tx};
+use crate::platform::error::Error;
+use crate::platform::login::policy::Rules;
+use crate::platform::{settings, time};
+use crate::wire::{State, Tenant, User};
+
+/// Whether a person may log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum Status {
+    /// May log in.
+    Active,
+    /// May not, until activated again.
+    Inactive,
+    /// Never again.
+    Terminated,
+}
+
+impl Status {
+    const ALL: [Self; 3] = [Self::Active, Self::Inactive, Self::Terminated];
+
+    pub(super) const fn column(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Inactive => "INACTIVE",
+            Self::Terminated => "TERMINATED",
+        }
+    }
+
+    /// The word on the wire, which knows two only.
+    pub(in crate::platform) const fn wire(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Inactive | Self::Terminated => "inactive",
+        }
+    }
+}
+
+/// A person. `profile` holds only what requests can set and no column has.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct PersonRecord {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) unique_id: String,
+    pub(in crate::platform) login_name: String,
+    pub(in crate::platform) status: Status,
+    pub(in crate::platform) first_name: String,
+    pub(in crate::platform) last_name: String,
+    pub(in crate::platform) email: String,
+    pub(in crate::platform) profile: User,
+    pub(in crate::platform) reason: Option<String>,
+    pub(in crate::platform) created_at: i64,
+    pub(in crate::platform) updated_at: i64,
+}
+
+/// A password as it is kept.
+pub(in crate::platform) struct NewPassword {
+    /// Argon2id in its usual text form.
+    pub(in crate::platform) hash: String,
+    /// When it ends, for one that is good for one login.
+    pub(in crate::platform) until: Option<i64>,
+    /// Whether the person must replace it before anything else.
+    pub(in crate::platform) must_change: bool,
+}
+
+/// A new person.
+pub(in crate::platform) struct NewPerson<'a> {
+    pub(in crate::platform) tenant: i64,
+    pub(in crate::platform) login_name: &'a str,
+    pub(in crate::platform) first_name: &'a str,
+    pub(in crate::platform) last_name: &'a str,
+    pub(in crate::platform) email: &'a str,
+    pub(in crate::platform) profile: &'a User,
+    pub(in crate::platform) password: &'a NewPassword,
+    pub(in crate::platform) by: &'a str,
+}
+
+/// Whoever a login name may belong to, before the password is compared.
+#[derive(Clone)]
+pub(in crate::platform) struct Candidate {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) unique_id: String,
+    /// Number of the tenant.
+    pub(in crate::platform) tenant: i64,
+    /// Unique id of the tenant.
+    pub(in crate::platform) tenant_unique_id: String,
+    pub(in crate::platform) password_hash: String,
+    pub(in crate::platform) password_until: Option<i64>,
+    pub(in crate::platform) must_change: bool,
+    pub(in crate::platform) password_at: i64,
+    /// What the password is held to: the policy of the tenant, or for a client of its partner.
+    pub(in crate::platform) rules: Rules,
+    /// The addresses that the tenant lets people in from.
+    pub(in crate::platform) white_listed: Option<String>,
+    /// Whether person, tenant and all tenants above are in service.
+    pub(in crate::platform) in_service: bool,
+}
+
+/// The form in which login names are compared.
+pub(super) fn key(login_name: &str) -> String {
+    login_name.to_lowercase()
+}
+
+const COLUMNS: &str =
+    "id, unique_id, login_name, status, first_name, last_name, email, profile, reason, created_at, updated_at";
+
+/// Column of a list's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum UserOrder {
+    /// The number.
+    Id,
+    /// The login name.
+    Login,
+    /// When the user was created.
+    Created,
+    /// When the user last changed.
+    Updated,
+}
+
+impl UserOrder {
+    const fn column(self) -> &'static str {
+        match self {
+            Self::Id => "id",
+            Self::Login => "login_key",
+            Self::Created => "created_at",
+            Self::Updated => "updated_at",
+        }
+    }
+}
+
+pub(super) fn read(row: &AnyRow) -> Result<PersonRecord, Error> {
+    let status: String = row.try_get("status")?;
+    Ok(PersonRecord {
+        id: row.try_get("id")?,
+        unique_id: row.try_get("unique_id")?,
+        login_name: row.try_get("login_name")?,
+        status: Status::ALL.into_iter().find(|known| known.column() == status).ok_or(Error::Internal)?,
+        first_name: row.try_get("first_name")?,
+        last_name: row.try_get("last_name")?,
+        email: row.try_get("email")?,
+        profile: serde_json::from_str(&row.try_get::<String, _>("profile")?)?,
+        reason: row.try_get("reason")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+impl Store {
+    /// A person of a tenant, tombstones included.
+    pub(in crate::platform) async fn person_of(&self, tenant: i64, id: &str) -> Result<Option<PersonRecord>, Error> {
+        person_of(&self.readers, tenant, id).await
+    }
+
+    /// Every person of a tenant who is not terminated.
+    pub(in crate::platform) async fn people(&self, tenant: i64) -> Result<Vec<PersonRecord>, Error> {
+        let text = format!("SELECT {COLUMNS} FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' ORDER BY id");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// How many people of a tenant are not terminated.
+    pub(in crate::platform) async fn living_people(&self, tenant: i64) -> Result<i64, Error> {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED'");
+        Ok(count.bind(tenant).fetch_one(&self.readers).await?)
+    }
+
+    /// One page of a tenant's people, tombstones included, and how many there are in all.
+    pub(in crate::platform) async fn search_people(
+        &self,
+        tenant: i64,
+        (terms, order): (&[Term], UserOrder),
+        part: Part,
+    ) -> Result<(Vec<PersonRecord>, i64), Error> {
+        let listed =
+            Listed { columns: COLUMNS, from: "FROM person WHERE tenant_id = $1", order: (order.column(), "id") };
+        let (rows, total) = page(&self.readers, listed, (tenant, terms), part).await?;
+        Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Whoever has a login name.
+    pub(in crate::platform) async fn candidate(&self, login_name: &str) -> Result<Option<Candidate>, Error> {
+        if login_name.contains('\0') {
+            return Ok(None);
+        }
+        let row = sqlx::query(
+            "SELECT u.id, u.unique_id, u.status, u.password_hash, u.password_at, u.password_until, \
+             u.must_change, u.tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
+             FROM person u JOIN tenant t ON t.id = u.tenant_id \
+             LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id WHERE u.login_key = $1",
+        );
+        let Some(row) = row.bind(key(login_name)).fetch_optional(&self.readers).await? else { return Ok(None) };
+        let mut in_service = row.try_get::<String, _>("status")? == Status::Active.column();
+        for column in ["state", "parent_state", "top_state"] {
+            let above: Option<String> = row.try_get(column)?;
+            in_service &= above.map_or(Ok(true), |above| state(&above).map(|state| state == State::Active))?;
+        }
+        let own: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
+        let above: Option<String> = row.try_get("parent_settings")?;
+        let above: Option<Tenant> = above
+            .filter(|_| row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client)))
+            .map(|above| serde_json::from_str(&above))
+            .transpose()?;
+        Ok(Some(Candidate {
+            id: row.try_get("id")?,
+            unique_id: row.try_get("unique_id")?,
+            tenant: row.try_get("tenant_id")?,
+            tenant_unique_id: row.try_get("tenant_unique_id")?,
+            password_hash: row.try_get("password_hash")?,
+            password_until: row.try_get("password_until")?,
+            must_change: row.try_get::<i64, _>("must_change")? != 0,
+            password_at: row.try_get("password_at")?,
+            rules: Rules::of(&settings::policy_of(above.as_ref().unwrap_or(&own))),
+            white_listed: own.white_listed_ips,
+            in_service,
+        }))
+    }
+
+    /// The hashes of the passwords that a person had last, today's included.
+    pub(in crate::platform) async fn last_passwords(&self, person: i64, most: i64) -> Result<Vec<String>, Error> {
+        let today = sqlx::query_scalar("SELECT password_hash FROM person WHERE id = $1");
+        let mut hashes: Vec<String> = today.bind(person).fetch_all(&self.readers).await?;
+        let before = sqlx::query_scalar(
+            "SELECT password_hash FROM password_history WHERE person_id = $1 ORDER BY replaced_at DESC LIMIT $2",
+        );
+        hashes.extend(before.bind(person).bind(most - 1).fetch_all(&self.readers).await?);
+        Ok(hashes)
+    }
+}
+
+/// A person of a tenant, tombstones included.
+pub(in crate::platform) async fn person_of<'e>(
+    executor: impl AnyExecutor<'e>,
+    tenant: i64,
+    id: &str,
+) -> Result<Option<PersonRecord>, Error> {
+    if id.contains('\0') {
+        return Ok(None);
+    }
+    let text = format!("SELECT {COLUMNS} FROM person WHERE tenant_id = $1 AND unique_id = $2");
+    let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).bind(id).fetch_optional(executor).await?;
+    row.as_ref().map(read).transpose()
+}
+
+/// Who on the whole platform has a login name.
+pub(in crate::platform) async fn holder_of_login(tx: &mut Tx, login_name: &str) -> Result<Option<String>, Error> {
+    let found = sqlx::query_scalar("SELECT unique_id FROM person WHERE login_key = $1");
+    Ok(found.bind(key(login_name)).fetch_optional(&mut **tx).await?)
+}
+
+/// Stores a new person under the next number; answers number and unique id.
+pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>) -> Result<(i64, String), Error> {
+    let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'person' RETURNING value")
+        .fetch_one(&mut **tx)
+        .await?;
+    let unique_id = format!("USR{id:010}");
+    sqlx::query(
+        "INSERT INTO person (id, unique_id, tenant_id, login_name, login_key, status, first_name, last_name, email, \
+         profile, password_hash, password_at, password_until, must_change, created_at, created_by, updated_at, \
+         updated_by) VALUES ($1, $2, $3, $4, $5, 'ACTIVE', $6, $7, $8, $9, $10, $11, $12, $13, $11, $14, $11, $14)",
+    )
+    .bind(id)
+    .bind(&unique_id)
+    .bind(new.tenant)
+    .bind(new.login_name)
+    .bind(key(new.login_name))
+    .bind(new.first_name)
+    .bind(new.last_name)
+    .bind(new.email)
+    .bind(serde_json::to_string(new.profile)?)
+    .bind(&new.password.hash)
+    .bind(time::now())
+    .bind(new.password.until)
+    .bind(i64::from(new.password.must_change))
+    .bind(new.by)
+    .execute(&mut **tx)
+    .await?;
+    Ok((id, unique_id))
+}
+
+/// Stores what changed in a person, and that it changed.
+pub(in crate::platform) async fn save_person(tx: &mut Tx, person: &mut PersonRecord, by: &str) -> Result<(), Error> {
+    person.updated_at = time::now().max(person.updated_at + 1);
+    sqlx::query(
+        "UPDATE person SET login_name = $1, login_key = $2, status = $3, first_name = $4, last_name = $5, email = $6, \
+         profile = $7, reason = $8, updated_at = $9, updated_by = $10 WHERE id = $11",
+    )
+    .bind(&person.login_name)
+    .bind(key(&person.login_name))
+    .bind(person.status.column())
+    .bind(&person.first_name)
+    .bind(&person.last_name)
+    .bind(&person.email)
+    .bind(serde_json::to_string(&person.profile)?)
+    .bind(&person.reason)
+    .bind(person.updated_at)
+    .bind(by)
+    .bind(person.id)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Replaces a password; the one before goes to the history. False, and nothing done, where the one before is not the one
+/// that was expected.
+pub(in crate::platform) async fn save_password(
+    tx: &mut Tx,
+    person: i64,
+    new: &NewPassword,
+    expected: Option<&str>,
+) -> Result<bool, Error> {
+    let now = time::now();
+    let kept = sqlx::query(
+        "INSERT INTO password_history (person_id, replaced_at, password_hash) \
+         SELECT id, $2, password_hash FROM person WHERE id = $1 AND password_hash = COALESCE($3, password_hash)",
+    );
+    let kept = kept.bind(person).bind(now).bind(expected).execute(&mut **tx).await?;
+    if kept.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query(
+        "UPDATE person SET password_hash = $1, password_at = $2, password_until = $3, must_change = $4 WHERE id = $5",
+    )
+    .bind(&new.hash)
+    .bind(now)
+    .bind(new.until)
+    .bind(i64::from(new.must_change))
+    .bind(person)
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
+}
+
+/// Makes everybody of a tenant and of the tenants below it choose a new password at the next login.
+pub(in crate::platform) async fn must_change_under(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' \
+         AND tenant_id IN (SELECT id FROM tenant WHERE id = $1 OR parent_id = $1)",
+    )
+    .bind(tenant)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Writes another name where answers say who changed a tenant or a person.
+pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str) -> Result<(), Error> {
+    for text in [
+        "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
+        "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
+        "UPDATE person SET created_by = $1 WHERE created_by = $2",
+        "UPDATE person SET updated_by = $1 WHERE updated_by = $2",
+    ] {
+        sqlx::query(text).bind(to).bind(from).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Makes every active person of a tenant inactive.
+pub(in crate::platform) async fn deactivate_people(tx: &mut Tx, tenant: i64, by: &str) -> Result<(), Error> {
+    sqlx::query(
+        "UPDATE person SET status = 'INACTIVE', updated_at = $2, updated_by = $3 \
+         WHERE tenant_id = $1 AND status = 'ACTIVE'",
+    )
+    .bind(tenant)
+    .bind(time::now())
+    .bind(by)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! Roles and permission sets.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyPool, AssertSqlSafe, Row as _};
+
+use super::tenants::{Kind, Record};
+use super::terms::{Listed, Part, Term, page};
+use super::{Store, Tx};
+use crate::platform::credential::random_uuid;
+use crate::platform::error::Error;
+use crate::platform::permission::Permissions;
+use crate::platform::principal::{Grant, Reach};
+use crate::wire::{ClientRef, RoleRef, SetRef, UserRef};
+
+/// A role.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct RoleRecord {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) unique_id: String,
+    /// Whether every tenant of its scope has it, and nobody changes it.
+    pub(in crate::platform) default: bool,
+    pub(in crate::platform) name: String,
+    pub(in crate::platform) description: String,
+    pub(in crate::platform) all_clients: bool,
+}
+
+/// What a role of a tenant's own is made of.
+pub(in crate::platform) struct RoleContent<'a> {
+    pub(in crate::platform) name: &'a str,
+    pub(in crate::platform) description: &'a str,
+    pub(in crate::platform) all_clients: bool,
+    pub(in crate::platform) clients: &'a [i64],
+    pub(in crate::platform) sets: &'a [i64],
+}
+
+const COLUMNS: &str = "id, unique_id, tenant_id, name, description, all_clients";
+
+fn read(row: &AnyRow) -> Result<RoleRecord, Error> {
+    Ok(RoleRecord {
+        id: row.try_get("id")?,
+        unique_id: row.try_get("unique_id")?,
+        default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        all_clients: row.try_get::<i64, _>("all_clients")? != 0,
+    })
+}
+
+/// Whose roles and sets a tenant has: its own, and the default ones of its level.
+pub(super) const fn of_tenant(kind: Kind) -> &'static str {
+    match kind {
+        Kind::ServiceProvider => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
+        Kind::Partner => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
+        Kind::Client => "WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
+    }
+}
+
+/// Which role of a tenant, other than one, has a name.
+pub(in crate::platform) async fn name_of_role(
+    tx: &mut Tx,
+    tenant: &Record,
+    name: &str,
+    except: i64,
+) -> Result<Option<String>, Error> {
+    let text = format!("SELECT unique_id FROM role {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
+    let found = sqlx::query_scalar(AssertSqlSafe(text)).bind(tenant.id).bind(name.to_lowercase()).bind(except);
+    Ok(found.fetch_optional(&mut **tx).await?)
+}
+
+/// Stores a role of a tenant's own: a new one where no number is given. Answers its number.
+pub(in crate::platform) async fn put_role(
+    tx: &mut Tx,
+    tenant: &Record,
+    id: Option<i64>,
+    content: &RoleContent<'_>,
+) -> Result<i64, Error> {
+    let id = match id {
+        Some(id) => id,
+        None => new_role(tx, tenant).await?,
+    };
+    sqlx::query("UPDATE role SET name = $1, name_key = $2, description = $3, all_clients = $4 WHERE id = $5")
+        .bind(content.name)
+        .bind(content.name.to_lowercase())
+        .bind(content.description)
+        .bind(i64::from(content.all_clients))
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    for (forget, add, members) in [
+        (
+            "DELETE FROM role_client WHERE role_id = $1",
+            "INSERT INTO role_client (role_id, tenant_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            content.clients,
+        ),
+        (
+            "DELETE FROM role_permission_set WHERE role_id = $1",
+            "INSERT INTO role_permission_set (role_id, permission_set_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            content.sets,
+        ),
+    ] {
+        sqlx::query(forget).bind(id).execute(&mut **tx).await?;
+        for member in members {
+            sqlx::query(add).bind(id).bind(member).execute(&mut **tx).await?;
+        }
+    }
+    Ok(id)
+}
+
+/// The unique id of a role's number.
+pub(in crate::platform) async fn id_of_role(tx: &mut Tx, id: i64) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("SELECT unique_id FROM role WHERE id = $1").bind(id).fetch_one(&mut **tx).await?)
+}
+
+async fn new_role(tx: &mut Tx, tenant: &Record) -> Result<i64, Error> {
+    let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'role' RETURNING value")
+        .fetch_one(&mut **tx)
+        .await?;
+    let unique_id = format!("ROLE-{}", random_uuid());
+    sqlx::query(
+        "INSERT INTO role (id, unique_id, tenant_id, scope, name, name_key, description, all_clients) \
+         VALUES ($1, $2, $3, $4, $2, $2, '', 0)",
+    )
+    .bind(id)
+    .bind(&unique_id)
+    .bind(tenant.id)
+    .bind(tenant.kind.scope().wire())
+    .execute(&mut **tx)
+    .await?;
+    Ok(id)
+}
+
+/// Deletes a role of a tenant's own; whoever had it has it no longer.
+pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(), Error> {
+    for text in [
+        "DELETE FROM role_person WHERE role_id = $1",
+        "DELETE FROM role_client WHERE role_id = $1",
+        "DELETE FROM role_permission_set WHERE role_id = $1",
+        "DELETE FROM role WHERE id = $1",
+    ] {
+        sqlx::query(text).bind(id).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// What roles give, as they are now. `$1` chooses the roles of `role r`.
+async fn grants(readers: &AnyPool, choice: &'static str, chosen: i64) -> Result<Vec<Grant>, Error> {
+    let given = format!(
+        "SELECT r.id, r.all_clients, s.permissions FROM role r \
+         LEFT JOIN role_permission_set rs ON rs.role_id = r.id LEFT JOIN permission_set s ON s.id = rs.permission_set_id \
+         WHERE r.id {choice}"
+    );
+    let clients = format!("SELECT rc.role_id, rc.tenant_id FROM role_client rc WHERE rc.role_id {choice}");
+    let mut roles: BTreeMap<i64, Grant> = BTreeMap::new();
+    for row in sqlx::query(AssertSqlSafe(given)).bind(chosen).fetch_all(readers).await? {
+        let all = row.try_get::<i64, _>("all_clients")? != 0;
+        let grant = roles.entry(row.try_get("id")?).or_insert_with(|| Grant {
+            permissions: Permissions::default(),
+            clients: if all { Reach::All } else { Reach::Only(BTreeSet::new()) },
+        });
+        let permissions = row.try_get::<Option<String>, _>("permissions")?.unwrap_or_default();
+        grant.permissions = grant.permissions.with(Permissions::of_stored(&permissions));
+    }
+    for row in sqlx::query(AssertSqlSafe(clients)).bind(chosen).fetch_all(readers).await? {
+        if let Some(Grant { clients: Reach::Only(clients), .. }) = roles.get_mut(&row.try_get("role_id")?) {
+            clients.insert(row.try_get("tenant_id")?);
+        }
+    }
+    Ok(roles.into_values().collect())
+}
+
+/// Gives a person these roles and no other.
+pub(in crate::platform) async fn set_roles_of(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), Error> {
+    sqlx::query("DELETE FROM role_person WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
+    for role in roles {
+        sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(role)
+            .bind(person)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Gives a role to these people of a tenant and to no other of them.
+pub(in crate::platform) async fn set_users_of(
+    tx: &mut Tx,
+    role: i64,
+    tenant: i64,
+    people: &[i64],
+) -> Result<(), Error> {
+    sqlx::query(
+        "DELETE FROM role_person WHERE role_id = $1 AND person_id IN (SELECT id FROM person WHERE tenant_id = $2)",
+    )
+    .bind(role)
+    .bind(tenant)
+    .execute(&mut **tx)
+    .await?;
+    for person in people {
+        sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+            .bind(role)
+            .bind(person)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+impl Store {
+    /// What each of a person's roles gives.
+    pub(in crate::platform) async fn grants_of(&self, person: i64) -> Result<Vec<Grant>, Error> {
+        grants(&self.readers, "IN (SELECT role_id FROM role_person WHERE person_id = $1)", person).await
+    }
+
+    /// What one role gives.
+    pub(in crate::platform) async fn grants_by_role(&self, role: i64) -> Result<Vec<Grant>, Error> {
+        grants(&self.readers, "= $1", role).await
+    }
+
+    /// The roles that people of a tenant can have: its own, and the default ones of its level.
+    pub(in crate::platform) async fn roles(&self, tenant: &Record) -> Result<Vec<RoleRecord>, Error> {
+        let text = format!("SELECT {COLUMNS} FROM role {} ORDER BY id", of_tenant(tenant.kind));
+        let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// One page of them, and how many there are in all.
+    pub(in crate::platform) async fn search_roles(
+        &self,
+        tenant: &Record,
+        (terms, by_name): (&[Term], bool),
+        part: Part,
+    ) -> Result<(Vec<RoleRecord>, i64), Error> {
+        let from = match tenant.kind {
+            Kind::ServiceProvider => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'SP'",
+            Kind::Partner => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'MSP'",
+            Kind::Client => "FROM role WHERE (tenant_id = $1 OR tenant_id IS NULL) AND scope = 'CLIENT'",
+        };
+        let order = if by_name { "name_key" } else { "id" };
+        let listed = Listed { columns: COLUMNS, from, order: (order, "id") };
+        let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
+        Ok((rows.iter().map(read).collect::<Result<_, _>>()?, total))
+    }
+
+    /// The clients that a role names.
+    pub(in crate::platform) async fn clients_of(&self, role: i64) -> Result<Vec<(i64, ClientRef)>, Error> {
+        let rows = sqlx::query(
+            "SELECT t.id, t.unique_id, t.name FROM role_client rc JOIN tenant t ON t.id = rc.tenant_id \
+             WHERE rc.role_id = $1 AND t.state <> 'TERMINATED' ORDER BY t.id",
+        );
+        let rows = rows.bind(role).fetch_all(&self.readers).await?;
+        let read = |row: &AnyRow| {
+            let client = ClientRef { unique_id: row.try_get("unique_id")?, name: Some(row.try_get("name")?) };
+            Ok((row.try_get("id")?, client))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// The permission sets of a role.
+    pub(in crate::platform) async fn sets_of(&self, role: i64) -> Result<Vec<SetRef>, Error> {
+        let rows = sqlx::query(
+            "SELECT s.id, s.name FROM role_permission_set rs JOIN permission_set s ON s.id = rs.permission_set_id \
+             WHERE rs.role_id = $1 ORDER BY s.id",
+        );
+        let rows = rows.bind(role).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(SetRef { id: row.try_get("id")?, name: Some(row.try_get("name")?) })).collect()
+    }
+
+    /// The people of a tenant who have a role.
+    pub(in crate::platform) async fn users_of(&self, role: i64, tenant: i64) -> Result<Vec<UserRef>, Error> {
+        let rows = sqlx::query(
+            "SELECT u.unique_id, u.login_name FROM role_person rp JOIN person u ON u.id = rp.person_id \
+             WHERE rp.role_id = $1 AND u.tenant_id = $2 ORDER BY u.id",
+        );
+        let rows = rows.bind(role).bind(tenant).fetch_all(&self.readers).await?;
+        let read =
+            |row: &AnyRow| Ok(UserRef { id: row.try_get("unique_id")?, login_name: Some(row.try_get("login_name")?) });
+        rows.iter().map(read).collect()
+    }
+
+    /// The roles of a person.
+    pub(in crate::platform) async fn role_refs_of(&self, person: i64) -> Result<Vec<RoleRef>, Error> {
+        let rows = sqlx::query(
+            "SELECT r.unique_id, r.name FROM role_person rp JOIN role r ON r.id = rp.role_id \
+             WHERE rp.person_id = $1 ORDER BY r.id",
+        );
+        let rows = rows.bind(person).fetch_all(&self.readers).await?;
+        let read = |row: &AnyRow| Ok(RoleRef { unique_id: row.try_get("unique_id")?, name: row.try_get("name")? });
+        rows.iter().map(read).collect()
+    }
+}

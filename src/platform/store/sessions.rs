@@ -1,0 +1,301 @@
+//! Sessions of browsers, bearer tokens of people, and the history of logins. Only hashes of keys are stored.
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::attempts::forget_attempts;
+use super::tenants::{Kind, Record};
+use super::terms::{Listed, Part, Term, page};
+use super::{Store, Tx};
+use crate::platform::credential::same;
+use crate::platform::error::Error;
+use crate::platform::login::policy;
+use crate::platform::login::source::Source;
+use crate::platform::principal::{Caller, Person, Principal};
+use crate::platform::time;
+use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant};
+
+/// What carries a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum Carrier {
+    /// A browser's cookie: ends when it is idle.
+    Cookie,
+    /// A bearer token.
+    Token,
+}
+
+impl Carrier {
+    /// The word for it in tables and in the audit log.
+    pub(in crate::platform) const fn word(self) -> &'static str {
+        match self {
+            Self::Cookie => "COOKIE",
+            Self::Token => "TOKEN",
+        }
+    }
+}
+
+/// A session that starts.
+pub(in crate::platform) struct NewSession<'a> {
+    /// SHA-256 of its key.
+    pub(in crate::platform) hash: &'a str,
+    /// What the login history calls it.
+    pub(in crate::platform) public_id: &'a str,
+    pub(in crate::platform) person: i64,
+    /// Hash of the password that was proved.
+    pub(in crate::platform) proof: &'a str,
+    pub(in crate::platform) carrier: Carrier,
+    /// Whether it allows nothing but the change of the password.
+    pub(in crate::platform) limited: bool,
+    /// Address that the login came from.
+    pub(in crate::platform) source: &'a str,
+    /// Account and source that failed logins are counted by.
+    pub(in crate::platform) account: (&'a str, &'a str),
+    pub(in crate::platform) now: i64,
+    /// When it ends at the latest.
+    pub(in crate::platform) expires: i64,
+}
+
+/// How long a browser may be silent, and the time; both in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::platform) struct Clock {
+    pub(in crate::platform) now: i64,
+    pub(in crate::platform) idle: i64,
+}
+
+/// Milliseconds between two notes that a session is in use: a write for each request would be dear.
+const NOTED: i64 = 1000;
+
+impl Store {
+    /// The person of a living session: neither ended nor idle, of an active person whose tenant and all above it are in
+    /// service. A browser's session is noted as in use.
+    pub(in crate::platform) async fn person(
+        &self,
+        hash: &str,
+        carrier: Carrier,
+        clock: Clock,
+    ) -> Result<Option<Caller>, Error> {
+        let row = sqlx::query(
+            "SELECT s.hash, s.limited, s.seen_at, u.id, u.unique_id, u.login_name, \
+             t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
+             FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
+             LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
+             WHERE s.hash = $1 AND s.kind = $2 AND s.expires_at > $3 \
+             AND u.status = 'ACTIVE' AND t.state = 'ACTIVE' AND COALESCE(p.state, 'ACTIVE') = 'ACTIVE' \
+             AND COALESCE(g.state, 'ACTIVE') = 'ACTIVE'",
+        )
+        .bind(hash)
+        .bind(carrier.word())
+        .bind(clock.now)
+        .fetch_optional(&self.readers)
+        .await?;
+        let Some(row) = row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| same(&stored, hash)))
+        else {
+            return Ok(None);
+        };
+        let seen_at: i64 = row.try_get("seen_at")?;
+        if carrier == Carrier::Cookie {
+            if policy::idle(seen_at, clock.now, clock.idle) {
+                return Ok(None);
+            }
+            if seen_at + NOTED <= clock.now {
+                self.touch(hash, clock.now).await?;
+            }
+        }
+        let settings: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
+        let id = row.try_get("id")?;
+        let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
+        let person = Person {
+            id,
+            unique_id: row.try_get("unique_id")?,
+            login_name: row.try_get("login_name")?,
+            scope,
+            limited: row.try_get::<i64, _>("limited")? != 0,
+            white_listed: settings.white_listed_ips,
+            grants: self.grants_of(id).await?,
+        };
+        Ok(Some(Caller {
+            id: row.try_get("tenant_id")?,
+            unique_id: row.try_get("tenant_unique_id")?,
+            principal: Principal::Person(Box::new(person)),
+            key_hash: None,
+        }))
+    }
+
+    async fn touch(&self, hash: &str, now: i64) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE session SET seen_at = $1 WHERE hash = $2 AND seen_at < $1")
+            .bind(now)
+            .bind(hash)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// A login as a row shows it. `tenant` is whose people are listed.
+fn login(row: &AnyRow, tenant: &Record) -> Result<Login, Error> {
+    let own = LoginTenant {
+        id: tenant.id,
+        unique_id: tenant.unique_id.clone(),
+        name: tenant.name.clone(),
+        activated: tenant.state == State::Active,
+    };
+    let source: String = row.try_get("source_ip")?;
+    Ok(Login {
+        id: row.try_get("id")?,
+        partner: (tenant.kind == Kind::Partner).then(|| own.clone()),
+        client: (tenant.kind == Kind::Client).then_some(own),
+        user: PersonRef {
+            id: row.try_get("unique_id")?,
+            login_name: row.try_get("login_name")?,
+            last_name: row.try_get("last_name")?,
+            first_name: row.try_get("first_name")?,
+            email: row.try_get("email")?,
+        },
+        source_host: source.clone(),
+        source_ip: source,
+        session_id: row.try_get("session_id")?,
+        status: row.try_get("status")?,
+        login_type: row.try_get("login_type")?,
+        logout_type: row.try_get("logout_type")?,
+        login_time: time::wire(row.try_get("login_at")?),
+        logout_time: row.try_get::<Option<i64>, _>("logout_at")?.map(time::wire),
+    })
+}
+
+impl Store {
+    /// One page of the logins of a tenant's people, and how many there are in all.
+    pub(in crate::platform) async fn search_logins(
+        &self,
+        tenant: &Record,
+        terms: &[Term],
+        part: Part,
+    ) -> Result<(Vec<Login>, i64), Error> {
+        let listed = Listed {
+            columns: "l.id, l.session_id, l.source_ip, l.status, l.login_type, l.logout_type, l.login_at, l.logout_at, \
+                      u.unique_id, u.login_name, u.first_name, u.last_name, u.email",
+            from: "FROM login_history l JOIN person u ON u.id = l.person_id WHERE u.tenant_id = $1",
+            order: ("l.login_at", "l.id"),
+        };
+        let (rows, total) = page(&self.readers, listed, (tenant.id, terms), part).await?;
+        Ok((rows.iter().map(|row| login(row, tenant)).collect::<Result<_, _>>()?, total))
+    }
+}
+
+/// Starts a session and notes the login. Sessions that have ended are forgotten. False, and no session, where the person
+/// was deactivated or got another password since it was proved.
+pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, Error> {
+    end(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
+    let started = sqlx::query(
+        "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
+         SELECT $1, $2, id, $4, $5, $6, $6, $7 FROM person \
+         WHERE id = $3 AND status = 'ACTIVE' AND password_hash = $8",
+    )
+    .bind(new.hash)
+    .bind(new.public_id)
+    .bind(new.person)
+    .bind(new.carrier.word())
+    .bind(i64::from(new.limited))
+    .bind(new.now)
+    .bind(new.expires)
+    .bind(new.proof)
+    .execute(&mut **tx)
+    .await?;
+    if started.rows_affected() == 0 {
+        return Ok(false);
+    }
+    note_login(tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+    forget_attempts(tx, new.account).await?;
+    Ok(true)
+}
+
+/// Notes a login that failed.
+pub(in crate::platform) async fn failed_login(
+    tx: &mut Tx,
+    person: i64,
+    (carrier, source): (Carrier, Source),
+    now: i64,
+) -> Result<(), Error> {
+    note_login(tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await
+}
+
+/// Of somebody who does not exist nothing is kept, but the work is that of a failed login and its row in the audit log.
+pub(in crate::platform) async fn failed_nobody(tx: &mut Tx) -> Result<(), Error> {
+    for text in [
+        "UPDATE counter SET value = value WHERE name = 'login'",
+        "UPDATE login_history SET status = status WHERE id = -1",
+        "UPDATE audit_head SET number = number WHERE tenant_id = -1",
+        "UPDATE audit SET number = number WHERE tenant_id = -1",
+        "UPDATE audit_head SET seal = seal WHERE tenant_id = -1",
+    ] {
+        sqlx::query(text).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Ends one session, a logout; answers its person and the number of the person's tenant.
+pub(in crate::platform) async fn end_session(
+    tx: &mut Tx,
+    hash: &str,
+    now: i64,
+) -> Result<Option<(String, i64)>, Error> {
+    let row = sqlx::query(
+        "SELECT u.unique_id, u.tenant_id FROM session s JOIN person u ON u.id = s.person_id WHERE s.hash = $1",
+    );
+    let row = row.bind(hash).fetch_optional(&mut **tx).await?;
+    end(tx, ("hash = $1", hash), "LOGOUT", now).await?;
+    row.map(|row| Ok((row.try_get("unique_id")?, row.try_get("tenant_id")?))).transpose()
+}
+
+/// Ends every session of a person.
+pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), Error> {
+    end(tx, ("person_id = $1", person), "FORCED", now).await
+}
+
+/// Ends every session of the people of a tenant and of all tenants below it.
+pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), Error> {
+    let under = "person_id IN (SELECT u.id FROM person u JOIN tenant t ON t.id = u.tenant_id \
+                 LEFT JOIN tenant p ON p.id = t.parent_id WHERE t.id = $1 OR t.parent_id = $1 OR p.parent_id = $1)";
+    end(tx, (under, tenant), "FORCED", now).await
+}
+
+/// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
+async fn end<'q, T>(tx: &mut Tx, (condition, value): (&'static str, T), how: &'q str, now: i64) -> Result<(), Error>
+where
+    T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + Copy + 'q,
+{
+    let note = format!(
+        "UPDATE login_history SET logout_type = $2, logout_at = $3 \
+         WHERE logout_at IS NULL AND session_id IN (SELECT public_id FROM session WHERE {condition})"
+    );
+    sqlx::query(sqlx::AssertSqlSafe(note)).bind(value).bind(how).bind(now).execute(&mut **tx).await?;
+    let delete = format!("DELETE FROM session WHERE {condition}");
+    sqlx::query(sqlx::AssertSqlSafe(delete)).bind(value).execute(&mut **tx).await?;
+    Ok(())
+}
+
+async fn note_login(
+    tx: &mut Tx,
+    (person, session, carrier): (i64, Option<&str>, Carrier),
+    (status, source): (&str, &str),
+    now: i64,
+) -> Result<(), Error> {
+    let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'login' RETURNING value")
+        .fetch_one(&mut **tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO login_history (id, person_id, session_id, source_ip, status, login_type, login_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(id)
+    .bind(person)
+    .bind(session)
+    .bind(source)
+    .bind(status)
+    .bind(carrier.word())
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,102 @@
+//! Rows of permission sets.
+
+use sqlx::any::AnyRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::roles::of_tenant;
+use super::tenants::Record;
+use super::{Store, Tx};
+use crate::platform::credential::random_uuid;
+use crate::platform::error::Error;
+use crate::platform::permission::Permissions;
+
+/// A permission set.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct SetRecord {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) unique_id: String,
+    /// Whether every tenant of its scope has it, and nobody changes it.
+    pub(in crate::platform) default: bool,
+    pub(in crate::platform) name: String,
+    pub(in crate::platform) description: String,
+    pub(in crate::platform) permissions: Permissions,
+}
+
+fn read(row: &AnyRow) -> Result<SetRecord, Error> {
+    Ok(SetRecord {
+        id: row.try_get("id")?,
+        unique_id: row.try_get("unique_id")?,
+        default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
+        name: row.try_get("name")?,
+        description: row.try_get("description")?,
+        permissions: Permissions::of_stored(&row.try_get::<String, _>("permissions")?),
+    })
+}
+
+impl Store {
+    /// The permission sets that a tenant's roles can have: its own, and the default ones of its level.
+    pub(in crate::platform) async fn sets(&self, tenant: &Record) -> Result<Vec<SetRecord>, Error> {
+        let text = format!(
+            "SELECT id, unique_id, tenant_id, name, description, permissions FROM permission_set {} ORDER BY id",
+            of_tenant(tenant.kind)
+        );
+        let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
+        rows.iter().map(read).collect()
+    }
+}
+
+/// Which permission set of a tenant, other than one, has a name.
+pub(in crate::platform) async fn name_of_set(
+    tx: &mut Tx,
+    tenant: &Record,
+    name: &str,
+    except: i64,
+) -> Result<Option<String>, Error> {
+    let text =
+        format!("SELECT unique_id FROM permission_set {} AND name_key = $2 AND id <> $3", of_tenant(tenant.kind));
+    let found = sqlx::query_scalar(AssertSqlSafe(text)).bind(tenant.id).bind(name.to_lowercase()).bind(except);
+    Ok(found.fetch_optional(&mut **tx).await?)
+}
+
+/// Stores a permission set of a tenant's own: number and unique id are given to a new one, which comes with number 0.
+pub(in crate::platform) async fn put_set(tx: &mut Tx, tenant: &Record, set: &mut SetRecord) -> Result<(), Error> {
+    if set.id == 0 {
+        set.id =
+            sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'permission_set' RETURNING value")
+                .fetch_one(&mut **tx)
+                .await?;
+        set.unique_id = format!("PSET-{}", random_uuid());
+        sqlx::query(
+            "INSERT INTO permission_set (id, unique_id, tenant_id, scope, name, name_key, description, permissions) \
+             VALUES ($1, $2, $3, $4, $2, $2, '', '')",
+        )
+        .bind(set.id)
+        .bind(&set.unique_id)
+        .bind(tenant.id)
+        .bind(tenant.kind.scope().wire())
+        .execute(&mut **tx)
+        .await?;
+    }
+    sqlx::query("UPDATE permission_set SET name = $1, name_key = $2, description = $3, permissions = $4 WHERE id = $5")
+        .bind(&set.name)
+        .bind(set.name.to_lowercase())
+        .bind(&set.description)
+        .bind(set.permissions.stored())
+        .bind(set.id)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a permission set of a tenant's own, unless roles have it; answers their names.
+pub(in crate::platform) async fn delete_set(tx: &mut Tx, id: i64) -> Result<Vec<String>, Error> {
+    let roles = sqlx::query_scalar(
+        "SELECT r.name FROM role_permission_set rs JOIN role r ON r.id = rs.role_id \
+         WHERE rs.permission_set_id = $1 ORDER BY r.id",
+    );
+    let roles: Vec<String> = roles.bind(id).fetch_all(&mut **tx).await?;
+    if roles.is_empty() {
+        sqlx::query("DELETE FROM permission_set WHERE id = $1").bind(id).execute(&mut **tx).await?;
+    }
+    Ok(roles)
+}

@@ -1,0 +1,126 @@
+//! Roles and permission sets: requests and answers alike.
+
+use serde::{Deserialize, Serialize};
+
+/// A role: what its people may do, and on which clients. In a request an absent member means "unchanged"; lists replace.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Role {
+    /// `ROLE-` and a UUID; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// `MSP` for people of a partner, `CLIENT` for those of a client; `SP` is an extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// The clients that it reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clients: Option<Vec<ClientRef>>,
+    /// Whether it reaches every client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_clients: Option<bool>,
+    /// Devices that it reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<IgnoredRef>>,
+    /// Whether it reaches every device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_devices: Option<bool>,
+    /// Groups of devices that it reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_groups: Option<Vec<IgnoredRef>>,
+    /// Sets of credentials that it reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_sets: Option<Vec<IgnoredRef>>,
+    /// Whether it reaches every set of credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_credentials: Option<bool>,
+    /// Who has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<Vec<UserRef>>,
+    /// Groups of users that have it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_groups: Option<Vec<IgnoredRef>>,
+    /// Its permission sets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<SetRef>>,
+    /// Whether every tenant has it from the start; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_role: Option<bool>,
+}
+
+/// A client where a role refers to it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClientRef {
+    /// Unique id.
+    pub unique_id: String,
+    /// Name; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A user where a role refers to it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserRef {
+    /// `USR` and ten digits.
+    pub id: String,
+    /// Login name; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_name: Option<String>,
+}
+
+/// A permission set where a role refers to it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SetRef {
+    /// Its number.
+    pub id: i64,
+    /// Its name; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Something that the self-hosted platform does not have, whatever it is.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(default)]
+pub struct IgnoredRef {}
+
+/// A set of permissions.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PermissionSet {
+    /// Its number; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<i64>,
+    /// Unique id; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
+    /// Name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// As a role's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// What it holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<PermissionRef>>,
+}
+
+/// A permission: a category such as `Clients` and a type such as `Manage Clients`.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PermissionRef {
+    /// Category.
+    pub name: String,
+    /// What it allows there.
+    pub r#type: String,
+}

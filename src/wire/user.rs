@@ -1,0 +1,224 @@
+//! A user of a tenant: requests and answers alike.
+
+use serde::{Deserialize, Serialize};
+
+/// A text of a request that is never printed and never answered.
+#[derive(Deserialize, Clone, Default, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
+}
+
+/// A user. In a request an absent member means "unchanged", an empty text clears. Lists replace.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct User {
+    /// `USR` and ten digits; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Name for the login, the same in any case of letters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login_name: Option<String>,
+    /// Password; requests only.
+    #[serde(skip_serializing)]
+    pub password: Option<Hidden>,
+    /// First name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    /// Last name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// What the person is there for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub designation: Option<String>,
+    /// Street address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// City.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// State or region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Postal code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zip: Option<String>,
+    /// Country by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// E-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Alternate e-mail address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alt_email: Option<String>,
+    /// Phone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone_number: Option<String>,
+    /// Mobile number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mobile_number: Option<String>,
+    /// Time zone: an object, unlike a tenant's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<UserZone>,
+    /// `REGULAR` or `BUSINESS`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_account_type: Option<String>,
+    /// `ALL` or `NONE`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_group_type: Option<String>,
+    /// Which news reach the person, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_notifications: Option<Vec<UserNotification>>,
+    /// Roles by name or unique id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<RoleRef>>,
+    /// Groups by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_groups: Option<Vec<RoleRef>>,
+    /// `LOCAL`; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_type: Option<String>,
+    /// `active` or `inactive`; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// Unique id of the tenant; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org_id: Option<String>,
+    /// Name of the tenant; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_name: Option<String>,
+    /// When the user was created; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_time: Option<String>,
+    /// When the user was last changed; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub updated_time: Option<String>,
+    /// What the roles give; answers of a single read only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<String>>,
+}
+
+/// A user's time zone; a request names it by its code or its IANA name.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserZone {
+    /// Number, a text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// IANA name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Offset and name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Abbreviation of its standard time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+/// One kind of news.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserNotification {
+    /// `Account Information`, `Alert Notification` or `Report Notification`.
+    pub notify_type: String,
+    /// `Email`, `SMS` or `No Notify`.
+    pub notify_method: String,
+    /// `Primary Email` or `Alternate Email`.
+    pub notify_input_type: String,
+    /// Whether reports that come again and again are sent too.
+    pub notify_recurring_report: bool,
+}
+
+/// A role where it is referred to.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RoleRef {
+    /// `ROLE-` and a UUID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_id: Option<String>,
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Body of `ACTIVATE`, `DEACTIVATE` and `TERMINATE`; may be left out.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserAction {
+    /// Why the user is deactivated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deactivate_reason: Option<String>,
+    /// Why the user is terminated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminate_reason: Option<String>,
+    /// `PARTIAL` or `FULL`: how much of the personal data a termination masks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mask_type: Option<String>,
+}
+
+/// Body of `changePassword`; every member is required.
+#[derive(Deserialize, Clone, Debug, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PasswordChange {
+    /// The password of today.
+    pub current_password: Hidden,
+    /// The new one.
+    pub new_password: Hidden,
+    /// The new one again.
+    pub confirm_password: Hidden,
+}
+
+/// Row of a login history.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Login {
+    /// Number of the login.
+    pub id: i64,
+    /// Partner of the user, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partner: Option<LoginTenant>,
+    /// Client of the user, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<LoginTenant>,
+    /// Who logged in.
+    pub user: super::PersonRef,
+    /// Address of the login.
+    pub source_ip: String,
+    /// The same: names are not looked up.
+    pub source_host: String,
+    /// Name of the session; worth nothing as a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_id: Option<String>,
+    /// `SUCCESS` or `FAILED`.
+    pub status: String,
+    /// `COOKIE` or `TOKEN`.
+    pub login_type: String,
+    /// `LOGOUT`, `TIMEOUT` or `FORCED`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logout_type: Option<String>,
+    /// When it began.
+    pub login_time: String,
+    /// When it ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logout_time: Option<String>,
+}
+
+/// A tenant where a login refers to it.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LoginTenant {
+    /// Its number.
+    pub id: i64,
+    /// Its unique id.
+    pub unique_id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether it is in service.
+    pub activated: bool,
+}

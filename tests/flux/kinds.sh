@@ -1,0 +1,28 @@
+#!/bin/sh
+# Puts the definitions of Flux's kinds into the folder named, as the modules of its controllers carry them.
+set -eu
+
+out=$1
+here=$(cd "$(dirname "$0")" && pwd)
+
+# The source controller is no requirement of this module, since it does not build from published modules; its sum
+# stands here as it would in go.sum.
+source=github.com/fluxcd/source-controller@v1.9.0
+sum=h1:5msg2yyjVYDULZos+2ve8MZzcSqTpusiXmrOeBhc9yY=
+
+cd "$here"
+found=$(go mod download -json "$source")
+field() { printf '%s\n' "$found" | sed -n "s/^\t\"$1\": \"\(.*\)\",*$/\1/p"; }
+if [ "$(field Sum)" != "$sum" ]; then
+  echo "$source is not what it was: its sum is $(field Sum) and not $sum" >&2
+  exit 1
+fi
+
+mkdir -p "$out"
+kustomizations=$(go list -m -f '{{.Dir}}' github.com/fluxcd/kustomize-controller)
+for module in "$kustomizations" "$(field Dir)"; do
+  for file in "$module"/config/crd/bases/*.yaml; do
+    # The cache of modules is read-only, and so would be a copy.
+    cat "$file" >"$out/$(basename "$file")"
+  done
+done

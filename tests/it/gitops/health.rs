@@ -1,0 +1,36 @@
+//! Health as Flux judges it: by the conditions alone, and with the expressions of the example.
+
+use serde_json::json;
+
+use super::{example, stage};
+
+#[test]
+fn conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal_too() {
+    let stage = stage();
+    let space = stage.world.namespace("flux-health");
+    let git = stage.flux.repository(&space);
+    git.follow();
+    let report = json!({"spec": {"management": {"drift": "Report"}}});
+    git.edit("globex.yaml", &report);
+    git.push();
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let path = space.client_path(&partner, &client);
+    space.world.tenancy.change(&path, &json!({"city": "Bremen"})).unwrap();
+    let in_sync = || Ok(space.condition("client/globex", "InSync").is_some_and(|(status, ..)| status == "False"));
+    space.until("the drift is reported", in_sync);
+    git.applied();
+
+    let strict = example("flux/strict.yaml").display().to_string();
+    space.kubectl(&["patch", "kustomization", "tenants", "--type=merge", "--patch-file", &strict]);
+    let (reason, message) = git.refused();
+    assert_eq!(reason, "HealthCheckFailed", "{message}");
+    assert!(message.contains("/globex status: 'Failed'"), "{message}");
+
+    // Waiting for a person's approval is no failure of the push.
+    let asked = json!({"spec": {"management": {"approval": {"mode": "Manual"}}, "details": {"city": "Bonn"}}});
+    git.edit("globex.yaml", &asked);
+    git.applied();
+    let waits = space.condition("client/globex", "AwaitingApproval").unwrap();
+    assert_eq!(waits.0, "True", "{waits:?}");
+    assert_eq!(space.world.tenancy.get(&path).unwrap()["city"], "Bremen");
+}

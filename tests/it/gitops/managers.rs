@@ -1,0 +1,65 @@
+//! Two managers that want the same do not fight.
+
+use std::time::Duration;
+
+use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::stage;
+use crate::world::Space;
+
+const SYNCS: usize = 480;
+
+fn manifests(space: &Space<'_>) -> [(&'static str, Value); 2] {
+    let partner = json!({
+        "connectionSecretRef": {"name": "platform"}, "details": {"name": space.tenant_name("acme")},
+        "packages": ["EventAndIncidentManagement", "HybridDiscoveryAndMonitoring"],
+        "clients": {"defaults": {"timezone": "Asia/Calcutta"}},
+    });
+    let client =
+        json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex"), "city": "Bonn"}});
+    [("Partner", ("acme", partner)), ("Client", ("globex", client))].map(|(kind, (name, spec))| {
+        let meta = json!({"name": name, "namespace": space.name});
+        (kind, json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": meta, "spec": spec}))
+    })
+}
+
+fn versions(space: &Space<'_>) -> [Value; 2] {
+    ["partner/acme", "client/globex"].map(|object| space.get(object).unwrap()["metadata"]["resourceVersion"].clone())
+}
+
+/// One sync: what one manager wants of both objects.
+async fn sync(client: &kube::Client, space: &Space<'_>, manager: &str) {
+    for (kind, manifest) in manifests(space) {
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("tenantry.dev", "v1alpha1", kind));
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &space.name, &kind);
+        let name = manifest["metadata"]["name"].as_str().unwrap();
+        let params = PatchParams::apply(manager).force();
+        api.patch(name, &params, &Patch::Apply(&manifest)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn four_hundred_and_eighty_syncs_by_two_managers_leave_the_objects_as_they_are() {
+    let stage = stage();
+    let space = stage.world.namespace("managers");
+    let kubeconfig = stage.world.control_plane.kubeconfig("admin");
+    let config = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(config, &options).await.unwrap();
+    let client = kube::Client::try_from(config).unwrap();
+    let managers = ["kustomize-controller", "argocd-controller"];
+    for manager in managers {
+        sync(&client, &space, manager).await;
+    }
+    space.ready("partner/acme");
+    space.ready("client/globex");
+    // The Partner counts its clients on its own look for drift, once.
+    space.until("the Partner has counted", || Ok(space.get("partner/acme").unwrap()["status"]["clients"]["live"] == 1));
+    let before = versions(&space);
+    for round in 0..SYNCS {
+        sync(&client, &space, managers[round % 2]).await;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(versions(&space), before);
+}

@@ -1,0 +1,50 @@
+//! The page about Git shows every example, and nothing that is not there.
+
+use std::fs;
+use std::path::Path;
+
+use super::example;
+use crate::assets;
+
+fn page() -> String {
+    fs::read_to_string(assets::root().join("docs/gitops.md")).unwrap()
+}
+
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the page says this, wherever its lines break.
+pub(super) fn says(text: &str) -> bool {
+    words(&page()).contains(&words(text))
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<String> {
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| {
+            if path.is_dir() {
+                return files(&path);
+            }
+            vec![path.strip_prefix(assets::root()).unwrap().display().to_string()]
+        })
+        .collect()
+}
+
+#[test]
+fn the_page_leads_to_every_example_and_its_commands_name_what_is_there() {
+    let page = page();
+    for file in files(&example("")) {
+        let folder = Path::new(&file).parent().filter(|folder| !example("").ends_with(folder));
+        let folder = folder.map(|folder| folder.display().to_string());
+        let leads = [Some(&file), folder.as_ref()];
+        let leads = leads.into_iter().flatten().any(|path| page.contains(&format!("(../{path})")));
+        assert!(leads, "docs/gitops.md does not lead to {file}");
+    }
+    let named: Vec<&str> = page.split_whitespace().filter(|word| word.starts_with("examples/")).collect();
+    assert!(named.len() >= 4, "{named:?}");
+    for path in named {
+        assert!(assets::root().join(path.trim_end_matches('`')).exists(), "docs/gitops.md names {path}");
+    }
+}

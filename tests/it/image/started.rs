@@ -1,0 +1,184 @@
+//! No container engine is here, so `bwrap` does what one does for the Pod of the chart: the image's files as a root that
+//! cannot be written, the Pod's user without any capability, process numbers of its own, the account's token as files.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Image, run};
+use crate::chart::{Helm, find, flags, objects};
+use crate::process::{Process, Program, free_port};
+use crate::{assets, http, support};
+
+const LIMIT: Duration = Duration::from_mins(1);
+/// Where a Pod finds the token of its account.
+const ACCOUNT: &str = "var/run/secrets/kubernetes.io/serviceaccount";
+
+/// A folder that every user may reach, whatever the folder of the project is.
+struct Place(PathBuf);
+
+impl Place {
+    fn new() -> Self {
+        let folder = std::env::temp_dir().join(format!("tenantry-image-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        Self(folder)
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.0.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The chart's objects for one namespace of the shared cluster; what is for the whole cluster is not ours to change.
+fn rendered(namespace: &str, (port, host): (u16, &str)) -> Vec<Value> {
+    let values = [
+        format!("namespaces={{{namespace}}}"),
+        format!("platformHosts={{{host}}}"),
+        format!("metrics.port={port}"),
+        "clusterId=image".to_owned(),
+        "crds.install=false".to_owned(),
+        "policies.install=false".to_owned(),
+        "roles.install=false".to_owned(),
+    ];
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    objects(&Helm::alone("image").render(namespace, &values).unwrap())
+}
+
+/// The files of the chart's account, as a node puts them into a Pod.
+fn account(place: &Place, namespace: &str) -> PathBuf {
+    let (folder, kubectl) = (place.folder("account"), support::kubectl());
+    let token = kubectl.run(&["-n", namespace, "create", "token", "tenantry"]).unwrap();
+    let authority = ["-n", namespace, "get", "configmap", "kube-root-ca.crt", "-o", r"jsonpath={.data.ca\.crt}"];
+    fs::write(folder.join("token"), token.trim()).unwrap();
+    fs::write(folder.join("namespace"), namespace).unwrap();
+    fs::write(folder.join("ca.crt"), kubectl.run(&authority).unwrap()).unwrap();
+    folder
+}
+
+/// The program with everything before it that makes a container of it.
+fn container(place: &Place, image: &Image, pod: &Value, account: &Path) -> Program {
+    let root = place.folder("root");
+    image.unpack(&root);
+    // Where something is mounted: a container engine makes them too.
+    for folder in ["proc", "dev", ACCOUNT] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    let bwrap = place.0.join("bwrap");
+    fs::copy(assets::target().unwrap().join("controlplane/bwrap"), &bwrap).expect("run `make bwrap`");
+    let user = pod["spec"]["template"]["spec"]["securityContext"]["runAsUser"].to_string();
+    assert_eq!(image.config["config"]["User"], format!("{user}:{user}"), "image and chart name different users");
+    assert!(user.parse::<u32>().unwrap() > 0);
+
+    let mut line: Vec<String> = Vec::new();
+    // Who is nobody special already has neither that user to become nor anything to lay down.
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        let nobody = ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups", "--bounding-set=-all"];
+        line.extend(nobody.map(str::to_owned));
+        line.push("--no-new-privs".to_owned());
+    }
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    line.push(text(&bwrap));
+    let isolated = ["--unshare-all", "--share-net", "--uid", &user, "--gid", &user, "--cap-drop", "ALL", "--as-pid-1"];
+    line.extend(isolated.map(str::to_owned));
+    line.extend(["--clearenv", "--die-with-parent", "--ro-bind"].map(str::to_owned));
+    line.extend([text(&root), "/".to_owned(), "--ro-bind".to_owned(), text(account), format!("/{ACCOUNT}")]);
+    line.extend(["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"].map(str::to_owned));
+    let server = support::cluster().control_plane.url().trim_start_matches("https://").to_owned();
+    let (host, port) = server.split_once(':').unwrap();
+    let (args, env) = flags(pod);
+    let server = [("KUBERNETES_SERVICE_HOST", host), ("KUBERNETES_SERVICE_PORT", port)];
+    for (name, value) in server.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter().chain(env) {
+        line.extend(["--setenv".to_owned(), name, value]);
+    }
+    line.push(image.config["config"]["Entrypoint"][0].as_str().unwrap().to_owned());
+    line.extend(args);
+    let log = support::folder("image-started").unwrap().join("tenantry-operator.log");
+    Program::new("tenantry-operator in its image", line.remove(0), log).args(line)
+}
+
+/// The operator itself, whose parent is `bwrap`.
+fn child(process: &Process) -> String {
+    let pid = process.pid();
+    let listed = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let is_child = |other: &String| {
+        let status = fs::read_to_string(format!("/proc/{other}/status")).unwrap_or_default();
+        status.lines().any(|line| line == format!("PPid:\t{pid}"))
+    };
+    listed.filter(|other| other.bytes().all(|byte| byte.is_ascii_digit())).find(is_child).unwrap()
+}
+
+/// That it runs as the Pod's security context asks.
+fn is_confined(pid: &str, user: &Value) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(&format!("{name}:\t")));
+        line.unwrap_or_else(|| panic!("no {name} in {status}"))
+    };
+    assert_eq!(field("Name"), "tenantry-operat");
+    assert!(field("NSpid").ends_with("\t1"), "it is not the first process");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(field(set), "0000000000000000", "{set}");
+    }
+    assert_eq!(field("NoNewPrivs"), "1");
+    let (is_root, user) = (fs::metadata("/proc/self").unwrap().uid() == 0, user.to_string());
+    assert!(!is_root || field("Uid").split('\t').all(|id| id == user), "{}", field("Uid"));
+    let mounts = fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap();
+    let options = |line: &str| line.split(' ').nth(3).unwrap_or_default().split(',').any(|option| option == "ro");
+    for place in ["/", "/dev"] {
+        let mount = mounts.lines().find(|line| line.split(' ').nth(1) == Some(place)).unwrap();
+        assert!(options(mount), "{mount}");
+    }
+}
+
+#[test]
+fn started_read_only_as_nobody_it_becomes_ready_works_and_ends_when_asked() {
+    let (image, place, kubectl) = (Image::built(), Place::new(), support::kubectl());
+    let namespace = support::namespace("image");
+    let (port, closed) = (free_port().unwrap(), format!("127.0.0.1:{}", free_port().unwrap()));
+    let chart = rendered(&namespace, (port, &closed));
+    let pod = find(&chart, "Deployment", "tenantry");
+    let others: Vec<String> = chart.iter().filter(|one| one["kind"] != "Deployment").map(Value::to_string).collect();
+    kubectl.run_with(&["apply", "-f", "-"], &others.join("\n---\n")).unwrap();
+    let mut process = container(&place, &image, pod, &account(&place, &namespace)).start().unwrap();
+    let get = |path: &str| http::get(&format!("http://127.0.0.1:{port}{path}"));
+    process.wait_until(LIMIT, || get("/readyz").is_ok_and(|answer| answer.status == 200)).unwrap();
+    assert_eq!(get("/healthz").unwrap().status, 200);
+    let pid = child(&process);
+    is_confined(&pid, &pod["spec"]["template"]["spec"]["securityContext"]["runAsUser"]);
+
+    // Nobody listens there: how far it comes tells that it has certificate authorities and may write status.
+    let manifest = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "platform"}, "stringData": {
+            "url": format!("https://{closed}"), "tenantId": "msp_1", "clientId": "a", "clientSecret": "b",
+        }},
+        {"apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme"},
+         "spec": {"connectionSecretRef": {"name": "platform"}, "details": {"name": "Acme"}}},
+    ]});
+    support::apply(&namespace, &manifest.to_string()).unwrap();
+    let read = ["-n", &namespace, "get", "partner/acme", "-o", "jsonpath={.status.conditions}"];
+    let mut conditions = String::new();
+    let told = || {
+        conditions = kubectl.run(&read).unwrap();
+        conditions.contains("\"InSync\"")
+    };
+    process.wait_until(LIMIT, told).unwrap();
+    assert!(conditions.contains("connection refused"), "{conditions}");
+
+    run(Command::new("kill").args(["-s", "TERM", &pid])).unwrap();
+    assert_eq!(process.wait(LIMIT).unwrap(), Some(0));
+    let log = fs::read_to_string(process.log()).unwrap();
+    assert!(log.contains("the lease is given back") && log.contains("\"stopped\""), "{log}");
+}

@@ -1,0 +1,155 @@
+//! The password policy, as people feel it.
+
+use serde_json::{Value, json};
+
+use crate::platform::people::{CHOSEN, PASSWORD, change, user};
+use crate::platform::{Answer, Platform};
+
+async fn policy(platform: &Platform, partner: &str, body: Value) -> Answer {
+    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "passwordPolicy": body })).await
+}
+
+/// Moves what the platform remembers of its people into the past.
+async fn earlier(platform: &Platform, statement: &'static str) {
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    assert!(sqlx::query(statement).execute(&pool).await.unwrap().rows_affected() > 0, "{statement}");
+    pool.close().await;
+}
+
+/// A login that came through the proxy from an address.
+async fn from(platform: &Platform, address: &str, login_name: &str, password: &str) -> u16 {
+    let form = [("grant_type", "password"), ("username", login_name), ("password", password)];
+    let request = reqwest::Client::new().post(format!("{}/auth/oauth/token", platform.url())).form(&form);
+    request.header("x-forwarded-for", address).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn the_tenth_wrong_password_locks_an_account_for_its_source_only() {
+    let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &[]).await;
+    for _ in 0..9 {
+        assert_eq!(from(&platform, "203.0.113.9", "ada", "wrong").await, 401);
+    }
+    assert_eq!(from(&platform, "203.0.113.9", "ADA", CHOSEN).await, 200, "nine failures lock nobody out");
+    for _ in 0..10 {
+        assert_eq!(from(&platform, "203.0.113.9", "ada", "wrong").await, 401);
+    }
+    assert_eq!(from(&platform, "203.0.113.9", "ada", CHOSEN).await, 401, "locked");
+    assert_eq!(from(&platform, "198.51.100.1", "ada", CHOSEN).await, 200, "a stranger locks nobody out");
+    let before = "UPDATE login_attempt SET last_at = last_at - 1795000 WHERE failures = 10";
+    earlier(&platform, before).await;
+    assert_eq!(from(&platform, "203.0.113.9", "ada", CHOSEN).await, 401, "still locked before 30 minutes are over");
+    earlier(&platform, "UPDATE login_attempt SET last_at = last_at - 5000 WHERE failures = 10").await;
+    assert_eq!(from(&platform, "203.0.113.9", "ada", CHOSEN).await, 200, "open after 30 minutes");
+}
+
+#[tokio::test]
+async fn many_guesses_at_once_are_no_more_than_the_policy_lets_through() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &[]).await;
+    let guesses = (0..20).map(|_| platform.sp.login("ada", "wrong"));
+    assert!(futures::future::join_all(guesses).await.iter().all(|answer| answer.status == 401));
+    assert_eq!(platform.sp.login("ada", CHOSEN).await.status, 401, "locked");
+    let history = format!("/tenants/{partner}/users/loginHistory/search?queryString=loginName:ada");
+    assert_eq!(platform.sp.get(&history).await.json()["totalResults"], 23);
+}
+
+#[tokio::test]
+async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its_fields() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let list = format!("/tenants/{client}/users");
+    let mut short = user("carl", &[]);
+    short["password"] = json!("Sh0rt-pw");
+    platform.sp.post(&list, short.clone()).await.refuses("password");
+    let custom = json!({
+        "defaultPolicy": false, "minPasswordLength": 8, "enablePasswordConstraints": true,
+        "changePasswordAtFirstLogin": false, "passwordValidity": 30, "allowLastFourPasswords": true,
+        "maxAttemptsToLockout": 2,
+    });
+    policy(&platform, &partner, custom).await.json();
+    let made = platform.sp.post(&list, short).await.json();
+    let id = made["id"].as_str().unwrap();
+    // Nobody must change it first, and today's is the only one that is refused as the new one.
+    let carl = platform.sp.person("carl", "Sh0rt-pw").await;
+    assert_eq!(carl.get("/cfg/countries").await.status, 200);
+    change(&carl, (&client, id), ("Sh0rt-pw", "nospecial1")).await.refuses("newPassword");
+    change(&carl, (&client, id), ("Sh0rt-pw", "Sh0rt-pw")).await.refuses("newPassword");
+    change(&carl, (&client, id), ("Sh0rt-pw", "0ther-Pw")).await.json();
+    let carl = platform.sp.person("carl", "0ther-Pw").await;
+    change(&carl, (&client, id), ("0ther-Pw", "Sh0rt-pw")).await.json();
+    // Two failures lock.
+    for _ in 0..2 {
+        assert_eq!(platform.sp.login("carl", "wrong").await.status, 401);
+    }
+    assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.status, 401);
+    earlier(&platform, "UPDATE login_attempt SET last_at = last_at - 1800000").await;
+    assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.json()["scope"], "global:manage");
+    // After 30 days it is good for its change only.
+    earlier(&platform, "UPDATE person SET password_at = password_at - 2592000001").await;
+    assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.json()["scope"], "password:change");
+}
+
+#[tokio::test]
+async fn under_pci_dss_the_fourth_password_back_is_refused_and_the_fifth_is_taken() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, id) = platform.logged_in(&partner, "ada", &[]).await;
+    let mut today = CHOSEN.to_owned();
+    for number in 3..=5 {
+        let ada = platform.sp.person("ada", &today).await;
+        let next = format!("Another-Passw0rd-{number}");
+        change(&ada, (&partner, &id), (&today, &next)).await.json();
+        today = next;
+    }
+    // Today's and the three before it are the last four; the first one is the fifth.
+    let ada = platform.sp.person("ada", &today).await;
+    change(&ada, (&partner, &id), (&today, CHOSEN)).await.refuses("newPassword");
+    change(&ada, (&partner, &id), (&today, PASSWORD)).await.json();
+}
+
+#[tokio::test]
+async fn a_wrong_password_of_today_counts_as_a_failed_login() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, id) = platform.logged_in(&partner, "ada", &[]).await;
+    for _ in 0..10 {
+        change(&ada, (&partner, &id), ("wrong", "Another-Passw0rd")).await.refuses("currentPassword");
+    }
+    let message = change(&ada, (&partner, &id), (CHOSEN, "Another-Passw0rd")).await.refuses("currentPassword");
+    assert!(message.contains("30 minutes"), "{message}");
+}
+
+#[tokio::test]
+async fn the_switch_ends_all_sessions_once_and_asks_everybody_for_a_new_password() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (client, other) = (platform.sp.client(&partner, "Globex").await, platform.partner("Other").await);
+    policy(&platform, &partner, json!({ "defaultPolicy": false, "changePasswordAtFirstLogin": false })).await.json();
+    let (ada, _) = platform.logged_in(&partner, "ada", &[]).await;
+    let (carl, id) = platform.logged_in(&client, "carl", &[]).await;
+    let (olga, _) = platform.logged_in(&other, "olga", &[]).await;
+    let asks = "/cfg/countries";
+    let on = json!({ "changePasswordAtFirstLogin": true });
+    policy(&platform, &partner, on.clone()).await.json();
+    for (caller, status) in [(&ada, 401), (&carl, 401), (&olga, 200)] {
+        assert_eq!(caller.get(asks).await.status, status);
+    }
+    assert_eq!(platform.sp.login("carl", CHOSEN).await.json()["scope"], "password:change");
+    let first = platform.sp.person("carl", CHOSEN).await;
+    change(&first, (&client, &id), (CHOSEN, "Another-Passw0rd1")).await.json();
+    let carl = platform.sp.person("carl", "Another-Passw0rd1").await;
+    // Whoever corrects drift writes the same value again and again.
+    policy(&platform, &partner, on).await.json();
+    policy(&platform, &partner, json!({ "defaultPolicy": false, "minPasswordLength": 9 })).await.json();
+    assert_eq!(carl.get(asks).await.status, 200);
+    assert_eq!(platform.sp.login("carl", "Another-Passw0rd1").await.json()["scope"], "global:manage");
+    // The default policy has the switch on, but it is on already.
+    policy(&platform, &partner, json!({ "defaultPolicy": true })).await.json();
+    assert_eq!(carl.get(asks).await.status, 200);
+}

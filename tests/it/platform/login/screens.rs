@@ -1,0 +1,76 @@
+//! The screens of packages.
+
+use serde_json::json;
+
+use super::pages::Browser;
+use crate::platform::Platform;
+use crate::platform::people::CHOSEN;
+
+const DENIED: &str = "Access Denied! The partner is not subscribed to this product package.";
+const HYBRID: &str = "Hybrid Discovery and Monitoring";
+const EVENT: &str = "Event and Incident Management";
+const REMEDIATION: &str = "Remediation and Automation";
+
+async fn subscribed(platform: &Platform, name: &str, packages: &[&str]) -> String {
+    platform.sp.make(platform.msps(), json!({ "name": name, "packages": packages })).await
+}
+
+#[tokio::test]
+async fn the_screens_of_a_missing_package_are_denied_and_its_menus_are_gone() {
+    let platform = Platform::start().await;
+    for (number, packages, denied, modules, menus) in [
+        (
+            0,
+            &[HYBRID, EVENT, REMEDIATION][..],
+            0,
+            &["Service Desk", "Patch Management"][..],
+            &["Alerts", "Automation"][..],
+        ),
+        (1, &[HYBRID, EVENT], 1, &["Alert Correlation"], &["Alerts"]),
+        (2, &[HYBRID, REMEDIATION], 1, &["Job Automation"], &["Automation"]),
+        (3, &[HYBRID], 2, &[], &[]),
+    ] {
+        let partner = subscribed(&platform, &format!("P{number}"), packages).await;
+        let name = format!("user{number}");
+        platform.logged_in(&partner, &name, &["Partner Administrator"]).await;
+        let mut browser = Browser::new(&platform);
+        browser.log_in("/login", &name, CHOSEN).await;
+        for screen in ["alerts", "service-desk", "automation"] {
+            let answer = browser.get(&format!("/screens/{screen}")).await;
+            assert_eq!(answer.status, if denied == 0 { 200 } else { 403 }, "{packages:?} {screen}");
+            assert_eq!(answer.text.matches(DENIED).count(), denied, "{packages:?} {screen}");
+            for module in modules {
+                assert!(answer.text.contains(module), "{packages:?} {screen} lacks {module}");
+            }
+        }
+        let home = browser.get("/").await.text;
+        for menu in ["Alerts", "Automation"] {
+            let shown = home.contains(&format!(">{menu}</a>"));
+            assert_eq!(shown, menus.contains(&menu), "{packages:?} {menu}: {home}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_below_is_selected_and_a_foreign_one_is_not_there() {
+    let platform = Platform::start().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let client = platform.sp.client(&acme, "Globex").await;
+    let _ = platform.logged_in(&acme, "ada", &["Partner Administrator"]).await;
+    let _ = platform.logged_in(&platform.sp_id, "sue", &["Service Provider Administrator"]).await;
+    let mut browser = Browser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    // The client has only the default package.
+    let screen = |tenant: &str| format!("/screens/alerts?tenant={tenant}");
+    assert_eq!(browser.get(&screen(&client)).await.text.matches(DENIED).count(), 2);
+    for foreign in [other.as_str(), platform.sp_id.as_str(), "msp_99", "%00"] {
+        let answer = browser.get(&screen(foreign)).await;
+        assert_eq!(answer.status, 404, "{foreign}: {}", answer.text);
+    }
+    assert_eq!(browser.get("/screens/nothing").await.status, 404);
+    let mut provider = Browser::new(&platform);
+    provider.log_in("/login", "sue", CHOSEN).await;
+    assert!(provider.get("/screens/alerts").await.text.contains("Unique id of a partner or client"));
+    assert_eq!(provider.get(&screen(&other)).await.status, 200);
+    assert_eq!(provider.get(&screen(&client)).await.status, 403);
+}

@@ -1,0 +1,50 @@
+//! People: users, their passwords, their logins and what they may do.
+
+mod admin;
+mod page;
+mod permissions;
+mod roles;
+mod sessions;
+mod strangers;
+mod users;
+mod walk;
+
+use serde_json::{Value, json};
+
+use super::{Caller, Platform};
+
+/// A password that every policy takes.
+pub(crate) const PASSWORD: &str = "First-Passw0rd!";
+/// The one that a person chooses then.
+pub(crate) const CHOSEN: &str = "Second-Passw0rd!";
+
+/// The body of a user with some roles.
+pub(crate) fn user(login_name: &str, roles: &[&str]) -> Value {
+    let roles: Vec<Value> = roles.iter().map(|name| json!({ "name": name })).collect();
+    json!({
+        "loginName": login_name, "password": PASSWORD, "firstName": "Given", "lastName": "Family",
+        "email": format!("{login_name}@example.org"), "roles": roles,
+    })
+}
+
+impl Platform {
+    /// A user of a tenant; answers its id.
+    pub(crate) async fn user(&self, tenant: &str, login_name: &str, roles: &[&str]) -> String {
+        let made = self.sp.post(&format!("/tenants/{tenant}/users"), user(login_name, roles)).await.json();
+        made["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A user of a tenant who has chosen a password and is logged in; answers the id too.
+    pub(crate) async fn logged_in(&self, tenant: &str, login_name: &str, roles: &[&str]) -> (Caller, String) {
+        let id = self.user(tenant, login_name, roles).await;
+        let first = self.sp.person(login_name, PASSWORD).await;
+        change(&first, (tenant, &id), (PASSWORD, CHOSEN)).await.json();
+        (self.sp.person(login_name, CHOSEN).await, id)
+    }
+}
+
+/// Changes a password.
+pub(crate) async fn change(caller: &Caller, (tenant, id): (&str, &str), (from, to): (&str, &str)) -> super::Answer {
+    let body = json!({ "currentPassword": from, "newPassword": to, "confirmPassword": to });
+    caller.post(&format!("/tenants/{tenant}/users/{id}/changePassword"), body).await
+}

@@ -1,0 +1,172 @@
+//! Who may do what, in the words of the product's documentation; what a role reaches; and what nobody can give.
+
+use serde_json::{Value, json};
+
+use super::super::Answer;
+use super::{Caller, Platform, user};
+
+/// A person whose only role has these permissions, each as category and type.
+async fn with(platform: &Platform, (tenant, name): (&str, &str), permissions: &[(&str, &str)], role: Value) -> Caller {
+    let permissions: Vec<Value> =
+        permissions.iter().map(|(category, kind)| json!({ "name": category, "type": kind })).collect();
+    let body = json!({ "name": name, "permissions": permissions });
+    let set = platform.sp.post(&format!("/tenants/{tenant}/permissionSets"), body).await.json();
+    let mut body = json!({ "name": name, "permissions": [{ "id": set["id"] }] });
+    body.as_object_mut().unwrap().extend(role.as_object().unwrap().clone());
+    platform.sp.post(&format!("/tenants/{tenant}/roles"), body).await.json();
+    platform.logged_in(tenant, name, &[name]).await.0
+}
+
+#[track_caller]
+fn lacks(answer: &Answer, permission: &str) {
+    assert_eq!(answer.status, 403, "{}", answer.text);
+    assert!(answer.text.contains(permission), "{}", answer.text);
+}
+
+#[tokio::test]
+async fn a_service_providers_people_view_manage_and_end_partners_by_permission() {
+    let platform = Platform::start().await;
+    let (sp, partner) = (platform.sp_id.clone(), platform.partner("Acme").await);
+    let (list, one) = (platform.msps(), format!("{}/{partner}", platform.msps()));
+    let none = json!({});
+    let viewer = with(&platform, (&sp, "viewer"), &[("MSP", "View MSP")], none.clone()).await;
+    for path in [format!("{list}/minimal"), format!("{list}/search"), one.clone(), format!("/tenants/{partner}")] {
+        assert_eq!(viewer.get(&path).await.status, 200, "{path}");
+    }
+    lacks(&viewer.post(&list, json!({ "name": "B" })).await, "MSP_Manage");
+    lacks(&viewer.post(&one, json!({ "city": "Bonn" })).await, "MSP_Manage");
+    let manager = with(&platform, (&sp, "manager"), &[("MSP", "Manage")], none.clone()).await;
+    manager.post(&list, json!({ "name": "B" })).await.json();
+    let changed = manager.post(&one, json!({ "city": "Bonn" })).await.json();
+    assert_eq!(changed["lastUpdatedBy"]["loginName"], "manager");
+    lacks(&manager.get(&one).await, "MSP_View");
+    lacks(&manager.act(&format!("{one}/terminate")).await, "Partners_Manage");
+    let ender = with(&platform, (&sp, "ender"), &[("Partners", "Manage")], none).await;
+    ender.act(&format!("{one}/terminate")).await.json();
+    assert_eq!(platform.sp.get(&one).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_partners_people_view_create_and_manage_clients_by_permission() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let list = format!("/tenants/{partner}/clients");
+    let one = format!("{list}/{client}");
+    let all = json!({ "allClients": true });
+    let viewer = with(&platform, (&partner, "viewer"), &[("Clients", "View")], all.clone()).await;
+    for path in [format!("{list}/minimal"), format!("{list}/search"), one.clone(), format!("/tenants/client/{client}")]
+    {
+        assert_eq!(viewer.get(&path).await.status, 200, "{path}");
+    }
+    lacks(&viewer.post(&list, json!({ "name": "B" })).await, "Client_Create");
+    lacks(&viewer.post(&one, json!({ "city": "Bonn" })).await, "Client_Manage or Client_Edit");
+    let creator = with(&platform, (&partner, "creator"), &[("Clients", "Create")], all.clone()).await;
+    creator.post(&list, json!({ "name": "B" })).await.json();
+    let one_client = json!({ "clients": [{ "uniqueId": client }] });
+    let bound = with(&platform, (&partner, "bound"), &[("Clients", "Create")], one_client).await;
+    lacks(&bound.post(&list, json!({ "name": "C" })).await, "Client_Create by a role with access to all clients");
+    let pair = [("Clients", "Manage"), ("Devices", "View")];
+    let manager = with(&platform, (&partner, "manager"), &pair, all.clone()).await;
+    assert_eq!(manager.post(&one, json!({ "city": "Bonn" })).await.json()["city"], "Bonn");
+    let short = with(&platform, (&partner, "short"), &[("Clients", "Edit")], all).await;
+    lacks(&short.post(&one, json!({ "city": "Bonn" })).await, "Device_View");
+    manager.act(&format!("{one}/terminate")).await.json();
+}
+
+#[tokio::test]
+async fn a_role_without_all_clients_reaches_only_its_own() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let mut clients = Vec::new();
+    for name in ["A", "B", "C"] {
+        clients.push(platform.sp.client(&partner, name).await);
+    }
+    let role = json!({ "clients": [{ "uniqueId": clients[0] }, { "uniqueId": clients[2] }] });
+    let permissions =
+        [("Clients", "View"), ("Clients", "Manage"), ("Devices", "View"), ("Users", "View"), ("Users", "Manage")];
+    let ada = with(&platform, (&partner, "ada"), &permissions, role).await;
+    let list = format!("/tenants/{partner}/clients");
+    let names = |rows: &Value| -> Vec<String> {
+        rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&ada.get(&format!("{list}/minimal")).await.json()), ["A", "C"]);
+    let page = ada.get(&format!("{list}/search?isDescendingOrder=false&pageSize=1&pageNo=2")).await.json();
+    assert_eq!((names(&page["results"]), page["totalResults"].as_i64()), (vec!["C".to_owned()], Some(2)));
+    for path in [format!("{list}/{}", clients[1]), format!("/tenants/client/{}", clients[1])] {
+        let none = path.replace(&clients[1], "client_900");
+        let (foreign, none) = (ada.get(&path).await, ada.get(&none).await);
+        assert_eq!(foreign.status, 404);
+        assert_eq!(foreign.text.replace(&clients[1], "client_900"), none.text);
+    }
+    ada.post(&format!("{list}/{}", clients[1]), json!({ "city": "Bonn" })).await.is(404, "not found");
+    ada.act(&format!("{list}/{}/suspend", clients[1])).await.is(404, "not found");
+    ada.post(&format!("/tenants/{}/users", clients[1]), user("spy", &[])).await.is(404, "not found");
+    ada.post(&format!("{list}/{}", clients[2]), json!({ "city": "Bonn" })).await.json();
+    // Rights on one client are none on the next: a second role sees B and manages nothing there.
+    let sees = json!({ "clients": [{ "uniqueId": clients[1] }] });
+    let both = with(&platform, (&partner, "both"), &[("Clients", "View")], sees).await;
+    let id = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:both")).await.json();
+    let path = format!("/tenants/{partner}/users/{}", id["results"][0]["id"].as_str().unwrap());
+    platform.sp.post(&path, json!({ "roles": [{ "name": "both" }, { "name": "ada" }] })).await.json();
+    assert_eq!(both.get(&format!("{list}/{}", clients[1])).await.status, 200);
+    lacks(&both.post(&format!("{list}/{}", clients[1]), json!({ "city": "Bonn" })).await, "Client_Manage");
+    both.post(&format!("{list}/{}", clients[0]), json!({ "city": "Bonn" })).await.json();
+}
+
+#[tokio::test]
+async fn nobody_gives_more_than_she_has_nor_commands_whoever_has_more() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let runs = [("Users", "View"), ("Users", "Manage"), ("Roles", "View"), ("Roles", "Manage")];
+    let ada = with(&platform, (&partner, "ada"), &runs, json!({ "allClients": true })).await;
+    let own = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=loginName:ada")).await.json();
+    let own = format!("/tenants/{partner}/users/{}", own["results"][0]["id"].as_str().unwrap());
+    let boss =
+        format!("/tenants/{partner}/users/{}", platform.user(&partner, "boss", &["Partner Administrator"]).await);
+    let (users, roles, sets) = (
+        format!("/tenants/{partner}/users"),
+        format!("/tenants/{partner}/roles"),
+        format!("/tenants/{partner}/permissionSets"),
+    );
+    let admin = json!([{ "name": "Partner Administrator" }]);
+    lacks(&ada.post(&own, json!({ "roles": admin })).await, "Client_Manage");
+    lacks(&ada.post(&users, user("eve", &["Partner Administrator"])).await, "Client_Manage");
+    lacks(&ada.post(&boss, json!({ "password": super::CHOSEN })).await, "Administration");
+    lacks(&ada.act(&format!("{boss}/DEACTIVATE")).await, "Administration");
+    lacks(&ada.post(&roles, json!({ "name": "R", "permissions": [{ "id": 11 }] })).await, "Administration");
+    let body = json!({ "name": "S", "permissions": [{ "name": "Clients", "type": "Manage" }] });
+    lacks(&ada.post(&sets, body).await, "Client_Manage");
+    lacks(&ada.act(&format!("/tenants/{partner}/credentials")).await, "Administration");
+    let default = "ROLE-00000000-0000-4000-8000-000000000011";
+    let id = own.rsplit('/').next().unwrap();
+    lacks(&ada.post(&format!("{roles}/{default}"), json!({ "users": [{ "id": id }] })).await, "Administration");
+    // On a client her permissions there count.
+    let administrator = user("carol", &["Client Administrator"]);
+    lacks(&ada.post(&format!("/tenants/{client}/users"), administrator).await, "Administration");
+    ada.post(&users, user("bob", &["ada"])).await.json();
+    ada.post(&roles, json!({ "name": "R" })).await.json();
+    let still = platform.sp.get(&own).await.json();
+    assert_eq!(still["roles"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_clients_people_see_their_client_whole_and_no_other_tenant() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let (ann, _) = platform.logged_in(&client, "ann", &["Client Administrator"]).await;
+    let (ben, _) = platform.logged_in(&client, "ben", &["Client user"]).await;
+    for person in [&ann, &ben] {
+        let seen = person.get(&format!("/tenants/client/{client}")).await.json();
+        assert_eq!(seen, platform.sp.get(&format!("/tenants/client/{client}")).await.json());
+        person.get(&format!("/tenants/{partner}")).await.is(404, "not found");
+    }
+    // A client runs its own people and branding.
+    ann.post(&format!("/tenants/{client}/users"), user("cid", &["Client user"])).await.json();
+    ann.put(&format!("/tenants/{client}/customBranding"), json!({ "applicationTitle": "Globex" })).await.json();
+    lacks(&ben.get(&format!("/tenants/{client}/users/minimal")).await, "Administration");
+    let listed = platform.sp.get(&format!("/tenants/{client}/users/minimal")).await.json();
+    assert_eq!(listed.as_array().unwrap().len(), 3);
+}

@@ -1,0 +1,213 @@
+//! Logins, tokens and sessions.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use sha2::Digest as _;
+use tenantry::platform::Work;
+
+use super::super::Answer;
+use super::{CHOSEN, Platform, change};
+
+/// A browser's request with a session's cookie.
+async fn browse(platform: &Platform, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = reqwest::Client::new().request(method, format!("{}/api/v2{path}", platform.url()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.header("cookie", "a=b; __Host-tenantry=key").send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+/// A session that a login page would have started, under the key `key`.
+async fn session(platform: &Platform, login_name: &str) {
+    let hash: Vec<String> = sha2::Sha256::digest(b"key").iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hash.concat();
+    let now = now();
+    sqlx::query(
+        "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
+         SELECT $1, 'public', id, 'COOKIE', 0, $2, $2, $3 FROM person WHERE login_key = $4",
+    )
+    .bind(hash)
+    .bind(now)
+    .bind(now + 3_600_000)
+    .bind(login_name)
+    .execute(&platform.pool().await)
+    .await
+    .unwrap();
+}
+
+fn now() -> i64 {
+    i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
+}
+
+#[tokio::test]
+async fn a_browsers_session_reads_and_changes_only_for_its_own_site() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    session(&platform, "ada").await;
+    let list = format!("/tenants/{partner}/clients");
+    let host = platform.url().strip_prefix("http://").unwrap().to_owned();
+    let origin = platform.url().to_owned();
+    assert_eq!(browse(&platform, Method::GET, &format!("{list}/minimal"), &[]).await.status, 200);
+    for headers in [
+        &[][..],
+        &[("sec-fetch-site", "cross-site")],
+        &[("sec-fetch-site", "same-site"), ("origin", origin.as_str())],
+        &[("origin", "https://evil.example")],
+    ] {
+        let refused = browse(&platform, Method::POST, &list, headers).await;
+        assert_eq!(refused.status, 403, "{headers:?}: {}", refused.text);
+    }
+    for headers in [&[("sec-fetch-site", "same-origin")], &[("origin", origin.as_str())]] {
+        browse(&platform, Method::POST, &list, headers).await.refuses("body");
+    }
+    // A token of the same request counts alone.
+    let refused = browse(&platform, Method::GET, &list, &[("authorization", "Bearer x"), ("host", &host)]).await;
+    assert_eq!(refused.status, 401);
+}
+
+#[tokio::test]
+async fn a_browsers_session_ends_when_it_is_idle_and_at_its_latest_hour() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    session(&platform, "ada").await;
+    let path = format!("/tenants/{partner}/clients/minimal");
+    let pool = platform.pool().await;
+    let quarter = 15 * 60 * 1000;
+    for (idle, status) in [(quarter - 5_000, 200), (quarter + 1_000, 401)] {
+        sqlx::query("UPDATE session SET seen_at = $1").bind(now() - idle).execute(&pool).await.unwrap();
+        assert_eq!(browse(&platform, Method::GET, &path, &[]).await.status, status, "{idle}");
+    }
+    sqlx::query("UPDATE session SET seen_at = $1").bind(now() - 5_000).execute(&pool).await.unwrap();
+    browse(&platform, Method::GET, &path, &[]).await.json();
+    let seen: i64 =
+        sqlx::query_scalar("SELECT seen_at FROM session WHERE kind = 'COOKIE'").fetch_one(&pool).await.unwrap();
+    assert!(seen > now() - 4_000, "a request keeps the session alive");
+    sqlx::query("UPDATE session SET expires_at = 1").execute(&pool).await.unwrap();
+    assert_eq!(browse(&platform, Method::GET, &path, &[]).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_unknown_name_answers_as_a_wrong_password_does() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, id) = platform.logged_in(&partner, "ada", &[]).await;
+    let wrong = platform.sp.login("ada", "wrong").await;
+    assert_eq!(wrong.status, 401);
+    let unknown = platform.sp.login("nobody", CHOSEN).await;
+    assert_eq!((unknown.status, &unknown.text), (wrong.status, &wrong.text));
+    platform.sp.act(&format!("/tenants/{partner}/users/{id}/DEACTIVATE")).await.json();
+    let inactive = platform.sp.login("ada", CHOSEN).await;
+    assert_eq!((inactive.status, &inactive.text), (wrong.status, &wrong.text));
+    for odd in ["", "\0", "api@sp_1"] {
+        assert_eq!(platform.sp.login(odd, "x").await.text, wrong.text, "{odd:?}");
+    }
+}
+
+#[tokio::test]
+async fn suspending_or_ending_a_tenant_ends_the_sessions_of_its_people_and_of_those_below_for_good() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let (ada, _) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let (ann, _) = platform.logged_in(&client, "ann", &["Client Administrator"]).await;
+    let path = format!("{}/{partner}", platform.msps());
+    platform.sp.act(&format!("{path}/suspend")).await.json();
+    for (person, login) in [(&ada, "ada"), (&ann, "ann")] {
+        assert_eq!(person.get("/cfg/countries").await.status, 401, "{login}");
+        assert_eq!(platform.sp.login(login, CHOSEN).await.status, 401, "{login}");
+    }
+    platform.sp.act(&format!("{path}/activate")).await.json();
+    assert_eq!(ada.get("/cfg/countries").await.status, 401, "an ended session stays ended");
+    let ada = platform.sp.person("ada", CHOSEN).await;
+    let ann = platform.sp.person("ann", CHOSEN).await;
+    platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+    assert_eq!(ann.get("/cfg/countries").await.status, 401);
+    assert_eq!(platform.sp.login("ann", CHOSEN).await.status, 401);
+    assert_eq!(ada.get("/cfg/countries").await.status, 200);
+}
+
+#[tokio::test]
+async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
+    let platform = Platform::start().await;
+    let (partner, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    platform.user(&partner, "ada", &[]).await;
+    platform.user(&partner, "bob", &[]).await;
+    platform.user(&other, "eve", &[]).await;
+    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
+    let states: Vec<(String, String)> = sqlx::query_as("SELECT login_name, status FROM person ORDER BY id")
+        .fetch_all(&platform.pool().await)
+        .await
+        .unwrap();
+    let states: Vec<_> = states.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
+    assert_eq!(states, [("ada", "INACTIVE"), ("bob", "INACTIVE"), ("eve", "ACTIVE")]);
+}
+
+#[tokio::test]
+async fn a_revoked_token_and_a_changed_password_end_sessions() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let again = platform.sp.person("ada", CHOSEN).await;
+    let form = [("token", ada.token.as_str())];
+    let url = format!("{}/tenancy/auth/oauth/revoke", platform.url());
+    assert_eq!(reqwest::Client::new().post(url).form(&form).send().await.unwrap().status(), 200);
+    assert_eq!(ada.get("/cfg/countries").await.status, 401);
+    assert_eq!(again.get("/cfg/countries").await.status, 200);
+    change(&again, (&partner, &id), (CHOSEN, "Third-Passw0rd!")).await.json();
+    assert_eq!(again.get("/cfg/countries").await.status, 401);
+    let reset = json!({ "password": "Fourth-Passw0rd!" });
+    let ada = platform.sp.person("ada", "Third-Passw0rd!").await;
+    platform.sp.post(&format!("/tenants/{partner}/users/{id}"), reset).await.json();
+    assert_eq!(ada.get("/cfg/countries").await.status, 401);
+    let limited = platform.sp.login("ada", "Fourth-Passw0rd!").await.json();
+    assert_eq!(limited["scope"], "password:change");
+}
+
+#[tokio::test]
+async fn neither_passwords_nor_keys_of_people_stand_in_the_database() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, _) = platform.logged_in(&partner, "ada", &[]).await;
+    for file in ["t.db", "t.db-wal"] {
+        let bytes = std::fs::read(platform.folder.path(file)).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in [super::PASSWORD, CHOSEN, ada.token.as_str()] {
+            assert!(!text.contains(secret), "{file} holds a secret");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn too_many_logins_at_once_are_sent_away_and_other_requests_are_served() {
+    let platform = Platform::with(|config| {
+        config.login.queue = Duration::ZERO;
+        config.login.work = Work { memory: 16 * 1024, passes: 20 };
+    })
+    .await;
+    let logins = (0..40).map(|number| {
+        let sp = platform.sp.clone();
+        tokio::spawn(async move { sp.login(&format!("nobody{number}"), "x").await })
+    });
+    let logins: Vec<_> = logins.collect();
+    platform.sp.get(&format!("{}/minimal", platform.msps())).await.json();
+    let mut away = 0;
+    for login in logins {
+        let answer = login.await.unwrap();
+        match answer.status.as_u16() {
+            401 => {}
+            503 => {
+                assert_eq!(answer.headers["retry-after"], "2");
+                away += 1;
+            }
+            other => panic!("{other}: {}", answer.text),
+        }
+    }
+    assert!(away > 0, "a queue of no length takes nobody who has to wait");
+    assert_eq!(platform.sp.login("nobody", "x").await.status, 401, "the pool is free again");
+}

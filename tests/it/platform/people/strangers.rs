@@ -1,0 +1,208 @@
+//! Whoever it is, and whichever route: under a foreign tenant there is nothing, and nothing happens.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngSeed, TestRunner};
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Row as _};
+use tenantry::platform::{Row, TABLE};
+
+use super::{Caller, PASSWORD, Platform};
+
+/// A tenant with a thing of each kind in it.
+#[derive(Clone, Debug)]
+struct Place {
+    tenant: String,
+    user: String,
+    role: String,
+    set: String,
+}
+
+/// A principal, its own tenant and the tenants that are foreign to it, by their places in the world.
+struct Principal {
+    name: &'static str,
+    caller: Caller,
+    own: usize,
+    foreign: &'static [usize],
+}
+
+struct World {
+    platform: Platform,
+    places: Vec<Place>,
+    principals: Vec<Principal>,
+}
+
+const SP: usize = 0;
+const ACME: usize = 1;
+const GLOBEX: usize = 2;
+const HOOLI: usize = 3;
+const OTHER: usize = 4;
+const THEIRS: usize = 5;
+
+async fn place(platform: &Platform, tenant: String, name: &str) -> Place {
+    let sp = &platform.sp;
+    let user = platform.user(&tenant, &format!("user-{name}"), &[]).await;
+    let set = sp.post(&format!("/tenants/{tenant}/permissionSets"), json!({ "name": "Own" })).await.json();
+    let role = sp.post(&format!("/tenants/{tenant}/roles"), json!({ "name": "Own" })).await.json();
+    let text = |value: &Value| value["uniqueId"].as_str().unwrap().to_owned();
+    Place { user, role: text(&role), set: text(&set), tenant }
+}
+
+async fn world() -> World {
+    let platform = Platform::start().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let mut tenants = vec![platform.sp_id.clone(), acme.clone()];
+    for (partner, name) in [(&acme, "Globex"), (&acme, "Hooli")] {
+        tenants.push(platform.sp.client(partner, name).await);
+    }
+    tenants.push(other.clone());
+    tenants.push(platform.sp.client(&other, "Theirs").await);
+    let mut places = Vec::new();
+    for (tenant, name) in tenants.into_iter().zip(["sp", "acme", "globex", "hooli", "other", "theirs"]) {
+        places.push(place(&platform, tenant, name).await);
+    }
+    let body =
+        json!({ "name": "Bound", "clients": [{ "uniqueId": places[GLOBEX].tenant }], "permissions": [{ "id": 11 }] });
+    platform.sp.post(&format!("/tenants/{acme}/roles"), body).await.json();
+    let person = |own: usize, login: &'static str, roles: &'static [&'static str]| {
+        let (platform, tenant) = (&platform, places[own].tenant.clone());
+        async move { platform.logged_in(&tenant, login, roles).await.0 }
+    };
+    let principals = vec![
+        principal(
+            "a partner's administrator",
+            person(ACME, "ada", &["Partner Administrator"]).await,
+            ACME,
+            &[SP, OTHER, THEIRS],
+        ),
+        principal(
+            "a partner's person of one client",
+            person(ACME, "bob", &["Bound"]).await,
+            ACME,
+            &[SP, HOOLI, OTHER, THEIRS],
+        ),
+        principal(
+            "a partner's person without a role",
+            person(ACME, "nil", &[]).await,
+            ACME,
+            &[SP, GLOBEX, HOOLI, OTHER, THEIRS],
+        ),
+        principal(
+            "a client's administrator",
+            person(GLOBEX, "ann", &["Client Administrator"]).await,
+            GLOBEX,
+            &[SP, ACME, HOOLI, OTHER, THEIRS],
+        ),
+        principal(
+            "a client's person",
+            person(GLOBEX, "ben", &["Client user"]).await,
+            GLOBEX,
+            &[SP, ACME, HOOLI, OTHER, THEIRS],
+        ),
+        principal("a partner's credential", platform.caller_of(&acme).await, ACME, &[SP, OTHER, THEIRS]),
+        principal(
+            "a client's credential",
+            platform.caller_of(&places[GLOBEX].tenant).await,
+            GLOBEX,
+            &[SP, ACME, HOOLI, OTHER, THEIRS],
+        ),
+    ];
+    World { platform, places, principals }
+}
+
+fn principal(name: &'static str, caller: Caller, own: usize, foreign: &'static [usize]) -> Principal {
+    Principal { name, caller, own, foreign }
+}
+
+/// Every row of every table, but for what a mere look moves: the noted use of sessions.
+async fn dump(world: &World) -> String {
+    let pool = world.platform.pool().await;
+    let tables = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'session' ORDER BY name");
+    let mut text = String::new();
+    for table in tables.fetch_all(&pool).await.unwrap() {
+        let table: String = table.get("name");
+        let columns = sqlx::query(AssertSqlSafe(format!("SELECT name FROM pragma_table_info('{table}')")));
+        let columns: Vec<String> = columns
+            .fetch_all(&pool)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| format!("quote({})", row.get::<String, _>("name")))
+            .collect();
+        let rows = format!("SELECT {} AS line FROM {table} ORDER BY 1", columns.join(" || ',' || "));
+        for row in sqlx::query(AssertSqlSafe(rows)).fetch_all(&pool).await.unwrap() {
+            writeln!(text, "{table}: {}", row.get::<String, _>("line")).unwrap();
+        }
+    }
+    text
+}
+
+/// A body that would be taken, were the tenant not foreign.
+fn body(path: &str, name: &str) -> Value {
+    if path.ends_with("/changePassword") {
+        return json!({ "currentPassword": PASSWORD, "newPassword": "Stolen-Passw0rd!", "confirmPassword": "Stolen-Passw0rd!" });
+    }
+    json!({
+        "name": name, "loginName": name, "firstName": name, "lastName": name, "city": name,
+        "email": "stranger@example.org", "password": "Stolen-Passw0rd!", "applicationTitle": name, "permissions": [],
+    })
+}
+
+/// Asks every route with the foreign tenant in the path, and with one's own there and a foreign thing below it.
+async fn trespass(world: &World, principal: &Principal, foreign: &Place, name: &str) -> Result<usize, TestCaseError> {
+    let own = &world.places[principal.own];
+    let mut asked = 0;
+    for Row { verb, path, .. } in TABLE.iter().filter(|row| row.path.contains("{tenant}")) {
+        let below = path.contains("}/") && path.matches('{').count() == 2;
+        let tenants = if below { vec![&foreign.tenant, &own.tenant] } else { vec![&foreign.tenant] };
+        for tenant in tenants {
+            let mut path = path.replace("{tenant}", tenant);
+            for (part, value) in [
+                ("{client}", &foreign.tenant),
+                ("{msp}", &foreign.tenant),
+                ("{user}", &foreign.user),
+                ("{role}", &foreign.role),
+                ("{set}", &foreign.set),
+            ] {
+                path = path.replace(part, value);
+            }
+            let sent = body(&path, name).to_string().into_bytes();
+            let answer = principal.caller.raw(verb.name().parse().unwrap(), &path, sent).await;
+            let status = answer.status.as_u16();
+            prop_assert!(
+                matches!(status, 403 | 404),
+                "{} asked {} {path}: {status} {}",
+                principal.name,
+                verb.name(),
+                answer.text
+            );
+            asked += 1;
+        }
+    }
+    Ok(asked)
+}
+
+#[test]
+fn under_a_foreign_tenant_every_route_answers_403_or_404_and_nothing_changes() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let world = runtime.block_on(world());
+    let config = Config { cases: 24, failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..Config::default() };
+    let mut runner = TestRunner::new(config);
+    let input = (0..world.principals.len(), any::<prop::sample::Index>(), "[a-z]{8}");
+    let ran = runner.run(&input, |(who, whom, name)| {
+        runtime.block_on(async {
+            let principal = &world.principals[who];
+            let foreign = &world.places[*whom.get(principal.foreign)];
+            let before = dump(&world).await;
+            let asked = trespass(&world, principal, foreign, &name).await?;
+            prop_assert!(asked > 60, "{asked} requests");
+            let after = dump(&world).await;
+            prop_assert!(before == after, "{} changed something of {foreign:?}", principal.name);
+            Ok(())
+        })
+    });
+    if let Err(error) = ran {
+        panic!("{error}");
+    }
+}

@@ -1,0 +1,214 @@
+//! The routes of users.
+
+use serde_json::{Value, json};
+
+use super::{CHOSEN, PASSWORD, Platform, change, user};
+
+#[tokio::test]
+async fn a_user_is_made_read_changed_and_listed() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/users");
+    let mut body = user("Ada", &["Partner Administrator"]);
+    body["timeZone"] = json!({ "name": "America/New_York" });
+    body["phoneNumber"] = "408-555-0100".into();
+    let made = platform.sp.post(&list, body).await.json();
+    assert_eq!(made["id"], "USR0000000001");
+    let read = platform.sp.get(&format!("{list}/USR0000000001")).await.json();
+    assert_eq!(read, made);
+    for (key, value) in [
+        ("loginName", json!("Ada")),
+        ("authType", json!("LOCAL")),
+        ("status", json!("active")),
+        ("orgId", json!(partner)),
+        ("organizationName", json!("Acme")),
+        ("userAccountType", json!("REGULAR")),
+        ("phoneNumber", json!("408-555-0100")),
+    ] {
+        assert_eq!(read[key], value, "{key}");
+    }
+    assert_eq!(read["timeZone"]["code"], "EST");
+    assert_eq!(read["timeZone"]["name"], "America/New_York");
+    assert_eq!(read["roles"][0]["name"], "Partner Administrator");
+    assert!(read["permissions"].as_array().unwrap().contains(&json!("ADMINISTRATION")));
+    assert!(read.get("password").is_none());
+
+    let change = json!({ "lastName": "Byron", "phoneNumber": "" });
+    let changed = platform.sp.post(&format!("{list}/USR0000000001"), change).await.json();
+    assert_eq!(changed["lastName"], "Byron");
+    assert_eq!(changed["firstName"], "Given");
+    assert!(changed.get("phoneNumber").is_none());
+
+    platform.user(&partner, "bob", &[]).await;
+    let names = |rows: &Value| -> Vec<String> {
+        rows.as_array().unwrap().iter().map(|row| row["loginName"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&platform.sp.get(&format!("{list}/minimal")).await.json()), ["Ada", "bob"]);
+    for (query, found) in [
+        ("", &["bob", "Ada"][..]),
+        ("queryString=loginName:ADA", &["Ada"]),
+        ("queryString=lastName:Byron+firstName:Given", &["Ada"]),
+        ("queryString=mailId:bob@example.org", &["bob"]),
+        ("queryString=uniqueId:USR0000000002", &["bob"]),
+        ("queryString=status:inactive", &[]),
+        ("queryString=startCreationDate:2099-01-01", &[]),
+        ("sortName=loginName&isDescendingOrder=false&pageSize=1", &["Ada"]),
+        ("sortName=loginName&isDescendingOrder=false&pageSize=1&pageNo=2", &["bob"]),
+    ] {
+        let page = platform.sp.get(&format!("{list}/search?{query}")).await.json();
+        assert_eq!(names(&page["results"]), found, "{query}");
+    }
+    platform.sp.get(&format!("{list}/search?queryString=colour:red")).await.refuses("queryString");
+    platform.sp.get(&format!("{list}/search?queryString=status:odd")).await.refuses("queryString");
+    platform.sp.get(&format!("{list}/search?sortName=colour")).await.refuses("sortName");
+}
+
+#[tokio::test]
+async fn what_a_user_cannot_be_is_refused_by_field() {
+    let platform = Platform::start().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    platform.user(&acme, "Ada", &[]).await;
+    let list = format!("/tenants/{other}/users");
+    let with = |key: &str, value: Value| {
+        let mut body = user("bob", &[]);
+        body[key] = value;
+        body
+    };
+    for (key, value, field, says) in [
+        ("loginName", json!("ada"), "loginName", "\"ada\" is taken"),
+        ("loginName", json!(""), "loginName", "required"),
+        ("loginName", json!("a b"), "loginName", "no blanks"),
+        ("loginName", json!("API@sp_1"), "loginName", "api@"),
+        ("password", json!("short"), "password", "at least 12"),
+        ("firstName", json!(" "), "firstName", "required"),
+        ("email", json!("nobody"), "email", "\"nobody\" is not an e-mail"),
+        ("country", json!("Atlantis"), "country", "/api/v2/cfg/countries"),
+        ("timeZone", json!({ "code": "XYZ" }), "timeZone", "/api/v2/cfg/timezones"),
+        ("timeZone", json!("EST"), "timeZone", ""),
+        ("userAccountType", json!("ROYAL"), "userAccountType", "REGULAR"),
+        ("userGroupType", json!("SOME"), "userGroupType", "ALL"),
+        ("userGroups", json!([{ "name": "G" }]), "userGroups", "no user groups"),
+        ("userNotifications", json!([{ "notifyType": "Gossip" }]), "userNotifications[0].notifyType", "Gossip"),
+        ("roles", json!([{ "name": "King" }]), "roles[0]", "no role \"King\""),
+        ("roles", json!([{ "name": "Client Administrator" }]), "roles[0]", "roles/search"),
+        ("zip", json!("\u{1}"), "zip", "control"),
+        ("city", json!("x".repeat(256)), "city", "longer"),
+    ] {
+        let message = platform.sp.post(&list, with(key, value)).await.refuses(field);
+        assert!(message.contains(says), "{key}: {message}");
+    }
+    let id = platform.user(&other, "bob", &[]).await;
+    let message = platform.sp.post(&format!("{list}/{id}"), json!({ "loginName": "rob" })).await.refuses("loginName");
+    assert!(message.contains("terminate this user"), "{message}");
+    platform.sp.get(&format!("/tenants/{acme}/users/{id}")).await.is(404, "User");
+}
+
+#[tokio::test]
+async fn a_password_that_somebody_else_chose_is_good_for_one_change_only() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let id = platform.user(&partner, "ada", &["Partner Administrator"]).await;
+    let answer = platform.sp.login("ADA", PASSWORD).await.json();
+    assert_eq!(answer["scope"], "password:change");
+    let first = platform.sp.with_token(answer["access_token"].as_str().unwrap());
+    let refused = first.get(&format!("/tenants/{partner}/clients/minimal")).await;
+    assert_eq!(refused.status, 403);
+    let path = format!("/api/v2/tenants/{partner}/users/{id}/changePassword");
+    assert!(refused.text.contains(&path), "{}", refused.text);
+
+    for (from, to, field) in [
+        ("wrong", CHOSEN, "currentPassword"),
+        (PASSWORD, "short1", "newPassword"),
+        (PASSWORD, PASSWORD, "newPassword"),
+        (PASSWORD, "", "newPassword"),
+    ] {
+        change(&first, (&partner, &id), (from, to)).await.refuses(field);
+    }
+    let body = json!({ "currentPassword": PASSWORD, "newPassword": CHOSEN, "confirmPassword": "Other-Passw0rd!" });
+    first.post(&format!("/tenants/{partner}/users/{id}/changePassword"), body).await.refuses("confirmPassword");
+    change(&first, (&partner, &id), (PASSWORD, CHOSEN)).await.json();
+    assert_eq!(first.get("/cfg/countries").await.status, 401, "the session of the change is over");
+    assert_eq!(platform.sp.login("ada", PASSWORD).await.status, 401);
+    let ada = platform.sp.person("ada", CHOSEN).await;
+    assert_eq!(ada.get(&format!("/tenants/{partner}/clients/minimal")).await.status, 200);
+    change(&ada, (&partner, &id), (CHOSEN, PASSWORD)).await.refuses("newPassword");
+}
+
+#[tokio::test]
+async fn a_clients_user_is_held_to_the_partners_password_policy() {
+    let platform = Platform::start().await;
+    let policy = json!({ "defaultPolicy": false, "minPasswordLength": 30, "enablePasswordConstraints": false,
+        "changePasswordAtFirstLogin": false, "allowLastFourPasswords": true });
+    let body = json!({ "name": "Strict", "passwordPolicy": policy });
+    let partner = platform.sp.make(platform.msps(), body).await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let list = format!("/tenants/{client}/users");
+    let message = platform.sp.post(&list, user("ada", &[])).await.refuses("password");
+    assert!(message.contains("at least 30"), "{message}");
+    let long = "all lower case letters are enough";
+    let mut body = user("ada", &[]);
+    body["password"] = long.into();
+    let id = platform.sp.post(&list, body).await.json()["id"].as_str().unwrap().to_owned();
+    // This partner lets a first password stand, and lets one of the last four come again.
+    let ada = platform.sp.person("ada", long).await;
+    change(&ada, (&client, &id), (long, CHOSEN)).await.refuses("newPassword");
+    let other = "all lower case letters are enough too";
+    change(&ada, (&client, &id), (long, other)).await.json();
+    let ada = platform.sp.person("ada", other).await;
+    change(&ada, (&client, &id), (other, long)).await.json();
+}
+
+#[tokio::test]
+async fn a_user_is_deactivated_activated_and_terminated() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let path = format!("/tenants/{partner}/users/{id}");
+    assert_eq!(ada.get(&path).await.json()["status"], "active");
+    platform.sp.post(&format!("{path}/DEACTIVATE"), json!({ "deactivateReason": "away" })).await.json();
+    assert_eq!(ada.get(&path).await.status, 401);
+    assert_eq!(platform.sp.login("ada", CHOSEN).await.status, 401);
+    assert_eq!(platform.sp.get(&path).await.json()["status"], "inactive");
+    platform.sp.act(&format!("{path}/ACTIVATE")).await.json();
+    assert_eq!(ada.get(&path).await.status, 401, "an ended session stays ended");
+    let ada = platform.sp.person("ada", CHOSEN).await;
+    platform.sp.post(&format!("{path}/TERMINATE"), json!({ "maskType": "SOME" })).await.refuses("maskType");
+    platform.sp.post(&format!("{path}/TERMINATE"), json!({ "maskType": "FULL" })).await.json();
+    assert_eq!(ada.get(&path).await.status, 401);
+    platform.sp.get(&path).await.is(404, "not found");
+    platform.sp.act(&format!("{path}/ACTIVATE")).await.is(404, "not found");
+    let gone = platform.sp.get(&format!("/tenants/{partner}/users/search?queryString=status:inactive")).await.json();
+    assert_eq!(gone["results"][0]["loginName"], id.as_str());
+    assert!(!gone.to_string().contains("example.org"), "{gone}");
+    // The name is free again.
+    platform.user(&partner, "ada", &[]).await;
+    for segment in ["activate", "DELETE"] {
+        assert_eq!(platform.sp.act(&format!("{path}/{segment}")).await.status, 404, "{segment}");
+    }
+}
+
+#[tokio::test]
+async fn every_login_is_in_the_history() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, _) = platform.logged_in(&partner, "ada", &[]).await;
+    assert_eq!(platform.sp.login("ada", "wrong").await.status, 401);
+    let path = format!("/tenants/{partner}/users/loginHistory/search");
+    let page = platform.sp.get(&path).await.json();
+    let rows: Vec<_> = page["results"].as_array().unwrap().iter().collect();
+    let seen: Vec<_> = rows.iter().map(|row| (row["status"].as_str().unwrap(), row["logoutType"].as_str())).collect();
+    assert_eq!(seen, [("FAILED", None), ("SUCCESS", None), ("SUCCESS", Some("FORCED"))]);
+    assert_eq!(rows[0]["sourceIp"], "127.0.0.1");
+    assert_eq!(rows[0]["partner"]["uniqueId"], partner.as_str());
+    assert_eq!(rows[0]["user"]["loginName"], "ada");
+    for (query, found) in [
+        ("loginName:ADA", 3),
+        ("loginName:bob", 0),
+        ("id:1", 1),
+        ("startLoginDate:2099-01-01", 0),
+        ("endLogoutDate:2099-01-01", 1),
+    ] {
+        let page = platform.sp.get(&format!("{path}?queryString={query}")).await.json();
+        assert_eq!(page["totalResults"], found, "{query}");
+    }
+}

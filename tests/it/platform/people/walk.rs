@@ -1,0 +1,187 @@
+//! The whole table of permissions: every route with every permission alone and with every permission but one.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenantry::platform::{Permission, Position, Row, Rule, TABLE};
+
+use super::{Caller, Platform};
+
+/// A person of a level, whose only role has one permission set that the test rewrites.
+struct Walker {
+    caller: Caller,
+    /// `SP`, `MSP` or `CLIENT`.
+    level: &'static str,
+    home: String,
+    set: String,
+    role: String,
+}
+
+struct World {
+    platform: Platform,
+    partner: String,
+    client: String,
+    other: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let platform = Platform::start().await;
+        let partner = platform.partner("Acme").await;
+        let client = platform.sp.client(&partner, "Globex").await;
+        let other = platform.sp.client(&partner, "Hooli").await;
+        Self { platform, partner, client, other }
+    }
+
+    async fn walker(&self, level: &'static str) -> Walker {
+        let home = match level {
+            "SP" => self.platform.sp_id.clone(),
+            "MSP" => self.partner.clone(),
+            _ => self.client.clone(),
+        };
+        let sp = &self.platform.sp;
+        let body = json!({ "name": "Walk", "permissions": [] });
+        let set = sp.post(&format!("/tenants/{home}/permissionSets"), body).await.json();
+        let body = json!({ "name": "Walk", "allClients": true, "permissions": [{ "id": set["id"] }] });
+        let role = sp.post(&format!("/tenants/{home}/roles"), body).await.json();
+        let (caller, _) = self.platform.logged_in(&home, &format!("walker-{level}"), &["Walk"]).await;
+        let text = |value: &Value| value["uniqueId"].as_str().unwrap().to_owned();
+        Walker { caller, level, set: text(&set), role: text(&role), home }
+    }
+
+    /// From now on the walker has exactly these.
+    async fn give(&self, walker: &Walker, held: &[Permission]) {
+        let named = |permission: &Permission| json!({ "name": permission.category(), "type": format!("{} {}", permission.kind(), permission.category()) });
+        let body = json!({ "permissions": held.iter().map(named).collect::<Vec<_>>() });
+        let path = format!("/tenants/{}/permissionSets/{}", walker.home, walker.set);
+        self.platform.sp.put(&path, body).await.json();
+    }
+
+    /// The tenants under which a level's people can ask for a route.
+    fn tenants(&self, level: &str, path: &str) -> Vec<&String> {
+        let all = [&self.platform.sp_id, &self.partner, &self.client];
+        let under = |tenants: &[usize]| tenants.iter().map(|index| all[*index]).collect::<Vec<_>>();
+        let fits = if path.contains("/msps") {
+            under(&[0])
+        } else if path.contains("/clients")
+            || path.trim_end_matches('/').ends_with("{tenant}") && !path.contains("client/")
+        {
+            under(&[1])
+        } else if path.contains("client/") {
+            under(&[2])
+        } else {
+            under(&[0, 1, 2])
+        };
+        let seen = match level {
+            "SP" => 0,
+            "MSP" => 1,
+            _ => 2,
+        };
+        fits.into_iter().filter(|tenant| all[seen..].contains(tenant)).collect()
+    }
+}
+
+fn position(walker: &Walker, world: &World, tenant: Option<&String>) -> Position {
+    match tenant.filter(|tenant| **tenant != walker.home) {
+        Some(tenant) if *tenant == world.client => Position::AboveClient,
+        Some(_) => Position::AbovePartner,
+        None if walker.level == "CLIENT" => Position::OwnClient,
+        None => Position::Own,
+    }
+}
+
+fn scope(level: &str) -> tenantry::platform::PermissionScope {
+    tenantry::platform::PermissionScope::from_wire(level).unwrap()
+}
+
+/// What the table says: an own reading of it, and not the gate's.
+fn allowed(rule: Rule, held: &[Permission], level: &str, all_clients: bool) -> bool {
+    let each = |groups: &[&[Permission]]| groups.iter().all(|group| group.iter().any(|one| held.contains(one)));
+    match rule {
+        Rule::Anybody => true,
+        Rule::Each(groups) => each(groups),
+        Rule::AllClients(groups) => all_clients && each(groups),
+        Rule::Everything => {
+            all_clients && Permission::ALL.iter().all(|one| !one.is_for(scope(level)) || held.contains(one))
+        }
+    }
+}
+
+/// Asks for every route, and counts how many answers were allowed.
+async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: bool) -> (usize, usize) {
+    let (mut passed, mut refused) = (0, 0);
+    for Row { verb, path, needs, .. } in TABLE {
+        let tenants = world.tenants(walker.level, path);
+        let tenants: Vec<Option<&String>> =
+            if path.contains("{tenant}") { tenants.into_iter().map(Some).collect() } else { vec![None] };
+        for tenant in tenants {
+            let rule = needs.at(position(walker, world, tenant));
+            let path = path.replace("{tenant}", tenant.map_or("", String::as_str));
+            // What lies behind the gate is not there, so nothing happens where a call is allowed.
+            let path = ["{client}", "{msp}", "{user}", "{role}", "{set}"]
+                .iter()
+                .fold(path, |path, name| path.replace(name, "none_900"));
+            let method: Method = verb.name().parse().unwrap();
+            let answer = walker.caller.raw(method, &path, b"{}".to_vec()).await;
+            let what = format!("{} {path} with {held:?} at {}: {}", verb.name(), walker.level, answer.text);
+            assert!(!matches!(answer.status.as_u16(), 401 | 405 | 500), "{}: {what}", answer.status);
+            if allowed(rule, held, walker.level, all_clients) {
+                assert_ne!(answer.status, 403, "{what}");
+                passed += 1;
+            } else {
+                assert_eq!(answer.status, 403, "{what}");
+                names(rule, held, &answer.text);
+                refused += 1;
+            }
+        }
+    }
+    (passed, refused)
+}
+
+/// A refusal names the first thing that is missing.
+fn names(rule: Rule, held: &[Permission], text: &str) {
+    let (Rule::Each(groups) | Rule::AllClients(groups)) = rule else { return };
+    let group = groups.iter().find(|group| !group.iter().any(|one| held.contains(one))).or(groups.first()).unwrap();
+    for permission in *group {
+        assert!(text.contains(permission.name()), "{text} does not name {}", permission.name());
+    }
+}
+
+#[tokio::test]
+async fn every_route_is_allowed_exactly_where_the_table_says() {
+    let world = World::new().await;
+    let (mut passed, mut refused) = (0, 0);
+    for level in ["SP", "MSP", "CLIENT"] {
+        let walker = world.walker(level).await;
+        let every: Vec<Permission> =
+            Permission::ALL.iter().copied().filter(|permission| permission.is_for(scope(level))).collect();
+        let mut variants = vec![Vec::new(), every.clone()];
+        for one in &every {
+            variants.push(vec![*one]);
+            variants.push(every.iter().copied().filter(|other| other != one).collect());
+        }
+        for held in variants {
+            world.give(&walker, &held).await;
+            let (more, fewer) = ask(&world, &walker, &held, true).await;
+            (passed, refused) = (passed + more, refused + fewer);
+        }
+        if level == "MSP" {
+            bound(&world, &walker, &every).await;
+        }
+    }
+    println!("{passed} allowed, {refused} refused");
+    assert!(passed > 500 && refused > 500, "{passed} allowed, {refused} refused");
+}
+
+/// The same person with a role that reaches one client only.
+async fn bound(world: &World, walker: &Walker, every: &[Permission]) {
+    world.give(walker, every).await;
+    let role = format!("/tenants/{}/roles/{}", walker.home, walker.role);
+    let body = json!({ "allClients": false, "clients": [{ "uniqueId": world.client }] });
+    world.platform.sp.post(&role, body).await.json();
+    let (passed, refused) = ask(world, walker, every, false).await;
+    assert!(passed > 20, "{passed} allowed");
+    assert_eq!(refused, 3, "creates of clients, and credentials of the partner and of the client");
+    let other = &world.other;
+    walker.caller.get(&format!("/tenants/{other}/users/minimal")).await.is(404, "not found");
+    walker.caller.get(&format!("/tenants/client/{other}")).await.is(404, "not found");
+}
