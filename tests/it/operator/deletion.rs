@@ -111,7 +111,7 @@ fn deleting_the_namespace_ends_no_tenant_even_a_confirmed_one() {
     let (space, partner, client) = family("namespace", &json!({"policy": "Terminate"}));
     space.patch("client/globex", &space.confirm("client/globex", 0));
     space.ready("client/globex");
-    space.world.kubectl.run(&["delete", "namespace", &space.name, "--wait=true"]).unwrap();
+    space.world.kubectl.run(&["delete", "namespace", &space.name, "--timeout=60s"]).unwrap();
     assert_eq!(state(&space, &partner, &client), "ACTIVE");
 }
 
