@@ -36,10 +36,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/metrics", get(metrics::show));
     if app.extensions {
-        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke));
-    }
-    if app.extensions {
-        open = open.merge(pages::routes());
+        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke)).merge(pages::routes());
     }
     let open = open.method_not_allowed_fallback(no_method);
     around(app, api.merge(open).fallback(nothing)).with_state(Arc::clone(app))

@@ -108,11 +108,15 @@ pub(in crate::platform) async fn update(
     if let Some(roles) = roles {
         set_roles_of(&mut tx, person.id, &roles).await?;
     }
-    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::UserUpdate, &id)).await?;
+    // The log's row comes last: a login locks sessions before it, too.
+    let mut done = vec![Action::UserUpdate];
     if let Some(password) = password {
         save_password(&mut tx, person.id, &password, None).await?;
         end_sessions_of(&mut tx, person.id, time::now()).await?;
-        append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::PasswordSet, &id)).await?;
+        done.push(Action::PasswordSet);
+    }
+    for done in done {
+        append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(done, &id)).await?;
     }
     tx.commit().await?;
     shown(&app, &tenant, &person).await.map(Json)

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use tenantry::platform::{Config, unlistened};
 use tower::ServiceExt as _;
 
-use super::Folder;
+use super::people::user;
+use super::{CHEAP, Folder};
 
-/// Method and path of every call; each tenant exists.
-const ROUTES: [(&str, &str); 30] = [
+/// Method and path of the calls that take a body or a query; each tenant exists.
+const ROUTES: [(&str, &str); 44] = [
     ("POST", "/tenancy/auth/oauth/token"),
     ("POST", "/tenants/sp_1/msps"),
     ("GET", "/tenants/sp_1/msps/minimal"),
@@ -43,10 +44,24 @@ const ROUTES: [(&str, &str); 30] = [
     ("POST", "/tenants/msp_2/exports/stream"),
     ("GET", "/tenants/msp_2/exports/stream"),
     ("DELETE", "/tenants/msp_2/exports/stream/1"),
+    ("POST", "/tenants/msp_2/users"),
+    ("GET", "/tenants/msp_2/users/search"),
+    ("GET", "/tenants/msp_2/users/loginHistory/search"),
+    ("GET", "/tenants/msp_2/users/USR0000000001"),
+    ("POST", "/tenants/msp_2/users/USR0000000001"),
+    ("POST", "/tenants/msp_2/users/USR0000000001/DEACTIVATE"),
+    ("POST", "/tenants/msp_2/users/USR0000000001/changePassword"),
+    ("POST", "/tenants/msp_2/roles"),
+    ("GET", "/tenants/msp_2/roles/search"),
+    ("GET", "/tenants/msp_2/permissionSets"),
+    ("POST", "/tenants/msp_2/permissionSets"),
+    ("PUT", "/tenants/msp_2/permissionSets/1001"),
+    ("POST", "/tenancy/auth/oauth/revoke"),
+    ("POST", "/tenants/client_3/users"),
 ];
 
 /// Names that some route knows, so that chance gets behind the first check.
-const MEMBERS: [&str; 40] = [
+const MEMBERS: [&str; 56] = [
     "name",
     "time",
     "kind",
@@ -87,6 +102,22 @@ const MEMBERS: [&str; 40] = [
     "zip",
     "status",
     "grant_type",
+    "username",
+    "password",
+    "loginName",
+    "firstName",
+    "lastName",
+    "email",
+    "roles",
+    "users",
+    "clients",
+    "allClients",
+    "permissions",
+    "type",
+    "scope",
+    "description",
+    "currentPassword",
+    "newPassword",
 ];
 
 fn text() -> impl Strategy<Value = String> {
@@ -158,7 +189,7 @@ fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = Folder::new();
     let mut config = Config::new(folder.path("t.db").display().to_string());
-    config.limits = None;
+    (config.limits, config.login.work) = (None, CHEAP);
     config.export_destinations = vec![folder.path("out").display().to_string()];
     let (router, credential) = runtime.block_on(unlistened(&config)).unwrap();
     let send = |method: &str, path: &str, token: &str, body: Vec<u8>| {
@@ -183,6 +214,8 @@ fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
         ("/tenants/sp_1/msps", partner),
         ("/tenants/msp_2/clients", json!({ "name": "C" })),
         ("/tenants/msp_2/records/resources", json!({ "name": "R" })),
+        ("/tenants/msp_2/users", user("ada", &[])),
+        ("/tenants/msp_2/permissionSets", json!({ "name": "S", "permissions": [] })),
     ] {
         assert_eq!(send("POST", path, &token, body.to_string().into_bytes()).0, 200);
     }
