@@ -75,7 +75,7 @@ async fn logins_and_changes_of_people_are_rows_that_name_them_by_their_ids() {
     change(&first, (&partner, &ada), (PASSWORD, CHOSEN)).await.json();
     let caller = platform.sp.person("zebra", CHOSEN).await;
     let mut expected: Vec<String> =
-        ["login token".to_owned(), format!("password.change {ada}"), "login token".to_owned()].into();
+        ["login TOKEN".to_owned(), format!("password.change {ada}"), "login TOKEN".to_owned()].into();
     expected.extend(changes(&caller, &partner).await);
     let form = [("token", caller.token.as_str())];
     let url = format!("{}/tenancy/auth/oauth/revoke", platform.url());
@@ -106,9 +106,9 @@ async fn logins_and_changes_of_people_are_rows_that_name_them_by_their_ids() {
         format!("user:{ada} {users} sp_1 denied"),
         format!("user:{bob} {users} denied"),
         format!("user:{ada} login.elsewhere session denied"),
-        format!("user:{ada} login.elsewhere token denied"),
-        format!("user:{ada} login token denied"),
-        format!("user:{ada} login.locked token denied"),
+        format!("user:{ada} login.elsewhere TOKEN denied"),
+        format!("user:{ada} login TOKEN denied"),
+        format!("user:{ada} login.locked TOKEN denied"),
     ];
     assert_eq!(denied, expected);
 
