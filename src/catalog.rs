@@ -3,9 +3,11 @@
 //! Source: the product documentation of partners ("Add-Ons" section). Three names exist for each add-on: the one
 //! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
 
+mod categories;
 mod places;
 mod zones;
 
+pub use categories::{Carried, Category, KINDS, Kind, needs};
 pub use places::{COUNTRIES, country};
 pub use zones::timezone;
 

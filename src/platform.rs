@@ -7,10 +7,12 @@
 
 mod admin;
 mod answer;
+mod audit;
 mod body;
 mod branding;
 mod credential;
 mod error;
+mod export;
 mod extensions;
 mod flags;
 mod gate;
@@ -19,35 +21,42 @@ mod image;
 mod lifecycle;
 mod limits;
 mod login;
+mod masking;
 mod metrics;
 mod pages;
 mod people;
 mod permission;
 mod principal;
+mod purge;
 mod query;
+mod records;
 mod reference;
+mod retention;
 mod routes;
 mod search;
 mod session;
 mod settings;
 mod standing;
 mod store;
+mod subscription;
 mod tenant;
 mod time;
 mod token;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, oneshot};
 use tokio::task::JoinHandle;
 
 pub use admin::{AdminCommand, AdminError};
+pub use audit::{AuditCommand, AuditError, Finding, Verified, export as export_audit, verify as verify_audit};
 pub use credential::Credential;
-pub use flags::{Command, Flags};
+pub use export::S3Key;
+pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
@@ -59,6 +68,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Images decoded at once: a full one takes 128 MiB while it is checked.
 const DECODERS: usize = 2;
 
+/// How long an ended tenant's data is kept unless said otherwise.
+const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
+
+/// How long a database file that another process holds is waited for unless said otherwise.
+const DATABASE_WAIT: Duration = Duration::from_secs(10);
 /// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
 pub const PRODUCT: &str = "OpsRamp";
 
@@ -75,6 +89,19 @@ pub struct Config {
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
+    /// The key that seals the audit log, kept apart from the database; made where it is not there. Without one a log that
+    /// was cut off along with its head is not found out.
+    pub audit_key: Option<PathBuf>,
+    /// Folders and URLs that exports may go to, with all that is below them; nothing else is ever reached.
+    pub export_destinations: Vec<String>,
+    /// The key with which exports write to S3.
+    pub export_s3: Option<S3Key>,
+    /// Pause after a stream's first failed delivery; it doubles with each.
+    pub retry: Duration,
+    /// How long an ended tenant's data is kept.
+    pub purge_after: Duration,
+    /// How long a request waits for a database file that another process holds.
+    pub database_wait: Duration,
     /// How people log in.
     pub login: Login,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -93,6 +120,12 @@ impl Config {
             database: database.into(),
             credential_file: None,
             documented_only: false,
+            audit_key: None,
+            export_destinations: Vec::new(),
+            export_s3: None,
+            retry: Duration::from_secs(1),
+            purge_after: PURGE_AFTER,
+            database_wait: DATABASE_WAIT,
             login: Login::default(),
             proxies: Vec::new(),
             product: PRODUCT.to_owned(),
@@ -144,6 +177,17 @@ pub enum StartError {
     /// A migration failed.
     #[error("cannot bring the database to today's schema: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The key of the audit log cannot be read or written.
+    #[error("audit key {}: {reason}", path.display())]
+    AuditKey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: std::io::Error,
+    },
+    /// An export destination cannot be used.
+    #[error("{0}")]
+    Export(String),
     /// The credential file cannot be read or written, or belongs to another database.
     #[error("credential file {}: {reason}", path.display())]
     Credential {
@@ -162,6 +206,11 @@ struct App {
     limiter: Option<limits::Limiter>,
     metrics: metrics::Metrics,
     decoders: Semaphore,
+    seal: audit::Seal,
+    exports: export::Exports,
+    /// Told when an event waits for its delivery.
+    deliveries: Notify,
+    purge_after: Duration,
     login: Login,
     proxies: Vec<Network>,
     product: String,
@@ -176,6 +225,8 @@ pub struct Running {
     pub credential: Credential,
     stop: Option<oneshot::Sender<()>>,
     server: JoinHandle<()>,
+    /// Deliveries and housekeeping.
+    jobs: [JoinHandle<()>; 2],
     app: Arc<App>,
 }
 
@@ -190,15 +241,23 @@ pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), S
 }
 
 async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
+    let path = config.audit_key.as_deref();
+    let seal = audit::Seal::open(path)
+        .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
+    let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
-    let store = Box::pin(store::Store::open(&config.database)).await?;
-    let credential = Box::pin(credential::first(&store, config, url)).await?;
+    let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
+    let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
         metrics: metrics::Metrics::default(),
         decoders: Semaphore::new(DECODERS),
+        seal,
+        exports,
+        deliveries: Notify::new(),
+        purge_after: config.purge_after,
         login: config.login,
         proxies: config.proxies.clone(),
         product: config.product.clone(),
@@ -225,8 +284,9 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
             tracing::error!(%error, "the server ended");
         }
     });
+    let jobs = [tokio::spawn(export::run(Arc::clone(&app))), tokio::spawn(keep_house(Arc::clone(&app)))];
     tracing::info!(url, extensions = app.extensions, "the platform answers");
-    Ok(Running { url, credential, stop: Some(stop), server, app })
+    Ok(Running { url, credential, stop: Some(stop), server, jobs, app })
 }
 
 /// The URL under which this machine reaches a listener: "any address" is no destination.
@@ -237,10 +297,36 @@ fn reachable(mut address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
+/// Erases at the start and each hour what is not kept any more.
+async fn keep_house(app: Arc<App>) {
+    loop {
+        let now = time::now();
+        if let Err(error) = house(&app, now).await {
+            tracing::warn!(?error, "housekeeping failed; the next round tries again");
+        }
+        tokio::time::sleep(purge::ROUND).await;
+    }
+}
+
+async fn house(app: &App, now: i64) -> Result<Vec<String>, error::Error> {
+    retention::expire(app, now).await?;
+    purge::purge(app, now).await
+}
+
 impl Running {
+    /// Does the housekeeping as if it were `now`, in milliseconds since 1970: erases data whose time is over and what ended
+    /// tenants left. Answers the unique ids of the tenants that were purged.
+    ///
+    /// # Errors
+    /// The database failed; what was not done is done in the next round.
+    pub async fn housekeep(&self, now: i64) -> Result<Vec<String>, String> {
+        house(&self.app, now).await.map_err(|error| format!("{error:?}"))
+    }
+
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
         drop(self.stop.take());
+        self.jobs.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
             tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
             self.server.abort();
@@ -255,5 +341,6 @@ impl Drop for Running {
     /// Without `stop` nothing listens any more at once, so that a failed test leaves nothing behind.
     fn drop(&mut self) {
         self.server.abort();
+        self.jobs.iter().for_each(JoinHandle::abort);
     }
 }

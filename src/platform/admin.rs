@@ -1,15 +1,17 @@
 //! `tenantry-platform admin create`: the first person who can log in.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
+use super::audit::{Action, Actor, Event, Seal, append};
 use super::hashing::{Hasher, Work};
 use super::people::defaults::administrator;
 use super::people::profile::login_name;
 use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
-use super::{Login, StartError, credential, error, time};
+use super::{DATABASE_WAIT, Login, StartError, credential, error, time};
 use crate::wire::{State, User};
 
 /// Milliseconds of an hour.
@@ -54,6 +56,14 @@ pub enum AdminError {
     /// The login name is not acceptable.
     #[error("the login name `{0}` is not acceptable: 1 to 254 characters, no blanks, and not `api@` at its start")]
     Name(String),
+    /// The audit log cannot be sealed.
+    #[error("audit key {}: {reason}; give the platform's own with `--audit-key`", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: std::io::Error,
+    },
     /// Something inside failed; the log has the cause.
     #[error("the administrator cannot be stored; the lines above have the cause")]
     Internal,
@@ -73,17 +83,27 @@ impl AdminCommand {
     ///
     /// # Errors
     /// Nothing was made.
-    pub async fn run(&self, database: &str, out: impl Write) -> Result<(), AdminError> {
+    pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), AdminError> {
         let Self::Create(create) = self;
-        let store = Box::pin(Store::open(database)).await?;
-        let made = create.run(&store, out).await;
+        let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
+        let made = match seal(&store, key).await {
+            Ok(seal) => create.run((&store, &seal), out).await,
+            Err(error) => Err(error),
+        };
         store.close().await;
         made
     }
 }
 
+/// The key of the audit log. It is made only where there is no log yet: another key than the platform's would break the seals.
+async fn seal(store: &Store, key: &Path) -> Result<Seal, AdminError> {
+    let fresh = store.chains().await?.is_empty();
+    let seal = if fresh { Seal::open(Some(key)) } else { Seal::read(key) };
+    seal.map_err(|reason| AdminError::Key { path: key.to_owned(), reason })
+}
+
 impl Create {
-    async fn run(&self, store: &Store, mut out: impl Write) -> Result<(), AdminError> {
+    async fn run(&self, (store, seal): (&Store, &Seal), mut out: impl Write) -> Result<(), AdminError> {
         let Self { login, tenant, hours } = self;
         let login = login_name(login).map_err(|_| AdminError::Name(login.clone()))?;
         let provider = Box::pin(store.home(false)).await?;
@@ -114,6 +134,7 @@ impl Create {
         };
         let (id, unique_id) = insert_person(&mut tx, &new).await?;
         set_roles_of(&mut tx, id, &[administrator(tenant.kind.scope())]).await?;
+        append(seal, &mut tx, (tenant.id, &Actor::console()), Event::done(Action::UserCreate, &unique_id)).await?;
         // Printed before it is kept: a password that nobody saw would only be in the way.
         writeln!(out, "tenant:   {}", tenant.unique_id)?;
         writeln!(out, "user:     {unique_id}")?;

@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 use serde_json::Value;
 
+use super::audit::{Action, Actor, Event, append};
 use super::body::{self, Strict};
 use super::error::Error;
 use super::gate::Scope;
@@ -23,6 +24,7 @@ type Picture = (&'static str, Option<(StoredImage, ImagePaths)>);
 pub(super) async fn put(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
+    actor: Actor,
     Strict(mut change): Strict<Branding, { body::BRANDING }>,
 ) -> Result<Json<Value>, Error> {
     let tenant = branded(&scope)?;
@@ -48,6 +50,7 @@ pub(super) async fn put(
     if next != before {
         save_branding(&mut tx, record.id, &next, &stored).await?;
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
+        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::BrandingUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
     Ok(Json(shown(&app, &record, next)?))

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::store::{NewCredential, Store};
+use super::audit::{Action, Actor, Event, Seal, append};
+use super::store::{NewCredential, Store, insert_credential};
 use super::{Config, StartError};
 
 /// Characters of a key, a secret and a token; each of the 62 is worth 5.95 bits.
@@ -111,7 +112,11 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 
 /// The first credential: the one in the file, or a new one that is written there. A lost file is thus replaced at the
 /// next start by a further credential; the earlier one stays valid.
-pub(super) async fn first(store: &Store, config: &Config, url: &str) -> Result<Credential, StartError> {
+pub(super) async fn first(
+    (store, seal): (&Store, &Seal),
+    config: &Config,
+    url: &str,
+) -> Result<Credential, StartError> {
     let home = Box::pin(store.home(config.documented_only)).await?;
     if let Some(path) = config.credential_file.as_deref().filter(|path| path.exists()) {
         let credential = read(path)?;
@@ -122,7 +127,11 @@ pub(super) async fn first(store: &Store, config: &Config, url: &str) -> Result<C
         return Ok(credential);
     }
     let credential = Credential::random(&home.unique_id);
-    store.add_credential(&credential.hashed(home.id)).await?;
+    let hashed = credential.hashed(home.id);
+    let mut tx = store.begin().await?;
+    insert_credential(&mut tx, &hashed).await?;
+    append(seal, &mut tx, (home.id, &Actor::platform()), Event::done(Action::CredentialCreate, hashed.id())).await?;
+    tx.commit().await?;
     if let Some(path) = &config.credential_file {
         write(path, &File { url: url.to_owned(), credential: credential.clone() })
             .map_err(|error| StartError::Credential { path: path.clone(), reason: error.to_string() })?;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::catalog::NOT_SUBSCRIBED;
 use crate::wire::{FieldError, OAuthError, PlatformError, code};
 
 /// A refusal or failure.
@@ -35,6 +36,14 @@ pub(super) enum Error {
     Fields(Vec<FieldError>),
     /// The entity does not exist, or not for this caller.
     NotFound(String),
+    /// Only a package brings it, and the partner has not subscribed to that.
+    NotSubscribed,
+    /// The caller may not.
+    Denied(String),
+    /// Somebody changed it since it was read.
+    Changed(String),
+    /// What is needed does not answer now: nothing was done, and the same request may succeed later.
+    Unavailable(String),
     /// The tenant is suspended or ended.
     Gone(String),
     /// Another write took what had to be single; whoever can say what it was does.
@@ -77,7 +86,32 @@ impl From<sqlx::Error> for Error {
             return Self::Conflict;
         }
         tracing::error!(%error, "the database failed");
-        Self::Internal
+        match trouble(&error) {
+            Some(message) => Self::Unavailable(message.to_owned()),
+            None => Self::Internal,
+        }
+    }
+}
+
+/// What a later attempt may get over. The transaction was rolled back, so nothing is half done.
+fn trouble(error: &sqlx::Error) -> Option<&'static str> {
+    const BUSY: &str = "The database is busy; nothing was changed, try again";
+    const FULL: &str = "The database cannot be written, its disk may be full; nothing was changed";
+    let database = match error {
+        sqlx::Error::PoolTimedOut => return Some(BUSY),
+        sqlx::Error::Database(database) => database,
+        _ => return None,
+    };
+    let code = database.code()?;
+    // SQLite's codes are numbers whose low byte is the family: busy, locked, input or output, full. PostgreSQL's are texts.
+    match code.parse::<u32>().map(|code| code & 0xff) {
+        Ok(5 | 6) if code.len() < 5 => Some(BUSY),
+        Ok(8 | 10 | 13) if code.len() < 5 => Some(FULL),
+        _ => match &*code {
+            "40001" | "40P01" | "55P03" | "57014" | "53300" => Some(BUSY),
+            "53100" | "25006" => Some(FULL),
+            _ => None,
+        },
     }
 }
 
@@ -127,6 +161,14 @@ impl IntoResponse for Error {
             }
             Self::Fields(fields) => (StatusCode::BAD_REQUEST, Json(fields)).into_response(),
             Self::NotFound(message) => platform(StatusCode::NOT_FOUND, code::NOT_FOUND, message),
+            Self::NotSubscribed => oauth(StatusCode::FORBIDDEN, "access_denied", NOT_SUBSCRIBED),
+            Self::Denied(message) => oauth(StatusCode::FORBIDDEN, "access_denied", &message),
+            Self::Changed(message) => platform(StatusCode::CONFLICT, code::INVALID, message),
+            Self::Unavailable(message) => {
+                let mut response = platform(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL, message);
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                response
+            }
             Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
             Self::Conflict | Self::Internal => internal(),
         }

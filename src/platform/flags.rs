@@ -4,10 +4,11 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::{AdminCommand, AdminError, Config, Limits, Login, Network, PRODUCT};
+use super::{AdminCommand, AdminError, AuditCommand, AuditError, Config, Limits, Login, Network, PRODUCT, S3Key};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -45,6 +46,27 @@ pub struct Flags {
     /// Other reads per tenant and minute
     #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = Limits::default().reads)]
     reads_per_minute: u32,
+    /// File with the key that seals the audit log, made where it is not there [default: beside the credential file]
+    #[arg(long, env = "TENANTRY_AUDIT_KEY", global = true)]
+    audit_key: Option<PathBuf>,
+    /// Folder or URL (`https:`, `s3+https:`) that exports may go to, with all below it; repeat it or separate by commas
+    #[arg(long, env = "TENANTRY_EXPORT_DESTINATION", value_delimiter = ',')]
+    export_destination: Vec<String>,
+    /// Region of the S3 buckets
+    #[arg(long, env = "TENANTRY_EXPORT_S3_REGION", default_value = "us-east-1")]
+    export_s3_region: String,
+    /// Id of the key with which exports write to S3
+    #[arg(long, env = "TENANTRY_EXPORT_S3_KEY_ID", requires = "export_s3_secret")]
+    export_s3_key_id: Option<String>,
+    /// Its secret; better given by the environment than on the command line
+    #[arg(long, env = "TENANTRY_EXPORT_S3_SECRET", hide_env_values = true)]
+    export_s3_secret: Option<String>,
+    /// Days after which an ended tenant's data is erased for ever
+    #[arg(long, env = "TENANTRY_PURGE_AFTER_DAYS", default_value_t = 90)]
+    purge_after_days: u32,
+    /// Seconds that a request waits for a SQLite file that another process holds
+    #[arg(long, env = "TENANTRY_DATABASE_WAIT_SECONDS", default_value_t = 10)]
+    database_wait_seconds: u32,
     /// What to do instead of answering requests
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -56,17 +78,40 @@ pub enum Command {
     /// Make administrators, people who can log in
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Verify or export the audit log of a database
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No administrator was made.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The log was not read.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
 }
 
 impl Command {
-    /// Does one thing with the database.
+    /// Does one thing with the database. The code is 1 where the log does not hold.
     ///
     /// # Errors
-    /// Database or output failed, or what is asked for cannot be.
-    pub async fn run(&self, flags: &Flags, out: impl Write) -> Result<ExitCode, AdminError> {
-        match self {
-            Self::Admin(command) => command.run(&flags.database, out).await.map(|()| ExitCode::SUCCESS),
-        }
+    /// Database, key or output failed, or what is asked for cannot be.
+    pub async fn run(&self, flags: &Flags, out: impl Write) -> Result<ExitCode, CommandError> {
+        let (database, key) = (&flags.database, flags.key());
+        Ok(match self {
+            Self::Admin(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Audit(command) => command.run(database, &key, out).await?,
+        })
+    }
+}
+
+impl Flags {
+    /// The file of the audit log's key.
+    fn key(&self) -> PathBuf {
+        self.audit_key.clone().unwrap_or_else(|| self.credential_file.with_file_name("tenantry-audit.key"))
     }
 }
 
@@ -74,15 +119,25 @@ impl From<Flags> for Config {
     fn from(flags: Flags) -> Self {
         let limits =
             Limits { writes: flags.writes_per_minute, pages: flags.pages_per_minute, reads: flags.reads_per_minute };
+        let audit_key = Some(flags.key());
         Self {
             listen: flags.listen,
-            database: flags.database,
             credential_file: Some(flags.credential_file),
             documented_only: flags.documented_only,
+            audit_key,
+            export_s3: flags.export_s3_key_id.zip(flags.export_s3_secret).map(|(id, secret)| S3Key {
+                region: flags.export_s3_region,
+                id,
+                secret: secret.into(),
+            }),
+            export_destinations: flags.export_destination,
+            purge_after: Duration::from_hours(24 * u64::from(flags.purge_after_days)),
+            database_wait: Duration::from_secs(flags.database_wait_seconds.into()),
             login: Login::default(),
             proxies: flags.trusted_proxies,
             product: flags.product_name,
             limits: (!flags.no_rate_limits).then_some(limits),
+            ..Self::new(flags.database)
         }
     }
 }

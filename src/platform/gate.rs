@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
 use super::limits::Category;
 use super::login::source::Source;
@@ -59,7 +60,8 @@ pub(super) async fn guard(
 ) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str).to_owned();
     let source = Source::of(request.extensions(), request.headers(), &app.proxies);
-    let caller = match caller(&app, request.method(), request.headers(), source).await {
+    let id = request.extensions().get::<RequestId>().cloned();
+    let caller = match caller(&app, (request.method(), request.headers()), (source, id.as_ref())).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -76,23 +78,38 @@ pub(super) async fn guard(
     let category = Category::of(request.method(), &route);
     let budget = app.limiter.as_ref().map(|limiter| limiter.charge(charged, category, time::now()));
     let fits = |tenant: &Arc<Record>| expected(&route).is_none_or(|kind| kind == tenant.kind);
-    let mut response = if budget.is_some_and(|budget| !budget.granted) {
-        Error::Throttled.into_response()
-    } else if let Some(id) = asked.filter(|_| !tenant.as_ref().is_some_and(fits)) {
-        Error::not_found("Tenant", id).into_response()
+    let stranger = asked.filter(|_| !tenant.as_ref().is_some_and(fits));
+    let passed = if budget.is_some_and(|budget| !budget.granted) {
+        Err(Error::Throttled)
+    } else if let Some(id) = stranger {
+        Err(Error::not_found("Tenant", id))
     } else {
-        match permitted(&app, row(request.method().as_str(), &route), &params, (&caller, tenant.as_deref())).await {
-            Err(error) => error.into_response(),
-            Ok(reach) => {
-                request.extensions_mut().insert(Scope { caller, tenant, reach, source });
-                next.run(request).await
-            }
+        permitted(&app, row(request.method().as_str(), &route), &params, (&caller, tenant.as_deref())).await
+    };
+    let mut response = match passed {
+        Err(error) => {
+            let object = format!("{} {route} {}", request.method(), stranger.unwrap_or_default());
+            // What is out of reach has no business in the log of whom it belongs to.
+            let place = tenant.filter(|_| stranger.is_none()).map_or(caller.id, |tenant| tenant.id);
+            turned_away(&app, &error, (place, &Actor::named(caller.actor(), id.as_ref())), object.trim_end()).await;
+            error.into_response()
+        }
+        Ok(reach) => {
+            request.extensions_mut().insert(Scope { caller, tenant, reach, source });
+            next.run(request).await
         }
     };
     if let Some(budget) = budget {
         budget.announce(response.headers_mut());
     }
     response
+}
+
+/// Whoever may not stands in the log; whoever asks too often or wrongly does not.
+async fn turned_away(app: &App, error: &Error, (tenant, actor): (i64, &Actor), object: &str) {
+    if matches!(error, Error::NotFound(_) | Error::Forbidden(_) | Error::ChangeFirst(_)) {
+        audit::denied(app, tenant, actor, Event::denied(Action::Request, object)).await;
+    }
 }
 
 fn parameter<'p>(params: &'p RawPathParams, wanted: &str) -> Option<&'p str> {
@@ -106,13 +123,24 @@ pub(super) fn reaches(caller: &Caller, tenant: &Record) -> bool {
 }
 
 /// The caller of a bearer token, or of a browser's session where there is no token.
-async fn caller(app: &App, method: &Method, headers: &HeaderMap, source: Source) -> Result<Caller, Error> {
-    let caller = bearer(app, method, headers).await?;
-    login::admit(app, &caller, source)?;
+async fn caller(
+    app: &App,
+    (method, headers): (&Method, &HeaderMap),
+    (source, request): (Source, Option<&RequestId>),
+) -> Result<Caller, Error> {
+    let caller = bearer(app, headers).await?;
+    // The browser adds the cookie whoever causes the request.
+    let sent = headers.contains_key(header::AUTHORIZATION) || !session::changes(method) || session::same_site(headers);
+    if !sent {
+        let actor = Actor::named(caller.actor(), request);
+        audit::denied(app, caller.id, &actor, Event::denied(Action::Request, "another site")).await;
+        return Err(Error::OtherSite);
+    }
+    login::admit(app, &caller, (source, request)).await?;
     Ok(caller)
 }
 
-async fn bearer(app: &App, method: &Method, headers: &HeaderMap) -> Result<Caller, Error> {
+async fn bearer(app: &App, headers: &HeaderMap) -> Result<Caller, Error> {
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         let token = authorization
             .to_str()
@@ -130,10 +158,6 @@ async fn bearer(app: &App, method: &Method, headers: &HeaderMap) -> Result<Calle
         return caller.ok_or(Error::InvalidToken);
     }
     let (_, caller) = session::holder(app, headers).await?.ok_or(Error::InvalidToken)?;
-    // The browser adds the cookie whoever causes the request.
-    if session::changes(method) && !session::same_site(headers) {
-        return Err(Error::OtherSite);
-    }
     Ok(caller)
 }
 

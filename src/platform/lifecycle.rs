@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 
+use super::audit::{Action, Actor, Event, append_both};
 use super::error::Error;
 use super::gate::Scope;
 use super::standing::Act;
@@ -14,30 +15,32 @@ use super::{App, time};
 use crate::wire::{self, Lifecycle};
 
 /// `POST .../{child}/activate`.
-pub(super) async fn activate(app: State<Arc<App>>, scope: Extension<Scope>, path: Child) -> Result<Json<()>, Error> {
-    act(&app, &scope, &path.0.1, Lifecycle::Activate).await
+pub(super) async fn activate(app: Platform, scope: Asker, actor: Actor, path: Child) -> Result<Json<()>, Error> {
+    act(&app, &scope, &actor, (&path.0.1, Lifecycle::Activate)).await
 }
 
 /// `POST .../{child}/suspend`.
-pub(super) async fn suspend(app: State<Arc<App>>, scope: Extension<Scope>, path: Child) -> Result<Json<()>, Error> {
-    act(&app, &scope, &path.0.1, Lifecycle::Suspend).await
+pub(super) async fn suspend(app: Platform, scope: Asker, actor: Actor, path: Child) -> Result<Json<()>, Error> {
+    act(&app, &scope, &actor, (&path.0.1, Lifecycle::Suspend)).await
 }
 
 /// `POST .../{child}/terminate`: irreversible.
-pub(super) async fn terminate(app: State<Arc<App>>, scope: Extension<Scope>, path: Child) -> Result<Json<()>, Error> {
-    act(&app, &scope, &path.0.1, Lifecycle::Terminate).await
+pub(super) async fn terminate(app: Platform, scope: Asker, actor: Actor, path: Child) -> Result<Json<()>, Error> {
+    act(&app, &scope, &actor, (&path.0.1, Lifecycle::Terminate)).await
 }
 
+type Platform = State<Arc<App>>;
+type Asker = Extension<Scope>;
 type Child = Path<(String, String)>;
 
 /// The answer is 200 with `null`, also where the tenant was in that state already.
-async fn act(app: &App, scope: &Scope, id: &str, action: Lifecycle) -> Result<Json<()>, Error> {
+async fn act(app: &App, scope: &Scope, actor: &Actor, (id, action): (&str, Lifecycle)) -> Result<Json<()>, Error> {
     let mut tx = app.store.begin().await?;
-    let (_, mut record) = locked_child(&mut tx, scope, id, Act::Lifecycle).await?;
-    let state = match action {
-        Lifecycle::Activate => wire::State::Active,
-        Lifecycle::Suspend => wire::State::Suspended,
-        Lifecycle::Terminate => wire::State::Terminated,
+    let (parent, mut record) = locked_child(&mut tx, scope, id, Act::Lifecycle).await?;
+    let (state, done) = match action {
+        Lifecycle::Activate => (wire::State::Active, Action::TenantActivate),
+        Lifecycle::Suspend => (wire::State::Suspended, Action::TenantSuspend),
+        Lifecycle::Terminate => (wire::State::Terminated, Action::TenantTerminate),
     };
     if record.state == state {
         return Ok(Json(()));
@@ -56,6 +59,7 @@ async fn act(app: &App, scope: &Scope, id: &str, action: Lifecycle) -> Result<Js
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
+    append_both(&app.seal, &mut tx, (parent.id, record.id, actor), Event::done(done, &record.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(tenant = record.unique_id, action = action.segment(), by = scope.caller.unique_id, "lifecycle");
     Ok(Json(()))

@@ -38,7 +38,11 @@ impl Category {
     /// The category of a route.
     pub(super) fn of(method: &Method, template: &str) -> Self {
         match *method {
-            Method::GET | Method::HEAD if template.ends_with("/search") => Self::Pages,
+            Method::GET | Method::HEAD
+                if template.ends_with("/search") || template.ends_with("/records/{category}") =>
+            {
+                Self::Pages
+            }
             Method::GET | Method::HEAD => Self::Reads,
             _ => Self::Writes,
         }

@@ -5,14 +5,24 @@ pub(super) mod policy;
 pub(super) mod source;
 
 use super::App;
+use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
 use super::principal::Caller;
 use source::Source;
 
 /// Refuses a person who asks from an address that her tenant does not admit. API credentials are held to no list.
-pub(super) fn admit(app: &App, caller: &Caller, source: Source) -> Result<(), Error> {
+pub(super) async fn admit(
+    app: &App,
+    caller: &Caller,
+    (source, request): (Source, Option<&RequestId>),
+) -> Result<(), Error> {
     let list = caller.person().and_then(|person| person.white_listed.as_deref());
-    if address::admits(list, source.address()) { Ok(()) } else { Err(elsewhere(app)) }
+    if address::admits(list, source.address()) {
+        return Ok(());
+    }
+    let actor = Actor::named(caller.actor(), request);
+    audit::denied(app, caller.id, &actor, Event::denied(Action::LoginElsewhere, "session")).await;
+    Err(elsewhere(app))
 }
 
 /// The refusal, in the words of the documentation.

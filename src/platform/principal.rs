@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::permission::{Permissions, Rule, Scope, missing};
+use super::store::CREDENTIAL_ID;
 
 /// Who makes a request, and for which tenant.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub(super) struct Caller {
     pub(super) unique_id: String,
     /// Who it is.
     pub(super) principal: Principal,
+    /// Hash of a credential's key; a token from before it was kept has none, and neither has a person.
+    pub(super) key_hash: Option<String>,
 }
 
 /// The two kinds of callers.
@@ -30,6 +33,18 @@ impl Caller {
         match &self.principal {
             Principal::Credential => format!("api@{}", self.unique_id),
             Principal::Person(person) => person.login_name.clone(),
+        }
+    }
+
+    /// How the audit log names the caller: two credentials of one tenant are two, and a person keeps the id when a mask
+    /// takes the name.
+    pub(super) fn actor(&self) -> String {
+        match &self.principal {
+            Principal::Credential => {
+                let key = self.key_hash.as_deref().unwrap_or_default();
+                format!("{}#{}", self.login(), key.get(..CREDENTIAL_ID).unwrap_or_default())
+            }
+            Principal::Person(person) => format!("user:{}", person.unique_id),
         }
     }
 

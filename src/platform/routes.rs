@@ -12,9 +12,13 @@ use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
+use super::export::{batch, stream};
 use super::people::{actions, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
-use super::{App, branding, extensions, gate, image, lifecycle, metrics, pages, reference, search, tenant, token};
+use super::{
+    App, audit, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, search, subscription,
+    tenant, token,
+};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Everything the platform answers.
@@ -23,6 +27,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
     let api = rows.fold(Router::new(), |api, row| api.route(row.path, answered(row)));
     let api = api
         .method_not_allowed_fallback(no_method)
+        .route_layer(middleware::from_fn_with_state(Arc::clone(app), audit::watch))
         .route_layer(middleware::from_fn_with_state(Arc::clone(app), gate::guard));
     let mut open = Router::new()
         .route("/tenancy/auth/oauth/token", post(token::issue))
@@ -31,10 +36,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/healthz", get(|| async { "ok" }))
         .route("/metrics", get(metrics::show));
     if app.extensions {
-        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke));
-    }
-    if app.extensions {
-        open = open.merge(pages::routes());
+        open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke)).merge(pages::routes());
     }
     let open = open.method_not_allowed_fallback(no_method);
     around(app, api.merge(open).fallback(nothing)).with_state(Arc::clone(app))
@@ -66,6 +68,15 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::Nocs => on(method, reference::nocs),
         Call::Impact => on(method, extensions::impact),
         Call::CreateCredential => on(method, extensions::credentials),
+        Call::ReadSubscription => on(method, subscription::show),
+        Call::CreateRecord => on(method, records::create),
+        Call::ListRecords => on(method, records::list),
+        Call::ReadRecord => on(method, records::read),
+        Call::UpdateRecord => on(method, records::update),
+        Call::ExportBatch => on(method, batch::write),
+        Call::CreateStream => on(method, stream::create),
+        Call::ListStreams => on(method, stream::list),
+        Call::DeleteStream => on(method, stream::remove),
         Call::CreateUser => on(method, users::create),
         Call::MinimalUsers => on(method, lists::minimal),
         Call::SearchUsers => on(method, lists::search),
@@ -94,6 +105,7 @@ fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     catching(router)
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
+        .layer(middleware::from_fn(audit::RequestId::give))
 }
 
 fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

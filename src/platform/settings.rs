@@ -14,7 +14,7 @@ use crate::catalog;
 use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, Tenant};
 
 pub(super) use endpoint::{api_server, host};
-pub(super) use packages::{dropped, has_add_on, packages as packages_of};
+pub(super) use packages::{add_ons, dropped, has_add_on, packages};
 
 /// What is wrong with a request so far.
 #[derive(Default)]

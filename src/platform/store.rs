@@ -4,18 +4,23 @@
 //! lock before anything was read, on PostgreSQL the row; both then see what is committed and nothing moves under them.
 
 mod attempts;
+mod audit;
 mod branding;
 mod credentials;
 mod defaults;
 mod lists;
 mod people;
+mod purge;
+mod records;
 mod roles;
 mod sessions;
 mod sets;
+mod streams;
 mod tenants;
 mod terms;
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::{Any, AnyPool, Executor as _, Transaction};
@@ -23,16 +28,27 @@ use sqlx::{Any, AnyPool, Executor as _, Transaction};
 use super::StartError;
 
 pub(super) use attempts::forget_attempts;
+pub(super) use audit::{Head, Kept, advance, head};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use credentials::{NewCredential, insert_credential, revoke};
+pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
 pub(super) use lists::{Filter, Order, Page, living_settings};
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
     insert_person, must_change_under, person_of, rename_author, save_password, save_person,
 };
-pub(super) use roles::{RoleContent, RoleRecord, delete_role, name_of_role, put_role, set_roles_of, set_users_of};
-pub(super) use sessions::{Carrier, Clock, NewSession, end_sessions_of, end_sessions_under};
+pub(super) use purge::{Ended, erase};
+pub(super) use records::{
+    Datum, Shelf, erase_aged, holder_of_datum, holders_of_account, insert_datum, locked_datum, next_number, save_datum,
+};
+pub(super) use roles::{
+    RoleContent, RoleRecord, delete_role, id_of_role, name_of_role, put_role, set_roles_of, set_users_of,
+};
+pub(super) use sessions::{
+    Carrier, Clock, NewSession, end_session, end_sessions_of, end_sessions_under, failed_login, failed_nobody,
+    start_session,
+};
 pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
+pub(super) use streams::{Delivery, Stream, delete_stream, enqueue, insert_stream, streams_of};
 pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
 pub(super) use terms::{Part, Term, Value};
 
@@ -43,27 +59,29 @@ pub(super) type Tx = Transaction<'static, Any>;
 const CONNECTIONS: u32 = 8;
 
 /// Set on every SQLite connection. FULL: a reply follows the commit, and a commit survives a power cut.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA foreign_keys = ON;";
+/// What is deleted is overwritten.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+                       PRAGMA secure_delete = ON;";
 
 /// The open database.
 pub(super) struct Store {
     readers: AnyPool,
     writer: AnyPool,
+    sqlite: bool,
 }
 
 impl Store {
     /// Opens the database, creating a SQLite file that is not there, and brings it to today's schema.
-    pub(super) async fn open(database: &str) -> Result<Self, StartError> {
+    pub(super) async fn open(database: &str, wait: Duration) -> Result<Self, StartError> {
         sqlx::any::install_default_drivers();
         let url = url(database)?;
         let sqlite = url.starts_with("sqlite:");
         let options: AnyConnectOptions = url.parse()?;
         // One writer on SQLite: it has a single write lock, and a queue in the pool is fair where its retries are not.
-        let writer = pool(sqlite, if sqlite { 1 } else { CONNECTIONS }).connect_with(options.clone()).await?;
+        let writer = pool(sqlite, wait, if sqlite { 1 } else { CONNECTIONS }).connect_with(options.clone()).await?;
         sqlx::migrate!("./migrations").run(&writer).await?;
-        let readers = pool(sqlite, CONNECTIONS).connect_with(options).await?;
-        let store = Self { readers, writer };
+        let readers = pool(sqlite, wait, CONNECTIONS).connect_with(options).await?;
+        let store = Self { readers, writer, sqlite };
         store.write_defaults().await?;
         Ok(store)
     }
@@ -80,12 +98,16 @@ impl Store {
     }
 }
 
-fn pool(sqlite: bool, connections: u32) -> AnyPoolOptions {
+/// `wait` is how long a SQLite connection waits for another process that holds the file.
+fn pool(sqlite: bool, wait: Duration, connections: u32) -> AnyPoolOptions {
     // A SQLite connection cannot go stale, so it need not be asked before each use.
     let options = AnyPoolOptions::new().max_connections(connections).test_before_acquire(!sqlite);
     options.after_connect(move |connection, _| {
         Box::pin(async move {
             if sqlite {
+                // First of all: the others wait for the lock already.
+                let busy = format!("PRAGMA busy_timeout = {};", wait.as_millis());
+                connection.execute(sqlx::AssertSqlSafe(busy)).await?;
                 connection.execute(PRAGMAS).await?;
             }
             Ok(())

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde_json::Value;
 
+use super::audit::{Action, Actor, Event, append, append_both};
 use super::body::{self, Strict};
 use super::error::{Error, field, quote};
 use super::gate::Scope;
@@ -26,6 +27,7 @@ const NOBODY: i64 = -1;
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
+    actor: Actor,
     Strict(mut change): Strict<Tenant, { body::TENANT }>,
 ) -> Result<Json<Created>, Error> {
     ignore(&app, &mut change);
@@ -55,6 +57,7 @@ pub(super) async fn create(
         by: &scope.caller.login(),
     };
     let (id, unique_id) = insert(&mut tx, &new).await?;
+    append_both(&app.seal, &mut tx, (parent.id, id, &actor), Event::done(Action::TenantCreate, &unique_id)).await?;
     tx.commit().await?;
     Ok(Json(Created { unique_id, name, id: Some(id) }))
 }
@@ -62,7 +65,7 @@ pub(super) async fn create(
 /// `POST .../clients/{client}` and `.../msps/{msp}`: a partial update.
 pub(super) async fn update(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
     Strict(mut change): Strict<Tenant, { body::TENANT }>,
 ) -> Result<Json<Value>, Error> {
@@ -86,6 +89,7 @@ pub(super) async fn update(
     }
     if changed(&before, &record) {
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
+        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
     Ok(Json(answer::tenant(&record, app.extensions)?))

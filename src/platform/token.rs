@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header;
 
+use super::audit::{Action, Actor, Event, RequestId, append, denied};
 use super::error::Error;
 use super::login::source::Source;
-use super::people::login;
-use super::store::Carrier;
+use super::people::login::{self, Via};
+use super::store::{Carrier, insert_token};
 use super::{App, body, credential, time};
 use crate::wire::{Hidden, TokenRequest, TokenResponse};
 
@@ -20,11 +21,14 @@ const REQUEST: usize = 16 << 10;
 
 /// Answers a token for the tenant of the credential.
 pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Json<TokenResponse>, Error> {
+    let id = request.extensions().get::<RequestId>().cloned();
     let source = Source::of(request.extensions(), request.headers(), &app.proxies);
     let request = read(request).await;
     match request.grant_type.as_str() {
-        "client_credentials" => of_credential(&app, &request).await,
-        "password" if app.extensions => of_person(&app, request, source).await,
+        "client_credentials" => of_credential(&app, &request, id.as_ref()).await,
+        "password" if app.extensions => {
+            of_person(&app, request, Via { carrier: Carrier::Token, source, request: id.as_ref() }).await
+        }
         _ => Err(Error::GrantType(request.grant_type)),
     }
 }
@@ -32,35 +36,52 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
 /// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out. The answer is the
 /// same whether there was such a token.
 pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Result<(), Error> {
+    let id = request.extensions().get::<RequestId>().cloned();
     let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
     let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
     if let Some((_, token)) = token {
-        app.store.end_session(&credential::hash(&token), time::now()).await?;
+        login::log_out(&app, &token, id.as_ref()).await?;
     }
     Ok(())
 }
 
 /// A person's token. Whoever must change the password first gets one that is good for that only.
-async fn of_person(app: &App, request: TokenRequest, source: Source) -> Result<Json<TokenResponse>, Error> {
-    let via = (Carrier::Token, source);
+async fn of_person(app: &App, request: TokenRequest, via: Via<'_>) -> Result<Json<TokenResponse>, Error> {
     let proved = login::prove(app, (&request.username, request.password.0.into()), via).await?;
     let token = login::start(app, &proved, via, LIFETIME * 1000).await?;
     let scope = if proved.limited { "password:change" } else { "global:manage" };
     Ok(Json(answer(token, scope)))
 }
 
-async fn of_credential(app: &App, request: &TokenRequest) -> Result<Json<TokenResponse>, Error> {
+async fn of_credential(
+    app: &App,
+    request: &TokenRequest,
+    id: Option<&RequestId>,
+) -> Result<Json<TokenResponse>, Error> {
     let key = credential::hash(&request.client_id);
     let secret = credential::hash(&request.client_secret);
-    let tenant = app.store.holds(&key, &secret).await?.ok_or(Error::BadCredentials)?;
+    let Some(tenant) = app.store.holds(&key, &secret).await? else {
+        return Err(refused(app, &key, id).await?);
+    };
     let token = credential::random_token();
     let now = time::now();
-    app.store.add_token(&credential::hash(&token), tenant, (now, now + LIFETIME * 1000)).await?;
+    let mut tx = app.store.begin().await?;
+    insert_token(&mut tx, &credential::hash(&token), (tenant, &key), (now, now + LIFETIME * 1000)).await?;
+    append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id)), Event::done(Action::TokenIssue, "token")).await?;
+    tx.commit().await?;
     Ok(Json(answer(token, "global:manage")))
 }
 
 fn answer(access_token: String, scope: &str) -> TokenResponse {
     TokenResponse { access_token, token_type: "bearer".to_owned(), expires_in: LIFETIME - 1, scope: scope.to_owned() }
+}
+
+/// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.
+async fn refused(app: &App, key: &str, id: Option<&RequestId>) -> Result<Error, Error> {
+    if let Some(tenant) = app.store.owner(key).await? {
+        denied(app, tenant, &Actor::key(key, id), Event::denied(Action::TokenIssue, "token")).await;
+    }
+    Ok(Error::BadCredentials)
 }
 
 /// The request as a form, or as JSON where it says so. What cannot be read is empty, and refused as such.

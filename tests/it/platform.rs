@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod access;
+mod audit;
 mod branding;
 mod documented;
 mod durable;
+mod exports;
+mod fuzz;
 mod http;
 mod lifecycle;
 mod limits;
@@ -13,6 +16,9 @@ mod login;
 mod marks;
 mod packages;
 mod people;
+mod purge;
+mod records;
+mod robust;
 mod settings;
 mod tenants;
 

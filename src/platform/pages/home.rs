@@ -12,11 +12,11 @@ use super::form::{self, TOKEN};
 use super::menus::{Entry, entries};
 use super::visitor::Visitor;
 use super::{answer, or_refusal};
-use crate::catalog::Package;
+use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
-use crate::platform::login::source::Source;
-use crate::platform::store::Kind;
-use crate::platform::{App, credential, session, settings, time};
+use crate::platform::people::login::log_out as end;
+use crate::platform::subscription::Subscription;
+use crate::platform::{App, session};
 
 /// `GET /`.
 pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response {
@@ -28,6 +28,7 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
+    let has = Subscription::of_record(&visitor.tenant);
     let content = html! {
         (frame(&visitor)?)
         main {
@@ -36,7 +37,7 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
                 dt { "Name" } dd { (visitor.tenant.name) }
                 dt { "Unique Id" } dd { (visitor.tenant.unique_id) }
                 dt { "Packages" }
-                @for package in packages(&visitor) { dd { (package.wire()) } }
+                @for package in has.packages() { dd { (package.wire()) } }
             }
         }
     };
@@ -45,8 +46,7 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
 
 /// Who is logged in and may look at pages; otherwise where to go.
 pub(super) async fn logged_in(app: &App, parts: &Parts) -> Result<Result<Visitor, Response>, Error> {
-    let source = Source::of(&parts.extensions, &parts.headers, &app.proxies);
-    let Some(visitor) = Visitor::of(app, &parts.headers, source).await? else {
+    let Some(visitor) = Visitor::of(app, &parts.extensions, &parts.headers).await? else {
         return Ok(Err(Redirect::to("/login").into_response()));
     };
     if visitor.person()?.limited {
@@ -55,18 +55,10 @@ pub(super) async fn logged_in(app: &App, parts: &Parts) -> Result<Result<Visitor
     Ok(Ok(visitor))
 }
 
-/// The packages whose menus a visitor has: a service provider sees every menu, since its partners differ.
-fn packages(visitor: &Visitor) -> Vec<Package> {
-    match visitor.tenant.kind {
-        Kind::ServiceProvider => Package::ALL.to_vec(),
-        Kind::Partner | Kind::Client => settings::packages_of(&visitor.tenant.settings),
-    }
-}
-
 /// The navigation bar and the menus.
 pub(super) fn frame(visitor: &Visitor) -> Result<Markup, Error> {
     let look = &visitor.look;
-    let entries = entries(&packages(visitor));
+    let entries = entries(&Subscription::of_record(&visitor.tenant));
     let of = |menu: &str| -> Vec<Entry> { entries.iter().filter(|entry| entry.menu == menu).copied().collect() };
     Ok(html! {
         header.bar {
@@ -100,8 +92,9 @@ async fn logged_out(app: &App, request: Request) -> Result<Response, Error> {
     let Some(key) = session::key(request.headers()).map(str::to_owned) else {
         return Ok(Redirect::to("/login").into_response());
     };
+    let id = request.extensions().get::<RequestId>().cloned();
     form::read(request, &key).await?;
-    app.store.end_session(&credential::hash(&key), time::now()).await?;
+    end(app, &key, id.as_ref()).await?;
     let mut response = Redirect::to("/login").into_response();
     form::set(&mut response, (session::COOKIE, ""), "Lax", 0);
     let clear = HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");

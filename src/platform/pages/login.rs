@@ -11,11 +11,12 @@ use maud::{Markup, html};
 use super::brand::Look;
 use super::form::{self, BEFORE, TOKEN};
 use super::{answer, or_refusal, refusal};
+use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
 use crate::platform::login::source::Source;
-use crate::platform::people::login::{prove, start};
+use crate::platform::people::login::{Via, log_out, prove, start};
 use crate::platform::store::Carrier;
-use crate::platform::{App, credential, query, session, time};
+use crate::platform::{App, credential, query, session};
 
 /// Seconds that a form may stand open.
 const OPEN: u64 = 12 * 60 * 60;
@@ -53,10 +54,11 @@ async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<
     let look = Look::named(app, tenant).await?;
     let source = Source::of(request.extensions(), request.headers(), &app.proxies);
     let cookie = form::cookie(request.headers(), BEFORE).unwrap_or_default().to_owned();
-    let before = session::key(request.headers()).map(credential::hash);
+    let before = session::key(request.headers()).map(str::to_owned);
+    let id = request.extensions().get::<RequestId>().cloned();
     let mut form = form::read(request, &cookie).await?;
     let (name, password) = (form.take("login"), form.take("password"));
-    let via = (Carrier::Cookie, source);
+    let via = Via { carrier: Carrier::Cookie, source, request: id.as_ref() };
     let proved = match prove(app, (name.trim(), password.into()), via).await {
         Ok(proved) => proved,
         Err(Error::BadLogin) => {
@@ -68,7 +70,7 @@ async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<
     let lifetime = app.login.lifetime;
     let key = start(app, &proved, via, i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX / 4)).await?;
     if let Some(before) = before {
-        app.store.end_session(&before, time::now()).await?;
+        log_out(app, &before, id.as_ref()).await?;
     }
     let mut response = Redirect::to(if proved.limited { "/password" } else { "/" }).into_response();
     form::set(&mut response, (session::COOKIE, &key), "Lax", lifetime.as_secs());

@@ -1,6 +1,6 @@
 //! The menus, and which of them a tenant has.
 
-use crate::catalog::Package;
+use crate::platform::subscription::Subscription;
 
 /// A menu entry: under which menu, its name, where it leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,24 +21,25 @@ const ENTRIES: [Entry; 4] = [
     entry("Workspace", "Automation", "/screens/automation"),
 ];
 
-/// The entries of a tenant with these packages.
-pub(super) fn entries(packages: &[Package]) -> Vec<Entry> {
-    let missing = || Package::ALL.into_iter().filter(|package| !packages.contains(package));
-    let is_gone = |entry: &Entry| {
-        let full = format!("{} > {}", entry.menu, entry.name);
-        missing().any(|package| package.unavailable_without().menus.contains(&full.as_str()))
-    };
+/// The entries of a tenant.
+pub(super) fn entries(has: &Subscription) -> Vec<Entry> {
+    let hidden = has.hidden_menus();
+    let is_gone = |entry: &Entry| hidden.contains(&format!("{} > {}", entry.menu, entry.name).as_str());
     ENTRIES.into_iter().filter(|entry| !is_gone(entry)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Package;
+    use crate::wire::Tenant;
 
     #[test]
     fn exactly_the_menus_of_a_missing_package_are_gone() {
         let names = |packages: &[Package]| -> Vec<String> {
-            entries(packages).iter().map(|entry| format!("{} > {}", entry.menu, entry.name)).collect()
+            let packages = packages.iter().map(|package| package.wire().to_owned()).collect();
+            let has = Subscription::of(&Tenant { packages: Some(packages), ..Tenant::default() }, None);
+            entries(&has).iter().map(|entry| format!("{} > {}", entry.menu, entry.name)).collect()
         };
         let all = names(&Package::ALL);
         for package in Package::ALL {

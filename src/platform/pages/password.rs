@@ -12,6 +12,7 @@ use maud::{Markup, html};
 use super::form::{self, TOKEN};
 use super::visitor::Visitor;
 use super::{answer, or_refusal, refusal};
+use crate::platform::audit::{Actor, RequestId};
 use crate::platform::body::Strict;
 use crate::platform::error::Error;
 use crate::platform::gate::Scope;
@@ -31,19 +32,20 @@ pub(super) async fn change(State(app): State<Arc<App>>, request: Request) -> Res
 }
 
 async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    let source = Source::of(&parts.extensions, &parts.headers, &app.proxies);
-    match Visitor::of(app, &parts.headers, source).await? {
+    match Visitor::of(app, &parts.extensions, &parts.headers).await? {
         None => Ok(Redirect::to("/login").into_response()),
         Some(visitor) => Ok(answer(StatusCode::OK, &visitor.look, "login", &content(&visitor, &[])?)),
     }
 }
 
 async fn changed(app: &Arc<App>, request: Request) -> Result<Response, Error> {
-    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
-    let Some(visitor) = Visitor::of(app, request.headers(), source).await? else {
+    let (parts, body) = request.into_parts();
+    let Some(visitor) = Visitor::of(app, &parts.extensions, &parts.headers).await? else {
         return Ok(Redirect::to("/login").into_response());
     };
-    let mut form = form::read(request, &visitor.key).await?;
+    let source = Source::of(&parts.extensions, &parts.headers, &app.proxies);
+    let id = parts.extensions.get::<RequestId>().cloned();
+    let mut form = form::read(Request::from_parts(parts, body), &visitor.key).await?;
     let wanted = PasswordChange {
         current_password: Hidden(form.take("current")),
         new_password: Hidden(form.take("new")),
@@ -51,7 +53,8 @@ async fn changed(app: &Arc<App>, request: Request) -> Result<Response, Error> {
     };
     let target = (visitor.tenant.unique_id.clone(), visitor.person()?.unique_id.clone());
     let scope = Scope::own(visitor.caller.clone(), visitor.tenant.clone(), source);
-    match change_password(State(Arc::clone(app)), Extension(scope), Path(target), Strict(wanted)).await {
+    let who = (Extension(scope.clone()), Actor::of(&scope, id.as_ref()));
+    match change_password(State(Arc::clone(app)), who, Path(target), Strict(wanted)).await {
         Ok(_) => {
             let content = html! {
                 main { p.notes role="status" { "The password was changed. " a href=(visitor.look.login()) { "Log in" } } }

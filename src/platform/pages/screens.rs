@@ -11,16 +11,16 @@ use maud::html;
 
 use super::home::{frame, logged_in};
 use super::{answer, or_refusal, refusal};
-use crate::catalog::{NOT_SUBSCRIBED, Package};
+use crate::catalog::NOT_SUBSCRIBED;
 use crate::platform::error::Error;
 use crate::platform::gate::reaches;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::Kind;
-use crate::platform::{App, query, settings};
+use crate::platform::subscription::{Screen, Subscription};
+use crate::platform::{App, query};
 
-const SCREENS: [(&str, &str); 3] =
-    [("alerts", "Alerts"), ("service-desk", "Service Desk"), ("automation", "Automation")];
-const PARTS: [Package; 2] = [Package::EventAndIncidentManagement, Package::RemediationAndAutomation];
+const SCREENS: [(&str, Screen); 3] =
+    [("alerts", Screen::Alerts), ("service-desk", Screen::ServiceDesk), ("automation", Screen::Automation)];
 
 /// A screen.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(screen): Path<String>, parts: Parts) -> Response {
@@ -32,7 +32,7 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    let Some((_, name)) = SCREENS.iter().find(|(path, _)| *path == screen) else {
+    let Some((_, screen)) = SCREENS.into_iter().find(|(path, _)| *path == screen) else {
         return Ok(refusal(&visitor.look, Error::not_found("Screen", screen)));
     };
     let asked = query::parameter(parts.uri.query().unwrap_or_default(), "tenant");
@@ -52,22 +52,22 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
         let content = html! {
             (frame(&visitor)?)
             main {
-                h1 { (name) }
+                h1 { (screen.title()) }
                 form method="get" { label { "Unique id of a partner or client" input name="tenant" required; } button { "Show" } }
             }
         };
         return Ok(answer(StatusCode::OK, &visitor.look, "home", &content));
     }
-    let has = settings::packages_of(&tenant.settings);
+    let has = Subscription::of_record(&tenant);
     let content = html! {
         (frame(&visitor)?)
         main {
-            h1 { (name) " of " (tenant.name) }
-            @for part in PARTS {
+            h1 { (screen.title()) " of " (tenant.name) }
+            @for (package, modules) in screen.parts() {
                 section {
-                    h2 { (part.wire()) }
-                    @if has.contains(&part) {
-                        ul { @for module in part.modules() { li { (module) } } }
+                    h2 { (package.wire()) }
+                    @if has.has(package) {
+                        ul { @for module in modules { li { (module) } } }
                     } @else {
                         p.denied role="alert" { (NOT_SUBSCRIBED) }
                     }
@@ -75,6 +75,6 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
             }
         }
     };
-    let whole = PARTS.iter().all(|part| has.contains(part));
+    let whole = has.screen(screen).1.is_empty();
     Ok(answer(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.look, "home", &content))
 }

@@ -1,6 +1,6 @@
 //! Who looks at a page.
 
-use axum::http::HeaderMap;
+use axum::http::{Extensions, HeaderMap};
 
 use super::brand::Look;
 use crate::platform::error::Error;
@@ -20,9 +20,10 @@ pub(super) struct Visitor {
 
 impl Visitor {
     /// Whoever the cookie belongs to. A session that is used from an address which the tenant does not admit is refused.
-    pub(super) async fn of(app: &App, headers: &HeaderMap, source: Source) -> Result<Option<Self>, Error> {
+    pub(super) async fn of(app: &App, extensions: &Extensions, headers: &HeaderMap) -> Result<Option<Self>, Error> {
+        let source = Source::of(extensions, headers, &app.proxies);
         let Some((key, caller)) = session::holder(app, headers).await? else { return Ok(None) };
-        login::admit(app, &caller, source)?;
+        login::admit(app, &caller, (source, extensions.get())).await?;
         let tenant = app.store.visible(caller.id, &caller.unique_id).await?.ok_or(Error::Internal)?;
         let look = Look::of(app, &tenant).await?;
         Ok(Some(Self { caller, tenant, look, key: key.to_owned() }))

@@ -9,6 +9,7 @@ use secrecy::SecretString;
 use super::login::{account, attempt, proved};
 use super::users::{living, locked};
 use super::{bounds, password};
+use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
@@ -26,35 +27,36 @@ use crate::wire::{PasswordChange, User, UserAction};
 const ACTION: usize = 16 << 10;
 
 type Target = Path<(String, String)>;
+type Who = (Extension<Scope>, Actor);
 
 /// `POST .../users/{user}/ACTIVATE`.
 pub(in crate::platform) async fn activate(
     app: State<Arc<App>>,
-    scope: Extension<Scope>,
+    who: Who,
     path: Target,
     request: Request,
 ) -> Result<Json<()>, Error> {
-    act(&app, &scope, &path.0.1, (Status::Active, request)).await
+    act(&app, &who, &path.0.1, (Status::Active, request)).await
 }
 
 /// `POST .../users/{user}/DEACTIVATE`.
 pub(in crate::platform) async fn deactivate(
     app: State<Arc<App>>,
-    scope: Extension<Scope>,
+    who: Who,
     path: Target,
     request: Request,
 ) -> Result<Json<()>, Error> {
-    act(&app, &scope, &path.0.1, (Status::Inactive, request)).await
+    act(&app, &who, &path.0.1, (Status::Inactive, request)).await
 }
 
 /// `POST .../users/{user}/TERMINATE`: irreversible.
 pub(in crate::platform) async fn terminate(
     app: State<Arc<App>>,
-    scope: Extension<Scope>,
+    who: Who,
     path: Target,
     request: Request,
 ) -> Result<Json<()>, Error> {
-    act(&app, &scope, &path.0.1, (Status::Terminated, request)).await
+    act(&app, &who, &path.0.1, (Status::Terminated, request)).await
 }
 
 /// How much of a terminated user's data is masked.
@@ -86,7 +88,12 @@ async fn read(request: Request) -> Result<(UserAction, Option<Mask>), Error> {
 }
 
 /// The answer is 200 with `null`, also where the user was in that state already.
-async fn act(app: &App, scope: &Scope, id: &str, (status, request): (Status, Request)) -> Result<Json<()>, Error> {
+async fn act(
+    app: &App,
+    (scope, actor): &Who,
+    id: &str,
+    (status, request): (Status, Request),
+) -> Result<Json<()>, Error> {
     let (body, mask) = read(request).await?;
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
@@ -94,16 +101,17 @@ async fn act(app: &App, scope: &Scope, id: &str, (status, request): (Status, Req
     bounds::over(app, scope, &before).await?;
     let by = scope.caller.login();
     let mut tx = app.store.begin().await?;
-    let (_, mut person) = locked(&mut tx, scope, id).await?;
+    let (tenant, mut person) = locked(&mut tx, scope, id).await?;
     if person.status == status {
         return Ok(Json(()));
     }
     person.status = status;
-    person.reason = match status {
-        Status::Active => None,
-        Status::Inactive => body.deactivate_reason,
-        Status::Terminated => body.terminate_reason.or(person.reason),
+    let (reason, done) = match status {
+        Status::Active => (None, Action::UserActivate),
+        Status::Inactive => (body.deactivate_reason, Action::UserDeactivate),
+        Status::Terminated => (body.terminate_reason.or(person.reason), Action::UserTerminate),
     };
+    person.reason = reason;
     if status == Status::Terminated {
         set_roles_of(&mut tx, person.id, &[]).await?;
         let login_name = person.login_name.clone();
@@ -118,6 +126,7 @@ async fn act(app: &App, scope: &Scope, id: &str, (status, request): (Status, Req
         end_sessions_of(&mut tx, person.id, time::now()).await?;
     }
     save_person(&mut tx, &mut person, &by).await?;
+    append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
     Ok(Json(()))
@@ -155,7 +164,7 @@ fn masked(person: &mut PersonRecord, mask: Mask) {
 /// one of the request too.
 pub(in crate::platform) async fn change_password(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): Who,
     Path((_, id)): Target,
     Strict(change): Strict<PasswordChange, { ACTION }>,
 ) -> Result<Json<()>, Error> {
@@ -183,12 +192,13 @@ pub(in crate::platform) async fn change_password(
     }
     let new = NewPassword { hash: app.hasher.hash(wanted).await?, until: None, must_change: false };
     let mut tx = app.store.begin().await?;
-    let (_, person) = locked(&mut tx, &scope, &id).await?;
+    let (tenant, person) = locked(&mut tx, &scope, &id).await?;
     if !save_password(&mut tx, person.id, &new, Some(&today)).await? {
         return Err(Error::field("currentPassword", "The password was changed by another request in the meantime"));
     }
     end_sessions_of(&mut tx, person.id, time::now()).await?;
     forget_attempts(&mut tx, (&account.0, &account.1)).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::PasswordChange, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, "a password was changed");
     Ok(Json(()))

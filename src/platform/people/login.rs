@@ -2,12 +2,13 @@
 
 use secrecy::SecretString;
 
+use crate::platform::audit::{Action, Actor, Event, RequestId, append};
 use crate::platform::error::Error;
 use crate::platform::login::address::admits;
 use crate::platform::login::elsewhere;
 use crate::platform::login::policy::Rules;
 use crate::platform::login::source::Source;
-use crate::platform::store::{Candidate, Carrier, NewSession};
+use crate::platform::store::{Candidate, Carrier, NewSession, end_session, failed_login, failed_nobody, start_session};
 use crate::platform::{App, credential, settings, time};
 use crate::wire::Tenant;
 
@@ -17,6 +18,14 @@ pub(in crate::platform) struct Proved {
     account: Account,
     /// Whether the person may do nothing but change the password.
     pub(in crate::platform) limited: bool,
+}
+
+/// How somebody comes: what is to carry the session, from where, and in which request.
+#[derive(Clone, Copy)]
+pub(in crate::platform) struct Via<'a> {
+    pub(in crate::platform) carrier: Carrier,
+    pub(in crate::platform) source: Source,
+    pub(in crate::platform) request: Option<&'a RequestId>,
 }
 
 /// What failed logins are counted by: an account and a source.
@@ -51,8 +60,9 @@ pub(in crate::platform) async fn proved(
 pub(in crate::platform) async fn prove(
     app: &App,
     (login_name, password): (&str, SecretString),
-    (carrier, source): (Carrier, Source),
+    via: Via<'_>,
 ) -> Result<Proved, Error> {
+    let source = via.source;
     let candidate = app.store.candidate(login_name).await?;
     let nobodys = || Rules::of(&settings::policy_of(&Tenant::default()));
     let rules = candidate.as_ref().map_or_else(nobodys, |candidate| candidate.rules);
@@ -62,11 +72,10 @@ pub(in crate::platform) async fn prove(
     let same = proved(app, &account, (password, stored)).await?;
     let now = time::now();
     let good = |person: &Candidate| person.in_service && person.password_until.is_none_or(|until| until > now);
-    let failed = |person| app.store.failed_login(person, (carrier, source), now);
     match candidate {
         Some(person) if open && same && good(&person) => {
             if !admits(person.white_listed.as_deref(), source.address()) {
-                failed(Some(person.id)).await?;
+                refused(app, via, Some((&person, Action::LoginElsewhere))).await?;
                 tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
                 return Err(elsewhere(app));
             }
@@ -74,7 +83,8 @@ pub(in crate::platform) async fn prove(
             Ok(Proved { person, account, limited })
         }
         other => {
-            failed(other.as_ref().map(|person| person.id)).await?;
+            let action = if open { Action::Login } else { Action::LoginLocked };
+            refused(app, via, other.as_ref().map(|person| (person, action))).await?;
             if let Some(person) = other {
                 tracing::info!(person = person.unique_id, %source, locked = !open, "a login failed");
             }
@@ -83,11 +93,26 @@ pub(in crate::platform) async fn prove(
     }
 }
 
+/// Keeps a login that was refused, in the history and in the audit log.
+async fn refused(app: &App, via: Via<'_>, whom: Option<(&Candidate, Action)>) -> Result<(), Error> {
+    let Via { carrier, source, request } = via;
+    let mut tx = app.store.begin().await?;
+    match whom {
+        Some((person, action)) => {
+            failed_login(&mut tx, person.id, (carrier, source), time::now()).await?;
+            let actor = Actor::user(&person.unique_id, request);
+            append(&app.seal, &mut tx, (person.tenant, &actor), Event::denied(action, carrier.word())).await?;
+        }
+        None => failed_nobody(&mut tx).await?,
+    }
+    Ok(tx.commit().await?)
+}
+
 /// Starts a session for whoever proved a password; answers its key, of which only the hash is kept.
 pub(in crate::platform) async fn start(
     app: &App,
     proved: &Proved,
-    (carrier, source): (Carrier, Source),
+    Via { carrier, source, request }: Via<'_>,
     lifetime: i64,
 ) -> Result<String, Error> {
     let key = credential::random_session();
@@ -104,9 +129,24 @@ pub(in crate::platform) async fn start(
         now,
         expires: now + lifetime,
     };
-    if !app.store.start_session(&new).await? {
+    let mut tx = app.store.begin().await?;
+    if !start_session(&mut tx, &new).await? {
         return Err(Error::BadLogin);
     }
-    tracing::info!(person = proved.person.unique_id, tenant = proved.person.tenant, %source, "a person logged in");
+    let Candidate { unique_id, tenant, tenant_unique_id, .. } = &proved.person;
+    let actor = Actor::user(unique_id, request);
+    append(&app.seal, &mut tx, (*tenant, &actor), Event::done(Action::Login, carrier.word())).await?;
+    tx.commit().await?;
+    tracing::info!(person = unique_id, tenant = tenant_unique_id, %source, "a person logged in");
     Ok(key)
+}
+
+/// Ends the session of a key, if there is one.
+pub(in crate::platform) async fn log_out(app: &App, key: &str, request: Option<&RequestId>) -> Result<(), Error> {
+    let mut tx = app.store.begin().await?;
+    if let Some((unique_id, tenant)) = end_session(&mut tx, &credential::hash(key), time::now()).await? {
+        let actor = Actor::user(&unique_id, request);
+        append(&app.seal, &mut tx, (tenant, &actor), Event::done(Action::Logout, "session")).await?;
+    }
+    Ok(tx.commit().await?)
 }

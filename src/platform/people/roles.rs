@@ -9,6 +9,7 @@ use super::lists::terms;
 use super::sets::{described, of_scope};
 use super::{bounds, users};
 use crate::platform::App;
+use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
@@ -18,30 +19,31 @@ use crate::platform::search::Paging;
 use crate::platform::settings::{self, Problems};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Kind, Record, RoleContent, RoleRecord, Term, Tx, Value, delete_role, lock, name_of_role, put_role, set_users_of,
+    Kind, Record, RoleContent, RoleRecord, Term, Tx, Value, delete_role, id_of_role, lock, name_of_role, put_role,
+    set_users_of,
 };
 use crate::wire::{self, ClientRef, Envelope, Role, SetRef, UserRef};
 
 /// `POST .../roles`.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Strict(change): Strict<Role, { body::TENANT }>,
 ) -> Result<Json<Role>, Error> {
-    put(&app, &scope, None, change).await
+    put(&app, (&scope, &actor), None, change).await
 }
 
 /// `POST .../roles/{role}`: a partial update. Of a default role only the users change.
 pub(in crate::platform) async fn update(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
     Strict(change): Strict<Role, { body::TENANT }>,
 ) -> Result<Json<Role>, Error> {
     let role = find(&app, scope.tenant()?, &id).await?;
     // Nobody changes what gives more than she has.
     bounds::roles(&app, &scope, &[role.id]).await?;
-    put(&app, &scope, Some(role), change).await
+    put(&app, (&scope, &actor), Some(role), change).await
 }
 
 /// `GET .../roles/{role}`.
@@ -59,7 +61,7 @@ pub(in crate::platform) async fn read(
 /// `DELETE .../roles/{role}`.
 pub(in crate::platform) async fn delete(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, Error> {
     let role = find(&app, scope.tenant()?, &id).await?;
@@ -68,8 +70,10 @@ pub(in crate::platform) async fn delete(
     }
     bounds::roles(&app, &scope, &[role.id]).await?;
     let mut tx = app.store.begin().await?;
-    admit(&lock(&mut tx, scope.tenant()?.id).await?, Act::Write)?;
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
     delete_role(&mut tx, role.id).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::RoleDelete, &role.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(role = role.unique_id, by = scope.caller.login(), "a role was deleted");
     Ok(Json(()))
@@ -116,7 +120,12 @@ struct Wanted {
     users: Option<Vec<i64>>,
 }
 
-async fn put(app: &App, scope: &Scope, role: Option<RoleRecord>, change: Role) -> Result<Json<Role>, Error> {
+async fn put(
+    app: &App,
+    (scope, actor): (&Scope, &Actor),
+    role: Option<RoleRecord>,
+    change: Role,
+) -> Result<Json<Role>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
     let default = role.as_ref().is_some_and(|role| role.default);
@@ -133,6 +142,9 @@ async fn put(app: &App, scope: &Scope, role: Option<RoleRecord>, change: Role) -
     if let Some(users) = &wanted.users {
         set_users_of(&mut tx, id, tenant.id, users).await?;
     }
+    let done = if before.is_none() { Action::RoleCreate } else { Action::RoleUpdate };
+    let unique_id = id_of_role(&mut tx, id).await?;
+    append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &unique_id)).await?;
     tx.commit().await?;
     let roles = app.store.roles(&tenant).await?;
     let role = roles.into_iter().find(|role| role.id == id).ok_or(Error::Internal)?;

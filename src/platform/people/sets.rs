@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 
 use super::bounds;
 use crate::platform::App;
+use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
@@ -50,7 +51,7 @@ pub(in crate::platform) async fn read(
 /// `POST .../permissionSets`.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Strict(change): Strict<PermissionSet, { body::TENANT }>,
 ) -> Result<Json<PermissionSet>, Error> {
     let fresh = SetRecord {
@@ -61,41 +62,43 @@ pub(in crate::platform) async fn create(
         description: String::new(),
         permissions: Permissions::default(),
     };
-    put(&app, &scope, fresh, change).await
+    put(&app, (&scope, &actor), fresh, change).await
 }
 
 /// `PUT .../permissionSets/{set}`.
 pub(in crate::platform) async fn update(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
     Strict(change): Strict<PermissionSet, { body::TENANT }>,
 ) -> Result<Json<PermissionSet>, Error> {
     let set = owned(&app, &scope, &id).await?;
-    put(&app, &scope, set, change).await
+    put(&app, (&scope, &actor), set, change).await
 }
 
 /// `DELETE .../permissionSets/{set}`.
 pub(in crate::platform) async fn delete(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, Error> {
     let set = owned(&app, &scope, &id).await?;
     let mut tx = app.store.begin().await?;
-    admit(&lock(&mut tx, scope.tenant()?.id).await?, Act::Write)?;
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
     let roles = delete_set(&mut tx, set.id).await?;
     if !roles.is_empty() {
         let message = format!("The permission set is in use by {}; take it out there first", roles.join(", "));
         return Err(Error::field("uniqueId", message));
     }
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::SetDelete, &set.unique_id)).await?;
     tx.commit().await?;
     Ok(Json(()))
 }
 
 async fn put(
     app: &App,
-    scope: &Scope,
+    (scope, actor): (&Scope, &Actor),
     mut set: SetRecord,
     change: PermissionSet,
 ) -> Result<Json<PermissionSet>, Error> {
@@ -122,7 +125,9 @@ async fn put(
         let message = format!("The name {} is taken by {holder}; choose another", quote(&set.name));
         return Err(Error::field("name", message));
     }
+    let done = if set.id == 0 { Action::SetCreate } else { Action::SetUpdate };
     put_set(&mut tx, &tenant, &mut set).await?;
+    append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &set.unique_id)).await?;
     tx.commit().await?;
     Ok(Json(answer(&tenant, &set)))
 }

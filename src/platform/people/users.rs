@@ -8,6 +8,7 @@ use secrecy::SecretString;
 
 use super::profile::{self, Profile};
 use super::{bounds, password};
+use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
@@ -23,7 +24,7 @@ use crate::wire::{Hidden, RoleRef, User};
 /// `POST .../users`.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Strict(mut change): Strict<User, { body::TENANT }>,
 ) -> Result<Json<User>, Error> {
     let tenant = scope.tenant()?;
@@ -54,6 +55,7 @@ pub(in crate::platform) async fn create(
     let (id, unique_id) = insert_person(&mut tx, &new).await.map_err(|error| taken(error, &login_name))?;
     set_roles_of(&mut tx, id, &roles).await?;
     let person = person_of(&mut *tx, tenant.id, &unique_id).await?.ok_or(Error::Internal)?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::UserCreate, &unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant.unique_id, by = scope.caller.login(), "a user was made");
     shown(&app, &tenant, &person).await.map(Json)
@@ -74,7 +76,7 @@ pub(in crate::platform) async fn read(
 /// `POST .../users/{user}`: a partial update.
 pub(in crate::platform) async fn update(
     State(app): State<Arc<App>>,
-    Extension(scope): Extension<Scope>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
     Strict(mut change): Strict<User, { body::TENANT }>,
 ) -> Result<Json<User>, Error> {
@@ -106,9 +108,15 @@ pub(in crate::platform) async fn update(
     if let Some(roles) = roles {
         set_roles_of(&mut tx, person.id, &roles).await?;
     }
+    // The log's row comes last: a login locks sessions before it, too.
+    let mut done = vec![Action::UserUpdate];
     if let Some(password) = password {
         save_password(&mut tx, person.id, &password, None).await?;
         end_sessions_of(&mut tx, person.id, time::now()).await?;
+        done.push(Action::PasswordSet);
+    }
+    for done in done {
+        append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(done, &id)).await?;
     }
     tx.commit().await?;
     shown(&app, &tenant, &person).await.map(Json)

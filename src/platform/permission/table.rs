@@ -53,6 +53,15 @@ pub enum Call {
     Nocs,
     Impact,
     CreateCredential,
+    ReadSubscription,
+    CreateRecord,
+    ListRecords,
+    ReadRecord,
+    UpdateRecord,
+    ExportBatch,
+    CreateStream,
+    ListStreams,
+    DeleteStream,
     CreateUser,
     MinimalUsers,
     SearchUsers,
@@ -172,6 +181,13 @@ const SEE_BRANDING: Needs =
 const SET_BRANDING: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(BRAND_CLIENTS));
 
+/// Who sees a tenant's data: whoever administers it or may view it from above. Who changes it or sends it elsewhere must be
+/// allowed to manage it.
+const SEE_DATA: Needs =
+    needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(VIEW_PARTNERS), Rule::Each(VIEW_CLIENTS));
+const SET_DATA: Needs =
+    needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
+
 macro_rules! clients {
     ($rest:literal) => {
         concat!("/api/v2/tenants/{tenant}/clients", $rest)
@@ -180,6 +196,16 @@ macro_rules! clients {
 macro_rules! msps {
     ($rest:literal) => {
         concat!("/api/v2/tenants/{tenant}/msps", $rest)
+    };
+}
+macro_rules! records {
+    ($rest:literal) => {
+        concat!("/api/v2/tenants/{tenant}/records/{category}", $rest)
+    };
+}
+macro_rules! exports {
+    ($rest:literal) => {
+        concat!("/api/v2/tenants/{tenant}/exports", $rest)
     };
 }
 macro_rules! users {
@@ -231,6 +257,15 @@ pub const TABLE: &[Row] = &[
     ours(C::Impact, Get, "/api/v2/tenants/{tenant}/impact", ITSELF),
     // Such a credential may do everything under its tenant, so nobody makes one who may not.
     ours(C::CreateCredential, Post, "/api/v2/tenants/{tenant}/credentials", all(Rule::Everything)),
+    ours(C::ReadSubscription, Get, "/api/v2/tenants/{tenant}/subscription", ITSELF),
+    ours(C::CreateRecord, Post, records!(""), SET_DATA),
+    ours(C::ListRecords, Get, records!(""), SEE_DATA),
+    ours(C::ReadRecord, Get, records!("/{record}"), SEE_DATA),
+    ours(C::UpdateRecord, Post, records!("/{record}"), SET_DATA),
+    ours(C::ExportBatch, Post, exports!("/batch"), SET_DATA),
+    ours(C::CreateStream, Post, exports!("/stream"), SET_DATA),
+    ours(C::ListStreams, Get, exports!("/stream"), SEE_DATA),
+    ours(C::DeleteStream, Delete, exports!("/stream/{stream}"), SET_DATA),
     documented(C::CreateUser, Post, users!(""), RUN_USERS),
     documented(C::MinimalUsers, Get, users!("/minimal"), SEE_USERS),
     documented(C::SearchUsers, Get, users!("/search"), SEE_USERS),

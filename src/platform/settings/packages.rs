@@ -76,11 +76,13 @@ fn ordered<T: Copy>(all: &[T], wanted: impl Fn(&T) -> bool) -> Vec<T> {
     all.iter().copied().filter(wanted).collect()
 }
 
+/// The packages of a tenant.
 pub(in crate::platform) fn packages(tenant: &Tenant) -> Vec<Package> {
     tenant.packages.iter().flatten().filter_map(|name| Package::from_wire(name)).collect()
 }
 
-fn add_ons(tenant: &Tenant) -> Vec<AddOn> {
+/// The add-ons of a tenant.
+pub(in crate::platform) fn add_ons(tenant: &Tenant) -> Vec<AddOn> {
     tenant.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)).collect()
 }
 

@@ -16,6 +16,16 @@ pub(in crate::platform) struct NewCredential {
     pub(in crate::platform) tenant: i64,
 }
 
+impl NewCredential {
+    /// How the audit log names it.
+    pub(in crate::platform) fn id(&self) -> &str {
+        self.key_hash.get(..CREDENTIAL_ID).unwrap_or_default()
+    }
+}
+
+/// Digits of a key's hash that name its credential in the audit log.
+pub(in crate::platform) const CREDENTIAL_ID: usize = 12;
+
 impl Store {
     /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
     pub(in crate::platform) async fn holds(&self, key: &str, secret: &str) -> Result<Option<i64>, sqlx::Error> {
@@ -30,35 +40,16 @@ impl Store {
         Ok(tenant.filter(|_| same(&stored, secret)))
     }
 
-    /// Stores a credential in a write of its own.
-    pub(in crate::platform) async fn add_credential(&self, new: &NewCredential) -> Result<(), sqlx::Error> {
-        let mut tx = self.begin().await?;
-        insert_credential(&mut tx, new).await?;
-        tx.commit().await
-    }
-
-    /// Stores a token, and forgets those that have ended.
-    pub(in crate::platform) async fn add_token(
-        &self,
-        hash: &str,
-        tenant: i64,
-        (now, expires): (i64, i64),
-    ) -> Result<(), sqlx::Error> {
-        let mut tx = self.begin().await?;
-        sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut *tx).await?;
-        sqlx::query("INSERT INTO token (hash, tenant_id, expires_at) VALUES ($1, $2, $3)")
-            .bind(hash)
-            .bind(tenant)
-            .bind(expires)
-            .execute(&mut *tx)
-            .await?;
-        tx.commit().await
+    /// The tenant of a key, whatever the secret.
+    pub(in crate::platform) async fn owner(&self, key: &str) -> Result<Option<i64>, sqlx::Error> {
+        let tenant = sqlx::query_scalar("SELECT tenant_id FROM credential WHERE key_hash = $1");
+        tenant.bind(key).fetch_optional(&self.readers).await
     }
 
     /// The living tenant of a token that has not ended.
     pub(in crate::platform) async fn caller(&self, hash: &str, now: i64) -> Result<Option<Caller>, sqlx::Error> {
         let row = sqlx::query(
-            "SELECT k.hash, t.id, t.unique_id FROM token k JOIN tenant t ON t.id = k.tenant_id \
+            "SELECT k.hash, k.key_hash, t.id, t.unique_id FROM token k JOIN tenant t ON t.id = k.tenant_id \
              WHERE k.hash = $1 AND k.expires_at > $2 AND t.state <> 'TERMINATED'",
         )
         .bind(hash)
@@ -69,11 +60,8 @@ impl Store {
         else {
             return Ok(None);
         };
-        Ok(Some(Caller {
-            id: row.try_get("id")?,
-            unique_id: row.try_get("unique_id")?,
-            principal: Principal::Credential,
-        }))
+        let (id, unique_id) = (row.try_get("id")?, row.try_get("unique_id")?);
+        Ok(Some(Caller { id, unique_id, principal: Principal::Credential, key_hash: row.try_get("key_hash")? }))
     }
 }
 
@@ -84,6 +72,24 @@ pub(in crate::platform) async fn insert_credential(tx: &mut Tx, new: &NewCredent
         .bind(&new.secret_hash)
         .bind(new.tenant)
         .bind(crate::platform::time::now())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Stores the token of a credential, and forgets those that have ended.
+pub(in crate::platform) async fn insert_token(
+    tx: &mut Tx,
+    hash: &str,
+    (tenant, key): (i64, &str),
+    (now, expires): (i64, i64),
+) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
+    sqlx::query("INSERT INTO token (hash, tenant_id, expires_at, key_hash) VALUES ($1, $2, $3, $4)")
+        .bind(hash)
+        .bind(tenant)
+        .bind(expires)
+        .bind(key)
         .execute(&mut **tx)
         .await?;
     Ok(())

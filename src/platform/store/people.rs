@@ -85,8 +85,10 @@ pub(in crate::platform) struct NewPerson<'a> {
 pub(in crate::platform) struct Candidate {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
+    /// Number of the tenant.
+    pub(in crate::platform) tenant: i64,
     /// Unique id of the tenant.
-    pub(in crate::platform) tenant: String,
+    pub(in crate::platform) tenant_unique_id: String,
     pub(in crate::platform) password_hash: String,
     pub(in crate::platform) password_until: Option<i64>,
     pub(in crate::platform) must_change: bool,
@@ -161,6 +163,12 @@ impl Store {
         rows.iter().map(read).collect()
     }
 
+    /// How many people of a tenant are not terminated.
+    pub(in crate::platform) async fn living_people(&self, tenant: i64) -> Result<i64, Error> {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED'");
+        Ok(count.bind(tenant).fetch_one(&self.readers).await?)
+    }
+
     /// One page of a tenant's people, tombstones included, and how many there are in all.
     pub(in crate::platform) async fn search_people(
         &self,
@@ -181,7 +189,7 @@ impl Store {
         }
         let row = sqlx::query(
             "SELECT u.id, u.unique_id, u.status, u.password_hash, u.password_at, u.password_until, \
-             u.must_change, t.unique_id AS tenant, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
+             u.must_change, u.tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
              FROM person u JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id WHERE u.login_key = $1",
         );
@@ -200,7 +208,8 @@ impl Store {
         Ok(Some(Candidate {
             id: row.try_get("id")?,
             unique_id: row.try_get("unique_id")?,
-            tenant: row.try_get("tenant")?,
+            tenant: row.try_get("tenant_id")?,
+            tenant_unique_id: row.try_get("tenant_unique_id")?,
             password_hash: row.try_get("password_hash")?,
             password_until: row.try_get("password_until")?,
             must_change: row.try_get::<i64, _>("must_change")? != 0,

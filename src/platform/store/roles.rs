@@ -108,6 +108,11 @@ pub(in crate::platform) async fn put_role(
     Ok(id)
 }
 
+/// The unique id of a role's number.
+pub(in crate::platform) async fn id_of_role(tx: &mut Tx, id: i64) -> Result<String, Error> {
+    Ok(sqlx::query_scalar("SELECT unique_id FROM role WHERE id = $1").bind(id).fetch_one(&mut **tx).await?)
+}
+
 async fn new_role(tx: &mut Tx, tenant: &Record) -> Result<i64, Error> {
     let id: i64 = sqlx::query_scalar("UPDATE counter SET value = value + 1 WHERE name = 'role' RETURNING value")
         .fetch_one(&mut **tx)

@@ -25,7 +25,8 @@ pub(in crate::platform) enum Carrier {
 }
 
 impl Carrier {
-    const fn column(self) -> &'static str {
+    /// The word for it in tables and in the audit log.
+    pub(in crate::platform) const fn word(self) -> &'static str {
         match self {
             Self::Cookie => "COOKIE",
             Self::Token => "TOKEN",
@@ -65,53 +66,6 @@ pub(in crate::platform) struct Clock {
 const NOTED: i64 = 1000;
 
 impl Store {
-    /// Starts a session and notes the login. Sessions that have ended are forgotten. False, and no session, where the
-    /// person was deactivated or got another password since it was proved.
-    pub(in crate::platform) async fn start_session(&self, new: &NewSession<'_>) -> Result<bool, Error> {
-        let mut tx = self.begin().await?;
-        end(&mut tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
-        let started = sqlx::query(
-            "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
-             SELECT $1, $2, id, $4, $5, $6, $6, $7 FROM person \
-             WHERE id = $3 AND status = 'ACTIVE' AND password_hash = $8",
-        )
-        .bind(new.hash)
-        .bind(new.public_id)
-        .bind(new.person)
-        .bind(new.carrier.column())
-        .bind(i64::from(new.limited))
-        .bind(new.now)
-        .bind(new.expires)
-        .bind(new.proof)
-        .execute(&mut *tx)
-        .await?;
-        if started.rows_affected() == 0 {
-            return Ok(false);
-        }
-        note_login(&mut tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
-        forget_attempts(&mut tx, new.account).await?;
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    /// Notes a login that failed. Of somebody who does not exist nothing is kept, but the work is the same.
-    pub(in crate::platform) async fn failed_login(
-        &self,
-        person: Option<i64>,
-        (carrier, source): (Carrier, Source),
-        now: i64,
-    ) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
-        match person {
-            Some(person) => note_login(&mut tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await?,
-            None => {
-                sqlx::query("UPDATE counter SET value = value WHERE name = 'login'").execute(&mut *tx).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
     /// The person of a living session: neither ended nor idle, of an active person whose tenant and all above it are in
     /// service. A browser's session is noted as in use.
     pub(in crate::platform) async fn person(
@@ -130,7 +84,7 @@ impl Store {
              AND COALESCE(g.state, 'ACTIVE') = 'ACTIVE'",
         )
         .bind(hash)
-        .bind(carrier.column())
+        .bind(carrier.word())
         .bind(clock.now)
         .fetch_optional(&self.readers)
         .await?;
@@ -163,6 +117,7 @@ impl Store {
             id: row.try_get("tenant_id")?,
             unique_id: row.try_get("tenant_unique_id")?,
             principal: Principal::Person(Box::new(person)),
+            key_hash: None,
         }))
     }
 
@@ -173,14 +128,6 @@ impl Store {
             .bind(hash)
             .execute(&mut *tx)
             .await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Ends one session: a logout.
-    pub(in crate::platform) async fn end_session(&self, hash: &str, now: i64) -> Result<(), Error> {
-        let mut tx = self.begin().await?;
-        end(&mut tx, ("hash = $1", hash), "LOGOUT", now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -236,6 +183,71 @@ impl Store {
     }
 }
 
+/// Starts a session and notes the login. Sessions that have ended are forgotten. False, and no session, where the person
+/// was deactivated or got another password since it was proved.
+pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, Error> {
+    end(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
+    let started = sqlx::query(
+        "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
+         SELECT $1, $2, id, $4, $5, $6, $6, $7 FROM person \
+         WHERE id = $3 AND status = 'ACTIVE' AND password_hash = $8",
+    )
+    .bind(new.hash)
+    .bind(new.public_id)
+    .bind(new.person)
+    .bind(new.carrier.word())
+    .bind(i64::from(new.limited))
+    .bind(new.now)
+    .bind(new.expires)
+    .bind(new.proof)
+    .execute(&mut **tx)
+    .await?;
+    if started.rows_affected() == 0 {
+        return Ok(false);
+    }
+    note_login(tx, (new.person, Some(new.public_id), new.carrier), ("SUCCESS", new.source), new.now).await?;
+    forget_attempts(tx, new.account).await?;
+    Ok(true)
+}
+
+/// Notes a login that failed.
+pub(in crate::platform) async fn failed_login(
+    tx: &mut Tx,
+    person: i64,
+    (carrier, source): (Carrier, Source),
+    now: i64,
+) -> Result<(), Error> {
+    note_login(tx, (person, None, carrier), ("FAILED", &source.to_string()), now).await
+}
+
+/// Of somebody who does not exist nothing is kept, but the work is that of a failed login and its row in the audit log.
+pub(in crate::platform) async fn failed_nobody(tx: &mut Tx) -> Result<(), Error> {
+    for text in [
+        "UPDATE counter SET value = value WHERE name = 'login'",
+        "UPDATE login_history SET status = status WHERE id = -1",
+        "UPDATE audit_head SET number = number WHERE tenant_id = -1",
+        "UPDATE audit SET number = number WHERE tenant_id = -1",
+        "UPDATE audit_head SET seal = seal WHERE tenant_id = -1",
+    ] {
+        sqlx::query(text).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Ends one session, a logout; answers its person and the number of the person's tenant.
+pub(in crate::platform) async fn end_session(
+    tx: &mut Tx,
+    hash: &str,
+    now: i64,
+) -> Result<Option<(String, i64)>, Error> {
+    let row = sqlx::query(
+        "SELECT u.unique_id, u.tenant_id FROM session s JOIN person u ON u.id = s.person_id WHERE s.hash = $1",
+    );
+    let row = row.bind(hash).fetch_optional(&mut **tx).await?;
+    end(tx, ("hash = $1", hash), "LOGOUT", now).await?;
+    row.map(|row| Ok((row.try_get("unique_id")?, row.try_get("tenant_id")?))).transpose()
+}
+
 /// Ends every session of a person.
 pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: i64) -> Result<(), Error> {
     end(tx, ("person_id = $1", person), "FORCED", now).await
@@ -281,7 +293,7 @@ async fn note_login(
     .bind(session)
     .bind(source)
     .bind(status)
-    .bind(carrier.column())
+    .bind(carrier.word())
     .bind(now)
     .execute(&mut **tx)
     .await?;

@@ -123,6 +123,13 @@ async fn a_foreign_tenant_answers_as_one_that_does_not_exist() {
             format!("PUT /tenants/{tenant}/customBranding"),
             format!("GET /tenants/{tenant}/impact"),
             format!("POST /tenants/{tenant}/credentials"),
+            format!("GET /tenants/{tenant}/subscription"),
+            format!("GET /tenants/{tenant}/records/alerts"),
+            format!("POST /tenants/{child}/records/alerts"),
+            format!("POST /tenants/{child}/records/alerts/1"),
+            format!("POST /tenants/{tenant}/exports/batch"),
+            format!("POST /tenants/{tenant}/exports/stream"),
+            format!("DELETE /tenants/{tenant}/exports/stream/1"),
             format!("GET /tenants/client/{child}"),
             format!("GET /tenants/{child}/customBranding"),
             // Under one's own tenant, a foreign child.

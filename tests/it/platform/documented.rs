@@ -41,6 +41,10 @@ async fn the_calls_of_ours_are_absent() {
     }
     platform.sp.post("/tenants/sp_1/msps", json!({ "name": "A" })).await.is(404, "not found");
     platform.sp.act("/tenants/msp_2/credentials").await.is(404, "not found");
+    for path in ["/tenants/msp_2/subscription", "/tenants/msp_2/records/alerts", "/tenants/msp_2/exports/stream"] {
+        platform.sp.get(path).await.is(404, "not found");
+        platform.sp.post(path, json!({ "name": "A" })).await.is(404, "not found");
+    }
 }
 
 #[tokio::test]

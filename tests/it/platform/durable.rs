@@ -83,7 +83,7 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
 }
 
 /// The program itself; it ends with the test, however that ends.
-struct Program(Child);
+pub(super) struct Program(Child);
 
 impl Drop for Program {
     fn drop(&mut self) {
@@ -93,14 +93,18 @@ impl Drop for Program {
 }
 
 /// The program on a free port.
-fn spawn(folder: &Folder) -> Program {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+pub(super) fn spawn(folder: &Folder) -> Program {
+    launch(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder)
+}
+
+/// Something that becomes the program.
+pub(super) fn launch(mut command: Command, folder: &Folder) -> Program {
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
     Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
 }
 
 /// The URL from the log, and everything logged until then.
-fn ready(program: &mut Program) -> (String, String) {
+pub(super) fn ready(program: &mut Program) -> (String, String) {
     use std::io::{BufRead as _, BufReader};
     let mut log = String::new();
     for line in BufReader::new(program.0.stderr.take().unwrap()).lines() {

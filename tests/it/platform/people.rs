@@ -1,6 +1,7 @@
 //! People: users, their passwords, their logins and what they may do.
 
 mod admin;
+mod audited;
 mod page;
 mod permissions;
 mod roles;

@@ -18,35 +18,40 @@ async fn subscribed(platform: &Platform, name: &str, packages: &[&str]) -> Strin
 #[tokio::test]
 async fn the_screens_of_a_missing_package_are_denied_and_its_menus_are_gone() {
     let platform = Platform::start().await;
-    for (number, packages, denied, modules, menus) in [
-        (
-            0,
-            &[HYBRID, EVENT, REMEDIATION][..],
-            0,
-            &["Service Desk", "Patch Management"][..],
-            &["Alerts", "Automation"][..],
-        ),
-        (1, &[HYBRID, EVENT], 1, &["Alert Correlation"], &["Alerts"]),
-        (2, &[HYBRID, REMEDIATION], 1, &["Job Automation"], &["Automation"]),
-        (3, &[HYBRID], 2, &[], &[]),
+    // Of each screen a module of either package.
+    let modules = [
+        ("alerts", "Alert Correlation", "Run Book Automation"),
+        ("service-desk", "Service Desk</li>", "Remote Access with Session Replay"),
+        ("automation", "First Response Policies", "Patch Management"),
+    ];
+    for (number, packages, menus) in [
+        (0, &[HYBRID, EVENT, REMEDIATION][..], &["Alerts", "Automation"][..]),
+        (1, &[HYBRID, EVENT], &["Alerts"]),
+        (2, &[HYBRID, REMEDIATION], &["Automation"]),
+        (3, &[HYBRID], &[]),
     ] {
+        let denied = 3 - packages.len();
         let partner = subscribed(&platform, &format!("P{number}"), packages).await;
         let name = format!("user{number}");
         platform.logged_in(&partner, &name, &["Partner Administrator"]).await;
         let mut browser = Browser::new(&platform);
         browser.log_in("/login", &name, CHOSEN).await;
-        for screen in ["alerts", "service-desk", "automation"] {
+        for (screen, of_event, of_remediation) in modules {
             let answer = browser.get(&format!("/screens/{screen}")).await;
             assert_eq!(answer.status, if denied == 0 { 200 } else { 403 }, "{packages:?} {screen}");
             assert_eq!(answer.text.matches(DENIED).count(), denied, "{packages:?} {screen}");
-            for module in modules {
-                assert!(answer.text.contains(module), "{packages:?} {screen} lacks {module}");
+            for (package, module) in [(EVENT, of_event), (REMEDIATION, of_remediation)] {
+                let shown = answer.text.contains(module);
+                assert_eq!(shown, packages.contains(&package), "{packages:?} {screen} {module}");
             }
         }
+        let has = platform.sp.get(&format!("/tenants/{partner}/subscription")).await.json();
         let home = browser.get("/").await.text;
         for menu in ["Alerts", "Automation"] {
             let shown = home.contains(&format!(">{menu}</a>"));
             assert_eq!(shown, menus.contains(&menu), "{packages:?} {menu}: {home}");
+            let hidden = has["hiddenMenus"].as_array().unwrap().iter().filter_map(|hidden| hidden.as_str());
+            assert_eq!(shown, !hidden.map(str::to_owned).any(|hidden| hidden.ends_with(menu)), "{has}");
         }
     }
 }

@@ -1,15 +1,17 @@
 //! The first administrator.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
-use tenantry::platform::Config;
+use tenantry::platform::{Config, verify_audit};
 
 use super::super::{CHEAP, Caller, Folder};
 use super::{CHOSEN, Platform, change};
 
-fn create(folder: &Folder, arguments: &[&str]) -> Output {
+fn create(folder: &Folder, key: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.args(["admin", "create", "--database"]).arg(folder.path("t.db")).args(arguments);
+    command.arg("--audit-key").arg(key);
     command.env_remove("RUST_LOG").output().unwrap()
 }
 
@@ -22,10 +24,12 @@ fn printed(output: &Output, word: &str) -> String {
 
 #[tokio::test]
 async fn the_first_administrator_changes_the_printed_password_and_may_do_everything() {
-    let platform = Platform::start().await;
+    let keys = Folder::new();
+    let key = keys.path("k");
+    let platform = Platform::with(|config| config.audit_key = Some(key.clone())).await;
     let partner = platform.partner("Acme").await;
     // The platform runs meanwhile.
-    let made = create(&platform.folder, &["--login", "root"]);
+    let made = create(&platform.folder, &key, &["--login", "root"]);
     assert!(made.status.success(), "{made:?}");
     let password = printed(&made, "password");
     let (tenant, id) = (printed(&made, "tenant"), printed(&made, "user"));
@@ -43,27 +47,39 @@ async fn the_first_administrator_changes_the_printed_password_and_may_do_everyth
     let renamed = root.post(&format!("/tenants/{tenant}/users/{id}"), serde_json::json!({ "firstName": "Ada" })).await;
     assert_eq!(renamed.json()["firstName"], "Ada");
 
-    let again = create(&platform.folder, &["--login", "ROOT"]);
+    let again = create(&platform.folder, &key, &["--login", "ROOT"]);
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("taken"), "{again:?}");
-    let nowhere = create(&platform.folder, &["--login", "x", "--tenant", "msp_900"]);
+    let nowhere = create(&platform.folder, &key, &["--login", "x", "--tenant", "msp_900"]);
     assert!(String::from_utf8_lossy(&nowhere.stderr).contains("msp_900"), "{nowhere:?}");
-    let made = create(&platform.folder, &["--login", "acme", "--tenant", &partner, "--hours", "1"]);
+    let made = create(&platform.folder, &key, &["--login", "acme", "--tenant", &partner, "--hours", "1"]);
     let acme = platform.sp.login("acme", &printed(&made, "password")).await.json();
     assert_eq!(acme["scope"], "password:change");
     platform.sql("UPDATE person SET password_until = 1 WHERE login_name = 'acme'").await;
     assert_eq!(platform.sp.login("acme", &printed(&made, "password")).await.status, 401, "its time is over");
+
+    let elsewhere = create(&platform.folder, &keys.path("none"), &["--login", "second"]);
+    assert!(String::from_utf8_lossy(&elsewhere.stderr).contains("--audit-key"), "{elsewhere:?}");
+    assert!(!keys.path("none").exists(), "a second key would break the seals");
+    let log = super::super::audit::lines(&platform, &tenant).await;
+    let row = log.iter().find(|row| row["action"] == "user.create").unwrap();
+    assert_eq!((&row["actor"], &row["object"]), (&"console".into(), &id.clone().into()));
+    let verified = verify_audit(&platform.folder.database(), Some(&key)).await.unwrap();
+    assert!(verified.findings.is_empty(), "{verified}");
 }
 
 #[tokio::test]
 async fn an_administrator_can_be_made_before_the_platform_ever_ran() {
     let folder = Folder::new();
-    let made = create(&folder, &["--login", "root"]);
+    let key = folder.path("k");
+    let made = create(&folder, &key, &["--login", "root"]);
     assert!(made.status.success(), "{made:?}");
     let mut config = Config::new(folder.database());
-    (config.limits, config.login.work) = (None, CHEAP);
+    (config.limits, config.login.work, config.audit_key) = (None, CHEAP, Some(key.clone()));
     let running = tenantry::platform::start(config).await.unwrap();
     assert_eq!(running.credential.tenant_id, printed(&made, "tenant"));
     let caller = Caller::new(&running.url, &running.credential).await;
     caller.login("root", &printed(&made, "password")).await.json();
+    let verified = verify_audit(&folder.database(), Some(&key)).await.unwrap();
+    assert!(verified.findings.is_empty(), "{verified}");
 }

@@ -117,7 +117,7 @@ async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: b
             let rule = needs.at(position(walker, world, tenant));
             let path = path.replace("{tenant}", tenant.map_or("", String::as_str));
             // What lies behind the gate is not there, so nothing happens where a call is allowed.
-            let path = ["{client}", "{msp}", "{user}", "{role}", "{set}"]
+            let path = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{category}", "{record}", "{stream}"]
                 .iter()
                 .fold(path, |path, name| path.replace(name, "none_900"));
             let method: Method = verb.name().parse().unwrap();

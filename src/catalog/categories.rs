@@ -1,0 +1,210 @@
+//! The kinds of data that a tenant has and that its termination erases, and what a tenant needs to have each.
+//!
+//! Source: the list under "Terminate a partner", and for each guard the sentence that stands beside it.
+
+use super::{AddOn, Package};
+
+/// A category of data, in the order of the documentation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Category {
+    /// Devices, services and synthetic checks, with what is known of them as assets.
+    Resources,
+    /// Measured values.
+    Metrics,
+    /// Alerts.
+    Alerts,
+    /// Incidents, requests and tasks of the service desk.
+    Tickets,
+    /// Data about users.
+    Users,
+    /// What was done with the tenant's resources.
+    AuditData,
+    /// Policies that manage devices.
+    DeviceManagementPolicies,
+    /// Times of planned maintenance.
+    MaintenanceWindows,
+    /// Policies that correlate alerts.
+    AlertCorrelationPolicies,
+    /// Settings for SNMP traps.
+    SnmpTrapConfiguration,
+    /// Details of the tenant that its settings do not hold.
+    PartnerDetails,
+    /// Profiles of collectors.
+    ManagementProfiles,
+    /// Connections to other systems and clouds.
+    Integrations,
+    /// Settings for single sign-on.
+    SsoConfigurations,
+}
+
+/// What a tenant must have, and the sentence of the documentation that says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// The package that carries the data.
+    pub package: Package,
+    /// Where the documentation says so.
+    pub source: &'static str,
+}
+
+/// A kind of record within a category that only an add-on brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// The category.
+    pub category: Category,
+    /// What the record's member `kind` says.
+    pub kind: &'static str,
+    /// The add-on.
+    pub add_on: AddOn,
+    /// Where the documentation says so.
+    pub source: &'static str,
+}
+
+struct Row {
+    segment: &'static str,
+    screen: &'static str,
+    carried: Carried,
+}
+
+impl Category {
+    /// Every category.
+    pub const ALL: [Self; 14] = [
+        Self::Resources,
+        Self::Metrics,
+        Self::Alerts,
+        Self::Tickets,
+        Self::Users,
+        Self::AuditData,
+        Self::DeviceManagementPolicies,
+        Self::MaintenanceWindows,
+        Self::AlertCorrelationPolicies,
+        Self::SnmpTrapConfiguration,
+        Self::PartnerDetails,
+        Self::ManagementProfiles,
+        Self::Integrations,
+        Self::SsoConfigurations,
+    ];
+
+    const fn row(self) -> Row {
+        use Package::{
+            EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
+            RemediationAndAutomation as Remediation,
+        };
+        const fn row(segment: &'static str, screen: &'static str, package: Package, source: &'static str) -> Row {
+            Row { segment, screen, carried: Carried { package, source } }
+        }
+        /// What belongs to every tenant belongs to the package that every tenant has.
+        const DEFAULT: &str = "Hybrid Discovery and Monitoring (default)";
+        match self {
+            Self::Resources => {
+                row("resources", "Resources & Synthetics along with asset data", Hybrid, "Resource Management")
+            }
+            Self::Metrics => row("metrics", "Metrics", Hybrid, "Monitoring"),
+            Self::Alerts => row("alerts", "Alerts", Events, "The Alerts menu option in Setup (Setup > Alerts)"),
+            Self::Tickets => row("tickets", "Tickets", Events, "Service Desk"),
+            Self::Users => row("users", "Users", Hybrid, DEFAULT),
+            Self::AuditData => row("auditData", "Audit data", Hybrid, DEFAULT),
+            Self::DeviceManagementPolicies => {
+                row("deviceManagementPolicies", "Device management policies", Hybrid, "Resource Management")
+            }
+            Self::MaintenanceWindows => row(
+                "maintenanceWindows",
+                "Maintenance windows",
+                Remediation,
+                "patch job scheduling, remediation task execution, and resource maintenance using a remote console",
+            ),
+            Self::AlertCorrelationPolicies => {
+                row("alertCorrelationPolicies", "Alert correlation policies", Events, "Alert Correlation")
+            }
+            Self::SnmpTrapConfiguration => row("snmpTrapConfiguration", "SNMP trap configuration", Hybrid, DEFAULT),
+            Self::PartnerDetails => row("partnerDetails", "Partner details", Hybrid, DEFAULT),
+            Self::ManagementProfiles => row("managementProfiles", "Management profiles", Hybrid, DEFAULT),
+            Self::Integrations => row("integrations", "Integrations", Hybrid, DEFAULT),
+            Self::SsoConfigurations => row("ssoConfigurations", "SSO configurations", Hybrid, DEFAULT),
+        }
+    }
+
+    /// Its name in paths, in counts and in the database.
+    pub const fn segment(self) -> &'static str {
+        self.row().segment
+    }
+
+    /// Its name in the documentation.
+    pub const fn screen(self) -> &'static str {
+        self.row().screen
+    }
+
+    /// The package that carries it.
+    pub const fn carried(self) -> Carried {
+        self.row().carried
+    }
+
+    /// The category of a path's segment.
+    pub fn from_segment(segment: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.segment() == segment)
+    }
+}
+
+/// Kinds of records that need an add-on besides the package.
+pub const KINDS: [Kind; 6] = [
+    Kind {
+        category: Category::Integrations,
+        kind: "adapter",
+        add_on: AddOn::AdapterIntegrations,
+        source: "This add-on is used to enable Adapter category Apps",
+    },
+    Kind {
+        category: Category::Alerts,
+        kind: "offline",
+        add_on: AddOn::OfflineAlerts,
+        source: "If any resource goes to an unknown state, an alert will be triggered.",
+    },
+    Kind {
+        category: Category::Tickets,
+        kind: "knowledgeArticle",
+        add_on: AddOn::KnowledgeBaseManagement,
+        source: "Capture product information, operational procedures, and frequently asked questions",
+    },
+    Kind {
+        category: Category::Tickets,
+        kind: "scheduledTask",
+        add_on: AddOn::ScheduledTaskManagement,
+        source: "The Scheduled Task entity provides the ability to schedule and run recurring tasks",
+    },
+    Kind {
+        category: Category::Tickets,
+        kind: "sla",
+        add_on: AddOn::SLAManagement,
+        source: "helps you to configure the response SLA and resolution SLA for a ticket, based on priority",
+    },
+    Kind {
+        category: Category::DeviceManagementPolicies,
+        kind: "remoteAccess",
+        add_on: AddOn::RemoteAccessManagement,
+        source: "This is used to enable remote access (RDP, SSH, Telnet) to managed devices.",
+    },
+];
+
+/// The add-on that a kind of record needs, if it needs one.
+pub fn needs(category: Category, kind: &str) -> Option<AddOn> {
+    KINDS.iter().find(|row| row.category == category && row.kind.eq_ignore_ascii_case(kind)).map(|row| row.add_on)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_segment_leads_back_to_its_category() {
+        for category in Category::ALL {
+            assert_eq!(Category::from_segment(category.segment()), Some(category));
+        }
+        assert_eq!(Category::from_segment("Resources"), None);
+    }
+
+    #[test]
+    fn a_kind_in_any_case_needs_its_add_on_in_its_category_only() {
+        assert_eq!(needs(Category::Alerts, "OFFLINE"), Some(AddOn::OfflineAlerts));
+        assert_eq!(needs(Category::Tickets, "offline"), None);
+        assert_eq!(needs(Category::Alerts, ""), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! The audit log: who did what under a tenant, in one chain of hashes per tenant.
+//!
+//! A row's hash covers the row and the hash before it, and the last one stands once more in a head that is sealed with a
+//! key outside the database. So a row that is changed, taken out, put elsewhere or cut off is found by
+//! `tenantry-platform audit verify`. Rows are written in the transaction of what they tell: neither is there without the
+//! other. Each is also a line of the program's log, which is how it leaves the machine.
+
+mod chain;
+mod command;
+mod refused;
+mod request;
+mod verify;
+
+pub(super) use chain::{Hash, Row, Seal};
+pub use command::{AuditCommand, AuditError, export, verify};
+pub(super) use refused::{denied, watch};
+pub(super) use request::{Actor, RequestId};
+pub use verify::{Finding, Verified};
+
+use super::store::{Tx, advance, head};
+use super::time;
+
+/// What was done. The words stand in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    /// A tenant was made.
+    TenantCreate,
+    /// A tenant's settings changed.
+    TenantUpdate,
+    /// A tenant went into service again.
+    TenantActivate,
+    /// A tenant was taken out of service.
+    TenantSuspend,
+    /// A tenant was ended.
+    TenantTerminate,
+    /// What an ended tenant left was erased.
+    TenantPurge,
+    /// A branding changed.
+    BrandingUpdate,
+    /// An API credential was made.
+    CredentialCreate,
+    /// A token was asked for.
+    TokenIssue,
+    /// A record was stored.
+    RecordCreate,
+    /// A record changed.
+    RecordUpdate,
+    /// Records went because their time was over.
+    RecordExpire,
+    /// Data was written to a destination.
+    ExportBatch,
+    /// A stream of data was set up.
+    ExportStream,
+    /// A stream of data was ended.
+    ExportStreamEnd,
+    /// A person logged in, or was refused with a wrong password.
+    Login,
+    /// A login was refused because of too many failures before it.
+    LoginLocked,
+    /// A login or a session was refused because of the address that it came from.
+    LoginElsewhere,
+    /// A person logged out.
+    Logout,
+    /// A user was made.
+    UserCreate,
+    /// A user changed.
+    UserUpdate,
+    /// A user may log in again.
+    UserActivate,
+    /// A user may not log in until activated again.
+    UserDeactivate,
+    /// A user was ended.
+    UserTerminate,
+    /// A user's password was set by somebody else.
+    PasswordSet,
+    /// A person changed the own password.
+    PasswordChange,
+    /// A role was made.
+    RoleCreate,
+    /// A role changed, or who has it.
+    RoleUpdate,
+    /// A role was deleted.
+    RoleDelete,
+    /// A permission set was made.
+    SetCreate,
+    /// A permission set changed.
+    SetUpdate,
+    /// A permission set was deleted.
+    SetDelete,
+    /// Any other request, known by its method and route.
+    Request,
+}
+
+impl Action {
+    /// How the log writes it.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::TenantCreate => "tenant.create",
+            Self::TenantUpdate => "tenant.update",
+            Self::TenantActivate => "tenant.activate",
+            Self::TenantSuspend => "tenant.suspend",
+            Self::TenantTerminate => "tenant.terminate",
+            Self::TenantPurge => "tenant.purge",
+            Self::BrandingUpdate => "branding.update",
+            Self::CredentialCreate => "credential.create",
+            Self::TokenIssue => "token.issue",
+            Self::RecordCreate => "record.create",
+            Self::RecordUpdate => "record.update",
+            Self::RecordExpire => "record.expire",
+            Self::ExportBatch => "export.batch",
+            Self::ExportStream => "export.stream",
+            Self::ExportStreamEnd => "export.streamEnd",
+            Self::Login => "login",
+            Self::LoginLocked => "login.locked",
+            Self::LoginElsewhere => "login.elsewhere",
+            Self::Logout => "logout",
+            Self::UserCreate => "user.create",
+            Self::UserUpdate => "user.update",
+            Self::UserActivate => "user.activate",
+            Self::UserDeactivate => "user.deactivate",
+            Self::UserTerminate => "user.terminate",
+            Self::PasswordSet => "password.set",
+            Self::PasswordChange => "password.change",
+            Self::RoleCreate => "role.create",
+            Self::RoleUpdate => "role.update",
+            Self::RoleDelete => "role.delete",
+            Self::SetCreate => "permissionSet.create",
+            Self::SetUpdate => "permissionSet.update",
+            Self::SetDelete => "permissionSet.delete",
+            Self::Request => "request",
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Denied,
+}
+
+impl Outcome {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// What a row tells. `object` names ids and never a value: neither data nor a secret may stand in the log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Event<'a> {
+    /// What was done.
+    pub(super) action: Action,
+    /// To what.
+    pub(super) object: &'a str,
+    /// How it ended.
+    pub(super) outcome: Outcome,
+}
+
+impl<'a> Event<'a> {
+    /// Something that was done.
+    pub(super) const fn done(action: Action, object: &'a str) -> Self {
+        Self { action, object, outcome: Outcome::Done }
+    }
+
+    /// Something that was refused.
+    pub(super) const fn denied(action: Action, object: &'a str) -> Self {
+        Self { action, object, outcome: Outcome::Denied }
+    }
+}
+
+/// Adds a row to a tenant's chain, in the caller's transaction. Of two tenants the parent comes first, so that no two
+/// writes wait for each other.
+pub(super) async fn append(
+    seal: &Seal,
+    tx: &mut Tx,
+    (tenant, actor): (i64, &Actor),
+    event: Event<'_>,
+) -> Result<(), sqlx::Error> {
+    let last = head(tx, tenant).await?;
+    let row = Row {
+        tenant,
+        number: last.number + 1,
+        at: time::now(),
+        actor: chain::plain(&actor.name),
+        action: event.action.word().to_owned(),
+        object: chain::plain(event.object),
+        outcome: event.outcome.word().to_owned(),
+        request: chain::plain(&actor.request),
+        previous: last.hash,
+    };
+    let hash = row.hash();
+    advance(tx, &row, &hash, &seal.of(tenant, row.number, &hash)).await?;
+    let Row { number, action, object, outcome, request, .. } = &row;
+    tracing::info!(target: "audit", tenant, number, actor = row.actor, action, object, outcome, request, %hash, "audit");
+    Ok(())
+}
+
+/// Two rows for what was done to a child: in the chain of its parent, which outlives it, and in its own.
+pub(super) async fn append_both(
+    seal: &Seal,
+    tx: &mut Tx,
+    (parent, child, actor): (i64, i64, &Actor),
+    event: Event<'_>,
+) -> Result<(), sqlx::Error> {
+    append(seal, tx, (parent, actor), event).await?;
+    append(seal, tx, (child, actor), event).await
+}

@@ -1,0 +1,83 @@
+//! Who asks, as the log names it, and the number of the request.
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::chain::random_id;
+use crate::platform::error::Error;
+use crate::platform::gate::Scope;
+use crate::platform::store::CREDENTIAL_ID;
+
+/// Header that tells the caller under which id the log has the request.
+const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Id of a request, drawn by the platform: a caller cannot choose what stands in the log.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct RequestId(pub(in crate::platform) String);
+
+impl RequestId {
+    /// Gives each request its id, and each answer the same.
+    pub(in crate::platform) async fn give(mut request: Request, next: Next) -> Response {
+        let id = Self(random_id());
+        let value = HeaderValue::from_str(&id.0);
+        request.extensions_mut().insert(id);
+        let mut response = next.run(request).await;
+        if let Ok(value) = value {
+            response.headers_mut().insert(HEADER, value);
+        }
+        response
+    }
+}
+
+/// Who did something, and in which request.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Actor {
+    /// A credential or a user, by id.
+    pub(in crate::platform) name: String,
+    /// Id of the request.
+    pub(in crate::platform) request: String,
+}
+
+impl Actor {
+    /// Who asks behind the gate.
+    pub(in crate::platform) fn of(scope: &Scope, request: Option<&RequestId>) -> Self {
+        Self::named(scope.caller.actor(), request)
+    }
+
+    /// Who asks with the key of a credential, by its hash.
+    pub(in crate::platform) fn key(hash: &str, request: Option<&RequestId>) -> Self {
+        Self::named(format!("api#{}", hash.get(..CREDENTIAL_ID).unwrap_or_default()), request)
+    }
+
+    /// A person, by the id: a login name would outlive the mask that takes it.
+    pub(in crate::platform) fn user(unique_id: &str, request: Option<&RequestId>) -> Self {
+        Self::named(format!("user:{unique_id}"), request)
+    }
+
+    /// Whoever runs the program beside the database.
+    pub(in crate::platform) fn console() -> Self {
+        Self { name: "console".to_owned(), request: String::new() }
+    }
+
+    /// Somebody by name.
+    pub(in crate::platform) fn named(name: String, request: Option<&RequestId>) -> Self {
+        Self { name, request: request.map_or_else(String::new, |id| id.0.clone()) }
+    }
+
+    /// A job of the platform, in no request.
+    pub(in crate::platform) fn platform() -> Self {
+        Self { name: "platform".to_owned(), request: String::new() }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Actor {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
+        let scope = parts.extensions.get::<Scope>().ok_or(Error::Internal)?;
+        Ok(Self::of(scope, parts.extensions.get()))
+    }
+}

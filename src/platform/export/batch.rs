@@ -1,0 +1,200 @@
+//! Batch exports: five kinds of data as JSON lines, on demand.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::allowed::Destination;
+use super::bucket;
+use crate::catalog::{AddOn, Category};
+use crate::platform::audit::{Action, Actor, Event, append};
+use crate::platform::body::{self, Strict};
+use crate::platform::error::{Error, quote};
+use crate::platform::gate::Scope;
+use crate::platform::records::Shown;
+use crate::platform::standing::{Act, admit};
+use crate::platform::store::Record;
+use crate::platform::subscription::Subscription;
+use crate::platform::{App, retention, time};
+
+/// Records of a file at most: a tenant of any size is written in bounded memory.
+const PART: i64 = 5000;
+
+/// A kind of data, as the documentation lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Data {
+    Of(&'static str, Category),
+    /// How many records there are of each category.
+    Usage,
+}
+
+impl Data {
+    const ALL: [Self; 5] = [
+        Self::Of("tickets", Category::Tickets),
+        Self::Of("alerts", Category::Alerts),
+        Self::Of("metrics", Category::Metrics),
+        Self::Of("inventory", Category::Resources),
+        Self::Usage,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Of(name, _) => name,
+            Self::Usage => "usage",
+        }
+    }
+}
+
+/// What is to be written, and where.
+#[derive(Deserialize)]
+pub(in crate::platform) struct Request {
+    data: Vec<String>,
+    destination: String,
+}
+
+/// What was written.
+#[derive(Serialize)]
+pub(in crate::platform) struct Answer {
+    files: Vec<File>,
+}
+
+#[derive(Serialize)]
+struct File {
+    data: &'static str,
+    records: usize,
+    location: String,
+}
+
+/// `POST .../exports/batch`.
+pub(in crate::platform) async fn write(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    actor: Actor,
+    Strict(request): Strict<Request, { body::TENANT }>,
+) -> Result<Json<Answer>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let subscription = Subscription::of_record(tenant);
+    subscription.need(AddOn::BatchExports)?;
+    let wanted = wanted(&request.data, &subscription)?;
+    let destination = app.exports.allowed.find(&request.destination);
+    let destination = destination.filter(|found| !matches!(found, Destination::Webhook(_))).ok_or_else(|| {
+        let message = "The destination is none of those that the platform's `--export-destination` allows for batches";
+        Error::field("destination", message)
+    })?;
+    let mut job = Job { app: &app, tenant, subscription, destination, now: time::now(), files: Vec::new() };
+    for data in wanted {
+        job.write(data).await?;
+    }
+    let names: Vec<&str> = job.files.iter().map(|file| file.data).collect();
+    let object = names.join(",");
+    let mut tx = app.store.begin().await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportBatch, &object)).await?;
+    tx.commit().await?;
+    Ok(Json(Answer { files: job.files }))
+}
+
+fn wanted(names: &[String], subscription: &Subscription) -> Result<Vec<Data>, Error> {
+    if let Some(unknown) = names.iter().find(|name| !Data::ALL.iter().any(|data| data.name() == name.as_str())) {
+        let known = Data::ALL.map(Data::name).join(", ");
+        return Err(Error::field("data", format!("{} is not known; the kinds are {known}", quote(unknown))));
+    }
+    let wanted: Vec<Data> = Data::ALL.into_iter().filter(|data| names.iter().any(|name| data.name() == name)).collect();
+    if wanted.is_empty() {
+        return Err(Error::field("data", "At least one kind of data is required"));
+    }
+    for data in &wanted {
+        if let Data::Of(_, category) = data {
+            subscription.admit(*category)?;
+        }
+    }
+    Ok(wanted)
+}
+
+/// An export in progress.
+struct Job<'a> {
+    app: &'a App,
+    tenant: &'a Record,
+    subscription: Subscription,
+    destination: Destination,
+    now: i64,
+    files: Vec<File>,
+}
+
+impl Job<'_> {
+    async fn write(&mut self, data: Data) -> Result<(), Error> {
+        let Data::Of(name, category) = data else {
+            let counts = self.app.store.counts(self.tenant.id).await?;
+            return self.part(data.name(), 1, vec![usage(self.tenant, &counts, self.now)]).await;
+        };
+        let place = retention::shelf(self.tenant, category, self.now);
+        let (mut after, mut number) = (i64::MIN, 1);
+        loop {
+            let page = self.app.store.data(place, after, PART).await?;
+            let full = i64::try_from(page.len()).is_ok_and(|rows| rows == PART);
+            after = page.last().map_or(after, |datum| datum.id);
+            let shown = Shown::new(self.tenant, &self.subscription);
+            let lines = page.into_iter().map(|datum| shown.of(category, datum)).collect();
+            self.part(name, number, lines).await?;
+            number += 1;
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A file that is there whole or not at all.
+    async fn part(&mut self, data: &'static str, number: usize, lines: Vec<serde_json::Value>) -> Result<(), Error> {
+        let stamp: String = time::wire(self.now).chars().filter(char::is_ascii_alphanumeric).take(15).collect();
+        let millis = self.now.rem_euclid(1000);
+        let file = format!("{}/{data}-{stamp}{millis:03}-{number:04}.jsonl", self.tenant.unique_id);
+        let records = lines.len();
+        let content: String = lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+        let written = match &self.destination {
+            Destination::Folder(folder) => {
+                let (folder, file, content) = (folder.clone(), file.clone(), content.into_bytes());
+                tokio::task::spawn_blocking(move || to_folder(&folder, &file, &content))
+                    .await
+                    .map_err(|_| Error::Internal)?
+                    .map_err(|error| error.to_string())
+            }
+            Destination::Bucket { endpoint, bucket, prefix } => {
+                let key = if prefix.is_empty() { file } else { format!("{}/{file}", prefix.trim_matches('/')) };
+                bucket::put(&self.app.exports, (endpoint, bucket), &key, content.into_bytes()).await
+            }
+            Destination::Webhook(_) => return Err(Error::Internal),
+        };
+        let location = written.map_err(|reason| {
+            tracing::warn!(tenant = self.tenant.unique_id, data, reason, "an export failed");
+            Error::Unavailable("The destination did not take the export; the platform's log has the cause".to_owned())
+        })?;
+        self.files.push(File { data, records, location });
+        Ok(())
+    }
+}
+
+fn usage(tenant: &Record, counts: &BTreeMap<String, i64>, now: i64) -> serde_json::Value {
+    json!({ "tenantId": tenant.unique_id, "time": time::wire(now), "records": counts })
+}
+
+/// Written beside its place and renamed. A link inside the folder that leads out of it is not followed.
+fn to_folder(folder: &Path, file: &str, content: &[u8]) -> std::io::Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let root = folder.canonicalize()?;
+    let target: PathBuf = root.join(file);
+    let parent = target.parent().unwrap_or(&root);
+    std::fs::create_dir_all(parent)?;
+    if !parent.canonicalize()?.starts_with(&root) {
+        return Err(std::io::Error::other("a link leads out of the folder"));
+    }
+    let draft = target.with_extension("part");
+    std::fs::write(&draft, content)?;
+    std::fs::File::open(&draft)?.sync_all()?;
+    std::fs::rename(&draft, &target)?;
+    Ok(target.display().to_string())
+}

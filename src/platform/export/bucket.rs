@@ -1,0 +1,32 @@
+//! A file's PUT to an S3-compatible bucket, signed with `SigV4`.
+
+use std::time::Duration;
+
+use rusty_s3::{Bucket, Credentials, S3Action as _, UrlStyle};
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::Exports;
+
+/// How long a signature holds.
+const SIGNED: Duration = Duration::from_mins(1);
+
+/// Writes an object; answers its URL without the signature.
+pub(super) async fn put(
+    exports: &Exports,
+    (endpoint, bucket): (&Url, &str),
+    key: &str,
+    content: Vec<u8>,
+) -> Result<String, String> {
+    let s3 =
+        exports.s3.as_ref().ok_or("the platform has no S3 key; set `--export-s3-key-id` and `--export-s3-secret`")?;
+    let bucket = Bucket::new(endpoint.clone(), UrlStyle::Path, bucket.to_owned(), s3.region.clone())
+        .map_err(|error| error.to_string())?;
+    let credentials = Credentials::new(s3.id.clone(), s3.secret.expose_secret().to_owned());
+    let signed = bucket.put_object(Some(&credentials), key).sign(SIGNED);
+    let place = signed[..url::Position::AfterPath].to_owned();
+    let answer = exports.http.put(signed).body(content).send().await;
+    // Errors of `reqwest` carry the URL, and with it the signature.
+    let status = answer.map_err(|error| error.without_url().to_string())?.status();
+    if status.is_success() { Ok(place) } else { Err(format!("the bucket answered {status}")) }
+}

@@ -1,0 +1,180 @@
+//! Stream exports: each event to a webhook, at least once, with bounded retries.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use futures::future::join_all;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::allowed::Destination;
+use crate::catalog::{AddOn, Category};
+use crate::platform::audit::{Action, Actor, Event, append};
+use crate::platform::body::{self, Strict};
+use crate::platform::error::{Error, field};
+use crate::platform::gate::Scope;
+use crate::platform::records::Shown;
+use crate::platform::standing::{Act, admit};
+use crate::platform::store::{
+    Datum, Delivery, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
+};
+use crate::platform::subscription::Subscription;
+use crate::platform::{App, time};
+
+/// Attempts of a delivery before it is given up.
+const ATTEMPTS: i64 = 5;
+/// Deliveries at a time.
+const AT_ONCE: i64 = 16;
+/// Streams of a tenant.
+const STREAMS: usize = 10;
+/// For how long a process has a delivery to itself: longer than an attempt takes.
+const LEASE: i64 = 60_000;
+
+/// A webhook to be set up.
+#[derive(Deserialize)]
+pub(in crate::platform) struct Request {
+    name: String,
+    url: String,
+}
+
+/// `POST .../exports/stream`.
+pub(in crate::platform) async fn create(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    actor: Actor,
+    Strict(request): Strict<Request, { body::TENANT }>,
+) -> Result<Json<Stream>, Error> {
+    let Request { name, url } = request;
+    if name.trim().is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
+        return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
+    }
+    let mut tx = app.store.begin().await?;
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
+    Subscription::of_record(&tenant).need(AddOn::StreamExports)?;
+    if !matches!(app.exports.allowed.find(&url), Some(Destination::Webhook(_))) {
+        let message = "The URL is none of those that the platform's `--export-destination` allows for streams";
+        return Err(Error::field("url", message));
+    }
+    let streams = streams_of(&mut tx, tenant.id).await?;
+    if let Some(holder) = streams.iter().find(|stream| stream.name == name.trim()) {
+        let mut refusal = field("name", "The tenant has a stream of this name; end that one first");
+        refusal.holder = Some(holder.id.clone());
+        return Err(Error::Fields(vec![refusal]));
+    }
+    if streams.len() >= STREAMS {
+        return Err(Error::field("name", format!("The tenant has {STREAMS} streams; end one first")));
+    }
+    let id = next_number(&mut tx).await?;
+    let stream = Stream::new(id, name.trim().to_owned(), url);
+    insert_stream(&mut tx, tenant.id, id, &stream).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStream, &stream.id)).await?;
+    tx.commit().await?;
+    Ok(Json(stream))
+}
+
+/// `GET .../exports/stream`.
+pub(in crate::platform) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+) -> Result<Json<Vec<Stream>>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Read)?;
+    Ok(Json(app.store.streams(tenant.id).await?))
+}
+
+/// `DELETE .../exports/stream/{stream}`: what has not arrived yet goes with it.
+pub(in crate::platform) async fn remove(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    Path((_, id)): Path<(String, String)>,
+    actor: Actor,
+) -> Result<Json<()>, Error> {
+    let mut tx = app.store.begin().await?;
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
+    if !delete_stream(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
+        return Err(Error::not_found("Stream", &id));
+    }
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStreamEnd, &id)).await?;
+    tx.commit().await?;
+    Ok(Json(()))
+}
+
+/// Puts an event on the tenant's streams, in the transaction of what happened.
+pub(in crate::platform) async fn publish(
+    tx: &mut Tx,
+    tenant: &Record,
+    category: Category,
+    datum: &Datum,
+) -> Result<(), Error> {
+    let subscription = Subscription::of_record(tenant);
+    if !subscription.has_add_on(AddOn::StreamExports) {
+        return Ok(());
+    }
+    let event = if datum.revision == 1 { "create" } else { "update" };
+    for stream in streams_of(tx, tenant.id).await? {
+        let record = Shown::new(tenant, &subscription).of(category, datum.clone());
+        let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
+        let id = next_number(tx).await?;
+        enqueue(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
+    }
+    Ok(())
+}
+
+/// Delivers until the platform stops.
+pub(in crate::platform) async fn run(app: Arc<App>) {
+    loop {
+        match deliver(&app).await {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(error) => tracing::warn!(?error, "deliveries wait for the database"),
+        }
+        // Of an event of this process it is told; of others, and of retries, it finds out.
+        let _ = tokio::time::timeout(app.exports.retry, app.deliveries.notified()).await;
+    }
+}
+
+/// One round; answers how many deliveries were tried.
+async fn deliver(app: &App) -> Result<usize, Error> {
+    let now = time::now();
+    if !app.store.is_due(now).await? {
+        return Ok(0);
+    }
+    let claimed = app.store.claim(now, now + LEASE, AT_ONCE).await?;
+    let tried = join_all(claimed.iter().map(|delivery| attempt(app, delivery))).await;
+    for (delivery, arrived) in claimed.iter().zip(&tried) {
+        let again = backoff(app, delivery.attempts);
+        if *arrived || delivery.attempts >= ATTEMPTS {
+            app.store.finish(delivery, *arrived).await?;
+        } else {
+            app.store.postpone(delivery.id, time::now() + again).await?;
+        }
+    }
+    Ok(tried.len())
+}
+
+/// Twice as long after each attempt.
+fn backoff(app: &App, attempts: i64) -> i64 {
+    let base = i64::try_from(app.exports.retry.as_millis()).unwrap_or(i64::MAX);
+    base.saturating_mul(1 << attempts.clamp(0, 10))
+}
+
+async fn attempt(app: &App, delivery: &Delivery) -> bool {
+    // Judged again: the list may have become shorter since.
+    let Some(Destination::Webhook(url)) = app.exports.allowed.find(&delivery.destination) else { return false };
+    let request = app.exports.http.post(url).header("content-type", "application/json");
+    let request = request.header("x-tenantry-delivery", delivery.id).body(delivery.document.clone());
+    match request.send().await {
+        Ok(answer) if answer.status().is_success() => true,
+        Ok(answer) => {
+            tracing::info!(stream = delivery.stream, status = answer.status().as_u16(), "a delivery was refused");
+            false
+        }
+        Err(error) => {
+            tracing::info!(stream = delivery.stream, error = %error.without_url(), "a delivery did not arrive");
+            false
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What a request makes of a record.
+
+use serde_json::{Map, Value};
+
+use super::account;
+use crate::catalog::Category;
+use crate::platform::error::{Error, quote};
+use crate::platform::settings::Problems;
+use crate::platform::store::{Datum, Shelf};
+use crate::platform::time;
+
+/// Members that the platform writes; a request that sends them back is taken.
+pub(super) const WRITTEN: [&str; 4] = ["id", "category", "revision", "tenantId"];
+
+/// How far ahead of us another clock may be.
+const AHEAD: i64 = 24 * 60 * 60 * 1000;
+
+/// Refuses a change that was made from an older revision: what changed since would be lost.
+pub(super) fn current(datum: &Datum, body: &Map<String, Value>) -> Result<(), Error> {
+    let now = datum.revision;
+    match body.get("revision").and_then(Value::as_i64) {
+        None => Err(Error::field("revision", "The number of the revision that was read is required")),
+        Some(revision) if revision == now => Ok(()),
+        Some(revision) => Err(Error::Changed(format!(
+            "The record is at revision {now}, and the change is of revision {revision}; read it again and change that"
+        ))),
+    }
+}
+
+/// A record with a request's members: each replaces, a null removes.
+pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) -> Result<Datum, Error> {
+    let mut problems = Problems::default();
+    for (member, value) in body {
+        match member.as_str() {
+            "name" => text(&member, &value, &mut problems).trim().clone_into(&mut datum.name),
+            "time" => match time::span(&text(&member, &value, &mut problems)) {
+                Some((at, _)) => datum.at = at,
+                None => problems.refuse("time", "The text is not a time such as 2016-08-29T12:05:08+0000"),
+            },
+            written if WRITTEN.contains(&written) => {}
+            _ if value.is_null() => drop(datum.members.remove(&member)),
+            "kind" if !value.is_string() => problems.refuse("kind", "The value must be a text"),
+            _ => drop(datum.members.insert(member, value)),
+        }
+    }
+    if datum.name.is_empty() || datum.name.chars().count() > 255 || datum.name.chars().any(char::is_control) {
+        problems.refuse("name", "The name must have 1 to 255 printable characters");
+    }
+    kept(&datum, shelf, &mut problems);
+    datum.cloud_account =
+        (shelf.category == Category::Integrations).then(|| account::of(&datum.members, &mut problems)).flatten();
+    datum.revision += 1;
+    problems.finish()?;
+    Ok(datum)
+}
+
+fn kept(datum: &Datum, shelf: Shelf, problems: &mut Problems) {
+    if datum.at < shelf.since {
+        let since = time::wire(shelf.since);
+        problems
+            .refuse("time", format!("The tenant's data is kept from {since} on; with Extended Data Retention longer"));
+    } else if datum.at > time::now() + AHEAD {
+        problems.refuse("time", "The time is more than a day ahead");
+    }
+}
+
+fn text(member: &str, value: &Value, problems: &mut Problems) -> String {
+    if let Value::String(text) = value {
+        return text.clone();
+    }
+    problems.refuse(member, format!("The value {} must be a text", quote(&value.to_string())));
+    String::new()
+}

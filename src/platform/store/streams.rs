@@ -1,0 +1,163 @@
+//! Streams, and what has not arrived yet.
+
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{AnyExecutor, Row as _};
+
+use super::{Store, Tx};
+use crate::platform::error::Error;
+
+/// A webhook of a tenant.
+#[derive(Serialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::platform) struct Stream {
+    pub(in crate::platform) id: String,
+    #[serde(skip)]
+    pub(in crate::platform) number: i64,
+    pub(in crate::platform) name: String,
+    pub(in crate::platform) url: String,
+    /// Events that arrived.
+    pub(in crate::platform) delivered: i64,
+    /// Events that were given up.
+    pub(in crate::platform) given_up: i64,
+}
+
+impl Stream {
+    /// One that has seen nothing yet.
+    pub(in crate::platform) fn new(number: i64, name: String, url: String) -> Self {
+        Self { id: number.to_string(), number, name, url, delivered: 0, given_up: 0 }
+    }
+}
+
+/// An event on its way.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Delivery {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) stream: i64,
+    pub(in crate::platform) destination: String,
+    pub(in crate::platform) document: String,
+    /// This one included.
+    pub(in crate::platform) attempts: i64,
+}
+
+fn stream(row: &AnyRow) -> Result<Stream, Error> {
+    let number: i64 = row.try_get("id")?;
+    let fresh = Stream::new(number, row.try_get("name")?, row.try_get("destination")?);
+    Ok(Stream { delivered: row.try_get("delivered")?, given_up: row.try_get("given_up")?, ..fresh })
+}
+
+async fn all<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Result<Vec<Stream>, Error> {
+    let rows =
+        sqlx::query("SELECT id, name, destination, delivered, given_up FROM stream WHERE tenant_id = $1 ORDER BY id");
+    rows.bind(tenant).fetch_all(executor).await?.iter().map(stream).collect()
+}
+
+/// A tenant's streams, in a write.
+pub(in crate::platform) async fn streams_of(tx: &mut Tx, tenant: i64) -> Result<Vec<Stream>, Error> {
+    all(&mut **tx, tenant).await
+}
+
+/// Stores a stream.
+pub(in crate::platform) async fn insert_stream(tx: &mut Tx, tenant: i64, id: i64, new: &Stream) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO stream (id, tenant_id, name, destination, delivered, given_up) VALUES ($1, $2, $3, $4, 0, 0)",
+    )
+    .bind(id)
+    .bind(tenant)
+    .bind(&new.name)
+    .bind(&new.url)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Erases a stream with what is on its way; answers whether there was one.
+pub(in crate::platform) async fn delete_stream(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, Error> {
+    let waiting = sqlx::query("DELETE FROM delivery WHERE tenant_id = $1 AND stream_id = $2").bind(tenant).bind(id);
+    waiting.execute(&mut **tx).await?;
+    let gone = sqlx::query("DELETE FROM stream WHERE tenant_id = $1 AND id = $2").bind(tenant).bind(id);
+    Ok(gone.execute(&mut **tx).await?.rows_affected() == 1)
+}
+
+/// Puts an event on its way.
+pub(in crate::platform) async fn enqueue(
+    tx: &mut Tx,
+    id: i64,
+    (tenant, stream): (i64, i64),
+    (document, now): (&str, i64),
+) -> Result<(), Error> {
+    sqlx::query(
+        "INSERT INTO delivery (id, stream_id, tenant_id, document, attempts, next_at) VALUES ($1, $2, $3, $4, 0, $5)",
+    )
+    .bind(id)
+    .bind(stream)
+    .bind(tenant)
+    .bind(document)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+impl Store {
+    /// A tenant's streams.
+    pub(in crate::platform) async fn streams(&self, tenant: i64) -> Result<Vec<Stream>, Error> {
+        all(&self.readers, tenant).await
+    }
+
+    /// Whether anything wants to be delivered. Asked first, so that an idle platform writes nothing.
+    pub(in crate::platform) async fn is_due(&self, now: i64) -> Result<bool, Error> {
+        let row = sqlx::query(
+            "SELECT d.id FROM delivery d JOIN tenant t ON t.id = d.tenant_id \
+             WHERE d.next_at <= $1 AND t.state = 'ACTIVE' LIMIT 1",
+        );
+        Ok(row.bind(now).fetch_optional(&self.readers).await?.is_some())
+    }
+
+    /// Takes what is due of tenants in service, so that no other process tries it until `until`.
+    pub(in crate::platform) async fn claim(&self, now: i64, until: i64, most: i64) -> Result<Vec<Delivery>, Error> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "UPDATE delivery SET attempts = attempts + 1, next_at = $1 WHERE id IN (SELECT d.id FROM delivery d \
+             JOIN tenant t ON t.id = d.tenant_id WHERE d.next_at <= $2 AND t.state = 'ACTIVE' ORDER BY d.id LIMIT $3) \
+             AND next_at <= $2 RETURNING id, stream_id, document, attempts, \
+             (SELECT s.destination FROM stream s WHERE s.id = stream_id) AS destination",
+        );
+        let rows = rows.bind(until).bind(now).bind(most).fetch_all(&mut *tx).await?;
+        tx.commit().await?;
+        let delivery = |row: &AnyRow| {
+            Ok(Delivery {
+                id: row.try_get("id")?,
+                stream: row.try_get("stream_id")?,
+                destination: row.try_get("destination")?,
+                document: row.try_get("document")?,
+                attempts: row.try_get("attempts")?,
+            })
+        };
+        rows.iter().map(delivery).collect()
+    }
+
+    /// Counts a delivery as arrived or given up, and forgets it.
+    pub(in crate::platform) async fn finish(&self, delivery: &Delivery, arrived: bool) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM delivery WHERE id = $1").bind(delivery.id).execute(&mut *tx).await?;
+        sqlx::query("UPDATE stream SET delivered = delivered + $1, given_up = given_up + $2 WHERE id = $3")
+            .bind(i64::from(arrived))
+            .bind(i64::from(!arrived))
+            .bind(delivery.stream)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Tries a delivery again later.
+    pub(in crate::platform) async fn postpone(&self, delivery: i64, next: i64) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE delivery SET next_at = $1 WHERE id = $2")
+            .bind(next)
+            .bind(delivery)
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx.commit().await?)
+    }
+}

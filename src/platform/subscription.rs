@@ -1,0 +1,229 @@
+//! What a tenant has subscribed to: the same answer for routes, menus and exports.
+
+use axum::{Extension, Json};
+use serde_json::{Map, Value, json};
+
+use super::error::Error;
+use super::gate::Scope;
+use super::settings::{add_ons, packages};
+use super::standing::{Act, admit};
+use super::store::{Kind, Record};
+use crate::catalog::{AddOn, CONTACT_SUPPORT, Category, NOT_SUBSCRIBED, Package, needs};
+use crate::wire::Tenant;
+
+/// A screen that warns where a package is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Screen {
+    /// Alerts.
+    Alerts,
+    /// Service Desk.
+    ServiceDesk,
+    /// Automation.
+    Automation,
+}
+
+impl Screen {
+    /// Every screen that warns.
+    pub(super) const ALL: [Self; 3] = [Self::Alerts, Self::ServiceDesk, Self::Automation];
+
+    /// Its segment in paths.
+    pub(super) const fn segment(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::ServiceDesk => "serviceDesk",
+            Self::Automation => "automation",
+        }
+    }
+
+    /// What people read above it.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::Alerts => "Alerts",
+            Self::ServiceDesk => "Service Desk",
+            Self::Automation => "Automation",
+        }
+    }
+
+    /// Modules that the screen shows, by the package that carries them: nothing else of it is denied.
+    pub(super) const fn parts(self) -> [(Package, &'static [&'static str]); 2] {
+        use Package::{EventAndIncidentManagement as Events, RemediationAndAutomation as Remediation};
+        match self {
+            Self::Alerts => [
+                (
+                    Events,
+                    &["Alert Correlation", "First Response Policies", "Alert Escalation", "OpsQ Machine Learning Bot"],
+                ),
+                (Remediation, &["Run Book Automation"]),
+            ],
+            Self::ServiceDesk => [(Events, &["Service Desk"]), (Remediation, &["Remote Access with Session Replay"])],
+            Self::Automation => [
+                (Events, &["First Response Policies"]),
+                (Remediation, &["Patch Management", "Job Automation", "Process Automation"]),
+            ],
+        }
+    }
+}
+
+/// `GET /api/v2/tenants/{tenant}/subscription` (ours): what a tenant has, and for each screen that warns what is denied.
+pub(super) async fn show(Extension(scope): Extension<Scope>) -> Result<Json<Value>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Read)?;
+    let has = Subscription::of_record(tenant);
+    let screen = |screen: Screen| {
+        let (modules, denied) = has.screen(screen);
+        let warning = (!denied.is_empty()).then_some(NOT_SUBSCRIBED);
+        (screen.segment().to_owned(), json!({ "modules": modules, "denied": denied, "warning": warning }))
+    };
+    let screens: Map<String, Value> = Screen::ALL.map(screen).into_iter().collect();
+    Ok(Json(json!({
+        "packages": has.packages.iter().map(|package| package.wire()).collect::<Vec<_>>(),
+        "addOns": has.add_ons.iter().map(|add_on| add_on.wire()).collect::<Vec<_>>(),
+        "hiddenMenus": has.hidden_menus(),
+        "withheldPermissionSets": has.withheld_permission_sets(),
+        "screens": screens,
+    })))
+}
+
+/// Packages and add-ons that a tenant may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Subscription {
+    packages: Vec<Package>,
+    add_ons: Vec<AddOn>,
+}
+
+impl Subscription {
+    /// What a tenant has: its own, and of a client only what its partner has too.
+    pub(super) fn of(own: &Tenant, partner: Option<&Tenant>) -> Self {
+        let bound = |tenant: Option<&Tenant>| tenant.map(|tenant| (packages(tenant), add_ons(tenant)));
+        let (mut packages, mut add_ons) = (packages(own), add_ons(own));
+        if let Some((at_most, add_ons_at_most)) = bound(partner) {
+            packages.retain(|package| at_most.contains(package));
+            add_ons.retain(|add_on| add_ons_at_most.contains(add_on));
+        }
+        // Every tenant has the first package, also one whose settings are older than that rule.
+        if !packages.contains(&Package::HybridDiscoveryAndMonitoring) {
+            packages.insert(0, Package::HybridDiscoveryAndMonitoring);
+        }
+        add_ons.retain(|add_on| packages.contains(&add_on.package()));
+        Self { packages, add_ons }
+    }
+
+    /// What the tenant of a row has: of a service provider nothing is withheld, since its partners differ.
+    pub(super) fn of_record(tenant: &Record) -> Self {
+        if tenant.kind == Kind::ServiceProvider {
+            return Self { packages: Package::ALL.to_vec(), add_ons: AddOn::ALL.to_vec() };
+        }
+        let partner = tenant.parent.as_ref().filter(|_| tenant.kind == Kind::Client);
+        Self::of(&tenant.settings, partner.map(|partner| &partner.settings))
+    }
+
+    /// The packages.
+    pub(super) fn packages(&self) -> &[Package] {
+        &self.packages
+    }
+
+    /// Whether the tenant has a package.
+    pub(super) fn has(&self, package: Package) -> bool {
+        self.packages.contains(&package)
+    }
+
+    /// Whether the tenant has an add-on.
+    pub(super) fn has_add_on(&self, add_on: AddOn) -> bool {
+        self.add_ons.contains(&add_on)
+    }
+
+    /// Packages that the tenant does not have.
+    pub(super) fn missing(&self) -> impl Iterator<Item = Package> + '_ {
+        Package::ALL.into_iter().filter(|package| !self.has(*package))
+    }
+
+    /// Menu entries that do not show.
+    pub(super) fn hidden_menus(&self) -> Vec<&'static str> {
+        self.missing().flat_map(|package| package.unavailable_without().menus).copied().collect()
+    }
+
+    /// Permission sets that cannot be granted.
+    pub(super) fn withheld_permission_sets(&self) -> Vec<&'static str> {
+        self.missing().flat_map(|package| package.unavailable_without().permission_sets).copied().collect()
+    }
+
+    /// Modules of a screen that the tenant has, and those that are denied.
+    pub(super) fn screen(&self, screen: Screen) -> (Vec<&'static str>, Vec<&'static str>) {
+        let modules = |has: bool| {
+            let parts = screen.parts().into_iter().filter(|(package, _)| self.has(*package) == has);
+            parts.flat_map(|(_, modules)| modules).copied().collect()
+        };
+        (modules(true), modules(false))
+    }
+
+    /// Refuses a category that only a package brings which the tenant does not have.
+    pub(super) fn admit(&self, category: Category) -> Result<(), Error> {
+        if self.has(category.carried().package) { Ok(()) } else { Err(Error::NotSubscribed) }
+    }
+
+    /// Refuses a kind of record that only an add-on brings.
+    pub(super) fn admit_kind(&self, category: Category, kind: &str) -> Result<(), Error> {
+        self.admit(category)?;
+        needs(category, kind).map_or(Ok(()), |add_on| self.need(add_on))
+    }
+
+    /// Refuses what only an add-on brings.
+    pub(super) fn need(&self, add_on: AddOn) -> Result<(), Error> {
+        if self.has_add_on(add_on) {
+            return Ok(());
+        }
+        let name = add_on.screen();
+        Err(Error::Denied(format!("The tenant does not have the add-on {name:?}. {CONTACT_SUPPORT}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(packages: &[Package], add_ons: &[AddOn]) -> Tenant {
+        Tenant {
+            packages: Some(packages.iter().map(|package| package.wire().to_owned()).collect()),
+            add_ons: Some(add_ons.iter().map(|add_on| add_on.wire().to_owned()).collect()),
+            ..Tenant::default()
+        }
+    }
+
+    const EVENTS: Package = Package::EventAndIncidentManagement;
+    const REMEDIATION: Package = Package::RemediationAndAutomation;
+
+    #[test]
+    fn a_client_has_at_most_what_its_partner_has() {
+        let client = tenant(&[EVENTS, REMEDIATION], &[AddOn::SLAManagement, AddOn::BatchExports]);
+        let partner = tenant(&[EVENTS], &[AddOn::SLAManagement, AddOn::StreamExports]);
+        let has = Subscription::of(&client, Some(&partner));
+        assert!(has.has(EVENTS) && !has.has(REMEDIATION) && has.has(Package::HybridDiscoveryAndMonitoring));
+        assert_eq!(has.add_ons, [AddOn::SLAManagement]);
+        assert!(Subscription::of(&client, None).has(REMEDIATION));
+        // An add-on goes with its package.
+        assert_eq!(Subscription::of(&client, Some(&tenant(&[], &[AddOn::SLAManagement]))).add_ons, []);
+    }
+
+    #[test]
+    fn what_is_missing_hides_its_menus_and_permission_sets() {
+        let none = Subscription::of(&tenant(&[], &[]), None);
+        assert_eq!(none.hidden_menus(), ["Setup > Alerts", "Workspace > Automation"]);
+        assert_eq!(none.withheld_permission_sets().len(), 13);
+        let all = Subscription::of(&tenant(&[EVENTS, REMEDIATION], &[]), None);
+        assert!(all.hidden_menus().is_empty() && all.withheld_permission_sets().is_empty());
+    }
+
+    #[test]
+    fn each_screen_denies_something_for_either_missing_package_and_only_what_that_package_carries() {
+        let all = Subscription::of(&tenant(&[EVENTS, REMEDIATION], &[]), None);
+        for screen in Screen::ALL {
+            assert!(all.screen(screen).1.is_empty());
+            for package in [EVENTS, REMEDIATION] {
+                let others = [EVENTS, REMEDIATION].into_iter().filter(|other| *other != package).collect::<Vec<_>>();
+                let (kept, denied) = Subscription::of(&tenant(&others, &[]), None).screen(screen);
+                assert!(!denied.is_empty() && denied.iter().all(|module| package.modules().contains(module)));
+                assert!(!kept.is_empty() && kept.iter().all(|module| others[0].modules().contains(module)));
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The audit log: what stands in it, and that no row of it can be touched unnoticed.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tenantry::platform::{Verified, export_audit, verify_audit};
+
+use super::{Folder, Platform};
+
+/// A platform with a key for its log.
+async fn sealed() -> (Platform, Folder) {
+    let keys = Folder::new();
+    let key = keys.path("audit.key");
+    let platform = Platform::with(|config| config.audit_key = Some(key)).await;
+    (platform, keys)
+}
+
+fn key(keys: &Folder) -> PathBuf {
+    keys.path("audit.key")
+}
+
+async fn verified(platform: &Platform, keys: &Folder) -> Verified {
+    verify_audit(&platform.folder.database(), Some(&key(keys))).await.unwrap()
+}
+
+/// What the verifier says, finding by finding.
+async fn findings(platform: &Platform, keys: &Folder) -> Vec<String> {
+    verified(platform, keys).await.findings.iter().map(ToString::to_string).collect()
+}
+
+/// Statements straight into the file, behind the platform's back.
+pub(super) async fn tamper(platform: &Platform, statements: &[&str]) {
+    sqlx::any::install_default_drivers();
+    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", platform.folder.path("t.db").display())).await.unwrap();
+    for statement in statements {
+        sqlx::query(sqlx::AssertSqlSafe(*statement)).execute(&pool).await.unwrap();
+    }
+    pool.close().await;
+}
+
+/// The lines of a tenant's log.
+pub(super) async fn lines(platform: &Platform, tenant: &str) -> Vec<Value> {
+    let mut bytes = Vec::new();
+    export_audit(&platform.folder.database(), Some(tenant), &mut bytes).await.unwrap();
+    bytes
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect()
+}
+
+fn told(lines: &[Value]) -> Vec<String> {
+    let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+    lines
+        .iter()
+        .map(|line| format!("{} {} {}", text(line, "action"), text(line, "object"), text(line, "outcome")))
+        .collect()
+}
+
+#[tokio::test]
+async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
+    let (platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let path = format!("/tenants/{partner}/clients/{client}");
+    let answer = platform.sp.post(&path, json!({ "city": "Bonn" })).await;
+    let request = answer.headers["x-request-id"].to_str().unwrap().to_owned();
+    // A change that changes nothing is none.
+    platform.sp.post(&path, json!({ "city": "Bonn" })).await.json();
+    platform.sp.put(&format!("/tenants/{client}/customBranding"), json!({ "applicationTitle": "G" })).await.json();
+    for action in ["suspend", "suspend", "activate", "terminate"] {
+        platform.sp.act(&format!("{path}/{action}")).await.json();
+    }
+    let own = lines(&platform, &client).await;
+    let both = ["suspend", "activate", "terminate"].map(|action| format!("tenant.{action} {client} done"));
+    let changes = [format!("tenant.create {client} done"), format!("tenant.update {client} done")];
+    let branding = [format!("branding.update {client} done")];
+    assert_eq!(told(&own), [&changes[..], &branding[..], &both[..]].concat());
+    let parents = told(&lines(&platform, &partner).await);
+    assert_eq!(parents[1..], [&changes[..1], &both[..]].concat());
+
+    let update = &own[1];
+    assert_eq!(update["request"], request);
+    assert_eq!(update["tenantId"], client);
+    let actor = update["actor"].as_str().unwrap();
+    let (login, credential) = actor.split_once('#').unwrap();
+    assert_eq!((login, credential.len()), ("api@sp_1", 12));
+    assert!(!platform.running.as_ref().unwrap().credential.client_id.contains(credential));
+    let seen = verified(&platform, &keys).await;
+    assert_eq!((seen.chains, seen.findings.len()), (3, 0), "{seen}");
+}
+
+#[tokio::test]
+async fn denied_attempts_and_credentials_are_rows_without_secrets() {
+    let (platform, keys) = sealed().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let caller = platform.caller_of(&acme).await;
+    caller.get(&format!("/tenants/{other}/clients/minimal")).await.is(404, "not found");
+    caller.get("/tenants/x%0a%1b%5b31m%E2%80%AEy/impact").await.is(404, "not found");
+    let first = platform.running.as_ref().unwrap().credential.clone();
+    let form =
+        [("grant_type", "client_credentials"), ("client_id", first.client_id.as_str()), ("client_secret", "zebra")];
+    let url = format!("{}/auth/oauth/token", platform.url());
+    assert_eq!(reqwest::Client::new().post(url).form(&form).send().await.unwrap().status(), 401);
+
+    let rows = lines(&platform, &acme).await;
+    let told = told(&rows);
+    assert!(told[1].starts_with("credential.create ") && told[2] == "token.issue token done", "{told:?}");
+    assert_eq!(told[3], format!("request GET /api/v2/tenants/{{tenant}}/clients/minimal {other} denied"));
+    assert_eq!(told[4], r"request GET /api/v2/tenants/{tenant}/impact x\u{a}\u{1b}[31m\u{202e}y denied");
+    assert!(rows[3]["actor"].as_str().unwrap().starts_with(&format!("api@{acme}#")));
+    // The stranger's attempt is not in the log of whom it was about: that would let it fill a foreign log.
+    assert_eq!(lines(&platform, &other).await.len(), 1);
+    let provider = self::told(&lines(&platform, "sp_1").await);
+    assert!(provider.contains(&"token.issue token denied".to_owned()), "{provider:?}");
+
+    let mut all = Vec::new();
+    export_audit(&platform.folder.database(), None, &mut all).await.unwrap();
+    let all = String::from_utf8(all).unwrap();
+    for secret in [&first.client_id, &first.client_secret, &caller.token, &"zebra".to_owned()] {
+        assert!(!all.contains(secret.as_str()), "the log holds a secret");
+    }
+    assert!(findings(&platform, &keys).await.is_empty());
+}
+
+/// A partner whose chain has six rows.
+async fn six(platform: &Platform) -> String {
+    let partner = platform.partner("Acme").await;
+    for city in ["A", "B", "C", "D", "E"] {
+        platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": city })).await.json();
+    }
+    partner
+}
+
+#[tokio::test]
+async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
+    let changed = "the row was changed, or moved here from another place";
+    let missing = "the row is missing";
+    for (tampering, named) in [
+        (&["UPDATE audit SET actor = 'api@sp_1#somebody' WHERE tenant_id = 2 AND number = 3"][..], vec![(3, changed)]),
+        (&["UPDATE audit SET at = at + 1 WHERE tenant_id = 2 AND number = 1"][..], vec![(1, changed)]),
+        (&["DELETE FROM audit WHERE tenant_id = 2 AND number = 4"][..], vec![(4, missing)]),
+        (&["DELETE FROM audit WHERE tenant_id = 2 AND number = 1"][..], vec![(1, missing)]),
+        (&["DELETE FROM audit WHERE tenant_id = 2 AND number > 4"][..], vec![(5, missing), (6, missing)]),
+        (
+            &[
+                "UPDATE audit SET number = 99 WHERE tenant_id = 2 AND number = 2",
+                "UPDATE audit SET number = 2 WHERE tenant_id = 2 AND number = 3",
+                "UPDATE audit SET number = 3 WHERE tenant_id = 2 AND number = 99",
+            ][..],
+            vec![(2, changed), (3, changed), (4, "the row does not follow the one before it")],
+        ),
+        (
+            &[
+                "DELETE FROM audit WHERE tenant_id = 2 AND number = 6",
+                "UPDATE audit_head SET number = 5, \
+                 hash = (SELECT hash FROM audit WHERE tenant_id = 2 AND number = 5) WHERE tenant_id = 2",
+            ][..],
+            vec![(5, "the head of the chain does not have our seal")],
+        ),
+        (
+            &[
+                "DELETE FROM audit WHERE tenant_id = 2 AND number > 3",
+                "UPDATE audit_head SET number = 3, hash = (SELECT hash FROM audit WHERE tenant_id = 2 AND number = 3), \
+                 seal = (SELECT seal FROM audit_head WHERE tenant_id = 1) WHERE tenant_id = 2",
+            ][..],
+            vec![(3, "the head of the chain does not have our seal")],
+        ),
+        (&["DELETE FROM audit_head WHERE tenant_id = 2"][..], vec![(6, "the head of the chain is missing")]),
+        (
+            &["DELETE FROM audit WHERE tenant_id = 2", "DELETE FROM audit_head WHERE tenant_id = 2"][..],
+            vec![(1, "the whole chain is missing")],
+        ),
+        (
+            &["INSERT INTO audit SELECT tenant_id, 7, at, actor, action, object, outcome, request, hash, hash \
+               FROM audit WHERE tenant_id = 2 AND number = 6"][..],
+            vec![(7, changed), (7, "the row stands behind the head of the chain")],
+        ),
+    ] {
+        let (platform, keys) = sealed().await;
+        let partner = six(&platform).await;
+        let sane = verified(&platform, &keys).await;
+        assert_eq!((sane.chains, &sane.findings[..]), (2, &[][..]));
+        tamper(&platform, tampering).await;
+        let wanted: Vec<String> =
+            named.iter().map(|(row, fault)| format!("tenant `{partner}`, row {row}: {fault}")).collect();
+        assert_eq!(findings(&platform, &keys).await, wanted, "{tampering:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_program_verifies_and_exports_and_fails_where_a_row_was_touched() {
+    let (mut platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    platform.running.take().unwrap().stop().await;
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+        command.args(arguments).args(["--database", &platform.folder.database(), "--audit-key"]).arg(key(&keys));
+        let output = command.output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (success, said) = run(&["audit", "verify"]);
+    assert!(success && said.ends_with(" rows of 2 tenants read, 0 faults\n"), "{said}");
+    let (success, exported) = run(&["audit", "export", "--tenant", &partner]);
+    assert!(success);
+    let numbers: Vec<Value> =
+        exported.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["number"].clone()).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 6].map(Value::from));
+    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
+    let (success, said) = run(&["audit", "verify"]);
+    assert!(!success && said.contains(&format!("tenant `{partner}`, row 2: ")), "{said}");
+}

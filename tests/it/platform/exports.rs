@@ -1,0 +1,221 @@
+//! Exports over real HTTP, to real files and to a stand-in of a bucket.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use serde_json::{Value, json};
+use tenantry::catalog::{CONTACT_SUPPORT, Category};
+use tenantry::platform::S3Key;
+
+use super::records::{EVENTS, path, subscriber};
+use super::{Folder, Platform};
+
+const BATCH: &str = "Batch Exports";
+const STREAM: &str = "Stream Exports";
+const MASK: &str = "Mask Resource Identity Management";
+
+/// What reached the stand-in.
+#[derive(Clone, Debug)]
+struct Seen {
+    method: Method,
+    uri: String,
+    headers: HeaderMap,
+    body: String,
+}
+
+/// Takes everything, after the first few answers.
+#[derive(Clone, Default)]
+struct StandIn {
+    seen: Arc<Mutex<Vec<Seen>>>,
+    /// Answers to give first.
+    first: Arc<Mutex<Vec<StatusCode>>>,
+}
+
+impl StandIn {
+    /// Starts it and answers its URL.
+    async fn start(first: &[u16]) -> (Self, String) {
+        let stand_in = Self::default();
+        *stand_in.first.lock().unwrap() = first.iter().rev().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = Router::new().fallback(take).with_state(stand_in.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        (stand_in, url)
+    }
+
+    /// Waits for so many requests.
+    async fn wait(&self, count: usize) -> Vec<Seen> {
+        for _ in 0..600 {
+            let seen = self.seen.lock().unwrap().clone();
+            if seen.len() >= count {
+                return seen;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{:?}", self.seen.lock().unwrap());
+    }
+}
+
+async fn take(
+    State(stand_in): State<StandIn>,
+    (method, uri, headers): (Method, Uri, HeaderMap),
+    body: Bytes,
+) -> (StatusCode, HeaderMap) {
+    let body = String::from_utf8_lossy(&body).into_owned();
+    stand_in.seen.lock().unwrap().push(Seen { method, uri: uri.to_string(), headers, body });
+    let status = stand_in.first.lock().unwrap().pop().unwrap_or(StatusCode::OK);
+    let mut headers = HeaderMap::new();
+    if status.is_redirection() {
+        headers.insert("location", "/elsewhere".parse().unwrap());
+    }
+    (status, headers)
+}
+
+#[tokio::test]
+async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowed_folder_only() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let allowed = out.display().to_string();
+    let platform = Platform::with(|config| config.export_destinations = vec![allowed.clone()]).await;
+    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH, MASK]).await;
+    for category in [Category::Tickets, Category::Alerts, Category::Metrics, Category::Resources] {
+        for number in 0..2 {
+            let body = json!({ "name": format!("n{number}"), "ip": "10.9.8.7" });
+            platform.sp.post(&path(&acme, category), body).await.json();
+        }
+    }
+    let all = ["tickets", "alerts", "metrics", "inventory", "usage"];
+    let exports = |tenant: &str| format!("/tenants/{tenant}/exports/batch");
+    let body = |to: &str| json!({ "data": all, "destination": to });
+    let written = platform.sp.post(&exports(&acme), body(&format!("{allowed}/daily"))).await.json();
+    let files = written["files"].as_array().unwrap();
+    assert_eq!(files.iter().map(|file| file["data"].as_str().unwrap()).collect::<Vec<_>>(), all);
+    for file in files {
+        let text = std::fs::read_to_string(file["location"].as_str().unwrap()).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), if file["data"] == "usage" { 1 } else { 2 }, "{text}");
+        assert!(lines.iter().all(|line| line["tenantId"] == acme.as_str()));
+        assert!(!text.contains("10.9.8.7"), "masked data leaves unmasked: {text}");
+        if file["data"] == "usage" {
+            assert_eq!(lines[0]["records"]["tickets"], 2);
+        }
+    }
+    // Nothing outside, by no spelling, and no link leads out.
+    for outside in
+        ["/tmp/elsewhere", &format!("{allowed}/../x"), &format!("{allowed}2"), "relative", "https://example.com/"]
+    {
+        platform.sp.post(&exports(&acme), body(outside)).await.refuses("destination");
+    }
+    std::os::unix::fs::symlink(folder.path(""), out.join("link")).unwrap();
+    std::fs::create_dir_all(out.join("trap")).unwrap();
+    std::os::unix::fs::symlink(folder.path(""), out.join("trap").join(&acme)).unwrap();
+    assert_eq!(platform.sp.post(&exports(&acme), body(&format!("{allowed}/trap"))).await.status, 503);
+    platform.sp.post(&exports(&acme), json!({ "data": ["gossip"], "destination": allowed })).await.refuses("data");
+    platform.sp.post(&exports(&acme), json!({ "data": [], "destination": allowed })).await.refuses("data");
+    // Only with the add-on, and only what the packages carry.
+    let plain = subscriber(&platform, "Plain", &[EVENTS], &[]).await;
+    let answer = platform.sp.post(&exports(&plain), body(&allowed)).await;
+    assert!(answer.status == 403 && answer.text.contains(CONTACT_SUPPORT), "{}", answer.text);
+    let hybrid = subscriber(&platform, "Hybrid", &[], &[BATCH]).await;
+    let answer = platform.sp.post(&exports(&hybrid), body(&allowed)).await;
+    assert!(answer.status == 403 && answer.text.contains("not subscribed"), "{}", answer.text);
+    let inventory = json!({ "data": ["inventory"], "destination": allowed });
+    assert_eq!(platform.sp.post(&exports(&hybrid), inventory).await.json()["files"][0]["records"], 0);
+}
+
+#[tokio::test]
+async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
+    let (bucket, url) = StandIn::start(&[]).await;
+    let allowed = format!("s3+{url}/data/tenantry");
+    let platform = Platform::with(|config| {
+        config.export_destinations = vec![allowed.clone()];
+        let (region, id) = ("eu-central-1".to_owned(), "KEYID".to_owned());
+        config.export_s3 = Some(S3Key { region, id, secret: "top-secret".to_owned().into() });
+    })
+    .await;
+    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T1" })).await.json();
+    let exports = format!("/tenants/{acme}/exports/batch");
+    let request = json!({ "data": ["tickets"], "destination": format!("{allowed}/acme") });
+    let answer = platform.sp.post(&exports, request.clone()).await;
+    let location = answer.json()["files"][0]["location"].as_str().unwrap().to_owned();
+    assert!(location.starts_with(&format!("{url}/data/tenantry/acme/{acme}/tickets-")), "{location}");
+    let seen = bucket.wait(1).await;
+    assert_eq!((seen.len(), &seen[0].method), (1, &Method::PUT));
+    assert!(seen[0].body.contains("\"name\":\"T1\"") && seen[0].body.ends_with("}\n"), "{seen:?}");
+    for part in [
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256",
+        "X-Amz-Credential=KEYID%2F",
+        "eu-central-1%2Fs3%2Faws4_request",
+        "X-Amz-Signature=",
+    ] {
+        assert!(seen[0].uri.contains(part), "{}", seen[0].uri);
+    }
+    assert!(!answer.text.contains("X-Amz") && !seen[0].uri.contains("top-secret"));
+    for failure in [StatusCode::FORBIDDEN, StatusCode::TEMPORARY_REDIRECT] {
+        bucket.first.lock().unwrap().push(failure);
+        assert_eq!(platform.sp.post(&exports, request.clone()).await.status, 503);
+    }
+    assert_eq!(bucket.wait(3).await.len(), 3, "a redirect is not followed");
+}
+
+#[tokio::test]
+async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only() {
+    let (hook, url) = StandIn::start(&[500, 307, 200]).await;
+    let allowed = format!("{url}/in");
+    let platform = Platform::with(|config| {
+        config.export_destinations = vec![allowed.clone()];
+        config.retry = Duration::from_millis(10);
+    })
+    .await;
+    let acme = subscriber(&platform, "Acme", &[EVENTS], &[STREAM, MASK]).await;
+    let streams = format!("/tenants/{acme}/exports/stream");
+    for outside in
+        ["http://169.254.169.254/latest", &format!("{url}/admin"), &format!("{url}/in/../admin"), "/tmp/x", "x"]
+    {
+        platform.sp.post(&streams, json!({ "name": "s", "url": outside })).await.refuses("url");
+    }
+    let stream = platform.sp.post(&streams, json!({ "name": "s", "url": format!("{allowed}/acme") })).await.json();
+    platform.sp.post(&streams, json!({ "name": "s", "url": allowed })).await.refuses("name");
+    let plain = subscriber(&platform, "Plain", &[EVENTS], &[]).await;
+    let answer =
+        platform.sp.post(&format!("/tenants/{plain}/exports/stream"), json!({ "name": "s", "url": allowed })).await;
+    assert!(answer.status == 403 && answer.text.contains(CONTACT_SUPPORT), "{}", answer.text);
+
+    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A1", "ip": "10.9.8.7" })).await.json();
+    platform.sp.post(&path(&plain, Category::Alerts), json!({ "name": "A2" })).await.json();
+    let seen = hook.wait(3).await;
+    assert!(seen.iter().all(|seen| seen.method == Method::POST && seen.uri == "/in/acme"), "{seen:?}");
+    let delivery = &seen[0].headers["x-tenantry-delivery"];
+    assert!(seen.iter().all(|seen| seen.headers["x-tenantry-delivery"] == delivery), "one event, tried again");
+    let event: Value = serde_json::from_str(&seen[2].body).unwrap();
+    assert_eq!(
+        (&event["event"], &event["tenantId"], &event["record"]["ip"]),
+        (&json!("create"), &json!(acme), &json!("****"))
+    );
+
+    // One that never arrives is given up after five attempts.
+    *hook.first.lock().unwrap() = vec![StatusCode::BAD_GATEWAY; 5];
+    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A3" })).await.json();
+    hook.wait(8).await;
+    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "A4" })).await.json();
+    let seen = hook.wait(9).await;
+    assert!(seen[3..8].iter().all(|seen| seen.body.contains("A3")) && seen[8].body.contains("A4"), "{seen:?}");
+    let mut counts = (Value::Null, Value::Null);
+    for _ in 0..200 {
+        let listed = platform.sp.get(&streams).await.json();
+        counts = (listed[0]["delivered"].clone(), listed[0]["givenUp"].clone());
+        if counts.0 == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(counts, (json!(2), json!(1)));
+    let one = format!("/api/v2{streams}/{}", stream["id"].as_str().unwrap());
+    assert_eq!(platform.sp.raw(reqwest::Method::DELETE, &one, Vec::new()).await.status, 200);
+    assert_eq!(platform.sp.get(&streams).await.json(), json!([]));
+}

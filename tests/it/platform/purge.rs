@@ -1,0 +1,204 @@
+//! What a termination counts, hides and erases.
+
+use serde_json::json;
+use sha2::Digest as _;
+use tenantry::catalog::{AddOn, Category};
+use tenantry::platform::verify_audit;
+
+use super::audit::tamper;
+use super::people::{CHOSEN, PASSWORD, change, user};
+use super::records::{EVENTS, REMEDIATION, path, subscriber};
+use super::{Caller, Folder, Platform};
+
+const DAY: i64 = 24 * 3_600_000;
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+/// Which of the words stand in the bytes of the database, its log and its index.
+fn found(platform: &Platform, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in ["t.db", "t.db-wal", "t.db-shm", "t.db-journal"] {
+        let bytes = std::fs::read(platform.folder.path(file)).unwrap_or_default();
+        for word in words {
+            if bytes.windows(word.len()).any(|window| window == word.as_bytes()) {
+                found.push(format!("{word} in {file}"));
+            }
+        }
+    }
+    found
+}
+
+/// Three records of each category, each with the marker.
+async fn fill(platform: &Platform, tenant: &str, marker: &str) {
+    for category in Category::ALL {
+        for number in 0..3 {
+            let body = json!({ "name": format!("{marker} {number}"), "text": marker.repeat(40) });
+            platform.sp.post(&path(tenant, category), body).await.json();
+        }
+    }
+}
+
+/// Somebody with a role and a permission set of her own, who once mistyped her password; each with the marker.
+async fn populate(platform: &Platform, tenant: &str, marker: &str) -> Caller {
+    let of = |what: &str| format!("/tenants/{tenant}/{what}");
+    let member = json!([{ "name": "Users", "type": "View Users" }]);
+    let set = json!({ "name": format!("{marker} Set"), "permissions": member });
+    let set = platform.sp.post(&of("permissionSets"), set).await.json();
+    let (login_name, role) = (format!("{marker}-login"), format!("{marker} Role"));
+    let body = json!({ "name": role, "allClients": true, "permissions": [{ "id": set["id"] }] });
+    platform.sp.post(&of("roles"), body).await.json();
+    let mut body = user(&login_name, &[&role]);
+    body["firstName"] = json!(format!("{marker} Given"));
+    let id = platform.sp.post(&of("users"), body).await.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(platform.sp.login(&login_name, "wrong").await.status, 401);
+    let first = platform.sp.person(&login_name, PASSWORD).await;
+    change(&first, (tenant, &id), (PASSWORD, CHOSEN)).await.json();
+    assert_eq!(platform.sp.login(&login_name, "wrong").await.status, 401);
+    platform.sp.person(&login_name, CHOSEN).await
+}
+
+/// How failed logins name an account.
+fn account(login_name: &str) -> String {
+    let digits: Vec<String> =
+        sha2::Sha256::digest(login_name.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.concat()
+}
+
+#[tokio::test]
+async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from_the_file() {
+    let keys = Folder::new();
+    let mut platform = Platform::with(|config| config.audit_key = Some(keys.path("k"))).await;
+    let add_on = [AddOn::StreamExports.wire()];
+    let partner = subscriber(&platform, "ZEBRA Managed", &[EVENTS, REMEDIATION], &add_on).await;
+    let packages = json!([EVENTS, REMEDIATION]);
+    let list = format!("/tenants/{partner}/clients");
+    let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "ZEBRA-ns", "name": "m", "uid": "u-1" });
+    let body = json!({ "name": "ZEBRA Client", "packages": packages, "city": "ZEBRA City", "managedBy": mark });
+    let client = platform.sp.make(list.clone(), body).await;
+    let other =
+        platform.sp.make(list.clone(), json!({ "name": "Other", "packages": packages, "city": "GIRAFFE" })).await;
+    fill(&platform, &client, "ZEBRA").await;
+    fill(&platform, &other, "GIRAFFE").await;
+    let title = json!({ "applicationTitle": "ZEBRA Title" });
+    platform.sp.put(&format!("/tenants/{client}/customBranding"), title).await.json();
+    let key = platform.caller_of(&client).await;
+    key.get(&path(&client, Category::Alerts)).await.json();
+
+    let person = populate(&platform, &client, "ZEBRA").await;
+    // After the login, so that the failures are still counted.
+    assert_eq!(platform.sp.login("ZEBRA-login", "wrong").await.status, 401);
+    populate(&platform, &partner, "OKAPI").await;
+    let account = account("zebra-login");
+    assert!(!found(&platform, &["zebra-login"]).is_empty() && !found(&platform, &[&account]).is_empty());
+
+    let impact = platform.sp.get(&format!("/tenants/{client}/impact")).await.json();
+    for category in Category::ALL {
+        assert_eq!(impact["counts"][category.segment()], 3, "{impact}");
+    }
+    assert_eq!((&impact["counts"]["clients"], &impact["counts"]["people"]), (&json!(0), &json!(1)));
+    assert_eq!(impact["counts"].as_object().unwrap().len(), 16);
+
+    platform.sp.act(&format!("{list}/{client}/terminate")).await.json();
+    assert_eq!(key.get(&path(&client, Category::Alerts)).await.status, 401);
+    assert_eq!(person.get("/cfg/countries").await.status, 401);
+    for category in Category::ALL {
+        platform.sp.get(&path(&client, category)).await.is(410, "terminated");
+        platform.sp.get(&format!("{}/1", path(&client, category))).await.is(410, "terminated");
+        platform.sp.post(&path(&client, category), json!({ "name": "x" })).await.is(410, "terminated");
+    }
+    platform.sp.get(&format!("/tenants/{client}/impact")).await.is(410, "terminated");
+
+    // Not before its time.
+    let running = platform.running.as_ref().unwrap();
+    assert!(running.housekeep(now() + 89 * DAY).await.unwrap().is_empty());
+    assert!(!found(&platform, &["ZEBRA City"]).is_empty());
+    assert_eq!(running.housekeep(now() + 90 * DAY + 1).await.unwrap(), std::slice::from_ref(&client));
+    assert!(running.housekeep(now() + 91 * DAY).await.unwrap().is_empty(), "it is purged once");
+    let words = ["ZEBRA City", "ZEBRA Client", "ZEBRAZEBRA", "ZEBRA 0", "ZEBRA-ns", "ZEBRA Title"];
+    assert_eq!(found(&platform, &words), [""; 0]);
+    let words = ["ZEBRA-login", "zebra-login", "ZEBRA Given", "ZEBRA Role", "ZEBRA Set", account.as_str()];
+    assert_eq!(found(&platform, &words), [""; 0]);
+    assert!(!found(&platform, &["OKAPI Given"]).is_empty());
+    assert!(!found(&platform, &["GIRAFFEGIRAFFE"]).is_empty() && !found(&platform, &["ZEBRA Managed"]).is_empty());
+
+    // The tombstone: id and dates.
+    let search = format!("{list}/search?queryString=uniqueId:{client}");
+    let row = platform.sp.get(&search).await.json()["results"][0].clone();
+    assert_eq!((&row["name"], &row["status"]), (&json!(client), &json!("TERMINATED")));
+    assert!(row["createdTime"].is_string() && row.get("managedBy").is_none());
+    // Irreversible, and a late create of the object that owned it is still refused.
+    platform.sp.act(&format!("{list}/{client}/activate")).await.is(404, "not found");
+    let mark = json!({ "cluster": "c", "kind": "Client", "namespace": "n", "name": "m", "uid": "u-1" });
+    platform.sp.post(&list, json!({ "name": "New", "managedBy": mark })).await.refuses("managedBy");
+    assert_eq!(platform.sp.get(&path(&other, Category::Metrics)).await.json()["totalResults"], 3);
+
+    // Then the partner, whole.
+    platform.sp.act(&format!("{list}/{other}/terminate")).await.json();
+    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
+    let running = platform.running.as_ref().unwrap();
+    assert_eq!(running.housekeep(now() + 91 * DAY).await.unwrap().len(), 2);
+    assert_eq!(found(&platform, &["ZEBRA", "zebra", "GIRAFFE", "OKAPI", "okapi"]), [""; 0]);
+    platform.restart(|config| config.audit_key = Some(keys.path("k"))).await;
+    assert_eq!(found(&platform, &["ZEBRA", "zebra", "GIRAFFE", "OKAPI", "okapi"]), [""; 0]);
+    let verified = verify_audit(&platform.folder.database(), Some(&keys.path("k"))).await.unwrap();
+    assert_eq!((verified.chains, &verified.findings[..]), (1, &[][..]), "{verified}");
+    let log = super::audit::lines(&platform, "sp_1").await;
+    assert!(log.iter().any(|row| row["action"] == "tenant.purge" && row["object"] == partner), "{log:?}");
+}
+
+#[tokio::test]
+async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
+    let platform = Platform::start().await;
+    let add_on = [AddOn::StreamExports.wire()];
+    let partner = subscriber(&platform, "Acme", &[EVENTS, REMEDIATION], &add_on).await;
+    platform.sp.post(&path(&partner, Category::Alerts), json!({ "name": "a" })).await.json();
+    populate(&platform, &partner, "okapi").await;
+    assert_eq!(platform.sp.login("okapi-login", "wrong").await.status, 401);
+    platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' \
+         AND c.name = 'tenant_id' AND m.name <> 'mark' ORDER BY m.name",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert!(tables.len() >= 13, "{tables:?}");
+    // A row in each that has none yet, with whatever its other columns take.
+    for table in ["login_history", "password_history", "role_person", "login_attempt"] {
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&pool).await.unwrap();
+        assert!(count > 0, "{table} has nothing to erase");
+    }
+    pool.close().await;
+    tamper(
+        &platform,
+        &[
+            "INSERT INTO stream VALUES (901, 2, 's', 'd', 0, 0)",
+            "INSERT INTO delivery VALUES (902, 901, 2, '{}', 0, 0)",
+            "INSERT INTO image VALUES (2, 'logo', 'f', 'image/png', '')",
+            "INSERT INTO branding VALUES (2, '{}')",
+            "INSERT INTO role_client SELECT id, 2 FROM role WHERE tenant_id = 2",
+            "INSERT INTO credential VALUES ('k', 's', 2, 0)",
+            "INSERT INTO token (hash, tenant_id, expires_at) VALUES ('h', 2, 9999999999999)",
+        ],
+    )
+    .await;
+    platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap();
+    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    // Nobody else has people.
+    for table in ["session", "login_history", "password_history", "role_person", "login_attempt"] {
+        let count = format!("SELECT COUNT(*) FROM {table}");
+        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&pool).await.unwrap();
+        assert_eq!(count, 0, "{table} keeps rows of a purged tenant's people");
+    }
+    for table in tables {
+        let count = format!("SELECT COUNT(*) FROM {table} WHERE tenant_id = 2");
+        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&pool).await.unwrap();
+        assert_eq!(count, 0, "{table} keeps rows of a purged tenant");
+    }
+}

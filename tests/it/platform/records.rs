@@ -1,0 +1,282 @@
+//! Records: packages and add-ons, paging, masking, retention, cloud accounts.
+
+use serde_json::{Value, json};
+use tenantry::catalog::{CONTACT_SUPPORT, Category, KINDS, NOT_SUBSCRIBED, Package};
+
+use super::audit::tamper;
+use super::{Answer, Platform};
+
+pub(super) const HYBRID: &str = "Hybrid Discovery and Monitoring";
+pub(super) const EVENTS: &str = "Event and Incident Management";
+pub(super) const REMEDIATION: &str = "Remediation and Automation";
+
+/// A partner with packages and add-ons.
+pub(super) async fn subscriber(platform: &Platform, name: &str, packages: &[&str], add_ons: &[&str]) -> String {
+    platform.sp.make(platform.msps(), json!({ "name": name, "packages": packages, "addOns": add_ons })).await
+}
+
+pub(super) fn path(tenant: &str, category: Category) -> String {
+    format!("/tenants/{tenant}/records/{}", category.segment())
+}
+
+#[track_caller]
+fn denied(answer: &Answer, sentence: &str) {
+    assert_eq!(answer.status, 403, "{}", answer.text);
+    let body: Value = serde_json::from_str(&answer.text).unwrap();
+    assert_eq!(body["error"], "access_denied");
+    assert!(body["error_description"].as_str().unwrap().contains(sentence), "{body}");
+}
+
+#[tokio::test]
+async fn a_tenant_without_the_package_is_denied_what_only_that_package_carries_in_the_words_of_the_page() {
+    let platform = Platform::start().await;
+    for (packages, missing) in [
+        (&[HYBRID, REMEDIATION][..], Package::EventAndIncidentManagement),
+        (&[HYBRID, EVENTS][..], Package::RemediationAndAutomation),
+    ] {
+        let partner = subscriber(&platform, missing.name(), packages, &[]).await;
+        let client =
+            platform.sp.make(format!("/tenants/{partner}/clients"), json!({ "name": "C", "packages": packages })).await;
+        for category in Category::ALL {
+            for tenant in [&partner, &client] {
+                let written = platform.sp.post(&path(tenant, category), json!({ "name": "one" })).await;
+                let list = platform.sp.get(&path(tenant, category)).await;
+                if category.carried().package == missing {
+                    for answer in [&written, &list, &platform.sp.get(&format!("{}/1", path(tenant, category))).await] {
+                        denied(answer, NOT_SUBSCRIBED);
+                        let body: Value = serde_json::from_str(&answer.text).unwrap();
+                        assert_eq!(body["error_description"], NOT_SUBSCRIBED);
+                    }
+                } else {
+                    assert_eq!(written.json()["name"], "one");
+                    assert_eq!(list.json()["totalResults"], 1);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_screen_warns_for_either_missing_package_and_denies_only_what_that_package_carries() {
+    let platform = Platform::start().await;
+    let all = subscriber(&platform, "All", &[EVENTS, REMEDIATION], &[]).await;
+    let has = platform.sp.get(&format!("/tenants/{all}/subscription")).await.json();
+    for screen in ["alerts", "serviceDesk", "automation"] {
+        assert_eq!((&has["screens"][screen]["denied"], &has["screens"][screen]["warning"]), (&json!([]), &Value::Null));
+    }
+    for (packages, missing) in
+        [(&[REMEDIATION][..], Package::EventAndIncidentManagement), (&[EVENTS][..], Package::RemediationAndAutomation)]
+    {
+        let partner = subscriber(&platform, missing.name(), packages, &[]).await;
+        let list = format!("/tenants/{partner}/clients");
+        let client = platform.sp.make(list, json!({ "name": "C", "packages": packages })).await;
+        for tenant in [partner, client] {
+            let has = platform.sp.get(&format!("/tenants/{tenant}/subscription")).await.json();
+            for screen in ["alerts", "serviceDesk", "automation"] {
+                let screen = &has["screens"][screen];
+                assert_eq!(screen["warning"], NOT_SUBSCRIBED);
+                let modules = |key: &str| screen[key].as_array().unwrap().clone();
+                let carried = |module: &Value| missing.modules().contains(&module.as_str().unwrap());
+                assert!(!modules("denied").is_empty() && modules("denied").iter().all(carried), "{screen}");
+                assert!(!modules("modules").is_empty() && !modules("modules").iter().any(carried), "{screen}");
+            }
+            assert_eq!(has["hiddenMenus"], json!(missing.unavailable_without().menus));
+            assert_eq!(has["withheldPermissionSets"], json!(missing.unavailable_without().permission_sets));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_package_that_goes_takes_its_records_out_of_reach_and_brings_them_back() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let alerts = path(&partner, Category::Alerts);
+    platform.sp.post(&alerts, json!({ "name": "one" })).await.json();
+    let itself = format!("{}/{partner}", platform.msps());
+    platform.sp.post(&itself, json!({ "packages": [] })).await.json();
+    denied(&platform.sp.get(&alerts).await, NOT_SUBSCRIBED);
+    platform.sp.post(&itself, json!({ "packages": [EVENTS] })).await.json();
+    assert_eq!(platform.sp.get(&alerts).await.json()["results"][0]["name"], "one");
+}
+
+#[tokio::test]
+async fn kinds_that_only_an_add_on_brings_need_it() {
+    let platform = Platform::start().await;
+    let add_ons: Vec<&str> = KINDS.iter().map(|row| row.add_on.wire()).collect();
+    let with = subscriber(&platform, "With", &[EVENTS, REMEDIATION], &add_ons).await;
+    let without = subscriber(&platform, "Without", &[EVENTS, REMEDIATION], &[]).await;
+    for (number, row) in KINDS.iter().enumerate() {
+        let body = json!({ "name": format!("n{number}"), "kind": row.kind });
+        platform.sp.post(&path(&with, row.category), body.clone()).await.json();
+        denied(&platform.sp.post(&path(&without, row.category), body).await, CONTACT_SUPPORT);
+    }
+    // Neither does a change bring it in.
+    let list = path(&without, Category::Alerts);
+    let made = platform.sp.post(&list, json!({ "name": "a" })).await.json();
+    let one = format!("{list}/{}", made["id"].as_str().unwrap());
+    denied(&platform.sp.post(&one, json!({ "kind": "Offline", "revision": 1 })).await, CONTACT_SUPPORT);
+}
+
+#[tokio::test]
+async fn records_are_paged_read_changed_and_refused_by_field() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &["Alert Problem Area"]).await;
+    let list = path(&partner, Category::Tickets);
+    for number in 0..7 {
+        let body = json!({ "name": format!("T{number}"), "priority": number, "nested": {"a": [1, null]} });
+        platform.sp.post(&list, body).await.json();
+    }
+    let page = platform.sp.get(&format!("{list}?pageNo=2&pageSize=3&isDescendingOrder=false")).await.json();
+    let names: Vec<&str> =
+        page["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert_eq!((names, &page["totalResults"], &page["nextPageNo"]), (vec!["T3", "T4", "T5"], &json!(7), &json!(3)));
+    for query in ["pageNo=0", "pageSize=501", "pageSize=x"] {
+        platform.sp.get(&format!("{list}?{query}")).await.refuses(query.split('=').next().unwrap());
+    }
+
+    let first = page["results"][0].clone();
+    assert_eq!((&first["priority"], &first["nested"]), (&json!(3), &json!({"a": [1, null]})));
+    let one = format!("{list}/{}", first["id"].as_str().unwrap());
+    assert_eq!(platform.sp.get(&one).await.json(), first);
+    let changed = platform.sp.post(&one, json!({ "revision": 1, "priority": null, "owner": "noc" })).await.json();
+    assert!(changed.get("priority").is_none() && changed["owner"] == "noc" && changed["revision"] == 2);
+    let stale = platform.sp.post(&one, json!({ "revision": 1, "owner": "me" })).await;
+    assert_eq!(stale.status, 409, "{}", stale.text);
+    assert_eq!(platform.sp.get(&one).await.json()["owner"], "noc");
+
+    platform.sp.post(&one, json!({ "owner": "me" })).await.refuses("revision");
+    platform.sp.post(&list, json!({ "priority": 1 })).await.refuses("name");
+    platform.sp.post(&list, json!({ "name": "T1" })).await.refuses("name");
+    platform.sp.post(&list, json!({ "name": "x", "time": "soon" })).await.refuses("time");
+    platform.sp.post(&list, json!({ "name": "x", "kind": 7 })).await.refuses("kind");
+    platform.sp.get(&format!("/tenants/{partner}/records/wishes")).await.is(404, "not found");
+    platform.sp.get(&format!("{list}/999")).await.is(404, "not found");
+
+    let alert = json!({ "name": "A", "subject": "Storage: disk full", "metric": "disk.used" });
+    assert_eq!(platform.sp.post(&path(&partner, Category::Alerts), alert).await.json()["problemArea"], "Storage");
+    let plain = subscriber(&platform, "Plain", &[EVENTS], &[]).await;
+    let alert = json!({ "name": "A", "subject": "Storage: disk full", "metric": "disk.used" });
+    assert_eq!(platform.sp.post(&path(&plain, Category::Alerts), alert).await.json()["problemArea"], "disk.used");
+}
+
+#[tokio::test]
+async fn with_the_add_on_no_mac_address_ip_address_or_host_name_can_be_read() {
+    let platform = Platform::start().await;
+    let add_on = ["Mask Resource Identity Management"];
+    let masked = subscriber(&platform, "Masked", &[EVENTS], &add_on).await;
+    let open = subscriber(&platform, "Open", &[EVENTS], &[]).await;
+    let body = json!({
+        "name": "core1", "macAddress": "aa:bb:cc:dd:ee:ff", "note": "core1 at 10.9.8.7 (db1.acme.example) is slow",
+        "interfaces": [{ "ipAddress": "2001:db8::7", "speed": 10 }],
+    });
+    for (tenant, is_masked) in [(&masked, true), (&open, false)] {
+        let list = path(tenant, Category::Resources);
+        let made = platform.sp.post(&list, body.clone()).await;
+        let one = platform.sp.get(&format!("{list}/{}", made.json()["id"].as_str().unwrap())).await;
+        for answer in [made, one, platform.sp.get(&list).await] {
+            for identity in ["core1", "aa:bb:cc:dd:ee:ff", "10.9.8.7", "db1.acme.example", "2001:db8::7"] {
+                assert_eq!(answer.text.contains(identity), !is_masked, "{identity}: {}", answer.text);
+            }
+            assert!(answer.text.contains("is slow") && answer.text.contains("\"speed\":10"), "{}", answer.text);
+        }
+    }
+}
+
+/// A time so many days before now, as the wire writes it.
+fn days_ago(days: i64) -> String {
+    let then = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+    then.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
+}
+
+#[tokio::test]
+async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without() {
+    let platform = Platform::start().await;
+    let long = subscriber(&platform, "Long", &[EVENTS], &["Extended Data Retention"]).await;
+    let short = subscriber(&platform, "Short", &[EVENTS], &[]).await;
+    let names = async |tenant: &str, category| {
+        let page = platform.sp.get(&format!("{}?isDescendingOrder=false", path(tenant, category))).await.json();
+        page["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["name"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    for (name, days) in [("11 months", 335), ("80 days", 80), ("now", 0)] {
+        let body = json!({ "name": name, "time": days_ago(days) });
+        platform.sp.post(&path(&long, Category::Resources), body.clone()).await.json();
+        platform.sp.post(&path(&long, Category::Tickets), body.clone()).await.json();
+        let answer = platform.sp.post(&path(&short, Category::Resources), body).await;
+        if days > 90 {
+            assert!(answer.refuses("time").contains("Extended Data Retention"));
+        } else {
+            answer.json();
+        }
+    }
+    platform
+        .sp
+        .post(&path(&long, Category::Resources), json!({ "name": "x", "time": days_ago(396) }))
+        .await
+        .refuses("time");
+    assert_eq!(names(&long, Category::Resources).await, ["11 months", "80 days", "now"]);
+
+    // Two months later: on read at once, in the database with the job.
+    let rows = async |statement: &'static str| {
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite://{}", platform.folder.path("t.db").display());
+        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+        let count: i64 = sqlx::query_scalar(statement).fetch_one(&pool).await.unwrap();
+        pool.close().await;
+        count
+    };
+    let later = 61 * 24 * 3_600_000_i64;
+    tamper(&platform, &[&format!("UPDATE record SET at = at - {later}")]).await;
+    assert_eq!(names(&long, Category::Resources).await, ["80 days", "now"]);
+    assert_eq!(names(&short, Category::Resources).await, ["now"]);
+    assert_eq!(names(&long, Category::Tickets).await, ["11 months", "80 days", "now"]);
+    let counted = "SELECT COUNT(*) FROM record WHERE category = 'resources'";
+    assert_eq!(rows(counted).await, 5);
+    let now = jiff::Timestamp::now().as_millisecond();
+    assert!(platform.running.as_ref().unwrap().housekeep(now).await.unwrap().is_empty());
+    assert_eq!(rows(counted).await, 3);
+    platform.running.as_ref().unwrap().housekeep(now + 400 * 24 * 3_600_000).await.unwrap();
+    assert_eq!(rows(counted).await, 0);
+    let told = super::audit::lines(&platform, &long).await;
+    assert!(told.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_cloud_account_that_another_client_has_is_refused_across_partners_by_the_rule() {
+    let platform = Platform::start().await;
+    let block = |partner: &str, on: bool| {
+        let (sp, path) = (platform.sp.clone(), format!("{}/{partner}", platform.msps()));
+        async move { sp.post(&path, json!({ "blockDuplicateCloudAccounts": on })).await.json() }
+    };
+    let account =
+        |name: &str, number: &str| json!({ "name": name, "cloudAccount": { "provider": "AWS", "accountId": number } });
+    let (one, two) = (platform.partner("One").await, platform.partner("Two").await);
+    let (a, b) = (platform.sp.client(&one, "A").await, platform.sp.client(&two, "B").await);
+    let of = |tenant: &str| path(tenant, Category::Integrations);
+    platform.sp.post(&of(&a), account("cloud", "123")).await.json();
+    // Nobody wants it blocked.
+    platform.sp.post(&of(&b), account("cloud", "123")).await.json();
+
+    block(&two, true).await;
+    let message = platform.sp.post(&of(&b), account("again", " 123")).await.refuses("cloudAccount");
+    assert!(message.contains("blockDuplicateCloudAccounts of this partner"), "{message}");
+    platform.sp.post(&of(&a), account("new", "456")).await.json();
+    let message = platform.sp.post(&of(&b), account("theirs", "456")).await.refuses("cloudAccount");
+    assert!(!message.contains(&a) && !message.contains(&one), "who has it is told: {message}");
+    // The other way round the rule of the one who has it counts.
+    platform.sp.post(&of(&b), account("own", "789")).await.json();
+    let message = platform.sp.post(&of(&a), account("late", "789")).await.refuses("cloudAccount");
+    assert!(message.contains("blockDuplicateCloudAccounts of the partner whose client has it"), "{message}");
+    platform.sp.post(&of(&a), account("broken", "")).await.refuses("cloudAccount");
+    // A change does not bring it in either; the account of an ended client is free.
+    let made = platform.sp.post(&of(&a), json!({ "name": "plain" })).await.json();
+    let change = json!({ "revision": 1, "cloudAccount": { "provider": "aws", "accountId": "789" } });
+    let one_record = format!("{}/{}", of(&a), made["id"].as_str().unwrap());
+    platform.sp.post(&one_record, change.clone()).await.refuses("cloudAccount");
+    platform.sp.act(&format!("/tenants/{two}/clients/{b}/terminate")).await.json();
+    platform.sp.post(&one_record, change).await.json();
+}

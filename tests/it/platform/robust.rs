@@ -1,0 +1,188 @@
+//! Many at once, and what happens where the database or the machine fails.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use sqlx::Connection as _;
+use tenantry::catalog::Category;
+use tenantry::platform::{Credential, verify_audit};
+
+use super::durable::{launch, ready, spawn};
+use super::records::{EVENTS, path, subscriber};
+use super::{Caller, Folder, Platform};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn fifty_equal_records_at_once_make_one_row() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let list = path(&partner, Category::Alerts);
+    let create = |_| {
+        let (caller, list) = (platform.sp.clone(), list.clone());
+        tokio::spawn(async move { caller.post(&list, json!({ "name": "A" })).await.status.as_u16() })
+    };
+    let mut answers: Vec<u16> =
+        futures::future::join_all((0..50).map(create)).await.into_iter().map(Result::unwrap).collect();
+    answers.sort_unstable();
+    assert_eq!((answers[0], &answers[1..]), (200, &[400; 49][..]));
+    assert_eq!(platform.sp.get(&list).await.json()["totalResults"], 1);
+    assert!(verify_audit(&platform.folder.database(), None).await.unwrap().findings.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn stale_updates_lose_nothing() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let list = path(&partner, Category::Alerts);
+    let made = platform.sp.post(&list, json!({ "name": "A", "count": 0 })).await.json();
+    let one = format!("{list}/{}", made["id"].as_str().unwrap());
+    let add = |_| {
+        let (caller, one) = (platform.sp.clone(), one.clone());
+        tokio::spawn(async move {
+            loop {
+                let read = caller.get(&one).await.json();
+                let next = json!({ "revision": read["revision"], "count": read["count"].as_i64().unwrap() + 1 });
+                match caller.post(&one, next).await.status.as_u16() {
+                    200 => return,
+                    409 => {}
+                    other => panic!("{other}"),
+                }
+            }
+        })
+    };
+    for added in futures::future::join_all((0..12).map(add)).await {
+        added.unwrap();
+    }
+    let read = platform.sp.get(&one).await.json();
+    assert_eq!((&read["count"], &read["revision"]), (&json!(12), &json!(13)));
+}
+
+#[tokio::test]
+async fn a_locked_database_is_an_honest_503_with_nothing_half_done() {
+    let platform = Platform::with(|config| config.database_wait = Duration::from_millis(100)).await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let list = path(&partner, Category::Alerts);
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
+    let mut other = sqlx::AnyConnection::connect(&url).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    for (path, body) in [
+        (list.clone(), json!({ "name": "A" })),
+        (platform.msps(), json!({ "name": "B" })),
+        (format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })),
+        (format!("/tenants/{partner}/credentials"), json!({})),
+    ] {
+        let answer = platform.sp.post(&path, body).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text);
+        assert_eq!(answer.headers["retry-after"], "1");
+        assert!(answer.text.contains("nothing was changed"), "{}", answer.text);
+    }
+    // Who reads need not wait.
+    assert_eq!(platform.sp.get(&list).await.json()["totalResults"], 0);
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    platform.sp.post(&list, json!({ "name": "A" })).await.json();
+    let log = super::audit::lines(&platform, &partner).await;
+    let told: Vec<&Value> = log.iter().map(|row| &row["action"]).collect();
+    assert_eq!(told, ["tenant.create", "record.create"]);
+}
+
+/// Posts records until one is not stored; answers the names of those that were.
+async fn fill(caller: &Caller, list: &str) -> (Vec<String>, Option<u16>) {
+    let text = "x".repeat(20_000);
+    let mut stored = Vec::new();
+    for number in 0..2000 {
+        let name = format!("R{number}");
+        let body = json!({ "name": name, "text": text }).to_string();
+        let request = caller.http.post(format!("{}/api/v2{list}", caller.url)).bearer_auth(&caller.token).body(body);
+        match request.send().await.map(|answer| answer.status().as_u16()) {
+            Ok(200) => stored.push(name),
+            Ok(other) => return (stored, Some(other)),
+            Err(_) => return (stored, None),
+        }
+    }
+    panic!("everything was stored");
+}
+
+fn credential(folder: &Folder) -> Credential {
+    let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
+    serde_json::from_value(file).unwrap()
+}
+
+/// Names of all records.
+async fn names(caller: &Caller, list: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for page in 1.. {
+        let page = caller.get(&format!("{list}?isDescendingOrder=false&pageSize=100&pageNo={page}")).await.json();
+        names.extend(page["results"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()));
+        if page["nextPage"] == false {
+            break;
+        }
+    }
+    names
+}
+
+async fn partner_of(caller: &Caller, sp: &str) -> String {
+    let list = format!("/tenants/{sp}/msps");
+    let partner = caller.make(list, json!({ "name": "Acme", "packages": [EVENTS] })).await;
+    path(&partner, Category::Alerts)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
+    let folder = Folder::new();
+    // No file grows beyond 3 MiB, the log before the first checkpoint included; the signal for it is ignored.
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' XFSZ; ulimit -f 6144; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
+    let mut program = launch(shell, &folder);
+    let (url, _) = ready(&mut program);
+    let credential = credential(&folder);
+    let caller = Caller::new(&url, &credential).await;
+    let list = partner_of(&caller, &credential.tenant_id).await;
+    let (stored, refused) = fill(&caller, &list).await;
+    assert!(!stored.is_empty());
+    assert_eq!(refused, Some(503));
+    assert_eq!(names(&caller, &list).await, stored, "what is there can be read, and nothing else is there");
+    drop(program);
+
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let caller = Caller::new(&url, &credential).await;
+    assert_eq!(names(&caller, &list).await, stored);
+    caller.post(&list, json!({ "name": "again" })).await.json();
+    drop(program);
+    let database = folder.path("tenantry.db").display().to_string();
+    let verified = verify_audit(&database, Some(&folder.path("tenantry-audit.key"))).await.unwrap();
+    assert!(verified.findings.is_empty(), "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
+    let folder = Folder::new();
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let credential = credential(&folder);
+    let caller = Caller::new(&url, &credential).await;
+    let list = partner_of(&caller, &credential.tenant_id).await;
+    let killer = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        drop(program);
+    });
+    let (stored, refused) = fill(&caller, &list).await;
+    killer.await.unwrap();
+    assert!(!stored.is_empty() && refused.is_none(), "{refused:?}");
+
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let caller = Caller::new(&url, &credential).await;
+    let there = names(&caller, &list).await;
+    // The one whose answer was lost is there or not; asked for again it is there once.
+    assert!(there.starts_with(&stored) && there.len() <= stored.len() + 1, "{} of {}", there.len(), stored.len());
+    let unsure = format!("R{}", stored.len());
+    let again = caller.post(&list, json!({ "name": unsure })).await.status;
+    assert_eq!(again == 400, there.contains(&unsure));
+    assert_eq!(names(&caller, &list).await.len(), stored.len() + 1);
+    drop(program);
+    let database = folder.path("tenantry.db").display().to_string();
+    let verified = verify_audit(&database, Some(&folder.path("tenantry-audit.key"))).await.unwrap();
+    assert!(verified.findings.is_empty() && verified.rows > stored.len(), "{verified}");
+}
