@@ -1,0 +1,3 @@
+//! The second factor of people.
+
+pub(super) mod duo;

@@ -1,0 +1,53 @@
+//! Duo's Universal Prompt as the second factor: OpenID Connect with a code, as Duo's OIDC Auth API has it.
+//!
+//! Duo is asked whether it works, the person goes to its prompt with a signed request, comes back with a code, and Duo says
+//! for the code, in a token that it signed, whether it let this person in. Whatever goes wrong on that way lets nobody in.
+
+mod client;
+mod host;
+mod jwt;
+mod proof;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+pub(in crate::platform) use client::{Client, Sent, Trouble};
+pub use host::DuoDomain;
+
+/// How Duo is reached.
+#[derive(Clone, Debug)]
+pub struct Duo {
+    /// Domains that the API hosts of tenants must lie in.
+    pub domains: Vec<DuoDomain>,
+    /// Longest wait for a connection.
+    pub connect: Duration,
+    /// Longest wait for an answer, to its last byte.
+    pub answer: Duration,
+    /// A stand-in on this machine that is spoken to by plain HTTP, for tests. No flag sets it, and a tenant whose API host
+    /// is anything else never reaches it.
+    pub stand_in: Option<SocketAddr>,
+}
+
+impl Default for Duo {
+    fn default() -> Self {
+        Self {
+            domains: DuoDomain::known(),
+            connect: Duration::from_secs(3),
+            answer: Duration::from_secs(10),
+            stand_in: None,
+        }
+    }
+}
+
+/// What a tenant has of Duo, complete.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct DuoSettings {
+    /// Where its API answers, as the tenant wrote it.
+    pub(in crate::platform) host: String,
+    /// Names the tenant to Duo; no secret.
+    pub(in crate::platform) integration_key: String,
+    /// Proves it.
+    pub(in crate::platform) secret_key: SecretString,
+}
