@@ -7,14 +7,16 @@ mod client;
 mod host;
 mod jwt;
 mod proof;
+mod trouble;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-pub(in crate::platform) use client::{Client, Sent, Trouble};
+pub(in crate::platform) use client::{Client, Sent};
 pub use host::DuoDomain;
+pub(in crate::platform) use trouble::Trouble;
 
 /// How Duo is reached.
 #[derive(Clone, Debug)]

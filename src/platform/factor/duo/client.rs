@@ -6,6 +6,7 @@ use url::Url;
 
 use super::host::{Hosts, Origin};
 use super::proof::{self, Expected, Flaw};
+use super::trouble::Trouble;
 use super::{DuoSettings, jwt};
 use crate::platform::{Config, PublicUrl, credential};
 
@@ -17,31 +18,6 @@ const ANSWER: usize = 64 << 10;
 const HOLDS: i64 = 240;
 /// What the assertion of a token request is.
 const ASSERTION: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// Why Duo did not prove anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Trouble {
-    /// The platform does not know its own address.
-    NoAddress,
-    /// The tenant's API host is none of Duo's.
-    Host,
-    /// Duo does not answer, or not as Duo does.
-    Unreachable,
-    /// What came back belongs to no login that waits in this session.
-    State,
-    /// Duo did not let the person in, or somebody gave up.
-    Denied,
-    /// Duo knows nothing of the code, or no more.
-    Code,
-    /// What Duo says does not hold.
-    Proof(&'static str),
-}
-
-impl From<Flaw> for Trouble {
-    fn from(flaw: Flaw) -> Self {
-        if flaw == Flaw::Result { Self::Denied } else { Self::Proof(flaw.word()) }
-    }
-}
 
 /// Somebody who is on the way to Duo.
 pub(in crate::platform) struct Sent {

@@ -118,7 +118,7 @@ mod tests {
             (format!("{}.{}.", parts[0], parts[1]), Flaw::Signature),
             (format!("{token}AAAA"), Flaw::Signature),
             (format!("{token}.{}", parts[2]), Flaw::Signature),
-            (format!("{}.{}", parts[0], parts[1]), Flaw::Signature),
+            (format!("{}.{}", parts[0], parts[1]), Flaw::Malformed),
             (format!("{token}="), Flaw::Malformed),
             (format!(" {token}"), Flaw::Signature),
             (String::new(), Flaw::Malformed),

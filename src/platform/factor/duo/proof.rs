@@ -12,7 +12,7 @@ const ALLOW: &str = "allow";
 
 /// What is wrong with a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub(in crate::platform) enum Flaw {
     Malformed,
     Algorithm,
     Signature,
