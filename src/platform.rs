@@ -195,6 +195,9 @@ pub enum StartError {
         /// What is wrong.
         reason: std::io::Error,
     },
+    /// The operating system has no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random,
     /// An export destination cannot be used.
     #[error("{0}")]
     Export(String),
@@ -229,6 +232,7 @@ struct App {
     product: String,
     duo: factor::duo::Client,
     hasher: hashing::Hasher,
+    vault: factor::Vault,
 }
 
 /// A platform that answers requests.
@@ -258,6 +262,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
     let path = config.audit_key.as_deref();
     let seal = audit::Seal::open(path)
         .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
+    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
@@ -277,6 +282,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        vault,
     };
     Ok((Arc::new(app), credential))
 }

@@ -40,7 +40,7 @@ pub struct Flags {
     /// What the product is called where people read it
     #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
     product_name: String,
-    /// Where people reach the platform, like https://tenants.example.com; Duo needs it
+    /// Where people reach the platform, like `https://tenants.example.com`; Duo needs it
     #[arg(long, env = "TENANTRY_PUBLIC_URL")]
     public_url: Option<PublicUrl>,
     /// Domains that Duo's API hosts lie in, comma-separated; nothing else is asked for a second factor

@@ -2,6 +2,8 @@
 
 mod brand;
 mod colour;
+mod duo;
+mod factor;
 mod form;
 mod headers;
 mod home;
@@ -23,6 +25,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::App;
 use super::error::Error;
+use super::factor::duo::CALLBACK;
 use brand::Look;
 
 pub(super) use brand::unreadable;
@@ -31,6 +34,9 @@ pub(super) use brand::unreadable;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/factor", get(factor::show).post(factor::answer_code))
+        .route("/factor/duo", get(duo::go))
+        .route(CALLBACK, get(duo::back))
         .route("/login", get(login::show).post(login::log_in))
         .route("/login/{tenant}", get(login::show_of).post(login::log_in_of))
         .route("/logout", post(home::log_out))

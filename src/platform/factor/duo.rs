@@ -6,16 +6,16 @@
 mod client;
 mod host;
 mod jwt;
+mod keys;
 mod proof;
 mod trouble;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
-pub(in crate::platform) use client::{Client, Sent};
+pub(in crate::platform) use client::{CALLBACK, Client, Sent};
 pub use host::DuoDomain;
+pub(in crate::platform) use keys::{DuoSettings, seal};
 pub(in crate::platform) use trouble::Trouble;
 
 /// How Duo is reached.
@@ -41,15 +41,4 @@ impl Default for Duo {
             stand_in: None,
         }
     }
-}
-
-/// What a tenant has of Duo, complete.
-#[derive(Clone, Debug)]
-pub(in crate::platform) struct DuoSettings {
-    /// Where its API answers, as the tenant wrote it.
-    pub(in crate::platform) host: String,
-    /// Names the tenant to Duo; no secret.
-    pub(in crate::platform) integration_key: String,
-    /// Proves it.
-    pub(in crate::platform) secret_key: SecretString,
 }

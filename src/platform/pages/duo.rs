@@ -12,18 +12,41 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::html;
 
-use super::factor::{keyed, proved};
+use super::factor::{keyed, leave, proved};
 use super::visitor::Visitor;
 use super::{answer, or_refusal};
 use crate::platform::audit::{self, Action, Actor, Event, RequestId};
 use crate::platform::error::Error;
-use crate::platform::factor::duo::{DuoSettings, Trouble};
+use crate::platform::factor::duo::{DuoSettings, Sent, Trouble};
 use crate::platform::factor::{How, Method, Owed, passed};
 use crate::platform::store::{note_sent, take_sent};
 use crate::platform::{App, time};
 
 /// Longest code that is handed on.
 const CODE: usize = 1024;
+
+/// What `/factor` shows for Duo: a link, or why it leads nowhere.
+pub(super) fn offer(app: &App, visitor: &Visitor, duo: &DuoSettings) -> Result<Response, Error> {
+    let trouble = app.duo.misplaced(duo);
+    let content = html! {
+        main {
+            div.layer { h1 { "Second factor" } }
+            div.fields {
+                p { "Your organization asks for a second factor of " (visitor.person()?.login_name) " with Duo." }
+                @match trouble {
+                    Some(trouble) => p.wrong role="alert" { (trouble.sentence()) },
+                    None => p { a href="/factor/duo" { "Continue with Duo" } },
+                }
+            }
+            (leave(visitor))
+        }
+    };
+    Ok(answer(trouble.map_or(StatusCode::OK, status), &visitor.look, "login", &content))
+}
+
+fn status(trouble: Trouble) -> StatusCode {
+    if trouble.passes() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN }
+}
 
 /// `GET /factor/duo`.
 pub(super) async fn go(State(app): State<Arc<App>>, parts: Parts) -> Response {
@@ -41,7 +64,7 @@ async fn gone(app: &App, parts: &Parts) -> Result<Response, Error> {
         Err(elsewhere) => return Ok(elsewhere),
     };
     let now = time::now();
-    let sent = match app.duo.send(&duo, &visitor.person()?.login_name, now).await {
+    let sent = match prepared(app, duo, &visitor.person()?.login_name, now).await {
         Ok(sent) => sent,
         Err(trouble) => return failed(app, &visitor, parts, trouble).await,
     };
@@ -51,18 +74,20 @@ async fn gone(app: &App, parts: &Parts) -> Result<Response, Error> {
     Ok(Redirect::to(&sent.prompt).into_response())
 }
 
+async fn prepared(app: &App, duo: DuoSettings, login_name: &str, now: i64) -> Result<Sent, Trouble> {
+    app.duo.send(&duo.opened(&app.vault)?, login_name, now).await
+}
+
 async fn came_back(app: &App, parts: &Parts) -> Result<Response, Error> {
     let (visitor, duo) = match asked(app, parts).await? {
         Ok(asked) => asked,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    match vouched(app, &visitor, &duo, parts.uri.query().unwrap_or_default()).await? {
-        Err(trouble) => failed(app, &visitor, parts, trouble).await,
-        Ok(()) => {
-            let key = passed(app, &visitor.person()?.session, How::Duo, parts.extensions.get()).await?;
-            Ok(keyed(app, proved(&visitor)?, &key))
-        }
+    if let Err(trouble) = vouched(app, &visitor, duo, parts.uri.query().unwrap_or_default()).await? {
+        return failed(app, &visitor, parts, trouble).await;
     }
+    let key = passed(app, &visitor.person()?.session, How::Duo, parts.extensions.get()).await?;
+    Ok(keyed(app, proved(&visitor)?, &key))
 }
 
 /// Whoever is logged in and belongs to a tenant that wants Duo; otherwise where to go.
@@ -79,7 +104,7 @@ async fn asked(app: &App, parts: &Parts) -> Result<Result<(Visitor, DuoSettings)
 
 /// Whether what came back proves the person. The state is used up before anything else happens, and no connection of the
 /// database is held while Duo is asked.
-async fn vouched(app: &App, visitor: &Visitor, duo: &DuoSettings, raw: &str) -> Result<Result<(), Trouble>, Error> {
+async fn vouched(app: &App, visitor: &Visitor, duo: DuoSettings, raw: &str) -> Result<Result<(), Trouble>, Error> {
     let pairs: BTreeMap<Cow<'_, str>, Cow<'_, str>> = url::form_urlencoded::parse(raw.as_bytes()).collect();
     let value = |name| pairs.get(name).map_or("", AsRef::as_ref);
     let now = time::now();
@@ -91,7 +116,11 @@ async fn vouched(app: &App, visitor: &Visitor, duo: &DuoSettings, raw: &str) -> 
     if !value("error").is_empty() || code.is_empty() || code.len() > CODE {
         return Ok(Err(Trouble::Denied));
     }
-    Ok(app.duo.proved(duo, (code, &nonce), &visitor.person()?.login_name, now).await)
+    let duo = match duo.opened(&app.vault) {
+        Ok(duo) => duo,
+        Err(trouble) => return Ok(Err(trouble)),
+    };
+    Ok(app.duo.proved(&duo, (code, &nonce), &visitor.person()?.login_name, now).await)
 }
 
 /// The page of somebody whom Duo did not let in, and the row about it.
@@ -104,6 +133,5 @@ async fn failed(app: &App, visitor: &Visitor, parts: &Parts, trouble: Trouble) -
             p.notes { a href="/factor" { "Start again" } }
         }
     };
-    let status = if trouble.passes() { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::FORBIDDEN };
-    Ok(answer(status, &visitor.look, "plain", &content))
+    Ok(answer(status(trouble), &visitor.look, "plain", &content))
 }

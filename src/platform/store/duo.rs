@@ -1,9 +1,9 @@
 //! Sessions whose people are on the way to Duo.
 
 use super::Tx;
+use crate::platform::credential;
 use crate::platform::error::Error;
 use crate::platform::factor::duo::Sent;
-use crate::platform::credential;
 
 /// How long somebody may stay at the prompt, in milliseconds.
 const OPEN: i64 = 5 * 60 * 1000;

@@ -1,6 +1,8 @@
 //! Logins: where from, with which password, and the pages.
 
 mod address;
+mod duo;
+mod factor;
 mod pages;
 mod policy;
 mod screens;

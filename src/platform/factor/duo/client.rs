@@ -66,6 +66,11 @@ impl Client {
         })
     }
 
+    /// What is wrong with the places already, before anybody is asked.
+    pub(in crate::platform) fn misplaced(&self, duo: &DuoSettings) -> Option<Trouble> {
+        self.places(duo).err()
+    }
+
     /// Where a tenant's Duo answers, and where it sends people back to.
     fn places(&self, duo: &DuoSettings) -> Result<(Origin, &str), Trouble> {
         let callback = self.callback.as_deref().ok_or(Trouble::NoAddress)?;

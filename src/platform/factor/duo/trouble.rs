@@ -9,6 +9,8 @@ pub(in crate::platform) enum Trouble {
     NoAddress,
     /// The tenant's API host is none of Duo's.
     Host,
+    /// The secret key was sealed with another key file.
+    Secret,
     /// Duo does not answer, or not as Duo does.
     Unreachable,
     /// What came back belongs to no login that waits in this session.
@@ -39,6 +41,10 @@ impl Trouble {
                 "The API hostname of Duo in your organization's settings is not one that this platform asks: an \
                  administrator must correct it."
             }
+            Self::Secret => {
+                "The secret key of Duo in your organization's settings cannot be read any more: an administrator must enter \
+                 it again."
+            }
             Self::Unreachable => {
                 "Duo cannot be reached at this moment, and nobody gets in without it: try again in a few minutes, and tell \
                  your administrator if it stays so."
@@ -57,6 +63,7 @@ impl Trouble {
         let word = match self {
             Self::NoAddress => "address",
             Self::Host => "host",
+            Self::Secret => "secret",
             Self::Unreachable => "unreachable",
             Self::State => "state",
             Self::Denied => "denied",
@@ -66,10 +73,10 @@ impl Trouble {
         format!("duo {word}")
     }
 
-    /// Whether the person did nothing wrong, and the same may succeed later.
+    /// Whether nobody could have got in, whoever it was.
     pub(in crate::platform) const fn passes(self) -> bool {
         match self {
-            Self::NoAddress | Self::Host | Self::Unreachable => true,
+            Self::NoAddress | Self::Host | Self::Secret | Self::Unreachable => true,
             Self::State | Self::Denied | Self::Code | Self::Proof(_) => false,
         }
     }

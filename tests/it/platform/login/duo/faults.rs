@@ -30,8 +30,10 @@ fn ill(call: Call) -> [Fault; 10] {
     ]
 }
 
-fn waits(fault: Fault) -> bool {
-    matches!(fault, Fault::Hang(_) | Fault::Drip(_))
+/// The way back with another code.
+fn with_code(back: &str, code: &str) -> String {
+    let (path, _) = back.rsplit_once('=').unwrap();
+    format!("{path}={code}")
 }
 
 #[tokio::test]
@@ -128,13 +130,13 @@ async fn whoever_says_no_at_the_prompt_or_brings_a_used_code_does_not_get_in() {
     ] {
         scene.browser.cookies.clear();
         scene.log_in().await;
-        let (path, _) = scene.prompted().await.rsplit_once('=').map(|(path, _)| (path.to_owned(), ())).unwrap();
-        let answer = scene.browser.get(&format!("{path}={code}")).await;
+        let path = with_code(&scene.prompted().await, code);
+        let answer = scene.browser.get(&path).await;
         scene.is_refused(&answer, (403, sentence), row).await;
     }
     // A code that was made for the same person in another session is worth nothing here: its nonce is another one.
-    let (path, _) = scene.prompted().await.rsplit_once('=').map(|(path, _)| (path.to_owned(), ())).unwrap();
-    let answer = scene.browser.get(&format!("{path}={used}")).await;
+    let path = with_code(&scene.prompted().await, used);
+    let answer = scene.browser.get(&path).await;
     scene.is_refused(&answer, (403, UNVERIFIED), "duo token nonce").await;
 }
 

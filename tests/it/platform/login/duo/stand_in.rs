@@ -335,7 +335,9 @@ fn twisted(mut claims: Value, twist: Option<Twist>) -> String {
 async fn spoiled(at: Call, fault: Option<Fault>, right: &Value) -> Response {
     let answer = axum::Json(right).into_response();
     match fault {
-        Some(Fault::Status(call, status)) if call == at => (StatusCode::from_u16(status).unwrap(), answer).into_response(),
+        Some(Fault::Status(call, status)) if call == at => {
+            (StatusCode::from_u16(status).unwrap(), answer).into_response()
+        }
         Some(Fault::Hang(call)) if call == at => std::future::pending().await,
         Some(Fault::Drip(call)) if call == at => {
             let drops = stream::unfold((), |()| async {
