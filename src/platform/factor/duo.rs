@@ -1,4 +1,4 @@
-//! Duo's Universal Prompt as the second factor: OpenID Connect with a code, as Duo's OIDC Auth API has it.
+//! Duo's Universal Prompt as the second factor: the code flow of Duo's OIDC Auth API.
 //!
 //! Duo is asked whether it works, the person goes to its prompt with a signed request, comes back with a code, and Duo says
 //! for the code, in a token that it signed, whether it let this person in. Whatever goes wrong on that way lets nobody in.

@@ -120,7 +120,7 @@ async fn vouched(app: &App, visitor: &Visitor, duo: DuoSettings, raw: &str) -> R
         Ok(duo) => duo,
         Err(trouble) => return Ok(Err(trouble)),
     };
-    Ok(app.duo.proved(&duo, (code, &nonce), &visitor.person()?.login_name, now).await)
+    Ok(app.duo.proved(&duo, (code, &nonce), (&visitor.person()?.login_name, now)).await)
 }
 
 /// The page of somebody whom Duo did not let in, and the row about it.

@@ -121,8 +121,7 @@ impl Client {
         &self,
         duo: &DuoSettings,
         (code, nonce): (&str, &str),
-        login_name: &str,
-        now: i64,
+        (login_name, now): (&str, i64),
     ) -> Result<(), Trouble> {
         let (origin, callback) = self.places(duo)?;
         let call = origin.call("token");

@@ -1,5 +1,5 @@
 //! A tenant's keys at Duo. The secret one lies sealed in the database, with the key that second factors are sealed with;
-//! one that was stored before there was a seal is read as it is, and sealed when it is written again.
+//! one that was stored before there was a seal is read as it is, and sealed at the next save.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -38,25 +38,21 @@ fn opened(vault: &Vault, stored: &str) -> Option<SecretString> {
     Some(std::str::from_utf8(secret.expose_secret()).ok()?.to_owned().into())
 }
 
-/// Seals the secret key of settings that are about to be stored, where a request brought one. The one that is there already
-/// stays as it is, so that writing it again is no change.
+/// Seals the secret key of settings that are about to be stored. Where it is the one that is there already it stays as it
+/// is, so that writing it again is no change.
 pub(in crate::platform) fn seal(vault: &Vault, before: &Tenant, after: &mut Tenant) -> Result<(), Error> {
-    let there = before.duo_security.as_ref().and_then(|duo| duo.secret_key.as_ref());
+    let there = before.duo_security.as_ref().and_then(|duo| duo.secret_key.as_deref());
+    let there = there.filter(|there| there.starts_with(SEALED));
     let Some(secret) = after.duo_security.as_mut().and_then(|duo| duo.secret_key.as_mut()) else { return Ok(()) };
-    let Some(there) = there else {
-        *secret = sealed(vault, secret)?;
-        return Ok(());
+    let is_there = |there: &&str| {
+        *there == secret.as_str()
+            || opened(vault, there).is_some_and(|opened| opened.expose_secret() == secret.as_str())
     };
-    if there == secret {
-        return Ok(());
-    }
-    let same = there.starts_with(SEALED) && opened(vault, there).is_some_and(|key| key.expose_secret() == secret);
-    *secret = if same { there.clone() } else { sealed(vault, secret)? };
+    *secret = match there.filter(is_there) {
+        Some(there) => there.to_owned(),
+        None => format!("{SEALED}{}", vault.seal(WHOSE, secret.as_bytes())?),
+    };
     Ok(())
-}
-
-fn sealed(vault: &Vault, secret: &str) -> Result<String, Error> {
-    Ok(format!("{SEALED}{}", vault.seal(WHOSE, secret.as_bytes())?))
 }
 
 #[cfg(test)]
@@ -102,7 +98,8 @@ mod tests {
         assert_eq!(opened(&vault, "plain").unwrap().expose_secret(), "plain");
         let mut same = with(Some("plain"));
         seal(&vault, &with(Some("plain")), &mut same).unwrap();
-        assert_eq!(stored(&same), Some("plain"), "it was not written anew");
+        assert_eq!(opened(&vault, stored(&same).unwrap()).unwrap().expose_secret(), "plain");
+        assert!(stored(&same).unwrap().starts_with(SEALED), "the next save seals it");
         let forged = format!("{SEALED}AAAA");
         let mut brought = with(Some(&forged));
         seal(&vault, &with(Some("plain")), &mut brought).unwrap();

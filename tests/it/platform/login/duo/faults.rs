@@ -165,7 +165,7 @@ async fn without_a_public_address_or_with_a_host_that_is_not_duos_nobody_gets_in
     ] {
         scene.settings(json!({ "duoSecurity": { "apiHostName": host } })).await.json();
         let answer = scene.browser.get("/factor/duo").await;
-        let sentence = "The API hostname of Duo in your organization&#39;s settings is not one that this platform asks: \
+        let sentence = "The API hostname of Duo in your organization's settings is not one that this platform asks: \
                         an administrator must correct it.";
         scene.is_refused(&answer, (503, sentence), "duo host").await;
     }

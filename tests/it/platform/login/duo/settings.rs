@@ -148,7 +148,7 @@ async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it
     scene.browser = super::Browser::new(&scene.platform);
     scene.log_in().await;
     let answer = scene.browser.get("/factor/duo").await;
-    let sentence = "The secret key of Duo in your organization&#39;s settings cannot be read any more: an administrator must \
+    let sentence = "The secret key of Duo in your organization's settings cannot be read any more: an administrator must \
                     enter it again.";
     scene.is_refused(&answer, (503, sentence), "duo secret").await;
     let wanted = json!({ "duoSecurity": { "secretKey": SECRET_KEY } });
@@ -159,13 +159,13 @@ async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it
 }
 
 #[tokio::test]
-async fn a_secret_key_from_before_they_were_sealed_works_until_it_is_written_again() {
+async fn a_secret_key_from_before_they_were_sealed_works_and_is_sealed_at_the_next_save() {
     let mut scene = Scene::start().await;
     scene
         .platform
         .sql(
             "UPDATE tenant SET settings = json_set(settings, '$.duoSecurity.secretKey', \
-             'seedk3y0fDuoTh4tNobodyMayEverSeeAgain42x') WHERE kind = 'PARTNER'",
+             'seedk3y0fDuoTh4tNobodyMayEverSeeAgain42x') WHERE kind = 'MSP'",
         )
         .await;
     scene.log_in().await;
@@ -173,6 +173,12 @@ async fn a_secret_key_from_before_they_were_sealed_works_until_it_is_written_aga
     scene.browser.get(&back).await;
     assert!(scene.is_in().await);
     assert!(holds(&scene.database(), SECRET_KEY));
+    let pool = scene.platform.pool().await;
+    let stored = "SELECT settings FROM tenant WHERE kind = 'MSP'";
+    let before: String = sqlx::query_scalar(stored).fetch_one(&pool).await.unwrap();
+    scene.settings(json!({ "city": "Bonn" })).await.json();
+    let after: String = sqlx::query_scalar(stored).fetch_one(&pool).await.unwrap();
+    assert!(before.contains(SECRET_KEY) && !after.contains(SECRET_KEY) && after.contains("sealed:1:"), "{after}");
 }
 
 #[tokio::test]
