@@ -114,10 +114,7 @@ pub(crate) fn tell<K: TenantObject>(
 
 /// Whether the tenant answers at a name that it did not have before.
 fn has_new_address(facts: &Facts) -> bool {
-    let path = Field::ApplicationServer.path();
-    let is_declared = || facts.effective().iter().any(|setting| setting.path == path && setting.value != "\"\"");
     facts.done.written.iter().any(|change| change.field == Field::ApplicationServer)
-        || (facts.done.created.is_some() && is_declared())
 }
 
 /// A warning when Ready turns to a reason that needs a person; one that passes by itself is no event.
