@@ -86,7 +86,7 @@ pub struct User {
     /// Groups by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_groups: Option<Vec<RoleRef>>,
-    /// `LOCAL`; answers only.
+    /// `LOCAL`, or `EXTERNAL` for a person who is authenticated elsewhere; set at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_type: Option<String>,
     /// `active` or `inactive`; answers only.

@@ -3,7 +3,7 @@
 use super::{How, Whose, totp};
 use crate::platform::audit::{Action, Actor, Event, RequestId, append};
 use crate::platform::error::Error;
-use crate::platform::login::policy::Rules;
+use crate::platform::login::policy::{Attempts, Rules};
 use crate::platform::store::{Tx, held_factor, note_codes, use_recovery_code, use_step};
 use crate::platform::{App, credential, time};
 use crate::wire::PasswordPolicy;
@@ -16,7 +16,7 @@ const NOTHING: (i64, &str) = (-1, "");
 
 /// A recovery code as it is kept: without the hyphens and the letters' case of how it was typed.
 pub(super) fn recovery_hash(code: &str) -> String {
-    let typed: String = code.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect();
+    let typed: String = code.chars().filter(char::is_ascii_alphanumeric).collect();
     credential::hash(&typed.to_ascii_lowercase())
 }
 
@@ -36,17 +36,7 @@ pub(in crate::platform) async fn check(
         return Ok(None);
     };
     let counted = rules.attempt(before, now);
-    let step = match app.vault.open(whose.unique_id, &sealed) {
-        Some(secret) => totp::step(&secret, code, now)?,
-        None => {
-            let person = whose.unique_id;
-            tracing::error!(
-                person,
-                "the secret of a second factor was sealed with another key; bring the key file back or reset the factor"
-            );
-            None
-        }
-    };
+    let step = step(app, (whose.unique_id, &sealed), (code, now))?;
     let hash = recovery_hash(code);
     let (step, hash) = if counted.is_some() { (step.unwrap_or(NOTHING.0), hash.as_str()) } else { NOTHING };
     // Both are asked for in any case, so that the work is the same.
@@ -57,12 +47,24 @@ pub(in crate::platform) async fn check(
         (false, true) => Some(How::Recovery),
         (false, false) => None,
     };
-    note_codes(tx, whose.id, if how.is_some() { Default::default() } else { counted.unwrap_or(before) }).await?;
+    note_codes(tx, whose.id, if how.is_some() { Attempts::default() } else { counted.unwrap_or(before) }).await?;
     if how.is_none() {
         let action = if counted.is_some() { Action::Factor } else { Action::FactorLocked };
         denied(app, tx, whose, (action, request)).await?;
     }
     Ok(how)
+}
+
+/// The step of a code by a person's sealed secret.
+fn step(app: &App, (person, sealed): (&str, &str), (code, now): (&str, i64)) -> Result<Option<i64>, Error> {
+    if let Some(secret) = app.vault.open(person, sealed) {
+        return totp::step(&secret, code, now);
+    }
+    tracing::error!(
+        person,
+        "the secret of a second factor was sealed with another key; bring the key file back or reset the factor"
+    );
+    Ok(None)
 }
 
 /// A code that was not taken, in the log.

@@ -1,6 +1,6 @@
 //! Enrolment: a secret that belongs to one session until a code of it was shown, then to the person.
 
-use secrecy::SecretSlice;
+use secrecy::{ExposeSecret as _, SecretSlice};
 
 use super::code::{denied, recovery_hash};
 use super::{How, Whose, pass, totp};
@@ -33,15 +33,14 @@ pub(in crate::platform) async fn begin(
     let mut tx = app.store.begin().await?;
     let before = pending_of(&mut tx, hash).await?.ok_or(Error::InvalidToken)?;
     let opened = before.and_then(|before| app.vault.open(whose.unique_id, &before));
-    let secret = match opened {
-        Some(secret) => secret,
-        None => {
-            hold_pending(&mut tx, hash, &sealed).await?;
-            SecretSlice::from(drawn.to_vec())
-        }
+    let secret = if let Some(secret) = opened {
+        secret
+    } else {
+        hold_pending(&mut tx, hash, &sealed).await?;
+        SecretSlice::from(drawn.to_vec())
     };
     tx.commit().await?;
-    let text = totp::base32(secrecy::ExposeSecret::expose_secret(&secret));
+    let text = totp::base32(secret.expose_secret());
     Ok((secret, text))
 }
 

@@ -137,7 +137,7 @@ async fn before_the_factor_no_page_and_no_route_answers_anything_else() {
     switch(&platform, &partner, true).await;
     let mut browser = Browser::new(&platform);
     browser.log_in("/login", "ada", CHOSEN).await;
-    for path in ["/", "/password", "/screens/alerts", "/screens/service-desk", "/screens/automation", "/consent"] {
+    for path in ["/", "/password", "/screens/alerts", "/screens/service-desk", "/screens/automation"] {
         assert_eq!(location(&browser.get(path).await), "/factor", "{path}");
     }
     let ours = [("sec-fetch-site", "same-origin")];
