@@ -9,6 +9,7 @@ mod token;
 use serde_json::{Value, json};
 use tenantry::platform::Config;
 
+use super::factor::later;
 use super::pages::{Browser, location};
 use crate::platform::audit::lines;
 use crate::platform::people::CHOSEN;
@@ -145,4 +146,25 @@ async fn people_of_a_client_and_of_another_partner_are_not_sent_to_a_partners_du
         assert_eq!(location(&scene.browser.get(path).await), "/factor", "{path}");
     }
     assert!(scene.duo.calls().is_empty());
+}
+
+#[tokio::test]
+async fn codes_of_an_app_open_nothing_where_duo_is_wanted() {
+    let mut scene = Scene::start().await;
+    scene.settings(json!({ "duoSecurity": { "secretKey": "" }, "twoFactorAuthentication": true })).await.json();
+    let (app, recovery) = scene.browser.enrol("ada").await;
+    assert!(scene.is_in().await);
+    later(&scene.platform).await;
+    scene.settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await.json();
+    scene.browser.cookies.clear();
+    scene.log_in().await;
+    for code in [&app.code(0), &recovery[0]] {
+        let answer = scene.browser.factor(code).await;
+        assert_eq!(location(&answer), "/factor", "{}", answer.text);
+        assert!(!scene.is_in().await);
+    }
+    assert!(scene.duo.calls().is_empty());
+    let back = scene.prompted().await;
+    scene.browser.get(&back).await;
+    assert!(scene.is_in().await);
 }
