@@ -6,12 +6,14 @@
 mod code;
 pub(super) mod duo;
 mod enrolment;
+mod fresh;
 mod totp;
 mod vault;
 
-pub(super) use code::check;
+use code::check;
 pub(super) use duo::DuoSettings;
 pub(super) use enrolment::{Enrolled, begin, confirm};
+pub(super) use fresh::{HEADER, Proof, proof, verify};
 pub(super) use totp::{Qr, uri};
 pub(super) use vault::Vault;
 

@@ -87,7 +87,7 @@ async fn came_back(app: &App, parts: &Parts) -> Result<Response, Error> {
         return failed(app, &visitor, parts, trouble).await;
     }
     let key = passed(app, &visitor.person()?.session, How::Duo, parts.extensions.get()).await?;
-    Ok(keyed(app, proved(&visitor)?, &key))
+    Ok(keyed(app, proved(app, &visitor, &key).await?, &key))
 }
 
 /// Whoever is logged in and belongs to a tenant that wants Duo; otherwise where to go.

@@ -191,7 +191,7 @@ async fn saving_account_settings_asks_for_duo_again_and_one_answer_is_good_for_o
     assert_eq!(location(&scene.browser.get(&back).await), "/");
     for code in [None, Some("123456")] {
         let (status, text) = scene.save(code).await;
-        assert!(status == 403 && text.contains("/factor"), "{code:?}: {text}");
+        assert!(status == 403 && text.contains("two_factor_proof_required"), "{code:?}: {text}");
     }
     // Being sent there is no proof.
     let back = scene.prompted().await;
@@ -220,7 +220,7 @@ async fn with_duo_nobody_gets_a_token_for_a_password_and_tokens_of_before_are_he
     let answer = scene.ada.get(&path).await;
     assert!(answer.status == 403 && answer.text.contains("two_factor_required"), "{}", answer.text);
     let answer = scene.platform.sp.login("ada", CHOSEN).await;
-    assert!(answer.status == 403 && answer.text.contains("login page"), "{}", answer.text);
+    assert!(answer.status == 403 && answer.text.contains("two_factor_required"), "{}", answer.text);
     // Neither a method of an app nor a wrong password tells more.
     assert_eq!(scene.platform.sp.login("ada", "wrong").await.status, 401);
     // Without its keys Duo is not wanted any more.
