@@ -60,6 +60,8 @@ fn holds(bytes: &[u8], text: &str) -> bool {
 #[tokio::test]
 async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
     let log = Log::default();
+    // Beside a single subscriber the threads of other tests would settle by their own, which is none, what is logged at all.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(log.clone()).finish();
     let _kept = tracing::subscriber::set_default(subscriber);
     let mut scene = Scene::start().await;
