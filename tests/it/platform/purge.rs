@@ -157,9 +157,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     populate(&platform, &partner, "okapi").await;
     assert_eq!(platform.sp.login("okapi-login", "wrong").await.status, 401);
     platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' \
          AND c.name = 'tenant_id' AND m.name <> 'mark' ORDER BY m.name",
@@ -191,7 +189,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     )
     .await;
     platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap();
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     // Nobody else has people.
     let of_people =
         ["session", "login_history", "password_history", "role_person", "login_attempt", "factor", "recovery_code"];

@@ -327,9 +327,7 @@ async fn a_hostile_branding_stays_a_text() {
     platform.sp.put(&path, json!({ "loginPageTextColor": "red;}*{" })).await.refuses("loginPageTextColor");
     platform.sp.put(&path, json!({ "documentationURL": "javascript:alert(1)" })).await.refuses("documentationURL");
     // Even where the database holds what no request could have put there.
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     let row = r#"UPDATE branding SET document = replace(document, '"applicationTitle"',
         '"loginPageBackgroundColor":"red;}*{","loginPageImage":{"logoPath":"/images/org/2/x\");}*{","thumbPath":"","tinyThumbPath":"","imageType":"image/png"},"applicationTitle"')"#;
     sqlx::query(row).execute(&pool).await.unwrap();
