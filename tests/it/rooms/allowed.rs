@@ -122,6 +122,7 @@ pub(super) const ROOMS: &[Room] = &[
             "tower_http",
             "tracing",
             "url",
+            "zxcvbn",
         ],
         but: &[],
     },
