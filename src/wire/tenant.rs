@@ -309,3 +309,17 @@ impl Lifecycle {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_key_of_duo_is_never_printed() {
+        let text = |text: &str| Some(text.to_owned());
+        let duo =
+            Duo { integration_key: text("DIKEY"), secret_key: text("hush"), api_host_name: text("api-1.duo.example") };
+        let shown = format!("{:?}", Tenant { duo_security: Some(duo), ..Tenant::default() });
+        assert!(shown.contains("DIKEY") && shown.contains("api-1.duo.example") && !shown.contains("hush"), "{shown}");
+    }
+}

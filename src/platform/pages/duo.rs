@@ -86,7 +86,11 @@ async fn came_back(app: &App, parts: &Parts) -> Result<Response, Error> {
     if let Err(trouble) = vouched(app, &visitor, duo, parts.uri.query().unwrap_or_default()).await? {
         return failed(app, &visitor, parts, trouble).await;
     }
-    let key = passed(app, &visitor.person()?.session, How::Duo, parts.extensions.get()).await?;
+    let key = match passed(app, &visitor.person()?.session, How::Duo, parts.extensions.get()).await {
+        // The session ended while Duo was asked.
+        Err(Error::InvalidToken) => return Ok(Redirect::to("/login").into_response()),
+        key => key?,
+    };
     Ok(keyed(app, proved(app, &visitor, &key).await?, &key))
 }
 
