@@ -10,10 +10,12 @@ mod answer;
 mod audit;
 mod body;
 mod branding;
+mod consent;
 mod credential;
 mod error;
 mod export;
 mod extensions;
+mod factor;
 mod flags;
 mod gate;
 mod hashing;
@@ -27,6 +29,7 @@ mod pages;
 mod people;
 mod permission;
 mod principal;
+mod public;
 mod purge;
 mod query;
 mod records;
@@ -56,11 +59,13 @@ pub use admin::{AdminCommand, AdminError};
 pub use audit::{AuditCommand, AuditError, Finding, Verified, export as export_audit, verify as verify_audit};
 pub use credential::Credential;
 pub use export::S3Key;
+pub use factor::duo::{Duo, DuoDomain};
 pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
-pub use permission::{Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
+pub use permission::{Again, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
+pub use public::PublicUrl;
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -89,8 +94,9 @@ pub struct Config {
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
-    /// The key that seals the audit log, kept apart from the database; made where it is not there. Without one a log that
-    /// was cut off along with its head is not found out.
+    /// The key that seals the audit log and the secrets of second factors, kept apart from the database; made where it is
+    /// not there. Without one a log that was cut off along with its head is not found out, and second factors last as long
+    /// as the program runs.
     pub audit_key: Option<PathBuf>,
     /// Folders and URLs that exports may go to, with all that is below them; nothing else is ever reached.
     pub export_destinations: Vec<String>,
@@ -108,6 +114,10 @@ pub struct Config {
     pub proxies: Vec<Network>,
     /// What the product is called where people read it.
     pub product: String,
+    /// Where people reach the platform. Duo sends them back there, so without it Duo cannot be used.
+    pub public_url: Option<PublicUrl>,
+    /// How Duo is reached.
+    pub duo: Duo,
     /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
@@ -129,6 +139,8 @@ impl Config {
             login: Login::default(),
             proxies: Vec::new(),
             product: PRODUCT.to_owned(),
+            public_url: None,
+            duo: Duo::default(),
             limits: Some(Limits::default()),
         }
     }
@@ -185,9 +197,15 @@ pub enum StartError {
         /// What is wrong.
         reason: std::io::Error,
     },
+    /// The operating system has no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random,
     /// An export destination cannot be used.
     #[error("{0}")]
     Export(String),
+    /// What speaks to Duo cannot be made: the machine's TLS roots may be unreadable.
+    #[error("cannot prepare to speak to Duo: {0}")]
+    Duo(#[source] reqwest::Error),
     /// The credential file cannot be read or written, or belongs to another database.
     #[error("credential file {}: {reason}", path.display())]
     Credential {
@@ -214,7 +232,9 @@ struct App {
     login: Login,
     proxies: Vec<Network>,
     product: String,
+    duo: factor::duo::Client,
     hasher: hashing::Hasher,
+    vault: factor::Vault,
 }
 
 /// A platform that answers requests.
@@ -244,6 +264,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
     let path = config.audit_key.as_deref();
     let seal = audit::Seal::open(path)
         .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
+    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
@@ -261,7 +282,9 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         login: config.login,
         proxies: config.proxies.clone(),
         product: config.product.clone(),
+        duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        vault,
     };
     Ok((Arc::new(app), credential))
 }

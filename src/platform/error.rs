@@ -20,6 +20,12 @@ pub(super) enum Error {
     Forbidden(String),
     /// A person must change the password before anything else; the text is the path for it.
     ChangeFirst(String),
+    /// A session must prove a second factor before anything else.
+    FactorFirst,
+    /// A session must answer the consent form before anything else.
+    ConsentFirst,
+    /// A save asks for a fresh proof of the second factor.
+    ProveAgain,
     /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
     Elsewhere(String),
     /// A browser's request that another site may have caused.
@@ -139,6 +145,21 @@ impl IntoResponse for Error {
             Self::ChangeFirst(path) => {
                 let text = format!("The password must be changed before anything else: POST {path}");
                 oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
+            }
+            Self::FactorFirst => {
+                let text = "A second factor is needed before anything else: log in on the page /login, or ask for a token \
+                            with the form member otp, a code of the app that was not used or a recovery code; enrolment \
+                            and Duo have the page only";
+                oauth(StatusCode::FORBIDDEN, "two_factor_required", text)
+            }
+            Self::ProveAgain => {
+                let text = "Saving this asks for the second factor again: send a code that was not used in the header \
+                            X-Two-Factor-Code, or confirm on the page /factor and save within two minutes";
+                oauth(StatusCode::FORBIDDEN, "two_factor_proof_required", text)
+            }
+            Self::ConsentFirst => {
+                let text = "The consent form must be accepted before anything else: open /consent in the browser";
+                oauth(StatusCode::FORBIDDEN, "consent_required", text)
             }
             Self::Elsewhere(sentence) => oauth(StatusCode::FORBIDDEN, "access_denied", &sentence),
             Self::OtherSite => {

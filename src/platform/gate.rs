@@ -9,9 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
+use super::factor::{HEADER, Owed, Proof, proof};
 use super::limits::Category;
 use super::login::source::Source;
-use super::permission::{Asked, Call, Position, Row, missing, row};
+use super::permission::{Again, Asked, Call, Position, Row, missing, row};
 use super::principal::{Caller, Person, Reach};
 use super::store::{Carrier, Kind, Record};
 use super::{App, credential, login, session, time};
@@ -27,12 +28,14 @@ pub(super) struct Scope {
     reach: Reach,
     /// Where the request came from.
     source: Source,
+    /// What a save has to show where it asks for a fresh proof.
+    proof: Proof,
 }
 
 impl Scope {
     /// Of a person who asks under the own tenant, from a page.
     pub(super) fn own(caller: Caller, tenant: Record, source: Source) -> Self {
-        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source }
+        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source, proof: Proof::NotAsked }
     }
 
     /// The tenant of the path.
@@ -43,6 +46,11 @@ impl Scope {
     /// The clients that a list may show.
     pub(super) fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// What a save uses up where it asks for a fresh proof.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// Where the request came from.
@@ -84,7 +92,11 @@ pub(super) async fn guard(
     } else if let Some(id) = stranger {
         Err(Error::not_found("Tenant", id))
     } else {
-        permitted(&app, row(request.method().as_str(), &route), &params, (&caller, tenant.as_deref())).await
+        let row = row(request.method().as_str(), &route);
+        match permitted(&app, row, &params, (&caller, tenant.as_deref())).await {
+            Ok(reach) => proven(&app, row, &caller, (request.headers(), id.as_ref())).await.map(|proof| (reach, proof)),
+            Err(error) => Err(error),
+        }
     };
     let mut response = match passed {
         Err(error) => {
@@ -94,8 +106,8 @@ pub(super) async fn guard(
             turned_away(&app, &error, (place, &Actor::named(caller.actor(), id.as_ref())), object.trim_end()).await;
             error.into_response()
         }
-        Ok(reach) => {
-            request.extensions_mut().insert(Scope { caller, tenant, reach, source });
+        Ok((reach, proof)) => {
+            request.extensions_mut().insert(Scope { caller, tenant, reach, source, proof });
             next.run(request).await
         }
     };
@@ -107,7 +119,16 @@ pub(super) async fn guard(
 
 /// Whoever may not stands in the log; whoever asks too often or wrongly does not.
 async fn turned_away(app: &App, error: &Error, (tenant, actor): (i64, &Actor), object: &str) {
-    if matches!(error, Error::NotFound(_) | Error::Forbidden(_) | Error::ChangeFirst(_)) {
+    let stands = matches!(
+        error,
+        Error::NotFound(_)
+            | Error::Forbidden(_)
+            | Error::ChangeFirst(_)
+            | Error::FactorFirst
+            | Error::ConsentFirst
+            | Error::ProveAgain
+    );
+    if stands {
         audit::denied(app, tenant, actor, Event::denied(Action::Request, object)).await;
     }
 }
@@ -171,10 +192,7 @@ async fn permitted(
     // The path exists with other methods only.
     let row = row.ok_or(Error::Method)?;
     let Some(person) = caller.person() else { return Ok(Reach::All) };
-    if person.limited && row.call != Call::ChangePassword {
-        let (tenant, user) = (&caller.unique_id, &person.unique_id);
-        return Err(Error::ChangeFirst(format!("/api/v2/tenants/{tenant}/users/{user}/changePassword")));
-    }
+    nothing_owed(person, &caller.unique_id, row.call)?;
     let rule = row.needs.at(position(caller, person, tenant));
     let denied = |asked| missing(person, rule, asked).map_or(Ok(()), |missing| Err(Error::Forbidden(missing)));
     let below = tenant.filter(|tenant| tenant.kind == Kind::Client && tenant.id != caller.id);
@@ -195,6 +213,40 @@ async fn permitted(
         (None, None) => denied(Asked::Own)?,
     }
     Ok(if on_clients { person.reach(rule) } else { Reach::All })
+}
+
+/// Refuses everything but the call that serves what a session owes; pages serve the rest.
+fn nothing_owed(person: &Person, tenant: &str, call: Call) -> Result<(), Error> {
+    match person.owes {
+        None => Ok(()),
+        Some(Owed::Factor) => Err(Error::FactorFirst),
+        Some(Owed::Consent) => Err(Error::ConsentFirst),
+        Some(Owed::Password) if call == Call::ChangePassword => Ok(()),
+        Some(Owed::Password) => {
+            let user = &person.unique_id;
+            Err(Error::ChangeFirst(format!("/api/v2/tenants/{tenant}/users/{user}/changePassword")))
+        }
+    }
+}
+
+/// The fresh proof of a request, where its row asks for one. A save without any is refused before anything of it is read.
+async fn proven(
+    app: &App,
+    row: Option<&Row>,
+    caller: &Caller,
+    (headers, request): (&HeaderMap, Option<&RequestId>),
+) -> Result<Proof, Error> {
+    let asks = row.map_or(Again::Never, |row| row.call.asks_again());
+    if asks == Again::Never {
+        return Ok(Proof::NotAsked);
+    }
+    let code = headers.get(HEADER).map(|code| code.to_str().unwrap_or_default());
+    match proof(app, caller, (code, request)).await? {
+        Proof::Session(hash) if asks == Again::Always && !app.store.verified(&hash, time::now()).await? => {
+            Err(Error::ProveAgain)
+        }
+        proof => Ok(proof),
+    }
 }
 
 fn position(caller: &Caller, person: &Person, tenant: Option<&Record>) -> Position {

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::form::{self, TOKEN};
 use super::menus::{Entry, entries};
 use super::visitor::Visitor;
-use super::{answer, or_refusal};
+use super::{answer, answer_with_script, or_refusal};
 use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
 use crate::platform::people::login::log_out as end;
@@ -24,7 +24,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response 
 }
 
 async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    let visitor = match logged_in(app, parts).await? {
+    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -35,24 +35,28 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
             h1 { "Account details" }
             dl {
                 dt { "Name" } dd { (visitor.tenant.name) }
-                dt { "Unique Id" } dd { (visitor.tenant.unique_id) }
+                dt { "Unique Id" } dd { span data-copy="unique id" { (visitor.tenant.unique_id) } }
                 dt { "Packages" }
                 @for package in has.packages() { dd { (package.wire()) } }
+                (duo(&visitor))
             }
         }
     };
-    Ok(answer(StatusCode::OK, &visitor.look, "home", &content))
+    Ok(if visitor.tenant.settings.show_copy_clip_board == Some(true) {
+        answer_with_script(&visitor.look, "home", &content)
+    } else {
+        answer(StatusCode::OK, &visitor.look, "home", &content)
+    })
 }
 
-/// Who is logged in and may look at pages; otherwise where to go.
-pub(super) async fn logged_in(app: &App, parts: &Parts) -> Result<Result<Visitor, Response>, Error> {
-    let Some(visitor) = Visitor::of(app, &parts.extensions, &parts.headers).await? else {
-        return Ok(Err(Redirect::to("/login").into_response()));
-    };
-    if visitor.person()?.limited {
-        return Ok(Err(Redirect::to("/password").into_response()));
-    }
-    Ok(Ok(visitor))
+/// What the tenant has at Duo; the secret key is on no page.
+fn duo(visitor: &Visitor) -> Markup {
+    let duo = visitor.tenant.settings.duo_security.as_ref();
+    let rows = [
+        ("Duo integration key", duo.and_then(|duo| duo.integration_key.as_deref())),
+        ("Duo API hostname", duo.and_then(|duo| duo.api_host_name.as_deref())),
+    ];
+    html! { @for (name, value) in rows { @if let Some(value) = value { dt { (name) } dd { (value) } } } }
 }
 
 /// The navigation bar and the menus.

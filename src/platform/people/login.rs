@@ -2,8 +2,9 @@
 
 use secrecy::SecretString;
 
-use crate::platform::audit::{Action, Actor, Event, RequestId, append};
+use crate::platform::audit::{Action, Actor, Event, RequestId, append, denied};
 use crate::platform::error::Error;
+use crate::platform::factor::{Method, Whose, verify};
 use crate::platform::login::address::admits;
 use crate::platform::login::elsewhere;
 use crate::platform::login::policy::Rules;
@@ -18,6 +19,8 @@ pub(in crate::platform) struct Proved {
     account: Account,
     /// Whether the person may do nothing but change the password.
     pub(in crate::platform) limited: bool,
+    /// When a second factor was proved along with it.
+    pub(in crate::platform) factor_at: Option<i64>,
 }
 
 /// How somebody comes: what is to carry the session, from where, and in which request.
@@ -80,7 +83,7 @@ pub(in crate::platform) async fn prove(
                 return Err(elsewhere(app));
             }
             let limited = person.must_change || rules.ended(person.password_at, now);
-            Ok(Proved { person, account, limited })
+            Ok(Proved { person, account, limited, factor_at: None })
         }
         other => {
             let action = if open { Action::Login } else { Action::LoginLocked };
@@ -91,6 +94,35 @@ pub(in crate::platform) async fn prove(
             Err(Error::BadLogin)
         }
     }
+}
+
+/// Asks whoever comes for a token for the second factor along with the password, where a login asks for one. A missing code
+/// is no wrong one; neither counts as a wrong password.
+pub(in crate::platform) async fn second(
+    app: &App,
+    mut proved: Proved,
+    otp: &str,
+    via: Via<'_>,
+) -> Result<Proved, Error> {
+    let Some(method) = &proved.person.wants else { return Ok(proved) };
+    let Candidate { id, unique_id, tenant, .. } = &proved.person;
+    let how = match method {
+        Method::Totp if !otp.trim().is_empty() => {
+            let whose = Whose { id: *id, unique_id, tenant: *tenant };
+            verify(app, whose, (otp, via.request)).await?
+        }
+        Method::Totp | Method::Duo(_) => {
+            let actor = Actor::user(unique_id, via.request);
+            denied(app, *tenant, &actor, Event::denied(Action::Factor, "token")).await;
+            None
+        }
+    };
+    if how.is_none() {
+        app.store.take_back((&proved.account.0, &proved.account.1)).await?;
+        return Err(Error::FactorFirst);
+    }
+    proved.factor_at = Some(time::now());
+    Ok(proved)
 }
 
 /// Keeps a login that was refused, in the history and in the audit log.
@@ -124,6 +156,7 @@ pub(in crate::platform) async fn start(
         proof: &proved.person.password_hash,
         carrier,
         limited: proved.limited,
+        factor_at: proved.factor_at,
         source: &source.to_string(),
         account: (&proved.account.0, &proved.account.1),
         now,

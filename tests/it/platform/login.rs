@@ -1,6 +1,14 @@
 //! Logins: where from, with which password, and the pages.
 
 mod address;
+mod again;
+mod clipboard;
+mod codes;
+mod consent;
+mod duo;
+mod enrolment;
+mod factor;
+mod grant;
 mod pages;
 mod policy;
 mod screens;
