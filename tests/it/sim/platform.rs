@@ -122,14 +122,16 @@ async fn serve(database: String, queue: Receiver<Job>, started: Sender<Credentia
     }
 }
 
-const RESET: [&str; 7] = [
+const RESET: [&str; 9] = [
+    "DELETE FROM audit",
+    "DELETE FROM audit_head",
     "DELETE FROM image",
     "DELETE FROM branding",
     "DELETE FROM mark",
     "DELETE FROM token",
     "DELETE FROM tenant WHERE kind = 'CLIENT'",
     "DELETE FROM tenant WHERE kind = 'MSP'",
-    "UPDATE counter SET value = 1",
+    "UPDATE counter SET value = 1 WHERE name = 'tenant'",
 ];
 
 async fn carry_out(router: &Router, ask: &Ask) -> Reply {
