@@ -15,7 +15,7 @@ mod lists;
 mod login;
 mod marks;
 mod packages;
-mod people;
+pub(crate) mod people;
 mod purge;
 mod records;
 mod robust;

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use super::assets;
@@ -155,10 +156,31 @@ impl Platform {
         Ok(Self { service, credential, database })
     }
 
+    /// Login name and password of a new administrator, good for one login.
+    pub fn one_time_login(&self) -> Result<(String, String)> {
+        one_time_login(&self.database, &self.database.with_file_name("tenantry-audit.key"))
+    }
+
     /// Host and port, as the operator's list of allowed hosts wants it.
     pub fn host(&self) -> &str {
         self.service.url().trim_start_matches("http://")
     }
+}
+
+/// Makes an administrator on a platform's database; its login name, and a password for one login.
+pub fn one_time_login(database: &Path, audit_key: &Path) -> Result<(String, String)> {
+    let mut command = Command::new(assets::own("tenantry-platform")?);
+    command.args(["admin", "create", "--login", "admin"]);
+    command.arg("--database").arg(database).arg("--audit-key").arg(audit_key);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENANTRY_")) {
+        command.env_remove(name);
+    }
+    let made = command.output()?;
+    let said = String::from_utf8_lossy(&made.stdout);
+    let word = |key: &str| said.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
+    word("login:").zip(word("password:")).filter(|_| made.status.success()).ok_or_else(|| {
+        format!("`tenantry-platform admin create` failed: {}", String::from_utf8_lossy(&made.stderr)).into()
+    })
 }
 
 /// How to start an operator.
