@@ -156,7 +156,7 @@ impl Platform {
         Ok(Self { service, credential, database })
     }
 
-    /// Login name and password of a new administrator, good for one login.
+    /// Login name and password of a new administrator, who must choose another password.
     pub fn one_time_login(&self) -> Result<(String, String)> {
         one_time_login(&self.database, &self.database.with_file_name("tenantry-audit.key"))
     }
@@ -167,7 +167,7 @@ impl Platform {
     }
 }
 
-/// Makes an administrator on a platform's database; its login name, and a password for one login.
+/// Makes an administrator on a platform's database; its login name, and a password that must be changed.
 pub fn one_time_login(database: &Path, audit_key: &Path) -> Result<(String, String)> {
     let mut command = Command::new(assets::own("tenantry-platform")?);
     command.args(["admin", "create", "--login", "admin"]);

@@ -95,7 +95,7 @@ pub struct Access {
     pub login_url: String,
     /// The service provider's first administrator.
     pub login_name: String,
-    /// A password for one login.
+    /// A password that must be changed at the first login.
     pub login_password: String,
 }
 
