@@ -14,6 +14,7 @@ mod credential;
 mod error;
 mod export;
 mod extensions;
+mod factor;
 mod flags;
 mod gate;
 mod hashing;
@@ -185,6 +186,9 @@ pub enum StartError {
         /// What is wrong.
         reason: std::io::Error,
     },
+    /// The operating system has no random numbers.
+    #[error("the operating system gives no random numbers")]
+    Random,
     /// An export destination cannot be used.
     #[error("{0}")]
     Export(String),
@@ -215,6 +219,7 @@ struct App {
     proxies: Vec<Network>,
     product: String,
     hasher: hashing::Hasher,
+    vault: factor::Vault,
 }
 
 /// A platform that answers requests.
@@ -244,6 +249,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
     let path = config.audit_key.as_deref();
     let seal = audit::Seal::open(path)
         .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
+    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
@@ -262,6 +268,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         proxies: config.proxies.clone(),
         product: config.product.clone(),
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        vault,
     };
     Ok((Arc::new(app), credential))
 }

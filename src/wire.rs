@@ -21,7 +21,9 @@ pub use tenant::{
     AccessEndpoint, ClientDetails, Created, Duo, IdRef, Lifecycle, PasswordPolicy, PersonRef, State, Tenant,
 };
 pub use token::{TokenRequest, TokenResponse};
-pub use user::{Hidden, Login, LoginTenant, PasswordChange, RoleRef, User, UserAction, UserNotification, UserZone};
+pub use user::{
+    Hidden, Login, LoginTenant, PasswordChange, RoleRef, TwoFactor, User, UserAction, UserNotification, UserZone,
+};
 
 /// Header by which the self-hosted platform says that it has the extensions; absent under `--documented-only`.
 pub const EXTENSIONS_HEADER: &str = "x-tenantry-extensions";

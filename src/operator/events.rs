@@ -95,13 +95,13 @@ pub(crate) fn tell<K: TenantObject>(
     } else if !facts.done.written.is_empty() {
         let paths: Vec<String> = facts.done.written.iter().map(|change| format!("`{}`", change.field.path())).collect();
         events.publish(object.as_ref(), Reason::Updated, &format!("wrote {}", paths.join(", ")));
-        if facts.done.written.iter().any(|change| change.field == Field::ApplicationServer) {
-            events.publish(
-                object.as_ref(),
-                Reason::DNSRecordNeeded,
-                "the application server changed: contact support to have a DNS entry added for it",
-            );
-        }
+    }
+    if has_new_address(facts) {
+        events.publish(
+            object.as_ref(),
+            Reason::DNSRecordNeeded,
+            "the application server is new: contact support to have a DNS entry added for it",
+        );
     }
     if facts.done.is_suspended {
         events.publish(object.as_ref(), Reason::Suspended, &format!("suspended tenant `{id}`"));
@@ -110,6 +110,11 @@ pub(crate) fn tell<K: TenantObject>(
         events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
     }
     newly_wrong(object.as_ref(), (before, after), context);
+}
+
+/// Whether the tenant answers at a name that it did not have before.
+fn has_new_address(facts: &Facts) -> bool {
+    facts.done.written.iter().any(|change| change.field == Field::ApplicationServer)
 }
 
 /// A warning when Ready turns to a reason that needs a person; one that passes by itself is no event.

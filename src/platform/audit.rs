@@ -61,6 +61,16 @@ pub(super) enum Action {
     LoginElsewhere,
     /// A person logged out.
     Logout,
+    /// A second factor was proved, or refused.
+    Factor,
+    /// A second factor was refused because of too many wrong ones before it.
+    FactorLocked,
+    /// A person enrolled a second factor, or failed to.
+    FactorEnrol,
+    /// A person's second factor was taken away.
+    FactorReset,
+    /// A person accepted the consent form, or denied it.
+    Consent,
     /// A user was made.
     UserCreate,
     /// A user changed.
@@ -114,6 +124,11 @@ impl Action {
             Self::LoginLocked => "login.locked",
             Self::LoginElsewhere => "login.elsewhere",
             Self::Logout => "logout",
+            Self::Factor => "factor",
+            Self::FactorLocked => "factor.locked",
+            Self::FactorEnrol => "factor.enrol",
+            Self::FactorReset => "factor.reset",
+            Self::Consent => "consent",
             Self::UserCreate => "user.create",
             Self::UserUpdate => "user.update",
             Self::UserActivate => "user.activate",

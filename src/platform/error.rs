@@ -20,6 +20,10 @@ pub(super) enum Error {
     Forbidden(String),
     /// A person must change the password before anything else; the text is the path for it.
     ChangeFirst(String),
+    /// A session must prove a second factor before anything else.
+    FactorFirst,
+    /// A session must answer the consent form before anything else.
+    ConsentFirst,
     /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
     Elsewhere(String),
     /// A browser's request that another site may have caused.
@@ -139,6 +143,15 @@ impl IntoResponse for Error {
             Self::ChangeFirst(path) => {
                 let text = format!("The password must be changed before anything else: POST {path}");
                 oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
+            }
+            Self::FactorFirst => {
+                let text = "A second factor must be proved before anything else: open /factor in the browser, or ask for a \
+                            token with the form member otp";
+                oauth(StatusCode::FORBIDDEN, "two_factor_required", text)
+            }
+            Self::ConsentFirst => {
+                let text = "The consent form must be accepted before anything else: open /consent in the browser";
+                oauth(StatusCode::FORBIDDEN, "consent_required", text)
             }
             Self::Elsewhere(sentence) => oauth(StatusCode::FORBIDDEN, "access_denied", &sentence),
             Self::OtherSite => {

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
+use super::factor::Owed;
 use super::limits::Category;
 use super::login::source::Source;
 use super::permission::{Asked, Call, Position, Row, missing, row};
@@ -107,7 +108,11 @@ pub(super) async fn guard(
 
 /// Whoever may not stands in the log; whoever asks too often or wrongly does not.
 async fn turned_away(app: &App, error: &Error, (tenant, actor): (i64, &Actor), object: &str) {
-    if matches!(error, Error::NotFound(_) | Error::Forbidden(_) | Error::ChangeFirst(_)) {
+    let stands = matches!(
+        error,
+        Error::NotFound(_) | Error::Forbidden(_) | Error::ChangeFirst(_) | Error::FactorFirst | Error::ConsentFirst
+    );
+    if stands {
         audit::denied(app, tenant, actor, Event::denied(Action::Request, object)).await;
     }
 }
@@ -171,10 +176,7 @@ async fn permitted(
     // The path exists with other methods only.
     let row = row.ok_or(Error::Method)?;
     let Some(person) = caller.person() else { return Ok(Reach::All) };
-    if person.limited && row.call != Call::ChangePassword {
-        let (tenant, user) = (&caller.unique_id, &person.unique_id);
-        return Err(Error::ChangeFirst(format!("/api/v2/tenants/{tenant}/users/{user}/changePassword")));
-    }
+    nothing_owed(person, &caller.unique_id, row.call)?;
     let rule = row.needs.at(position(caller, person, tenant));
     let denied = |asked| missing(person, rule, asked).map_or(Ok(()), |missing| Err(Error::Forbidden(missing)));
     let below = tenant.filter(|tenant| tenant.kind == Kind::Client && tenant.id != caller.id);
@@ -195,6 +197,20 @@ async fn permitted(
         (None, None) => denied(Asked::Own)?,
     }
     Ok(if on_clients { person.reach(rule) } else { Reach::All })
+}
+
+/// Refuses everything but the call that serves what a session owes; pages serve the rest.
+fn nothing_owed(person: &Person, tenant: &str, call: Call) -> Result<(), Error> {
+    match person.owes {
+        None => Ok(()),
+        Some(Owed::Factor) => Err(Error::FactorFirst),
+        Some(Owed::Consent) => Err(Error::ConsentFirst),
+        Some(Owed::Password) if call == Call::ChangePassword => Ok(()),
+        Some(Owed::Password) => {
+            let user = &person.unique_id;
+            Err(Error::ChangeFirst(format!("/api/v2/tenants/{tenant}/users/{user}/changePassword")))
+        }
+    }
 }
 
 fn position(caller: &Caller, person: &Person, tenant: Option<&Record>) -> Position {

@@ -2,6 +2,7 @@
 
 mod brand;
 mod colour;
+mod factor;
 mod form;
 mod headers;
 mod home;
@@ -31,6 +32,7 @@ pub(super) use brand::unreadable;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/factor", get(factor::show).post(factor::answer_code))
         .route("/login", get(login::show).post(login::log_in))
         .route("/login/{tenant}", get(login::show_of).post(login::log_in_of))
         .route("/logout", post(home::log_out))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::factor::{Method, Owed};
 use super::permission::{Permissions, Rule, Scope, missing};
 use super::store::CREDENTIAL_ID;
 
@@ -68,8 +69,12 @@ pub(super) struct Person {
     pub(super) login_name: String,
     /// Level of the person's tenant.
     pub(super) scope: Scope,
-    /// Whether the session allows nothing but the change of the password.
-    pub(super) limited: bool,
+    /// The second factor that the person is asked for.
+    pub(super) wants: Option<Method>,
+    /// What the session must do before anything else.
+    pub(super) owes: Option<Owed>,
+    /// SHA-256 of the session's key.
+    pub(super) session: String,
     /// The addresses that the tenant lets people in from; none where from everywhere.
     pub(super) white_listed: Option<String>,
     /// One for each role.

@@ -3,6 +3,7 @@
 use axum::http::{HeaderMap, Method, header};
 
 use super::error::Error;
+use super::factor::Owed;
 use super::principal::Caller;
 use super::store::{Carrier, Clock};
 use super::{App, credential, time};
@@ -27,6 +28,12 @@ pub(super) async fn holder<'h>(app: &App, headers: &'h HeaderMap) -> Result<Opti
     let Some(key) = key(headers) else { return Ok(None) };
     let caller = app.store.person(&credential::hash(key), Carrier::Cookie, clock(app)).await?;
     Ok(caller.map(|caller| (key, caller)))
+}
+
+/// What the browser's session of a key must do before anything else.
+pub(super) async fn owes(app: &App, key: &str) -> Result<Option<Owed>, Error> {
+    let caller = app.store.person(&credential::hash(key), Carrier::Cookie, clock(app)).await?;
+    Ok(caller.and_then(|caller| caller.person().and_then(|person| person.owes)))
 }
 
 /// Whether a method may change something.

@@ -8,6 +8,7 @@ mod audit;
 mod branding;
 mod credentials;
 mod defaults;
+mod factors;
 mod lists;
 mod people;
 mod purge;
@@ -31,6 +32,10 @@ pub(super) use attempts::forget_attempts;
 pub(super) use audit::{Head, Kept, advance, head};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
+pub(super) use factors::{
+    NewFactor, held_factor, hold_pending, insert_factor, note_codes, pending_of, prove_session, use_recovery_code,
+    use_step,
+};
 pub(super) use lists::{Filter, Order, Page, living_settings};
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,

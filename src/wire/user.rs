@@ -74,13 +74,19 @@ pub struct User {
     /// Which news reach the person, and how.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_notifications: Option<Vec<UserNotification>>,
+    /// Whether a login asks for a second factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub two_factor_authentication: Option<bool>,
+    /// Which one; answers only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub two_factor: Option<TwoFactor>,
     /// Roles by name or unique id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub roles: Option<Vec<RoleRef>>,
     /// Groups by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_groups: Option<Vec<RoleRef>>,
-    /// `LOCAL`; answers only.
+    /// `LOCAL`, or `EXTERNAL` for a person who is authenticated elsewhere; set at creation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub auth_type: Option<String>,
     /// `active` or `inactive`; answers only.
@@ -101,6 +107,15 @@ pub struct User {
     /// What the roles give; answers of a single read only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<String>>,
+}
+
+/// The second factor of a user.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TwoFactor {
+    /// `TOTP` or `DUO`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// A user's time zone; a request names it by its code or its IANA name.

@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod autonomy;
 mod branding;
 mod documented;
 mod durable;
@@ -14,6 +15,7 @@ mod limits;
 mod lists;
 mod login;
 mod marks;
+mod messages;
 mod packages;
 pub(crate) mod people;
 mod purge;

@@ -10,6 +10,31 @@ use std::fs;
 use crate::assets;
 use crate::support::schema;
 
+/// The statements of each part of the two pages, counted there and not here.
+const COUNTED: [(&str, usize); 21] = [
+    ("Clients: introduction", 8),
+    ("Clients: permissions", 6),
+    ("Partners: introduction", 8),
+    ("Partners: permissions", 3),
+    ("Create a partner: account", 16),
+    ("Create a partner: packages and add-ons", 12),
+    ("Hybrid Discovery and Monitoring package", 9),
+    ("Event and Incident Management package", 5),
+    ("Remediation and Automation package", 5),
+    ("Add-ons for Hybrid Discovery and Monitoring", 13),
+    ("Add-ons for Event and Incident Management", 7),
+    ("Add-ons for Remediation and Automation", 3),
+    ("Without Remediation and Automation", 12),
+    ("Without Event and Incident Management", 17),
+    ("Security: access management", 17),
+    ("Security: password policy", 13),
+    ("Partners list", 5),
+    ("View and edit partner details", 12),
+    ("Custom branding", 28),
+    ("Terminate a partner", 30),
+    ("Filter", 3),
+];
+
 /// A row of the page.
 #[derive(Debug)]
 struct Row {
@@ -54,6 +79,13 @@ fn rows(page: &str) -> Result<Vec<Row>, String> {
     Ok(rows)
 }
 
+/// The messages that rows quote.
+pub(crate) fn messages() -> BTreeSet<String> {
+    let rows = rows(&page()).expect("the page has its form");
+    let quoted = rows.iter().filter(|row| row.statement.starts_with("Message"));
+    quoted.map(|row| row.statement.split_once(": ").expect("a message stands behind a colon").1.to_owned()).collect()
+}
+
 /// What is wrong with the page, given the names of all tests and of all fields.
 fn faults(page: &str, tests: &BTreeSet<String>, fields: &BTreeSet<String>) -> Vec<String> {
     let rows = match rows(page) {
@@ -93,6 +125,17 @@ fn every_row_names_what_exists_and_the_count_is_right() {
     let faults = faults(&page, &names::of_all_tests(), &fields());
     assert!(faults.is_empty(), "docs/seeds.md: {}:\n{}", faults.len(), faults.join("\n"));
     println!("{} rows", rows(&page).map_or(0, |rows| rows.len()));
+}
+
+#[test]
+fn each_part_has_as_many_rows_as_the_documentation_has_statements() {
+    let page = page();
+    let rows = rows(&page).expect("the page has its form");
+    let parts: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(parts, COUNTED.map(|(part, _)| part));
+    for (part, counted) in COUNTED {
+        assert_eq!(rows.iter().filter(|row| row.section == part).count(), counted, "{part}");
+    }
 }
 
 #[test]

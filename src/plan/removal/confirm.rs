@@ -21,7 +21,8 @@ pub(super) fn judge<'a>(
         return Err((
             Reason::ConfirmationNeeded,
             format!(
-                "ending tenant `{}` erases it for ever and waits for your consent: {PASTE}, or set `deletion.policy` to `Retain`",
+                "ending tenant `{}` erases it for ever and waits for your consent: back up all its data first, since none comes \
+                 back, then {PASTE}, or set `deletion.policy` to `Retain`",
                 observed.unique_id
             ),
         ));

@@ -172,10 +172,12 @@ fn retain_releases_without_asking_the_platform() {
 }
 
 #[test]
-fn terminate_without_a_confirmation_waits_for_it() {
+fn terminate_without_a_confirmation_waits_for_it_and_tells_to_back_up() {
     let mut case = Case::terminate();
     case.confirm = None;
-    assert_eq!(case.held(), Reason::ConfirmationNeeded);
+    let hold = case.holds();
+    assert_eq!(hold.reason, Reason::ConfirmationNeeded);
+    assert!(hold.message.contains("back up all its data first"), "{}", hold.message);
 }
 
 #[test]

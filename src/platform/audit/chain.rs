@@ -97,6 +97,11 @@ impl Seal {
         Ok(Self(Some(key.trim().to_owned().into())))
     }
 
+    /// The key itself, for others to derive theirs from.
+    pub(in crate::platform) fn key(&self) -> Option<&SecretString> {
+        self.0.as_ref()
+    }
+
     /// The seal of a head.
     pub(in crate::platform) fn of(&self, tenant: i64, number: i64, hash: &str) -> String {
         let Some(key) = &self.0 else { return String::new() };

@@ -24,7 +24,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response 
 }
 
 async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    let visitor = match logged_in(app, parts).await? {
+    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
@@ -42,17 +42,6 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
         }
     };
     Ok(answer(StatusCode::OK, &visitor.look, "home", &content))
-}
-
-/// Who is logged in and may look at pages; otherwise where to go.
-pub(super) async fn logged_in(app: &App, parts: &Parts) -> Result<Result<Visitor, Response>, Error> {
-    let Some(visitor) = Visitor::of(app, &parts.extensions, &parts.headers).await? else {
-        return Ok(Err(Redirect::to("/login").into_response()));
-    };
-    if visitor.person()?.limited {
-        return Ok(Err(Redirect::to("/password").into_response()));
-    }
-    Ok(Ok(visitor))
 }
 
 /// The navigation bar and the menus.

@@ -13,6 +13,7 @@ use super::form::{self, BEFORE, TOKEN};
 use super::{answer, or_refusal, refusal};
 use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
+use crate::platform::factor::Owed;
 use crate::platform::login::source::Source;
 use crate::platform::people::login::{Via, log_out, prove, start};
 use crate::platform::store::Carrier;
@@ -72,7 +73,8 @@ async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<
     if let Some(before) = before {
         log_out(app, &before, id.as_ref()).await?;
     }
-    let mut response = Redirect::to(if proved.limited { "/password" } else { "/" }).into_response();
+    let owes = session::owes(app, &key).await?;
+    let mut response = Redirect::to(owes.map_or("/", Owed::page)).into_response();
     form::set(&mut response, (session::COOKIE, &key), "Lax", lifetime.as_secs());
     form::set(&mut response, (BEFORE, ""), "Strict", 0);
     Ok(response)

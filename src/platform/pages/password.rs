@@ -6,7 +6,7 @@ use axum::Extension;
 use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::Response;
 use maud::{Markup, html};
 
 use super::form::{self, TOKEN};
@@ -15,6 +15,7 @@ use super::{answer, or_refusal, refusal};
 use crate::platform::audit::{Actor, RequestId};
 use crate::platform::body::Strict;
 use crate::platform::error::Error;
+use crate::platform::factor::Owed;
 use crate::platform::gate::Scope;
 use crate::platform::login::source::Source;
 use crate::platform::people::actions::change_password;
@@ -32,16 +33,17 @@ pub(super) async fn change(State(app): State<Arc<App>>, request: Request) -> Res
 }
 
 async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
-    match Visitor::of(app, &parts.extensions, &parts.headers).await? {
-        None => Ok(Redirect::to("/login").into_response()),
-        Some(visitor) => Ok(answer(StatusCode::OK, &visitor.look, "login", &content(&visitor, &[])?)),
+    match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Password)).await? {
+        Err(elsewhere) => Ok(elsewhere),
+        Ok(visitor) => Ok(answer(StatusCode::OK, &visitor.look, "login", &content(&visitor, &[])?)),
     }
 }
 
 async fn changed(app: &Arc<App>, request: Request) -> Result<Response, Error> {
     let (parts, body) = request.into_parts();
-    let Some(visitor) = Visitor::of(app, &parts.extensions, &parts.headers).await? else {
-        return Ok(Redirect::to("/login").into_response());
+    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Password)).await? {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return Ok(elsewhere),
     };
     let source = Source::of(&parts.extensions, &parts.headers, &app.proxies);
     let id = parts.extensions.get::<RequestId>().cloned();
@@ -76,7 +78,7 @@ fn content(visitor: &Visitor, wrong: &[String]) -> Result<Markup, Error> {
         main {
             div.layer {
                 h1 { "Change the password" }
-                @if visitor.person()?.limited { p { "Choose a new password before anything else." } }
+                @if visitor.person()?.owes == Some(Owed::Password) { p { "Choose a new password before anything else." } }
             }
             form.fields method="post" action="/password" {
                 @for wrong in wrong { p.wrong role="alert" { (wrong) "." } }

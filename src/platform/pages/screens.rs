@@ -9,7 +9,8 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use maud::html;
 
-use super::home::{frame, logged_in};
+use super::home::frame;
+use super::visitor::Visitor;
 use super::{answer, or_refusal, refusal};
 use crate::catalog::NOT_SUBSCRIBED;
 use crate::platform::error::Error;
@@ -28,7 +29,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(screen): Path<String>
 }
 
 async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error> {
-    let visitor = match logged_in(app, parts).await? {
+    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), None).await? {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };

@@ -18,6 +18,8 @@ pub(in crate::platform) struct Proved {
     account: Account,
     /// Whether the person may do nothing but change the password.
     pub(in crate::platform) limited: bool,
+    /// When a second factor was proved along with it.
+    pub(in crate::platform) factor_at: Option<i64>,
 }
 
 /// How somebody comes: what is to carry the session, from where, and in which request.
@@ -80,7 +82,7 @@ pub(in crate::platform) async fn prove(
                 return Err(elsewhere(app));
             }
             let limited = person.must_change || rules.ended(person.password_at, now);
-            Ok(Proved { person, account, limited })
+            Ok(Proved { person, account, limited, factor_at: None })
         }
         other => {
             let action = if open { Action::Login } else { Action::LoginLocked };
@@ -124,6 +126,7 @@ pub(in crate::platform) async fn start(
         proof: &proved.person.password_hash,
         carrier,
         limited: proved.limited,
+        factor_at: proved.factor_at,
         source: &source.to_string(),
         account: (&proved.account.0, &proved.account.1),
         now,

@@ -21,6 +21,11 @@ use crate::platform::store::{
 use crate::platform::{App, credential, time};
 use crate::wire::{Hidden, RoleRef, User};
 
+/// `authType` of a person whose password is here.
+const LOCAL: &str = "LOCAL";
+/// `authType` of a person who is authenticated elsewhere: no password, and no policy for one.
+const EXTERNAL: &str = "EXTERNAL";
+
 /// `POST .../users`.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
@@ -31,12 +36,14 @@ pub(in crate::platform) async fn create(
     admit(tenant, Act::Write)?;
     let login_name = profile::login_name(change.login_name.take().as_deref().unwrap_or_default())?;
     let mut problems = Problems::default();
-    let profile = Profile::empty().merged(&change, &mut problems);
+    let mut profile = Profile::empty().merged(&change, &mut problems);
     profile.complete(None, &mut problems);
-    let given = wanted_password(tenant, change.password.take(), &mut problems);
+    profile.rest.auth_type = authenticated(change.auth_type.as_deref(), &mut problems);
+    let is_external = profile.rest.auth_type.is_some();
+    let given = wanted_password((tenant, is_external), change.password.take(), &mut problems);
     problems.finish()?;
     let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
-    // Nobody knows this one: until a password is set the user cannot log in.
+    // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
     let password = stored(&app, tenant, given.unwrap_or_else(credential::random_password)).await?;
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
@@ -86,7 +93,11 @@ pub(in crate::platform) async fn update(
     bounds::over(&app, &scope, &before).await?;
     let mut problems = Problems::default();
     same_login(change.login_name.take(), &before, &mut problems);
-    let given = wanted_password(tenant, change.password.take(), &mut problems);
+    if change.auth_type.as_deref().is_some_and(|wanted| wanted != auth_type(&before)) {
+        problems.refuse("authType", "It cannot be changed; terminate this user and create another");
+    }
+    let is_external = auth_type(&before) != LOCAL;
+    let given = wanted_password((tenant, is_external), change.password.take(), &mut problems);
     problems.finish()?;
     let roles = match change.roles.take() {
         None => None,
@@ -142,8 +153,33 @@ fn same_login(name: Option<String>, person: &PersonRecord, problems: &mut Proble
     }
 }
 
-fn wanted_password(tenant: &Record, given: Option<Hidden>, problems: &mut Problems) -> Option<SecretString> {
+/// What is kept of `authType`: nothing where the password is here.
+fn authenticated(wanted: Option<&str>, problems: &mut Problems) -> Option<String> {
+    match wanted {
+        None | Some("" | LOCAL) => None,
+        Some(EXTERNAL) => Some(EXTERNAL.to_owned()),
+        Some(other) => {
+            problems.refuse("authType", format!("{} is neither {LOCAL} nor {EXTERNAL}", quote(other)));
+            None
+        }
+    }
+}
+
+/// Where a person's password is.
+fn auth_type(person: &PersonRecord) -> &str {
+    person.profile.auth_type.as_deref().unwrap_or(LOCAL)
+}
+
+fn wanted_password(
+    (tenant, is_external): (&Record, bool),
+    given: Option<Hidden>,
+    problems: &mut Problems,
+) -> Option<SecretString> {
     let Hidden(given) = given.filter(|Hidden(given)| !given.is_empty())?;
+    if is_external {
+        problems.refuse("password", "The user is authenticated elsewhere and has no password here; leave it out");
+        return None;
+    }
     for message in password::rules(tenant).wrong(&given) {
         problems.refuse("password", message);
     }
@@ -221,7 +257,7 @@ pub(super) fn listed(tenant: &Record, person: &PersonRecord) -> User {
         first_name: Some(person.first_name.clone()),
         last_name: Some(person.last_name.clone()),
         email: Some(person.email.clone()),
-        auth_type: Some("LOCAL".to_owned()),
+        auth_type: Some(auth_type(person).to_owned()),
         status: Some(person.status.wire().to_owned()),
         org_id: Some(tenant.unique_id.clone()),
         organization_name: Some(tenant.name.clone()),

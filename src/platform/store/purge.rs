@@ -27,7 +27,9 @@ const OWNED: [&str; 13] = [
 ];
 
 /// Rows that belong to a tenant by a person or a role of it: table and column. They go first.
-const OF_ITS: [(&str, &str, &str); 7] = [
+const OF_ITS: [(&str, &str, &str); 9] = [
+    ("factor", "person_id", "person"),
+    ("recovery_code", "person_id", "person"),
     ("session", "person_id", "person"),
     ("login_history", "person_id", "person"),
     ("password_history", "person_id", "person"),

@@ -9,11 +9,12 @@ use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::platform::credential::same;
 use crate::platform::error::Error;
+use crate::platform::factor::{self, Due};
 use crate::platform::login::policy;
 use crate::platform::login::source::Source;
 use crate::platform::principal::{Caller, Person, Principal};
 use crate::platform::time;
-use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant};
+use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant, User};
 
 /// What carries a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,8 @@ pub(in crate::platform) struct NewSession<'a> {
     pub(in crate::platform) carrier: Carrier,
     /// Whether it allows nothing but the change of the password.
     pub(in crate::platform) limited: bool,
+    /// When a second factor was proved along with the password.
+    pub(in crate::platform) factor_at: Option<i64>,
     /// Address that the login came from.
     pub(in crate::platform) source: &'a str,
     /// Account and source that failed logins are counted by.
@@ -75,7 +78,7 @@ impl Store {
         clock: Clock,
     ) -> Result<Option<Caller>, Error> {
         let row = sqlx::query(
-            "SELECT s.hash, s.limited, s.seen_at, u.id, u.unique_id, u.login_name, \
+            "SELECT s.hash, s.limited, s.seen_at, s.factor_at, u.id, u.unique_id, u.login_name, u.profile, \
              t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
              FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
@@ -102,6 +105,13 @@ impl Store {
             }
         }
         let settings: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
+        let wants = factor::wanted(&settings, own_factor(&row)?);
+        let proved: Option<i64> = row.try_get("factor_at")?;
+        let due = Due {
+            factor: wants.is_some() && proved.is_none(),
+            consent: false,
+            password: row.try_get::<i64, _>("limited")? != 0,
+        };
         let id = row.try_get("id")?;
         let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
         let person = Person {
@@ -109,7 +119,9 @@ impl Store {
             unique_id: row.try_get("unique_id")?,
             login_name: row.try_get("login_name")?,
             scope,
-            limited: row.try_get::<i64, _>("limited")? != 0,
+            wants,
+            owes: due.first(),
+            session: hash.to_owned(),
             white_listed: settings.white_listed_ips,
             grants: self.grants_of(id).await?,
         };
@@ -131,6 +143,12 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Whether a person's own settings want a second factor.
+pub(super) fn own_factor(row: &AnyRow) -> Result<bool, Error> {
+    let profile: User = serde_json::from_str(&row.try_get::<String, _>("profile")?)?;
+    Ok(profile.two_factor_authentication == Some(true))
 }
 
 /// A login as a row shows it. `tenant` is whose people are listed.
@@ -188,8 +206,8 @@ impl Store {
 pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>) -> Result<bool, Error> {
     end(tx, ("expires_at <= $1", new.now), "TIMEOUT", new.now).await?;
     let started = sqlx::query(
-        "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at) \
-         SELECT $1, $2, id, $4, $5, $6, $6, $7 FROM person \
+        "INSERT INTO session (hash, public_id, person_id, kind, limited, created_at, seen_at, expires_at, factor_at) \
+         SELECT $1, $2, id, $4, $5, $6, $6, $7, $9 FROM person \
          WHERE id = $3 AND status = 'ACTIVE' AND password_hash = $8",
     )
     .bind(new.hash)
@@ -200,6 +218,7 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     .bind(new.now)
     .bind(new.expires)
     .bind(new.proof)
+    .bind(new.factor_at)
     .execute(&mut **tx)
     .await?;
     if started.rows_affected() == 0 {

@@ -93,6 +93,23 @@ fn an_edit_is_applied_and_an_empty_value_clears() {
 }
 
 #[test]
+fn a_new_application_server_is_told_to_need_a_dns_entry() {
+    let space = World::shared().namespace("dns");
+    space.partner("plain", &json!({}));
+    space.partner("named", &json!({"details": {"applicationServer": "https://acme.app.example.com"}}));
+    for name in ["plain", "named"] {
+        space.ready(&format!("partner/{name}"));
+    }
+    let is_told = |name: &str| space.events(name).contains(&"DNSRecordNeeded".to_owned());
+    space.until("it is told of the one that was made with a name", || Ok(is_told("named")));
+    space.patch("partner/plain", &json!({"spec": {"details": {"city": "Bonn"}}}));
+    space.until("the other edit is told", || Ok(space.events("plain").contains(&"Updated".to_owned())));
+    assert!(!is_told("plain"), "no name, no entry");
+    space.patch("partner/plain", &json!({"spec": {"details": {"applicationServer": "https://new.app.example.com"}}}));
+    space.until("it is told of the one that got a name", || Ok(is_told("plain")));
+}
+
+#[test]
 fn suspended_and_active_are_declared_and_suspended_is_ready() {
     let space = World::shared().namespace("state");
     space.partner("acme", &json!({}));

@@ -92,6 +92,35 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
 }
 
 #[tokio::test]
+async fn every_change_of_data_and_every_export_is_a_row() {
+    let folder = Folder::new();
+    let out = folder.path("out").display().to_string();
+    let destinations = vec![out.clone(), "http://127.0.0.1:9/in".to_owned()];
+    let platform = Platform::with(|config| config.export_destinations = destinations).await;
+    let add_ons = ["Batch Exports", "Stream Exports"];
+    let acme = super::records::subscriber(&platform, "Acme", &[], &add_ons).await;
+    let list = format!("/tenants/{acme}/records/resources");
+    let record = platform.sp.post(&list, json!({ "name": "router" })).await.json();
+    let id = record["id"].as_str().unwrap();
+    platform.sp.post(&format!("{list}/{id}"), json!({ "revision": 1, "state": "up" })).await.json();
+    let exports = |what: &str| format!("/tenants/{acme}/exports/{what}");
+    let batch = json!({ "data": ["inventory"], "destination": out });
+    platform.sp.post(&exports("batch"), batch).await.json();
+    let stream = json!({ "name": "siem", "url": "http://127.0.0.1:9/in/acme" });
+    let stream = platform.sp.post(&exports("stream"), stream).await.json();
+    let path = format!("/api/v2{}/{}", exports("stream"), stream["id"].as_str().unwrap());
+    platform.sp.raw(reqwest::Method::DELETE, &path, Vec::new()).await.json();
+    let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
+    platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
+    let told = told(&lines(&platform, &acme).await);
+    let actions: Vec<&str> = told[1..].iter().map(|row| row.split(' ').next().unwrap()).collect();
+    let all = ["record.create", "record.update", "export.batch", "export.stream", "export.streamEnd", "record.expire"];
+    assert_eq!(actions, all, "{told:?}");
+    assert!(told[1..].iter().all(|row| row.ends_with(" done")), "{told:?}");
+    assert!(told[2].contains(&format!("resources/{id}")), "{told:?}");
+}
+
+#[tokio::test]
 async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     let (platform, keys) = sealed().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);

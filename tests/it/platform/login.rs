@@ -1,6 +1,7 @@
 //! Logins: where from, with which password, and the pages.
 
 mod address;
+mod factor;
 mod pages;
 mod policy;
 mod screens;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audited;
+mod external;
 mod page;
 mod permissions;
 mod roles;

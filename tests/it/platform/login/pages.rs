@@ -24,7 +24,12 @@ impl Browser {
         Self { http, url: platform.url().to_owned(), cookies: BTreeMap::new() }
     }
 
-    async fn send(&mut self, (method, path): (Method, &str), form: &[(&str, &str)], extra: &[(&str, &str)]) -> Answer {
+    pub(super) async fn send(
+        &mut self,
+        (method, path): (Method, &str),
+        form: &[(&str, &str)],
+        extra: &[(&str, &str)],
+    ) -> Answer {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
         request = request.header("cookie", cookies.join("; "));
@@ -74,7 +79,7 @@ fn token(page: &str) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-fn location(answer: &Answer) -> &str {
+pub(super) fn location(answer: &Answer) -> &str {
     answer.headers.get("location").map_or("", |place| place.to_str().unwrap())
 }
 

@@ -75,6 +75,29 @@ async fn a_partners_people_view_create_and_manage_clients_by_permission() {
 }
 
 #[tokio::test]
+async fn data_is_seen_by_whoever_views_a_client_and_changed_by_whoever_manages_it() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let all = json!({ "allClients": true });
+    let viewer = with(&platform, (&partner, "viewer"), &[("Clients", "View")], all.clone()).await;
+    let pair = [("Clients", "View"), ("Clients", "Manage"), ("Devices", "View")];
+    let manager = with(&platform, (&partner, "manager"), &pair, all).await;
+    let list = format!("/tenants/{client}/records/resources");
+    lacks(&viewer.post(&list, json!({ "name": "r" })).await, "Client_Manage");
+    let made = manager.post(&list, json!({ "name": "r" })).await.json();
+    assert_eq!(viewer.get(&list).await.json()["totalResults"], 1);
+    let one = format!("{list}/{}", made["id"].as_str().unwrap());
+    assert_eq!(viewer.get(&one).await.json()["name"], "r");
+    let change = json!({ "revision": 1, "state": "down" });
+    lacks(&viewer.post(&one, change.clone()).await, "Client_Manage");
+    assert_eq!(manager.post(&one, change).await.json()["state"], "down");
+    for (what, body) in [("batch", json!({ "data": ["inventory"], "destination": "/x" })), ("stream", json!({}))] {
+        lacks(&viewer.post(&format!("/tenants/{client}/exports/{what}"), body).await, "Client_Manage");
+    }
+}
+
+#[tokio::test]
 async fn a_role_without_all_clients_reaches_only_its_own() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;

@@ -1,0 +1,170 @@
+//! `/factor`: the second factor, at the login and before a save of account settings.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use maud::{Markup, html};
+
+use super::form::{self, TOKEN};
+use super::visitor::Visitor;
+use super::{answer, or_refusal};
+use crate::platform::audit::RequestId;
+use crate::platform::error::Error;
+use crate::platform::factor::{Enrolled, Method, Owed, Qr, Whose, begin, confirm, prove, uri};
+use crate::platform::{App, session};
+
+/// What is said of a code that is not taken, whatever the reason: nobody learns whether it was right once.
+const NOT_TAKEN: &str = "This code was not taken. Each code is good once, and after ten wrong ones none is taken for 30 \
+                         minutes. Wait for the next one and try again.";
+
+/// `GET /factor`.
+pub(super) async fn show(State(app): State<Arc<App>>, parts: Parts) -> Response {
+    or_refusal(&app, shown(&app, &parts).await)
+}
+
+/// `POST /factor`.
+pub(super) async fn answer_code(State(app): State<Arc<App>>, request: Request) -> Response {
+    or_refusal(&app, answered(&app, request).await)
+}
+
+async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
+    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Factor)).await? {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    match visitor.person()?.wants {
+        None => Ok(Redirect::to("/").into_response()),
+        Some(Method::Duo(_)) => Ok(answer(StatusCode::OK, &visitor.look, "login", &duo(&visitor)?)),
+        Some(Method::Totp) => asked(app, &visitor, StatusCode::OK).await,
+    }
+}
+
+async fn answered(app: &App, request: Request) -> Result<Response, Error> {
+    let (parts, body) = request.into_parts();
+    let visitor = match Visitor::at(app, (&parts.extensions, &parts.headers), Some(Owed::Factor)).await? {
+        Ok(visitor) => visitor,
+        Err(elsewhere) => return Ok(elsewhere),
+    };
+    let id = parts.extensions.get::<RequestId>().cloned();
+    let code = form::read(Request::from_parts(parts, body), &visitor.key).await?.take("code");
+    let person = visitor.person()?;
+    if !matches!(person.wants, Some(Method::Totp)) {
+        return Ok(Redirect::to("/factor").into_response());
+    }
+    let (hash, whose) = (person.session.as_str(), whose(&visitor)?);
+    if app.store.enrolled(person.id).await? {
+        return match prove(app, (hash, whose), (&code, id.as_ref())).await? {
+            None => asked(app, &visitor, StatusCode::UNAUTHORIZED).await,
+            Some(key) => Ok(keyed(app, proved(&visitor)?, &key)),
+        };
+    }
+    match confirm(app, (hash, whose), (&code, id.as_ref())).await? {
+        None => asked(app, &visitor, StatusCode::UNAUTHORIZED).await,
+        Some(Enrolled { key, codes }) => {
+            Ok(keyed(app, answer(StatusCode::OK, &visitor.look, "plain", &recovery(&codes)), &key))
+        }
+    }
+}
+
+fn whose(visitor: &Visitor) -> Result<Whose<'_>, Error> {
+    let person = visitor.person()?;
+    Ok(Whose { id: person.id, unique_id: &person.unique_id, tenant: visitor.caller.id })
+}
+
+/// An answer that gives the browser the new key of its session.
+fn keyed(app: &App, mut response: Response, key: &str) -> Response {
+    form::set(&mut response, (session::COOKIE, key), "Lax", app.login.lifetime.as_secs());
+    response
+}
+
+/// After a login on to what is next; otherwise a word that the save may follow.
+fn proved(visitor: &Visitor) -> Result<Response, Error> {
+    if visitor.person()?.owes.is_some() {
+        return Ok(Redirect::to("/").into_response());
+    }
+    let content = html! {
+        main { p.notes role="status" { "Confirmed. Save the account settings within two minutes. " a href="/" { "First page" } } }
+    };
+    Ok(answer(StatusCode::OK, &visitor.look, "plain", &content))
+}
+
+/// The form for a code, or the enrolment; with a word about a code that was not taken.
+async fn asked(app: &App, visitor: &Visitor, status: StatusCode) -> Result<Response, Error> {
+    let person = visitor.person()?;
+    let lesson = if app.store.enrolled(person.id).await? {
+        html! { p { "Enter the code that your authenticator app shows, or a recovery code." } }
+    } else {
+        enrolment(app, visitor).await?
+    };
+    let content = html! {
+        main {
+            div.layer { h1 { "Second factor" } }
+            form.fields method="post" action="/factor" {
+                @if status != StatusCode::OK { p.wrong role="alert" { (NOT_TAKEN) } }
+                (lesson)
+                input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));
+                label { "Code" input name="code" autocomplete="one-time-code" required autofocus; }
+                button { "Confirm" }
+            }
+            (leave(visitor))
+        }
+    };
+    Ok(answer(status, &visitor.look, "login", &content))
+}
+
+/// The secret, as a picture and as a text.
+async fn enrolment(app: &App, visitor: &Visitor) -> Result<Markup, Error> {
+    let person = visitor.person()?;
+    let (secret, text) = begin(app, &person.session, whose(visitor)?).await?;
+    let Qr { size, path } = Qr::of(&uri(&secret, &person.login_name, visitor.look.title())?)?;
+    let frame = format!("0 0 {size} {size}");
+    Ok(html! {
+        p { "Your organization asks for a second factor. Scan this picture with an authenticator app, then enter the code that it shows." }
+        svg.qr viewBox=(frame) width="220" height="220" role="img" aria-label="QR code of the secret" shape-rendering="crispEdges" {
+            rect width=(size) height=(size) fill="#ffffff" {}
+            path d=(path) fill="#000000" {}
+        }
+        p { "Without a camera type this key: " code.secret { (text) } }
+    })
+}
+
+/// Shown once.
+fn recovery(codes: &[String]) -> Markup {
+    html! {
+        main {
+            div.layer { h1 { "Recovery codes" } }
+            div.fields {
+                p role="status" { "The second factor is set up. Keep these codes: each takes the place of one code of the app, once, and they are not shown again." }
+                ul.codes { @for code in codes { li { code { (code) } } } }
+                p { a href="/" { "Continue" } }
+            }
+        }
+    }
+}
+
+/// Duo asks on a page of its own. A link, since a form may lead to nobody else.
+fn duo(visitor: &Visitor) -> Result<Markup, Error> {
+    Ok(html! {
+        main {
+            div.layer { h1 { "Second factor" } }
+            div.fields {
+                p { "Your organization asks for a second factor of " (visitor.person()?.login_name) " with Duo." }
+                p { a href="/factor/duo" { "Continue with Duo" } }
+            }
+            (leave(visitor))
+        }
+    })
+}
+
+/// A way out for whoever cannot prove anything.
+fn leave(visitor: &Visitor) -> Markup {
+    html! {
+        form.notes method="post" action="/logout" {
+            input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));
+            button { "Log out" }
+        }
+    }
+}

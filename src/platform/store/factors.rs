@@ -1,0 +1,118 @@
+//! Second factors of people, and what sessions have proved of them.
+
+use sqlx::Row as _;
+
+use super::{Store, Tx};
+use crate::platform::error::Error;
+use crate::platform::login::policy::Attempts;
+
+/// A factor whose enrolment was confirmed.
+pub(in crate::platform) struct NewFactor<'a> {
+    pub(in crate::platform) person: i64,
+    /// The secret as the vault sealed it.
+    pub(in crate::platform) sealed: &'a str,
+    /// Step of the code that confirmed it, which is used by that.
+    pub(in crate::platform) last_step: i64,
+    pub(in crate::platform) now: i64,
+    /// Hashes of the recovery codes.
+    pub(in crate::platform) recovery: &'a [String],
+}
+
+impl Store {
+    /// Whether a person has enrolled.
+    pub(in crate::platform) async fn enrolled(&self, person: i64) -> Result<bool, Error> {
+        let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM factor WHERE person_id = $1");
+        Ok(count.bind(person).fetch_one(&self.readers).await? != 0)
+    }
+}
+
+/// Takes a person's factor: until the commit nobody else checks a code of it. Answers the sealed secret and the wrong codes
+/// so far.
+pub(in crate::platform) async fn held_factor(tx: &mut Tx, person: i64) -> Result<Option<(String, Attempts)>, Error> {
+    let row =
+        sqlx::query("UPDATE factor SET failures = failures WHERE person_id = $1 RETURNING secret, failures, failed_at");
+    let Some(row) = row.bind(person).fetch_optional(&mut **tx).await? else { return Ok(None) };
+    let before = Attempts { failures: row.try_get("failures")?, last: row.try_get("failed_at")? };
+    Ok(Some((row.try_get("secret")?, before)))
+}
+
+/// Uses a step up; false where it or a later one was used.
+pub(in crate::platform) async fn use_step(tx: &mut Tx, person: i64, step: i64) -> Result<bool, Error> {
+    let used = sqlx::query("UPDATE factor SET last_step = $2 WHERE person_id = $1 AND last_step < $2");
+    Ok(used.bind(person).bind(step).execute(&mut **tx).await?.rows_affected() == 1)
+}
+
+/// Uses a recovery code up; false where there is none of that hash.
+pub(in crate::platform) async fn use_recovery_code(tx: &mut Tx, person: i64, hash: &str) -> Result<bool, Error> {
+    let used = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1 AND hash = $2");
+    Ok(used.bind(person).bind(hash).execute(&mut **tx).await?.rows_affected() == 1)
+}
+
+/// Keeps how many wrong codes there were.
+pub(in crate::platform) async fn note_codes(tx: &mut Tx, person: i64, wrong: Attempts) -> Result<(), Error> {
+    sqlx::query("UPDATE factor SET failures = $2, failed_at = $3 WHERE person_id = $1")
+        .bind(person)
+        .bind(wrong.failures)
+        .bind(wrong.last)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Keeps a factor with its recovery codes; false, and nothing kept, where the person has one.
+pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>) -> Result<bool, Error> {
+    let made = sqlx::query(
+        "INSERT INTO factor (person_id, secret, last_step, failures, failed_at, enrolled_at) \
+         VALUES ($1, $2, $3, 0, 0, $4) ON CONFLICT (person_id) DO NOTHING",
+    );
+    let made = made.bind(new.person).bind(new.sealed).bind(new.last_step).bind(new.now).execute(&mut **tx).await?;
+    if made.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for hash in new.recovery {
+        let row = sqlx::query("INSERT INTO recovery_code (person_id, hash) VALUES ($1, $2)");
+        row.bind(new.person).bind(hash).execute(&mut **tx).await?;
+    }
+    Ok(true)
+}
+
+/// Erases a person's factor; false where there was none. Its bytes go from the file at the next round of the housekeeping.
+pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Result<bool, Error> {
+    sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
+    let gone = sqlx::query("DELETE FROM factor WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
+    sqlx::query("UPDATE counter SET value = 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
+    Ok(gone.rows_affected() == 1)
+}
+
+/// Takes a session and answers the sealed secret of its enrolment; none at all where the session is gone.
+pub(in crate::platform) async fn pending_of(tx: &mut Tx, hash: &str) -> Result<Option<Option<String>>, Error> {
+    let row = sqlx::query("UPDATE session SET pending = pending WHERE hash = $1 RETURNING pending");
+    let row = row.bind(hash).fetch_optional(&mut **tx).await?;
+    row.map(|row| Ok(row.try_get("pending")?)).transpose()
+}
+
+/// Keeps the sealed secret of a session's enrolment.
+pub(in crate::platform) async fn hold_pending(tx: &mut Tx, hash: &str, sealed: &str) -> Result<(), Error> {
+    sqlx::query("UPDATE session SET pending = $2 WHERE hash = $1").bind(hash).bind(sealed).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Notes that a session proved its factor, under another key. One that had proved it before may save until `fresh`.
+/// Answers the person and the number of the person's tenant; none where the session is gone.
+pub(in crate::platform) async fn prove_session(
+    tx: &mut Tx,
+    (old, new): (&str, &str),
+    (now, fresh): (i64, i64),
+) -> Result<Option<(String, i64)>, Error> {
+    let row = sqlx::query(
+        "UPDATE session SET hash = $2, factor_at = $3, pending = NULL, seen_at = $3, \
+         verified_until = CASE WHEN factor_at IS NULL THEN NULL ELSE $4 END \
+         WHERE hash = $1 AND expires_at > $3 RETURNING person_id",
+    );
+    let row = row.bind(old).bind(new).bind(now).bind(fresh).fetch_optional(&mut **tx).await?;
+    let Some(row) = row else { return Ok(None) };
+    let person: i64 = row.try_get("person_id")?;
+    let row = sqlx::query("SELECT unique_id, tenant_id FROM person WHERE id = $1").bind(person);
+    let row = row.fetch_one(&mut **tx).await?;
+    Ok(Some((row.try_get("unique_id")?, row.try_get("tenant_id")?)))
+}

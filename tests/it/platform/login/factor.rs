@@ -1,0 +1,164 @@
+//! The second factor: enrolment, codes that are good once, and what a session may do before.
+
+use reqwest::Method;
+use serde_json::json;
+use totp_rs::{Builder, Secret, Totp};
+
+use super::pages::{Browser, location};
+use crate::platform::people::CHOSEN;
+use crate::platform::{Answer, Platform};
+
+/// Seconds of a step.
+const STEP: u64 = 30;
+
+/// An authenticator app.
+pub(super) struct App(Totp);
+
+impl App {
+    /// With the secret that a page shows as a text.
+    pub(super) fn scan(page: &str) -> Self {
+        let text = between(page, "<code class=\"secret\">", "</code>");
+        let secret = Secret::try_from_base32(text).unwrap();
+        Self(Builder::new().with_secret(secret).with_account_name("a").build().unwrap())
+    }
+
+    /// The code of a step, counted from now.
+    pub(super) fn code(&self, steps: i64) -> String {
+        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        self.0.generate(now.checked_add_signed(steps * STEP.cast_signed()).unwrap()).to_string()
+    }
+
+    /// No code of this time.
+    pub(super) fn wrong(&self) -> String {
+        let near: Vec<String> = (-3..=3).map(|steps| self.code(steps)).collect();
+        (0..).map(|number| format!("{number:06}")).find(|code| !near.contains(code)).unwrap()
+    }
+}
+
+fn between<'p>(page: &'p str, start: &str, end: &str) -> &'p str {
+    let (_, rest) = page.split_once(start).unwrap_or_else(|| panic!("no {start}: {page}"));
+    rest.split(end).next().unwrap()
+}
+
+impl Browser {
+    /// Sends a code.
+    pub(super) async fn factor(&mut self, code: &str) -> Answer {
+        self.submit("/factor", "/factor", &[("code", code)]).await
+    }
+
+    /// Logs in and enrols; answers the app and the recovery codes.
+    pub(super) async fn enrol(&mut self, name: &str) -> (App, Vec<String>) {
+        let login = self.log_in("/login", name, CHOSEN).await;
+        assert_eq!(location(&login), "/factor", "{}", login.text);
+        let app = App::scan(&self.get("/factor").await.text);
+        let done = self.factor(&app.code(-1)).await;
+        assert_eq!(done.status, 200, "{}", done.text);
+        let codes = done.text.split("<li><code>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned());
+        (app, codes.collect())
+    }
+}
+
+/// Turns a tenant's switch.
+pub(super) async fn switch(platform: &Platform, partner: &str, on: bool) {
+    let path = format!("{}/{partner}", platform.msps());
+    platform.sp.post(&path, json!({ "twoFactorAuthentication": on })).await.json();
+}
+
+/// As if a day had passed: every code counts again.
+pub(super) async fn later(platform: &Platform) {
+    platform.sql("UPDATE factor SET last_step = 0").await;
+}
+
+#[tokio::test]
+async fn a_person_enrols_at_the_first_login_and_shows_a_code_at_each_further_one() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    switch(&platform, &partner, true).await;
+    let mut browser = Browser::new(&platform);
+    assert_eq!(location(&browser.log_in("/login", "ada", CHOSEN).await), "/factor");
+    let page = browser.get("/factor").await;
+    assert!(page.text.contains("<svg") && page.text.contains("Without a camera"), "{}", page.text);
+    assert!(!page.text.contains("style="), "the policy of the pages allows no style in them");
+    let app = App::scan(&page.text);
+    assert_eq!(app.0.secret().as_bytes().len() * 8, 160);
+    let before = browser.cookies.clone();
+    let wrong = browser.factor(&app.wrong()).await;
+    assert!(wrong.status == 401 && wrong.text.contains("This code was not taken"), "{}", wrong.text);
+    let done = browser.factor(&app.code(0)).await;
+    assert!(done.status == 200 && done.text.contains("they are not shown again"), "{}", done.text);
+    assert_eq!(done.text.matches("<li><code>").count(), 10);
+    assert_eq!(browser.get("/").await.status, 200);
+    assert!(!browser.get("/factor").await.text.contains("<code"), "nothing is shown twice");
+
+    // The key of before the proof is dead.
+    let after = std::mem::replace(&mut browser.cookies, before);
+    assert_ne!(browser.cookies["__Host-tenantry"], after["__Host-tenantry"]);
+    assert_eq!(location(&browser.get("/").await), "/login");
+
+    let mut browser = Browser::new(&platform);
+    assert_eq!(location(&browser.log_in("/login", "ada", CHOSEN).await), "/factor");
+    assert!(!browser.get("/factor").await.text.contains("<svg"), "the secret is not shown again");
+    let used = browser.factor(&app.code(0)).await;
+    assert_eq!(used.status, 401, "the code of the enrolment is used: {}", used.text);
+    assert_eq!(location(&browser.get("/").await), "/factor");
+    assert_eq!(location(&browser.factor(&app.code(1)).await), "/");
+    assert_eq!(browser.get("/").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_switch_is_felt_by_open_sessions_and_tokens_at_their_next_request() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    let (token, _) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let (clients, _) = platform.logged_in(&client, "ann", &["Client Administrator"]).await;
+    let mut browser = Browser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    assert_eq!(browser.get("/").await.status, 200);
+    switch(&platform, &partner, true).await;
+    assert_eq!(location(&browser.get("/").await), "/factor");
+    let refused = token.get("/cfg/countries").await;
+    assert!(refused.status == 403 && refused.text.contains("two_factor_required"), "{}", refused.text);
+    assert_eq!(clients.get("/cfg/countries").await.status, 200, "a partner's switch is not its clients'");
+    assert_eq!(platform.sp.get("/cfg/countries").await.status, 200, "a credential is never asked");
+    assert_eq!(platform.caller_of(&partner).await.get("/cfg/countries").await.status, 200);
+    switch(&platform, &partner, false).await;
+    assert_eq!(browser.get("/").await.status, 200, "what is turned off asks no more");
+    assert_eq!(token.get("/cfg/countries").await.status, 200);
+    assert_eq!(location(&browser.get("/factor").await), "/");
+}
+
+#[tokio::test]
+async fn before_the_factor_no_page_and_no_route_answers_anything_else() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    switch(&platform, &partner, true).await;
+    let mut browser = Browser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    for path in ["/", "/password", "/screens/alerts", "/screens/service-desk", "/screens/automation"] {
+        assert_eq!(location(&browser.get(path).await), "/factor", "{path}");
+    }
+    let ours = [("sec-fetch-site", "same-origin")];
+    assert_eq!(location(&browser.send((Method::POST, "/password"), &[], &ours).await), "/factor");
+    let mut asked = 0;
+    for row in tenantry::platform::TABLE {
+        let path = row.path.replace("{tenant}", &partner).replace("{user}", &id);
+        let path = ["{client}", "{msp}", "{role}", "{set}", "{category}", "{record}", "{stream}"]
+            .iter()
+            .fold(path, |path, name| path.replace(name, "none_900"));
+        let method: Method = row.verb.name().parse().unwrap();
+        let answer = browser.send((method, &path), &[], &ours).await;
+        // Routes of another level of tenants are not there for a partner's people.
+        if answer.status == 404 {
+            assert!(path.contains("/msps") || path.contains("/tenants/client/"), "{path}");
+            continue;
+        }
+        assert_eq!(answer.status, 403, "{} {path}: {}", row.verb.name(), answer.text);
+        assert!(answer.text.contains("two_factor_required"), "{path}: {}", answer.text);
+        asked += 1;
+    }
+    assert!(asked > 40, "{asked}");
+    assert_eq!(location(&browser.submit("/factor", "/logout", &[]).await), "/login");
+}
