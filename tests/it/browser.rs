@@ -5,6 +5,7 @@ mod looks;
 mod people;
 mod pictures;
 mod session;
+mod whole;
 
 use crate::platform::Platform;
 

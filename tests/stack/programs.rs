@@ -157,8 +157,13 @@ impl Platform {
     }
 
     /// Login name and password of a new administrator, who must choose another password.
-    pub fn one_time_login(&self) -> Result<(String, String)> {
-        one_time_login(&self.database, &self.database.with_file_name("tenantry-audit.key"))
+    pub fn one_time_login(&self, login: &str, tenant: Option<&str>) -> Result<(String, String)> {
+        one_time_login(&self.database, &self.audit_key(), login, tenant)
+    }
+
+    /// The file with the key of the audit log.
+    pub fn audit_key(&self) -> PathBuf {
+        self.database.with_file_name("tenantry-audit.key")
     }
 
     /// Host and port, as the operator's list of allowed hosts wants it.
@@ -167,10 +172,15 @@ impl Platform {
     }
 }
 
-/// Makes an administrator on a platform's database; its login name, and a password that must be changed.
-pub fn one_time_login(database: &Path, audit_key: &Path) -> Result<(String, String)> {
+/// Makes an administrator of a tenant, or of the service provider; its login name, and a password that must be changed.
+pub fn one_time_login(
+    database: &Path,
+    audit_key: &Path,
+    login: &str,
+    tenant: Option<&str>,
+) -> Result<(String, String)> {
     let mut command = Command::new(assets::own("tenantry-platform")?);
-    command.args(["admin", "create", "--login", "admin"]);
+    command.args(["admin", "create", "--login", login]).args(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
     command.arg("--database").arg(database).arg("--audit-key").arg(audit_key);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENANTRY_")) {
         command.env_remove(name);

@@ -42,7 +42,7 @@ impl Whole {
 
     fn access(&self) -> Result<Access> {
         let credential = self.platform.credential.clone();
-        let (login_name, login_password) = self.platform.one_time_login()?;
+        let (login_name, login_password) = self.platform.one_time_login("admin", None)?;
         Ok(Access {
             kubeconfig: self.control_plane.kubeconfig("admin"),
             login_url: format!("{}/login", credential.url),

@@ -22,7 +22,7 @@ async fn without_javascript_a_one_time_login_leads_to_a_new_password_and_that_to
     let keys = Folder::new();
     let key = keys.path("k");
     let platform = Platform::with(|config| config.audit_key = Some(key.clone())).await;
-    let (name, password) = one_time_login(&platform.folder.path("t.db"), &key).unwrap();
+    let (name, password) = one_time_login(&platform.folder.path("t.db"), &key, "admin", None).unwrap();
     let browser = Session::without_javascript().await;
     browser.open("data:text/html,<title>off</title><script>document.title = 'on'</script>").await;
     assert_eq!(browser.title().await, "off", "the browser of this test runs scripts");
