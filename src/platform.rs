@@ -10,6 +10,7 @@ mod answer;
 mod audit;
 mod body;
 mod branding;
+mod consent;
 mod credential;
 mod error;
 mod export;
@@ -61,7 +62,7 @@ pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
-pub use permission::{Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
+pub use permission::{Again, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);

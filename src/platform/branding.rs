@@ -48,6 +48,7 @@ pub(super) async fn put(
         stored.push((name, image));
     }
     if next != before {
+        scope.proof().spend(&mut tx).await?;
         save_branding(&mut tx, record.id, &next, &stored).await?;
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
         append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::BrandingUpdate, &record.unique_id)).await?;

@@ -24,6 +24,8 @@ pub(super) enum Error {
     FactorFirst,
     /// A session must answer the consent form before anything else.
     ConsentFirst,
+    /// A save asks for a fresh proof of the second factor.
+    ProveAgain,
     /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
     Elsewhere(String),
     /// A browser's request that another site may have caused.
@@ -145,9 +147,15 @@ impl IntoResponse for Error {
                 oauth(StatusCode::FORBIDDEN, "password_change_required", &text)
             }
             Self::FactorFirst => {
-                let text = "A second factor must be proved before anything else: open /factor in the browser, or ask for a \
-                            token with the form member otp";
+                let text = "A second factor is needed before anything else: log in on the page /login, or ask for a token \
+                            with the form member otp, a code of the app that was not used or a recovery code; enrolment \
+                            and Duo have the page only";
                 oauth(StatusCode::FORBIDDEN, "two_factor_required", text)
+            }
+            Self::ProveAgain => {
+                let text = "Saving this asks for the second factor again: send a code that was not used in the header \
+                            X-Two-Factor-Code, or confirm on the page /factor and save within two minutes";
+                oauth(StatusCode::FORBIDDEN, "two_factor_proof_required", text)
             }
             Self::ConsentFirst => {
                 let text = "The consent form must be accepted before anything else: open /consent in the browser";

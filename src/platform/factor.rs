@@ -5,13 +5,15 @@
 
 mod code;
 mod enrolment;
+mod fresh;
 mod totp;
 mod vault;
 
 use secrecy::SecretString;
 
-pub(super) use code::check;
+use code::check;
 pub(super) use enrolment::{Enrolled, begin, confirm};
+pub(super) use fresh::{HEADER, Proof, proof, verify};
 pub(super) use totp::{Qr, uri};
 pub(super) use vault::Vault;
 

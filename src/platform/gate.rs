@@ -9,10 +9,10 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
-use super::factor::Owed;
+use super::factor::{HEADER, Owed, Proof, proof};
 use super::limits::Category;
 use super::login::source::Source;
-use super::permission::{Asked, Call, Position, Row, missing, row};
+use super::permission::{Again, Asked, Call, Position, Row, missing, row};
 use super::principal::{Caller, Person, Reach};
 use super::store::{Carrier, Kind, Record};
 use super::{App, credential, login, session, time};
@@ -28,12 +28,14 @@ pub(super) struct Scope {
     reach: Reach,
     /// Where the request came from.
     source: Source,
+    /// What a save has to show where it asks for a fresh proof.
+    proof: Proof,
 }
 
 impl Scope {
     /// Of a person who asks under the own tenant, from a page.
     pub(super) fn own(caller: Caller, tenant: Record, source: Source) -> Self {
-        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source }
+        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source, proof: Proof::NotAsked }
     }
 
     /// The tenant of the path.
@@ -44,6 +46,11 @@ impl Scope {
     /// The clients that a list may show.
     pub(super) fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// What a save uses up where it asks for a fresh proof.
+    pub(super) fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// Where the request came from.
@@ -85,7 +92,11 @@ pub(super) async fn guard(
     } else if let Some(id) = stranger {
         Err(Error::not_found("Tenant", id))
     } else {
-        permitted(&app, row(request.method().as_str(), &route), &params, (&caller, tenant.as_deref())).await
+        let row = row(request.method().as_str(), &route);
+        match permitted(&app, row, &params, (&caller, tenant.as_deref())).await {
+            Ok(reach) => proven(&app, row, &caller, (request.headers(), id.as_ref())).await.map(|proof| (reach, proof)),
+            Err(error) => Err(error),
+        }
     };
     let mut response = match passed {
         Err(error) => {
@@ -95,8 +106,8 @@ pub(super) async fn guard(
             turned_away(&app, &error, (place, &Actor::named(caller.actor(), id.as_ref())), object.trim_end()).await;
             error.into_response()
         }
-        Ok(reach) => {
-            request.extensions_mut().insert(Scope { caller, tenant, reach, source });
+        Ok((reach, proof)) => {
+            request.extensions_mut().insert(Scope { caller, tenant, reach, source, proof });
             next.run(request).await
         }
     };
@@ -110,7 +121,12 @@ pub(super) async fn guard(
 async fn turned_away(app: &App, error: &Error, (tenant, actor): (i64, &Actor), object: &str) {
     let stands = matches!(
         error,
-        Error::NotFound(_) | Error::Forbidden(_) | Error::ChangeFirst(_) | Error::FactorFirst | Error::ConsentFirst
+        Error::NotFound(_)
+            | Error::Forbidden(_)
+            | Error::ChangeFirst(_)
+            | Error::FactorFirst
+            | Error::ConsentFirst
+            | Error::ProveAgain
     );
     if stands {
         audit::denied(app, tenant, actor, Event::denied(Action::Request, object)).await;
@@ -219,6 +235,26 @@ fn nothing_owed(person: &Person, tenant: &str, call: Call) -> Result<(), Error> 
             let user = &person.unique_id;
             Err(Error::ChangeFirst(format!("/api/v2/tenants/{tenant}/users/{user}/changePassword")))
         }
+    }
+}
+
+/// The fresh proof of a request, where its row asks for one. A save without any is refused before anything of it is read.
+async fn proven(
+    app: &App,
+    row: Option<&Row>,
+    caller: &Caller,
+    (headers, request): (&HeaderMap, Option<&RequestId>),
+) -> Result<Proof, Error> {
+    let asks = row.map_or(Again::Never, |row| row.call.asks_again());
+    if asks == Again::Never {
+        return Ok(Proof::NotAsked);
+    }
+    let code = headers.get(HEADER).map(|code| code.to_str().unwrap_or_default());
+    match proof(app, caller, (code, request)).await? {
+        Proof::Session(hash) if asks == Again::Always && !app.store.verified(&hash, time::now()).await? => {
+            Err(Error::ProveAgain)
+        }
+        proof => Ok(proof),
     }
 }
 

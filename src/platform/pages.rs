@@ -2,6 +2,7 @@
 
 mod brand;
 mod colour;
+mod consent;
 mod factor;
 mod form;
 mod headers;
@@ -10,6 +11,7 @@ mod login;
 mod menus;
 mod password;
 mod screens;
+mod script;
 mod style;
 mod visitor;
 
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
-use axum::response::{Html, IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
 
@@ -32,18 +34,20 @@ pub(super) use brand::unreadable;
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home::show))
+        .route("/consent", get(consent::show).post(consent::decide))
         .route("/factor", get(factor::show).post(factor::answer_code))
         .route("/login", get(login::show).post(login::log_in))
         .route("/login/{tenant}", get(login::show_of).post(login::log_in_of))
         .route("/logout", post(home::log_out))
         .route("/password", get(password::show).post(password::change))
         .route("/screens/{screen}", get(screens::show))
+        .route(script::PATH, get(script::show))
         .route("/style/{file}", get(style::show))
         .route_layer(middleware::from_fn(headers::add))
 }
 
 /// A whole page.
-fn page(look: &Look, place: &str, content: &Markup) -> String {
+fn page(look: &Look, place: &str, content: &Markup, scripted: bool) -> String {
     let whole = html! {
         (DOCTYPE)
         html lang="en" {
@@ -55,6 +59,7 @@ fn page(look: &Look, place: &str, content: &Markup) -> String {
                 @if let Some(icon) = look.favicon() {
                     link rel="icon" type=(icon.image_type) href=(icon.logo_path);
                 }
+                @if scripted { script src=(script::PATH) defer {} }
             }
             body class=(place) { (content) }
         }
@@ -64,7 +69,14 @@ fn page(look: &Look, place: &str, content: &Markup) -> String {
 
 /// A page as an answer.
 fn answer(status: StatusCode, look: &Look, place: &str, content: &Markup) -> Response {
-    (status, Html(page(look, place, content))).into_response()
+    (status, Html(page(look, place, content, false))).into_response()
+}
+
+/// A page with the script of the copy buttons.
+fn answer_with_script(look: &Look, place: &str, content: &Markup) -> Response {
+    let mut response = Html(page(look, place, content, true)).into_response();
+    response.extensions_mut().insert(script::Scripted);
+    response
 }
 
 /// A page with one sentence, in the words that the API has for it.
@@ -96,5 +108,9 @@ fn refusal(look: &Look, error: Error) -> Response {
 
 /// What a handler answers, or the page of its refusal in the default look.
 fn or_refusal(app: &App, answered: Result<Response, Error>) -> Response {
-    answered.unwrap_or_else(|error| refusal(&Look::plain(app), error))
+    answered.unwrap_or_else(|error| match error {
+        // The session ended while its page was asked for.
+        Error::InvalidToken => Redirect::to("/login").into_response(),
+        error => refusal(&Look::plain(app), error),
+    })
 }

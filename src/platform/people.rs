@@ -3,6 +3,7 @@
 pub(super) mod actions;
 mod bounds;
 pub(super) mod defaults;
+pub(super) mod factor;
 pub(super) mod lists;
 pub(super) mod login;
 pub(super) mod password;

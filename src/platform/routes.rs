@@ -13,7 +13,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
 use super::export::{batch, stream};
-use super::people::{actions, lists, roles, sets, users};
+use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::{
     App, audit, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, search, subscription,
@@ -86,6 +86,7 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::ActivateUser => on(method, actions::activate),
         Call::DeactivateUser => on(method, actions::deactivate),
         Call::TerminateUser => on(method, actions::terminate),
+        Call::ResetFactor => on(method, factor::reset),
         Call::ChangePassword => on(method, actions::change_password),
         Call::CreateRole => on(method, roles::create),
         Call::SearchRoles => on(method, roles::search),

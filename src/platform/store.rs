@@ -33,8 +33,8 @@ pub(super) use audit::{Head, Kept, advance, head};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
 pub(super) use factors::{
-    NewFactor, held_factor, hold_pending, insert_factor, note_codes, pending_of, prove_session, use_recovery_code,
-    use_step,
+    NewFactor, accept_consent, forget_factor, held_factor, hold_pending, insert_factor, note_codes, pending_of,
+    prove_session, spend_verification, use_recovery_code, use_step,
 };
 pub(super) use lists::{Filter, Order, Page, living_settings};
 pub(super) use people::{

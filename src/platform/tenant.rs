@@ -88,6 +88,7 @@ pub(super) async fn update(
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
     if changed(&before, &record) {
+        scope.proof().spend(&mut tx).await?;
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
         append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
         tx.commit().await?;

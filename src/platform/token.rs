@@ -48,6 +48,7 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
 /// A person's token. Whoever must change the password first gets one that is good for that only.
 async fn of_person(app: &App, request: TokenRequest, via: Via<'_>) -> Result<Json<TokenResponse>, Error> {
     let proved = login::prove(app, (&request.username, request.password.0.into()), via).await?;
+    let proved = login::second(app, proved, &request.otp.0, via).await?;
     let token = login::start(app, &proved, via, LIFETIME * 1000).await?;
     let scope = if proved.limited { "password:change" } else { "global:manage" };
     Ok(Json(answer(token, scope)))
@@ -101,6 +102,7 @@ async fn read(request: Request) -> TokenRequest {
             "client_id" => read.client_id = value.into_owned(),
             "client_secret" => read.client_secret = value.into_owned(),
             "username" => read.username = value.into_owned(),
+            "otp" => read.otp = Hidden(value.into_owned()),
             "password" => read.password = Hidden(value.into_owned()),
             _ => {}
         }

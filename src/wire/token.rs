@@ -20,6 +20,9 @@ pub struct TokenRequest {
     /// Password of a person; extension.
     #[serde(skip_serializing)]
     pub password: Hidden,
+    /// Code of a person's second factor, or a recovery code; extension.
+    #[serde(skip_serializing)]
+    pub otp: Hidden,
 }
 
 /// Answer with a token.

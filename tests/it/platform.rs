@@ -124,7 +124,13 @@ impl Caller {
 
     /// The answer to a person's token request.
     pub(crate) async fn login(&self, login_name: &str, password: &str) -> Answer {
-        let form = [("grant_type", "password"), ("username", login_name), ("password", password)];
+        self.login_with(login_name, password, "").await
+    }
+
+    /// The same with a code.
+    pub(crate) async fn login_with(&self, login_name: &str, password: &str, otp: &str) -> Answer {
+        let mut form = vec![("grant_type", "password"), ("username", login_name), ("password", password)];
+        form.extend(Some(("otp", otp)).filter(|_| !otp.is_empty()));
         let request = self.http.post(format!("{}/tenancy/auth/oauth/token", self.url)).form(&form);
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
@@ -147,7 +153,15 @@ impl Caller {
 
     /// A path below `/api/v2`, or any other that starts with a slash of its own.
     pub(crate) async fn raw(&self, method: Method, path: &str, body: Vec<u8>) -> Answer {
-        let request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        self.raw_with(method, path, body, "").await
+    }
+
+    /// The same with a code of the second factor.
+    pub(crate) async fn raw_with(&self, method: Method, path: &str, body: Vec<u8>, code: &str) -> Answer {
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
+        if !code.is_empty() {
+            request = request.header("x-two-factor-code", code);
+        }
         let response = request.header("content-type", "application/json").body(body).send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         Answer { status, headers, text: response.text().await.unwrap() }

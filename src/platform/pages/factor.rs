@@ -58,7 +58,7 @@ async fn answered(app: &App, request: Request) -> Result<Response, Error> {
     if app.store.enrolled(person.id).await? {
         return match prove(app, (hash, whose), (&code, id.as_ref())).await? {
             None => asked(app, &visitor, StatusCode::UNAUTHORIZED).await,
-            Some(key) => Ok(keyed(app, proved(&visitor)?, &key)),
+            Some(key) => Ok(keyed(app, proved(app, &visitor, &key).await?, &key)),
         };
     }
     match confirm(app, (hash, whose), (&code, id.as_ref())).await? {
@@ -81,9 +81,10 @@ fn keyed(app: &App, mut response: Response, key: &str) -> Response {
 }
 
 /// After a login on to what is next; otherwise a word that the save may follow.
-fn proved(visitor: &Visitor) -> Result<Response, Error> {
+async fn proved(app: &App, visitor: &Visitor, key: &str) -> Result<Response, Error> {
     if visitor.person()?.owes.is_some() {
-        return Ok(Redirect::to("/").into_response());
+        let owes = session::owes(app, key).await?;
+        return Ok(Redirect::to(owes.map_or("/", Owed::page)).into_response());
     }
     let content = html! {
         main { p.notes role="status" { "Confirmed. Save the account settings within two minutes. " a href="/" { "First page" } } }

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use super::form::{self, TOKEN};
 use super::menus::{Entry, entries};
 use super::visitor::Visitor;
-use super::{answer, or_refusal};
+use super::{answer, answer_with_script, or_refusal};
 use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
 use crate::platform::people::login::log_out as end;
@@ -35,13 +35,17 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
             h1 { "Account details" }
             dl {
                 dt { "Name" } dd { (visitor.tenant.name) }
-                dt { "Unique Id" } dd { (visitor.tenant.unique_id) }
+                dt { "Unique Id" } dd { span data-copy="unique id" { (visitor.tenant.unique_id) } }
                 dt { "Packages" }
                 @for package in has.packages() { dd { (package.wire()) } }
             }
         }
     };
-    Ok(answer(StatusCode::OK, &visitor.look, "home", &content))
+    Ok(if visitor.tenant.settings.show_copy_clip_board == Some(true) {
+        answer_with_script(&visitor.look, "home", &content)
+    } else {
+        answer(StatusCode::OK, &visitor.look, "home", &content)
+    })
 }
 
 /// The navigation bar and the menus.

@@ -25,12 +25,17 @@ const OPEN: u64 = 12 * 60 * 60;
 /// `GET /login`, with `?tenant=` in a tenant's look.
 pub(super) async fn show(State(app): State<Arc<App>>, RawQuery(raw): RawQuery, headers: HeaderMap) -> Response {
     let tenant = query::parameter(raw.as_deref().unwrap_or_default(), "tenant").filter(|tenant| !tenant.is_empty());
-    or_refusal(&app, shown(&app, tenant, &headers).await)
+    or_refusal(&app, shown(&app, tenant, (raw.as_deref(), &headers)).await)
 }
 
 /// `GET /login/{tenant}`.
-pub(super) async fn show_of(State(app): State<Arc<App>>, Path(tenant): Path<String>, headers: HeaderMap) -> Response {
-    or_refusal(&app, shown(&app, Some(&tenant), &headers).await)
+pub(super) async fn show_of(
+    State(app): State<Arc<App>>,
+    Path(tenant): Path<String>,
+    RawQuery(raw): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    or_refusal(&app, shown(&app, Some(&tenant), (raw.as_deref(), &headers)).await)
 }
 
 /// `POST /login`.
@@ -43,10 +48,12 @@ pub(super) async fn log_in_of(State(app): State<Arc<App>>, Path(tenant): Path<St
     or_refusal(&app, logged_in(&app, Some(&tenant), request).await)
 }
 
-async fn shown(app: &App, tenant: Option<&str>, headers: &HeaderMap) -> Result<Response, Error> {
+async fn shown(app: &App, tenant: Option<&str>, (raw, headers): (Option<&str>, &HeaderMap)) -> Result<Response, Error> {
     let look = Look::named(app, tenant).await?;
+    let denied = query::parameter(raw.unwrap_or_default(), "consent") == Some("denied");
+    let word = denied.then_some("You denied the consent form, so you were logged out. Log in again to accept it.");
     let cookie = form::cookie(headers, BEFORE).map_or_else(credential::random_session, str::to_owned);
-    let mut response = answer(StatusCode::OK, &look, "login", &content(&look, &cookie, None));
+    let mut response = answer(StatusCode::OK, &look, "login", &content(&look, &cookie, word));
     form::set(&mut response, (BEFORE, &cookie), "Strict", OPEN);
     Ok(response)
 }

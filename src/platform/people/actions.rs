@@ -17,8 +17,8 @@ use crate::platform::login::policy::Rules;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    NewPassword, PersonRecord, Status, end_sessions_of, forget_attempts, rename_author, save_password, save_person,
-    set_roles_of,
+    NewPassword, PersonRecord, Status, end_sessions_of, forget_attempts, forget_factor, rename_author, save_password,
+    save_person, set_roles_of,
 };
 use crate::platform::{App, time};
 use crate::wire::{PasswordChange, User, UserAction};
@@ -114,6 +114,7 @@ async fn act(
     person.reason = reason;
     if status == Status::Terminated {
         set_roles_of(&mut tx, person.id, &[]).await?;
+        forget_factor(&mut tx, person.id).await?;
         let login_name = person.login_name.clone();
         if let Some(mask) = mask {
             masked(&mut person, mask);

@@ -2,8 +2,9 @@
 
 use secrecy::SecretString;
 
-use crate::platform::audit::{Action, Actor, Event, RequestId, append};
+use crate::platform::audit::{Action, Actor, Event, RequestId, append, denied};
 use crate::platform::error::Error;
+use crate::platform::factor::{Method, Whose, verify};
 use crate::platform::login::address::admits;
 use crate::platform::login::elsewhere;
 use crate::platform::login::policy::Rules;
@@ -93,6 +94,35 @@ pub(in crate::platform) async fn prove(
             Err(Error::BadLogin)
         }
     }
+}
+
+/// Asks whoever comes for a token for the second factor along with the password, where a login asks for one. A missing code
+/// is no wrong one; neither counts as a wrong password.
+pub(in crate::platform) async fn second(
+    app: &App,
+    mut proved: Proved,
+    otp: &str,
+    via: Via<'_>,
+) -> Result<Proved, Error> {
+    let Some(method) = &proved.person.wants else { return Ok(proved) };
+    let Candidate { id, unique_id, tenant, .. } = &proved.person;
+    let how = match method {
+        Method::Totp if !otp.trim().is_empty() => {
+            let whose = Whose { id: *id, unique_id, tenant: *tenant };
+            verify(app, whose, (otp, via.request)).await?
+        }
+        Method::Totp | Method::Duo(_) => {
+            let actor = Actor::user(unique_id, via.request);
+            denied(app, *tenant, &actor, Event::denied(Action::Factor, "token")).await;
+            None
+        }
+    };
+    if how.is_none() {
+        app.store.take_back((&proved.account.0, &proved.account.1)).await?;
+        return Err(Error::FactorFirst);
+    }
+    proved.factor_at = Some(time::now());
+    Ok(proved)
 }
 
 /// Keeps a login that was refused, in the history and in the audit log.

@@ -50,6 +50,7 @@ impl Profile {
                 problems.refuse(name, format!("{} is neither {} nor {}", quote(value), words[0], words[1]));
             }
         }
+        self.rest.two_factor_authentication = change.two_factor_authentication.or(self.rest.two_factor_authentication);
         if let Some(zone) = &change.time_zone {
             self.rest.time_zone = zone_of(zone, problems);
         }

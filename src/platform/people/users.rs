@@ -7,7 +7,7 @@ use axum::{Extension, Json};
 use secrecy::SecretString;
 
 use super::profile::{self, Profile};
-use super::{bounds, password};
+use super::{bounds, factor, password};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
 use crate::platform::error::{Error, field, quote};
@@ -36,6 +36,7 @@ pub(in crate::platform) async fn create(
     admit(tenant, Act::Write)?;
     let login_name = profile::login_name(change.login_name.take().as_deref().unwrap_or_default())?;
     let mut problems = Problems::default();
+    factor::switch(tenant, &mut change, &mut problems);
     let mut profile = Profile::empty().merged(&change, &mut problems);
     profile.complete(None, &mut problems);
     profile.rest.auth_type = authenticated(change.auth_type.as_deref(), &mut problems);
@@ -110,10 +111,14 @@ pub(in crate::platform) async fn update(
     let mut tx = app.store.begin().await?;
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
     let mut problems = Problems::default();
+    factor::switch(&tenant, &mut change, &mut problems);
     let profile = Profile::of(&person).merged(&change, &mut problems);
     profile.complete(Some(&Profile::of(&person)), &mut problems);
     problems.finish()?;
     let Profile { first_name, last_name, email, rest } = profile;
+    if factor::turned_off(&person, &rest) {
+        scope.proof().spend(&mut tx).await?;
+    }
     (person.first_name, person.last_name, person.email, person.profile) = (first_name, last_name, email, rest);
     save_person(&mut tx, &mut person, &scope.caller.login()).await?;
     if let Some(roles) = roles {
@@ -251,7 +256,10 @@ pub(super) async fn shown(app: &App, tenant: &Record, person: &PersonRecord) -> 
 
 /// A user as lists show it.
 pub(super) fn listed(tenant: &Record, person: &PersonRecord) -> User {
+    let (two_factor_authentication, two_factor) = factor::shown(tenant, person);
     User {
+        two_factor_authentication,
+        two_factor,
         id: Some(person.unique_id.clone()),
         login_name: Some(person.login_name.clone()),
         first_name: Some(person.first_name.clone()),

@@ -71,6 +71,7 @@ pub enum Call {
     ActivateUser,
     DeactivateUser,
     TerminateUser,
+    ResetFactor,
     ChangePassword,
     CreateRole,
     SearchRoles,
@@ -82,6 +83,70 @@ pub enum Call {
     ReadSet,
     UpdateSet,
     DeleteSet,
+}
+
+/// When a person whose login asks for a second factor is asked for a fresh one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// Never.
+    Never,
+    /// Where the request turns such a login off.
+    TurningOff,
+    /// Each time: it saves account settings, or takes a factor away.
+    Always,
+}
+
+impl Call {
+    /// When it asks for a fresh proof.
+    pub const fn asks_again(self) -> Again {
+        match self {
+            Self::UpdateTenant | Self::WriteBranding | Self::ResetFactor => Again::Always,
+            Self::UpdateUser => Again::TurningOff,
+            Self::CreateTenant
+            | Self::MinimalTenants
+            | Self::SearchTenants
+            | Self::ReadTenant
+            | Self::ActivateTenant
+            | Self::SuspendTenant
+            | Self::TerminateTenant
+            | Self::ReadItself
+            | Self::ReadBranding
+            | Self::Countries
+            | Self::Timezones
+            | Self::Channels
+            | Self::Nocs
+            | Self::Impact
+            | Self::CreateCredential
+            | Self::ReadSubscription
+            | Self::CreateRecord
+            | Self::ListRecords
+            | Self::ReadRecord
+            | Self::UpdateRecord
+            | Self::ExportBatch
+            | Self::CreateStream
+            | Self::ListStreams
+            | Self::DeleteStream
+            | Self::CreateUser
+            | Self::MinimalUsers
+            | Self::SearchUsers
+            | Self::SearchLogins
+            | Self::ReadUser
+            | Self::ActivateUser
+            | Self::DeactivateUser
+            | Self::TerminateUser
+            | Self::ChangePassword
+            | Self::CreateRole
+            | Self::SearchRoles
+            | Self::ReadRole
+            | Self::UpdateRole
+            | Self::DeleteRole
+            | Self::ListSets
+            | Self::CreateSet
+            | Self::ReadSet
+            | Self::UpdateSet
+            | Self::DeleteSet => Again::Never,
+        }
+    }
 }
 
 /// What a route needs, by where the person stands.
@@ -275,6 +340,7 @@ pub const TABLE: &[Row] = &[
     documented(C::ActivateUser, Post, users!("/{user}/ACTIVATE"), RUN_USERS),
     documented(C::DeactivateUser, Post, users!("/{user}/DEACTIVATE"), RUN_USERS),
     documented(C::TerminateUser, Post, users!("/{user}/TERMINATE"), RUN_USERS),
+    ours(C::ResetFactor, Post, users!("/{user}/RESETFACTOR"), RUN_USERS),
     // The handler asks for the password of today, and so for the person.
     documented(C::ChangePassword, Post, users!("/{user}/changePassword"), all(Rule::Anybody)),
     documented(C::CreateRole, Post, roles!(""), RUN_ROLES),

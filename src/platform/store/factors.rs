@@ -19,6 +19,13 @@ pub(in crate::platform) struct NewFactor<'a> {
 }
 
 impl Store {
+    /// Whether a session has a fresh proof for a save.
+    pub(in crate::platform) async fn verified(&self, hash: &str, now: i64) -> Result<bool, Error> {
+        let count =
+            sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE hash = $1 AND verified_until > $2");
+        Ok(count.bind(hash).bind(now).fetch_one(&self.readers).await? != 0)
+    }
+
     /// Whether a person has enrolled.
     pub(in crate::platform) async fn enrolled(&self, person: i64) -> Result<bool, Error> {
         let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM factor WHERE person_id = $1");
@@ -115,4 +122,17 @@ pub(in crate::platform) async fn prove_session(
     let row = sqlx::query("SELECT unique_id, tenant_id FROM person WHERE id = $1").bind(person);
     let row = row.fetch_one(&mut **tx).await?;
     Ok(Some((row.try_get("unique_id")?, row.try_get("tenant_id")?)))
+}
+
+/// Uses up the fresh proof of a session; false where there is none.
+pub(in crate::platform) async fn spend_verification(tx: &mut Tx, hash: &str, now: i64) -> Result<bool, Error> {
+    let spent = sqlx::query("UPDATE session SET verified_until = NULL WHERE hash = $1 AND verified_until > $2");
+    Ok(spent.bind(hash).bind(now).execute(&mut **tx).await?.rows_affected() == 1)
+}
+
+/// Notes when a person accepted the consent form.
+pub(in crate::platform) async fn accept_consent(tx: &mut Tx, person: i64, now: i64) -> Result<(), Error> {
+    let accepted = sqlx::query("UPDATE person SET consented_at = $2 WHERE id = $1 AND consented_at IS NULL");
+    accepted.bind(person).bind(now).execute(&mut **tx).await?;
+    Ok(())
 }

@@ -3,10 +3,12 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
+use super::sessions::own_factor;
 use super::tenants::{Kind, state};
 use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::platform::error::Error;
+use crate::platform::factor::{self, Method};
 use crate::platform::login::policy::Rules;
 use crate::platform::{settings, time};
 use crate::wire::{State, Tenant, User};
@@ -97,6 +99,8 @@ pub(in crate::platform) struct Candidate {
     pub(in crate::platform) rules: Rules,
     /// The addresses that the tenant lets people in from.
     pub(in crate::platform) white_listed: Option<String>,
+    /// The second factor that a login asks for.
+    pub(in crate::platform) wants: Option<Method>,
     /// Whether person, tenant and all tenants above are in service.
     pub(in crate::platform) in_service: bool,
 }
@@ -189,7 +193,7 @@ impl Store {
         }
         let row = sqlx::query(
             "SELECT u.id, u.unique_id, u.status, u.password_hash, u.password_at, u.password_until, \
-             u.must_change, u.tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
+             u.must_change, u.profile, u.tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
              FROM person u JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id WHERE u.login_key = $1",
         );
@@ -215,6 +219,7 @@ impl Store {
             must_change: row.try_get::<i64, _>("must_change")? != 0,
             password_at: row.try_get("password_at")?,
             rules: Rules::of(&settings::policy_of(above.as_ref().unwrap_or(&own))),
+            wants: factor::wanted(&own, own_factor(&row)?),
             white_listed: own.white_listed_ips,
             in_service,
         }))

@@ -13,7 +13,7 @@ use crate::platform::factor::{self, Due};
 use crate::platform::login::policy;
 use crate::platform::login::source::Source;
 use crate::platform::principal::{Caller, Person, Principal};
-use crate::platform::time;
+use crate::platform::{consent, time};
 use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant, User};
 
 /// What carries a session.
@@ -79,7 +79,7 @@ impl Store {
     ) -> Result<Option<Caller>, Error> {
         let row = sqlx::query(
             "SELECT s.hash, s.limited, s.seen_at, s.factor_at, u.id, u.unique_id, u.login_name, u.profile, \
-             t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
+             u.consented_at, p.settings AS parent_settings,              t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
              FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
              WHERE s.hash = $1 AND s.kind = $2 AND s.expires_at > $3 \
@@ -109,7 +109,7 @@ impl Store {
         let proved: Option<i64> = row.try_get("factor_at")?;
         let due = Due {
             factor: wants.is_some() && proved.is_none(),
-            consent: false,
+            consent: carrier == Carrier::Cookie && !consented(&row, &settings)?,
             password: row.try_get::<i64, _>("limited")? != 0,
         };
         let id = row.try_get("id")?;
@@ -143,6 +143,17 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Whether a person has accepted the consent form, or is let off.
+fn consented(row: &AnyRow, settings: &Tenant) -> Result<bool, Error> {
+    if row.try_get::<Option<i64>, _>("consented_at")?.is_some() {
+        return Ok(true);
+    }
+    let is_client = row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client));
+    let above: Option<String> = row.try_get("parent_settings")?;
+    let partner: Option<Tenant> = above.filter(|_| is_client).map(|above| serde_json::from_str(&above)).transpose()?;
+    Ok(consent::skipped(settings, partner.as_ref()))
 }
 
 /// Whether a person's own settings want a second factor.

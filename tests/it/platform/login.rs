@@ -1,7 +1,13 @@
 //! Logins: where from, with which password, and the pages.
 
 mod address;
+mod again;
+mod clipboard;
+mod codes;
+mod consent;
+mod enrolment;
 mod factor;
+mod grant;
 mod pages;
 mod policy;
 mod screens;

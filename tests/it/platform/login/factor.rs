@@ -28,6 +28,16 @@ impl App {
         self.0.generate(now.checked_add_signed(steps * STEP.cast_signed()).unwrap()).to_string()
     }
 
+    /// The secret as a database could have it: bytes, base32, hex and base64.
+    pub(super) fn forms(&self) -> Vec<Vec<u8>> {
+        use base64::Engine as _;
+        let bytes = self.0.secret().as_bytes().to_vec();
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&bytes);
+        let base32 = self.0.secret().to_base32();
+        vec![bytes, hex.into_bytes(), base64.into_bytes(), base32.into_bytes()]
+    }
+
     /// No code of this time.
     pub(super) fn wrong(&self) -> String {
         let near: Vec<String> = (-3..=3).map(|steps| self.code(steps)).collect();
@@ -51,9 +61,12 @@ impl Browser {
         let login = self.log_in("/login", name, CHOSEN).await;
         assert_eq!(location(&login), "/factor", "{}", login.text);
         let app = App::scan(&self.get("/factor").await.text);
-        let done = self.factor(&app.code(-1)).await;
+        let done = self.factor(&app.code(0)).await;
         assert_eq!(done.status, 200, "{}", done.text);
         let codes = done.text.split("<li><code>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned());
+        if location(&self.get("/").await) == "/consent" {
+            assert_eq!(location(&self.consent("ACCEPT").await), "/");
+        }
         (app, codes.collect())
     }
 }
@@ -64,9 +77,17 @@ pub(super) async fn switch(platform: &Platform, partner: &str, on: bool) {
     platform.sp.post(&path, json!({ "twoFactorAuthentication": on })).await.json();
 }
 
-/// As if a day had passed: every code counts again.
+/// As if a day had passed: every code counts again, and no wrong one is remembered.
 pub(super) async fn later(platform: &Platform) {
-    platform.sql("UPDATE factor SET last_step = 0").await;
+    platform.sql("UPDATE factor SET last_step = 0, failures = 0").await;
+}
+
+/// Waits where the step is about to change, so that a code of its edge is still one when it arrives.
+pub(super) async fn steady() {
+    let left = STEP - std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() % STEP;
+    if left < 4 {
+        tokio::time::sleep(std::time::Duration::from_secs(left)).await;
+    }
 }
 
 #[tokio::test]
@@ -88,6 +109,8 @@ async fn a_person_enrols_at_the_first_login_and_shows_a_code_at_each_further_one
     let done = browser.factor(&app.code(0)).await;
     assert!(done.status == 200 && done.text.contains("they are not shown again"), "{}", done.text);
     assert_eq!(done.text.matches("<li><code>").count(), 10);
+    assert_eq!(location(&browser.get("/").await), "/consent", "then the form");
+    assert_eq!(location(&browser.consent("ACCEPT").await), "/");
     assert_eq!(browser.get("/").await.status, 200);
     assert!(!browser.get("/factor").await.text.contains("<code"), "nothing is shown twice");
 
@@ -137,11 +160,13 @@ async fn before_the_factor_no_page_and_no_route_answers_anything_else() {
     switch(&platform, &partner, true).await;
     let mut browser = Browser::new(&platform);
     browser.log_in("/login", "ada", CHOSEN).await;
-    for path in ["/", "/password", "/screens/alerts", "/screens/service-desk", "/screens/automation"] {
+    for path in ["/", "/password", "/screens/alerts", "/screens/service-desk", "/screens/automation", "/consent"] {
         assert_eq!(location(&browser.get(path).await), "/factor", "{path}");
     }
     let ours = [("sec-fetch-site", "same-origin")];
-    assert_eq!(location(&browser.send((Method::POST, "/password"), &[], &ours).await), "/factor");
+    for path in ["/password", "/consent"] {
+        assert_eq!(location(&browser.send((Method::POST, path), &[], &ours).await), "/factor", "{path}");
+    }
     let mut asked = 0;
     for row in tenantry::platform::TABLE {
         let path = row.path.replace("{tenant}", &partner).replace("{user}", &id);

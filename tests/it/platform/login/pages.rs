@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::platform::branding::png;
 use crate::platform::people::{CHOSEN, PASSWORD};
 use crate::platform::{Answer, Platform};
 
 /// Keeps cookies by name and follows nothing.
+#[derive(Clone)]
 pub(super) struct Browser {
     http: reqwest::Client,
     url: String,
@@ -30,12 +31,22 @@ impl Browser {
         form: &[(&str, &str)],
         extra: &[(&str, &str)],
     ) -> Answer {
-        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.url));
-        request = request.header("cookie", cookies.join("; "));
         if method == Method::POST {
             request = request.form(form);
         }
+        self.finish(request, extra).await
+    }
+
+    /// A script of the page asks the API.
+    pub(super) async fn ask(&mut self, method: Method, path: &str, body: &Value, extra: &[(&str, &str)]) -> Answer {
+        let request = self.http.request(method, format!("{}/api/v2{path}", self.url)).body(body.to_string());
+        self.finish(request.header("sec-fetch-site", "same-origin"), extra).await
+    }
+
+    async fn finish(&mut self, request: reqwest::RequestBuilder, extra: &[(&str, &str)]) -> Answer {
+        let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let request = request.header("cookie", cookies.join("; "));
         let request = extra.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let response = request.send().await.unwrap();
         for line in response.headers().get_all("set-cookie") {
@@ -68,13 +79,25 @@ impl Browser {
         self.send((Method::POST, action), &form, &[("sec-fetch-site", "same-origin")]).await
     }
 
-    pub(super) async fn log_in(&mut self, page: &str, name: &str, password: &str) -> Answer {
+    /// Sends the login form and stops there.
+    pub(super) async fn send_login(&mut self, page: &str, name: &str, password: &str) -> Answer {
         self.submit(page, page, &[("login", name), ("password", password)]).await
+    }
+
+    /// Logs in, and accepts the consent form where it is what comes next.
+    pub(super) async fn log_in(&mut self, page: &str, name: &str, password: &str) -> Answer {
+        let answer = self.send_login(page, name, password).await;
+        if location(&answer) == "/consent" { self.consent("ACCEPT").await } else { answer }
+    }
+
+    /// Answers the consent form.
+    pub(super) async fn consent(&mut self, word: &str) -> Answer {
+        self.submit("/consent", "/consent", &[("answer", word)]).await
     }
 }
 
 /// The token of the last form of a page.
-fn token(page: &str) -> String {
+pub(super) fn token(page: &str) -> String {
     let (_, rest) = page.split_once("name=\"form\" value=\"").unwrap_or_else(|| panic!("no token: {page}"));
     rest.split('"').next().unwrap().to_owned()
 }
@@ -222,7 +245,7 @@ async fn a_page_is_refused_from_elsewhere_in_the_documented_words() {
     assert!(login.status == 403 && login.text.contains(refused), "{}", login.text);
 }
 
-async fn brand(platform: &Platform, tenant: &str, body: serde_json::Value) -> serde_json::Value {
+async fn brand(platform: &Platform, tenant: &str, body: Value) -> Value {
     platform.sp.put(&format!("/tenants/{tenant}/customBranding"), body).await.json()
 }
 

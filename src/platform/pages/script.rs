@@ -1,0 +1,20 @@
+//! `GET /script/copy.js`: the only script there is, for the pages of tenants that show copy buttons.
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
+
+/// Path of the script.
+pub(super) const PATH: &str = "/script/copy.js";
+
+/// Marks an answer whose page has the script.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scripted;
+
+/// The script.
+pub(super) async fn show() -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    (headers, include_str!("copy.js")).into_response()
+}

@@ -1,0 +1,39 @@
+//! Copy buttons.
+
+use serde_json::json;
+
+use super::pages::Browser;
+use crate::platform::Platform;
+use crate::platform::people::CHOSEN;
+
+#[tokio::test]
+async fn copy_buttons_come_by_a_script_of_ours_where_they_are_allowed_and_nowhere_else() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &[]).await;
+    let mut browser = Browser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    let path = format!("{}/{partner}", platform.msps());
+    for on in [false, true, false] {
+        platform.sp.post(&path, json!({ "showCopyClipBoard": on })).await.json();
+        let home = browser.get("/").await;
+        assert_eq!(home.text.contains("<script src=\"/script/copy.js\" defer"), on, "{}", home.text);
+        assert_eq!(home.text.matches("<script").count(), usize::from(on));
+        let policy = home.headers["content-security-policy"].to_str().unwrap();
+        assert_eq!(policy.contains("script-src 'self'"), on, "{policy}");
+        assert_eq!(policy.contains("script-src"), on, "{policy}");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(!home.text.contains("class=\"copy\""), "without JavaScript there is no button");
+        assert!(home.text.contains(&format!("data-copy=\"unique id\">{partner}<")), "{}", home.text);
+        for other in ["/password", "/screens/alerts"] {
+            let page = browser.get(other).await;
+            let policy = page.headers["content-security-policy"].to_str().unwrap();
+            assert!(!page.text.contains("<script") && !policy.contains("script-src"), "{other}");
+        }
+    }
+    let script = browser.get("/script/copy.js").await;
+    assert_eq!(script.headers["content-type"], "text/javascript; charset=utf-8");
+    assert_eq!(script.headers["x-content-type-options"], "nosniff");
+    assert!(script.text.contains("[data-copy]"), "{}", script.text);
+}

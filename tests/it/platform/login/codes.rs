@@ -1,0 +1,181 @@
+//! Codes are good once, for one step each way, and ten wrong ones in a row shut the door.
+
+use futures::future::join_all;
+use serde_json::Value;
+
+use super::factor::{App, later, steady, switch};
+use super::pages::{Browser, location, token};
+use crate::platform::people::CHOSEN;
+use crate::platform::{Folder, Platform};
+
+/// A platform with one person who has enrolled, her app, her recovery codes and a session of hers.
+async fn enrolled() -> (Platform, String, App, Vec<String>, Browser) {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    switch(&platform, &partner, true).await;
+    let mut browser = Browser::new(&platform);
+    let (app, codes) = browser.enrol("ada").await;
+    later(&platform).await;
+    (platform, partner, app, codes, browser)
+}
+
+/// A further session, which owes the factor.
+async fn session(platform: &Platform) -> Browser {
+    let mut browser = Browser::new(platform);
+    assert_eq!(location(&browser.log_in("/login", "ada", CHOSEN).await), "/factor");
+    browser
+}
+
+#[tokio::test]
+async fn a_code_is_taken_once_and_none_before_it_either() {
+    let (platform, _, app, _, _) = enrolled().await;
+    steady().await;
+    let (before, code) = (app.code(-1), app.code(0));
+    assert_eq!(location(&session(&platform).await.factor(&code).await), "/");
+    for used in [&code, &before] {
+        assert_eq!(session(&platform).await.factor(used).await.status, 401, "{used}");
+    }
+    assert_eq!(location(&session(&platform).await.factor(&app.code(1)).await), "/");
+}
+
+#[tokio::test]
+async fn of_twenty_equal_codes_at_once_exactly_one_is_taken() {
+    let (platform, _, app, _, _) = enrolled().await;
+    let mut browsers = Vec::new();
+    for _ in 0..20 {
+        browsers.push(session(&platform).await);
+    }
+    let code = app.code(0);
+    let answers = join_all(browsers.iter_mut().map(|browser| browser.factor(&code))).await;
+    let taken = answers.iter().filter(|answer| location(answer) == "/").count();
+    let refused = answers.iter().filter(|answer| answer.status == 401).count();
+    assert_eq!((taken, refused), (1, 19));
+    let mut open = 0;
+    for browser in &mut browsers {
+        open += usize::from(browser.get("/").await.status == 200);
+    }
+    assert_eq!(open, 1);
+}
+
+#[tokio::test]
+async fn a_code_of_one_step_before_or_after_is_taken_and_of_two_is_not() {
+    let (platform, _, app, _, _) = enrolled().await;
+    for (steps, taken) in [(-2, false), (2, false), (-1, true), (0, true), (1, true)] {
+        later(&platform).await;
+        steady().await;
+        let answer = session(&platform).await.factor(&app.code(steps)).await;
+        assert_eq!(location(&answer) == "/", taken, "{steps}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_they_came_from() {
+    let (platform, partner, app, codes, mut open) = enrolled().await;
+    let wrong = app.wrong();
+    let (mut one, mut two) = (session(&platform).await, session(&platform).await);
+    // Nine are forgiven by a right one.
+    for _ in 0..9 {
+        assert_eq!(one.factor(&wrong).await.status, 401);
+    }
+    assert_eq!(location(&two.factor(&app.code(0)).await), "/");
+    two = session(&platform).await;
+    let path = format!("/tenants/{partner}/customBranding");
+    for number in 0..3 {
+        assert_eq!(one.factor(&wrong).await.status, 401, "{number}");
+        assert_eq!(two.factor("abcd-efgh-ijkl-mnop-qrst-uvwx").await.status, 401, "{number}");
+        assert_eq!(platform.sp.login_with("ada", CHOSEN, &wrong).await.status, 403, "{number}");
+    }
+    let header = [("x-two-factor-code", wrong.as_str())];
+    assert_eq!(open.ask(reqwest::Method::PUT, &path, &serde_json::json!({}), &header).await.status, 403);
+    platform.sql("UPDATE factor SET last_step = 0").await;
+    for code in [&app.code(0), &codes[0]] {
+        assert_eq!(one.factor(code).await.status, 401, "the door is shut");
+    }
+    assert_eq!(platform.sp.login_with("ada", CHOSEN, &app.code(0)).await.status, 403);
+    platform.sql("UPDATE factor SET failed_at = failed_at - 1790000").await;
+    assert_eq!(one.factor(&app.code(0)).await.status, 401, "and stays so, however often somebody tries");
+    platform.sql("UPDATE factor SET failed_at = failed_at - 11000").await;
+    assert_eq!(location(&one.factor(&app.code(0)).await), "/");
+    assert_eq!(location(&two.factor(&codes[0]).await), "/", "nothing was used up meanwhile");
+    let log = crate::platform::audit::lines(&platform, &partner).await;
+    let denied = |action: &str| log.iter().filter(|row| row["action"] == action && row["outcome"] == "denied").count();
+    assert_eq!((denied("factor"), denied("factor.locked")), (19, 4), "{log:?}");
+}
+
+/// The page without what differs between two browsers.
+fn bare(page: &str) -> String {
+    page.replace(&token(page), "")
+}
+
+#[tokio::test]
+async fn a_used_code_and_a_wrong_one_get_the_same_answer_and_the_same_row() {
+    let (platform, partner, app, codes, _) = enrolled().await;
+    let code = app.code(0);
+    assert_eq!(location(&session(&platform).await.factor(&code).await), "/");
+    assert_eq!(location(&session(&platform).await.factor(&codes[0]).await), "/");
+    let mut answers = Vec::new();
+    for code in [&code, &codes[0], &app.wrong(), &"nonsense".to_owned(), &String::new()] {
+        let answer = session(&platform).await.factor(code).await;
+        answers.push((answer.status, bare(&answer.text)));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let mut texts = Vec::new();
+    for code in [&code, &codes[0], &app.wrong()] {
+        let answer = platform.sp.login_with("ada", CHOSEN, code).await;
+        texts.push((answer.status, answer.text));
+    }
+    assert!(texts.iter().all(|text| *text == texts[0]), "{texts:?}");
+    let log = crate::platform::audit::lines(&platform, &partner).await;
+    let told = |row: &Value| (row["object"].clone(), row["actor"].clone());
+    let rows: Vec<_> =
+        log.iter().filter(|row| row["action"] == "factor" && row["outcome"] == "denied").map(told).collect();
+    assert_eq!(rows.len(), 8, "{log:?}");
+    assert!(rows.iter().all(|row| *row == rows[0]), "{rows:?}");
+}
+
+#[tokio::test]
+async fn each_recovery_code_is_good_once_and_kept_as_a_hash_only() {
+    let (platform, _, app, codes, _) = enrolled().await;
+    assert_eq!(codes.len(), 10);
+    assert!(codes.iter().all(|code| code.len() == 29 && code.split('-').count() == 6), "{codes:?}");
+    let plain = codes[1].to_uppercase().replace('-', "");
+    assert_eq!(location(&session(&platform).await.factor(&plain).await), "/", "however it is typed");
+    assert_eq!(session(&platform).await.factor(&codes[1]).await.status, 401);
+    for code in codes.iter().filter(|code| **code != codes[1]) {
+        assert_eq!(location(&session(&platform).await.factor(code).await), "/");
+        assert_eq!(session(&platform).await.factor(code).await.status, 401);
+    }
+    assert_eq!(location(&session(&platform).await.factor(&app.code(0)).await), "/", "the app goes on");
+}
+
+#[tokio::test]
+async fn the_secret_and_the_recovery_codes_are_not_in_the_database_and_open_with_the_key_file_only() {
+    let keys = Folder::new();
+    let mut platform = Platform::with(|config| config.audit_key = Some(keys.path("k"))).await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &[]).await;
+    platform.logged_in(&partner, "bob", &[]).await;
+    switch(&platform, &partner, true).await;
+    let (app, codes) = Browser::new(&platform).enrol("ada").await;
+    // One that is not confirmed, too.
+    let mut waiting = Browser::new(&platform);
+    waiting.log_in("/login", "bob", CHOSEN).await;
+    let pending = App::scan(&waiting.get("/factor").await.text);
+    for file in ["t.db", "t.db-wal"] {
+        let bytes = std::fs::read(platform.folder.path(file)).unwrap_or_default();
+        for form in app.forms().iter().chain(&pending.forms()).chain(&forms_of(&codes)) {
+            assert!(!bytes.windows(form.len()).any(|window| window == form), "{file} has {form:?}");
+        }
+    }
+    later(&platform).await;
+    platform.restart(|config| config.audit_key = Some(keys.path("k"))).await;
+    assert_eq!(location(&session(&platform).await.factor(&app.code(0)).await), "/", "the key file opens it");
+    later(&platform).await;
+    platform.restart(|config| config.audit_key = Some(keys.path("other"))).await;
+    assert_eq!(session(&platform).await.factor(&app.code(0)).await.status, 401, "another one does not");
+}
+
+fn forms_of(codes: &[String]) -> Vec<Vec<u8>> {
+    codes.iter().flat_map(|code| [code.clone().into_bytes(), code.replace('-', "").into_bytes()]).collect()
+}
