@@ -116,6 +116,7 @@ async fn a_client_looks_like_its_partner_where_it_has_no_look_of_its_own_and_a_s
     }
     let _ = platform.logged_in(&client, "carl", &[]).await;
     browser.log_in("carl", crate::platform::people::CHOSEN).await;
+    browser.consent().await;
     assert_eq!(browser.style(".bar", "background-color").await, "rgba(124, 45, 18, 1)");
     assert_eq!(browser.style(".bar .name", "color").await, "rgba(255, 255, 255, 1)");
     assert_eq!(browser.property(".bar img", "naturalWidth").await, 512);

@@ -31,6 +31,8 @@ async fn without_javascript_a_one_time_login_leads_to_a_new_password_and_that_to
     browser.log_in(&name, "wrong").await;
     assert_eq!(browser.text("[role=alert]").await, "The login name or the password is wrong.");
     browser.log_in(&name, &password).await;
+    browser.shot("consent").await;
+    browser.consent().await;
     browser.arrives("/password").await;
     assert_eq!(browser.text(".layer p").await, "Choose a new password before anything else.");
     browser.open(platform.url()).await;
@@ -68,6 +70,7 @@ async fn the_first_page_has_the_menus_of_the_packages_and_screens_without_theirs
     for (name, menus, denials) in [("rita", whole, vec![]), ("paul", &["Account", "Service Desk"], vec![DENIED; 2])] {
         browser.open(&format!("{}/login", platform.url())).await;
         browser.log_in(name, CHOSEN).await;
+        browser.consent().await;
         assert_eq!(browser.texts(".menus li").await, menus, "{name}");
         browser.shot(&format!("home-{name}")).await;
         for (path, title) in [("alerts", "Alerts"), ("service-desk", "Service Desk"), ("automation", "Automation")] {
@@ -79,6 +82,26 @@ async fn the_first_page_has_the_menus_of_the_packages_and_screens_without_theirs
         }
         browser.click(".bar button").await;
     }
+    browser.is_quiet().await;
+}
+
+#[tokio::test]
+async fn a_copy_button_is_there_where_the_tenant_shows_them_and_copies() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let _ = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let browser = Session::start().await;
+    browser.open(&format!("{}/login", platform.url())).await;
+    browser.log_in("ada", CHOSEN).await;
+    browser.consent().await;
+    assert!(browser.texts("main button").await.is_empty());
+    let path = format!("{}/{partner}", platform.msps());
+    platform.sp.post(&path, json!({ "showCopyClipBoard": true })).await.json();
+    browser.open(platform.url()).await;
+    assert_eq!(browser.names("main button").await, named(&[("button", "Copy unique id")]));
+    browser.press("main button").await;
+    browser.until("main button", "Copied").await;
+    browser.shot("copied").await;
     browser.is_quiet().await;
 }
 
@@ -98,6 +121,10 @@ async fn the_keyboard_alone_is_enough_and_every_field_has_its_name() {
     assert_eq!(browser.focus().await, fields[2]);
     // What has the focus can be seen to have it.
     assert_eq!(browser.style("form.fields button", "outline").await, "rgb(29, 78, 216) solid 2px");
+    browser.keys(ENTER).await;
+    browser.until("h1", "User consent").await;
+    browser.keys(TAB).await;
+    assert_eq!(browser.focus().await, ("button".to_owned(), "ACCEPT".to_owned()));
     browser.keys(ENTER).await;
     browser.until("h1", "Account details").await;
 
@@ -155,6 +182,7 @@ async fn a_form_of_another_site_does_nothing_and_no_other_site_frames_a_page() {
     let browser = Session::start().await;
     browser.open(&format!("{ours}/login")).await;
     browser.log_in("ada", CHOSEN).await;
+    browser.consent().await;
     browser.is_quiet().await;
     for (button, place) in [("logout", "/login"), ("password", "/login"), ("login", "/login")] {
         browser.open(&elsewhere).await;

@@ -241,6 +241,12 @@ impl Session {
         }
     }
 
+    /// Clicks on what stays on the page.
+    pub(super) async fn press(&self, selector: &str) {
+        let element = self.one(selector).await;
+        self.post(&format!("/element/{element}/click"), json!({})).await;
+    }
+
     /// Types on the keyboard, wherever the focus is.
     pub(super) async fn keys(&self, text: &str) {
         let strokes: Vec<Value> = text
@@ -256,6 +262,12 @@ impl Session {
         self.fill("input[name=login]", name).await;
         self.fill("input[name=password]", password).await;
         self.click("form.fields button").await;
+    }
+
+    /// Accepts the consent form.
+    pub(super) async fn consent(&self) {
+        self.arrives("/consent").await;
+        self.click("button[value=ACCEPT]").await;
     }
 
     /// Chooses a password on the page that is open.

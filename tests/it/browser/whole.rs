@@ -89,12 +89,6 @@ fn audited(world: &World, tenant: &str) -> Vec<(String, String)> {
 }
 
 impl Session {
-    /// Accepts the consent form.
-    async fn consent(&self) {
-        self.arrives("/consent").await;
-        self.click("button[value=ACCEPT]").await;
-    }
-
     /// Shows a code of the authenticator app.
     async fn show_code(&self, code: &str) {
         self.arrives("/factor").await;
