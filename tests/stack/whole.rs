@@ -127,7 +127,7 @@ impl Access {
     pub fn login(&self) -> String {
         let Self { login_url, login_name, login_password, .. } = self;
         format!(
-            "log in at {login_url} as `{login_name}` with the password `{login_password}`, which is good for one login"
+            "log in at {login_url} as `{login_name}` with the password `{login_password}`, and choose your own then"
         )
     }
 
