@@ -234,8 +234,8 @@ impl Session {
         let (page, element) = (self.one("html").await, self.one(selector).await);
         self.post(&format!("/element/{element}/click"), json!({})).await;
         let begin = Instant::now();
-        // The answer to a click may come before the browser has begun to leave.
-        while self.one("html").await == page {
+        // The answer to a click may come before the browser has begun to leave, and a page begins with nothing.
+        while self.all("html").await.first().is_none_or(|now| *now == page) {
             assert!(begin.elapsed() < LIMIT, "`{selector}` leads nowhere: {}", self.source().await);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
