@@ -82,7 +82,7 @@ check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
 test: browser build controlplane controller-manager helm flux promtool checkov bwrap image-test
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration docs demo
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration postgres docs demo
 
 image: rust cyclonedx
 	@sh packaging/image/image.sh tenantry-operator

@@ -91,8 +91,9 @@ pub struct Config {
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
-    /// The key that seals the audit log, kept apart from the database; made where it is not there. Without one a log that
-    /// was cut off along with its head is not found out.
+    /// The key that seals the audit log and the secrets of second factors, kept apart from the database; made where it is
+    /// not there. Without one a log that was cut off along with its head is not found out, and second factors last as long
+    /// as the program runs.
     pub audit_key: Option<PathBuf>,
     /// Folders and URLs that exports may go to, with all that is below them; nothing else is ever reached.
     pub export_destinations: Vec<String>,

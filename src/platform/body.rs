@@ -61,7 +61,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
 }
 
 /// Members of the wire that are objects.
-const OBJECTS: [&str; 12] = [
+const OBJECTS: [&str; 13] = [
     "accessEndpoint",
     "channel",
     "clientDetails",
@@ -74,6 +74,7 @@ const OBJECTS: [&str; 12] = [
     "managedBy",
     "nocDetails",
     "passwordPolicy",
+    "twoFactor",
 ];
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ pub struct Flags {
     /// Other reads per tenant and minute
     #[arg(long, env = "TENANTRY_READS_PER_MINUTE", default_value_t = Limits::default().reads)]
     reads_per_minute: u32,
-    /// File with the key that seals the audit log, made where it is not there [default: beside the credential file]
+    /// File with the key that seals the audit log and the secrets of second factors, made where it is not there
+    /// [default: beside the credential file]
     #[arg(long, env = "TENANTRY_AUDIT_KEY", global = true)]
     audit_key: Option<PathBuf>,
     /// Folder or URL (`https:`, `s3+https:`) that exports may go to, with all below it; repeat it or separate by commas

@@ -25,6 +25,7 @@ mod settings;
 mod tenants;
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reqwest::{Method, StatusCode};
@@ -34,30 +35,59 @@ use tenantry::platform::{self, Config, Credential, Running, Work};
 /// Password hashes of tests: the cost is not what they are about.
 pub(crate) const CHEAP: Work = Work { memory: 8, passes: 1 };
 
-/// A folder that goes with its test.
+/// URL of a PostgreSQL server whose databases tests may make; each test has SQLite files where it is not set.
+const POSTGRES: &str = "TENANTRY_TEST_POSTGRES";
+
+/// A folder that goes with its test, and the database that belongs to it.
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
     pub(crate) fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("platform-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&name);
         std::fs::create_dir_all(&path).unwrap();
+        Self::psql(&format!("CREATE DATABASE \"{name}\""));
         Self(path)
+    }
+
+    /// A statement for the server, where there is one.
+    fn psql(statement: &str) {
+        if let Ok(server) = std::env::var(POSTGRES) {
+            let run = Command::new("psql")
+                .args(["--quiet", "--command", statement, &format!("{server}/postgres")])
+                .output()
+                .unwrap();
+            assert!(run.status.success(), "{statement}: {}", String::from_utf8_lossy(&run.stderr));
+        }
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
         self.0.join(file)
     }
 
+    /// The database as flags name it.
     fn database(&self) -> String {
-        self.path("t.db").display().to_string()
+        match std::env::var(POSTGRES) {
+            Ok(server) => format!("{server}/{}", self.0.file_name().unwrap().to_str().unwrap()),
+            Err(_) => self.path("t.db").display().to_string(),
+        }
+    }
+
+    /// The database itself, whatever runs on it.
+    pub(crate) async fn pool(&self) -> sqlx::AnyPool {
+        sqlx::any::install_default_drivers();
+        let database = self.database();
+        let url = if database.contains("://") { database } else { format!("sqlite://{database}") };
+        sqlx::AnyPool::connect(&url).await.unwrap()
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
+        let name = self.0.file_name().unwrap().to_str().unwrap();
+        Self::psql(&format!("DROP DATABASE \"{name}\" WITH (FORCE)"));
     }
 }
 
@@ -236,9 +266,7 @@ impl Platform {
 
     /// The database itself.
     pub(crate) async fn pool(&self) -> sqlx::AnyPool {
-        sqlx::any::install_default_drivers();
-        let database = format!("sqlite://{}", self.folder.path("t.db").display());
-        sqlx::AnyPool::connect(&database).await.unwrap()
+        self.folder.pool().await
     }
 
     /// Changes the database behind the platform's back.

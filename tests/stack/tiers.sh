@@ -22,6 +22,7 @@ run() {
         && "$promtool" test rules tests/observability/alerts.yaml
       ;;
     integration) cargo test --test it ;;
+    postgres) sh tests/stack/postgres.sh ;;
     docs) RUSTDOCFLAGS='-D warnings' cargo doc --no-deps ;;
     demo) "${CARGO_TARGET_DIR:-target}/debug/examples/stack" demo ;;
     *) echo "\`$1\` is no tier" >&2; return 2 ;;
@@ -43,7 +44,7 @@ tier() {
   status=$(cat "$logs/$1.status")
   seconds=$(($(date +%s) - begin))
   case $1 in
-    unit|integration) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
+    unit|integration|postgres) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
     demo) good=$(sed -n 's/^demo: \([0-9]*\) steps passed.*/\1/p' "$log") bad=0 left=0 ;;
     *) good=$((status == 0)) bad=0 left=0 ;;
   esac

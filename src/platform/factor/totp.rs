@@ -127,7 +127,7 @@ mod tests {
         let uri = uri(&rfc(), "ada:b@example.org", "Acme & Co").unwrap();
         assert_eq!(
             uri.expose_secret(),
-            "otpauth://totp/Acme%20%26%20Co:ada%20b%40example%2Eorg?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
+            "otpauth://totp/Acme%20%26%20Co:ada%20b%40example.org?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
              &issuer=Acme%20%26%20Co"
         );
         let qr = Qr::of(&uri).unwrap();

@@ -58,10 +58,7 @@ async fn a_wrong_or_expired_token_is_invalid() {
     assert_eq!(wrong.status, 401);
     assert_eq!(serde_json::from_str::<Value>(&wrong.text).unwrap(), invalid);
 
-    sqlx::any::install_default_drivers();
-    let database = format!("sqlite://{}", platform.folder.path("t.db").display());
-    let pool = sqlx::AnyPool::connect(&database).await.unwrap();
-    sqlx::query("UPDATE token SET expires_at = 1").execute(&pool).await.unwrap();
+    platform.sql("UPDATE token SET expires_at = 1").await;
     let expired = platform.sp.get("/cfg/countries").await;
     assert_eq!(expired.status, 401);
     assert_eq!(serde_json::from_str::<Value>(&expired.text).unwrap(), invalid);

@@ -31,8 +31,7 @@ async fn findings(platform: &Platform, keys: &Folder) -> Vec<String> {
 
 /// Statements straight into the file, behind the platform's back.
 pub(super) async fn tamper(platform: &Platform, statements: &[&str]) {
-    sqlx::any::install_default_drivers();
-    let pool = sqlx::AnyPool::connect(&format!("sqlite://{}", platform.folder.path("t.db").display())).await.unwrap();
+    let pool = platform.pool().await;
     for statement in statements {
         sqlx::query(sqlx::AssertSqlSafe(*statement)).execute(&pool).await.unwrap();
     }

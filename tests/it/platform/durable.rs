@@ -100,6 +100,7 @@ pub(super) fn spawn(folder: &Folder) -> Program {
 /// Something that becomes the program.
 pub(super) fn launch(mut command: Command, folder: &Folder) -> Program {
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
+    command.args(["--database", &folder.database()]);
     Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
 }
 

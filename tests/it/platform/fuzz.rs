@@ -188,7 +188,7 @@ fn query() -> impl Strategy<Value = String> {
 fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let folder = Folder::new();
-    let mut config = Config::new(folder.path("t.db").display().to_string());
+    let mut config = Config::new(folder.database());
     (config.limits, config.login.work) = (None, CHEAP);
     config.export_destinations = vec![folder.path("out").display().to_string()];
     let (router, credential) = runtime.block_on(unlistened(&config)).unwrap();

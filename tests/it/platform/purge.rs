@@ -157,9 +157,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     populate(&platform, &partner, "okapi").await;
     assert_eq!(platform.sp.login("okapi-login", "wrong").await.status, 401);
     platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' \
          AND c.name = 'tenant_id' AND m.name <> 'mark' ORDER BY m.name",
@@ -178,6 +176,8 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     tamper(
         &platform,
         &[
+            "INSERT INTO factor SELECT id, 'sealed', 0, 0, 0, 0 FROM person",
+            "INSERT INTO recovery_code SELECT id, 'hash' FROM person",
             "INSERT INTO stream VALUES (901, 2, 's', 'd', 0, 0)",
             "INSERT INTO delivery VALUES (902, 901, 2, '{}', 0, 0)",
             "INSERT INTO image VALUES (2, 'logo', 'f', 'image/png', '')",
@@ -189,9 +189,11 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     )
     .await;
     platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap();
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     // Nobody else has people.
-    for table in ["session", "login_history", "password_history", "role_person", "login_attempt"] {
+    let of_people =
+        ["session", "login_history", "password_history", "role_person", "login_attempt", "factor", "recovery_code"];
+    for table in of_people {
         let count = format!("SELECT COUNT(*) FROM {table}");
         let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count)).fetch_one(&pool).await.unwrap();
         assert_eq!(count, 0, "{table} keeps rows of a purged tenant's people");

@@ -222,9 +222,7 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
 
     // Two months later: on read at once, in the database with the job.
     let rows = async |statement: &'static str| {
-        sqlx::any::install_default_drivers();
-        let url = format!("sqlite://{}", platform.folder.path("t.db").display());
-        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+        let pool = platform.pool().await;
         let count: i64 = sqlx::query_scalar(statement).fetch_one(&pool).await.unwrap();
         pool.close().await;
         count

@@ -150,8 +150,7 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     assert_eq!(names(&caller, &list).await, stored);
     caller.post(&list, json!({ "name": "again" })).await.json();
     drop(program);
-    let database = folder.path("tenantry.db").display().to_string();
-    let verified = verify_audit(&database, Some(&folder.path("tenantry-audit.key"))).await.unwrap();
+    let verified = verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await.unwrap();
     assert!(verified.findings.is_empty(), "{verified}");
 }
 
@@ -182,7 +181,6 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
     assert_eq!(again == 400, there.contains(&unsure));
     assert_eq!(names(&caller, &list).await.len(), stored.len() + 1);
     drop(program);
-    let database = folder.path("tenantry.db").display().to_string();
-    let verified = verify_audit(&database, Some(&folder.path("tenantry-audit.key"))).await.unwrap();
+    let verified = verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await.unwrap();
     assert!(verified.findings.is_empty() && verified.rows > stored.len(), "{verified}");
 }

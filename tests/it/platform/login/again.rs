@@ -82,7 +82,7 @@ async fn every_route_that_saves_account_settings_asks_a_person_again_and_no_othe
             continue;
         }
         let method: Method = verb.name().parse().unwrap();
-        let by_page = world.browser.ask(method.clone(), &path, &body(1), &[]).await;
+        let by_page = world.browser.ask((method.clone(), &path), &body(1), &[]).await;
         let by_token = token.raw(method, &format!("/api/v2{path}"), body(1).to_string().into_bytes()).await;
         assert_eq!(asked(&by_page), asked(&by_token), "{path}");
         if asked(&by_page) {
@@ -128,8 +128,8 @@ async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
         let code = world.code().await;
         let confirmed = world.browser.factor(&code).await;
         assert!(confirmed.status == 200 && confirmed.text.contains("within two minutes"), "{}", confirmed.text);
-        world.browser.ask(method.clone(), &path, &body(5), &[]).await.json();
-        assert!(asked(&world.browser.ask(method, &path, &body(6), &[]).await), "{path}");
+        world.browser.ask((method.clone(), &path), &body(5), &[]).await.json();
+        assert!(asked(&world.browser.ask((method, &path), &body(6), &[]).await), "{path}");
     }
 }
 
@@ -141,35 +141,35 @@ async fn one_confirmation_is_good_for_one_save_of_many_at_once_and_for_two_minut
     world.browser.factor(&code).await;
     let mut browsers: Vec<Browser> = (0..20).map(|_| world.browser.clone()).collect();
     let bodies: Vec<Value> = (0..20).map(|number| body(100 + number)).collect();
-    let saves = browsers.iter_mut().zip(&bodies).map(|(browser, body)| browser.ask(Method::POST, &path, body, &[]));
+    let saves = browsers.iter_mut().zip(&bodies).map(|(browser, body)| browser.ask((Method::POST, &path), body, &[]));
     let answers = join_all(saves).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     assert_eq!(answers.iter().filter(|answer| asked(answer)).count(), 19);
     // A save that is refused for another reason uses nothing up.
     let code = world.code().await;
     world.browser.factor(&code).await;
-    world.browser.ask(Method::POST, &path, &json!({ "country": "Atlantis" }), &[]).await.refuses("country");
+    world.browser.ask((Method::POST, &path), &json!({ "country": "Atlantis" }), &[]).await.refuses("country");
     world.platform.sql("UPDATE session SET verified_until = verified_until - 115000").await;
-    world.browser.ask(Method::POST, &path, &body(7), &[]).await.json();
+    world.browser.ask((Method::POST, &path), &body(7), &[]).await.json();
     let code = world.code().await;
     world.browser.factor(&code).await;
     world.platform.sql("UPDATE session SET verified_until = verified_until - 121000").await;
-    assert!(asked(&world.browser.ask(Method::POST, &path, &body(8), &[]).await));
+    assert!(asked(&world.browser.ask((Method::POST, &path), &body(8), &[]).await));
 }
 
 #[tokio::test]
 async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_session_has_none() {
     let mut world = World::new().await;
     let path = format!("{}/{}", world.platform.msps(), world.partner);
-    assert!(asked(&world.browser.ask(Method::POST, &path, &body(1), &[]).await), "she has just logged in");
+    assert!(asked(&world.browser.ask((Method::POST, &path), &body(1), &[]).await), "she has just logged in");
     let mut other = Browser::new(&world.platform);
     other.log_in("/login", "sue", CHOSEN).await;
     let code = world.code().await;
     assert_eq!(location(&other.factor(&code).await), "/");
     let code = world.code().await;
     other.factor(&code).await;
-    assert!(asked(&world.browser.ask(Method::POST, &path, &body(1), &[]).await));
-    other.ask(Method::POST, &path, &body(1), &[]).await.json();
+    assert!(asked(&world.browser.ask((Method::POST, &path), &body(1), &[]).await));
+    other.ask((Method::POST, &path), &body(1), &[]).await.json();
 }
 
 #[tokio::test]
@@ -180,11 +180,11 @@ async fn without_a_second_factor_nobody_is_asked_and_turning_ones_own_off_is_ask
         (format!("{}/{}", world.platform.msps(), world.partner), format!("/tenants/{sp}/users/{}", world.sue));
     let (eve, _) = world.platform.logged_in(&sp, "eve", &["Service Provider Administrator"]).await;
     eve.post(&path, body(1)).await.json();
-    world.browser.ask(Method::POST, &own, &json!({ "city": "Bonn" }), &[]).await.json();
+    world.browser.ask((Method::POST, &own), &json!({ "city": "Bonn" }), &[]).await.json();
     let off = json!({ "twoFactorAuthentication": false });
-    assert!(asked(&world.browser.ask(Method::POST, &own, &off, &[]).await));
+    assert!(asked(&world.browser.ask((Method::POST, &own), &off, &[]).await));
     let code = world.code().await;
     world.browser.factor(&code).await;
-    world.browser.ask(Method::POST, &own, &off, &[]).await.json();
-    world.browser.ask(Method::POST, &path, &body(2), &[]).await.json();
+    world.browser.ask((Method::POST, &own), &off, &[]).await.json();
+    world.browser.ask((Method::POST, &path), &body(2), &[]).await.json();
 }

@@ -87,7 +87,7 @@ async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_the
         assert_eq!(platform.sp.login_with("ada", CHOSEN, &wrong).await.status, 403, "{number}");
     }
     let header = [("x-two-factor-code", wrong.as_str())];
-    assert_eq!(open.ask(reqwest::Method::PUT, &path, &serde_json::json!({}), &header).await.status, 403);
+    assert_eq!(open.ask((reqwest::Method::PUT, &path), &serde_json::json!({}), &header).await.status, 403);
     platform.sql("UPDATE factor SET last_step = 0").await;
     for code in [&app.code(0), &codes[0]] {
         assert_eq!(one.factor(code).await.status, 401, "the door is shut");

@@ -32,7 +32,7 @@ impl App {
     pub(super) fn forms(&self) -> Vec<Vec<u8>> {
         use base64::Engine as _;
         let bytes = self.0.secret().as_bytes().to_vec();
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
         let base64 = base64::engine::general_purpose::STANDARD_NO_PAD.encode(&bytes);
         let base32 = self.0.secret().to_base32();
         vec![bytes, hex.into_bytes(), base64.into_bytes(), base32.into_bytes()]
@@ -41,7 +41,7 @@ impl App {
     /// No code of this time.
     pub(super) fn wrong(&self) -> String {
         let near: Vec<String> = (-3..=3).map(|steps| self.code(steps)).collect();
-        (0..).map(|number| format!("{number:06}")).find(|code| !near.contains(code)).unwrap()
+        (0..10).map(|number| format!("{number:06}")).find(|code| !near.contains(code)).unwrap()
     }
 }
 

@@ -39,7 +39,7 @@ impl Browser {
     }
 
     /// A script of the page asks the API.
-    pub(super) async fn ask(&mut self, method: Method, path: &str, body: &Value, extra: &[(&str, &str)]) -> Answer {
+    pub(super) async fn ask(&mut self, (method, path): (Method, &str), body: &Value, extra: &[(&str, &str)]) -> Answer {
         let request = self.http.request(method, format!("{}/api/v2{path}", self.url)).body(body.to_string());
         self.finish(request.header("sec-fetch-site", "same-origin"), extra).await
     }
@@ -218,6 +218,7 @@ async fn a_form_counts_only_from_a_page_of_ours_in_the_same_browser() {
     assert_eq!(other.send((Method::POST, "/login"), &right, ours).await.status, 403);
     assert!(!browser.cookies.contains_key("__Host-tenantry"));
     assert_eq!(browser.send((Method::POST, "/login"), &right, &[("origin", own.as_str())]).await.status, 303);
+    browser.consent("ACCEPT").await;
     // A session's forms, too.
     for path in ["/logout", "/password"] {
         assert_eq!(browser.send((Method::POST, path), &[("form", "0000")], ours).await.status, 403, "{path}");
@@ -326,9 +327,7 @@ async fn a_hostile_branding_stays_a_text() {
     platform.sp.put(&path, json!({ "loginPageTextColor": "red;}*{" })).await.refuses("loginPageTextColor");
     platform.sp.put(&path, json!({ "documentationURL": "javascript:alert(1)" })).await.refuses("documentationURL");
     // Even where the database holds what no request could have put there.
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     let row = r#"UPDATE branding SET document = replace(document, '"applicationTitle"',
         '"loginPageBackgroundColor":"red;}*{","loginPageImage":{"logoPath":"/images/org/2/x\");}*{","thumbPath":"","tinyThumbPath":"","imageType":"image/png"},"applicationTitle"')"#;
     sqlx::query(row).execute(&pool).await.unwrap();

@@ -11,9 +11,7 @@ async fn policy(platform: &Platform, partner: &str, body: Value) -> Answer {
 
 /// Moves what the platform remembers of its people into the past.
 async fn earlier(platform: &Platform, statement: &'static str) {
-    sqlx::any::install_default_drivers();
-    let url = format!("sqlite://{}", platform.folder.path("t.db").display());
-    let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+    let pool = platform.pool().await;
     assert!(sqlx::query(statement).execute(&pool).await.unwrap().rows_affected() > 0, "{statement}");
     pool.close().await;
 }

@@ -10,7 +10,7 @@ use super::{CHOSEN, Platform, change};
 
 fn create(folder: &Folder, key: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
-    command.args(["admin", "create", "--database"]).arg(folder.path("t.db")).args(arguments);
+    command.args(["admin", "create", "--database", &folder.database()]).args(arguments);
     command.arg("--audit-key").arg(key);
     command.env_remove("RUST_LOG").output().unwrap()
 }

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Runs the contract tests of the platform once more, on PostgreSQL. The server is a throw-away one on loopback.
+set -eu
+
+folder=$(mktemp -d)
+# Where Debian keeps the programs that only a server needs.
+for programs in /usr/lib/postgresql/*/bin; do PATH=$PATH:$programs; done
+for program in initdb postgres psql; do
+  command -v "$program" >/dev/null || { echo "\`$program\` is missing: install PostgreSQL 15 or newer" >&2; exit 1; }
+done
+
+# The server refuses to run as root.
+as=
+if [ "$(id -u)" -eq 0 ]; then
+  as='setpriv --reuid=65534 --regid=65534 --clear-groups'
+  chown 65534:65534 "$folder"
+fi
+server=
+finish() {
+  test -z "$server" || { kill -INT "$server" && wait "$server" || true; }
+  rm -rf "$folder"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+$as initdb --pgdata "$folder/data" --username tests --auth trust --no-sync >"$folder/initdb.log"
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+# Nothing here has to outlive the machine.
+$as postgres -D "$folder/data" -k "$folder" -h 127.0.0.1 -p "$port" -c fsync=off -c max_connections=500 \
+  >"$folder/server.log" 2>&1 &
+server=$!
+address=postgres://tests@127.0.0.1:$port
+tries=0
+until psql --quiet --command 'SELECT 1' "$address/postgres" >/dev/null 2>&1; do
+  tries=$((tries + 1))
+  test "$tries" -lt 300 || { cat "$folder/server.log" >&2; exit 1; }
+  sleep 0.1
+done
+
+# Left out: what looks into the bytes of SQLite's file, fills its disk or locks it.
+TENANTRY_TEST_POSTGRES=$address cargo test --test it -- platform:: \
+  --skip purge::three_records_of_each_category --skip purge::every_table --skip stand_in_the_database \
+  --skip strangers:: --skip a_locked_database --skip a_full_disk --skip sim::
