@@ -177,7 +177,9 @@ pub(in crate::platform) async fn change_password(
     }
     let rules = password::rules(tenant);
     let PasswordChange { current_password, new_password, confirm_password } = change;
-    agreed(&rules, [&current_password.0, &new_password.0, &confirm_password.0])?;
+    let about = [&*person.login_name, &person.first_name, &person.last_name, &person.email, &tenant.name];
+    let guessed = password::easily_guessed(&new_password.0, &about);
+    agreed(&rules, guessed, [&current_password.0, &new_password.0, &confirm_password.0])?;
     let last = app.store.last_passwords(person.id, rules.back()).await?;
     let today = last.first().cloned().ok_or(Error::Internal)?;
     let account = (account(&person.login_name), scope.source().network());
@@ -205,8 +207,8 @@ pub(in crate::platform) async fn change_password(
     Ok(Json(()))
 }
 
-/// Whether the three texts are there, agree and satisfy the policy.
-fn agreed(rules: &Rules, [current, new, again]: [&String; 3]) -> Result<(), Error> {
+/// Whether the three texts are there and agree, and the new one satisfies the policy and is not easily guessed.
+fn agreed(rules: &Rules, guessed: Option<String>, [current, new, again]: [&String; 3]) -> Result<(), Error> {
     let mut wrong = Vec::new();
     for (name, text) in [("currentPassword", current), ("newPassword", new), ("confirmPassword", again)] {
         if text.is_empty() {
@@ -216,7 +218,7 @@ fn agreed(rules: &Rules, [current, new, again]: [&String; 3]) -> Result<(), Erro
     if new != again {
         wrong.push(field("confirmPassword", "The two new passwords differ"));
     }
-    wrong.extend(rules.wrong(new).into_iter().map(|message| field("newPassword", message)));
+    wrong.extend(rules.wrong(new).into_iter().chain(guessed).map(|message| field("newPassword", message)));
     if wrong.is_empty() { Ok(()) } else { Err(Error::Fields(wrong)) }
 }
 

@@ -1,5 +1,7 @@
 //! Which policy a person's password is held to.
 
+use zxcvbn::{Score, zxcvbn};
+
 use crate::platform::login::policy::Rules;
 use crate::platform::settings;
 use crate::platform::store::{Kind, Record};
@@ -7,8 +9,51 @@ use crate::platform::store::{Kind, Record};
 /// Milliseconds that a password set by somebody else is good for: as long as the documented invitation.
 pub(in crate::platform) const INVITATION: i64 = 10 * 24 * 60 * 60 * 1000;
 
+/// What is wrong with a password that is among the first a guesser tries, or is made of what is known of its owner. Under
+/// every policy (ASVS 5.0 6.2.4, 6.2.11): below a million guesses, as `zxcvbn` counts them.
+pub(in crate::platform) fn easily_guessed(password: &str, about: &[&str]) -> Option<String> {
+    let about: Vec<String> = about.iter().map(|word| word.to_lowercase()).collect();
+    let about: Vec<&str> = about.iter().map(String::as_str).collect();
+    (zxcvbn(password, &about).score() < Score::Two).then(|| {
+        "The password is easily guessed; take some words that do not belong together, or let a password manager make one"
+            .to_owned()
+    })
+}
+
 /// The rules of a tenant's people: a client's are held to its partner's.
 pub(in crate::platform) fn rules(tenant: &Record) -> Rules {
     let partner = tenant.parent.as_ref().filter(|_| tenant.kind == Kind::Client);
     Rules::of(&settings::policy_of(partner.map_or(&tenant.settings, |partner| &partner.settings)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_everybody_tries_first_is_easily_guessed_whatever_the_policy_says_of_it() {
+        for password in [
+            "password1234",
+            "Password12345",
+            "qwertyuiop12",
+            "abcdefgh1234",
+            "aaaaaaaaaaa1",
+            "P@ssword1",
+            "111111111111",
+        ] {
+            assert!(easily_guessed(password, &[]).is_some(), "{password}");
+        }
+        for password in ["correct horse battery", "Second-Passw0rd!", "nine lives of a cat 9"] {
+            assert_eq!(easily_guessed(password, &[]), None, "{password}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_the_owner_is_easily_guessed() {
+        let about = ["Wolpertinger", "Quillfeather", "ada@example.org"];
+        for password in ["Wolpertinger1", "quillfeather2", "ADA@example.org"] {
+            assert!(easily_guessed(password, &about).is_some(), "{password}");
+            assert!(easily_guessed(password, &[]).is_none(), "{password}");
+        }
+    }
 }

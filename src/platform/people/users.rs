@@ -41,7 +41,8 @@ pub(in crate::platform) async fn create(
     profile.complete(None, &mut problems);
     profile.rest.auth_type = authenticated(change.auth_type.as_deref(), &mut problems);
     let is_external = profile.rest.auth_type.is_some();
-    let given = wanted_password((tenant, is_external), change.password.take(), &mut problems);
+    let about = [&*login_name, &profile.first_name, &profile.last_name, &profile.email];
+    let given = wanted_password((tenant, is_external), (change.password.take(), about), &mut problems);
     problems.finish()?;
     let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
@@ -98,7 +99,8 @@ pub(in crate::platform) async fn update(
         problems.refuse("authType", "It cannot be changed; terminate this user and create another");
     }
     let is_external = auth_type(&before) != LOCAL;
-    let given = wanted_password((tenant, is_external), change.password.take(), &mut problems);
+    let about = [&*before.login_name, &before.first_name, &before.last_name, &before.email];
+    let given = wanted_password((tenant, is_external), (change.password.take(), about), &mut problems);
     problems.finish()?;
     let roles = match change.roles.take() {
         None => None,
@@ -177,7 +179,7 @@ fn auth_type(person: &PersonRecord) -> &str {
 
 fn wanted_password(
     (tenant, is_external): (&Record, bool),
-    given: Option<Hidden>,
+    (given, about): (Option<Hidden>, [&str; 4]),
     problems: &mut Problems,
 ) -> Option<SecretString> {
     let Hidden(given) = given.filter(|Hidden(given)| !given.is_empty())?;
@@ -185,7 +187,9 @@ fn wanted_password(
         problems.refuse("password", "The user is authenticated elsewhere and has no password here; leave it out");
         return None;
     }
-    for message in password::rules(tenant).wrong(&given) {
+    let [login_name, first_name, last_name, email] = about;
+    let about = [login_name, first_name, last_name, email, &tenant.name];
+    for message in password::rules(tenant).wrong(&given).into_iter().chain(password::easily_guessed(&given, &about)) {
         problems.refuse("password", message);
     }
     Some(given.into())

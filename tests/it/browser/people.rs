@@ -37,7 +37,7 @@ async fn without_javascript_a_one_time_login_leads_to_a_new_password_and_that_to
     assert_eq!(browser.text(".layer p").await, "Choose a new password before anything else.");
     browser.open(platform.url()).await;
     browser.arrives("/password").await;
-    browser.change_password(&password, "short1").await;
+    browser.change_password(&password, "xq7Fw2z9").await;
     let refused = browser.text("[role=alert]").await;
     assert!(refused.contains("at least 12 characters"), "{refused}");
     browser.shot("password").await;

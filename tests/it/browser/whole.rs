@@ -135,7 +135,7 @@ async fn enrol(browser: &Session, office: &Proxy) -> App {
 async fn choose(browser: &Session, password: &str) {
     browser.arrives("/password").await;
     for (wrong, rule) in [
-        ("Short1", "The password needs at least 12 characters."),
+        ("xq7Fw2z9", "The password needs at least 12 characters."),
         ("OnlyLettersInHere", "The password needs letters and digits."),
     ] {
         browser.change_password(password, wrong).await;

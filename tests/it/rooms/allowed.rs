@@ -125,6 +125,7 @@ pub(super) const ROOMS: &[Room] = &[
             "tower_http",
             "tracing",
             "url",
+            "zxcvbn",
         ],
         but: &[],
     },

@@ -76,11 +76,11 @@ async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its
     // Nobody must change it first, and today's is the only one that is refused as the new one.
     let carl = platform.sp.person("carl", "Sh0rt-pw").await;
     assert_eq!(carl.get("/cfg/countries").await.status, 200);
-    change(&carl, (&client, id), ("Sh0rt-pw", "nospecial1")).await.refuses("newPassword");
+    change(&carl, (&client, id), ("Sh0rt-pw", "nospecial7tree")).await.refuses("newPassword");
     change(&carl, (&client, id), ("Sh0rt-pw", "Sh0rt-pw")).await.refuses("newPassword");
-    change(&carl, (&client, id), ("Sh0rt-pw", "0ther-Pw")).await.json();
-    let carl = platform.sp.person("carl", "0ther-Pw").await;
-    change(&carl, (&client, id), ("0ther-Pw", "Sh0rt-pw")).await.json();
+    change(&carl, (&client, id), ("Sh0rt-pw", "0ak+Pl4te")).await.json();
+    let carl = platform.sp.person("carl", "0ak+Pl4te").await;
+    change(&carl, (&client, id), ("0ak+Pl4te", "Sh0rt-pw")).await.json();
     // Two failures lock.
     for _ in 0..2 {
         assert_eq!(platform.sp.login("carl", "wrong").await.status, 401);

@@ -212,3 +212,27 @@ async fn every_login_is_in_the_history() {
         assert_eq!(page["totalResults"], found, "{query}");
     }
 }
+
+#[tokio::test]
+async fn an_easily_guessed_password_is_refused_whoever_chooses_it_and_whatever_the_policy_says() {
+    let platform = Platform::start().await;
+    for default_policy in [true, false] {
+        let policy = json!({ "defaultPolicy": false, "minPasswordLength": 8, "enablePasswordConstraints": false });
+        let policy = if default_policy { json!({ "defaultPolicy": true }) } else { policy };
+        let body = json!({ "name": format!("Wolpertinger {default_policy}"), "passwordPolicy": policy });
+        let partner = platform.sp.make(platform.msps(), body).await;
+        let list = format!("/tenants/{partner}/users");
+        let name = format!("quillfeather-{default_policy}");
+        let mut body = user(&name, &[]);
+        for guessed in ["password1234", "abcdefgh1234", &format!("{name}1")] {
+            body["password"] = json!(guessed);
+            let message = platform.sp.post(&list, body.clone()).await.refuses("password");
+            assert!(message.contains("easily guessed"), "{guessed}: {message}");
+        }
+        let (ada, id) = platform.logged_in(&partner, &name, &[]).await;
+        for guessed in ["password1234", &format!("Wolpertinger {default_policy}1")] {
+            let message = change(&ada, (&partner, &id), (CHOSEN, guessed)).await.refuses("newPassword");
+            assert!(message.contains("easily guessed"), "{guessed}: {message}");
+        }
+    }
+}
