@@ -305,14 +305,15 @@ impl Session {
         picture
     }
 
-    /// What the console has said since it was last asked; not that pages were refused, which the tests look for themselves,
-    /// and not that a logout has cleared what it should.
+    /// Warnings and errors of the console since it was last asked; not that pages were refused, which the tests look for
+    /// themselves.
     pub(super) async fn console(&self) -> Vec<String> {
         let lines = self.post("/se/log", json!({ "type": "browser" })).await;
         let said = |line: &Value| text_of(&line["message"]);
-        let usual = ["Failed to load resource: the server responded with", "Clear-Site-Data header on"];
-        let is_usual = |line: &String| usual.iter().any(|usual| line.contains(usual));
-        lines.as_array().unwrap().iter().map(said).filter(|line| !is_usual(line)).collect()
+        let is_refusal = |line: &String| line.contains("Failed to load resource: the server responded with");
+        let grave =
+            lines.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE" || line["level"] == "WARNING");
+        grave.map(said).filter(|line| !is_refusal(line)).collect()
     }
 
     /// Asserts that no page gave the console a reason to speak: no violation of the policy, no resource that failed.
