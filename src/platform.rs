@@ -29,6 +29,7 @@ mod pages;
 mod people;
 mod permission;
 mod principal;
+mod public;
 mod purge;
 mod query;
 mod records;
@@ -58,11 +59,13 @@ pub use admin::{AdminCommand, AdminError};
 pub use audit::{AuditCommand, AuditError, Finding, Verified, export as export_audit, verify as verify_audit};
 pub use credential::Credential;
 pub use export::S3Key;
+pub use factor::duo::{Duo, DuoDomain};
 pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
 pub use permission::{Again, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
+pub use public::PublicUrl;
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -111,6 +114,10 @@ pub struct Config {
     pub proxies: Vec<Network>,
     /// What the product is called where people read it.
     pub product: String,
+    /// Where people reach the platform. Duo sends them back there, so without it Duo cannot be used.
+    pub public_url: Option<PublicUrl>,
+    /// How Duo is reached.
+    pub duo: Duo,
     /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
@@ -132,6 +139,8 @@ impl Config {
             login: Login::default(),
             proxies: Vec::new(),
             product: PRODUCT.to_owned(),
+            public_url: None,
+            duo: Duo::default(),
             limits: Some(Limits::default()),
         }
     }
@@ -194,6 +203,9 @@ pub enum StartError {
     /// An export destination cannot be used.
     #[error("{0}")]
     Export(String),
+    /// What speaks to Duo cannot be made: the machine's TLS roots may be unreadable.
+    #[error("cannot prepare to speak to Duo: {0}")]
+    Duo(#[source] reqwest::Error),
     /// The credential file cannot be read or written, or belongs to another database.
     #[error("credential file {}: {reason}", path.display())]
     Credential {
@@ -220,6 +232,7 @@ struct App {
     login: Login,
     proxies: Vec<Network>,
     product: String,
+    duo: factor::duo::Client,
     hasher: hashing::Hasher,
     vault: factor::Vault,
 }
@@ -269,6 +282,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         login: config.login,
         proxies: config.proxies.clone(),
         product: config.product.clone(),
+        duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
         vault,
     };

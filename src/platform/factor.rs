@@ -4,14 +4,14 @@
 //! turned on is felt by sessions that are open.
 
 mod code;
+pub(super) mod duo;
 mod enrolment;
 mod fresh;
 mod totp;
 mod vault;
 
-use secrecy::SecretString;
-
 use code::check;
+pub(super) use duo::DuoSettings;
 pub(super) use enrolment::{Enrolled, begin, confirm};
 pub(super) use fresh::{HEADER, Proof, proof, verify};
 pub(super) use totp::{Qr, uri};
@@ -86,17 +86,6 @@ impl Method {
             Self::Duo(_) => "DUO",
         }
     }
-}
-
-/// What a tenant has at Duo.
-#[derive(Clone, Debug)]
-pub(super) struct DuoSettings {
-    /// API host name.
-    pub(super) host: String,
-    /// Integration key, which Duo calls client id.
-    pub(super) integration_key: String,
-    /// Secret key.
-    pub(super) secret_key: SecretString,
 }
 
 /// The second factor that a tenant's own settings want of one of its people. `own` is whether the person's own settings

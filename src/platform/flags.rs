@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use super::{AdminCommand, AdminError, AuditCommand, AuditError, Config, Limits, Login, Network, PRODUCT, S3Key};
+use super::{
+    AdminCommand, AdminError, AuditCommand, AuditError, Config, Duo, DuoDomain, Limits, Login, Network, PRODUCT,
+    PublicUrl, S3Key,
+};
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
@@ -37,6 +40,12 @@ pub struct Flags {
     /// What the product is called where people read it
     #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
     product_name: String,
+    /// Where people reach the platform, like `https://tenants.example.com`; Duo needs it
+    #[arg(long, env = "TENANTRY_PUBLIC_URL")]
+    public_url: Option<PublicUrl>,
+    /// Domains that Duo's API hosts lie in, comma-separated; nothing else is asked for a second factor
+    #[arg(long, env = "TENANTRY_DUO_HOSTS", value_delimiter = ',', default_value = DuoDomain::KNOWN)]
+    duo_hosts: Vec<DuoDomain>,
     /// POST, PUT and DELETE calls per tenant and minute
     #[arg(long, env = "TENANTRY_WRITES_PER_MINUTE", default_value_t = Limits::default().writes)]
     writes_per_minute: u32,
@@ -137,6 +146,8 @@ impl From<Flags> for Config {
             login: Login::default(),
             proxies: flags.trusted_proxies,
             product: flags.product_name,
+            public_url: flags.public_url,
+            duo: Duo { domains: flags.duo_hosts, ..Duo::default() },
             limits: (!flags.no_rate_limits).then_some(limits),
             ..Self::new(flags.database)
         }
@@ -165,5 +176,6 @@ mod tests {
         let config = Config::from(Flags::parse_from(["tenantry-platform"]));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.limits.map(|limits| limits.writes), Some(50));
+        assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known()));
     }
 }

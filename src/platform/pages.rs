@@ -3,6 +3,7 @@
 mod brand;
 mod colour;
 mod consent;
+mod duo;
 mod factor;
 mod form;
 mod headers;
@@ -26,6 +27,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::App;
 use super::error::Error;
+use super::factor::duo::CALLBACK;
 use brand::Look;
 
 pub(super) use brand::unreadable;
@@ -36,6 +38,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/", get(home::show))
         .route("/consent", get(consent::show).post(consent::decide))
         .route("/factor", get(factor::show).post(factor::answer_code))
+        .route("/factor/duo", get(duo::go))
+        .route(CALLBACK, get(duo::back))
         .route("/login", get(login::show).post(login::log_in))
         .route("/login/{tenant}", get(login::show_of).post(login::log_in_of))
         .route("/logout", post(home::log_out))

@@ -8,6 +8,7 @@ mod audit;
 mod branding;
 mod credentials;
 mod defaults;
+mod duo;
 mod factors;
 mod lists;
 mod people;
@@ -32,6 +33,7 @@ pub(super) use attempts::forget_attempts;
 pub(super) use audit::{Head, Kept, advance, head};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
+pub(super) use duo::{note_sent, take_sent};
 pub(super) use factors::{
     NewFactor, accept_consent, forget_factor, held_factor, hold_pending, insert_factor, note_codes, pending_of,
     prove_session, spend_verification, use_recovery_code, use_step,

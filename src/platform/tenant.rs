@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::audit::{Action, Actor, Event, append, append_both};
 use super::body::{self, Strict};
 use super::error::{Error, field, quote};
+use super::factor::duo;
 use super::gate::Scope;
 use super::login::policy::turned_on;
 use super::settings::{self, Problems, policy_of};
@@ -46,7 +47,8 @@ pub(super) async fn create(
             return Err(mark_taken(mark, holder));
         }
     }
-    let settings = settings::create(&parent, change)?;
+    let mut settings = settings::create(&parent, change)?;
+    duo::seal(&app.vault, &Tenant::default(), &mut settings)?;
     let new = New {
         kind: parent.kind.below(),
         parent: Some(parent.id),
@@ -80,6 +82,7 @@ pub(super) async fn update(
         record.mark = Some(mark);
     }
     record.settings = settings::update(record.kind, &record.settings, &parent.settings, change)?;
+    duo::seal(&app.vault, &before.settings, &mut record.settings)?;
     if record.kind == Kind::Partner {
         unused_by_clients(&mut tx, &before, &record).await?;
     }

@@ -1,5 +1,7 @@
 //! A partner or a client: one object family, requests and responses alike.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Mark;
@@ -175,7 +177,7 @@ pub struct AccessEndpoint {
 }
 
 /// Duo Security settings.
-#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Duo {
     /// Integration key; requests only (extension).
@@ -187,6 +189,17 @@ pub struct Duo {
     /// API host name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_host_name: Option<String>,
+}
+
+impl fmt::Debug for Duo {
+    /// The secret key is never printed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { integration_key, secret_key, api_host_name } = self;
+        let secret_key = secret_key.as_ref().map(|_| "[hidden]");
+        let mut text = f.debug_struct("Duo");
+        text.field("integration_key", integration_key).field("secret_key", &secret_key);
+        text.field("api_host_name", api_host_name).finish()
+    }
 }
 
 /// The seven documented fields of a password policy.
@@ -294,5 +307,19 @@ impl Lifecycle {
             Self::Suspend => "suspend",
             Self::Terminate => "terminate",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_secret_key_of_duo_is_never_printed() {
+        let text = |text: &str| Some(text.to_owned());
+        let duo =
+            Duo { integration_key: text("DIKEY"), secret_key: text("hush"), api_host_name: text("api-1.duo.example") };
+        let shown = format!("{:?}", Tenant { duo_security: Some(duo), ..Tenant::default() });
+        assert!(shown.contains("DIKEY") && shown.contains("api-1.duo.example") && !shown.contains("hush"), "{shown}");
     }
 }

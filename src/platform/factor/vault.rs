@@ -40,7 +40,7 @@ impl Vault {
     }
 
     /// A secret as it is kept for a person; nobody else's row can hold it.
-    pub(super) fn seal(&self, person: &str, secret: &[u8]) -> Result<String, Error> {
+    pub(in crate::platform::factor) fn seal(&self, person: &str, secret: &[u8]) -> Result<String, Error> {
         let nonce = self.random::<NONCE_LEN>()?;
         let mut sealed = secret.to_vec();
         self.key
@@ -50,7 +50,7 @@ impl Vault {
     }
 
     /// What was sealed for a person; none where another key did it, or where the text was changed.
-    pub(super) fn open(&self, person: &str, sealed: &str) -> Option<SecretSlice<u8>> {
+    pub(in crate::platform::factor) fn open(&self, person: &str, sealed: &str) -> Option<SecretSlice<u8>> {
         let bytes = STANDARD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

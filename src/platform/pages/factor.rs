@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::form::{self, TOKEN};
 use super::visitor::Visitor;
-use super::{answer, or_refusal};
+use super::{answer, duo, or_refusal};
 use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
 use crate::platform::factor::{Enrolled, Method, Owed, Qr, Whose, begin, confirm, prove, uri};
@@ -35,9 +35,9 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
-    match visitor.person()?.wants {
+    match &visitor.person()?.wants {
         None => Ok(Redirect::to("/").into_response()),
-        Some(Method::Duo(_)) => Ok(answer(StatusCode::OK, &visitor.look, "login", &duo(&visitor)?)),
+        Some(Method::Duo(duo)) => duo::offer(app, &visitor, duo),
         Some(Method::Totp) => asked(app, &visitor, StatusCode::OK).await,
     }
 }
@@ -75,13 +75,13 @@ fn whose(visitor: &Visitor) -> Result<Whose<'_>, Error> {
 }
 
 /// An answer that gives the browser the new key of its session.
-fn keyed(app: &App, mut response: Response, key: &str) -> Response {
+pub(super) fn keyed(app: &App, mut response: Response, key: &str) -> Response {
     form::set(&mut response, (session::COOKIE, key), "Lax", app.login.lifetime.as_secs());
     response
 }
 
 /// After a login on to what is next; otherwise a word that the save may follow.
-async fn proved(app: &App, visitor: &Visitor, key: &str) -> Result<Response, Error> {
+pub(super) async fn proved(app: &App, visitor: &Visitor, key: &str) -> Result<Response, Error> {
     if visitor.person()?.owes.is_some() {
         let owes = session::owes(app, key).await?;
         return Ok(Redirect::to(owes.map_or("/", Owed::page)).into_response());
@@ -146,22 +146,8 @@ fn recovery(codes: &[String]) -> Markup {
     }
 }
 
-/// Duo asks on a page of its own. A link, since a form may lead to nobody else.
-fn duo(visitor: &Visitor) -> Result<Markup, Error> {
-    Ok(html! {
-        main {
-            div.layer { h1 { "Second factor" } }
-            div.fields {
-                p { "Your organization asks for a second factor of " (visitor.person()?.login_name) " with Duo." }
-                p { a href="/factor/duo" { "Continue with Duo" } }
-            }
-            (leave(visitor))
-        }
-    })
-}
-
 /// A way out for whoever cannot prove anything.
-fn leave(visitor: &Visitor) -> Markup {
+pub(super) fn leave(visitor: &Visitor) -> Markup {
     html! {
         form.notes method="post" action="/logout" {
             input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));

@@ -38,6 +38,7 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
                 dt { "Unique Id" } dd { span data-copy="unique id" { (visitor.tenant.unique_id) } }
                 dt { "Packages" }
                 @for package in has.packages() { dd { (package.wire()) } }
+                (duo(&visitor))
             }
         }
     };
@@ -46,6 +47,16 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
     } else {
         answer(StatusCode::OK, &visitor.look, "home", &content)
     })
+}
+
+/// What the tenant has at Duo; the secret key is on no page.
+fn duo(visitor: &Visitor) -> Markup {
+    let duo = visitor.tenant.settings.duo_security.as_ref();
+    let rows = [
+        ("Duo integration key", duo.and_then(|duo| duo.integration_key.as_deref())),
+        ("Duo API hostname", duo.and_then(|duo| duo.api_host_name.as_deref())),
+    ];
+    html! { @for (name, value) in rows { @if let Some(value) = value { dt { (name) } dd { (value) } } } }
 }
 
 /// The navigation bar and the menus.

@@ -108,6 +108,28 @@ fn alerts_and_dashboard_are_the_files_that_are_tested() {
 }
 
 #[test]
+fn the_platform_knows_the_host_of_its_ingress_as_its_own_address() {
+    let address = |values: &[&str]| {
+        let rendered = objects(&Helm::alone("address").render("tenantry-system", values).unwrap());
+        let container = |object: &Value| object["spec"]["template"]["spec"]["containers"][0].clone();
+        let found = rendered.iter().map(container).find(|container| container["name"] == "platform").unwrap();
+        let variables = found["env"].as_array().unwrap().clone();
+        variables
+            .into_iter()
+            .find(|variable| variable["name"] == "TENANTRY_PUBLIC_URL")
+            .map(|found| found["value"].clone())
+    };
+    let ingress = [
+        "platform.enabled=true",
+        "platform.ingress.enabled=true",
+        "platform.ingress.host=platform.example",
+        "platform.ingress.tlsSecretName=platform-tls",
+    ];
+    assert_eq!(address(&ingress), Some(json!("https://platform.example")));
+    assert_eq!(address(&ingress[..1]), None);
+}
+
+#[test]
 fn every_pod_is_admitted_where_only_the_restricted_are() {
     let own = restricted("pods");
     let helm = Helm::alone("pods");

@@ -5,6 +5,7 @@ mod again;
 mod clipboard;
 mod codes;
 mod consent;
+mod duo;
 mod enrolment;
 mod factor;
 mod grant;

@@ -1,0 +1,170 @@
+//! Duo's Universal Prompt, against a stand-in over real HTTP.
+
+mod faults;
+mod settings;
+mod stand_in;
+mod state;
+mod token;
+
+use serde_json::{Value, json};
+use tenantry::platform::Config;
+
+use super::factor::later;
+use super::pages::{Browser, location};
+use crate::platform::audit::lines;
+use crate::platform::people::CHOSEN;
+use crate::platform::{Answer, Caller, Platform};
+use stand_in::{Call, INTEGRATION_KEY, PUBLIC, SECRET_KEY, StandIn};
+
+/// A partner with Duo, one of its people, and her browser.
+pub(crate) struct Scene {
+    pub(crate) platform: Platform,
+    pub(crate) duo: StandIn,
+    pub(crate) partner: String,
+    /// A token of hers from before Duo was there.
+    pub(crate) ada: Caller,
+    pub(crate) browser: Browser,
+}
+
+impl Scene {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| ()).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let duo = StandIn::start().await;
+        let address = duo.address;
+        let platform = Platform::with(|config| {
+            config.public_url = Some(PUBLIC.parse().unwrap());
+            config.duo.stand_in = Some(address);
+            change(config);
+        })
+        .await;
+        let partner = platform.partner("Acme").await;
+        let (ada, _) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+        let browser = Browser::new(&platform);
+        let scene = Self { platform, duo, partner, ada, browser };
+        let keys = json!({
+            "integrationKey": INTEGRATION_KEY, "secretKey": SECRET_KEY, "apiHostName": scene.duo.origin(),
+        });
+        scene.settings(json!({ "duoSecurity": keys, "skipUserConsentForm": true })).await.json();
+        scene
+    }
+
+    /// Changes the partner's settings as the service provider's credential.
+    pub(crate) async fn settings(&self, body: Value) -> Answer {
+        self.platform.sp.post(&format!("{}/{}", self.platform.msps(), self.partner), body).await
+    }
+
+    /// Logs in by password; the second factor is owed then.
+    pub(crate) async fn log_in(&mut self) {
+        assert_eq!(location(&self.browser.log_in("/login", "ada", CHOSEN).await), "/factor");
+    }
+
+    /// To the prompt and through it: the path that the browser comes back to.
+    pub(crate) async fn prompted(&mut self) -> String {
+        let sent = self.browser.get("/factor/duo").await;
+        assert_eq!(sent.status, 303, "{}", sent.text);
+        let prompt = location(&sent).to_owned();
+        assert!(prompt.starts_with(&format!("{}/oauth/v1/authorize?", self.duo.origin())), "{prompt}");
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let answer = http.get(&prompt).send().await.unwrap();
+        assert_eq!(answer.status(), 303, "{:?}", self.duo.calls());
+        answer.headers()["location"].to_str().unwrap().strip_prefix(PUBLIC).unwrap().to_owned()
+    }
+
+    /// Whether the browser's session has proved a second factor.
+    pub(crate) async fn is_in(&mut self) -> bool {
+        let home = self.browser.get("/").await;
+        let inside = home.status == 200 && home.text.contains("Account details");
+        assert!(inside || location(&home) == "/factor", "{} {}", home.status, home.text);
+        inside
+    }
+
+    /// The rows of the partner's log about second factors: what and how it ended.
+    pub(crate) async fn told(&self) -> Vec<String> {
+        let text = |line: &Value, key: &str| line[key].as_str().unwrap().to_owned();
+        let lines = lines(&self.platform, &self.partner).await;
+        let of_factors = lines.iter().filter(|line| text(line, "action").starts_with("factor"));
+        of_factors.map(|line| format!("{} {}", text(line, "object"), text(line, "outcome"))).collect()
+    }
+
+    /// The browser is refused with a sentence, has proved nothing, and the log has one row more.
+    pub(crate) async fn is_refused(&mut self, answer: &Answer, (status, sentence): (u16, &str), row: &str) {
+        assert_eq!(answer.status, status, "{row}: {}", answer.text);
+        assert!(answer.text.contains(sentence), "{row}: {}", answer.text);
+        assert_eq!(answer.text.matches("role=\"alert\"").count(), 1, "{row}: {}", answer.text);
+        assert!(!answer.headers.contains_key("set-cookie"), "{row}");
+        assert!(!self.is_in().await, "{row}");
+        assert_eq!(self.told().await.last().map(String::as_str), Some(format!("{row} denied").as_str()));
+    }
+}
+
+#[tokio::test]
+async fn a_person_of_a_tenant_with_duo_gets_in_through_its_prompt_and_by_no_other_way() {
+    let mut scene = Scene::start().await;
+    scene.log_in().await;
+    assert!(!scene.is_in().await);
+    let page = scene.browser.get("/factor").await;
+    assert!(page.status == 200 && page.text.contains("href=\"/factor/duo\""), "{}", page.text);
+    assert!(scene.duo.calls().is_empty(), "nobody is asked before the person goes there");
+    let before = scene.browser.cookies["__Host-tenantry"].clone();
+    let back = scene.prompted().await;
+    assert!(!scene.is_in().await, "the prompt alone proves nothing");
+    assert_eq!(location(&scene.browser.get(&back).await), "/");
+    assert!(scene.is_in().await);
+    assert_eq!(scene.duo.calls(), [Call::Health, Call::Token]);
+    assert_eq!(scene.told().await, ["DUO done"]);
+    // The key of before is worth nothing.
+    let after = scene.browser.cookies.insert("__Host-tenantry".to_owned(), before.clone()).unwrap();
+    assert_ne!(after, before);
+    assert_eq!(location(&scene.browser.get("/").await), "/login");
+    // Another browser of hers has to prove it for itself.
+    scene.browser.cookies.clear();
+    scene.log_in().await;
+    assert!(!scene.is_in().await);
+}
+
+#[tokio::test]
+async fn an_older_code_member_of_duos_callback_is_taken_too() {
+    let mut scene = Scene::start().await;
+    scene.log_in().await;
+    let back = scene.prompted().await.replace("duo_code=", "code=");
+    assert_eq!(location(&scene.browser.get(&back).await), "/");
+    assert!(scene.is_in().await);
+}
+
+#[tokio::test]
+async fn people_of_a_client_and_of_another_partner_are_not_sent_to_a_partners_duo() {
+    let mut scene = Scene::start().await;
+    let client = scene.platform.sp.client(&scene.partner, "Globex").await;
+    let path = format!("/tenants/{}/clients/{client}", scene.partner);
+    scene.platform.sp.post(&path, json!({ "skipUserConsentForm": true })).await.json();
+    scene.platform.logged_in(&client, "carl", &[]).await;
+    assert_eq!(location(&scene.browser.log_in("/login", "carl", CHOSEN).await), "/");
+    for path in ["/factor/duo", "/factor/duo/callback?state=x&duo_code=y"] {
+        assert_eq!(location(&scene.browser.get(path).await), "/factor", "{path}");
+    }
+    assert!(scene.duo.calls().is_empty());
+}
+
+#[tokio::test]
+async fn codes_of_an_app_open_nothing_where_duo_is_wanted() {
+    let mut scene = Scene::start().await;
+    scene.settings(json!({ "duoSecurity": { "secretKey": "" }, "twoFactorAuthentication": true })).await.json();
+    let (app, recovery) = scene.browser.enrol("ada").await;
+    assert!(scene.is_in().await);
+    later(&scene.platform).await;
+    scene.settings(json!({ "duoSecurity": { "secretKey": SECRET_KEY } })).await.json();
+    scene.browser.cookies.clear();
+    scene.log_in().await;
+    for code in [&app.code(0), &recovery[0]] {
+        let answer = scene.browser.factor(code).await;
+        assert_eq!(location(&answer), "/factor", "{}", answer.text);
+        assert!(!scene.is_in().await);
+    }
+    assert!(scene.duo.calls().is_empty());
+    let back = scene.prompted().await;
+    scene.browser.get(&back).await;
+    assert!(scene.is_in().await);
+}

@@ -1,0 +1,362 @@
+//! A stand-in of Duo over real HTTP. It holds each request to what Duo's documentation says of it, complains of whatever
+//! does not fit, and misbehaves as it is told.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use futures::stream;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::token::{HS512, claims, sign};
+
+/// The tenant's keys, in the lengths that Duo's have.
+pub(crate) const INTEGRATION_KEY: &str = "DI7H2K9WQ4XN5RZB8TVC";
+pub(crate) const SECRET_KEY: &str = "seedk3y0fDuoTh4tNobodyMayEverSeeAgain42x";
+/// Where people come back to.
+pub(crate) const PUBLIC: &str = "https://tenants.example";
+const CALLBACK: &str = "https://tenants.example/factor/duo/callback";
+
+/// One of the two calls that the platform makes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Call {
+    Health,
+    Token,
+}
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The right answer with another status.
+    Status(Call, u16),
+    /// No answer at all.
+    Hang(Call),
+    /// A byte now and then, for ever.
+    Drip(Call),
+    /// The connection closes within the answer.
+    Cut(Call),
+    /// The right answer among too many bytes.
+    Huge(Call),
+    /// A page instead of JSON.
+    Page(Call),
+    /// A redirect to where the right answer is.
+    Redirect(Call),
+    /// Duo says that it does not serve the integration.
+    Unwell,
+    /// Somebody says no at the prompt.
+    GaveUp,
+    /// A token that does not hold.
+    Twist(Twist),
+}
+
+/// What is wrong with a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Twist {
+    Key,
+    Unsigned,
+    Weaker,
+    Issuer,
+    Audience,
+    Nonce,
+    NoNonce,
+    Person,
+    Expired,
+    Early,
+    Deny,
+    NoResult,
+    NoToken,
+}
+
+/// A person who was let in at the prompt.
+struct Passed {
+    login_name: String,
+    nonce: Option<String>,
+    used: bool,
+}
+
+#[derive(Default)]
+struct Inner {
+    fault: Option<Fault>,
+    complaints: Vec<String>,
+    calls: Vec<Call>,
+    jtis: HashSet<String>,
+    codes: HashMap<String, Passed>,
+}
+
+/// The stand-in. It stops with its value.
+pub(crate) struct StandIn {
+    pub(crate) address: SocketAddr,
+    shared: Shared,
+    server: JoinHandle<()>,
+}
+
+#[derive(Clone)]
+struct Shared {
+    origin: String,
+    inner: Arc<Mutex<Inner>>,
+}
+
+impl StandIn {
+    pub(crate) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Shared { origin: format!("http://{address}"), inner: Arc::default() };
+        let router = Router::new()
+            .route("/oauth/v1/health_check", post(health))
+            .route("/oauth/v1/authorize", get(authorize))
+            .route("/oauth/v1/token", post(token))
+            .with_state(shared.clone());
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, shared, server }
+    }
+
+    /// How a tenant names it.
+    pub(crate) fn origin(&self) -> &str {
+        &self.shared.origin
+    }
+
+    /// Misbehaves so from now on.
+    pub(crate) fn spoil(&self, fault: impl Into<Option<Fault>>) {
+        self.shared.lock().fault = fault.into();
+    }
+
+    /// The calls so far; nothing that came was other than Duo wants it.
+    #[track_caller]
+    pub(crate) fn calls(&self) -> Vec<Call> {
+        let inner = self.shared.lock();
+        assert_eq!(inner.complaints, Vec::<String>::new());
+        inner.calls.clone()
+    }
+
+    /// Nobody listens any more.
+    pub(crate) async fn stop(&mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn call(&self, name: &str) -> String {
+        format!("{}/oauth/v1/{name}", self.origin)
+    }
+
+    /// Notes a call. Where it is to be sent elsewhere, whoever follows finds there what was asked for.
+    fn come(&self, call: Call, url: &str, query: Option<&str>) -> Option<Response> {
+        let mut inner = self.lock();
+        inner.calls.push(call);
+        (inner.fault == Some(Fault::Redirect(call)) && query.is_none()).then(|| {
+            let place = HeaderValue::from_str(&format!("{url}?followed")).unwrap();
+            (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, place)]).into_response()
+        })
+    }
+
+    /// Notes what does not fit, and answers as Duo does then.
+    fn complain(&self, error: &str, why: String) -> Response {
+        self.lock().complaints.push(why);
+        (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": error }))).into_response()
+    }
+
+    /// Who asks, by the assertion of a form: signed by the secret, for this very call, for five minutes at most and once.
+    fn asserted(&self, form: &HashMap<String, String>, call: &str) -> Result<(), String> {
+        let text = |name: &str| form.get(name).map_or("", String::as_str);
+        let claims = claims(text("client_assertion"), SECRET_KEY)?;
+        for name in ["iss", "sub"] {
+            expect(&claims, name, &json!(INTEGRATION_KEY))?;
+        }
+        expect(&claims, "aud", &json!(call))?;
+        lives(&claims)?;
+        let jti = claims["jti"].as_str().filter(|jti| (16..=36).contains(&jti.len())).ok_or("no jti")?;
+        if !self.lock().jtis.insert(jti.to_owned()) {
+            return Err("the jti came before".to_owned());
+        }
+        (text("client_id") == INTEGRATION_KEY).then_some(()).ok_or_else(|| "another client_id".to_owned())
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
+}
+
+fn expect(claims: &Value, name: &str, value: &Value) -> Result<(), String> {
+    let found = &claims[name];
+    (found == value).then_some(()).ok_or_else(|| format!("{name} is {found}, not {value}"))
+}
+
+fn lives(claims: &Value) -> Result<(), String> {
+    let exp = claims["exp"].as_i64().ok_or("no whole exp")?;
+    (now() < exp && exp <= now() + 300).then_some(()).ok_or_else(|| format!("exp is {exp}"))
+}
+
+fn form(text: &str) -> HashMap<String, String> {
+    url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
+}
+
+async fn health(State(shared): State<Shared>, RawQuery(query): RawQuery, body: Bytes) -> Response {
+    let call = shared.call("health_check");
+    if let Some(elsewhere) = shared.come(Call::Health, &call, query.as_deref()) {
+        return elsewhere;
+    }
+    if let Err(why) = shared.asserted(&form(std::str::from_utf8(&body).unwrap()), &call) {
+        return shared.complain("invalid_client", why);
+    }
+    let fault = shared.lock().fault;
+    let answer = match fault {
+        Some(Fault::Unwell) => json!({ "stat": "FAIL", "code": 40002, "message": "invalid_client" }),
+        _ => json!({ "stat": "OK", "response": { "timestamp": now() } }),
+    };
+    spoiled(Call::Health, fault, &answer).await
+}
+
+async fn authorize(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    match prompted(&shared, &form(&query.unwrap_or_default())) {
+        Ok(back) => Redirect::to(&back).into_response(),
+        Err(why) => shared.complain("invalid_request", why),
+    }
+}
+
+/// What becomes of somebody at the prompt: where the browser goes then.
+fn prompted(shared: &Shared, query: &HashMap<String, String>) -> Result<String, String> {
+    let text = |name: &str| query.get(name).map_or("", String::as_str);
+    let request = claims(text("request"), SECRET_KEY)?;
+    for (name, value) in [
+        ("scope", json!("openid")),
+        ("response_type", json!("code")),
+        ("client_id", json!(INTEGRATION_KEY)),
+        ("iss", json!(INTEGRATION_KEY)),
+        ("aud", json!(shared.origin)),
+        ("redirect_uri", json!(CALLBACK)),
+        ("use_duo_code_attribute", json!(true)),
+    ] {
+        expect(&request, name, &value)?;
+    }
+    lives(&request)?;
+    let state = request["state"].as_str().filter(|state| (22..=1024).contains(&state.len())).ok_or("no state")?;
+    let login_name = request["duo_uname"].as_str().filter(|name| !name.is_empty()).ok_or("no duo_uname")?;
+    if (text("response_type"), text("client_id")) != ("code", INTEGRATION_KEY) {
+        return Err("the query says something else than the request".to_owned());
+    }
+    let nonce = query.get("nonce").cloned();
+    expect(&request, "nonce", &json!(nonce))?;
+    let mut inner = shared.lock();
+    if inner.fault == Some(Fault::GaveUp) {
+        return Ok(format!("{CALLBACK}?state={state}&error=access_denied&error_description=The+user+cancelled"));
+    }
+    let code = format!("code-{:032}", inner.codes.len());
+    let passed = Passed { login_name: login_name.to_owned(), nonce, used: false };
+    inner.codes.insert(code.clone(), passed);
+    Ok(format!("{CALLBACK}?state={state}&duo_code={code}"))
+}
+
+async fn token(State(shared): State<Shared>, RawQuery(query): RawQuery, body: Bytes) -> Response {
+    let (call, form) = (shared.call("token"), form(std::str::from_utf8(&body).unwrap()));
+    if let Some(elsewhere) = shared.come(Call::Token, &call, query.as_deref()) {
+        return elsewhere;
+    }
+    let fault = shared.lock().fault;
+    if let Err(why) = shared.asserted(&form, &call) {
+        return shared.complain("invalid_client", why);
+    }
+    for (name, value) in [
+        ("grant_type", "authorization_code"),
+        ("redirect_uri", CALLBACK),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+    ] {
+        if form.get(name).map(String::as_str) != Some(value) {
+            return shared.complain("invalid_request", format!("{name} is {:?}", form.get(name)));
+        }
+    }
+    let claims = {
+        let mut inner = shared.lock();
+        let code = form.get("code").and_then(|code| inner.codes.get_mut(code)).filter(|passed| !passed.used);
+        // Not a complaint: whoever has the browser may send any code.
+        let Some(passed) = code else {
+            return (StatusCode::BAD_REQUEST, axum::Json(json!({ "error": "invalid_grant" }))).into_response();
+        };
+        passed.used = true;
+        json!({
+            "iss": call, "aud": INTEGRATION_KEY, "sub": passed.login_name, "preferred_username": passed.login_name,
+            "iat": now(), "exp": now() + 3600, "auth_time": now(), "nonce": passed.nonce,
+            "auth_result": { "result": "allow", "status": "allow", "status_msg": "Login Successful" },
+            "auth_context": { "factor": "duo_push", "result": "success" },
+        })
+    };
+    let twist = match fault {
+        Some(Fault::Twist(twist)) => Some(twist),
+        _ => None,
+    };
+    let mut answer = json!({ "access_token": "opaque", "expires_in": 3600, "token_type": "Bearer" });
+    if twist != Some(Twist::NoToken) {
+        answer["id_token"] = twisted(claims, twist).into();
+    }
+    spoiled(Call::Token, fault, &answer).await
+}
+
+/// A token with what is to be wrong with it.
+fn twisted(mut claims: Value, twist: Option<Twist>) -> String {
+    let (mut header, mut key) = (HS512, SECRET_KEY);
+    match twist {
+        None | Some(Twist::NoToken) => {}
+        Some(Twist::Key) => key = "seedk3y0fDuoTh4tNobodyMayEverSeeAgain43x",
+        Some(Twist::Unsigned) => header = r#"{"alg":"none","typ":"JWT"}"#,
+        Some(Twist::Weaker) => header = r#"{"alg":"HS256","typ":"JWT"}"#,
+        Some(Twist::Issuer) => claims["iss"] = "https://api-2.duosecurity.com/oauth/v1/token".into(),
+        Some(Twist::Audience) => claims["aud"] = "DIOTHERTENANTOTHERTE".into(),
+        Some(Twist::Nonce) => claims["nonce"] = "0123456789012345678901234567890123456789".into(),
+        Some(Twist::NoNonce) => drop(claims.as_object_mut().unwrap().remove("nonce")),
+        Some(Twist::Person) => claims["preferred_username"] = "bob".into(),
+        Some(Twist::Expired) => (claims["iat"], claims["exp"]) = ((now() - 600).into(), (now() - 120).into()),
+        Some(Twist::Early) => claims["iat"] = (now() + 120).into(),
+        Some(Twist::Deny) => claims["auth_result"]["result"] = "deny".into(),
+        Some(Twist::NoResult) => drop(claims.as_object_mut().unwrap().remove("auth_result")),
+    }
+    sign(header, &claims, key)
+}
+
+/// The right answer of a call, or what becomes of it.
+async fn spoiled(at: Call, fault: Option<Fault>, right: &Value) -> Response {
+    let answer = axum::Json(right).into_response();
+    match fault {
+        Some(Fault::Status(call, status)) if call == at => {
+            (StatusCode::from_u16(status).unwrap(), answer).into_response()
+        }
+        Some(Fault::Hang(call)) if call == at => std::future::pending().await,
+        Some(Fault::Drip(call)) if call == at => {
+            let drops = stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Ok::<_, std::io::Error>(Bytes::from_static(b" ")), ()))
+            });
+            Body::from_stream(drops).into_response()
+        }
+        Some(Fault::Cut(call)) if call == at => {
+            let mut parts = vec![Err(std::io::Error::other("cut"))];
+            parts.insert(0, Ok(Bytes::from(right.to_string())));
+            Body::from_stream(stream::iter(parts)).into_response()
+        }
+        Some(Fault::Huge(call)) if call == at => {
+            let mut body = right.clone();
+            body["pad"] = "x".repeat(80 << 10).into();
+            axum::Json(body).into_response()
+        }
+        Some(Fault::Page(call)) if call == at => "<!doctype html><title>OK</title>".into_response(),
+        _ => answer,
+    }
+}
