@@ -108,7 +108,10 @@ fn each_requirement_of_asvs_and_pci_dss_names_its_test_or_a_reason() {
     assert_eq!(rows.len(), 28 + 11, "{rows:#?}");
     for (requirement, shown) in rows {
         let named: Vec<&str> = shown.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect();
-        assert!(!named.is_empty() || shown.starts_with("not: "), "{requirement}: `{shown}` names neither test nor reason");
+        assert!(
+            !named.is_empty() || shown.starts_with("not: "),
+            "{requirement}: `{shown}` names neither test nor reason"
+        );
         for test in named {
             assert!(tests.contains(test), "{requirement}: there is no test `{test}`");
         }

@@ -183,11 +183,11 @@ impl Caller {
 
     /// A path below `/api/v2`, or any other that starts with a slash of its own.
     pub(crate) async fn raw(&self, method: Method, path: &str, body: Vec<u8>) -> Answer {
-        self.raw_with(method, path, body, "").await
+        self.raw_with(method, path, (body, "")).await
     }
 
     /// The same with a code of the second factor.
-    pub(crate) async fn raw_with(&self, method: Method, path: &str, body: Vec<u8>, code: &str) -> Answer {
+    pub(crate) async fn raw_with(&self, method: Method, path: &str, (body, code): (Vec<u8>, &str)) -> Answer {
         let mut request = self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token);
         if !code.is_empty() {
             request = request.header("x-two-factor-code", code);

@@ -104,7 +104,7 @@ async fn every_route_that_saves_account_settings_asks_a_person_again_and_no_othe
 /// Sends a save.
 async fn save(caller: &Caller, verb: Verb, path: &str, (number, code): (u32, &str)) -> Answer {
     let method: Method = verb.name().parse().unwrap();
-    caller.raw_with(method, &format!("/api/v2{path}"), body(number).to_string().into_bytes(), code).await
+    caller.raw_with(method, &format!("/api/v2{path}"), (body(number).to_string().into_bytes(), code)).await
 }
 
 #[tokio::test]
