@@ -48,7 +48,8 @@ fn without_token(markup: &str) -> String {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    let parts: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    parts.concat()
 }
 
 /// Compares with the pictures in `docs/images`, or writes them with `TENANTRY_SCREENSHOTS=write`.
