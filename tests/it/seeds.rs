@@ -136,6 +136,7 @@ fn each_part_has_as_many_rows_as_the_documentation_has_statements() {
     for (part, counted) in COUNTED {
         assert_eq!(rows.iter().filter(|row| row.section == part).count(), counted, "{part}");
     }
+    assert!(rows.iter().all(|row| !row.tests.is_empty()), "a statement is open");
 }
 
 #[test]

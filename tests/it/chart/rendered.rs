@@ -36,8 +36,14 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
         "platform.ingress.annotations.example\\.com/a=b",
     ]);
     all.extend(
-        ["networkPolicy.metricsFrom", "networkPolicy.apiServerTo", "networkPolicy.platformTo", "platform.allowFrom"]
-            .map(peer),
+        [
+            "networkPolicy.metricsFrom",
+            "networkPolicy.apiServerTo",
+            "networkPolicy.platformTo",
+            "platform.allowFrom",
+            "platform.httpsTo",
+        ]
+        .map(peer),
     );
     let scoped = text(&[&spaces, "clusterId=c1", "defaultConnection.secretName=platform", "crds.install=false"]);
     let bare = text(&[
@@ -127,6 +133,25 @@ fn the_platform_knows_the_host_of_its_ingress_as_its_own_address() {
     ];
     assert_eq!(address(&ingress), Some(json!("https://platform.example")));
     assert_eq!(address(&ingress[..1]), None);
+}
+
+#[test]
+fn the_platform_asks_nobody_but_whom_it_is_let_out_to() {
+    let rule = |values: &[&str]| {
+        let rendered = objects(&Helm::alone("egress").render("tenantry-system", values).unwrap());
+        let of_platform = |object: &&Value| {
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            object["kind"] == "NetworkPolicy" && name.ends_with("-platform")
+        };
+        rendered.iter().find(of_platform).unwrap()["spec"].clone()
+    };
+    let shut = rule(&["platform.enabled=true"]);
+    assert_eq!((&shut["policyTypes"], &shut["egress"]), (&json!(["Ingress", "Egress"]), &Value::Null));
+    let open = rule(&["platform.enabled=true", "platform.httpsTo[0].ipBlock.cidr=198.51.100.0/24"]);
+    assert_eq!(open["egress"][0]["ports"][0]["port"], 53);
+    let https =
+        json!({ "ports": [{ "port": 443, "protocol": "TCP" }], "to": [{ "ipBlock": { "cidr": "198.51.100.0/24" } }] });
+    assert_eq!((open["egress"].as_array().unwrap().len(), &open["egress"][1]), (2, &https));
 }
 
 #[test]
