@@ -24,7 +24,7 @@ define need
 endef
 
 .PHONY: help demo up down check test bench footprint mutants long crds build image image-platform image-test controlplane \
-	controller-manager helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
+	controller-manager browser helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -81,7 +81,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: build controlplane controller-manager helm flux promtool checkov bwrap image-test
+test: browser build controlplane controller-manager helm flux promtool checkov bwrap image-test
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration postgres docs demo
 
 image: rust cyclonedx
@@ -97,6 +97,11 @@ image-test: rust cyclonedx
 controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
+
+# First of all: it would be a pity to learn of it after half an hour.
+browser:
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null 2>&1 && command -v "$${CHROMEDRIVER:-chromedriver}" >/dev/null 2>&1 || \
+	  { echo 'install chromium and chromium-driver (Debian: apt-get install chromium chromium-driver)' >&2; exit 1; }
 
 helm: $(ASSETS)/helm
 

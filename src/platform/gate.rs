@@ -215,6 +215,15 @@ async fn permitted(
     Ok(if on_clients { person.reach(rule) } else { Reach::All })
 }
 
+/// Whether a person may do under a tenant within reach what a route would: a page shows nothing that its route refuses.
+pub(super) fn may(caller: &Caller, tenant: &Record, (method, path): (&str, &str)) -> Result<bool, Error> {
+    let row = row(method, path).ok_or(Error::Internal)?;
+    let Some(person) = caller.person() else { return Ok(true) };
+    let below = tenant.kind == Kind::Client && tenant.id != caller.id;
+    let asked = if below { Asked::Client(tenant.id) } else { Asked::Own };
+    Ok(missing(person, row.needs.at(position(caller, person, Some(tenant))), asked).is_none())
+}
+
 /// Refuses everything but the call that serves what a session owes; pages serve the rest.
 fn nothing_owed(person: &Person, tenant: &str, call: Call) -> Result<(), Error> {
     match person.owes {

@@ -23,7 +23,7 @@ use super::error::{Error, field, quote};
 use super::gate::Scope;
 use super::standing::{Act, admit};
 use super::store::{
-    Datum, Record, Shelf, Tx, holder_of_datum, insert_datum, lock, locked_datum, next_number, save_datum,
+    Datum, Part, Record, Shelf, Tx, holder_of_datum, insert_datum, lock, locked_datum, next_number, save_datum,
 };
 use super::subscription::Subscription;
 use super::{App, export, retention, search, time};
@@ -34,6 +34,9 @@ pub(super) use shown::Shown;
 
 /// Longest body of a record.
 const RECORD: usize = 64 << 10;
+
+/// Records that a page shows.
+const NEWEST: i64 = 20;
 
 /// No record: a new one is nobody's rival but its holder's.
 const NOBODY: i64 = -1;
@@ -112,6 +115,16 @@ pub(super) async fn read(
     let shelf = retention::shelf(tenant, category, time::now());
     let found = app.store.datum(shelf, number(&id)).await?.ok_or_else(|| Error::not_found("Record", &id))?;
     Ok(Json(Shown::new(tenant, &subscription).of(category, found)))
+}
+
+/// The newest records of a category, and how many there are: for a page, which has asked before whether it may show them.
+pub(super) async fn newest(app: &App, tenant: &Record, category: Category) -> Result<(Vec<Value>, i64), Error> {
+    let subscription = Subscription::of_record(tenant);
+    subscription.admit(category)?;
+    let shelf = retention::shelf(tenant, category, time::now());
+    let (rows, total) = app.store.data_page(shelf, Part { descending: true, size: NEWEST, offset: 0 }).await?;
+    let shown = Shown::new(tenant, &subscription);
+    Ok((rows.into_iter().map(|datum| shown.of(category, datum)).collect(), total))
 }
 
 /// `GET .../records/{category}`.

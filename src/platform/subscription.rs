@@ -44,6 +44,15 @@ impl Screen {
         }
     }
 
+    /// The records that the screen lists, in the part of the package that carries them.
+    pub(super) const fn records(self) -> Category {
+        match self {
+            Self::Alerts => Category::Alerts,
+            Self::ServiceDesk => Category::Tickets,
+            Self::Automation => Category::MaintenanceWindows,
+        }
+    }
+
     /// Modules that the screen shows, by the package that carries them: nothing else of it is denied.
     pub(super) const fn parts(self) -> [(Package, &'static [&'static str]); 2] {
         use Package::{EventAndIncidentManagement as Events, RemediationAndAutomation as Remediation};

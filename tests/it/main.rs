@@ -24,6 +24,7 @@ pub mod tenancy;
 pub mod world;
 
 mod admission;
+mod browser;
 mod chart;
 mod cli;
 mod connect;

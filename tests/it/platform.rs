@@ -17,7 +17,7 @@ mod login;
 mod marks;
 mod messages;
 mod packages;
-mod people;
+pub(crate) mod people;
 mod purge;
 mod records;
 mod robust;

@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     ("declare a Partner and two Clients", life::apply),
     ("they become Ready", life::ready),
     ("list them", life::list),
+    ("somebody logs in to the platform for the first time", life::log_in),
     ("somebody changes a tenant behind its back: it is put right", life::drift),
     ("change what is declared", life::change),
     ("a risky change waits for approval", guarded::approve),

@@ -1,11 +1,16 @@
 //! The steps of the demo in which tenants are made and kept.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::{Value, json};
+use url::form_urlencoded::Serializer;
 
 use super::demo::Demo;
 use super::process::Result;
 use super::screen::say;
-use super::tenancy;
+use super::whole::Access;
+use super::{http, supervisor, tenancy};
 
 /// `kubectl apply -k examples` on an empty platform.
 pub fn apply(demo: &mut Demo) -> Result<()> {
@@ -47,6 +52,26 @@ pub fn list(demo: &mut Demo) -> Result<()> {
         demo.holds(&format!("{id} is listed"), listed.contains(id.as_str()))?;
     }
     Ok(())
+}
+
+/// A person gets in with what the stack tells, and only to choose a password.
+pub fn log_in(demo: &mut Demo) -> Result<()> {
+    let folder = supervisor::folder()?;
+    let access = Access::read(&folder)?;
+    say(format!("  {}", access.login()));
+    let mode = fs::metadata(folder.join("env"))?.permissions().mode() & 0o777;
+    demo.same("the rights of the file that tells it", &mode, &0o600)?;
+    let page = http::get(&access.login_url)?;
+    demo.holds("there is a login page", page.status == 200 && page.body.contains("name=\"password\""))?;
+    let form = Serializer::new(String::new())
+        .append_pair("grant_type", "password")
+        .append_pair("username", &access.login_name)
+        .append_pair("password", &access.login_password)
+        .finish();
+    let token = format!("{}/tenancy/auth/oauth/token", access.platform_url);
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    let answer = http::send("POST", &token, &headers, &form)?.json()?;
+    demo.same("what that login allows", &answer["scope"], "password:change")
 }
 
 /// A change over the platform's own API is undone within the drift interval.

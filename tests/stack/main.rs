@@ -65,8 +65,10 @@ fn up() -> Result<()> {
         }
         None => say("the stack is running already; `make down` ends it"),
     }
-    say(format!("    . {}", supervisor::folder()?.join("env").display()));
+    let folder = supervisor::folder()?;
+    say(format!("    . {}", folder.join("env").display()));
     say("    kubectl apply -k examples");
+    say(whole::Access::read(&folder)?.login());
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use super::assets;
@@ -155,10 +156,41 @@ impl Platform {
         Ok(Self { service, credential, database })
     }
 
+    /// Login name and password of a new administrator, who must choose another password.
+    pub fn one_time_login(&self, login: &str, tenant: Option<&str>) -> Result<(String, String)> {
+        one_time_login(&self.database, &self.audit_key(), login, tenant)
+    }
+
+    /// The file with the key of the audit log.
+    pub fn audit_key(&self) -> PathBuf {
+        self.database.with_file_name("tenantry-audit.key")
+    }
+
     /// Host and port, as the operator's list of allowed hosts wants it.
     pub fn host(&self) -> &str {
         self.service.url().trim_start_matches("http://")
     }
+}
+
+/// Makes an administrator of a tenant, or of the service provider; its login name, and a password that must be changed.
+pub fn one_time_login(
+    database: &Path,
+    audit_key: &Path,
+    login: &str,
+    tenant: Option<&str>,
+) -> Result<(String, String)> {
+    let mut command = Command::new(assets::own("tenantry-platform")?);
+    command.args(["admin", "create", "--login", login]).args(tenant.iter().flat_map(|tenant| ["--tenant", tenant]));
+    command.arg("--database").arg(database).arg("--audit-key").arg(audit_key);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("TENANTRY_")) {
+        command.env_remove(name);
+    }
+    let made = command.output()?;
+    let said = String::from_utf8_lossy(&made.stdout);
+    let word = |key: &str| said.lines().find_map(|line| Some(line.strip_prefix(key)?.trim().to_owned()));
+    word("login:").zip(word("password:")).filter(|_| made.status.success()).ok_or_else(|| {
+        format!("`tenantry-platform admin create` failed: {}", String::from_utf8_lossy(&made.stderr)).into()
+    })
 }
 
 /// How to start an operator.

@@ -163,6 +163,10 @@ async fn answer(stream: &mut BufReader<TcpStream>, request: &Request, (fault, to
     let real = || async { request.forward(to).await.unwrap_or_else(|error| Reply::bad_gateway(&error)) };
     match fault {
         Fault::None => real().await.write(stream).await?,
+        Fault::With(line) => {
+            let reply = request.with(&line).forward(to).await;
+            reply.unwrap_or_else(|error| Reply::bad_gateway(&error)).write(stream).await?;
+        }
         Fault::Delay(pause) => {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             real().await.write(stream).await?;

@@ -29,7 +29,7 @@ impl Whole {
         let options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
         let operator = programs::start_operator(folder, &options)?;
         let whole = Self { operator, platform, control_plane };
-        whole.access().write(folder)?;
+        whole.access()?.write(folder)?;
         Ok(whole)
     }
 
@@ -40,16 +40,20 @@ impl Whole {
         self.operator.process().check()
     }
 
-    fn access(&self) -> Access {
+    fn access(&self) -> Result<Access> {
         let credential = self.platform.credential.clone();
-        Access {
+        let (login_name, login_password) = self.platform.one_time_login("admin", None)?;
+        Ok(Access {
             kubeconfig: self.control_plane.kubeconfig("admin"),
+            login_url: format!("{}/login", credential.url),
+            login_name,
+            login_password,
             platform_url: credential.url,
             tenant_id: credential.tenant_id,
             client_id: credential.client_id,
             client_secret: credential.client_secret,
             metrics_url: format!("{}/metrics", self.operator.url()),
-        }
+        })
     }
 }
 
@@ -87,6 +91,12 @@ pub struct Access {
     pub client_secret: String,
     /// The operator's metrics.
     pub metrics_url: String,
+    /// Where people log in.
+    pub login_url: String,
+    /// The service provider's first administrator.
+    pub login_name: String,
+    /// A password that must be changed at the first login.
+    pub login_password: String,
 }
 
 impl Access {
@@ -104,10 +114,21 @@ impl Access {
             ("PLATFORM_CLIENT_ID", &self.client_id),
             ("PLATFORM_CLIENT_SECRET", &self.client_secret),
             ("METRICS_URL", &self.metrics_url),
+            ("TENANTRY_LOGIN_URL", &self.login_url),
+            ("TENANTRY_LOGIN_NAME", &self.login_name),
+            ("TENANTRY_LOGIN_PASSWORD", &self.login_password),
         ]
         .map(|(name, value)| format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
         let path = format!("export PATH='{}':\"$PATH\"\n", programs.display());
         controlplane::write_private(&folder.join("env"), &(lines.concat() + &path))
+    }
+
+    /// How people get in.
+    pub fn login(&self) -> String {
+        let Self { login_url, login_name, login_password, .. } = self;
+        format!(
+            "log in at {login_url} as `{login_name}` with the password `{login_password}`, and choose your own then"
+        )
     }
 
     /// Reads what [`Whole::start`] wrote.
@@ -127,6 +148,9 @@ impl Access {
             client_id: take("PLATFORM_CLIENT_ID")?,
             client_secret: take("PLATFORM_CLIENT_SECRET")?,
             metrics_url: take("METRICS_URL")?,
+            login_url: take("TENANTRY_LOGIN_URL")?,
+            login_name: take("TENANTRY_LOGIN_NAME")?,
+            login_password: take("TENANTRY_LOGIN_PASSWORD")?,
         })
     }
 }

@@ -7,21 +7,26 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
-use maud::html;
+use maud::{Markup, html};
+use serde_json::Value;
 
 use super::home::frame;
 use super::visitor::Visitor;
 use super::{answer, or_refusal, refusal};
-use crate::catalog::NOT_SUBSCRIBED;
+use crate::catalog::{Category, NOT_SUBSCRIBED};
 use crate::platform::error::Error;
-use crate::platform::gate::reaches;
+use crate::platform::gate::{may, reaches};
+use crate::platform::records::newest;
 use crate::platform::standing::{Act, admit};
-use crate::platform::store::Kind;
+use crate::platform::store::{Kind, Record};
 use crate::platform::subscription::{Screen, Subscription};
 use crate::platform::{App, query};
 
 const SCREENS: [(&str, Screen); 3] =
     [("alerts", Screen::Alerts), ("service-desk", Screen::ServiceDesk), ("automation", Screen::Automation)];
+
+/// The route that answers what a screen lists.
+const LIST: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}/records/{category}");
 
 /// A screen.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(screen): Path<String>, parts: Parts) -> Response {
@@ -60,6 +65,7 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
         return Ok(answer(StatusCode::OK, &visitor.look, "home", &content));
     }
     let has = Subscription::of_record(&tenant);
+    let records = records(app, &visitor, &tenant, (screen.records(), &has)).await?;
     let content = html! {
         (frame(&visitor)?)
         main {
@@ -69,6 +75,7 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
                     h2 { (package.wire()) }
                     @if has.has(package) {
                         ul { @for module in modules { li { (module) } } }
+                        @if package == screen.records().carried().package { (records) }
                     } @else {
                         p.denied role="alert" { (NOT_SUBSCRIBED) }
                     }
@@ -78,4 +85,27 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
     };
     let whole = has.screen(screen).1.is_empty();
     Ok(answer(if whole { StatusCode::OK } else { StatusCode::FORBIDDEN }, &visitor.look, "home", &content))
+}
+
+/// The newest records of a category, where the tenant has it and the person may see it.
+async fn records(
+    app: &App,
+    visitor: &Visitor,
+    tenant: &Record,
+    (category, has): (Category, &Subscription),
+) -> Result<Markup, Error> {
+    if !has.has(category.carried().package) || !may(&visitor.caller, tenant, LIST)? {
+        return Ok(html! {});
+    }
+    let (newest, total) = newest(app, tenant, category).await?;
+    let text = |record: &Value, member: &str| record[member].as_str().unwrap_or_default().to_owned();
+    Ok(html! {
+        h3 { (category.screen()) " (" (total) ")" }
+        @if !newest.is_empty() {
+            table.records {
+                thead { tr { th scope="col" { "Name" } th scope="col" { "Time" } } }
+                tbody { @for record in &newest { tr { td { (text(record, "name")) } td { (text(record, "time")) } } } }
+            }
+        }
+    })
 }

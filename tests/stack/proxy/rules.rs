@@ -58,6 +58,8 @@ pub enum When {
 pub enum Fault {
     /// Nothing: the request goes through, and no later rule sees it.
     None,
+    /// The request goes through with one header line more, such as `x-forwarded-for: 203.0.113.9`.
+    With(String),
     /// So many milliseconds pass before the request is sent on.
     Delay(u64),
     /// The request is carried out and the connection closed without an answer.

@@ -77,6 +77,13 @@ async fn head(stream: &mut BufReader<TcpStream>) -> io::Result<Option<Vec<String
 }
 
 impl Request {
+    /// The same request with one header line more.
+    pub(super) fn with(&self, line: &str) -> Self {
+        let mut request = self.clone();
+        request.headers.push(line.to_owned());
+        request
+    }
+
     /// The same request, as a GET of another path.
     pub(super) fn elsewhere(&self, target: &str) -> Self {
         Self { method: "GET".to_owned(), target: target.to_owned(), headers: self.headers.clone(), body: Vec::new() }

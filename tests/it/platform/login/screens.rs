@@ -57,6 +57,41 @@ async fn the_screens_of_a_missing_package_are_denied_and_its_menus_are_gone() {
 }
 
 #[tokio::test]
+async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
+    let platform = Platform::start().await;
+    let partner = subscribed(&platform, "Acme", &[HYBRID, EVENT]).await;
+    let client = platform.sp.client(&partner, "Globex").await;
+    for category in ["alerts", "tickets"] {
+        let body = json!({ "name": format!("The <disk> of {category}") });
+        platform.sp.post(&format!("/tenants/{partner}/records/{category}"), body).await.json();
+    }
+    for (name, tenant, role) in
+        [("ada", &partner, &["Partner Administrator"][..]), ("bob", &partner, &[]), ("sue", &platform.sp_id, &[])]
+    {
+        let _ = platform.logged_in(tenant, name, role).await;
+    }
+    let mut browser = Browser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    for (screen, category, heading) in [("alerts", "alerts", "Alerts (1)"), ("service-desk", "tickets", "Tickets (1)")]
+    {
+        let page = browser.get(&format!("/screens/{screen}")).await.text;
+        assert!(page.contains(&format!("<td>The &lt;disk&gt; of {category}</td>")) && page.contains(heading), "{page}");
+        let below = browser.get(&format!("/screens/{screen}?tenant={client}")).await.text;
+        assert!(below.contains(DENIED) && !below.contains("disk"), "{below}");
+    }
+    assert!(!browser.get("/screens/automation").await.text.contains("Maintenance windows"), "nobody paid for them");
+    for (name, page) in [("bob", "/screens/alerts".to_owned()), ("sue", format!("/screens/alerts?tenant={partner}"))] {
+        let mut browser = Browser::new(&platform);
+        browser.log_in("/login", name, CHOSEN).await;
+        let answer = browser.get(&page).await;
+        assert!(answer.text.contains("Alert Correlation") && !answer.text.contains("disk"), "{name}: {}", answer.text);
+    }
+    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "packages": [HYBRID] })).await.json();
+    let page = browser.get("/screens/alerts").await.text;
+    assert!(page.contains(DENIED) && !page.contains("disk"), "{page}");
+}
+
+#[tokio::test]
 async fn a_tenant_below_is_selected_and_a_foreign_one_is_not_there() {
     let platform = Platform::start().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);

@@ -1,0 +1,18 @@
+//! The pages in a real browser: headless Chromium, driven through `WebDriver`.
+
+mod driver;
+mod looks;
+mod people;
+mod pictures;
+mod session;
+mod whole;
+
+use crate::platform::Platform;
+
+/// What a partner without a package reads.
+const DENIED: &str = "Access Denied! The partner is not subscribed to this product package.";
+
+/// Gives a tenant a branding.
+async fn brand(platform: &Platform, tenant: &str, body: serde_json::Value) -> serde_json::Value {
+    platform.sp.put(&format!("/tenants/{tenant}/customBranding"), body).await.json()
+}

@@ -1,0 +1,81 @@
+//! The driver of the browsers: one for the whole test process.
+//!
+//! `WebDriver` is JSON over HTTP, and the little that the tests need of it is in `session.rs`: of the crates that speak it
+//! one turns on `preserve_order` of `serde_json` in every program that is built beside the tests, the other is under the MPL.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::process::{Process, Program, Result, free_port};
+use crate::support::folder;
+
+/// Where the browsers come from.
+const INSTALL: &str = "install chromium and chromium-driver (Debian: apt-get install chromium chromium-driver)";
+/// A driver starts within this, however busy the machine is.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Browsers stay in their driver's process group, and a driver that is ended leaves them running: the group goes whole.
+const GROUP: &str = r#"trap 'kill -s KILL 0' TERM EXIT; "$@" & wait $!"#;
+
+/// A running driver and the browser that it starts.
+#[derive(Debug)]
+pub(super) struct Driver {
+    _process: Process,
+    /// Where it listens.
+    pub(super) url: String,
+    /// Path of the browser.
+    pub(super) browser: PathBuf,
+}
+
+/// The driver, started by the first test that asks for it. It ends with this process, however that ends.
+pub(super) fn driver() -> &'static Driver {
+    // The failure is kept too: each test would else wait anew for what cannot start.
+    static DRIVER: OnceLock<std::result::Result<Driver, String>> = OnceLock::new();
+    match DRIVER.get_or_init(|| Driver::start().map_err(|error| error.to_string())) {
+        Ok(driver) => driver,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+impl Driver {
+    fn start() -> Result<Self> {
+        let (browser, driver) = (program("CHROMIUM", "chromium")?, program("CHROMEDRIVER", "chromedriver")?);
+        let folder = folder("browser")?;
+        let port = free_port()?;
+        let mut process = Program::new("chromedriver", "setsid", folder.join("chromedriver.log"))
+            .args(["sh", "-c", GROUP, "sh"])
+            .args([driver])
+            .args([format!("--port={port}")])
+            // What a browser writes outside its profile.
+            .env("HOME", &folder.display().to_string())
+            .start()?;
+        let url = format!("http://127.0.0.1:{port}");
+        let status = format!("{url}/status");
+        process.wait_until(LIMIT, || ask("GET", &status).is_ok())?;
+        Ok(Self { _process: process, url, browser })
+    }
+}
+
+/// The program that a variable names, or the one of that name which is installed.
+fn program(variable: &str, name: &str) -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+        return Ok(path.into());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| INSTALL.into())
+}
+
+/// Asks the driver without a runtime, and waits for the beginning of its answer. It wants version 1.1.
+pub(super) fn ask(method: &str, url: &str) -> Result<()> {
+    let (host, path) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/')).ok_or("no URL")?;
+    let mut stream = TcpStream::connect(host)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    write!(stream, "{method} /{path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer)?;
+    if answer == *b"HTTP/1.1 200" { Ok(()) } else { Err(String::from_utf8_lossy(&answer).into()) }
+}
