@@ -24,7 +24,7 @@ define need
 endef
 
 .PHONY: help demo up down check test bench footprint mutants long crds build image image-platform image-test controlplane \
-	controller-manager browser helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
+	controller-manager browser postgres helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -81,7 +81,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: browser build controlplane controller-manager helm flux promtool checkov bwrap image-test
+test: browser postgres build controlplane controller-manager helm flux promtool checkov bwrap image-test
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration postgres docs demo
 
 image: rust cyclonedx
@@ -102,6 +102,11 @@ controller-manager: $(ASSETS)/kube-controller-manager
 browser:
 	@command -v "$${CHROMIUM:-chromium}" >/dev/null 2>&1 && command -v "$${CHROMEDRIVER:-chromedriver}" >/dev/null 2>&1 || \
 	  { echo 'install chromium and chromium-driver (Debian: apt-get install chromium chromium-driver)' >&2; exit 1; }
+
+postgres:
+	@for programs in /usr/lib/postgresql/*/bin; do PATH=$$PATH:$$programs; done; \
+	command -v initdb >/dev/null 2>&1 && command -v psql >/dev/null 2>&1 || \
+	  { echo 'install PostgreSQL 15 or newer (Debian: apt-get install postgresql)' >&2; exit 1; }
 
 helm: $(ASSETS)/helm
 

@@ -20,7 +20,7 @@ const HOUR: i64 = 60 * 60 * 1000;
 /// What is done with administrators.
 #[derive(Subcommand, Clone, Debug)]
 pub enum AdminCommand {
-    /// Make an administrator, and print a password for one login, which must be changed then
+    /// Make an administrator, and print a first password, which is good for nothing but the choice of another
     Create(Create),
 }
 
@@ -140,7 +140,7 @@ impl Create {
         writeln!(out, "user:     {unique_id}")?;
         writeln!(out, "login:    {login}")?;
         writeln!(out, "password: {}", password.expose_secret())?;
-        writeln!(out, "It is good for one login until {}, and must be changed then.", time::wire(until))?;
+        writeln!(out, "It is good until {}, for nothing but the choice of a new password.", time::wire(until))?;
         out.flush()?;
         tx.commit().await?;
         Ok(())

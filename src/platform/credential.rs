@@ -21,7 +21,7 @@ const SECRET: usize = 64;
 const TOKEN: usize = 40;
 /// A person's key: 256 bits and more.
 const SESSION: usize = 44;
-/// A password for one login.
+/// A first password.
 const PASSWORD: usize = 24;
 
 /// An API credential of a tenant.
@@ -72,7 +72,7 @@ pub(super) fn random_session() -> String {
     random(SESSION)
 }
 
-/// A new password for one login: long, and with the kinds of characters that policies ask for.
+/// A new first password: long, and with the kinds of characters that policies ask for.
 pub(super) fn random_password() -> SecretString {
     format!("{}-a1A!", random(PASSWORD)).into()
 }

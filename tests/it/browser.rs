@@ -1,4 +1,7 @@
 //! The pages in a real browser: headless Chromium, driven through `WebDriver`.
+//!
+//! The client is ours, and small: of the libraries one changes how the tested programs write JSON (it turns on
+//! `serde_json/preserve_order` for all that is built with it), and the other brings a crate under the MPL.
 
 mod driver;
 mod looks;

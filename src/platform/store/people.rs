@@ -64,7 +64,7 @@ pub(in crate::platform) struct PersonRecord {
 pub(in crate::platform) struct NewPassword {
     /// Argon2id in its usual text form.
     pub(in crate::platform) hash: String,
-    /// When it ends, for one that is good for one login.
+    /// When it ends, for one that is good for nothing but the choice of another.
     pub(in crate::platform) until: Option<i64>,
     /// Whether the person must replace it before anything else.
     pub(in crate::platform) must_change: bool,

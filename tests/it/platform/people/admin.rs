@@ -39,7 +39,7 @@ async fn the_first_administrator_changes_the_printed_password_and_may_do_everyth
     let first = platform.sp.person("root", &password).await;
     assert_eq!(first.get(&format!("{}/minimal", platform.msps())).await.status, 403);
     change(&first, (&tenant, &id), (&password, CHOSEN)).await.json();
-    assert_eq!(platform.sp.login("root", &password).await.status, 401, "it was good for one login");
+    assert_eq!(platform.sp.login("root", &password).await.status, 401, "it was good for the choice of this one");
     let root = platform.sp.person("root", CHOSEN).await;
     assert_eq!(root.get(&format!("{}/{partner}", platform.msps())).await.json()["name"], "Acme");
     let user = root.get(&format!("/tenants/{tenant}/users/{id}")).await.json();
