@@ -204,7 +204,7 @@ reasons! {
     Abandoned => false,
     /// A termination under way was cancelled.
     Cancelled => false,
-    /// The name of the application server changed and needs a DNS entry.
+    /// The application server is new or changed, and needs a DNS entry.
     DNSRecordNeeded => false,
     /// An image exceeds the recommended size.
     ImageLarge => false,

@@ -6,13 +6,15 @@ use crate::platform::gate::Scope;
 use crate::platform::permission::Permissions;
 use crate::platform::principal::{Grant, Person, Reach};
 use crate::platform::store::{Kind, PersonRecord};
+use crate::platform::subscription::Subscription;
 
 /// Refuses roles that give more than the caller has.
 pub(super) async fn roles(app: &App, scope: &Scope, roles: &[i64]) -> Result<(), Error> {
     let mut grants = Vec::new();
+    let has = Subscription::of_record(scope.tenant()?);
     if scope.caller.person().is_some() {
         for role in roles {
-            grants.extend(app.store.grants_by_role(*role).await?);
+            grants.extend(app.store.grants_by_role(*role, &has).await?);
         }
     }
     within(scope, &grants, "to give")
@@ -23,7 +25,8 @@ pub(super) async fn over(app: &App, scope: &Scope, person: &PersonRecord) -> Res
     if scope.caller.person().is_none_or(|caller| caller.id == person.id) {
         return Ok(());
     }
-    within(scope, &app.store.grants_of(person.id).await?, "over a user with")
+    let has = Subscription::of_record(scope.tenant()?);
+    within(scope, &app.store.grants_of(person.id, &has).await?, "over a user with")
 }
 
 /// Refuses what goes beyond the caller.

@@ -5,6 +5,7 @@ use crate::platform::permission::Permission::{
     UsersManage, UsersView,
 };
 use crate::platform::permission::{Permission, Permissions, Scope};
+use crate::platform::subscription::Subscription;
 
 /// A default role or permission set. The numbers never change: stored rows refer to them.
 pub(in crate::platform) struct Default {
@@ -16,6 +17,7 @@ pub(in crate::platform) struct Default {
 }
 
 /// What it holds.
+#[derive(Clone, Copy)]
 enum Gives {
     /// A set of everything that its scope has.
     Everything,
@@ -55,7 +57,7 @@ use Gives::{Everything, Sets, These};
 use Scope::{Client, Partner, Provider};
 
 /// The permission sets; the names of partners and clients are those of the public API's samples.
-pub(in crate::platform) const SETS: &[Default] = &[
+const SETS: &[Default] = &[
     row(1, Provider, ("Service Provider Administrator", "Everything"), Everything),
     row(
         2,
@@ -103,6 +105,46 @@ pub(in crate::platform) const SETS: &[Default] = &[
     row(35, Client, ("Full Client Permissions", "Everything"), Everything),
 ];
 
+/// The sets that only a package brings, by the names of the documentation: those of partners are numbered from 101, those
+/// of clients from 201. What they name is done elsewhere, so here they give what is needed of devices.
+const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
+    ("OpsQ", "Sees the devices whose alerts are learned from", &[DeviceView]),
+    ("Incident", "Sees the devices of incidents", &[DeviceView]),
+    ("Change Request", "Sees the devices of change requests", &[DeviceView]),
+    ("Task Request", "Sees the devices of task requests", &[DeviceView]),
+    ("Service Request", "Sees the devices of service requests", &[DeviceView]),
+    ("Problem", "Sees the devices of problems", &[DeviceView]),
+    ("Time-bound request", "Sees the devices of time-bound requests", &[DeviceView]),
+    ("Jobs", "Works on devices by jobs", &[DeviceView, DeviceManage]),
+    ("Consoles", "Works on devices by consoles", &[DeviceView, DeviceManage]),
+    ("Patch Approvals", "Works on devices by patches", &[DeviceView, DeviceManage]),
+    ("Recording Audits", "Sees the devices of recorded sessions", &[DeviceView]),
+    ("Scripts", "Works on devices by scripts", &[DeviceView, DeviceManage]),
+    ("Commands", "Works on devices by commands", &[DeviceView, DeviceManage]),
+];
+
+/// Every permission set, those of packages too.
+pub(in crate::platform) fn sets() -> impl Iterator<Item = Default> {
+    let plain = SETS.iter().map(|Default { id, scope, name, description, gives }| Default {
+        id: *id,
+        scope: *scope,
+        name,
+        description,
+        gives: *gives,
+    });
+    let of_packages = [(Partner, 101), (Client, 201)].into_iter().flat_map(|(scope, first)| {
+        let numbered = (first..).zip(OF_PACKAGES);
+        numbered.map(move |(id, (name, description, gives))| row(id, scope, (name, description), These(gives)))
+    });
+    plain.chain(of_packages)
+}
+
+/// Numbers of the sets that a tenant does not have for want of a package.
+pub(in crate::platform) fn withheld(has: &Subscription) -> Vec<i64> {
+    let names = has.withheld_permission_sets();
+    sets().filter(|set| set.id > 100 && names.contains(&set.name)).map(|set| set.id).collect()
+}
+
 /// The default role of a level's administrators.
 pub(in crate::platform) const fn administrator(scope: Scope) -> i64 {
     match scope {
@@ -123,16 +165,19 @@ pub(in crate::platform) const ROLES: &[Default] = &[
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::catalog::Package;
 
     #[test]
     fn numbers_are_single_and_roles_refer_to_sets_of_their_scope() {
-        let numbers: std::collections::BTreeSet<i64> = SETS.iter().map(|set| set.id).collect();
-        assert_eq!(numbers.len(), SETS.len());
+        let numbers: BTreeSet<i64> = sets().map(|set| set.id).collect();
+        assert_eq!(numbers.len(), sets().count());
         assert!(numbers.iter().all(|number| *number < 1000), "the counter starts above");
         for role in ROLES {
             for number in role.sets() {
-                let set = SETS.iter().find(|set| set.id == *number).unwrap();
+                let set = sets().find(|set| set.id == *number).unwrap();
                 assert_eq!(set.scope, role.scope, "{}", role.name);
             }
         }
@@ -144,8 +189,20 @@ mod tests {
 
     #[test]
     fn a_default_set_holds_only_what_its_scope_can_have() {
-        for set in SETS {
+        for set in sets() {
             assert!(set.permissions().beyond(Permissions::every(set.scope)).is_empty(), "{}", set.name);
         }
+    }
+
+    #[test]
+    fn the_sets_of_packages_are_those_that_the_documentation_names() {
+        let named: BTreeSet<&str> =
+            Package::ALL.iter().flat_map(|package| package.unavailable_without().permission_sets).copied().collect();
+        for scope in [Partner, Client] {
+            let own: BTreeSet<&str> =
+                sets().filter(|set| set.id > 100 && set.scope == scope).map(|set| set.name).collect();
+            assert_eq!(own, named);
+        }
+        assert!(sets().filter(|set| set.id > 100).all(|set| set.scope != Provider));
     }
 }

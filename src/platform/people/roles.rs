@@ -5,9 +5,11 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};
 
+use super::defaults::withheld;
 use super::lists::terms;
 use super::sets::{described, of_scope};
 use super::{bounds, users};
+use crate::catalog::NOT_SUBSCRIBED;
 use crate::platform::App;
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
@@ -22,6 +24,7 @@ use crate::platform::store::{
     Kind, Record, RoleContent, RoleRecord, Term, Tx, Value, delete_role, id_of_role, lock, name_of_role, put_role,
     set_users_of,
 };
+use crate::platform::subscription::Subscription;
 use crate::wire::{self, ClientRef, Envelope, Role, SetRef, UserRef};
 
 /// `POST .../roles`.
@@ -181,7 +184,7 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
         None if change.all_clients == Some(true) => Vec::new(),
         None => app.store.clients_of(before).await?.into_iter().map(|(id, _)| id).collect(),
     };
-    let known = app.store.sets(tenant).await?;
+    let known = app.store.every_set(tenant).await?;
     let chosen = match &change.permissions {
         Some(sets) => sets.iter().map(|set| set.id).collect(),
         None => app.store.sets_of(before).await?.iter().map(|set| set.id).collect::<Vec<_>>(),
@@ -189,6 +192,9 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
     let mut permissions = Permissions::default();
     for (index, id) in chosen.iter().enumerate() {
         match known.iter().find(|set| set.id == *id) {
+            // What a role has already stays, gives nothing, and is back with the package.
+            Some(set) if set.withheld && change.permissions.is_none() => {}
+            Some(set) if set.withheld => problems.refuse(format!("permissions[{index}].id"), NOT_SUBSCRIBED),
             Some(set) => permissions = permissions.with(set.permissions),
             None => problems.refuse(
                 format!("permissions[{index}].id"),
@@ -300,7 +306,9 @@ async fn living_users(
 
 async fn answer(app: &App, tenant: &Record, role: &RoleRecord) -> Result<Role, Error> {
     let clients = app.store.clients_of(role.id).await?.into_iter().map(|(_, client)| client).collect();
-    let sets: Vec<SetRef> = app.store.sets_of(role.id).await?;
+    let mut sets: Vec<SetRef> = app.store.sets_of(role.id).await?;
+    let withheld = withheld(&Subscription::of_record(tenant));
+    sets.retain(|set| !withheld.contains(&set.id));
     let users: Vec<UserRef> = app.store.users_of(role.id, tenant.id).await?;
     Ok(Role { clients: Some(clients), permissions: Some(sets), users: Some(users), ..listed(tenant, role) })
 }

@@ -61,6 +61,7 @@ pub(in crate::platform) async fn create(
         name: String::new(),
         description: String::new(),
         permissions: Permissions::default(),
+        withheld: false,
     };
     put(&app, (&scope, &actor), fresh, change).await
 }

@@ -18,6 +18,7 @@ use crate::platform::store::{
     NewPassword, NewPerson, PersonRecord, Record, RoleRecord, Status, Tx, end_sessions_of, holder_of_login,
     insert_person, lock, person_of, save_password, save_person, set_roles_of,
 };
+use crate::platform::subscription::Subscription;
 use crate::platform::{App, credential, time};
 use crate::wire::{Hidden, RoleRef, User};
 
@@ -248,7 +249,7 @@ fn taken(error: Error, login_name: &str) -> Error {
 
 /// A user as answers show it.
 pub(super) async fn shown(app: &App, tenant: &Record, person: &PersonRecord) -> Result<User, Error> {
-    let grants = app.store.grants_of(person.id).await?;
+    let grants = app.store.grants_of(person.id, &Subscription::of_record(tenant)).await?;
     let permissions = grants
         .iter()
         .fold(crate::platform::permission::Permissions::default(), |sum, grant| sum.with(grant.permissions));

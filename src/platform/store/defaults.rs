@@ -11,13 +11,13 @@ impl Store {
         let mut tx = self.begin().await?;
         // Of two processes that start at once one waits here.
         sqlx::query("UPDATE counter SET value = value WHERE name = 'role'").execute(&mut *tx).await?;
-        for set in defaults::SETS {
+        for set in defaults::sets() {
             let text = "INSERT INTO permission_set (id, unique_id, scope, name, name_key, description, permissions) \
                         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET name = excluded.name, \
                         name_key = excluded.name_key, description = excluded.description, \
                         permissions = excluded.permissions";
             let permissions = set.permissions().stored();
-            identify(sqlx::query(text), set, "PSET").bind(permissions).execute(&mut *tx).await?;
+            identify(sqlx::query(text), &set, "PSET").bind(permissions).execute(&mut *tx).await?;
         }
         for role in defaults::ROLES {
             let text = "INSERT INTO role (id, unique_id, scope, name, name_key, description, all_clients) \

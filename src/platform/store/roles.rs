@@ -10,8 +10,10 @@ use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::platform::credential::random_uuid;
 use crate::platform::error::Error;
+use crate::platform::people::defaults::withheld;
 use crate::platform::permission::Permissions;
 use crate::platform::principal::{Grant, Reach};
+use crate::platform::subscription::Subscription;
 use crate::wire::{ClientRef, RoleRef, SetRef, UserRef};
 
 /// A role.
@@ -144,10 +146,14 @@ pub(in crate::platform) async fn delete_role(tx: &mut Tx, id: i64) -> Result<(),
     Ok(())
 }
 
-/// What roles give, as they are now. `$1` chooses the roles of `role r`.
-async fn grants(readers: &AnyPool, choice: &'static str, chosen: i64) -> Result<Vec<Grant>, Error> {
+/// What roles give, as they are now, without the permission sets that are withheld. `$1` chooses the roles of `role r`.
+async fn grants(
+    readers: &AnyPool,
+    (choice, chosen): (&'static str, i64),
+    withheld: &[i64],
+) -> Result<Vec<Grant>, Error> {
     let given = format!(
-        "SELECT r.id, r.all_clients, s.permissions FROM role r \
+        "SELECT r.id, r.all_clients, s.id AS set_id, s.permissions FROM role r \
          LEFT JOIN role_permission_set rs ON rs.role_id = r.id LEFT JOIN permission_set s ON s.id = rs.permission_set_id \
          WHERE r.id {choice}"
     );
@@ -159,6 +165,9 @@ async fn grants(readers: &AnyPool, choice: &'static str, chosen: i64) -> Result<
             permissions: Permissions::default(),
             clients: if all { Reach::All } else { Reach::Only(BTreeSet::new()) },
         });
+        if row.try_get::<Option<i64>, _>("set_id")?.is_some_and(|set| withheld.contains(&set)) {
+            continue;
+        }
         let permissions = row.try_get::<Option<String>, _>("permissions")?.unwrap_or_default();
         grant.permissions = grant.permissions.with(Permissions::of_stored(&permissions));
     }
@@ -209,14 +218,15 @@ pub(in crate::platform) async fn set_users_of(
 }
 
 impl Store {
-    /// What each of a person's roles gives.
-    pub(in crate::platform) async fn grants_of(&self, person: i64) -> Result<Vec<Grant>, Error> {
-        grants(&self.readers, "IN (SELECT role_id FROM role_person WHERE person_id = $1)", person).await
+    /// What each of a person's roles gives to people of a tenant that has so much.
+    pub(in crate::platform) async fn grants_of(&self, person: i64, has: &Subscription) -> Result<Vec<Grant>, Error> {
+        let roles = "IN (SELECT role_id FROM role_person WHERE person_id = $1)";
+        grants(&self.readers, (roles, person), &withheld(has)).await
     }
 
-    /// What one role gives.
-    pub(in crate::platform) async fn grants_by_role(&self, role: i64) -> Result<Vec<Grant>, Error> {
-        grants(&self.readers, "= $1", role).await
+    /// What one role gives to people of a tenant that has so much.
+    pub(in crate::platform) async fn grants_by_role(&self, role: i64, has: &Subscription) -> Result<Vec<Grant>, Error> {
+        grants(&self.readers, ("= $1", role), &withheld(has)).await
     }
 
     /// The roles that people of a tenant can have: its own, and the default ones of its level.

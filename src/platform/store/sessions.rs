@@ -12,7 +12,9 @@ use crate::platform::error::Error;
 use crate::platform::factor::{self, Due};
 use crate::platform::login::policy;
 use crate::platform::login::source::Source;
+use crate::platform::permission::Scope;
 use crate::platform::principal::{Caller, Person, Principal};
+use crate::platform::subscription::Subscription;
 use crate::platform::{consent, time};
 use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant, User};
 
@@ -79,7 +81,7 @@ impl Store {
     ) -> Result<Option<Caller>, Error> {
         let row = sqlx::query(
             "SELECT s.hash, s.limited, s.seen_at, s.factor_at, u.id, u.unique_id, u.login_name, u.profile, \
-             u.consented_at, p.settings AS parent_settings,              t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
+             u.consented_at, p.settings AS parent_settings, t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
              FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
              WHERE s.hash = $1 AND s.kind = $2 AND s.expires_at > $3 \
@@ -114,6 +116,9 @@ impl Store {
         };
         let id = row.try_get("id")?;
         let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
+        let above = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == Scope::Client);
+        let above = above.map(|text| serde_json::from_str::<Tenant>(&text)).transpose()?;
+        let has = Subscription::of(&settings, above.as_ref());
         let person = Person {
             id,
             unique_id: row.try_get("unique_id")?,
@@ -123,7 +128,7 @@ impl Store {
             owes: due.first(),
             session: hash.to_owned(),
             white_listed: settings.white_listed_ips,
-            grants: self.grants_of(id).await?,
+            grants: self.grants_of(id, &has).await?,
         };
         Ok(Some(Caller {
             id: row.try_get("tenant_id")?,

@@ -8,7 +8,9 @@ use super::tenants::Record;
 use super::{Store, Tx};
 use crate::platform::credential::random_uuid;
 use crate::platform::error::Error;
+use crate::platform::people::defaults::withheld;
 use crate::platform::permission::Permissions;
+use crate::platform::subscription::Subscription;
 
 /// A permission set.
 #[derive(Clone, Debug)]
@@ -20,11 +22,15 @@ pub(in crate::platform) struct SetRecord {
     pub(in crate::platform) name: String,
     pub(in crate::platform) description: String,
     pub(in crate::platform) permissions: Permissions,
+    /// Whether the tenant does not have it for want of a package.
+    pub(in crate::platform) withheld: bool,
 }
 
-fn read(row: &AnyRow) -> Result<SetRecord, Error> {
+fn read(row: &AnyRow, withheld: &[i64]) -> Result<SetRecord, Error> {
+    let id = row.try_get("id")?;
     Ok(SetRecord {
-        id: row.try_get("id")?,
+        id,
+        withheld: withheld.contains(&id),
         unique_id: row.try_get("unique_id")?,
         default: row.try_get::<Option<i64>, _>("tenant_id")?.is_none(),
         name: row.try_get("name")?,
@@ -34,14 +40,22 @@ fn read(row: &AnyRow) -> Result<SetRecord, Error> {
 }
 
 impl Store {
-    /// The permission sets that a tenant's roles can have: its own, and the default ones of its level.
+    /// The permission sets that a tenant's roles can have: its own, and the default ones of its level and packages.
     pub(in crate::platform) async fn sets(&self, tenant: &Record) -> Result<Vec<SetRecord>, Error> {
+        let mut sets = self.every_set(tenant).await?;
+        sets.retain(|set| !set.withheld);
+        Ok(sets)
+    }
+
+    /// The same, with those that are withheld for want of a package.
+    pub(in crate::platform) async fn every_set(&self, tenant: &Record) -> Result<Vec<SetRecord>, Error> {
+        let withheld = withheld(&Subscription::of_record(tenant));
         let text = format!(
             "SELECT id, unique_id, tenant_id, name, description, permissions FROM permission_set {} ORDER BY id",
             of_tenant(tenant.kind)
         );
         let rows = sqlx::query(AssertSqlSafe(text)).bind(tenant.id).fetch_all(&self.readers).await?;
-        rows.iter().map(read).collect()
+        rows.iter().map(|row| read(row, &withheld)).collect()
     }
 }
 

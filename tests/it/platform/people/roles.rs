@@ -1,6 +1,9 @@
 //! The routes of roles and permission sets.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
+use tenantry::catalog::{NOT_SUBSCRIBED, Package};
 
 use super::{Platform, user};
 
@@ -14,7 +17,7 @@ async fn every_tenant_has_the_default_roles_and_permission_sets_and_nobody_chang
     };
     for (tenant, scope, roles, sets) in [
         (&client, "CLIENT", &["Client Administrator", "Client user", "Client Dashboard Default Share Role"][..], 5),
-        (&partner, "MSP", &["Partner Administrator"], 7),
+        (&partner, "MSP", &["Partner Administrator"], 7 + 13),
         (&platform.sp_id, "SP", &["Service Provider Administrator"], 2),
     ] {
         let page = platform.sp.get(&format!("/tenants/{tenant}/roles/search?isDescendingOrder=false")).await.json();
@@ -34,8 +37,8 @@ async fn every_tenant_has_the_default_roles_and_permission_sets_and_nobody_chang
         let message = platform.sp.post(&format!("/tenants/{tenant}/roles"), body).await.refuses("name");
         assert!(message.contains("taken by ROLE-"), "{message}");
     }
-    let page = platform.sp.get(&format!("/tenants/{partner}/permissionSets?pageSize=3&pageNo=3")).await.json();
-    assert_eq!((page["results"].as_array().unwrap().len(), page["nextPage"].as_bool()), (1, Some(false)));
+    let page = platform.sp.get(&format!("/tenants/{partner}/permissionSets?pageSize=3&pageNo=7")).await.json();
+    assert_eq!((page["results"].as_array().unwrap().len(), page["nextPage"].as_bool()), (2, Some(false)));
 }
 
 #[tokio::test]
@@ -148,4 +151,56 @@ async fn only_the_documented_calls_of_people_exist_where_only_documented_ones_do
     let refused = platform.sp.login("ada", super::PASSWORD).await;
     assert_eq!(refused.status, 400);
     assert!(refused.text.contains("Unsupported grant type: password"), "{}", refused.text);
+}
+
+#[tokio::test]
+async fn the_permission_sets_of_a_package_come_and_go_with_it() {
+    let platform = Platform::start().await;
+    let (events, remediation) = (Package::EventAndIncidentManagement, Package::RemediationAndAutomation);
+    let packages = |packages: &[Package]| json!(packages.iter().map(|package| package.wire()).collect::<Vec<_>>());
+    let partner = platform.sp.make(platform.msps(), json!({ "name": "Acme", "packages": packages(&[events]) })).await;
+    let subscribe = async |list: &[Package]| {
+        let path = format!("{}/{partner}", platform.msps());
+        platform.sp.post(&path, json!({ "packages": packages(list) })).await.json();
+    };
+    let list = format!("/tenants/{partner}/clients");
+    let body = json!({ "name": "Globex", "packages": packages(&[events]) });
+    let client = platform.sp.make(list, body).await;
+    let numbers = async |tenant: &str| -> BTreeMap<String, i64> {
+        let page = platform.sp.get(&format!("/tenants/{tenant}/permissionSets?pageSize=500")).await.json();
+        let rows = page["results"].as_array().unwrap();
+        rows.iter().map(|row| (row["name"].as_str().unwrap().to_owned(), row["id"].as_i64().unwrap())).collect()
+    };
+    let named = |package: Package| package.unavailable_without().permission_sets;
+    for tenant in [&partner, &client] {
+        let sets = numbers(tenant).await;
+        assert!(named(events).iter().all(|name| sets.contains_key(*name)), "{sets:?}");
+        assert!(!named(remediation).iter().any(|name| sets.contains_key(*name)), "{sets:?}");
+    }
+
+    subscribe(&[events, remediation]).await;
+    let sets = numbers(&partner).await;
+    assert!(named(remediation).iter().all(|name| sets.contains_key(*name)), "{sets:?}");
+    let roles = format!("/tenants/{partner}/roles");
+    let body = json!({ "name": "Ops", "allClients": true, "permissions": [{ "id": sets["Jobs"] }] });
+    let role = platform.sp.post(&roles, body.clone()).await.json();
+    let path = format!("{roles}/{}", role["uniqueId"].as_str().unwrap());
+    let id = platform.user(&partner, "ada", &["Ops"]).await;
+    let gives = async || -> (usize, bool) {
+        let user = platform.sp.get(&format!("/tenants/{partner}/users/{id}")).await.json();
+        let sets = platform.sp.get(&path).await.json()["permissions"].as_array().unwrap().len();
+        (sets, user["permissions"].as_array().unwrap().contains(&json!("DEVICE_MANAGE")))
+    };
+    assert_eq!(gives().await, (1, true));
+
+    // Without the package it is in no list, in no role and gives nothing; no new role gets it.
+    subscribe(&[events]).await;
+    assert!(!numbers(&partner).await.contains_key("Jobs"));
+    assert_eq!(gives().await, (0, false));
+    let mut second = body;
+    second["name"] = json!("Second");
+    assert_eq!(platform.sp.post(&roles, second).await.refuses("permissions[0].id"), NOT_SUBSCRIBED);
+    platform.sp.post(&path, json!({ "description": "by jobs" })).await.json();
+    subscribe(&[events, remediation]).await;
+    assert_eq!(gives().await, (1, true), "it is back with the package");
 }
