@@ -8,6 +8,7 @@ use crate::platform::permission::{Permission, Permissions, Scope};
 use crate::platform::subscription::Subscription;
 
 /// A default role or permission set. The numbers never change: stored rows refer to them.
+#[derive(Clone, Copy)]
 pub(in crate::platform) struct Default {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) scope: Scope,
@@ -125,18 +126,11 @@ const OF_PACKAGES: [(&str, &str, &[Permission]); 13] = [
 
 /// Every permission set, those of packages too.
 pub(in crate::platform) fn sets() -> impl Iterator<Item = Default> {
-    let plain = SETS.iter().map(|Default { id, scope, name, description, gives }| Default {
-        id: *id,
-        scope: *scope,
-        name,
-        description,
-        gives: *gives,
-    });
     let of_packages = [(Partner, 101), (Client, 201)].into_iter().flat_map(|(scope, first)| {
         let numbered = (first..).zip(OF_PACKAGES);
         numbered.map(move |(id, (name, description, gives))| row(id, scope, (name, description), These(gives)))
     });
-    plain.chain(of_packages)
+    SETS.iter().copied().chain(of_packages)
 }
 
 /// Numbers of the sets that a tenant does not have for want of a package.

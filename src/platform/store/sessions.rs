@@ -109,16 +109,17 @@ impl Store {
         let settings: Tenant = serde_json::from_str(&row.try_get::<String, _>("settings")?)?;
         let wants = factor::wanted(&settings, own_factor(&row)?);
         let proved: Option<i64> = row.try_get("factor_at")?;
+        let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
+        let partner = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == Scope::Client);
+        let partner: Option<Tenant> = partner.map(|text| serde_json::from_str(&text)).transpose()?;
+        let accepted = row.try_get::<Option<i64>, _>("consented_at")?.is_some();
         let due = Due {
             factor: wants.is_some() && proved.is_none(),
-            consent: carrier == Carrier::Cookie && !consented(&row, &settings)?,
+            consent: carrier == Carrier::Cookie && !accepted && !consent::skipped(&settings, partner.as_ref()),
             password: row.try_get::<i64, _>("limited")? != 0,
         };
         let id = row.try_get("id")?;
-        let scope = Kind::of_column(&row.try_get::<String, _>("kind")?).ok_or(Error::Internal)?.scope();
-        let above = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == Scope::Client);
-        let above = above.map(|text| serde_json::from_str::<Tenant>(&text)).transpose()?;
-        let has = Subscription::of(&settings, above.as_ref());
+        let has = Subscription::of(&settings, partner.as_ref());
         let person = Person {
             id,
             unique_id: row.try_get("unique_id")?,
@@ -148,17 +149,6 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
-}
-
-/// Whether a person has accepted the consent form, or is let off.
-fn consented(row: &AnyRow, settings: &Tenant) -> Result<bool, Error> {
-    if row.try_get::<Option<i64>, _>("consented_at")?.is_some() {
-        return Ok(true);
-    }
-    let is_client = row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client));
-    let above: Option<String> = row.try_get("parent_settings")?;
-    let partner: Option<Tenant> = above.filter(|_| is_client).map(|above| serde_json::from_str(&above)).transpose()?;
-    Ok(consent::skipped(settings, partner.as_ref()))
 }
 
 /// Whether a person's own settings want a second factor.
