@@ -16,6 +16,7 @@ mod deeds;
 mod life;
 mod long;
 mod named;
+mod newer;
 mod oracle;
 mod people;
 mod platform;
