@@ -13,6 +13,8 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod defaults;
+mod flags;
 mod life;
 mod long;
 mod named;

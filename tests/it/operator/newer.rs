@@ -67,6 +67,8 @@ fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
         world.kubectl.run_with(&["apply", "--server-side", "-f", "-"], &newer_definition().to_string()).unwrap();
         let suspend = json!({"deletion": {"policy": "Suspend"}});
         apply_newer(&space, "value", &json!({"addOns": ["BrandNewAddOn"], "deletion": suspend["deletion"]}));
+        // From now on the watch shows objects as the newer definition has them.
+        space.not_ready("client/value", "NotUnderstood");
         space.patch("client/field", &json!({"spec": {"quota": {"users": 3}, "tenantState": "Suspended"}}));
         others_go_on(&space, "Bonn");
         space.name
@@ -100,7 +102,8 @@ fn reads_of_the_plugin(space: &Space<'_>) {
     let plan = desk.run(&["plan", "-n", &space.name]);
     assert_eq!(plan.code, 1, "{plan:?}");
     assert!(plan.err.contains("Client `") && plan.err.contains("field `quota`"), "{plan:?}");
-    let terminate = desk.run(&["terminate", "client/field", "-n", &space.name, "--yes"]);
+    let typed = space.tenant_name("field");
+    let terminate = desk.run(&["terminate", "client/field", "-n", &space.name, "--yes-i-typed", &typed]);
     assert!(terminate.code == 1 && terminate.err.contains("upgrade `kubectl tenantry`"), "{terminate:?}");
 }
 
