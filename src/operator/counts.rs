@@ -24,11 +24,11 @@ pub(crate) async fn count(partner: &Partner, platform: &Platform, context: &Cont
         .filter_map(|client| unique_id(client.as_ref()))
         .chain(others.iter().filter_map(|client| client.unique_id()))
         .collect();
-    let unmanaged = living.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
+    let unmanaged = living.rows.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     Some(ClientCounts {
         declared: number(clients.len() + others.len()),
-        live: number(living.len()),
-        unmanaged: number(unmanaged),
+        live: number(living.rows.len() + living.odd.len()),
+        unmanaged: number(unmanaged + living.odd.len()),
     })
 }

@@ -15,6 +15,7 @@ mod cluster;
 mod deeds;
 mod defaults;
 mod flags;
+mod foreign;
 mod life;
 mod long;
 mod named;
