@@ -103,7 +103,9 @@ fn reads_of_the_plugin(space: &Space<'_>) {
     assert_eq!(plan.code, 1, "{plan:?}");
     assert!(plan.err.contains("Client `") && plan.err.contains("field `quota`"), "{plan:?}");
     let typed = space.tenant_name("field");
-    let terminate = desk.run(&["terminate", "client/field", "-n", &space.name, "--yes-i-typed", &typed]);
+    let accept = "DataErased,NotRecoverable,UsersDeactivated";
+    let args = ["terminate", "client/field", "-n", &space.name, "--yes-i-typed", &typed, "--accept", accept];
+    let terminate = desk.run(&args);
     assert!(terminate.code == 1 && terminate.err.contains("upgrade `kubectl tenantry`"), "{terminate:?}");
 }
 
