@@ -29,7 +29,7 @@ pub(crate) use edits::{edited, only};
 pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
-pub(crate) use reading::{NotUnderstood, Reading, Understood, keep_unknown};
+pub(crate) use reading::{NotUnderstood, Reading, Understood, Unknown, keep_unknown};
 pub(crate) use references::{
     Allows, allows, connection_secret, digest_of, no_partner, not_allowed, partner_not_understood, pinned,
     refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, secret_text, stands_in,

@@ -11,7 +11,7 @@ use super::super::object::{Object as _, Parent, TenantObject, deletion_policy, i
 use super::super::status::conditions;
 use super::{Handled, clients_under};
 use crate::api::{ABANDON, ConditionType, DeletionPolicy, FINALIZER, INTENT, Reason};
-use crate::object::{NotUnderstood, Reading};
+use crate::object::{NotUnderstood, Reading, Unknown};
 use crate::plan::{Kind, Outcome, Truth, verdict};
 
 /// Writes the condition; lets go of an object where that certainly ends nothing.
@@ -120,7 +120,7 @@ fn tell<K: TenantObject>(object: &NotUnderstood, (before, after): (&[Condition],
         return;
     }
     context.events.publish_about(reference::<K>(object), Reason::NotUnderstood, &now.message);
-    let paths = object.unknown.iter().map(|unknown| unknown.path()).collect::<Vec<_>>().join(", ");
+    let paths = object.unknown.iter().map(Unknown::path).collect::<Vec<_>>().join(", ");
     tracing::warn!(kind = K::KIND.name(), object = object.place(), paths, "an object is not understood");
 }
 

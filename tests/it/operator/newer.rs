@@ -83,7 +83,7 @@ fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
     reads_of_the_plugin(&space);
     let (partner, field) = (space.ready("partner/acme"), space.get("client/field").unwrap());
     let id = field["status"]["uniqueId"].as_str().unwrap();
-    assert_eq!(space.platform_client(&partner, id)["state"], "ACTIVE", "nothing was written to it");
+    assert_eq!(space.platform_client(&partner, id)["status"], "ACTIVE", "nothing was written to it");
     let living = world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
     assert_eq!(living.len(), 2, "the new object made no tenant: {living:?}");
     let log = world.operator.log().unwrap();
@@ -124,6 +124,6 @@ fn the_ways_out(space: &Space<'_>, partner: &str, id: &str) {
     assert!(space.get("client/field").is_some());
     space.patch("client/field", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
     space.gone("client/field");
-    assert_eq!(space.platform_client(partner, id)["state"], "ACTIVE");
+    assert_eq!(space.platform_client(partner, id)["status"], "ACTIVE");
     assert!(space.events("field").iter().any(|reason| reason == "NotUnderstood"));
 }

@@ -106,12 +106,15 @@ fn slow_platform(world: &World, pause: Duration) {
 #[test]
 fn the_cluster_id_is_in_every_mark() {
     let world = world();
-    play(&world, &["--cluster-id", "elsewhere"], async || {
+    let mut settings = settings_with(&[]);
+    settings.cluster_id = Some("elsewhere".to_owned());
+    let done = live(&world, &Life::new(1), settings, async {
         create(&world);
         ready(&world, &acme()).await;
         let place = world.tenant(&acme()).unwrap().place;
         assert_eq!(place.as_deref(), Some("elsewhere/Partner/a/acme"));
     });
+    assert!(done.is_some());
 }
 
 #[test]
