@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::budget::Lane;
-use super::call::{Call, Line, checked};
+use super::call::{Call, Line, Reserved, checked};
 use super::error::{Error, is_platforms};
 use super::http::Answer;
 use super::living::{Listed, Lists};
@@ -30,7 +30,7 @@ pub(super) struct Shared {
 pub(super) struct Turn<'a> {
     pub(super) shared: &'a Shared,
     lane: Lane,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// Whether the platform has the extensions.
     pub(super) extensions: bool,
 }
@@ -115,8 +115,13 @@ impl<'a> Turn<'a> {
 
     /// Sends what answers nothing, `null` or what it changed; something that is no JSON comes from elsewhere.
     pub(super) async fn act(&self, call: &Call<'_>) -> Result<(), Error> {
-        let body = self.body(call).await?;
-        if is_empty(&body) { Ok(()) } else { json::<serde::de::IgnoredAny>(&body).map(drop) }
+        acted(&self.body(call).await?)
+    }
+
+    /// The same for a call that was reserved.
+    pub(super) async fn act_reserved(&self, call: &Call<'_>, reserved: Reserved<'_>) -> Result<(), Error> {
+        let answer = self.shared.line.send_reserved(call, reserved).await?;
+        if answer.is_success() { acted(&answer.body) } else { Err(self.shared.line.refusal(call, &answer)) }
     }
 
     /// Every living tenant of the place.
@@ -130,6 +135,11 @@ impl<'a> Turn<'a> {
             listed.extend(inactive.into_iter().filter(|row| !known.contains(&row.unique_id)));
         }
         Ok(listed)
+    }
+
+    /// Whether the list of inactive tenants names a tenant.
+    pub(super) async fn is_inactive(&self, place: &Place, id: &str) -> Result<bool, Error> {
+        Ok(self.inactive(place).await?.iter().any(|row| row.unique_id == id))
     }
 
     async fn inactive(&self, place: &Place) -> Result<Vec<Listed>, Error> {
@@ -184,6 +194,11 @@ fn of_id(id: &str, body: &[u8]) -> Result<Tenant, Error> {
 /// An answer about another tenant than the one asked for.
 pub(super) fn other_tenant(id: &str) -> Error {
     Error::malformed(format!("it is not about tenant `{id}`"))
+}
+
+/// An answer to an action.
+fn acted(body: &[u8]) -> Result<(), Error> {
+    if is_empty(body) { Ok(()) } else { json::<serde::de::IgnoredAny>(body).map(drop) }
 }
 
 fn is_empty(body: &[u8]) -> bool {

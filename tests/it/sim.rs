@@ -18,6 +18,7 @@ mod long;
 mod named;
 mod oracle;
 mod people;
+mod permit;
 mod platform;
 mod random;
 mod replay;
