@@ -130,7 +130,15 @@ struct Tried {
 
 impl Line {
     pub(super) fn new(connection: Connection, (wire, guard): (Wire, Guard), timeout: Duration) -> Self {
-        Self { connection, wire, guard, tokens: Tokens::default(), pacer: Pacer::default(), clock: ServerClock::default(), timeout }
+        Self {
+            connection,
+            wire,
+            guard,
+            tokens: Tokens::default(),
+            pacer: Pacer::default(),
+            clock: ServerClock::default(),
+            timeout,
+        }
     }
 
     /// When a call that begins now must have ended.

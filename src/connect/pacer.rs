@@ -62,7 +62,8 @@ impl Pacer {
                 Leave::Soon(None) => None,
             };
             let wake = until.map_or(deadline, |at| instant(at, now));
-            if lane == Lane::AtOnce || wake > deadline && !matches!(leave, Leave::Soon(_)) || Instant::now() >= deadline {
+            if lane == Lane::AtOnce || wake > deadline && !matches!(leave, Leave::Soon(_)) || Instant::now() >= deadline
+            {
                 return Err(throttled(until));
             }
             if lane == Lane::Change && waiting.is_none() {

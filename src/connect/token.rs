@@ -84,7 +84,8 @@ impl Tokens {
     /// Forgets a token that was refused.
     pub(super) fn forget(&self, refused: &Arc<Token>) {
         let mut last = self.flight.last();
-        let is_it = |landed: &Landed<Arc<Token>>| landed.outcome.as_ref().is_ok_and(|token| Arc::ptr_eq(token, refused));
+        let is_it =
+            |landed: &Landed<Arc<Token>>| landed.outcome.as_ref().is_ok_and(|token| Arc::ptr_eq(token, refused));
         if last.as_ref().is_some_and(is_it) {
             *last = None;
         }

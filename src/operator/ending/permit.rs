@@ -50,9 +50,8 @@ pub(super) async fn send<K: TenantObject>(
     let again = timeout(HELD_SLOT, gather(object.as_ref(), Pace::AtOnce, context)).await;
     let Gathered { surroundings, reached: now_reached, book: _ } = again.map_err(|_| too_slow())??;
     let decided = decide(object.as_ref(), &surroundings, walk, context);
-    let is_same_account = now_reached.is_some_and(|now| {
-        now.place == *stands && now.platform.fingerprint() == platform.fingerprint()
-    });
+    let is_same_account =
+        now_reached.is_some_and(|now| now.place == *stands && now.platform.fingerprint() == platform.fingerprint());
     let decided = match decided {
         // The slot goes back; what can be waited for is waited for before it is taken.
         Removal::Hold(hold) => return Ok(waiting(object, (Outcome::Held(hold.reason, hold.message), None), None)),
@@ -105,7 +104,14 @@ async fn terminate<K: TenantObject>(
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let (tenant, mark) = (permit.id().to_owned(), permit.mark().to_string());
-    tracing::warn!(trace = trace().id, kind = K::KIND.name(), object = place(object.as_ref()), tenant, mark, "ending a tenant");
+    tracing::warn!(
+        trace = trace().id,
+        kind = K::KIND.name(),
+        object = place(object.as_ref()),
+        tenant,
+        mark,
+        "ending a tenant"
+    );
     let what = audit::Change { operation: "terminate", tenant: &tenant, fields: Vec::new(), digests: None };
     let sent = crate::clock::now().to_string();
     let called = audit::change(object.as_ref(), what, reservation.terminate(permit)).await;

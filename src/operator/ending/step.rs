@@ -206,7 +206,12 @@ fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
     asked.is_some() && asked == unique_id(object) && intent(object).is_some()
 }
 
-pub(super) fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, walk: Walk, context: &Context) -> Removal {
+pub(super) fn decide<K: TenantObject>(
+    object: &K,
+    surroundings: &Surroundings,
+    walk: Walk,
+    context: &Context,
+) -> Removal {
     let said = Said::of(object, context);
     removal(&said.intent(object, walk, context), surroundings, crate::clock::now())
 }

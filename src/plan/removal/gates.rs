@@ -115,10 +115,7 @@ fn gone(intent: &RemovalIntent<'_>, now: Timestamp) -> Removal {
     let (reason, message) = match (is_terminating(intent), is_cancelled(intent), record.called_at.as_deref()) {
         (true, true, Some(called)) => (
             Reason::TooLateToCancel,
-            format!(
-                "the call that ended the tenant was sent at {called}, before the cancel was seen at {}",
-                seen()
-            ),
+            format!("the call that ended the tenant was sent at {called}, before the cancel was seen at {}", seen()),
         ),
         (true, true, None) => (
             Reason::AlreadyGone,

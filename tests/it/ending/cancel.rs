@@ -74,7 +74,8 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
         space.until("the event is there", || Ok(space.events(name).contains(&reason.to_owned())));
     }
     let note = "jsonpath={.items[?(@.reason==\"TooLateToCancel\")].note}";
-    let said = space.kubectl(&["get", "events.v1.events.k8s.io", "--field-selector", "regarding.name=gone", "-o", note]);
+    let said =
+        space.kubectl(&["get", "events.v1.events.k8s.io", "--field-selector", "regarding.name=gone", "-o", note]);
     assert!(said.contains(&format!("was sent at {CALLED}, before the cancel was seen at 20")), "{said}");
 }
 

@@ -42,9 +42,13 @@ fn after_our_own_call_each_form_of_not_being_there_is_the_end_and_the_call_is_se
     let world = world("forms");
     let oauth = json!({"error": "invalid_request", "error_description": "Tenant not found"}).to_string();
     let gone = json!({"code": "0010", "message": "Tenant is unavailable or deactivated"}).to_string();
-    for (name, status, body) in
-        [("oauth", 404, oauth.as_str()), ("html", 404, HTML), ("empty", 404, ""), ("gone", 410, &gone), ("bare", 410, HTML)]
-    {
+    for (name, status, body) in [
+        ("oauth", 404, oauth.as_str()),
+        ("html", 404, HTML),
+        ("empty", 404, ""),
+        ("gone", 410, &gone),
+        ("bare", 410, HTML),
+    ] {
         let proxy = world.proxy(Vec::new());
         let space = world.behind(&proxy, name);
         let id = client(&space);

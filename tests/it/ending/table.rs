@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, Reason, TerminationStatus};
 use tenantry::plan::{
-    Booked, Children, ClockReading, Entry, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Removal, RemovalIntent, Rules,
-    Surroundings, Tenant, TenantLife, Walk, removal,
+    Booked, Children, ClockReading, Entry, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Removal,
+    RemovalIntent, Rules, Surroundings, Tenant, TenantLife, Walk, removal,
 };
 use tenantry::wire::Mark;
 

@@ -307,7 +307,8 @@ fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the
     });
     let recorded = world.object(&acme()).unwrap()["status"]["uniqueId"].clone();
     assert_eq!(recorded, json!(world.tenants()[0].id), "{}", world.lock().story.join("\n"));
-    let lease = world.lock().cluster.get(&Key::new(super::cluster::LEASES, super::life::HOME, "tenantry-operator")).cloned();
+    let lease =
+        world.lock().cluster.get(&Key::new(super::cluster::LEASES, super::life::HOME, "tenantry-operator")).cloned();
     let holder = lease.unwrap()["spec"]["holderIdentity"].clone();
     assert!(holder.as_str().unwrap_or_default().is_empty(), "{holder}");
 }

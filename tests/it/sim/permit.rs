@@ -254,6 +254,44 @@ fn a_consent_that_is_withdrawn_while_the_suspension_waits_for_its_turn_suspends_
     assert_eq!(world.faults(), Vec::<String>::new());
 }
 
+/// What the definition says that an object has which leaves a field of `deletion` out.
+fn defaults() -> Vec<(String, String)> {
+    let text = std::fs::read_to_string(crate::assets::root().join("crds/clients.yaml")).unwrap();
+    let whole: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    let deletion =
+        &whole["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["deletion"];
+    let fields = deletion["properties"].as_object().unwrap();
+    let default = |text: &str| Some(text.split_once("default: ")?.1.split([',', '.', ';']).next()?.to_owned());
+    let of = |(field, schema): (&String, &serde_json::Value)| {
+        Some((field.clone(), default(schema["description"].as_str().unwrap_or_default())?))
+    };
+    fields.iter().filter_map(of).collect()
+}
+
+#[test]
+fn each_default_of_a_deletion_that_the_definition_states_holds_for_an_object_that_leaves_it_out() {
+    let stated = [("gracePeriodSeconds", "86400"), ("policy", "`Retain`")];
+    assert_eq!(defaults(), stated.map(|(field, value)| (field.to_owned(), value.to_owned())), "each is tried below");
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        make(&world).await;
+        world.delete(&initech());
+        until(&world, "it is let go", |world| world.object(&initech()).is_none()).await;
+        assert_eq!(state(&world, "Initech"), "ACTIVE", "`Retain`");
+        let mut confirm = scenarios::confirm(&world, &globex(), 0);
+        confirm["deletion"].as_object_mut().unwrap().remove("gracePeriodSeconds");
+        world.edit(&globex(), &confirm);
+        world.delete(&globex());
+        until(&world, "it is suspended", |world| state(world, "Globex") == "SUSPENDED").await;
+        tokio::time::sleep(Duration::from_secs(86_390)).await;
+        assert_eq!((calls(&world, "terminate"), state(&world, "Globex").as_str()), (0, "SUSPENDED"));
+        until(&world, "it is ended", is_gone).await;
+    });
+    assert!(done.is_some());
+    assert_eq!(state(&world, "Globex"), "TERMINATED");
+    assert_eq!(world.faults(), Vec::<String>::new());
+}
+
 /// The next leader's clock is ahead of all others.
 fn jump(world: &World, by: SignedDuration) {
     let mut state = world.lock();
@@ -282,7 +320,10 @@ fn a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_
     let second = live(&world, &Life::new(2), settings(), async {
         world.until("it is held", |world| blocked(world, &globex()) == "ClockDisagrees").await;
         tokio::time::sleep(Duration::from_mins(30)).await;
-        assert_eq!((blocked(&world, &globex()).as_str(), state(&world, "Globex").as_str()), ("ClockDisagrees", "SUSPENDED"));
+        assert_eq!(
+            (blocked(&world, &globex()).as_str(), state(&world, "Globex").as_str()),
+            ("ClockDisagrees", "SUSPENDED")
+        );
         // Somebody sets the clock.
         tenantry::clock::follow(tenantry::clock::now() - day);
         world.lock().ahead = Ahead::default();

@@ -122,12 +122,7 @@ fn surroundings(seen: Around, object: u8) -> Surroundings {
 
 impl Judge {
     /// What the real function says to an object and what stands around it.
-    pub(super) fn decide(
-        &self,
-        (object, wish): (u8, Wish),
-        seen: Around,
-        (walk, clock): (Walked, Clock),
-    ) -> Decided {
+    pub(super) fn decide(&self, (object, wish): (u8, Wish), seen: Around, (walk, clock): (Walked, Clock)) -> Decided {
         let asked = || asked((object, wish), seen, (walk, clock));
         *self.0.borrow_mut().entry((object, wish, seen, walk, clock)).or_insert_with(asked)
     }

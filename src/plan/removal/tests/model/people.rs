@@ -146,7 +146,8 @@ impl State {
         }
         for operator in &mut self.operators {
             if let Some(copy) = &mut operator.copy {
-                let comes = matches!(operator.doing, Doing::Reading(..) | Doing::Queueing) && copy.wish.record.has_a_time_that_comes();
+                let comes = matches!(operator.doing, Doing::Reading(..) | Doing::Queueing)
+                    && copy.wish.record.has_a_time_that_comes();
                 operator.walk.is_early |= comes;
                 copy.wish.tick();
             }

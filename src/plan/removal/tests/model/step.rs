@@ -211,6 +211,11 @@ impl Bounds {
             (true, true) => Clock::AheadAndBelieved,
         };
         let mut decided = self.judge.decide((copy.uid, wish), seen, (walk, clock));
+        if let Decided::Does(Request::Record(record, _)) = &mut decided
+            && self.is(Mutant::TakenForgotten)
+        {
+            record.is_taken = copy.wish.record.is_taken;
+        }
         if let (Decided::Does(Request::Record(record, _)), TenantLife::Active) = (&mut decided, seen.life) {
             if self.is(Mutant::CallForgottenWhenFoundActive) && record.cancelled_ago.is_none() {
                 record.step = 1;
