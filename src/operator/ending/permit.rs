@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use tokio::time::timeout;
 
 use super::step::{decide, waiting};
-use super::surroundings::{Gathered, Pace, gather};
+use super::surroundings::{Gathered, Patience, gather};
 use super::{Done, End, Next, Reached, fresh};
 use crate::api::{Reason, TerminationStatus};
 use crate::connect::{Error, Reservation, trace};
@@ -47,7 +47,7 @@ pub(super) async fn send<K: TenantObject>(
     let Reached { platform, place: stands } = reached;
     let reservation = platform.reserve_write(stands).await;
     let reservation = reservation.map_err(|error| stop(K::KIND, &error, platform, context))?;
-    let again = timeout(HELD_SLOT, gather(object.as_ref(), Pace::AtOnce, context)).await;
+    let again = timeout(HELD_SLOT, Box::pin(gather(object.as_ref(), Patience::None, context))).await;
     let Gathered { surroundings, reached: now_reached, book: _ } = again.map_err(|_| too_slow())??;
     let decided = decide(object.as_ref(), &surroundings, walk, context);
     let is_same_account =

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::permit::{self, Asked};
-use super::surroundings::{Gathered, Pace, gather};
+use super::surroundings::{Gathered, Patience, gather};
 use super::{Done, End, Next, Reached, Waiting, evidence, ledger, release};
 use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
 use crate::operator::apply::stop;
@@ -29,7 +29,8 @@ pub(super) async fn step<K: TenantObject>(
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let walk = Walk { begun: crate::clock::now(), has_recorded: std::mem::take(&mut done.has_recorded) };
-    let Gathered { mut surroundings, reached, book } = gather(object.as_ref(), Pace::Patient, context).await?;
+    let Gathered { mut surroundings, reached, book } =
+        Box::pin(gather(object.as_ref(), Patience::RateLimit, context)).await?;
     let decide = |surroundings: &Surroundings| decide(object.as_ref(), surroundings, walk, context);
     let mut decided = decide(&surroundings);
     // What cannot be written down is one more thing to decide on.

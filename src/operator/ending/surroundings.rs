@@ -32,17 +32,21 @@ pub(super) struct Gathered {
 
 /// What the reads of a step may wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pace {
+pub(super) enum Patience {
     /// For the platform's rate limit.
-    Patient,
+    RateLimit,
     /// For nothing: a write slot is held meanwhile.
-    AtOnce,
+    None,
 }
 
 /// Reads everything that the end of an object depends on, and the clocks with it.
-pub(super) async fn gather<K: TenantObject>(object: &K, pace: Pace, context: &Context) -> Result<Gathered, Stop> {
+pub(super) async fn gather<K: TenantObject>(
+    object: &K,
+    patience: Patience,
+    context: &Context,
+) -> Result<Gathered, Stop> {
     let begun = Instant::now();
-    let mut gathered = gather_all(object, pace, context).await?;
+    let mut gathered = Box::pin(gather_all(object, patience, context)).await?;
     gathered.surroundings.clocks = Clocks {
         cluster: context.clock.since(begun),
         platform: gathered.reached.as_ref().and_then(|reached| reached.platform.clock(begun)),
@@ -50,7 +54,7 @@ pub(super) async fn gather<K: TenantObject>(object: &K, pace: Pace, context: &Co
     Ok(gathered)
 }
 
-async fn gather_all<K: TenantObject>(object: &K, pace: Pace, context: &Context) -> Result<Gathered, Stop> {
+async fn gather_all<K: TenantObject>(object: &K, patience: Patience, context: &Context) -> Result<Gathered, Stop> {
     let mut surroundings = Surroundings::new(going(object, context).await);
     let record = object.status().and_then(|status| status.termination.as_ref());
     let accepted = record.and_then(|record| record.confirm_digest.as_deref());
@@ -93,7 +97,7 @@ async fn gather_all<K: TenantObject>(object: &K, pace: Pace, context: &Context) 
             None
         }
         Ok((platform, place, _)) => {
-            let platform = if pace == Pace::AtOnce { platform.at_once() } else { platform };
+            let platform = if patience == Patience::None { platform.at_once() } else { platform };
             Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
         }
     };

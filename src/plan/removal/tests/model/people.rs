@@ -152,10 +152,9 @@ impl State {
                 copy.wish.tick();
             }
             match &mut operator.doing {
-                Doing::Waits => operator.doing = Doing::Nothing,
-                // What the last look found so long ago says nothing of now.
                 Doing::Hearing(_) if is_late_believed => operator.held &= !WISH,
-                Doing::Hearing(_) => operator.doing = Doing::Nothing,
+                // What the last look found so long ago says nothing of now.
+                Doing::Waits | Doing::Hearing(_) => operator.doing = Doing::Nothing,
                 Doing::Sending(Request::Record(record, _)) | Doing::Waiting(Request::Record(record, _)) => {
                     record.tick();
                 }
