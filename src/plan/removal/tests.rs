@@ -48,6 +48,7 @@ fn observed(life: TenantLife) -> Tenant {
         revision: None,
         url: None,
         api_endpoint: None,
+        unknown: Default::default(),
     }))
 }
 

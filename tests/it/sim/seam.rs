@@ -31,6 +31,8 @@ pub(crate) enum Fate {
     SlowReply(Duration),
     /// Nothing is carried out and nothing said, until the connection breaks after this time.
     Silent(Duration),
+    /// Carried out; the list that is answered lacks this row, as where pages shift or a replica is behind.
+    LeftOut(usize),
     /// Answered with this instead; carried out all the same, or not.
     Instead(Box<(Reply, bool)>),
     /// The operator ends right before it, right after it was carried out, or with the reply.
@@ -55,6 +57,9 @@ pub(crate) struct Ahead {
     pub(crate) platform: SignedDuration,
 }
 
+/// What becomes of an answer of the platform on its way to an operator.
+pub(crate) type Edit = Box<dyn FnMut(&Ask, &mut Reply) + Send>;
+
 /// A request that lands later.
 struct Late {
     id: usize,
@@ -78,6 +83,8 @@ pub(crate) struct State {
     /// Requests so far.
     pub(crate) asked: usize,
     pub(crate) fates: Fates,
+    /// What something in between, or another release of the platform, makes of its answers.
+    pub(crate) edit: Option<Edit>,
     late: Vec<Late>,
     landed: Vec<(usize, Reply)>,
     /// How long after a change watches tell of it.
@@ -144,6 +151,7 @@ impl State {
             oracle: Oracle::default(),
             asked: 0,
             fates: Box::new(|_, _| Fate::Pass),
+            edit: None,
             late: Vec::new(),
             landed: Vec::new(),
             lag: Duration::ZERO,
@@ -184,6 +192,9 @@ impl State {
             (Side::Cluster, None) => self.cluster.answer(ask, at),
             (Side::Platform, _) => self.platform.answer(ask, at),
         };
+        if let Some(edit) = self.edit.as_mut().filter(|_| life > 0 && ask.side == Side::Platform) {
+            edit(ask, &mut reply);
+        }
         if let Some(record) = &mut self.record
             && ask.side == Side::Cluster
         {
@@ -293,6 +304,7 @@ impl World {
                 tokio::time::sleep(pause).await;
                 Ok(self.lock().cluster.watching(ask))
             }
+            Fate::LeftOut(_) => Ok(self.lock().cluster.watching(ask)),
             Fate::Lost | Fate::ReplyLost | Fate::Late(_) | Fate::Silent(_) => Err(Reset),
         }
     }
@@ -326,6 +338,13 @@ impl World {
             Fate::Silent(pause) => {
                 tokio::time::sleep(pause).await;
                 Err(Reset)
+            }
+            Fate::LeftOut(row) => {
+                let mut reply = carry_out();
+                if reply.leave_out(row) {
+                    self.lock().oracle.has_left_out = true;
+                }
+                Ok(reply)
             }
             Fate::Instead(instead) => {
                 let (reply, is_carried_out) = *instead;
