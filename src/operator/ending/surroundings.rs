@@ -105,7 +105,8 @@ async fn gather_all<K: TenantObject>(object: &K, patience: Patience, context: &C
                 return Ok(Gathered { surroundings, reached: None, book });
             }
             let platform = if patience == Patience::None { platform.at_once() } else { platform };
-            Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
+            let reached = Reached { platform, place };
+            Some(Box::pin(look_at(object, &mut surroundings, reached, context)).await?)
         }
     };
     Ok(Gathered { surroundings, reached, book })
