@@ -3,12 +3,15 @@
 //! One [`Platform`] stands for one [`Connection`]. Every call ends within one deadline, says in [`Error`] what is to be
 //! done about its failure, and never repeats a request that the platform may have carried out.
 
+mod bucket;
 mod budget;
 mod call;
 mod connection;
 mod error;
 mod flight;
 mod guard;
+mod headers;
+mod hold;
 mod http;
 mod inspect;
 mod living;
@@ -16,6 +19,8 @@ mod map;
 mod pacer;
 mod place;
 mod platform;
+mod proxy;
+mod said;
 mod tally;
 mod token;
 mod trace;
@@ -29,5 +34,6 @@ pub use inspect::Inspection;
 pub use living::{Freshness, Listed};
 pub use place::Place;
 pub use platform::Platform;
+pub use proxy::Proxy;
 pub use tally::{Exchange, tallied};
 pub use trace::{Trace, trace, traced};

@@ -14,6 +14,7 @@ use super::http::{Wire, network};
 use super::living::{Freshness, Listed, Lists};
 use super::map::{self, Branded};
 use super::place::Place;
+use super::proxy::Proxy;
 use super::turn::{Shared, Turn, json, other_tenant, route};
 use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, TenantLife, short_mark};
 use crate::wire::{Created, Envelope, Impact, Lifecycle, Mark, SearchItem, Tenant};
@@ -37,7 +38,15 @@ impl Platform {
     /// # Errors
     /// No HTTPS client can be made, for example because neither the system nor the Secret has a certificate.
     pub fn new(connection: Connection, timeout: Duration) -> Result<Self, ConnectionError> {
-        let wire = network(&connection, timeout)?;
+        Self::through(connection, timeout, None)
+    }
+
+    /// The same through a proxy, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn through(connection: Connection, timeout: Duration, proxy: Option<&Proxy>) -> Result<Self, ConnectionError> {
+        let wire = network(&connection, timeout, proxy)?;
         Ok(Self::guarded(connection, timeout, (wire, Guard::default())))
     }
 

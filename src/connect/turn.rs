@@ -7,11 +7,12 @@ use tokio::time::Instant;
 
 use super::budget::Lane;
 use super::call::{Call, Line, checked};
-use super::error::{Error, is_platforms};
+use super::error::Error;
 use super::http::Answer;
 use super::living::{Listed, Lists};
 use super::map::{self, Branded};
 use super::place::Place;
+use super::said::is_platforms;
 use crate::plan::{Kind, TenantLife};
 use crate::wire::{Envelope, Minimal, SearchItem, Tenant};
 
