@@ -146,10 +146,11 @@ impl Budget {
             return;
         }
         self.limit = told.limit.or(self.limit);
-        match known.filter(|known| !reset.is_sure || reset.at < known.at + SAME_WINDOW) {
+        if known.is_some_and(|known| !reset.is_sure || reset.at < known.at + SAME_WINDOW) {
             // Answers overtake each other, so within one window only the least counts.
-            Some(_) => self.remaining = Some(self.remaining.map_or(remaining, |known| known.min(remaining))),
-            None => (self.remaining, self.reset) = (Some(remaining), Some(reset)),
+            self.remaining = Some(self.remaining.map_or(remaining, |known| known.min(remaining)));
+        } else {
+            (self.remaining, self.reset) = (Some(remaining), Some(reset));
         }
     }
 

@@ -157,15 +157,15 @@ pub(super) fn classify(answer: &Answer, is_write: bool, secrets: &[&str]) -> Err
         400 => Error::Invalid { errors: field_errors(body, secrets, &message) },
         401 | 407 if said.is_about_credential() => Error::Unauthorised { message },
         403 if said.is_about_credential() => Error::Forbidden { message },
-        // A firewall that looks at answers blocks one after the platform has carried the request out.
-        401 | 403 | 407 => Error::Unavailable { message, maybe_applied: is_write },
         404 => Error::NotFound { message },
         405 | 501 => Error::Unsupported { message },
         410 => Error::ParentGone { message },
         429 => Error::Throttled { retry_at: None },
         // Documented with 500, sent with 404 as well.
         500 if said.code() == code::NOT_FOUND => Error::NotFound { message },
-        408 | 425 | 500..=599 => Error::Unavailable { message, maybe_applied: is_write },
+        // The first three are from something before the platform. A firewall that looks at answers blocks one after the
+        // platform has carried the request out.
+        401 | 403 | 407 | 408 | 425 | 500..=599 => Error::Unavailable { message, maybe_applied: is_write },
         402..=499 => Error::Invalid { errors: vec![whole(&message)] },
         _ => Error::malformed(format!("{message}: redirects are not followed, write the final address as `url`")),
     }

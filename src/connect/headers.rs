@@ -46,8 +46,8 @@ pub(super) struct Doubted {
 pub(super) fn read(headers: &HeaderMap, now: i64) -> Reading {
     let clock = Clock::of(headers, now);
     let mut reading = Reading { bucket: bucket(headers), ..Reading::default() };
-    reading.told.limit = reading.count(headers, LIMIT, "x-ratelimit-limit").filter(|limit| *limit > 0);
-    reading.told.remaining = reading.count(headers, REMAINING, "x-ratelimit-remaining");
+    reading.told.limit = reading.count(headers, &LIMIT, "x-ratelimit-limit").filter(|limit| *limit > 0);
+    reading.told.remaining = reading.count(headers, &REMAINING, "x-ratelimit-remaining");
     reading.told.reset = reading.reset(headers, clock);
     reading.retry_at = reading.retry_at(headers, clock);
     reading
@@ -60,8 +60,8 @@ pub(super) fn remaining(headers: &HeaderMap) -> Option<u64> {
 }
 
 impl Reading {
-    fn count(&mut self, headers: &HeaderMap, name: HeaderName, shown: &'static str) -> Option<i64> {
-        let text = text(headers, &name)?;
+    fn count(&mut self, headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Option<i64> {
+        let text = text(headers, name)?;
         let count = count(&text);
         if count.is_none() {
             self.doubt(shown, &text);

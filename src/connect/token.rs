@@ -91,7 +91,8 @@ impl Tokens {
             Err(Error::Throttled { retry_at: Some(at) }) => crate::clock::now() < *at,
             Err(_) => false,
         };
-        self.flight.fly(serves, self.fetch(wire, connection), |_, _| {}).await
+        // It is seldom needed and large, and each call has a place for it.
+        self.flight.fly(serves, Box::pin(self.fetch(wire, connection)), |_, _| {}).await
     }
 
     /// The token in use.

@@ -11,8 +11,8 @@ mod value;
 use crate::connect::Proxy;
 use crate::plan::lease::Terms;
 
-pub use value::{Hosts, Names};
-use value::{cluster_id, duration, hosts, name, names, object_name, platform_proxy};
+pub use value::{Hosts, Moves, Names};
+use value::{ProxyParser, cluster_id, duration, hosts, moves, name, names, object_name};
 
 /// Keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 #[derive(Parser, Clone, Debug)]
@@ -33,9 +33,13 @@ pub struct Settings {
     /// Hosts (`host` or `host:port`, separated by commas) that a connection's `url` may name.
     #[arg(long, env = "TENANTRY_PLATFORM_HOSTS", default_value = "", hide_default_value = true, value_parser = hosts)]
     pub platform_hosts: Hosts,
+    /// Platforms that have got another host (`OLD=NEW`, separated by commas): objects that recorded the old one go on with
+    /// the new one, in the same account. Without it a Secret that leads to another host stops its objects.
+    #[arg(long, env = "TENANTRY_PLATFORM_MOVED", default_value = "", hide_default_value = true, value_parser = moves)]
+    pub platform_moved: Moves,
     /// Proxy (`http://host:port`) that every request to a platform goes through. Without it none does, whatever other
     /// variables of the environment name.
-    #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_parser = platform_proxy)]
+    #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_parser = ProxyParser)]
     pub platform_proxy: Option<Proxy>,
     /// Time between two looks for drift, for example `10m`.
     #[arg(long, env = "TENANTRY_DRIFT_INTERVAL", default_value = "10m", value_parser = duration)]

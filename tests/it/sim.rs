@@ -15,6 +15,7 @@ mod cluster;
 mod deeds;
 mod life;
 mod long;
+mod moved;
 mod named;
 mod oracle;
 mod people;

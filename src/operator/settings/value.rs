@@ -1,10 +1,14 @@
 //! The values of flags: people type them and templates join them, so white space around an item and an item that stands
 //! there twice mean nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::ops::Deref;
 use std::time::Duration;
 
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, Command};
 use url::Url;
 
 use crate::connect::Proxy;
@@ -20,6 +24,17 @@ impl Hosts {
     /// Whether the host of a connection is one of them.
     pub(super) fn holds(&self, host: &str) -> bool {
         self.0.contains(host)
+    }
+}
+
+/// Platforms that have got another host: the new one by the old one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moves(BTreeMap<String, String>);
+
+impl Moves {
+    /// The host that an object recorded, where the platform has moved from there to this one; else this one.
+    pub(crate) fn recorded<'a>(&self, host: &'a str, recorded: Option<&'a str>) -> &'a str {
+        recorded.filter(|recorded| self.0.get(*recorded).is_some_and(|new| new == host)).unwrap_or(host)
     }
 }
 
@@ -50,6 +65,21 @@ fn host(text: &str) -> Result<String, String> {
     let is_bare = url.path() == "/" && !text.contains(['/', '@', '?', '#']);
     let host = url.host_str().filter(|_| is_bare).ok_or_else(wrong)?;
     Ok(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+}
+
+/// Reads `old=new` items.
+pub(super) fn moves(text: &str) -> Result<Moves, String> {
+    let mut moves = BTreeMap::new();
+    for item in items(text) {
+        let wrong = || format!("`{item}` is no move: write `OLD=NEW`, the old and the new host of one platform");
+        let (old, new) = item.split_once('=').ok_or_else(wrong)?;
+        let (old, new) = (host(old.trim())?, host(new.trim())?);
+        // A platform is in one place, so where an object belongs never depends on the order of moves.
+        if old == new || moves.insert(old, new).is_some() {
+            return Err(wrong());
+        }
+    }
+    Ok(Moves(moves))
 }
 
 pub(super) fn names(text: &str) -> Result<Names, String> {
@@ -116,9 +146,19 @@ pub(super) fn object_name(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| format!("`{text}` must be `namespace/name`"))
 }
 
-/// The value itself may hold a login, so no message repeats it.
-pub(super) fn platform_proxy(text: &str) -> Result<Proxy, &'static str> {
-    text.parse()
+/// Reads the address of a proxy. The value may hold a login, and the usual error of a flag repeats the value.
+#[derive(Clone)]
+pub(super) struct ProxyParser;
+
+impl TypedValueParser for ProxyParser {
+    type Value = Proxy;
+
+    fn parse_ref(&self, command: &Command, _: Option<&Arg>, value: &OsStr) -> Result<Proxy, clap::Error> {
+        value.to_str().unwrap_or_default().parse().map_err(|why| {
+            let message = format!("the value of `--platform-proxy` {why}\n");
+            clap::Error::raw(ErrorKind::ValueValidation, message).with_cmd(command)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -178,9 +218,28 @@ mod tests {
     }
 
     #[test]
+    fn a_platform_that_moved_is_the_one_that_an_object_recorded() {
+        let moves = settings(&["--platform-moved", "Old.example:443 = new.example"]).unwrap().platform_moved;
+        assert_eq!(moves.recorded("new.example", Some("old.example")), "old.example");
+        for (host, recorded) in [
+            ("new.example", None),
+            ("new.example", Some("new.example")),
+            ("new.example", Some("third.example")),
+            ("old.example", Some("new.example")),
+            ("third.example", Some("old.example")),
+        ] {
+            assert_eq!(moves.recorded(host, recorded), host, "{recorded:?}");
+        }
+        for wrong in ["old.example", "a.example=a.example", "a.example=b.example,a.example=c.example", "=b.example"] {
+            let said = settings(&["--platform-moved", wrong]).unwrap_err();
+            assert!(said.contains("--platform-moved"), "{said}");
+        }
+    }
+
+    #[test]
     fn a_wrong_proxy_is_refused_by_the_flag_and_never_repeats_its_login() {
         let said = settings(&["--platform-proxy", "socks5://key:s3cr3t@proxy:1080"]).unwrap_err();
-        assert!(said.contains("--platform-proxy"), "{said}");
+        assert!(said.contains("--platform-proxy") && !said.contains("s3cr3t"), "{said}");
         let right = settings(&["--platform-proxy", "http://key:s3cr3t@proxy:3128"]).unwrap();
         assert!(!format!("{right:?}").contains("s3cr3t"));
     }
