@@ -165,7 +165,7 @@ impl Line {
         let mut token = self.token(deadline).await?;
         loop {
             let pass = Box::pin(self.pacer.enter(wanted.clone(), deadline)).await?;
-            let sent = tokio::time::timeout_at(deadline, self.send(call, &token)).await;
+            let sent = tokio::time::timeout_at(deadline, Box::pin(self.send(call, &token))).await;
             let too_long = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
             let answer = self.settle(call, pass, sent.unwrap_or_else(too_long))?;
             match answer.status {

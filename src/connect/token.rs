@@ -64,8 +64,6 @@ pub(super) struct Tokens {
     path: AtomicUsize,
     /// Whether the credential goes into a header.
     is_basic: AtomicBool,
-    /// Whether a token once came with the extensions.
-    had_extensions: AtomicBool,
     /// Nothing is asked before this millisecond since the epoch, as the platform wished.
     held_until: AtomicI64,
 }
@@ -112,8 +110,7 @@ impl Tokens {
             let (answer, carrier) = self.exchange(wire, connection, PATHS[path]).await?;
             if !matches!(answer.status, 404 | 405) {
                 self.path.store(path, Ordering::Relaxed);
-                let token = self.read(&answer, carrier, connection)?.token(asked)?;
-                return self.with_known_extensions(token, connection).map(Arc::new);
+                return self.read(&answer, carrier, connection)?.token(asked).map(Arc::new);
             }
         }
         Err(Error::unsent(format!("{} answers no token on any known path: check `url`", connection.host())))
@@ -158,21 +155,6 @@ impl Tokens {
             ) => Error::unsent(message(error)),
             (other, Verdict::Other) => other,
         })
-    }
-
-    /// Without the extensions a mark is written into a member of the customer, so a platform that had them a moment ago
-    /// is not taken for one that has none.
-    fn with_known_extensions(&self, token: Token, connection: &Connection) -> Result<Token, Error> {
-        if token.extensions {
-            self.had_extensions.store(true, Ordering::Relaxed);
-        } else if self.had_extensions.load(Ordering::Relaxed) {
-            return Err(Error::unsent(format!(
-                "{} no longer sends the header `{EXTENSIONS_HEADER}`: let the proxy before it pass that on, or restart \
-                 the operator if the platform now runs with `--documented-only`",
-                connection.host()
-            )));
-        }
-        Ok(token)
     }
 }
 

@@ -88,7 +88,7 @@ async fn an_answer_ends_a_wait_for_a_window_that_was_impossible() {
     let first = pacer.enter(wanted("msp_1", "create", WRITE), soon()).await.unwrap();
     let second = pacer.enter(wanted("msp_1", "create", WRITE), soon()).await.unwrap();
     first.answered(200, &headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "99999")]));
-    let later = Instant::now() + Duration::from_secs(600);
+    let later = Instant::now() + Duration::from_mins(10);
     let waits = pacer.enter(wanted("msp_1", "create", WRITE), later);
     let answers = async {
         tokio::task::yield_now().await;

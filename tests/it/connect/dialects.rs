@@ -253,18 +253,3 @@ async fn where_the_platform_demands_it_the_credential_goes_into_a_header_and_sta
     platform.check().await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 3, "the second token needs no try without the header");
 }
-
-#[tokio::test]
-async fn a_platform_that_had_the_extensions_is_not_taken_for_one_without_them() {
-    let stripped = |number| match number {
-        1 => Reply::json(200, &json!({"access_token": "a", "expires_in": 1})).with("x-tenantry-extensions", "1"),
-        _ => Reply::json(200, &json!({"access_token": "b", "expires_in": 1})),
-    };
-    let fake = Fake::with(stripped, |_| futures::future::ready(fine()).boxed()).await;
-    let platform = fake.platform();
-    platform.check().await.unwrap();
-    tokio::time::sleep(Duration::from_millis(950)).await;
-    let error = update(&platform, &clients()).await.unwrap_err();
-    assert!(error.to_string().contains("`x-tenantry-extensions`") && !error.maybe_applied(), "{error}");
-    assert_eq!(fake.asked().len(), 0);
-}
