@@ -172,7 +172,7 @@ fn count(text: &str) -> Option<i64> {
 }
 
 /// The three forms of RFC 9110 section 5.6.7, and RFC 3339.
-fn date(text: &str) -> Option<i64> {
+pub(super) fn date(text: &str) -> Option<i64> {
     let civil = |format| DateTime::strptime(format, text).ok()?.to_zoned(TimeZone::UTC).ok().map(|at| at.timestamp());
     DateTimeParser::new()
         .relaxed_weekday(true)

@@ -70,7 +70,8 @@ impl Pacer {
     /// Waits until the request may be sent.
     ///
     /// # Errors
-    /// `Throttled` or `Unavailable`, at once, where it may not be sent before the deadline.
+    /// `Throttled` or `Unavailable`, at once, where it may not be sent before the deadline, or not now for one that does
+    /// not wait.
     pub(super) async fn enter(&self, wanted: Wanted, deadline: Instant) -> Result<Pass<'_>, Error> {
         let mut waiting: Option<Waiting<'_>> = None;
         loop {
@@ -83,7 +84,7 @@ impl Pacer {
                 Wait::Budget(key, leave) => (key, leave),
                 Wait::Hold(until) => {
                     let wake = instant(until, now);
-                    if wake > deadline {
+                    if wanted.lane == Lane::AtOnce || wake > deadline {
                         return Err(held(until));
                     }
                     tokio::time::sleep_until(wake).await;
@@ -95,7 +96,10 @@ impl Pacer {
                 Leave::Go | Leave::Soon(None) => None,
             };
             let wake = until.map_or(deadline, |at| instant(at, now));
-            if wake > deadline && !matches!(leave, Leave::Soon(_)) || Instant::now() >= deadline {
+            if wanted.lane == Lane::AtOnce
+                || wake > deadline && !matches!(leave, Leave::Soon(_))
+                || Instant::now() >= deadline
+            {
                 return Err(throttled(until));
             }
             if wanted.lane == Lane::Change && waiting.as_ref().is_none_or(|waiting| waiting.key != key) {
