@@ -227,7 +227,7 @@ impl Survey {
                     cluster: self.ground.cluster.as_ref(),
                     is_given: self.references.is_given(),
                 };
-                judge(subject, prepared, (&site, keeps)).await
+                Box::pin(judge(subject, prepared, (&site, keeps))).await
             }
         }
     }

@@ -29,7 +29,7 @@ pub(super) async fn step<K: TenantObject>(
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let walk = Walk { begun: crate::clock::now(), has_recorded: std::mem::take(&mut done.has_recorded) };
-    let Gathered { mut surroundings, reached, book } = gather(object.as_ref(), context).await?;
+    let Gathered { mut surroundings, reached, book } = Box::pin(gather(object.as_ref(), context)).await?;
     let decide = |surroundings: &Surroundings| decide(object.as_ref(), surroundings, walk, context);
     let mut decided = decide(&surroundings);
     // What cannot be written down is one more thing to decide on.

@@ -80,7 +80,8 @@ pub(super) async fn gather<K: TenantObject>(object: &K, context: &Context) -> Re
                 unreached(&mut surroundings, outcome);
                 return Ok(Gathered { surroundings, reached: None, book });
             }
-            Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
+            let reached = Reached { platform, place };
+            Some(Box::pin(look_at(object, &mut surroundings, reached, context)).await?)
         }
     };
     Ok(Gathered { surroundings, reached, book })
