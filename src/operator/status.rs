@@ -304,7 +304,7 @@ fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
     let Written { salt: _, digests, suspended_by_us, marks } = facts.written_after(before);
     let write_only =
         digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
-    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.withheld.is_empty();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.unread.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
         revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),

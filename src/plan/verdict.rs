@@ -266,10 +266,10 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest
             (Truth::False, Reason::Drifted),
             &format!("{which} differs on the platform and {}", what_follows(writes)),
         )
-    } else if !rest.withheld.is_empty() {
+    } else if !rest.unread.is_empty() {
         let message = format!(
-            "what the platform holds for {} cannot be read, so it is neither compared nor written: read `status.unknown`",
-            paths(&rest.withheld)
+            "what the platform holds for {} cannot be read, so whether it is as declared is not known: read `status.unknown`",
+            paths(&rest.unread)
         );
         report.set(ConditionType::InSync, (Truth::Unknown, Reason::AnswerNotUnderstood), &message)
     } else if !rest.waiting.is_empty() && rest.unknown_state.is_none() {

@@ -43,7 +43,7 @@ fn tenant(life: TenantLife) -> Box<Observed> {
         revision: None,
         url: None,
         api_endpoint: None,
-        unknown: Default::default(),
+        unknown: tenantry::plan::Unknown::default(),
     })
 }
 
