@@ -23,5 +23,6 @@ mod random;
 mod replay;
 mod seam;
 mod settle;
+mod siblings;
 mod sweep;
 mod weather;

@@ -1,6 +1,7 @@
 //! Judges every request by what the two servers hold and by the requests before it, and by nothing else.
 
 mod ends;
+mod siblings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -133,6 +134,9 @@ impl Oracle {
         let was_there = owner.as_ref().is_some_and(|owner| cluster.was_ever(owner));
         if !was_there && !cluster.was_ever_adopted(id) {
             self.broken(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
+        }
+        if let Some(fault) = self.meddles((life, ask), &tenant, cluster) {
+            self.broken(at, ask, fault);
         }
         if matches!(about(ask), About::Act(_, "terminate")) {
             for fault in self.unlawful((life, &tenant), cluster, at) {

@@ -1,0 +1,77 @@
+//! Who else of the cluster owns a tenant, from the manifests first, since they say what will be there.
+
+use kube::{Api, ResourceExt as _};
+
+use super::judge::Site;
+use crate::cli::ground::Subject;
+use crate::connect::{Freshness, Place};
+use crate::object::{Claimant, Claimed, Object, Parent, answer, namespace};
+use crate::plan::{Kind, Observed, Owner};
+use crate::wire::Mark;
+
+/// An object that asks for a tenant.
+pub(super) struct Asking<'a> {
+    /// The tenant as it was read.
+    pub(super) observed: &'a Observed,
+    /// Mark of the object.
+    pub(super) ours: &'a Mark,
+    /// Where the tenant stands.
+    pub(super) site: &'a Site<'a>,
+}
+
+impl Asking<'_> {
+    /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
+    pub(super) async fn owner<K: Object>(&self) -> Owner {
+        let Self { observed, ours, site } = self;
+        let host = site.platform.host();
+        let claimed = Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours };
+        match claimed.claimant() {
+            Claimant::This => Owner::Nobody,
+            Claimant::Elsewhere => Owner::Elsewhere,
+            Claimant::At(mark) if mark.kind != K::KIND.name() => Owner::Keeps,
+            Claimant::At(mark) => self.answer_of::<K>(mark).await,
+            Claimant::Among => {
+                let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
+                match known.find(|subject| claimed.is_owned_by(&subject.object)) {
+                    Some(Subject { object, .. }) => self.of_living(object).await,
+                    None => claimed.unfound(),
+                }
+            }
+        }
+    }
+
+    async fn answer_of<K: Object>(&self, mark: &Mark) -> Owner {
+        let Mark { namespace, name, .. } = mark;
+        let key = (namespace.clone(), name.clone());
+        if let Some(subject) = self.site.ground.subjects::<K>().and_then(|subjects| subjects.get(&key)) {
+            return self.of_living(&subject.object).await;
+        }
+        let Some(cluster) = self.site.cluster else { return Owner::Keeps };
+        match Api::<K>::namespaced(cluster.client.clone(), namespace).get_opt(name).await {
+            Ok(None) => Owner::Gone,
+            Ok(Some(owner)) => self.of_living(&owner).await,
+            Err(_) => Owner::Keeps,
+        }
+    }
+
+    async fn of_living<K: Object>(&self, owner: &K) -> Owner {
+        match answer(owner, self.ours) {
+            Owner::HandsOver if self.has_clients(owner).await => Owner::HasClients,
+            answer => answer,
+        }
+    }
+
+    /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
+    async fn has_clients<K: Object>(&self, owner: &K) -> bool {
+        if K::KIND == Kind::Client {
+            return false;
+        }
+        let Self { observed, ours: _, site } = self;
+        let parents = [Parent::Object(namespace(owner), owner.name_any()), Parent::Id(observed.unique_id.clone())];
+        if site.ground.clients.values().any(|client| parents.contains(&client.object.parent())) {
+            return true;
+        }
+        let under = Place::Clients { msp: observed.unique_id.clone() };
+        !site.platform.living(&under, Freshness::Burst).await.is_ok_and(|living| living.is_empty())
+    }
+}
