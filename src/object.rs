@@ -29,7 +29,7 @@ pub(crate) use edits::{edited, only};
 pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
-pub(crate) use owner::{Claimant, Claimed, answer, has_taken, receiver, refuse_to_create};
+pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};
 pub(crate) use references::{
     Allows, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed, not_allowed_by_id, of_id,
     pinned, refuse_new_under, refuse_under_suspended, secret_text, stands_in,

@@ -31,6 +31,17 @@ pub(crate) struct Claimed<'a> {
     pub(crate) seen: &'a MarkSeen,
     /// Mark of the object that asks.
     pub(crate) ours: &'a Mark,
+    /// Owner that the object names to take the tenant from.
+    pub(crate) take_from: Option<&'a str>,
+}
+
+/// Namespace and name of an object of this cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot<'a> {
+    /// Namespace.
+    pub(crate) namespace: &'a str,
+    /// Name.
+    pub(crate) name: &'a str,
 }
 
 impl<'a> Claimed<'a> {
@@ -46,7 +57,7 @@ impl<'a> Claimed<'a> {
 
     /// Whether an object of this cluster owns the tenant, by a mark that only shows a digest or by its own record.
     pub(crate) fn is_owned_by<K: Object>(&self, other: &K) -> bool {
-        let Self { id, host, seen, ours } = self;
+        let Self { id, host, seen, ours, take_from: _ } = self;
         let theirs = mark(other, &ours.cluster);
         if theirs.is_same_place(ours) {
             return false;
@@ -61,6 +72,17 @@ impl<'a> Claimed<'a> {
             && connection.is_none_or(|connection| connection.host == *host)
             // One that has handed it over keeps the id and nothing else.
             && super::ready_reason(other) != Some(Reason::HandedOver.name())
+    }
+
+    /// The object of this cluster that `takeFrom` names, where a mark only shows a digest: it is looked at although it
+    /// stands where the operator watches nothing.
+    pub(crate) fn named_here(&self) -> Option<Spot<'a>> {
+        let MarkSeen::Short(short) = self.seen else { return None };
+        let mut parts = self.take_from?.splitn(5, '/');
+        let (cluster, kind, namespace, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let is_here = cluster == self.ours.cluster && kind == self.ours.kind;
+        (is_here && is_short_of(short, &format!("{cluster}/{kind}/{namespace}/{name}")))
+            .then_some(Spot { namespace, name })
     }
 
     /// Who owns it where no object of this cluster was found that does.

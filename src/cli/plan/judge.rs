@@ -253,7 +253,7 @@ async fn adopted<K: Object>(
     if is_noted && !observed.mark.is_foreign(ours) {
         return Ok(Tenant { observed: Some(observed), is_adopted: false });
     }
-    let owner = Asking { observed: &observed, ours, site }.owner::<K>().await;
+    let owner = Asking { observed: &observed, ours, take_from: adoption.take_from.as_deref(), site }.owner::<K>().await;
     if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
         refuse_foreign(object, &observed, ours)?;
     }

@@ -5,7 +5,7 @@ use kube::{Api, ResourceExt as _};
 use super::judge::Site;
 use crate::cli::ground::Subject;
 use crate::connect::{Freshness, Place};
-use crate::object::{Claimant, Claimed, Object, Parent, answer, namespace};
+use crate::object::{Claimant, Claimed, Object, Parent, Spot, answer, namespace};
 use crate::plan::{Kind, Observed, Owner};
 use crate::wire::Mark;
 
@@ -15,6 +15,8 @@ pub(super) struct Asking<'a> {
     pub(super) observed: &'a Observed,
     /// Mark of the object.
     pub(super) ours: &'a Mark,
+    /// Owner that the object names to take the tenant from.
+    pub(super) take_from: Option<&'a str>,
     /// Where the tenant stands.
     pub(super) site: &'a Site<'a>,
 }
@@ -22,27 +24,33 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
     pub(super) async fn owner<K: Object>(&self) -> Owner {
-        let Self { observed, ours, site } = self;
+        let Self { observed, ours, take_from, site } = self;
         let host = site.platform.host();
-        let claimed = Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours };
+        let claimed =
+            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
         match claimed.claimant() {
             Claimant::This => Owner::Nobody,
             Claimant::Elsewhere => Owner::Elsewhere,
             Claimant::At(mark) if mark.kind != K::KIND.name() => Owner::Keeps,
-            Claimant::At(mark) => self.answer_of::<K>(mark).await,
+            Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name)).await,
             Claimant::Among => {
                 let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 match known.find(|subject| claimed.is_owned_by(&subject.object)) {
                     Some(Subject { object, .. }) => self.of_living(object).await,
-                    None => claimed.unfound(),
+                    None => match claimed.named_here() {
+                        None => claimed.unfound(),
+                        Some(Spot { namespace, name }) => match self.answer_of::<K>((namespace, name)).await {
+                            Owner::Gone => claimed.unfound(),
+                            answer => answer,
+                        },
+                    },
                 }
             }
         }
     }
 
-    async fn answer_of<K: Object>(&self, mark: &Mark) -> Owner {
-        let Mark { namespace, name, .. } = mark;
-        let key = (namespace.clone(), name.clone());
+    async fn answer_of<K: Object>(&self, (namespace, name): (&str, &str)) -> Owner {
+        let key = (namespace.to_owned(), name.to_owned());
         if let Some(subject) = self.site.ground.subjects::<K>().and_then(|subjects| subjects.get(&key)) {
             return self.of_living(&subject.object).await;
         }
@@ -66,7 +74,7 @@ impl Asking<'_> {
         if K::KIND == Kind::Client {
             return false;
         }
-        let Self { observed, ours: _, site } = self;
+        let Self { observed, ours: _, take_from: _, site } = self;
         let parents = [Parent::Object(namespace(owner), owner.name_any()), Parent::Id(observed.unique_id.clone())];
         if site.ground.clients.values().any(|client| parents.contains(&client.object.parent())) {
             return true;

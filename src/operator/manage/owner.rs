@@ -8,7 +8,7 @@ use super::super::error::Stop;
 use super::super::object::{TenantObject, namespace};
 use crate::api::Partner;
 use crate::connect::{Freshness, Place};
-use crate::object::{Claimant, Claimed, answer, handed_over, has_taken, receiver};
+use crate::object::{Claimant, Claimed, Spot, answer, handed_over, has_taken, receiver};
 use crate::plan::{MarkSeen, Observed, Owner};
 use crate::wire::Mark;
 
@@ -18,6 +18,8 @@ pub(super) struct Asking<'a> {
     pub(super) observed: &'a Observed,
     /// Mark of the object.
     pub(super) ours: &'a Mark,
+    /// Owner that it names to take the tenant from.
+    pub(super) take_from: Option<&'a str>,
     /// What it refers to.
     pub(super) referenced: &'a Referenced,
 }
@@ -25,9 +27,10 @@ pub(super) struct Asking<'a> {
 impl Asking<'_> {
     /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
     pub(super) async fn owner<K: TenantObject>(&self, context: &Context) -> Owner {
-        let Self { observed, ours, referenced } = self;
+        let Self { observed, ours, take_from, referenced } = self;
         let host = referenced.platform.host();
-        let claimed = Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours };
+        let claimed =
+            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
         match claimed.claimant() {
             Claimant::This => Owner::Nobody,
             Claimant::Elsewhere => Owner::Elsewhere,
@@ -36,7 +39,13 @@ impl Asking<'_> {
             Claimant::Among => {
                 let mut known = K::room(context).store.state().into_iter().map(|one| K::room(context).current(one));
                 match known.find(|other| claimed.is_owned_by(other.as_ref())) {
-                    None => claimed.unfound(),
+                    None => match claimed.named_here() {
+                        None => claimed.unfound(),
+                        Some(Spot { namespace, name }) => match self.answer_of::<K>((namespace, name), context).await {
+                            Owner::Gone => claimed.unfound(),
+                            answer => answer,
+                        },
+                    },
                     Some(other) => {
                         let place = (namespace(other.as_ref()), other.name_any());
                         self.answer_of::<K>((&place.0, &place.1), context).await

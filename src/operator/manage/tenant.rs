@@ -92,7 +92,7 @@ async fn adopted<K: TenantObject>(
         facts.is_reattached = observed.mark.is_same_place(&ours) && !observed.mark.is(&ours);
         return Ok(observed);
     }
-    let asking = Asking { observed: &observed, ours: &ours, referenced };
+    let asking = Asking { observed: &observed, ours: &ours, take_from: adoption.take_from.as_deref(), referenced };
     let owner = asking.owner::<K>(context).await;
     // An object that has taken the tenant over once gets it back from another owner only by a hand-over.
     if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {

@@ -155,14 +155,19 @@ impl Judge<'_> {
                     && tenant.place.as_deref() != Some(&self.place())
             }),
             "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
-            "OwnedElsewhere" | "HandedOver" => {
+            "HandedOver" => self.tenant().is_none_or(|tenant| tenant.place.as_deref() != Some(&self.place())),
+            "OwnedElsewhere" => {
                 let is_other = |tenant: &Tenant| tenant.place.as_deref() != Some(&self.place());
                 let asked = &self.object["spec"]["adoption"]["uniqueId"];
                 self.tenant().or_else(|| self.tenants.iter().find(|tenant| *asked == *tenant.id)).is_some_and(is_other)
             }
             "AdoptionTargetNotFound" => {
                 let asked = &self.object["spec"]["adoption"]["uniqueId"];
-                self.tenants.iter().all(|tenant| *asked != *tenant.id || tenant.state == "TERMINATED")
+                let parent = self.partner().map(|partner| partner["status"]["uniqueId"].clone());
+                let is_elsewhere = |tenant: &Tenant| parent.as_ref().is_some_and(|parent| *parent != *tenant.parent);
+                self.tenants
+                    .iter()
+                    .all(|tenant| *asked != *tenant.id || tenant.state == "TERMINATED" || is_elsewhere(tenant))
             }
             "AmbiguousCreate" => self
                 .tenants
