@@ -24,7 +24,7 @@ use crate::api::{
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
 
-pub(crate) use applied::{TENANT_STATE, digest, effective, written};
+pub(crate) use applied::{TENANT_STATE, digest, effective, unknown, written};
 pub(crate) use edits::{edited, only};
 pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
@@ -32,7 +32,7 @@ pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};
 pub(crate) use references::{
     Allows, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed, not_allowed_by_id, of_id,
-    pinned, refuse_new_under, refuse_under_suspended, secret_text, stands_in,
+    pinned, refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, secret_text, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 

@@ -13,6 +13,7 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod foreign;
 mod life;
 mod long;
 mod named;

@@ -80,6 +80,6 @@ impl Asking<'_> {
             return true;
         }
         let under = Place::Clients { msp: observed.unique_id.clone() };
-        !site.platform.living(&under, Freshness::Burst).await.is_ok_and(|living| living.is_empty())
+        !site.platform.living(&under, Freshness::Burst).await.is_ok_and(|living| living.names().next().is_none())
     }
 }

@@ -75,7 +75,7 @@ impl Asking<'_> {
         }
         let under = Place::Clients { msp: self.observed.unique_id.clone() };
         let living = self.referenced.platform.living(&under, Freshness::Now).await;
-        !living.is_ok_and(|living| living.is_empty())
+        !living.is_ok_and(|living| living.names().next().is_none())
     }
 }
 

@@ -69,6 +69,7 @@ fn remedy(reason: Reason) -> Remedy {
             "it::operator::authority::a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour",
             "it::ending::messages::a_tenant_that_carries_another_owner_s_mark_is_held_and_retain_lets_go",
         ]),
+        Reason::ExtensionsMissing => Tests(&["it::sim::foreign::where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written"]),
         Reason::NotAdopted => Tests(&[
             "it::operator::management::observe_writes_nothing_anywhere_and_promotion_runs_adoption",
             "it::ending::references::where_no_mark_can_be_kept_a_tenant_is_neither_suspended_nor_ended_and_without_extensions_one_is_ended_by_its_mark",
@@ -106,6 +107,7 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::SettingUnsupported
         | Reason::PartnerTerminating
         | Reason::Adopted
+        | Reason::AnswerNotUnderstood
         | Reason::PlatformUnavailable
         | Reason::RateLimited
         | Reason::ClusterUnavailable
