@@ -8,3 +8,4 @@ mod healing;
 mod life;
 mod management;
 mod namespaces;
+mod newer;

@@ -13,10 +13,13 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod defaults;
+mod flags;
 mod foreign;
 mod life;
 mod long;
 mod named;
+mod newer;
 mod oracle;
 mod people;
 mod platform;

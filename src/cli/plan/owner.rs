@@ -5,7 +5,7 @@ use kube::{Api, ResourceExt as _};
 use super::judge::Site;
 use crate::cli::ground::Subject;
 use crate::connect::{Freshness, Place};
-use crate::object::{Claimant, Claimed, Object, Parent, Spot, answer, namespace};
+use crate::object::{Claimant, Claimed, Object, Parent, Reading, Spot, answer, namespace};
 use crate::plan::{Kind, Observed, Owner};
 use crate::wire::Mark;
 
@@ -55,10 +55,11 @@ impl Asking<'_> {
             return self.of_living(&subject.object).await;
         }
         let Some(cluster) = self.site.cluster else { return Owner::Keeps };
-        match Api::<K>::namespaced(cluster.client.clone(), namespace).get_opt(name).await {
+        let found = Api::<Reading<K>>::namespaced(cluster.client.clone(), namespace).get_opt(name).await;
+        match found.map(|found| found.map(Reading::understood)) {
             Ok(None) => Owner::Gone,
-            Ok(Some(owner)) => self.of_living(&owner).await,
-            Err(_) => Owner::Keeps,
+            Ok(Some(Ok(owner))) => self.of_living(&owner).await,
+            Ok(Some(Err(_))) | Err(_) => Owner::Keeps,
         }
     }
 

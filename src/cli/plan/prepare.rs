@@ -7,7 +7,7 @@ use crate::cli::references::{Lack, References, is_labelled};
 use crate::connect::Platform;
 use crate::object::{
     Allows, Object, Parent, Sources, allows, effective, is_connection_of, mode, namespace, no_partner, not_allowed,
-    not_allowed_by_id, of_id, resolve,
+    not_allowed_by_id, of_id, partner_not_understood, resolve,
 };
 use crate::plan::{Desired, Outcome};
 
@@ -94,6 +94,9 @@ async fn usable<'a>(
     notes: &mut Vec<String>,
 ) -> Result<Option<&'a Partner>, Lack> {
     let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
+    if let Some(other) = ground.other_partner(&partner_namespace, &name) {
+        return Err(partner_not_understood(other).into());
+    }
     let Some(partner) = ground.partner_of(object) else { return Err(no_partner(&partner_namespace, &name).into()) };
     let own = namespace(object);
     if is_allowed(partner, &own, (ground, notes)).await? {

@@ -8,7 +8,7 @@ use super::super::error::Stop;
 use super::super::object::{TenantObject, namespace};
 use crate::api::Partner;
 use crate::connect::{Freshness, Place};
-use crate::object::{Claimant, Claimed, Spot, answer, handed_over, has_taken, receiver};
+use crate::object::{Claimant, Claimed, Reading, Spot, answer, handed_over, has_taken, receiver};
 use crate::plan::{MarkSeen, Observed, Owner};
 use crate::wire::Mark;
 
@@ -38,6 +38,10 @@ impl Asking<'_> {
             Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name), context).await,
             Claimant::Among => {
                 let mut known = K::room(context).store.state().into_iter().map(|one| K::room(context).current(one));
+                let newer = K::room(context).newer.all();
+                if newer.iter().any(|other| other.is_held() && other.unique_id() == Some(claimed.id)) {
+                    return Owner::Keeps;
+                }
                 match known.find(|other| claimed.is_owned_by(other.as_ref())) {
                     None => match claimed.named_here() {
                         None => claimed.unfound(),
@@ -56,10 +60,11 @@ impl Asking<'_> {
     }
 
     async fn answer_of<K: TenantObject>(&self, (space, name): (&str, &str), context: &Context) -> Owner {
-        let answered = match Api::<K>::namespaced(context.client.clone(), space).get_opt(name).await {
+        let found = Api::<Reading<K>>::namespaced(context.client.clone(), space).get_opt(name).await;
+        let answered = match found.map(|found| found.map(Reading::understood)) {
             Ok(None) => return Owner::Gone,
-            Ok(Some(owner)) => (answer(&owner, self.ours), owner),
-            Err(_) => return Owner::Keeps,
+            Ok(Some(Ok(owner))) => (answer(&owner, self.ours), owner),
+            Ok(Some(Err(_))) | Err(_) => return Owner::Keeps,
         };
         match answered {
             (Owner::HandsOver, owner) if self.has_clients(&owner, context).await => Owner::HasClients,
@@ -103,6 +108,7 @@ pub(in crate::operator) async fn is_taken_unmarked<K: TenantObject>(
     if !shows_nobody {
         return Ok(false);
     }
-    let found = Api::<K>::namespaced(context.client.clone(), &space).get_opt(&name).await?;
-    Ok(found.is_some_and(|receiver| has_taken(&receiver, &observed.unique_id)))
+    let found = Api::<Reading<K>>::namespaced(context.client.clone(), &space).get_opt(&name).await?;
+    let receiver = found.and_then(|found| found.understood().ok());
+    Ok(receiver.is_some_and(|receiver| has_taken(&receiver, &observed.unique_id)))
 }

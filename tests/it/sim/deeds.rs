@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tenantry::api::ABANDON;
 
 use super::cluster::{CLIENTS, Key, PARTNERS, Resource, SECRETS};
+use super::newer::{newer_field, understood};
 use super::people::with;
 use super::platform::Tenant;
 use super::seam::World;
@@ -83,12 +84,10 @@ pub(crate) enum Deed {
     Strip(Who),
     Abandon(Who),
     Estrange(Who),
+    Newer(Who),
+    Understand(Who),
     Foreign(Who),
     Adopt(Who),
-    /// One asks for the tenant of another, and names it as the owner to take it from.
-    Rival(Who, Who),
-    /// One hands its tenant over to another.
-    HandOver(Who, Who),
     DeleteNamespace(&'static str),
     MakeNamespace(&'static str),
     DropSecret(&'static str),
@@ -162,8 +161,8 @@ pub(crate) fn deed(odds: Odds) -> impl Strategy<Value = (Deed, Duration)> {
         1 => who().prop_map(Deed::Strip),
         1 => who().prop_map(Deed::Foreign),
         1 => who().prop_map(Deed::Adopt),
-        1 => (who(), who()).prop_map(|(who, of)| Deed::Rival(who, of)),
-        1 => (who(), who()).prop_map(|(who, to)| Deed::HandOver(who, to)),
+        1 => who().prop_map(Deed::Newer),
+        1 => who().prop_map(Deed::Understand),
         2 => place().prop_map(Deed::MakeNamespace),
         1 => kind().prop_map(Deed::MakeDefinition),
         2 => who().prop_map(Deed::Resume),
@@ -247,14 +246,10 @@ impl World {
                     self.drift(&tenant, &json!({"managedBy": other}))
                 });
             }
+            Deed::Newer(who) => drop(self.edit(&who.key(), &newer_field())),
+            Deed::Understand(who) => drop(self.edit(&who.key(), &understood())),
             Deed::Foreign(who) => self.foreign(*who),
             Deed::Adopt(who) => self.adopt(*who),
-            Deed::Rival(who, of) => self.ask_for_the_tenant_of(*who, *of),
-            Deed::HandOver(who, to) => {
-                let Key { namespace, name, .. } = to.key();
-                self.edit(&who.key(), &json!({"handOver": {"namespace": namespace, "name": name}}));
-                self.ask_for_the_tenant_of(*to, *who);
-            }
             Deed::DeleteNamespace(name) => self.delete_namespace(name),
             Deed::MakeNamespace(name) => self.namespace(name),
             Deed::DropSecret(namespace) => drop(self.delete(&Key::new(SECRETS, namespace, "platform"))),
@@ -294,25 +289,6 @@ impl World {
             self.create(&who.key(), &with(who.spec(), &adoption));
         } else {
             self.edit(&who.key(), &adoption);
-        }
-    }
-
-    /// Asks for the tenant of another object, as far as the rules of the definition let it: one with a tenant of its own keeps
-    /// that.
-    fn ask_for_the_tenant_of(&self, who: Who, of: Who) {
-        let Some(tenant) = self.owned(of).filter(|_| who.key().resource == of.key().resource && who != of) else {
-            return;
-        };
-        let object = self.object(&who.key());
-        if object.as_ref().is_some_and(|object| object["status"]["uniqueId"].is_string()) {
-            return;
-        }
-        let adoption = json!({"policy": "Adopt", "uniqueId": tenant.id, "takeFrom": tenant.place});
-        let spec = json!({"adoption": adoption});
-        if object.is_none() {
-            self.create(&who.key(), &with(who.spec(), &spec));
-        } else {
-            self.edit(&who.key(), &spec);
         }
     }
 

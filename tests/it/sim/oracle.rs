@@ -13,6 +13,7 @@ use tenantry::api::FINALIZER;
 use super::ask::{Ask, Reply, Side};
 use super::cluster::{CLIENTS, Cluster, Key, LEASES, PARTNERS, Resource};
 use super::life::HOME;
+use super::newer::{UNDER_WAY, newer_since};
 use super::platform::Tenant;
 pub(crate) use ends::Accepted;
 
@@ -139,6 +140,10 @@ impl Oracle {
         }
         if let Some(fault) = self.meddles((life, ask), &tenant, cluster) {
             self.broken(at, ask, fault);
+        }
+        let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
+        if newer.is_some_and(|since| at.duration_since(since) > UNDER_WAY) {
+            self.broken(at, ask, "a change of a tenant whose object is not understood");
         }
         if matches!(about(ask), About::Act(_, "terminate")) {
             for fault in self.unlawful((life, &tenant), cluster, at) {
