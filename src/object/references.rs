@@ -171,10 +171,17 @@ pub(crate) fn pinned<K: Object>(
     let is_of_parent =
         object.parent() == Parent::Id(seen_tenant.to_owned()) && parent_id.as_deref() == Some(seen_tenant);
     if host != seen_host || tenant_id != seen_tenant && !is_of_parent {
+        let moved = if tenant_id == seen_tenant {
+            format!(
+                "; where that platform itself has moved, start the operator with `--platform-moved {host}={seen_host}`"
+            )
+        } else {
+            String::new()
+        };
         return Err(Outcome::Unauthorised(
             Reason::ConnectionIdentityChanged,
             format!(
-                "the connection leads to account `{seen_tenant}` on `{seen_host}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret"
+                "the connection leads to account `{seen_tenant}` on `{seen_host}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret{moved}"
             ),
         ));
     }

@@ -113,7 +113,10 @@ async fn tenancy_with<K: TenantObject>(
         Parent::Provider | Parent::Object(..) => partner,
     };
     let place = stands_in(object, platform.tenant_id(), partner.as_deref())?;
-    pinned(object, (&platform.host(), platform.tenant_id()), &place)?;
+    let host = platform.host();
+    let recorded = object.status().and_then(|status| status.connection.as_ref()).map(|recorded| recorded.host.as_str());
+    let host = context.settings.platform_moved.recorded(&host, recorded);
+    pinned(object, (host, platform.tenant_id()), &place)?;
     Ok((platform, place, partner))
 }
 
