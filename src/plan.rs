@@ -21,14 +21,14 @@ mod removal;
 mod value;
 mod verdict;
 
-pub use adoption::{Owner, adopt};
+pub use adoption::{Owner, Standing, adopt, owned_in_another_cluster};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
 pub use creates::{Creates, Leave};
 pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
 pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
 pub use fields::{Field, Form, Kind, Risk, Rule};
-pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, short_mark};
+pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, is_short_of, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};

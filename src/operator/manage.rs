@@ -1,9 +1,12 @@
 //! The six stages over an object that is to be kept.
 
 mod gate;
+mod owner;
 mod tenant;
 
 use std::sync::Arc;
+
+pub(super) use owner::is_taken_unmarked;
 
 use super::apply::{Target, apply, refuse_still, stop};
 use super::context::Context;
@@ -28,18 +31,28 @@ pub(crate) async fn manage<K: TenantObject>(
         return Ok(Outcome::Paused);
     }
     let referenced = dereference(object.as_ref(), context).await?;
+    let done = with_references(object, &referenced, (context, facts)).await;
+    done.map_err(|stop| referenced.name_credential(stop))
+}
+
+/// The stages after everything was found that the spec refers to.
+async fn with_references<K: TenantObject>(
+    object: &mut Arc<K>,
+    referenced: &Referenced,
+    (context, facts): (&Context, &mut Facts),
+) -> Result<Outcome, Stop> {
     let material = digest_of(&referenced.material);
     K::room(context).remember(object, |memory| memory.material = Some(material));
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
-    let extensions = extensions(object.as_ref(), &referenced, context).await?;
-    facts.know(&referenced, &desired, extensions);
+    let extensions = extensions(object.as_ref(), referenced, context).await?;
+    facts.know(referenced, &desired, extensions);
     if mode(object.as_ref()) == ManagementMode::Observe {
-        let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
+        let observed = tenant::observed_only(object, referenced, &desired, context).await?;
         let rest = diff(&desired, Some(&observed), &written(object.as_ref()));
         facts.seen(&observed);
         return Ok(settled(&desired, rest, (&observed, Writes::Observes)));
     }
-    let observed = tenant::find(object, (&referenced, &desired), (context, facts)).await?;
+    let observed = tenant::find(object, (referenced, &desired), (context, facts)).await?;
     let plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
     if let Some(partner) = as_partner(object.as_ref()) {
         keep_what_clients_use(&desired, &context.clients_of(partner))?;
@@ -49,14 +62,13 @@ pub(crate) async fn manage<K: TenantObject>(
         DriftPolicy::Correct => Writes::Corrects,
         DriftPolicy::Report => Writes::Reports,
     };
-    let gated =
-        gate::gate(object.as_ref(), plan.clone(), (&desired, observed.as_ref(), &referenced), (context, facts))?;
+    let gated = gate::gate(object.as_ref(), plan.clone(), (&desired, observed.as_ref(), referenced), (context, facts))?;
     if let Some(observed) = observed.as_ref().filter(|_| gated.plan.is_empty()) {
         facts.seen(observed);
         remember(object.as_ref(), observed, context);
         return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
-    let Referenced { platform, place, partner, .. } = &referenced;
+    let Referenced { platform, place, partner, .. } = referenced;
     // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
     if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
         refuse_under_suspended(partner.as_deref())?;

@@ -29,5 +29,6 @@ mod random;
 mod replay;
 mod seam;
 mod settle;
+mod siblings;
 mod sweep;
 mod weather;

@@ -225,6 +225,7 @@ impl Survey {
                     rows,
                     partner: self.ground.partner_of(&subject.object),
                     cluster: self.ground.cluster.as_ref(),
+                    ground: &self.ground,
                     is_given: self.references.is_given(),
                 };
                 Box::pin(judge(subject, prepared, (&site, keeps))).await
