@@ -3,6 +3,7 @@
 
 mod applied;
 mod edits;
+mod fit;
 mod judge;
 mod look;
 mod outcome;
@@ -25,6 +26,7 @@ use crate::wire::Mark;
 
 pub(crate) use applied::{TENANT_STATE, digest, effective, written};
 pub(crate) use edits::{edited, only};
+pub(crate) use fit::fit;
 pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};

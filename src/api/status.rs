@@ -117,7 +117,8 @@ pub enum TenantPhase {
 pub struct EffectiveSetting {
     /// Where the setting stands in the spec, for example `details.timezone`.
     pub path: String,
-    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests.
+    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests, and a value of more
+    /// than 8 KiB is shown as its size and digest.
     pub value: String,
     /// Who says so: `Spec`, `PartnerDefault` or `Platform`, for example `PartnerDefault`.
     pub source: String,

@@ -1,5 +1,6 @@
 //! What status records of the settings that hold and of what was written.
 
+use super::fit::shown;
 use super::{Object, uid};
 use crate::api::EffectiveSetting;
 use crate::plan::{Desired, Digest, Field, Form, Origin, Written};
@@ -11,7 +12,7 @@ pub(crate) const TENANT_STATE: &str = "tenantState";
 pub(crate) fn effective(desired: &Desired) -> Vec<EffectiveSetting> {
     let settings = desired.effective.values.iter().map(|(field, (value, origin))| EffectiveSetting {
         path: field.path().to_owned(),
-        value: value.json(),
+        value: shown(value.json()),
         source: origin.name().to_owned(),
     });
     let state = desired.state.map(|state| EffectiveSetting {

@@ -18,7 +18,7 @@ use super::object::{Object as _, TenantObject};
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
-use crate::plan::{Creates, Field};
+use crate::plan::{Creates, Digest, Field};
 
 /// What every pass shares.
 pub(crate) struct Context {
@@ -110,6 +110,8 @@ pub(crate) struct Memory<K> {
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
     /// Digest of the Secrets and images that it refers to.
     pub(crate) material: Option<String>,
+    /// Digest of the status that the API server refused for good, as far as it is not conditions.
+    pub(crate) refused_status: Option<Digest>,
     /// What the platform said when it refused a change because the tenant above is out of service.
     pub(crate) refused_above: Option<String>,
 }
@@ -125,6 +127,7 @@ impl<K> Default for Memory<K> {
             fingerprint: None,
             corrections: BTreeMap::new(),
             material: None,
+            refused_status: None,
             refused_above: None,
         }
     }

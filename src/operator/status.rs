@@ -1,5 +1,9 @@
 //! Stage 6: from a report to the object's status. The only place where a `metav1.Condition` is made.
 
+mod least;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -21,7 +25,7 @@ use crate::api::{
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{digest, effective, written};
+use crate::object::{digest, effective, fit, written};
 use crate::plan::{
     Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, phase,
     verdict,
@@ -113,7 +117,7 @@ pub(crate) async fn publish<K: TenantObject>(
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    let written = write_anyway(object.as_ref(), &after, context).await;
+    let written = least::write(object.as_ref(), (&before, &after), context).await;
     K::room(context).remember(object, |memory| memory.is_unwritten = written.is_err());
     written.unwrap_or_else(|error| {
         // What was done is found again by id or mark; only the words are late.
@@ -175,7 +179,7 @@ pub(crate) async fn write_as_read<K: TenantObject>(
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
         "metadata": metadata,
-        "status": status,
+        "status": fit(status),
     });
     let written = Api::<K>::namespaced(context.client.clone(), &namespace(object))
         .patch_status(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body))
@@ -228,7 +232,7 @@ fn next_status<K: TenantObject>(
         after.applied = Some(applied(facts, (&situation.rest, written(object))));
     }
     after.termination = termination(object, before, facts, now);
-    after
+    fit(&after)
 }
 
 fn describe(after: &mut TenantStatus, observed: &Observed) {

@@ -35,7 +35,7 @@ impl Gated {
         }
         let paths: Vec<String> = self.fought.iter().map(|field| format!("`{}`", field.path())).collect();
         Err(Outcome::Refused(
-            Reason::Fighting,
+            Reason::ConflictingWriter,
             format!(
                 "{} was put right {MOST_CORRECTIONS} times within an hour and changed back each time: find out who changes it, or set `management.drift: Report`",
                 paths.join(", ")
