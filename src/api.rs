@@ -33,8 +33,8 @@ pub use security::{
     Access, ClientAccess, ClientSecurity, CustomPolicy, DefaultPolicy, Duo, PartnerSecurity, PasswordPolicy,
 };
 pub use status::{
-    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, PlanStatus, TenantPhase, TenantState,
-    TenantStatus, TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
+    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, NormalisedSetting, PlanStatus,
+    TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
 };
 
 /// API group of both kinds.

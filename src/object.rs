@@ -179,6 +179,15 @@ pub(crate) fn unique_id<K: Object>(object: &K) -> Option<&str> {
     object.status()?.unique_id.as_deref()
 }
 
+/// Whether status speaks of the spec as it is and says which tenant it is about.
+pub(crate) fn is_settled<K: Object>(object: &K) -> bool {
+    object.status().is_some_and(|status| {
+        status.unique_id.is_some()
+            && !status.conditions.is_empty()
+            && status.observed_generation == object.meta().generation
+    })
+}
+
 /// Whether the object is being deleted.
 pub(crate) fn is_deleting<K: Object>(object: &K) -> bool {
     object.meta().deletion_timestamp.is_some()

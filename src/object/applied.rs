@@ -1,9 +1,8 @@
 //! What status records of the settings that hold and of what was written.
 
-use super::fit::shown;
 use super::{Object, uid};
-use crate::api::EffectiveSetting;
-use crate::plan::{Desired, Digest, Field, Form, Origin, Written};
+use crate::api::{EffectiveSetting, NormalisedSetting};
+use crate::plan::{Desired, Digest, Echo, Field, Form, Origin, Written, shown};
 
 /// Path of the tenant's state among the effective settings.
 pub(crate) const TENANT_STATE: &str = "tenantState";
@@ -39,5 +38,13 @@ pub(crate) fn written<K: Object>(object: &K) -> Written {
         .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
         .filter(|(field, _)| matches!(field.form(), Form::Secret | Form::Image))
         .collect();
-    Written { salt: uid(object), digests, suspended_by_us: applied.suspended.unwrap_or_default() }
+    let echoes = applied.normalised.into_iter().filter_map(|NormalisedSetting { path, declared, shown }| {
+        Field::from_path(&path).map(|field| (field, Echo { declared, shown }))
+    });
+    Written {
+        salt: uid(object),
+        digests,
+        echoes: echoes.collect(),
+        suspended_by_us: applied.suspended.unwrap_or_default(),
+    }
 }

@@ -1,14 +1,12 @@
 //! Status that always fits: its own schema and what the API server stores. One place cuts every text of it, so that a
 //! value that somebody declares or a platform answers never keeps the rest of status from being written.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::api::TenantStatus;
-use crate::plan::Digest;
+use crate::plan::{LONGEST_SHOWN, summary};
 
-/// Longest text of status, in bytes; a longer one is shown as its size and digest, as in the evidence.
-const LONGEST_TEXT: usize = 8 * 1024;
-/// The same, where the whole would be too long.
+/// Longest text of status in bytes, where the whole would be too long.
 const SHORT_TEXT: usize = 512;
 /// Longest status, in bytes: the API server stores 1.5 MiB for the whole object, and the spec needs its part.
 const LONGEST: usize = 256 * 1024;
@@ -19,26 +17,10 @@ const NAMES: [&str; 2] = ["uniqueId", "connection"];
 /// What is compared with the next pass and is therefore the last to be cut.
 const COMPARED: [&str; 4] = ["effective", "applied", "conditions", "termination"];
 
-/// A value as status shows it.
-pub(crate) fn shown(json: String) -> String {
-    if json.len() > LONGEST_TEXT { summary(&json) } else { json }
-}
-
-/// Whether two values of status are the same one, of which either may be cut.
-pub(crate) fn is_same(one: &str, other: &str) -> bool {
-    let cut = |text: &str| if text.starts_with('{') { text.to_owned() } else { summary(text) };
-    one == other || cut(one) == cut(other)
-}
-
-/// Size and digest. No value of a setting is an object, so it is never taken for one.
-fn summary(text: &str) -> String {
-    json!({"bytes": text.len(), "digest": Digest::of(text.as_bytes()).to_string()}).to_string()
-}
-
 /// A status that fits.
 pub(crate) fn fit(status: &TenantStatus) -> TenantStatus {
     let Ok(mut whole) = serde_json::to_value(status) else { return status.clone() };
-    cut(&mut whole, LONGEST_TEXT, &NAMES);
+    cut(&mut whole, LONGEST_SHOWN, &NAMES);
     for kept in [[NAMES.as_slice(), COMPARED.as_slice()].concat().as_slice(), NAMES.as_slice()] {
         if whole.to_string().len() > LONGEST {
             cut(&mut whole, SHORT_TEXT, kept);
@@ -69,6 +51,7 @@ fn cut(value: &mut Value, longest: usize, kept: &[&str]) {
 mod tests {
     use super::*;
     use crate::api::{Drift, EffectiveSetting};
+    use crate::plan::{is_same_shown, shown};
 
     fn effective(value: String) -> EffectiveSetting {
         EffectiveSetting { path: "details.city".to_owned(), value, source: "Spec".to_owned() }
@@ -76,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_long_text_becomes_size_and_digest_and_an_id_and_a_short_text_stay() {
-        let long = "x".repeat(LONGEST_TEXT + 1);
+        let long = "x".repeat(LONGEST_SHOWN + 1);
         let status = TenantStatus {
             unique_id: Some(long.clone()),
             url: Some("https://a.example".to_owned()),
@@ -86,13 +69,13 @@ mod tests {
         let fitted = fit(&status);
         assert_eq!((&fitted.unique_id, &fitted.url), (&status.unique_id, &status.url));
         assert_eq!(fitted.effective[0].value, shown(long.clone()));
-        assert!(is_same(&fitted.effective[0].value, &long) && !is_same(&fitted.effective[0].value, "x"));
+        assert!(is_same_shown(&fitted.effective[0].value, &long) && !is_same_shown(&fitted.effective[0].value, "x"));
         assert_eq!(fit(&fitted), fitted);
     }
 
     #[test]
     fn the_whole_is_bounded_and_what_is_compared_is_cut_last() {
-        let text = || "y".repeat(LONGEST_TEXT);
+        let text = || "y".repeat(LONGEST_SHOWN);
         let drift = |number| Drift {
             path: format!("p{number}"),
             desired: text(),

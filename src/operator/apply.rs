@@ -78,6 +78,7 @@ pub(crate) async fn apply<K: TenantObject>(
             Step::Create(changes) => {
                 let created = create(changes, (target, audited), (object, context)).await?;
                 done.created = Some(created.clone());
+                K::room(context).remember(object, |memory| memory.created = Some(crate::clock::now()));
                 id = Some(created);
                 done.written.extend(changes.iter().cloned());
                 Ok(())
@@ -112,6 +113,14 @@ pub(crate) async fn apply<K: TenantObject>(
 fn refused<K: TenantObject>(object: &K, error: &Error, (platform, context): (&Platform, &Context)) -> Stop {
     if let Error::ParentGone { message } = error {
         K::room(context).remember(object, |memory| memory.refused_above = Some(message.clone()));
+    }
+    if let Error::NotFound { message } = error
+        && super::manage::is_young(object, context)
+    {
+        let message = format!(
+            "{message}: the tenant was created a moment ago and is not visible on the platform yet: trying again"
+        );
+        return Outcome::Failed(Reason::InProgress, message).into();
     }
     stop(K::KIND, error, platform, context)
 }

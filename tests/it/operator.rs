@@ -5,5 +5,6 @@ mod deletion;
 mod documented;
 mod healing;
 mod life;
+mod limits;
 mod management;
 mod namespaces;

@@ -13,6 +13,7 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod echo;
 mod life;
 mod long;
 mod named;
@@ -23,5 +24,6 @@ mod random;
 mod replay;
 mod seam;
 mod settle;
+mod status;
 mod sweep;
 mod weather;

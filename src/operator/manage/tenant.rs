@@ -12,11 +12,10 @@ use super::super::finalizer::let_loose;
 use super::super::identity::{create_key, declare_intent, take_over, write_intent};
 use super::super::object::{TenantObject, asked_adoption, is_held, mark, unique_id};
 use super::super::status::Facts;
+use super::readback::not_found;
 use crate::api::{Adoption, Partner, TenantClient};
 use crate::connect::Freshness;
-use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, missing, refuse_foreign, refuse_new_under, written,
-};
+use crate::object::{Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, written};
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, adopt, diff};
 use crate::wire::Mark;
 
@@ -46,7 +45,7 @@ pub(super) async fn observed_only<K: TenantObject>(
         *object = let_loose(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    read(&id, K::KIND, (referenced, desired), context).await
+    read(object.as_ref(), &id, (referenced, desired), context).await
 }
 
 /// The tenant of an id that status records.
@@ -56,7 +55,7 @@ async fn recorded<K: TenantObject>(
     (referenced, desired): (&Referenced, &Desired),
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
-    let observed = read(id, K::KIND, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), id, (referenced, desired), context).await?;
     // What we make carries our mark from its first moment, where the platform has a place for it.
     let is_unmarked = observed.mark == MarkSeen::None && keeps_marks(referenced, context, K::KIND).await?;
     let ours = mark(object.as_ref(), &context.cluster);
@@ -84,7 +83,7 @@ async fn adopted<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
-    let observed = read(&id, K::KIND, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
     let ours = mark(object.as_ref(), &context.cluster);
     if is_noted(object.as_ref(), &observed, &ours) {
         refuse_foreign(&id, &observed, &ours)?;
@@ -152,19 +151,19 @@ async fn looked_for<K: TenantObject>(
         }
     };
     facts.unique_id = Some(id.clone());
-    let observed = read(&id, K::KIND, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
     refuse_foreign(&id, &observed, &mark(object.as_ref(), &context.cluster))?;
     Ok(Some(observed))
 }
 
 /// A living tenant by its id. "Not found" is a state and never a reason to create again.
-async fn read(
+async fn read<K: TenantObject>(
+    object: &K,
     id: &str,
-    kind: Kind,
     (referenced, desired): (&Referenced, &Desired),
     context: &Context,
 ) -> Result<Observed, Stop> {
     let Referenced { platform, place, .. } = referenced;
     let read = crate::object::read(platform, place, (id, has_branding(desired))).await;
-    Ok(read.map_err(|error| stop(kind, &error, platform, context))?.ok_or_else(|| missing(id))?)
+    Ok(read.map_err(|error| stop(K::KIND, &error, platform, context))?.ok_or_else(|| not_found(object, id, context))?)
 }

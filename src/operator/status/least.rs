@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-
 use super::write_anyway;
 use crate::api::{AppliedSettings, ConditionType, Reason, TenantStatus};
 use crate::operator::context::Context;

@@ -7,11 +7,9 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::api::{Partner, Reason, TenantClient};
+use crate::api::{Partner, TenantClient};
 use crate::object::{Sources, refused, resolve, secret_keys};
-use crate::plan::{
-    Digest, Kind, MarkSeen, Material, Plan, Seen, Situation, TenantLife, Writes, diff, propose,
-};
+use crate::plan::{Digest, Kind, MarkSeen, Material, Plan, Seen, Situation, TenantLife, Writes, diff, propose};
 use schema::{Extent, draw, misfits};
 
 /// What the API server takes for a whole object, less what a spec and its metadata may need.
@@ -93,11 +91,14 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
     let metadata = json!({"name": "n".repeat(253), "namespace": "a", "uid": "u", "generation": 7});
     let kind = (K::api_version(&()), K::kind(&()));
     let object = json!({"apiVersion": kind.0, "kind": kind.1, "metadata": metadata, "spec": spec});
-    let Ok(mut object) = serde_json::from_value::<K>(object.clone()) else { return vec![format!("no object: {object}")] };
+    let Ok(mut object) = serde_json::from_value::<K>(object.clone()) else {
+        return vec![format!("no object: {object}")];
+    };
     let secrets = secret_keys(object.access()).into_iter().map(|key| (key, "s".repeat(1 << 16).into())).collect();
     let material = Material { secrets, salt: "u".to_owned(), ..Material::default() };
     let sources = Sources { partner: None, material: &material, defaults_material: &material };
-    let desired = object.declared(&material).map_err(|invalid| refused(&invalid)).and_then(|_| resolve(&object, sources, "c"));
+    let desired =
+        object.declared(&material).map_err(|invalid| refused(&invalid)).and_then(|_| resolve(&object, sources, "c"));
     let observed = answer.observed(K::KIND);
     let mut faults = Vec::new();
     for outcome in outcomes(desired.as_ref().map_err(Clone::clone), &observed) {
@@ -107,7 +108,7 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
             facts.digest = Some(digest(desired));
         }
         let before = object.status().cloned().unwrap_or_default();
-        let report = verdict(&outcome, false);
+        let report = verdict(&outcome, Standing::NotReady);
         let after = next_status(&object, &before, (&facts, &outcome, &report), Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(&after).unwrap();
         faults.extend(misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")));
@@ -153,11 +154,14 @@ proptest! {
 
 #[test]
 fn what_the_cut_value_was_is_still_compared() {
-    let ips = |last: usize| json!({"details": {"name": "a"}, "partnerRef": {"name": "p"}, "security": {"access": {
-        "allowedIPs": (0..1000).chain([last]).map(|n| format!("2001:db8:{n:x}:ffff:ffff:ffff:0:0/96")).collect::<Vec<_>>()
-    }}});
+    let ips = |last: usize| {
+        json!({"details": {"name": "a"}, "partnerRef": {"name": "p"}, "security": {"access": {
+            "allowedIPs": (0..1000).chain([last]).map(|n| format!("2001:db8:{n:x}:ffff:ffff:ffff:0:0/96")).collect::<Vec<_>>()
+        }}})
+    };
     let object = |spec: Json| {
-        let object = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "a"}, "spec": spec});
+        let object =
+            json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "a"}, "spec": spec});
         serde_json::from_value::<TenantClient>(object).unwrap()
     };
     let effective = |object: &TenantClient| {
@@ -170,4 +174,28 @@ fn what_the_cut_value_was_is_still_compared() {
     assert!(crate::object::edited(&one, &effective(&one)).is_empty());
     let other = object(ips(5_001));
     assert_eq!(crate::object::edited(&one, &effective(&other)), ["security.access.allowedIPs".to_owned()].into());
+}
+
+#[test]
+fn status_names_the_modules_of_every_package_and_the_menus_and_permission_sets_of_those_that_are_missing() {
+    let described = |packages: &[&str]| {
+        let seen = [(Field::Packages, Seen::Value(Value::set(packages.iter().copied())))].into();
+        let observed = Observed { seen, ..Answer { characters: 1, entries: 0 }.observed(Kind::Client) };
+        let mut status = TenantStatus::default();
+        describe(&mut status, &observed, false);
+        status
+    };
+    let one = described(&["HybridDiscoveryAndMonitoring"]);
+    assert!(one.modules.contains(&"Dashboards".to_owned()) && !one.modules.contains(&"Patch Management".to_owned()));
+    let missing = one.unavailable.unwrap();
+    for menu in ["Setup > Alerts", "Workspace > Automation"] {
+        assert!(missing.menus.contains(&menu.to_owned()), "{menu}: {:?}", missing.menus);
+    }
+    assert!(missing.permission_sets.contains(&"Change Request".to_owned()));
+    let all = described(&["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement", "RemediationAndAutomation"]);
+    for module in ["Dashboards", "Service Desk", "Patch Management"] {
+        assert!(all.modules.contains(&module.to_owned()), "{module}: {:?}", all.modules);
+    }
+    assert_eq!(all.modules.len(), 16);
+    assert_eq!(all.unavailable, None);
 }

@@ -48,6 +48,9 @@ pub(crate) enum When {
 /// What decides over the requests, by life and number.
 pub(crate) type Fates = Box<dyn FnMut((usize, usize), &Ask) -> Fate + Send>;
 
+/// What a platform makes of its answers to an operator.
+pub(crate) type Shows = Box<dyn FnMut(&Ask, Reply, Timestamp) -> Reply + Send>;
+
 /// A request that lands later.
 struct Late {
     id: usize,
@@ -71,6 +74,8 @@ pub(crate) struct State {
     /// Requests so far.
     pub(crate) asked: usize,
     pub(crate) fates: Fates,
+    /// A platform that shows something else than it holds.
+    pub(crate) shows: Option<Shows>,
     late: Vec<Late>,
     landed: Vec<(usize, Reply)>,
     /// How long after a change watches tell of it.
@@ -135,6 +140,7 @@ impl State {
             oracle: Oracle::default(),
             asked: 0,
             fates: Box::new(|_, _| Fate::Pass),
+            shows: None,
             late: Vec::new(),
             landed: Vec::new(),
             lag: Duration::ZERO,
@@ -169,11 +175,14 @@ impl State {
 
     fn carry_out_at(&mut self, life: usize, ask: &Ask, at: Timestamp) -> Reply {
         let stale = self.list_at.filter(|_| life > 0 && ask.parameter("limit").is_some());
-        let reply = match (ask.side, stale) {
+        let mut reply = match (ask.side, stale) {
             (Side::Cluster, Some(version)) => self.cluster.stale_list(ask, version),
             (Side::Cluster, None) => self.cluster.answer(ask, at),
             (Side::Platform, _) => self.platform.answer(ask, at),
         };
+        if let Some(shows) = self.shows.as_mut().filter(|_| life > 0 && ask.side == Side::Platform) {
+            reply = shows(ask, reply, at);
+        }
         if let Some(record) = &mut self.record
             && ask.side == Side::Cluster
         {
