@@ -204,7 +204,8 @@ fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_aft
     let before = world.lock().oracle.writes;
     live(&world, &Life::new(2), settings(), async { tokio::time::sleep(Duration::from_hours(2)).await });
     assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted, 2));
-    let (writes, story) = (world.lock().oracle.writes, world.lock().story.join("\n"));
+    let writes = world.lock().oracle.writes;
+    let story = world.lock().story.join("\n");
     assert_eq!(writes, before, "{story}");
 }
 
