@@ -34,7 +34,8 @@ pub use security::{
 };
 pub use status::{
     AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, NormalisedSetting, PlanStatus,
-    TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
+    TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue,
+    WriteOnlySetting,
 };
 
 /// API group of both kinds.

@@ -25,6 +25,14 @@ pub(crate) struct Done {
     pub(crate) is_suspended: bool,
 }
 
+impl Done {
+    /// Whether anything was done.
+    pub(crate) fn has_any(&self) -> bool {
+        let Self { created, written, is_marked, is_activated, is_suspended } = self;
+        created.is_some() || !written.is_empty() || *is_marked || *is_activated || *is_suspended
+    }
+}
+
 /// Where a plan is applied.
 pub(crate) struct Target<'a> {
     /// The platform.

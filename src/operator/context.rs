@@ -118,6 +118,8 @@ pub(crate) struct Memory<K> {
     pub(crate) own_writes: BTreeMap<Part, OwnWrite>,
     /// Digest of the status that the API server refused for good, as far as it is not conditions.
     pub(crate) refused_status: Option<Digest>,
+    /// Whether the platform said that it has the extensions.
+    pub(crate) extensions: Option<bool>,
     /// What the platform said when it refused a change because the tenant above is out of service.
     pub(crate) refused_above: Option<String>,
 }
@@ -137,6 +139,7 @@ impl<K> Default for Memory<K> {
             is_visible: false,
             own_writes: BTreeMap::new(),
             refused_status: None,
+            extensions: None,
             refused_above: None,
         }
     }

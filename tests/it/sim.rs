@@ -14,6 +14,7 @@ mod ask;
 mod cluster;
 mod deeds;
 mod echo;
+mod foreign;
 mod life;
 mod long;
 mod named;

@@ -55,6 +55,7 @@ impl Answer {
             revision: Some(i64::MAX),
             url: Some(text.clone()),
             api_endpoint: Some(text),
+            unknown: crate::plan::Unknown::default(),
         }
     }
 }

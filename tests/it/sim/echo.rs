@@ -81,14 +81,11 @@ fn wake(world: &World) {
 
 /// Shows a member of each client otherwise.
 fn shows(world: &World, member: &'static str, form: impl Fn(&str) -> Value + Send + 'static) {
-    world.lock().shows = Some(Box::new(move |ask, reply, _| {
+    world.lock().edit = Some(Box::new(move |ask, reply| {
         let mut body = reply.value();
-        match body[member].as_str().filter(|_| about(ask, &Method::GET).is_some()) {
-            Some(text) => {
-                body[member] = form(text);
-                Reply::json(reply.status, &body)
-            }
-            None => reply,
+        if let Some(text) = body[member].as_str().filter(|_| about(ask, &Method::GET).is_some()) {
+            body[member] = form(text);
+            *reply = Reply::json(reply.status, &body);
         }
     }));
 }
@@ -102,17 +99,19 @@ fn must_not_hold(said: &BTreeSet<String>, words: &[&str]) {
 fn unseen_for(seconds: i64, restart_after: Option<Duration>) -> (World, BTreeSet<String>) {
     let world = world();
     let born = Mutex::new(BTreeMap::<String, Timestamp>::new());
-    world.lock().shows = Some(Box::new(move |ask, reply, at| {
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        let at = tenantry::clock::now();
         let mut born = born.lock().unwrap();
         if ask.method == Method::POST && ask.path.ends_with("/clients") && reply.is_success() {
             born.insert(reply.value()["uniqueId"].as_str().unwrap().to_owned(), at);
         }
-        let id = about(ask, &Method::GET).filter(|id| {
+        let young = |id: &String| {
             born.get(id).is_some_and(|born| at.duration_since(*born) < SignedDuration::from_secs(seconds))
-        });
-        id.map_or(reply, |id| {
-            Reply::json(404, &json!({"code": "0003", "message": format!("No resource found with UUID : {id}")}))
-        })
+        };
+        if let Some(id) = about(ask, &Method::GET).filter(young) {
+            *reply =
+                Reply::json(404, &json!({"code": "0003", "message": format!("No resource found with UUID : {id}")}));
+        }
     }));
     let mut all = BTreeSet::new();
     live(&world, &Life::new(1), settings(), async {
@@ -152,19 +151,20 @@ fn late_reads(has_revision: bool) {
         ready(&world, &globex()).await;
         let former = world.console(Method::GET, &World::path(&world.tenant(&globex()).unwrap()), &Value::Null).value();
         let mut written = None::<Timestamp>;
-        world.lock().shows = Some(Box::new(move |ask, reply, at| {
+        world.lock().edit = Some(Box::new(move |ask, reply| {
+            let at = tenantry::clock::now();
             if about(ask, &Method::POST).is_some() {
                 written.get_or_insert(at);
             }
             let is_late = written.is_none_or(|written| at.duration_since(written) < SignedDuration::from_mins(1));
             let mut body = if is_late { former.clone() } else { reply.value() };
             if about(ask, &Method::GET).is_none() {
-                return reply;
+                return;
             }
             if !has_revision {
                 body.as_object_mut().unwrap().remove("revision");
             }
-            Reply::json(200, &body)
+            *reply = Reply::json(200, &body);
         }));
         world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
         let said = said(&world, 120).await;
