@@ -1,5 +1,6 @@
 //! Counters of the operator. No label ever holds the name of an object.
 
+mod newer;
 mod objects;
 mod queue;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use super::context::{Context, lock};
 use crate::api::Reason;
 use crate::connect::Exchange;
 use crate::plan::Kind;
+use newer::NotUnderstood;
 use objects::Objects;
 use queue::Queues;
 
@@ -100,6 +102,7 @@ pub(crate) struct Metrics {
     queues: Queues,
     /// Held while the gauges are counted and told: they are shared, and two scrapes must not count into each other.
     scrape: Mutex<()>,
+    not_understood: NotUnderstood,
 }
 
 fn seconds() -> Histogram {
@@ -123,6 +126,7 @@ impl Metrics {
             leader: Gauge::default(),
             objects: Objects::register(&mut registry),
             queues: Queues::register(&mut registry),
+            not_understood: NotUnderstood::register(&mut registry),
             registry: Registry::default(),
             scrape: Mutex::default(),
         };
@@ -215,6 +219,7 @@ impl Metrics {
         self.leader.set(i64::from(context.claim.holds()));
         self.objects.count(context);
         self.queues.count(context);
+        self.not_understood.count(context);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);

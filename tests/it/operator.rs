@@ -8,3 +8,4 @@ mod life;
 mod limits;
 mod management;
 mod namespaces;
+mod newer;

@@ -13,11 +13,14 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod defaults;
 mod echo;
+mod flags;
 mod foreign;
 mod life;
 mod long;
 mod named;
+mod newer;
 mod oracle;
 mod people;
 mod platform;

@@ -200,6 +200,8 @@ fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_aft
         wake(&world);
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 2));
+        // The Partner counts its clients with the next look.
+        tokio::time::sleep(Duration::from_mins(15)).await;
     });
     let before = world.lock().oracle.writes;
     live(&world, &Life::new(2), settings(), async { tokio::time::sleep(Duration::from_hours(2)).await });
