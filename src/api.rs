@@ -35,8 +35,9 @@ pub use security::{
     Access, ClientAccess, ClientSecurity, CustomPolicy, DefaultPolicy, Duo, PartnerSecurity, PasswordPolicy,
 };
 pub use status::{
-    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, PlanStatus, TenantPhase, TenantState,
-    TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue, WriteOnlySetting,
+    AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, NormalisedSetting, PlanStatus,
+    TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue,
+    WriteOnlySetting,
 };
 
 /// API group of both kinds.

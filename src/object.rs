@@ -3,6 +3,7 @@
 
 mod applied;
 mod edits;
+mod fit;
 mod judge;
 mod look;
 mod outcome;
@@ -27,7 +28,8 @@ use crate::wire::Mark;
 
 pub(crate) use applied::{TENANT_STATE, digest, effective, unknown, written};
 pub(crate) use edits::{edited, only};
-pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
+pub(crate) use fit::fit;
+pub(crate) use judge::{Recorded, handed_over, is_noted, never_found, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};
@@ -191,6 +193,15 @@ pub(crate) fn unique_id<K: Object>(object: &K) -> Option<&str> {
 pub(crate) fn ready_reason<K: Object>(object: &K) -> Option<&str> {
     let conditions = object.status()?.conditions.iter();
     conditions.rev().find(|one| one.type_ == ConditionType::Ready.name()).map(|one| one.reason.as_str())
+}
+
+/// Whether status speaks of the spec as it is and says which tenant it is about.
+pub(crate) fn is_settled<K: Object>(object: &K) -> bool {
+    object.status().is_some_and(|status| {
+        status.unique_id.is_some()
+            && !status.conditions.is_empty()
+            && status.observed_generation == object.meta().generation
+    })
 }
 
 /// Whether the object is being deleted.

@@ -8,6 +8,7 @@ mod creates;
 mod declared;
 mod diff;
 mod digest;
+mod echo;
 #[cfg(test)]
 mod explore;
 mod fields;
@@ -18,15 +19,17 @@ pub mod lease;
 mod observed;
 mod packages;
 mod removal;
+mod shown;
 mod value;
 mod verdict;
 
-pub use adoption::{Owner, Standing, adopt, owned_in_another_cluster};
+pub use adoption::{Owner, Ownership, adopt, owned_in_another_cluster};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
 pub use creates::{Creates, Leave};
 pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
 pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
+pub use echo::{COUNTED_WITHIN, Echo, Echoes, MOST_WRITES, NewWrite, OwnWrite, Part, Read, Reading, VISIBLE_WITHIN};
 pub use fields::{Field, Form, Kind, Risk, Rule};
 pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, is_short_of, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
@@ -38,5 +41,6 @@ pub use removal::{
     Release, Removal, RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence,
     evidence_names, how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
+pub use shown::{LONGEST_SHOWN, is_same_shown, shown, summary};
 pub use value::Value;
-pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, phase, verdict};
+pub use verdict::{ConditionState, Outcome, Report, Situation, Standing, Truth, Writes, phase, verdict};

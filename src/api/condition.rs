@@ -158,8 +158,14 @@ reasons! {
     NotIdentical => true,
     /// A Client sets a locked default differently from its Partner.
     PolicyViolation => true,
-    /// A setting was put right more than three times within an hour, and changed back each time.
-    Fighting => true,
+    /// A setting was put right three times within an hour, and somebody else changed it each time.
+    ConflictingWriter => true,
+    /// A setting was written three times within an hour, and the platform does not show it.
+    NotTakenByPlatform => true,
+    /// The platform keeps a declared value in a form of its own, which is taken as equal.
+    NormalisedByPlatform => false,
+    /// The API server refused the whole status: conditions and ids stand there, settings and differences do not.
+    StatusIncomplete => false,
     /// A plan waits for approval.
     ApprovalNeeded => false,
     /// The object is paused.

@@ -121,7 +121,8 @@ pub enum TenantPhase {
 pub struct EffectiveSetting {
     /// Where the setting stands in the spec, for example `details.timezone`.
     pub path: String,
-    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests.
+    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests, and a value of more
+    /// than 8 KiB is shown as its size and digest.
     pub value: String,
     /// Who says so: `Spec`, `PartnerDefault` or `Platform`, for example `PartnerDefault`.
     pub source: String,
@@ -210,6 +211,10 @@ pub struct AppliedSettings {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub write_only: Vec<WriteOnlySetting>,
+    /// Settings that the platform keeps in a form of its own, which it showed after they were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub normalised: Vec<NormalisedSetting>,
     /// Whether the operator suspended the tenant, so that it may activate it again, for example `true`; absent: it did
     /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,6 +233,18 @@ pub struct WriteOnlySetting {
     pub path: String,
     /// Salted digest of the value last written, for example `sha256:9f86d081884c7d65`.
     pub digest: String,
+}
+
+/// A setting that the platform keeps in a form of its own.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NormalisedSetting {
+    /// Where the normalised setting stands in the spec, for example `details.phone.number`.
+    pub path: String,
+    /// The value that was written, as JSON in a string, for example `"555-0100"`.
+    pub declared: String,
+    /// The platform's form of it as JSON in a string, for example `"5550100"`; while it shows this, nothing is written.
+    pub shown: String,
 }
 
 /// How many clients a Partner has.

@@ -1,8 +1,8 @@
 //! What status records of the settings that hold and of what was written.
 
 use super::{Object, uid};
-use crate::api::{EffectiveSetting, UnknownValue};
-use crate::plan::{Desired, Digest, Field, Origin, Unknown, Written};
+use crate::api::{EffectiveSetting, NormalisedSetting, UnknownValue};
+use crate::plan::{Desired, Digest, Echo, Field, Origin, Unknown, Written, shown};
 
 /// Path of the tenant's state among the effective settings.
 pub(crate) const TENANT_STATE: &str = "tenantState";
@@ -11,7 +11,7 @@ pub(crate) const TENANT_STATE: &str = "tenantState";
 pub(crate) fn effective(desired: &Desired) -> Vec<EffectiveSetting> {
     let settings = desired.effective.values.iter().map(|(field, (value, origin))| EffectiveSetting {
         path: field.path().to_owned(),
-        value: value.json(),
+        value: shown(value.json()),
         source: origin.name().to_owned(),
     });
     let state = desired.state.map(|state| EffectiveSetting {
@@ -37,9 +37,13 @@ pub(crate) fn written<K: Object>(object: &K) -> Written {
         .into_iter()
         .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
         .collect();
+    let echoes = applied.normalised.into_iter().filter_map(|NormalisedSetting { path, declared, shown }| {
+        Field::from_path(&path).map(|field| (field, Echo { declared, shown }))
+    });
     Written {
         salt: uid(object),
         digests,
+        echoes: echoes.collect(),
         suspended_by_us: applied.suspended.unwrap_or_default(),
         marks: applied.marks.unwrap_or_default(),
     }

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Object, TENANT_STATE};
 use crate::api::EffectiveSetting;
-use crate::plan::{Change, Plan, Step};
+use crate::plan::{Change, Plan, Step, is_same_shown};
 
 /// Paths whose declared value is not the one that was last applied.
 pub(crate) fn edited<K: Object>(object: &K, effective: &[EffectiveSetting]) -> BTreeSet<String> {
     let applied = object.status().map(|status| status.effective.as_slice()).unwrap_or_default();
     let before: BTreeMap<&str, &str> = applied.iter().map(|one| (one.path.as_str(), one.value.as_str())).collect();
     let now = effective.iter().map(|one| (one.path.as_str(), one.value.as_str()));
-    now.filter(|(path, value)| before.get(path) != Some(value)).map(|(path, _)| path.to_owned()).collect()
+    now.filter(|(path, value)| before.get(path).is_none_or(|before| !is_same_shown(before, value)))
+        .map(|(path, _)| path.to_owned())
+        .collect()
 }
 
 /// With `drift: Report` a pass writes only what was edited; the mark is no setting.

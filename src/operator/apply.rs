@@ -25,6 +25,14 @@ pub(crate) struct Done {
     pub(crate) is_suspended: bool,
 }
 
+impl Done {
+    /// Whether anything was done.
+    pub(crate) fn has_any(&self) -> bool {
+        let Self { created, written, is_marked, is_activated, is_suspended } = self;
+        created.is_some() || !written.is_empty() || *is_marked || *is_activated || *is_suspended
+    }
+}
+
 /// Where a plan is applied.
 pub(crate) struct Target<'a> {
     /// The platform.
@@ -78,6 +86,7 @@ pub(crate) async fn apply<K: TenantObject>(
             Step::Create(changes) => {
                 let created = create(changes, (target, audited), (object, context)).await?;
                 done.created = Some(created.clone());
+                K::room(context).remember(object, |memory| memory.created = Some(crate::clock::now()));
                 id = Some(created);
                 done.written.extend(changes.iter().cloned());
                 Ok(())
@@ -112,6 +121,14 @@ pub(crate) async fn apply<K: TenantObject>(
 fn refused<K: TenantObject>(object: &K, error: &Error, (platform, context): (&Platform, &Context)) -> Stop {
     if let Error::ParentGone { message } = error {
         K::room(context).remember(object, |memory| memory.refused_above = Some(message.clone()));
+    }
+    if let Error::NotFound { message } = error
+        && super::manage::is_young(object, context)
+    {
+        let message = format!(
+            "{message}: the tenant was created a moment ago and is not visible on the platform yet: trying again"
+        );
+        return Outcome::Failed(Reason::InProgress, message).into();
     }
     stop(K::KIND, error, platform, context)
 }

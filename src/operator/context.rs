@@ -20,7 +20,7 @@ use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
 use crate::connect::ServerClock;
-use crate::plan::{Creates, Field};
+use crate::plan::{Creates, Digest, Field, OwnWrite, Part};
 
 /// What every pass shares.
 pub(crate) struct Context {
@@ -117,6 +117,14 @@ pub(crate) struct Memory<K> {
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
     /// Digest of the Secrets and images that it refers to.
     pub(crate) material: Option<String>,
+    /// When its tenant was created by this process.
+    pub(crate) created: Option<Timestamp>,
+    /// Whether a platform that counts revisions has shown its tenant to this process.
+    pub(crate) is_visible: bool,
+    /// What this process wrote and when, to be read back.
+    pub(crate) own_writes: BTreeMap<Part, OwnWrite>,
+    /// Digest of the status that the API server refused for good, as far as it is not conditions.
+    pub(crate) refused_status: Option<Digest>,
     /// Whether the platform said that it has the extensions.
     pub(crate) extensions: Option<bool>,
     /// What the platform said when it refused a change because the tenant above is out of service.
@@ -134,6 +142,10 @@ impl<K> Default for Memory<K> {
             fingerprint: None,
             corrections: BTreeMap::new(),
             material: None,
+            created: None,
+            is_visible: false,
+            own_writes: BTreeMap::new(),
+            refused_status: None,
             extensions: None,
             refused_above: None,
         }

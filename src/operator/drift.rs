@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::context::{Context, Room, jitter};
 use super::dereference::{material_digest, tenancy};
-use super::object::{TenantObject, is_deleting, mode, unique_id};
+use super::object::{TenantObject, is_deleting, is_settled, mode, unique_id};
 use crate::api::{ManagementMode, Partner, TenantClient};
 use crate::connect::{Error, Place, Platform};
 use crate::wire::TIME_FORMAT;
@@ -84,7 +84,12 @@ async fn groups<K: TenantObject>(room: &Room<K>, context: &Context) -> Vec<Group
     let mut groups: HashMap<(String, String, String), Group<K>> = HashMap::new();
     for object in room.store.state() {
         let is_paused = mode(object.as_ref()) == ManagementMode::Paused;
-        if is_paused || is_deleting(object.as_ref()) || unique_id(object.as_ref()).is_none() {
+        if is_paused || is_deleting(object.as_ref()) {
+            continue;
+        }
+        // Somebody may have taken its status away while nobody watched.
+        if unique_id(object.as_ref()).is_none() || !is_settled(object.as_ref()) {
+            room.wake(ObjectRef::from_obj(object.as_ref()));
             continue;
         }
         let changed = changed_material(object.as_ref(), room, context).await;

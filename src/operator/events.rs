@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
+use kube::api::{Api, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use super::context::Context;
@@ -12,18 +15,59 @@ use super::error::sentence;
 use super::object::TenantObject;
 use super::status::Facts;
 use crate::api::{ConditionType, Reason, TenantStatus};
-use crate::plan::{Field, Truth};
+use crate::plan::{Field, TenantLife, Truth};
 
 /// Publishes events.
 pub(crate) struct Events {
     recorder: Recorder,
+    client: Client,
+    reporter: Reporter,
+}
+
+/// Longest note of an event, in bytes.
+const LONGEST_NOTE: usize = 1024;
+/// Longest name of an object to which the recorder can add a time without the event's name becoming too long.
+const LONGEST_NAME: usize = 230;
+
+/// A note that the API server takes.
+fn cut(note: &str) -> String {
+    if note.len() <= LONGEST_NOTE {
+        return note.to_owned();
+    }
+    let end = (0..=LONGEST_NOTE - 3).rev().find(|end| note.is_char_boundary(*end)).unwrap_or_default();
+    format!("{}...", &note[..end])
+}
+
+/// An event about an object whose name leaves no room for a time: its own name is a part of that.
+fn by_hand(event: &Event, reference: &ObjectReference, reporter: Reporter) -> events::v1::Event {
+    let now = jiff::Timestamp::now();
+    let name: String = reference.name.as_deref().unwrap_or_default().chars().take(LONGEST_NAME).collect();
+    let name = name.trim_end_matches(|last: char| !last.is_ascii_alphanumeric());
+    let Event { type_, reason, note, action, secondary } = event;
+    events::v1::Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+            namespace: reference.namespace.clone(),
+            ..ObjectMeta::default()
+        },
+        action: Some(action.clone()),
+        event_time: Some(MicroTime(now)),
+        note: note.clone(),
+        reason: Some(reason.clone()),
+        regarding: Some(reference.clone()),
+        related: secondary.clone(),
+        reporting_instance: reporter.instance.or_else(|| Some(reporter.controller.clone())),
+        reporting_controller: Some(reporter.controller),
+        type_: Some(if matches!(type_, EventType::Warning) { "Warning" } else { "Normal" }.to_owned()),
+        ..events::v1::Event::default()
+    }
 }
 
 impl Events {
     pub(crate) fn new(client: Client) -> Self {
         let reporter =
             Reporter { controller: "tenantry-operator".to_owned(), instance: std::env::var("HOSTNAME").ok() };
-        Self { recorder: Recorder::new(client, reporter) }
+        Self { recorder: Recorder::new(client.clone(), reporter.clone()), client, reporter }
     }
 
     /// Publishes one event without making anybody wait for it.
@@ -51,7 +95,7 @@ impl Events {
         let event = Event {
             type_: EventType::Normal,
             reason: reason.name().to_owned(),
-            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::object::place(object))),
+            note: Some(cut(&format!("{} `{}`: {note}", K::KIND.name(), super::object::place(object)))),
             action: "Reconcile".to_owned(),
             secondary: Some(object.object_ref(&())),
         };
@@ -69,7 +113,7 @@ impl Events {
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(note.chars().take(900).collect()),
+            note: Some(cut(note)),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
@@ -77,9 +121,17 @@ impl Events {
     }
 
     fn send(&self, event: Event, reference: ObjectReference) {
-        let recorder = self.recorder.clone();
+        let (recorder, client, reporter) = (self.recorder.clone(), self.client.clone(), self.reporter.clone());
         tokio::spawn(async move {
-            if let Err(error) = recorder.publish(&event, &reference).await {
+            let sent = match reference.name.as_deref() {
+                Some(name) if name.len() > LONGEST_NAME => {
+                    let event = by_hand(&event, &reference, reporter);
+                    let events = Api::namespaced(client, reference.namespace.as_deref().unwrap_or_default());
+                    events.create(&PostParams::default(), &event).await.map(drop)
+                }
+                _ => recorder.publish(&event, &reference).await,
+            };
+            if let Err(error) = sent {
                 tracing::debug!(error = sentence(&error), reason = event.reason, "event was not published");
             }
         });
@@ -116,10 +168,12 @@ pub(crate) fn tell<K: TenantObject>(
             "the application server is new: contact support to have a DNS entry added for it",
         );
     }
-    if facts.done.is_suspended {
+    // What the platform only said that it did is no event yet.
+    let is_active = facts.observed.as_ref().map(|observed| observed.life == TenantLife::Active);
+    if facts.done.is_suspended && is_active != Some(true) {
         events.publish(object.as_ref(), Reason::Suspended, &format!("suspended tenant `{id}`"));
     }
-    if facts.done.is_activated {
+    if facts.done.is_activated && is_active != Some(false) {
         events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
     }
     newly_wrong(object.as_ref(), (before, after), context);
@@ -150,5 +204,40 @@ fn newly_wrong<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &Te
         && unfound(before).is_none()
     {
         context.events.publish_as(object, Reason::PartnerNotFound.name(), (EventType::Warning, &message));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_cut_to_what_the_api_server_counts_and_never_inside_a_character() {
+        for text in ["x", "語", "😀", "é"] {
+            for length in [1, 300, 341, 342, 1024, 1025, 5000] {
+                let note = cut(&text.repeat(length));
+                assert!(note.len() <= LONGEST_NOTE, "{text} {length}");
+                assert!(note.len() > LONGEST_NOTE - 8 || note == text.repeat(length), "{text} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_event_of_an_object_with_the_longest_name_has_a_name_that_the_api_server_takes() {
+        let event = Event {
+            type_: EventType::Normal,
+            reason: "Created".into(),
+            note: None,
+            action: "a".into(),
+            secondary: None,
+        };
+        for name in ["n".repeat(253), format!("{}-.{}", "n".repeat(228), "n".repeat(23))] {
+            let reference = ObjectReference { name: Some(name.clone()), ..ObjectReference::default() };
+            let reporter = Reporter { controller: "c".to_owned(), instance: None };
+            let event = by_hand(&event, &reference, reporter);
+            let own = event.metadata.name.unwrap();
+            assert!(own.len() <= 253 && !own.contains("-."), "{own}");
+            assert_eq!(event.regarding.unwrap().name, Some(name));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod gate;
 mod owner;
+mod readback;
 mod tenant;
 
 use std::sync::Arc;
@@ -16,10 +17,11 @@ use super::object::{TenantObject, drift_policy, mode};
 use super::status::Facts;
 use crate::api::{DriftPolicy, ManagementMode, Partner};
 use crate::object::{
-    digest_of, has_branding, keep_what_clients_use, missing, refuse_hidden_extensions, refuse_under_suspended, resolve,
-    written,
+    digest_of, has_branding, keep_what_clients_use, refuse_hidden_extensions, refuse_under_suspended, resolve, written,
 };
 use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Step, Writes, diff};
+pub(super) use readback::is_young;
+use readback::{Awaited, not_found, read_back};
 
 /// The stages. `object` is replaced by what the API server answers to writes of ours.
 pub(crate) async fn manage<K: TenantObject>(
@@ -53,7 +55,14 @@ async fn with_references<K: TenantObject>(
         return Ok(settled(&desired, rest, (&observed, Writes::Observes)));
     }
     let observed = tenant::find(object, (referenced, &desired), (context, facts)).await?;
-    let plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
+    let mut plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
+    let mut awaited = Awaited::default();
+    if let Some(observed) = &observed {
+        readback::saw(object.as_ref(), observed, context);
+        awaited = read_back(object.as_ref(), (&desired, &plan), observed, (context, facts));
+        // What was learnt just now counts in this very pass.
+        plan = diff(&desired, Some(observed), &facts.written_after(written(object.as_ref())));
+    }
     if let Some(partner) = as_partner(object.as_ref()) {
         keep_what_clients_use(&desired, &context.clients_of(partner))?;
         facts.clients = super::counts::count(partner, &referenced.platform, context).await;
@@ -62,7 +71,19 @@ async fn with_references<K: TenantObject>(
         DriftPolicy::Correct => Writes::Corrects,
         DriftPolicy::Report => Writes::Reports,
     };
-    let gated = gate::gate(object.as_ref(), plan.clone(), (&desired, observed.as_ref(), referenced), (context, facts))?;
+    let held = awaited.held();
+    let gated = gate::gate(
+        object.as_ref(),
+        gate::without(plan.clone(), &held),
+        (&desired, observed.as_ref(), referenced),
+        (context, facts),
+    )?;
+    if gated.plan.is_empty()
+        && !held.is_empty()
+        && let Some(outcome) = awaited.outcome(facts)
+    {
+        return gated.outcome(outcome);
+    }
     if let Some(observed) = observed.as_ref().filter(|_| gated.plan.is_empty()) {
         facts.seen(observed);
         remember(object.as_ref(), observed, context);
@@ -98,17 +119,24 @@ async fn carry_out<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Outcome, Stop> {
     let applied = apply(&plan.steps, target, id.clone(), (&mut facts.done, object.as_ref(), context)).await;
+    readback::note(object.as_ref(), target.observed, (context, facts));
     if let Some(created) = &facts.done.created {
         facts.unique_id = Some(created.clone());
     }
     applied?;
     let id = facts.unique_id.clone().or(id).unwrap_or_default();
     let read = target.platform.read(target.place, &id, has_branding(target.desired)).await;
-    let observed =
-        read.map_err(|error| stop(K::KIND, &error, target.platform, context))?.ok_or_else(|| missing(&id))?;
+    let observed = read
+        .map_err(|error| stop(K::KIND, &error, target.platform, context))?
+        .ok_or_else(|| not_found(object.as_ref(), &id, context))?;
     facts.seen(&observed);
-    remember(object.as_ref(), &observed, context);
+    readback::saw(object.as_ref(), &observed, context);
     let rest = diff(target.desired, Some(&observed), &facts.written_after(written(object.as_ref())));
+    let awaited = read_back(object.as_ref(), (target.desired, &rest), &observed, (context, facts));
+    if let Some(outcome) = awaited.outcome(facts) {
+        return Ok(outcome);
+    }
+    remember(object.as_ref(), &observed, context);
     Ok(settled(target.desired, rest, (&observed, writes)))
 }
 

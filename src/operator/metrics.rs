@@ -3,7 +3,10 @@
 mod newer;
 mod objects;
 mod queue;
+#[cfg(test)]
+mod tests;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -14,7 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::context::Context;
+use super::context::{Context, lock};
 use crate::api::Reason;
 use crate::connect::Exchange;
 use crate::plan::Kind;
@@ -55,6 +58,26 @@ struct Version {
     version: &'static str,
 }
 
+/// Why a status was not written as it should be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NotWritten {
+    /// The API server refused it for good; the least of it is written instead.
+    Refused,
+    /// It did not take it this time.
+    Failed,
+}
+
+impl NotWritten {
+    const ALL: [Self; 2] = [Self::Refused, Self::Failed];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Failed => FAILED,
+        }
+    }
+}
+
 /// Outcomes of a look for drift.
 const DONE: &str = "done";
 const FAILED: &str = "failed";
@@ -73,9 +96,12 @@ pub(crate) struct Metrics {
     answers: Histograms<Operation>,
     budgets: Family<Budget, Gauge>,
     looks: Family<Pass, Counter>,
+    unwritten: Family<Pass, Counter>,
     leader: Gauge,
     objects: Objects,
     queues: Queues,
+    /// Held while the gauges are counted and told: they are shared, and two scrapes must not count into each other.
+    scrape: Mutex<()>,
     not_understood: NotUnderstood,
 }
 
@@ -96,11 +122,13 @@ impl Metrics {
             answers: Family::new_with_constructor(seconds),
             budgets: Family::default(),
             looks: Family::default(),
+            unwritten: Family::default(),
             leader: Gauge::default(),
             objects: Objects::register(&mut registry),
             queues: Queues::register(&mut registry),
             not_understood: NotUnderstood::register(&mut registry),
             registry: Registry::default(),
+            scrape: Mutex::default(),
         };
         let build = Family::<Version, Gauge>::default();
         build.get_or_create(&Version { version: env!("CARGO_PKG_VERSION") }).set(1);
@@ -122,6 +150,8 @@ impl Metrics {
         registry.register("platform_budget_left", budgets, metrics.budgets.clone());
         let looks = "Looks for drift on a platform, by kind and outcome (done, failed)";
         registry.register("drift_looks", looks, metrics.looks.clone());
+        let unwritten = "Status that was not written as it should be, by kind and outcome (refused, failed)";
+        registry.register("status_writes_failed", unwritten, metrics.unwritten.clone());
         metrics.begin();
         Self { registry, ..metrics }
     }
@@ -133,6 +163,9 @@ impl Metrics {
             self.releases.get_or_create(&Pass { kind, outcome: Reason::Terminated.name() }).inc_by(0);
             for outcome in [DONE, FAILED] {
                 self.looks.get_or_create(&Pass { kind, outcome }).inc_by(0);
+            }
+            for outcome in NotWritten::ALL.map(NotWritten::name) {
+                self.unwritten.get_or_create(&Pass { kind, outcome }).inc_by(0);
             }
         }
     }
@@ -163,6 +196,11 @@ impl Metrics {
         self.looks.get_or_create(&Pass { kind: kind.name(), outcome }).inc();
     }
 
+    /// Counts a status that was not written as it should be.
+    pub(crate) fn status_not_written(&self, kind: Kind, why: NotWritten) {
+        self.unwritten.get_or_create(&Pass { kind: kind.name(), outcome: why.name() }).inc();
+    }
+
     /// Counts an exchange with a platform.
     pub(crate) fn exchanged(&self, exchange: &Exchange) {
         let Exchange { operation, request_id: _, code, took, left } = exchange;
@@ -177,6 +215,7 @@ impl Metrics {
 
     /// All counters in the text form of `OpenMetrics`, with what holds at this moment.
     pub(crate) fn text(&self, context: &Context) -> String {
+        let _one_at_a_time = lock(&self.scrape);
         self.leader.set(i64::from(context.claim.holds()));
         self.objects.count(context);
         self.queues.count(context);

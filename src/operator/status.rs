@@ -1,8 +1,12 @@
 //! Stage 6: from a report to the object's status. The only place where a `metav1.Condition` is made.
 
+mod least;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
@@ -18,16 +22,19 @@ use super::object::{TenantObject, deletion_policy, is_deleting, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
-    PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
+    NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus,
+    Unavailable, WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{Reading, digest, effective, keep_unknown, unknown, written};
+use crate::object::{Reading, digest, effective, fit, keep_unknown, unknown, written};
 use crate::plan::{
-    Desired, Field, Form, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm,
-    phase, verdict,
+    Desired, Echo, Echoes, Field, Form, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Standing, Truth, Value,
+    Written, how_to_confirm, is_same_shown, phase, shown, verdict,
 };
 
+/// Time without a read after which a tenant is no longer said to be Ready.
+const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// Tries against another writer; between read and write of one there is a single round trip.
 const TRIES: usize = 20;
 
@@ -48,6 +55,10 @@ pub(crate) struct Facts {
     pub(crate) clients: Option<ClientCounts>,
     /// The turn to create under this name; held until status is written.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
+    /// Forms in which the platform keeps what was written, as this pass learnt.
+    pub(crate) echoes: Echoes,
+    /// Whether something that must be exact was written and is not read back as such.
+    pub(crate) is_unconfirmed: bool,
     effective: Option<Vec<EffectiveSetting>>,
     digest: Option<String>,
     connection: Option<ConnectionStatus>,
@@ -85,13 +96,14 @@ impl Facts {
 
     /// The record of write-only settings as it will stand after this pass.
     pub(crate) fn written_after(&self, before: Written) -> Written {
-        let Written { salt, mut digests, suspended_by_us, marks } = before;
+        let Written { salt, mut digests, mut echoes, suspended_by_us, marks } = before;
+        echoes.extend(self.echoes.clone());
         for change in self.done.written.iter().filter(|change| self.is_hidden(change.field)) {
             digests.insert(change.field, Written::record(&salt, &change.to));
         }
         digests.retain(|field, _| self.is_hidden(*field));
         let suspended_by_us = (suspended_by_us || self.done.is_suspended) && !self.done.is_activated;
-        Written { salt, digests, suspended_by_us, marks: self.marks_after(marks) }
+        Written { salt, digests, echoes, suspended_by_us, marks: self.marks_after(marks) }
     }
 
     /// Whether the platform does not show what was written: never, or not in a form that can be read.
@@ -123,14 +135,15 @@ pub(crate) async fn publish<K: TenantObject>(
     // What this process wrote since must not be undone: the record of a termination is part of status.
     let object = &K::room(context).current(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
-    let report = verdict(outcome, was_ready(object.as_ref(), &before));
     let now = crate::clock::now();
+    let standing = if facts.is_unconfirmed { Standing::NotReady } else { standing(object.as_ref(), &before, now) };
+    let report = verdict(outcome, standing);
     let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
     events::tell(object, (&before, &after), facts, context);
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }
-    let written = write_anyway(object.as_ref(), &after, context).await;
+    let written = least::write(object.as_ref(), (&before, &after), context).await;
     K::room(context).remember(object, |memory| memory.is_unwritten = written.is_err());
     written.unwrap_or_else(|error| {
         // What was done is found again by id or mark; only the words are late.
@@ -188,7 +201,7 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     // status under any UID.
     let metadata =
         json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
-    let mut status = serde_json::to_value(status).unwrap_or_default();
+    let mut status = serde_json::to_value(fit(status)).unwrap_or_default();
     if let Some(unknown) = K::room(context).newer.unknown_status(object) {
         keep_unknown(&mut status, &unknown);
     }
@@ -204,11 +217,22 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     Ok(K::room(context).wrote(newer::written(answer, context)?))
 }
 
-fn was_ready<K: TenantObject>(object: &K, status: &TenantStatus) -> bool {
-    let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
-    ready.is_some_and(|ready| {
-        ready.status == Truth::True.name() && ready.observed_generation == object.meta().generation
-    })
+fn standing<K: TenantObject>(object: &K, status: &TenantStatus, now: Timestamp) -> Standing {
+    let condition = |kind: ConditionType| status.conditions.iter().find(|one| one.type_ == kind.name());
+    let Some(ready) = condition(ConditionType::Ready) else { return Standing::New };
+    if ready.observed_generation != object.meta().generation || ready.status == Truth::False.name() {
+        return Standing::NotReady;
+    }
+    let unknown = condition(ConditionType::InSync)
+        .filter(|one| one.status == Truth::Unknown.name() && one.reason != Reason::StatusIncomplete.name());
+    let since = unknown.map(|one| now.duration_since(one.last_transition_time.0));
+    match (ready.status == Truth::True.name(), since) {
+        (true, None) => Standing::Ready,
+        (_, Some(since)) if since >= SILENT_AFTER => Standing::Silent,
+        (true, Some(_)) => Standing::Ready,
+        // Unknown for another reason, such as a plan that waits.
+        (false, _) => Standing::NotReady,
+    }
 }
 
 fn next_status<K: TenantObject>(
@@ -238,7 +262,7 @@ fn next_status<K: TenantObject>(
         after.clients = Some(clients.clone());
     }
     if let Some(observed) = &facts.observed {
-        describe(&mut after, observed);
+        describe(&mut after, observed, is_deleting(object));
     }
     if let Outcome::Settled(situation) = outcome {
         settle(&mut after, before, &situation.rest, now);
@@ -247,19 +271,25 @@ fn next_status<K: TenantObject>(
             after.effective.clone_from(effective);
         }
         after.applied = Some(applied(facts, (&situation.rest, written(object))));
-    } else if facts.done.is_marked || facts.done.created.is_some() {
+    } else if facts.done.has_any() {
         // What was written counts, whatever came after it.
-        let marks = facts.marks_after(written(object).marks);
-        after.applied.get_or_insert_default().marks = (marks > 0).then_some(marks);
+        let Written { salt: _, digests, echoes: _, suspended_by_us, marks } = facts.written_after(written(object));
+        let applied = after.applied.get_or_insert_default();
+        applied.marks = (marks > 0).then_some(marks);
+        applied.suspended = suspended_by_us.then_some(true);
+        applied.write_only = write_only(digests.into_iter().filter(|(field, _)| is_write_only(*field)));
     }
     after.termination = termination(object, before, facts, now);
-    after
+    fit(&after)
 }
 
-fn describe(after: &mut TenantStatus, observed: &Observed) {
+fn describe(after: &mut TenantStatus, observed: &Observed, is_deleting: bool) {
     after.account_id.clone_from(&observed.account_id);
-    after.url.clone_from(&observed.url);
-    after.api_endpoint.clone_from(&observed.api_endpoint);
+    // A deletion reads no branding, of which the addresses are made.
+    if !is_deleting {
+        after.url.clone_from(&observed.url);
+        after.api_endpoint.clone_from(&observed.api_endpoint);
+    }
     after.created_time = observed.created.map(|time| time.to_string());
     after.unknown = unknown(&observed.unknown);
     let packages: Vec<Package> = observed
@@ -300,15 +330,28 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
+fn write_only(digests: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOnlySetting> {
+    digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect()
+}
+
 fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
-    let Written { salt: _, digests, suspended_by_us, marks } = facts.written_after(before);
-    let write_only =
-        digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
+    let Written { salt: _, digests, echoes, suspended_by_us, marks } = facts.written_after(before);
+    let write_only = write_only(digests);
+    // The form of a value that is no longer declared says nothing.
+    let is_declared = |path: &str, declared: &str| {
+        facts.effective().iter().any(|one| one.path == path && is_same_shown(&one.value, declared))
+    };
+    let normalised = echoes.into_iter().map(|(field, Echo { declared, shown: platform })| NormalisedSetting {
+        path: field.path().to_owned(),
+        declared: shown(declared),
+        shown: shown(platform),
+    });
     let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.unread.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
         revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
+        normalised: normalised.filter(|one| is_declared(&one.path, &one.declared)).collect(),
         suspended: suspended_by_us.then_some(true),
         marks: (marks > 0).then_some(marks),
     }

@@ -27,7 +27,7 @@ use sieve::Sieve;
 
 use super::FIELD_MANAGER;
 use super::context::Context;
-use super::object::{TenantObject, image_keys, is_held, namespace};
+use super::object::{TenantObject, image_keys, is_held, is_settled, namespace};
 use super::wake;
 use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
 use crate::object::Reading;
@@ -62,15 +62,14 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
     });
     let events = ordered.modify(|object| forget_fields(object.managed_fields_mut())).reflect(writer);
     let mut events = pin!(events);
-    let mut seen: HashMap<ObjectRef<K>, (u64, bool)> = HashMap::new();
+    let mut seen: HashMap<ObjectRef<K>, Seen> = HashMap::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 let key = ObjectRef::from_obj(&object);
-                let now = (relevance(&object), is_held(&object));
+                let now = Seen::of(&object);
                 let before = seen.insert(key.clone(), now);
-                let lost_hold = before.is_some_and(|(_, held)| held) && !now.1;
-                if before.is_none_or(|(relevance, _)| relevance != now.0) || lost_hold {
+                if before.is_none_or(|before| before.is_due(now)) {
                     K::room(&context).wake(key);
                 }
             }
@@ -128,6 +127,26 @@ impl Iterator for Pauses {
 impl Backoff for Pauses {
     fn reset(&mut self) {
         self.0.reset();
+    }
+}
+
+/// What was seen of an object, as far as a change of it makes the object due.
+#[derive(Clone, Copy)]
+struct Seen {
+    relevance: u64,
+    is_held: bool,
+    is_settled: bool,
+}
+
+impl Seen {
+    fn of<K: TenantObject>(object: &K) -> Self {
+        Self { relevance: relevance(object), is_held: is_held(object), is_settled: is_settled(object) }
+    }
+
+    /// Whether the object is due now that it is so. Our own writes add the finalizer and fill status: only their loss is
+    /// somebody else's.
+    const fn is_due(self, now: Self) -> bool {
+        self.relevance != now.relevance || self.is_held && !now.is_held || self.is_settled && !now.is_settled
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Owner {
 
 /// How a tenant stands that is to be taken over.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing<'a> {
+pub struct Ownership<'a> {
     /// Its mark.
     pub seen: &'a MarkSeen,
     /// Who else owns it.
@@ -35,10 +35,10 @@ pub struct Standing<'a> {
 /// # Errors
 /// Reason and sentence of the condition. The sentence names no other object: whoever may write one object must not
 /// learn from it what stands in other namespaces.
-pub fn adopt(adoption: &Adoption, mark: &Mark, standing: Standing<'_>, plan: &Plan) -> Result<(), (Reason, String)> {
+pub fn adopt(adoption: &Adoption, mark: &Mark, standing: Ownership<'_>, plan: &Plan) -> Result<(), (Reason, String)> {
     let Adoption { policy, unique_id, take_from } = adoption;
     let id = unique_id.as_deref().unwrap_or_default();
-    let Standing { seen, owner } = standing;
+    let Ownership { seen, owner } = standing;
     if *seen == MarkSeen::Unreadable {
         return Err((
             Reason::OwnedElsewhere,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     fn decide(adoption: &Adoption, seen: &MarkSeen, owner: Owner, plan: &Plan) -> Result<(), Reason> {
-        adopt(adoption, &mark("c1"), Standing { seen, owner }, plan).map_err(|(reason, _)| reason)
+        adopt(adoption, &mark("c1"), Ownership { seen, owner }, plan).map_err(|(reason, _)| reason)
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         let other: Mark = "c9/Client/theirs/secret-project/0a1b2c3d".parse().unwrap();
         for seen in [MarkSeen::Whole(other.clone()), MarkSeen::Short(crate::plan::short_mark(&other))] {
             for owner in [Owner::Keeps, Owner::HasClients, Owner::Elsewhere] {
-                let standing = Standing { seen: &seen, owner };
+                let standing = Ownership { seen: &seen, owner };
                 let (_, said) =
                     adopt(&adoption(AdoptionPolicy::Adopt, None), &mark("c1"), standing, &Plan::default()).unwrap_err();
                 for word in ["c9", "theirs", "secret-project", "0a1b2c3d", "tny:"] {

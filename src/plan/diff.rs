@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Digest, Effective, Field, Kind, MarkSeen, Observed, Origin, Risk, Seen, TenantLife, Value};
+use super::{
+    Digest, Echoes, Effective, Field, Kind, MarkSeen, Observed, Origin, Part, Risk, Seen, TenantLife, Value,
+    is_same_shown,
+};
 use crate::api::TenantState;
 use crate::wire::Mark;
 
@@ -27,6 +30,8 @@ pub struct Written {
     pub salt: String,
     /// Digests of settings that the platform never shows.
     pub digests: BTreeMap<Field, String>,
+    /// Forms in which the platform keeps what was written.
+    pub echoes: Echoes,
     /// Whether the operator suspended the tenant.
     pub suspended_by_us: bool,
     /// How often the mark was written without being shown since.
@@ -40,6 +45,14 @@ impl Written {
     /// The record of a value that the platform will not show.
     pub fn record(salt: &str, value: &Value) -> String {
         Digest::salted(salt, value.json().as_bytes()).to_string()
+    }
+
+    /// Whether the platform shows a value in the form in which it keeps it.
+    fn is_echo(&self, field: Field, value: &Value, seen: &Value) -> bool {
+        let echo = self.echoes.get(&field).filter(|_| !Part::Setting(field).is_exact());
+        echo.is_some_and(|echo| {
+            is_same_shown(&echo.declared, &value.json()) && is_same_shown(&echo.shown, &seen.json())
+        })
     }
 }
 
@@ -103,6 +116,8 @@ pub struct Plan {
     pub differences: Vec<Difference>,
     /// Declared settings that the platform cannot hold.
     pub unsupported: Vec<Field>,
+    /// Settings that the platform keeps in a form of its own.
+    pub normalised: Vec<Field>,
     /// Branding that waits until the tenant is in service again.
     pub waiting: Vec<Field>,
     /// Declared settings whose value on the platform cannot be read. A list of a catalogue is not written then, since that
@@ -138,6 +153,10 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
                 continue;
             }
             Some(Seen::Value(seen)) if seen == *value => continue,
+            Some(Seen::Value(seen)) if written.is_echo(field, value, &seen) => {
+                plan.normalised.push(field);
+                continue;
+            }
             Some(Seen::Value(seen)) => Some(seen),
             Some(Seen::Unreadable) if is_catalogued(field) => continue,
             Some(Seen::Unreadable) if written.digests.get(&field) == Some(&Written::record(&written.salt, value)) => {

@@ -127,8 +127,21 @@ impl Report {
     }
 }
 
-/// The report of a pass. `was_ready` says whether the object was Ready for this very generation.
-pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
+/// How an object stood before a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was ever said about it.
+    New,
+    /// It was not Ready for this very generation.
+    NotReady,
+    /// It was.
+    Ready,
+    /// It was, and for so long nothing could be read of it that this says nothing any more.
+    Silent,
+}
+
+/// The report of a pass.
+pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
     match outcome {
         Outcome::Settled(situation) => settled(situation),
         Outcome::Unresolved(reason, message) => {
@@ -138,14 +151,22 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
             not_ready(*reason, message).set(ConditionType::CredentialsValid, (Truth::False, *reason), message)
         }
         Outcome::Paused => {
-            Report::default().only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, PAUSED)])
+            // Tools take an object without the condition for one that is as declared.
+            let report = if standing == Standing::New {
+                Report::default().set(ConditionType::Ready, (Truth::Unknown, Reason::ManagementPaused), PAUSED)
+            } else {
+                Report::default()
+            };
+            report.only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, PAUSED)])
         }
         Outcome::Awaiting(proposal) => awaiting(proposal),
         Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
         // A platform or an API server that is away for a moment does not make a tenant less ready.
-        Outcome::Failed(reason, message) if was_ready => Report::default()
-            .set(ConditionType::InSync, (Truth::Unknown, *reason), message)
-            .only_while_true(&[(ConditionType::Reconciling, *reason, message)]),
+        Outcome::Failed(reason, message) if matches!(standing, Standing::Ready | Standing::Silent) => {
+            silent(standing, (*reason, message))
+                .set(ConditionType::InSync, (Truth::Unknown, *reason), message)
+                .only_while_true(&[(ConditionType::Reconciling, *reason, message)])
+        }
         Outcome::Failed(reason, message) => not_ready(*reason, message),
         Outcome::Held(reason, message) => Report { phase: None, ..Report::default() }
             .set(ConditionType::Ready, (Truth::False, *reason), message)
@@ -157,6 +178,15 @@ pub fn verdict(outcome: &Outcome, was_ready: bool) -> Report {
             Report::default().set(ConditionType::Ready, (Truth::False, *reason), message).only_while_true(&[])
         }
     }
+}
+
+/// After half an hour nobody knows whether a tenant is still as declared.
+fn silent(standing: Standing, (reason, message): (Reason, &str)) -> Report {
+    if standing != Standing::Silent {
+        return Report::default();
+    }
+    let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
+    Report::default().set(ConditionType::Ready, (Truth::Unknown, reason), &message)
 }
 
 const PAUSED: &str = "`management.mode` is `Paused`: nothing is read, written or ended until it is `Manage` again";
@@ -279,6 +309,12 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest
     } else if !rest.unsupported.is_empty() {
         let message = format!("the platform cannot hold {}: remove it from the spec", paths(&rest.unsupported));
         report.set(ConditionType::InSync, (Truth::False, Reason::SettingUnsupported), &message)
+    } else if !rest.normalised.is_empty() {
+        let message = format!(
+            "no managed setting differs on the platform, which keeps {} in a form of its own (`status.applied.normalised`)",
+            paths(&rest.normalised)
+        );
+        report.set(ConditionType::InSync, (Truth::True, Reason::NormalisedByPlatform), &message)
     } else {
         report.set(
             ConditionType::InSync,
@@ -334,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_tenant_as_declared_is_ready_and_in_sync_and_nothing_else_stands() {
-        let report = verdict(&Outcome::Settled(Box::new(situation(TenantLife::Active, None))), false);
+        let report = verdict(&Outcome::Settled(Box::new(situation(TenantLife::Active, None))), Standing::NotReady);
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(condition(&report, ConditionType::InSync), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(report.clear.len(), ONLY_WHILE_TRUE.len());
@@ -343,8 +379,10 @@ mod tests {
 
     #[test]
     fn suspended_as_declared_is_ready() {
-        let report =
-            verdict(&Outcome::Settled(Box::new(situation(TenantLife::Suspended, Some(TenantState::Suspended)))), false);
+        let report = verdict(
+            &Outcome::Settled(Box::new(situation(TenantLife::Suspended, Some(TenantState::Suspended)))),
+            Standing::NotReady,
+        );
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::Suspended)));
     }
 
@@ -356,7 +394,7 @@ mod tests {
         ] {
             let mut now = situation(TenantLife::Active, None);
             now.rest.unsupported.push(field);
-            let report = verdict(&Outcome::Settled(Box::new(now)), false);
+            let report = verdict(&Outcome::Settled(Box::new(now)), Standing::NotReady);
             assert_eq!(condition(&report, ConditionType::Ready), Some((ready, reason)));
             assert_eq!(condition(&report, ConditionType::InSync).map(|(truth, _)| truth), Some(Truth::False));
         }
@@ -364,10 +402,10 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_stalled_and_what_passes_is_reconciling() {
-        let stalled = verdict(&Outcome::Unresolved(Reason::ImageNotFound, "m".into()), true);
+        let stalled = verdict(&Outcome::Unresolved(Reason::ImageNotFound, "m".into()), Standing::Ready);
         assert!(condition(&stalled, ConditionType::Stalled).is_some());
         assert!(stalled.clear.contains(&ConditionType::Reconciling));
-        let waiting = verdict(&Outcome::Unresolved(Reason::PartnerNotReady, "m".into()), true);
+        let waiting = verdict(&Outcome::Unresolved(Reason::PartnerNotReady, "m".into()), Standing::Ready);
         assert!(condition(&waiting, ConditionType::Reconciling).is_some());
         assert!(waiting.clear.contains(&ConditionType::Stalled));
     }
@@ -375,8 +413,18 @@ mod tests {
     #[test]
     fn a_passing_error_does_not_make_a_ready_tenant_less_ready() {
         let outcome = Outcome::Failed(Reason::PlatformUnavailable, "m".into());
-        assert_eq!(condition(&verdict(&outcome, true), ConditionType::Ready), None);
-        let not_yet = verdict(&outcome, false);
+        assert_eq!(condition(&verdict(&outcome, Standing::Ready), ConditionType::Ready), None);
+        let not_yet = verdict(&outcome, Standing::NotReady);
         assert_eq!(condition(&not_yet, ConditionType::Ready), Some((Truth::False, Reason::PlatformUnavailable)));
+    }
+
+    #[test]
+    fn after_half_an_hour_without_the_platform_nobody_says_ready_and_a_new_object_that_is_paused_is_not_ready() {
+        let outcome = Outcome::Failed(Reason::PlatformUnavailable, "m".into());
+        let silent = verdict(&outcome, Standing::Silent);
+        assert_eq!(condition(&silent, ConditionType::Ready), Some((Truth::Unknown, Reason::PlatformUnavailable)));
+        let unknown = Some((Truth::Unknown, Reason::ManagementPaused));
+        assert_eq!(condition(&verdict(&Outcome::Paused, Standing::New), ConditionType::Ready), unknown);
+        assert_eq!(condition(&verdict(&Outcome::Paused, Standing::Ready), ConditionType::Ready), None);
     }
 }

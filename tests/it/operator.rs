@@ -6,6 +6,7 @@ mod deletion;
 mod documented;
 mod healing;
 mod life;
+mod limits;
 mod management;
 mod namespaces;
 mod newer;

@@ -14,7 +14,7 @@ use crate::object::{
     refuse_to_create, unique_id, written,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Standing, Step, TenantLife, adopt, diff,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, adopt, diff,
     must_wait, needs_approval, propose,
 };
 
@@ -260,7 +260,7 @@ async fn adopted<K: Object>(
         refuse_foreign(object, &observed, ours)?;
     }
     let plan = diff(desired, Some(&observed), &written(object));
-    adopt(adoption, ours, Standing { seen: &observed.mark, owner }, &plan)
+    adopt(adoption, ours, Ownership { seen: &observed.mark, owner }, &plan)
         .map_err(|(reason, message)| Outcome::Refused(reason, message))?;
     Ok(Tenant { observed: Some(observed), is_adopted: true })
 }

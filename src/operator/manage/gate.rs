@@ -2,21 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
-
 use super::super::context::Context;
 use super::super::dereference::Referenced;
 use super::super::error::Stop;
 use super::super::object::{TenantObject, drift_policy};
 use super::super::status::Facts;
+use super::readback::given_up;
 use crate::api::{DriftPolicy, Reason};
 use crate::object::{edited, only};
-use crate::plan::{Desired, Field, Observed, Outcome, Plan, Step, must_wait, needs_approval, propose};
-
-/// Corrections of one setting within an hour after which somebody else is taken to want it otherwise.
-const MOST_CORRECTIONS: usize = 3;
-/// Time in which they are counted.
-const WITHIN: SignedDuration = SignedDuration::from_hours(1);
+use crate::plan::{
+    COUNTED_WITHIN, Desired, Field, MOST_WRITES, Observed, Outcome, Part, Plan, Step, must_wait, needs_approval,
+    propose,
+};
 
 /// What may be done now, and what is to be said about the rest.
 pub(super) struct Gated {
@@ -24,20 +21,34 @@ pub(super) struct Gated {
     pub(super) plan: Plan,
     /// What others changed and these steps put right.
     corrected: Vec<Field>,
+    /// What others changed again each time it was put right.
     fought: Vec<Field>,
+    /// What was written as often as it may be and was never shown.
+    given_up: BTreeSet<Part>,
 }
 
 impl Gated {
-    /// The outcome, unless somebody keeps changing a setting back.
+    /// The outcome, unless a setting was written in vain too often.
     pub(super) fn outcome(&self, outcome: Outcome) -> Result<Outcome, Stop> {
+        if !self.given_up.is_empty() {
+            let paths: Vec<String> = self.given_up.iter().map(|part| format!("`{}`", part.path())).collect();
+            return Err(Outcome::Refused(
+                Reason::NotTakenByPlatform,
+                format!(
+                    "{} was written {MOST_WRITES} times within an hour, the platform answered that it took it, and it shows another value each time: declare the value that it shows (`status.drift`), or ask its support",
+                    paths.join(", ")
+                ),
+            )
+            .into());
+        }
         if self.fought.is_empty() {
             return Ok(outcome);
         }
         let paths: Vec<String> = self.fought.iter().map(|field| format!("`{}`", field.path())).collect();
         Err(Outcome::Refused(
-            Reason::Fighting,
+            Reason::ConflictingWriter,
             format!(
-                "{} was put right {MOST_CORRECTIONS} times within an hour and changed back each time: find out who changes it, or set `management.drift: Report`",
+                "{} was put right {MOST_WRITES} times within an hour and changed back each time: find out who changes it, or set `management.drift: Report`",
                 paths.join(", ")
             ),
         )
@@ -69,9 +80,13 @@ pub(super) fn gate<K: TenantObject>(
         (DriftPolicy::Report | DriftPolicy::Correct, _) => plan,
     };
     let mut drifted = if observed.is_some() { drifted(&plan, &edited) } else { Vec::new() };
+    let parts = parts(&plan);
+    let given_up: BTreeSet<Part> = given_up(object, context).intersection(&parts).copied().collect();
+    drifted.retain(|field| !given_up.contains(&Part::Setting(*field)));
     let fought = fought(object, &drifted, context);
     drifted.retain(|field| !fought.contains(field));
-    let plan = without(plan, &fought);
+    let left = fought.iter().copied().map(Part::Setting).chain(given_up.iter().copied()).collect();
+    let plan = without(plan, &left);
     let approval = object.management().and_then(|management| management.approval.as_ref());
     // The hash covers every setting: it is made only for those who asked to be asked.
     if needs_approval(approval, &plan) {
@@ -80,7 +95,7 @@ pub(super) fn gate<K: TenantObject>(
             return Err(Outcome::Awaiting(proposal).into());
         }
     }
-    Ok(Gated { plan, corrected: drifted, fought })
+    Ok(Gated { plan, corrected: drifted, fought, given_up })
 }
 
 /// Settings that differ though nobody edited them here: somebody else changed them.
@@ -94,21 +109,34 @@ fn fought<K: TenantObject>(object: &K, drifted: &[Field], context: &Context) -> 
     let now = crate::clock::now();
     K::room(context).remember(object, |memory| {
         memory.corrections.retain(|_, times| {
-            times.retain(|time| now.duration_since(*time) < WITHIN);
+            times.retain(|time| now.duration_since(*time) < COUNTED_WITHIN);
             !times.is_empty()
         });
-        let often = |field: &Field| memory.corrections.get(field).is_some_and(|times| times.len() >= MOST_CORRECTIONS);
+        let often = |field: &Field| memory.corrections.get(field).is_some_and(|times| times.len() >= MOST_WRITES);
         drifted.iter().copied().filter(often).collect()
     })
 }
 
-fn without(mut plan: Plan, fought: &[Field]) -> Plan {
+/// Parts that a plan would write.
+fn parts(plan: &Plan) -> BTreeSet<Part> {
+    let settings = plan.differences.iter().map(|difference| Part::Setting(difference.field));
+    let state = plan.steps.iter().any(|step| matches!(step, Step::Activate | Step::Suspend)).then_some(Part::State);
+    settings.chain(state).collect()
+}
+
+/// A plan that leaves parts alone.
+pub(super) fn without(mut plan: Plan, parts: &BTreeSet<Part>) -> Plan {
+    let is_left = |field: Field| parts.contains(&Part::Setting(field));
     for step in &mut plan.steps {
         if let Step::Update(changes) | Step::Brand(changes) = step {
-            changes.retain(|change| !fought.contains(&change.field));
+            changes.retain(|change| !is_left(change.field));
         }
     }
-    plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
-    plan.differences.retain(|difference| !fought.contains(&difference.field));
+    plan.steps.retain(|step| match step {
+        Step::Update(changes) | Step::Brand(changes) => !changes.is_empty(),
+        Step::Activate | Step::Suspend => !parts.contains(&Part::State),
+        Step::Create(_) | Step::Mark => true,
+    });
+    plan.differences.retain(|difference| !is_left(difference.field));
     plan
 }

@@ -11,13 +11,13 @@ use super::super::identity::{create_key, declare_intent, take_over, write_intent
 use super::super::object::{TenantObject, asked_adoption, intent, is_held, mark, unique_id};
 use super::super::status::Facts;
 use super::owner::{self, Asking};
+use super::readback::not_found;
 use crate::api::Adoption;
 use crate::connect::Freshness;
 use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, never_found, refuse_foreign, refuse_new_under, refuse_to_create,
-    written,
+    Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, refuse_to_create, written,
 };
-use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Standing, adopt, diff};
+use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
 /// The tenant, or nothing where one is to be created.
 pub(super) async fn find<K: TenantObject>(
@@ -45,7 +45,7 @@ pub(super) async fn observed_only<K: TenantObject>(
         *object = let_loose(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    read(&id, object.as_ref(), (referenced, desired), context).await
+    read(object.as_ref(), &id, (referenced, desired), context).await
 }
 
 /// The tenant of an id that status records.
@@ -55,7 +55,7 @@ async fn recorded<K: TenantObject>(
     (referenced, desired): (&Referenced, &Desired),
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
-    let observed = read(id, object.as_ref(), (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), id, (referenced, desired), context).await?;
     owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
     // What we make carries our mark from its first moment, where the platform has a place for it.
     let is_unmarked = observed.mark == MarkSeen::None && keeps_marks(referenced, context, K::KIND).await?;
@@ -84,7 +84,7 @@ async fn adopted<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
-    let observed = read(&id, object.as_ref(), (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
     let ours = mark(object.as_ref(), &context.cluster);
     owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
     let is_noted = is_noted(object.as_ref(), &observed, &ours);
@@ -99,7 +99,7 @@ async fn adopted<K: TenantObject>(
         refuse_foreign(object.as_ref(), &observed, &ours)?;
     }
     let plan = diff(desired, Some(&observed), &written(object.as_ref()));
-    let standing = Standing { seen: &observed.mark, owner };
+    let standing = Ownership { seen: &observed.mark, owner };
     adopt(adoption, &ours, standing, &plan)
         .map_err(|(reason, message)| Stop::from(Outcome::Refused(reason, message)))?;
     *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
@@ -145,19 +145,19 @@ async fn looked_for<K: TenantObject>(
         }
     };
     facts.unique_id = Some(id.clone());
-    let observed = read(&id, object.as_ref(), (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
     refuse_foreign(object.as_ref(), &observed, &mark(object.as_ref(), &context.cluster))?;
     Ok(Some(observed))
 }
 
 /// A living tenant by its id. "Not found" is a state and never a reason to create again.
 async fn read<K: TenantObject>(
-    id: &str,
     object: &K,
+    id: &str,
     (referenced, desired): (&Referenced, &Desired),
     context: &Context,
 ) -> Result<Observed, Stop> {
     let Referenced { platform, place, .. } = referenced;
     let read = crate::object::read(platform, place, (id, has_branding(desired))).await;
-    Ok(read.map_err(|error| stop(K::KIND, &error, platform, context))?.ok_or_else(|| never_found(object, id))?)
+    Ok(read.map_err(|error| stop(K::KIND, &error, platform, context))?.ok_or_else(|| not_found(object, id, context))?)
 }

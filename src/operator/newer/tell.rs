@@ -12,7 +12,7 @@ use super::super::status::conditions;
 use super::{Handled, clients_under};
 use crate::api::{ABANDON, ConditionType, DeletionPolicy, FINALIZER, INTENT, Reason};
 use crate::object::{NotUnderstood, Reading, Unknown};
-use crate::plan::{Kind, Outcome, Truth, verdict};
+use crate::plan::{Kind, Outcome, Standing, Truth, verdict};
 
 /// Writes the condition; lets go of an object where that certainly ends nothing.
 pub(super) async fn handle<K: TenantObject>(object: &NotUnderstood, context: &Context) -> Result<Handled, kube::Error> {
@@ -79,7 +79,8 @@ async fn write<K: TenantObject>(
         .get("conditions")
         .and_then(|conditions| serde_json::from_value(conditions.clone()).ok())
         .unwrap_or_default();
-    let after = conditions(&before, &verdict(outcome, false), object.metadata.generation, crate::clock::now());
+    let after =
+        conditions(&before, &verdict(outcome, Standing::NotReady), object.metadata.generation, crate::clock::now());
     let mut status = if object.status.is_object() { object.status.clone() } else { json!({}) };
     status["observedGeneration"] = json!(object.metadata.generation);
     status["conditions"] = serde_json::to_value(&after).unwrap_or_default();

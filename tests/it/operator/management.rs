@@ -176,7 +176,7 @@ fn a_setting_that_somebody_keeps_changing_back_is_fought_over_three_times_and_th
         space.until("it is put right", || Ok(space.platform_client(&partner, &client)["city"] == "Berlin"));
     }
     space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-    let message = space.not_ready("client/globex", "Fighting");
+    let message = space.not_ready("client/globex", "ConflictingWriter");
     assert!(message.contains("`details.city`"), "{message}");
     assert_eq!(space.platform_client(&partner, &client)["city"], "Bonn");
 }

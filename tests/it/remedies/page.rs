@@ -77,7 +77,8 @@ fn remedy(reason: Reason) -> Remedy {
         ]),
         Reason::NotIdentical => Tests(&["it::operator::management::a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs"]),
         Reason::PolicyViolation => Tests(&["it::remedies::references::a_client_that_differs_from_a_locked_default_leaves_it_out"]),
-        Reason::Fighting => Tests(&["it::remedies::platform::what_somebody_keeps_changing_back_is_only_reported_on_request"]),
+        Reason::ConflictingWriter => Tests(&["it::remedies::platform::what_somebody_keeps_changing_back_is_only_reported_on_request"]),
+        Reason::NotTakenByPlatform => Tests(&["it::sim::echo::what_the_platform_does_not_take_is_written_three_times_and_goes_on_once_its_value_is_declared"]),
         Reason::ConfirmationNeeded | Reason::ConfirmationInvalid => Tests(&["it::ending::messages::consent_that_is_asked_for_and_pasted_ends_the_tenant"]),
         Reason::ClientsRemain => Tests(&[
             "it::operator::deletion::a_partner_waits_for_its_clients_declared_and_living",
@@ -110,6 +111,9 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::InProgress
         | Reason::Drifted
         | Reason::SettingUnsupported
+        | Reason::NormalisedByPlatform
+        // The least of status is there, and an alert leads to the definitions.
+        | Reason::StatusIncomplete
         | Reason::PartnerTerminating
         | Reason::Adopted
         | Reason::AnswerNotUnderstood

@@ -68,7 +68,7 @@ fn what_somebody_keeps_changing_back_is_only_reported_on_request() {
         space.until("it is put right", || Ok(space.platform_client(&partner, &client)["city"] == "Berlin"));
     }
     space.world.tenancy.change(&path, &json!({"city": "Bonn"})).unwrap();
-    asks(&space.not_ready("client/globex", "Fighting"), &["`details.city`", "set `management.drift: Report`"]);
+    asks(&space.not_ready("client/globex", "ConflictingWriter"), &["`details.city`", "set `management.drift: Report`"]);
     space.patch("client/globex", &json!({"spec": {"management": {"drift": "Report"}}}));
     space.ready("client/globex");
     assert_eq!(space.get("client/globex").unwrap()["status"]["drift"][0]["path"], "details.city");

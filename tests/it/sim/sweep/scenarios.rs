@@ -42,7 +42,8 @@ pub(crate) fn partner(more: &Value) -> Value {
     with(spec, more)
 }
 
-fn client(name: &str, more: &Value) -> Value {
+/// A spec of a Client.
+pub(crate) fn client(name: &str, more: &Value) -> Value {
     with(json!({"partnerRef": {"name": "acme"}, "details": {"name": name, "address": "Hauptstr. 1"}}), more)
 }
 

@@ -1,0 +1,96 @@
+//! Status that always fits: its own schema and what the API server stores. One place cuts every text of it, so that a
+//! value that somebody declares or a platform answers never keeps the rest of status from being written.
+
+use serde_json::Value;
+
+use crate::api::TenantStatus;
+use crate::plan::{LONGEST_SHOWN, summary};
+
+/// Longest text of status in bytes, where the whole would be too long.
+const SHORT_TEXT: usize = 512;
+/// Longest status, in bytes: the API server stores 1.5 MiB for the whole object, and the spec needs its part.
+const LONGEST: usize = 256 * 1024;
+/// Most entries of a list of status, and of a map: the limits of the schema.
+const MOST: (usize, usize) = (1024, 256);
+/// Members that are names and not descriptions: half of an id is another id.
+const NAMES: [&str; 2] = ["uniqueId", "connection"];
+/// What is compared with the next pass and is therefore the last to be cut.
+const COMPARED: [&str; 4] = ["effective", "applied", "conditions", "termination"];
+
+/// A status that fits.
+pub(crate) fn fit(status: &TenantStatus) -> TenantStatus {
+    let Ok(mut whole) = serde_json::to_value(status) else { return status.clone() };
+    cut(&mut whole, LONGEST_SHOWN, &NAMES);
+    for kept in [[NAMES.as_slice(), COMPARED.as_slice()].concat().as_slice(), NAMES.as_slice()] {
+        if whole.to_string().len() > LONGEST {
+            cut(&mut whole, SHORT_TEXT, kept);
+        }
+    }
+    serde_json::from_value(whole).unwrap_or_else(|_| status.clone())
+}
+
+/// Cuts texts, lists and maps below a value, but for members that are kept as they are.
+fn cut(value: &mut Value, longest: usize, kept: &[&str]) {
+    match value {
+        Value::String(text) if text.len() > longest => *text = summary(text),
+        Value::Array(entries) => {
+            entries.truncate(MOST.0);
+            entries.iter_mut().for_each(|entry| cut(entry, longest, kept));
+        }
+        Value::Object(members) => {
+            let mut number = 0..MOST.1;
+            members.retain(|_, _| number.next().is_some());
+            let cut_here = members.iter_mut().filter(|(name, _)| !kept.contains(&name.as_str()));
+            cut_here.for_each(|(_, member)| cut(member, longest, kept));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Drift, EffectiveSetting};
+    use crate::plan::{is_same_shown, shown};
+
+    fn effective(value: String) -> EffectiveSetting {
+        EffectiveSetting { path: "details.city".to_owned(), value, source: "Spec".to_owned() }
+    }
+
+    #[test]
+    fn a_long_text_becomes_size_and_digest_and_an_id_and_a_short_text_stay() {
+        let long = "x".repeat(LONGEST_SHOWN + 1);
+        let status = TenantStatus {
+            unique_id: Some(long.clone()),
+            url: Some("https://a.example".to_owned()),
+            effective: vec![effective(long.clone())],
+            ..TenantStatus::default()
+        };
+        let fitted = fit(&status);
+        assert_eq!((&fitted.unique_id, &fitted.url), (&status.unique_id, &status.url));
+        assert_eq!(fitted.effective[0].value, shown(long.clone()));
+        assert!(is_same_shown(&fitted.effective[0].value, &long) && !is_same_shown(&fitted.effective[0].value, "x"));
+        assert_eq!(fit(&fitted), fitted);
+    }
+
+    #[test]
+    fn the_whole_is_bounded_and_what_is_compared_is_cut_last() {
+        let text = || "y".repeat(LONGEST_SHOWN);
+        let drift = |number| Drift {
+            path: format!("p{number}"),
+            desired: text(),
+            observed: text(),
+            since: "2030-01-01T00:00:00Z".to_owned(),
+        };
+        let status = TenantStatus {
+            effective: vec![effective(text())],
+            drift: (0..50).map(drift).collect(),
+            unsupported: (0..2000).map(|number| number.to_string()).collect(),
+            ..TenantStatus::default()
+        };
+        let fitted = fit(&status);
+        assert!(serde_json::to_string(&fitted).unwrap().len() <= LONGEST);
+        assert_eq!(fitted.effective, status.effective);
+        assert_eq!((fitted.drift.len(), fitted.unsupported.len()), (50, MOST.0));
+    }
+}

@@ -1,0 +1,56 @@
+use kube::client::{Body, ClientBuilder};
+use kube::runtime::watcher::Event;
+use serde_json::json;
+use tower::service_fn;
+
+use crate::api::TenantClient;
+use crate::operator::{ClusterWire, Operator, Servers, Settings};
+use clap::Parser;
+
+async fn operator() -> Operator {
+    let settings = Settings::parse_from(["tenantry-operator", "--namespace", "home", "--cluster-id", "c"]);
+    let servers = Servers {
+        cluster: Box::new(|| {
+            let nobody = service_fn(|_: http::Request<Body>| std::future::pending());
+            Ok(ClientBuilder::new(ClusterWire::new(nobody), "default"))
+        }),
+        namespace: "home".to_owned(),
+        platform: crate::connect::dial(None),
+    };
+    Operator::new(settings, servers).await.unwrap()
+}
+
+fn client(name: &str) -> TenantClient {
+    let condition = json!({"type": "Ready", "status": "True", "reason": "AsDeclared", "message": "", "lastTransitionTime": "2030-01-01T00:00:00Z"});
+    serde_json::from_value(json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name, "namespace": "a"},
+        "spec": {"details": {"name": name}}, "status": {"conditions": [condition], "drift": [
+            {"path": "details.city", "desired": "\"a\"", "observed": "\"b\"", "since": "2030-01-01T00:00:00Z"}]},
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn scrapes_at_the_same_time_all_see_the_true_numbers() {
+    let mut operator = operator().await;
+    for number in 0..3 {
+        operator.clients.writer.apply_watcher_event(&Event::Apply(client(&format!("c{number}"))));
+    }
+    let context = &operator.context;
+    let wanted = [
+        r#"tenantry_operator_objects{kind="Client",condition="Ready",status="True",reason="AsDeclared"} 3"#,
+        r#"tenantry_operator_drifted_settings{kind="Client",setting="details.city"} 3"#,
+    ];
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..250 {
+                    let text = context.metrics.text(context);
+                    for line in wanted {
+                        assert!(text.lines().any(|one| one == line), "{line}:\n{text}");
+                    }
+                }
+            });
+        }
+    });
+}

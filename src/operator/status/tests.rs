@@ -1,0 +1,202 @@
+//! For any spec within the definitions' own limits, and anything that a platform may answer, the status that is written
+//! passes the definitions' own schema and is of bounded size.
+
+mod schema;
+
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+use super::*;
+use crate::api::{Partner, TenantClient};
+use crate::object::{Sources, refused, resolve, secret_keys};
+use crate::plan::{Digest, Kind, MarkSeen, Material, Plan, Seen, Situation, TenantLife, Writes, diff, propose};
+use schema::{Extent, draw, misfits};
+
+/// What the API server takes for a whole object, less what a spec and its metadata may need.
+const MOST: usize = 512 * 1024;
+
+/// How much a platform answers for each setting.
+#[derive(Clone, Copy, Debug)]
+struct Answer {
+    characters: usize,
+    entries: usize,
+}
+
+impl Answer {
+    fn seen(self, number: usize, field: Field) -> Seen {
+        let text = |length: usize| "語".repeat(length);
+        let value = match field.form() {
+            Form::Text | Form::Name => Value::text(&text(self.characters)),
+            Form::Flag => Value::Flag(number.is_multiple_of(2)),
+            Form::Number => Value::Number(i64::MAX),
+            Form::Set => Value::set((0..self.entries).map(|entry| format!("{entry}{}", text(64)))),
+            Form::Image => Value::Image(Digest::of(b"x")),
+            Form::Secret => return Seen::Unreadable,
+        };
+        match number % 7 {
+            5 => Seen::Unreadable,
+            6 => Seen::Unsupported,
+            _ => Seen::Value(value),
+        }
+    }
+
+    fn observed(self, kind: Kind) -> Observed {
+        let text = "u".repeat(self.characters);
+        let fields = Field::ALL.iter().copied().filter(|field| field.is_of(kind)).enumerate();
+        Observed {
+            unique_id: "client_2".to_owned(),
+            account_id: Some(text.clone()),
+            name: text.clone(),
+            life: TenantLife::Active,
+            mark: MarkSeen::None,
+            seen: fields.map(|(number, field)| (field, self.seen(number, field))).collect(),
+            created: Some(Timestamp::UNIX_EPOCH),
+            updated: None,
+            revision: Some(i64::MAX),
+            url: Some(text.clone()),
+            api_endpoint: Some(text),
+            unknown: crate::plan::Unknown::default(),
+        }
+    }
+}
+
+/// Everything that a pass over such an object may come to.
+fn outcomes(desired: Result<&Desired, Outcome>, observed: &Observed) -> Vec<Outcome> {
+    let long = observed.name.clone();
+    let mut outcomes = vec![
+        Outcome::Failed(Reason::PlatformUnavailable, long.clone()),
+        Outcome::Refused(Reason::RefusedByPlatform, long.clone()),
+        Outcome::Held(Reason::ConfirmationNeeded, long),
+    ];
+    match desired {
+        Err(outcome) => outcomes.push(outcome),
+        Ok(desired) => {
+            let plan = diff(desired, Some(observed), &Written::default());
+            outcomes.push(Outcome::Awaiting(propose(desired, Some(observed), (&plan, "msp_1"))));
+            let situation = |rest: Plan, writes| {
+                let advice = desired.effective.advice.clone();
+                Outcome::Settled(Box::new(Situation { life: observed.life, wanted: None, rest, advice, writes }))
+            };
+            outcomes.push(situation(plan, Writes::Reports));
+            outcomes.push(situation(Plan::default(), Writes::Corrects));
+        }
+    }
+    outcomes
+}
+
+/// What is wrong with the statuses of an object with this spec.
+fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
+    let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == K::KIND.name()).unwrap();
+    let crd = serde_json::to_value(crd).unwrap();
+    let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"];
+    let metadata = json!({"name": "n".repeat(253), "namespace": "a", "uid": "u", "generation": 7});
+    let kind = (K::api_version(&()), K::kind(&()));
+    let object = json!({"apiVersion": kind.0, "kind": kind.1, "metadata": metadata, "spec": spec});
+    let Ok(mut object) = serde_json::from_value::<K>(object.clone()) else {
+        return vec![format!("no object: {object}")];
+    };
+    let secrets = secret_keys(object.access()).into_iter().map(|key| (key, "s".repeat(1 << 16).into())).collect();
+    let material = Material { secrets, salt: "u".to_owned(), ..Material::default() };
+    let sources = Sources { partner: None, material: &material, defaults_material: &material };
+    let desired =
+        object.declared(&material).map_err(|invalid| refused(&invalid)).and_then(|_| resolve(&object, sources, "c"));
+    let observed = answer.observed(K::KIND);
+    let mut faults = Vec::new();
+    for outcome in outcomes(desired.as_ref().map_err(Clone::clone), &observed) {
+        let mut facts = Facts::of(Some(observed.clone()));
+        if let Ok(desired) = &desired {
+            facts.effective = Some(effective(desired));
+            facts.digest = Some(digest(desired));
+        }
+        let before = object.status().cloned().unwrap_or_default();
+        let report = verdict(&outcome, Standing::NotReady);
+        let after = next_status(&object, &before, (&facts, &outcome, &report), Timestamp::UNIX_EPOCH);
+        let json = serde_json::to_value(&after).unwrap();
+        faults.extend(misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")));
+        let size = json.to_string().len();
+        if size > MOST {
+            faults.push(format!("{outcome:.40?}: {size} bytes"));
+        }
+        if after.conditions.is_empty() || fit(&after) != after {
+            faults.push(format!("{outcome:.40?}: conditions are lost, or a second cut is another"));
+        }
+        *object.status_mut() = Some(after);
+    }
+    faults
+}
+
+fn faults_of_both(extent: Extent, answer: Answer) -> Vec<String> {
+    let spec = |kind: &str| {
+        let crd = crate::api::crds().into_iter().find(|crd| crd.spec.names.kind == kind).unwrap();
+        let crd = serde_json::to_value(crd).unwrap();
+        draw(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], "", extent)
+    };
+    let mut all = faults::<Partner>(&spec("Partner"), answer);
+    all.extend(faults::<TenantClient>(&spec("Client"), answer));
+    all
+}
+
+#[test]
+fn a_spec_at_all_its_limits_and_a_platform_that_answers_anything_give_a_status_that_fits() {
+    for answer in [Answer { characters: 40_000, entries: 5_000 }, Answer { characters: 4_000, entries: 40 }] {
+        assert_eq!(faults_of_both(Extent::Most, answer), Vec::<String>::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_spec_within_the_limits_gives_a_status_that_fits(seed in any::<u64>(), characters in 1_usize..12_000, entries in 0_usize..1_500) {
+        let faults = faults_of_both(Extent::Drawn(seed), Answer { characters, entries });
+        prop_assert!(faults.is_empty(), "{faults:#?}");
+    }
+}
+
+#[test]
+fn what_the_cut_value_was_is_still_compared() {
+    let ips = |last: usize| {
+        json!({"details": {"name": "a"}, "partnerRef": {"name": "p"}, "security": {"access": {
+            "allowedIPs": (0..1000).chain([last]).map(|n| format!("2001:db8:{n:x}:ffff:ffff:ffff:0:0/96")).collect::<Vec<_>>()
+        }}})
+    };
+    let object = |spec: Json| {
+        let object =
+            json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "a"}, "spec": spec});
+        serde_json::from_value::<TenantClient>(object).unwrap()
+    };
+    let effective = |object: &TenantClient| {
+        let material = Material::default();
+        let sources = Sources { partner: None, material: &material, defaults_material: &material };
+        effective(&resolve(object, sources, "c").unwrap())
+    };
+    let mut one = object(ips(5_000));
+    one.status = Some(TenantStatus { effective: effective(&one), ..TenantStatus::default() });
+    assert!(crate::object::edited(&one, &effective(&one)).is_empty());
+    let other = object(ips(5_001));
+    assert_eq!(crate::object::edited(&one, &effective(&other)), ["security.access.allowedIPs".to_owned()].into());
+}
+
+#[test]
+fn status_names_the_modules_of_every_package_and_the_menus_and_permission_sets_of_those_that_are_missing() {
+    let described = |packages: &[&str]| {
+        let seen = [(Field::Packages, Seen::Value(Value::set(packages.iter().copied())))].into();
+        let observed = Observed { seen, ..Answer { characters: 1, entries: 0 }.observed(Kind::Client) };
+        let mut status = TenantStatus::default();
+        describe(&mut status, &observed, false);
+        status
+    };
+    let one = described(&["HybridDiscoveryAndMonitoring"]);
+    assert!(one.modules.contains(&"Dashboards".to_owned()) && !one.modules.contains(&"Patch Management".to_owned()));
+    let missing = one.unavailable.unwrap();
+    for menu in ["Setup > Alerts", "Workspace > Automation"] {
+        assert!(missing.menus.contains(&menu.to_owned()), "{menu}: {:?}", missing.menus);
+    }
+    assert!(missing.permission_sets.contains(&"Change Request".to_owned()));
+    let all = described(&["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement", "RemediationAndAutomation"]);
+    for module in ["Dashboards", "Service Desk", "Patch Management"] {
+        assert!(all.modules.contains(&module.to_owned()), "{module}: {:?}", all.modules);
+    }
+    assert_eq!(all.modules.len(), 16);
+    assert_eq!(all.unavailable, None);
+}

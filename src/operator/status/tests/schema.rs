@@ -1,0 +1,137 @@
+//! Draws a value of a schema, and says what of a value does not fit one.
+
+use serde_json::{Map, Value, json};
+
+/// How much of a schema is used.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Extent {
+    /// Every member, every text and list as long as it may be.
+    Most,
+    /// What this number says.
+    Drawn(u64),
+}
+
+impl Extent {
+    /// A number below `end`, or the largest.
+    fn number(self, path: &str, end: u64) -> u64 {
+        match self {
+            Self::Most => end - 1,
+            Self::Drawn(seed) => {
+                let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;
+                for byte in path.bytes() {
+                    hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+                }
+                (hash ^ (hash >> 29)) % end
+            }
+        }
+    }
+}
+
+/// A value of a schema; patterns and rules apart, except where the value would otherwise never be taken.
+pub(super) fn draw(schema: &Value, path: &str, extent: Extent) -> Value {
+    match path.rsplit('.').next().unwrap_or_default() {
+        "country" => return json!("Germany"),
+        "timezone" => return json!("Europe/Berlin"),
+        "start" | "end" => return json!("08:30"),
+        "logo" | "favicon" | "backgroundImage" => return Value::Null,
+        _ => {}
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        let number = extent.number(path, words.len() as u64);
+        return words[usize::try_from(number).unwrap()].clone();
+    }
+    match schema["type"].as_str().unwrap_or_default() {
+        "string" if schema["format"] == "date-time" => json!("2030-01-01T00:00:00Z"),
+        "string" => json!(text(schema, path, extent)),
+        "integer" => {
+            let (low, high) = (schema["minimum"].as_u64().unwrap_or(0), schema["maximum"].as_u64().unwrap_or(1 << 40));
+            json!(low + extent.number(path, high - low + 1))
+        }
+        "boolean" => json!(extent.number(path, 2) == 1),
+        "array" => array(schema, path, extent),
+        _ => object(schema, path, extent),
+    }
+}
+
+fn text(schema: &Value, path: &str, extent: Extent) -> String {
+    let bound = |name: &str| schema[name].as_u64();
+    let (low, high) = (bound("minLength").unwrap_or(0), bound("maxLength").unwrap_or(64));
+    let length = low + extent.number(path, high - low + 1);
+    let kinds = ["x", "\u{1}", "\"", "語", "😀"];
+    let kind = kinds[usize::try_from(extent.number(&format!("{path}?"), 5)).unwrap()];
+    kind.repeat(usize::try_from(length).unwrap())
+}
+
+fn array(schema: &Value, path: &str, extent: Extent) -> Value {
+    let most = schema["maxItems"].as_u64().unwrap_or(16);
+    let items = &schema["items"];
+    if let Some(words) = items["enum"].as_array() {
+        return words.iter().take(usize::try_from(extent.number(path, most + 1)).unwrap()).cloned().collect();
+    }
+    let width = usize::try_from(items["maxLength"].as_u64().unwrap_or(8)).unwrap();
+    (0..extent.number(path, most + 1)).map(|number| json!(format!("{number:x>width$}"))).collect()
+}
+
+fn object(schema: &Value, path: &str, extent: Extent) -> Value {
+    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let mut members = Map::new();
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let is_there = required.contains(&name.as_str()) || extent.number(&format!("{path}!"), 5) > 0;
+        let value = if is_there { draw(member, &path, extent) } else { Value::Null };
+        if !value.is_null() {
+            members.insert(name.clone(), value);
+        }
+    }
+    Value::Object(members)
+}
+
+/// What does not fit, in the words of the schema.
+pub(super) fn misfits(value: &Value, schema: &Value, path: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut most = |word: &str, length: usize| {
+        if schema[word].as_u64().is_some_and(|most| length as u64 > most) {
+            all.push(format!("{path}: {length} is more than {word}"));
+        }
+    };
+    let kind = match value {
+        Value::String(text) => {
+            most("maxLength", text.chars().count());
+            "string"
+        }
+        Value::Array(entries) => {
+            most("maxItems", entries.len());
+            "array"
+        }
+        Value::Object(members) => {
+            most("maxProperties", members.len());
+            "object"
+        }
+        Value::Number(_) => "integer",
+        Value::Bool(_) => "boolean",
+        Value::Null => "null",
+    };
+    if schema["type"] != kind {
+        all.push(format!("{path}: {kind} instead of {}", schema["type"]));
+    }
+    if schema["enum"].as_array().is_some_and(|words| !words.contains(value)) {
+        all.push(format!("{path}: {value} is none of the words"));
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if value.get(name).is_none() {
+            all.push(format!("{path}.{name} is missing"));
+        }
+    }
+    for (number, entry) in value.as_array().into_iter().flatten().enumerate() {
+        all.extend(misfits(entry, &schema["items"], &format!("{path}[{number}]")));
+    }
+    for (name, member) in value.as_object().into_iter().flatten() {
+        let known = schema["properties"].get(name).or_else(|| schema.get("additionalProperties"));
+        let path = format!("{path}.{name}");
+        match known {
+            Some(schema) => all.extend(misfits(member, schema, &path)),
+            None => all.push(format!("{path} is not known")),
+        }
+    }
+    all
+}

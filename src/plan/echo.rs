@@ -1,0 +1,257 @@
+//! What a read says after our own write: that it comes too early, that the platform took the value, that it keeps a form
+//! of its own, or that it did not take it. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Field, Value};
+use crate::api::TenantState;
+
+/// Time from the first write of a value within which an old value, or "not found" after a create, is a late read.
+pub const VISIBLE_WITHIN: SignedDuration = SignedDuration::from_mins(2);
+/// Time in which writes of one value are counted.
+pub const COUNTED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
+/// Writes of one value within that time, after which it is left alone.
+pub const MOST_WRITES: usize = 3;
+
+/// Something of a tenant that is written and read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// A setting.
+    Setting(Field),
+    /// Whether the tenant is in service.
+    State,
+}
+
+impl Part {
+    /// Where it stands in the spec.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Setting(field) => field.path(),
+            Self::State => "tenantState",
+        }
+    }
+
+    /// Whether only the declared value itself counts, since people are safe, or served, only with that.
+    pub fn is_exact(self) -> bool {
+        match self {
+            Self::Setting(field) => {
+                field.is_security() || matches!(field, Field::Packages | Field::AddOns | Field::ApplicationServer)
+            }
+            Self::State => true,
+        }
+    }
+
+    /// The value that stands for a state.
+    pub fn state(state: TenantState) -> Value {
+        Value::text(state.name())
+    }
+}
+
+/// A declared value and the form in which the platform keeps it, both as JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Echo {
+    /// The declared value.
+    pub declared: String,
+    /// The platform's form of it.
+    pub shown: String,
+}
+
+/// Forms of the platform's own, by setting.
+pub type Echoes = BTreeMap<Field, Echo>;
+
+/// What is about to be written, or was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewWrite {
+    /// The value.
+    pub declared: Value,
+    /// What the platform showed before.
+    pub before: Option<Value>,
+    /// Revision of the tenant before.
+    pub revision: Option<i64>,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<'a> {
+    /// The value.
+    pub seen: &'a Value,
+    /// Revision of the tenant.
+    pub revision: Option<i64>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What a read means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// The platform shows what was written.
+    Taken,
+    /// It does not show the write yet.
+    Late,
+    /// It shows a form of its own; a later read must show the same.
+    Unconfirmed,
+    /// It shows the same form of its own as directly after the write.
+    Normalised,
+    /// It shows another value and has not shown the written one since.
+    NotTaken,
+    /// It showed the written value, or a form of its own, and shows another one now: somebody changed it.
+    Changed,
+}
+
+/// What this process wrote of one part, and what was read since.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnWrite {
+    first: NewWrite,
+    times: Vec<Timestamp>,
+    answer: Option<Value>,
+    was_shown: bool,
+}
+
+impl OwnWrite {
+    /// A write, after an earlier one of the same part. One of the same value that was never shown is the same write
+    /// again: its time counts from the first.
+    #[must_use]
+    pub fn after(earlier: Option<Self>, write: NewWrite) -> Self {
+        match earlier {
+            Some(mut earlier) if earlier.first.declared == write.declared && !earlier.was_shown => {
+                earlier.times.push(write.at);
+                earlier
+            }
+            _ => Self { times: vec![write.at], first: write, answer: None, was_shown: false },
+        }
+    }
+
+    /// The value that was written.
+    pub fn declared(&self) -> &Value {
+        &self.first.declared
+    }
+
+    /// Whether the value was written as often as it may be, without being shown once.
+    pub fn is_given_up(&self, now: Timestamp) -> bool {
+        !self.was_shown && self.recent(now) >= MOST_WRITES
+    }
+
+    /// Whether nothing of it counts any more.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.recent(now) == 0
+    }
+
+    fn recent(&self, now: Timestamp) -> usize {
+        self.times.iter().filter(|time| now.duration_since(**time) < COUNTED_WITHIN).count()
+    }
+
+    /// What a read means for this part.
+    pub fn read(&mut self, part: Part, read: &Read<'_>) -> Reading {
+        let Read { seen, revision, at } = read;
+        if **seen == self.first.declared {
+            self.was_shown = true;
+            return Reading::Taken;
+        }
+        let is_former = self.first.before.as_ref() == Some(*seen);
+        // A revision that is no higher than the one before the write is older than the write; any other is as it is.
+        let is_older = match (self.first.revision, revision) {
+            (Some(before), Some(now)) => *now <= before,
+            _ => is_former,
+        };
+        if is_older && at.duration_since(self.first.at) < VISIBLE_WITHIN {
+            return Reading::Late;
+        }
+        if self.was_shown {
+            return Reading::Changed;
+        }
+        if is_former || part.is_exact() {
+            return Reading::NotTaken;
+        }
+        match &self.answer {
+            None => {
+                self.answer = Some((*seen).clone());
+                Reading::Unconfirmed
+            }
+            Some(answer) if answer == *seen => Reading::Normalised,
+            Some(_) => Reading::Changed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CITY: Part = Part::Setting(Field::City);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn write(seconds: i64) -> NewWrite {
+        NewWrite { declared: Value::text("555-0100"), before: Some(Value::text("1")), revision: None, at: at(seconds) }
+    }
+
+    fn reading(own: &mut OwnWrite, part: Part, (text, seconds, revision): (&str, i64, Option<i64>)) -> Reading {
+        own.read(part, &Read { seen: &Value::text(text), revision, at: at(seconds) })
+    }
+
+    #[test]
+    fn an_old_value_is_late_for_two_minutes_and_then_not_taken() {
+        let mut own = OwnWrite::after(None, write(0));
+        assert_eq!(reading(&mut own, CITY, ("1", 119, None)), Reading::Late);
+        assert_eq!(reading(&mut own, CITY, ("1", 120, None)), Reading::NotTaken);
+        own = OwnWrite::after(Some(own), write(120));
+        assert_eq!(
+            reading(&mut own, CITY, ("1", 121, None)),
+            Reading::NotTaken,
+            "the time counts from the first write"
+        );
+    }
+
+    #[test]
+    fn with_revisions_an_older_one_is_late_and_any_other_is_as_it_is() {
+        let of = |revision| OwnWrite::after(None, NewWrite { revision, ..write(0) });
+        assert_eq!(reading(&mut of(Some(5)), CITY, ("other", 1, Some(5))), Reading::Late);
+        assert_eq!(reading(&mut of(Some(5)), CITY, ("1", 1, Some(6))), Reading::NotTaken);
+        assert_eq!(reading(&mut of(Some(5)), CITY, ("1", 121, Some(5))), Reading::NotTaken);
+    }
+
+    #[test]
+    fn a_form_of_the_platform_s_own_counts_once_a_later_read_confirms_it_and_never_where_only_the_value_itself_does() {
+        let mut own = OwnWrite::after(None, write(0));
+        assert_eq!(reading(&mut own, CITY, ("5550100", 1, None)), Reading::Unconfirmed);
+        assert_eq!(reading(&mut own, CITY, ("5550100", 2, None)), Reading::Normalised);
+        assert_eq!(reading(&mut own, CITY, ("666", 3, None)), Reading::Changed);
+        let exact = Field::ALL.iter().copied().map(Part::Setting).filter(|part| part.is_exact()).chain([Part::State]);
+        for part in exact {
+            let mut own = OwnWrite::after(None, write(0));
+            for second in 1..3 {
+                assert_eq!(reading(&mut own, part, ("5550100", second, None)), Reading::NotTaken, "{}", part.path());
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_was_shown_and_differs_later_was_changed_by_somebody() {
+        let mut own = OwnWrite::after(None, write(0));
+        assert_eq!(reading(&mut own, CITY, ("555-0100", 1, None)), Reading::Taken);
+        assert_eq!(
+            reading(&mut own, CITY, ("1", 2, None)),
+            Reading::Late,
+            "another server of the platform may be behind"
+        );
+        assert_eq!(reading(&mut own, CITY, ("1", 121, None)), Reading::Changed);
+        assert_eq!(reading(&mut own, CITY, ("2", 2, None)), Reading::Changed);
+        let again = OwnWrite::after(Some(own), write(200));
+        assert!(!again.is_given_up(at(200)));
+    }
+
+    #[test]
+    fn after_three_writes_in_vain_it_is_left_alone_for_an_hour_and_another_value_begins_again() {
+        let own = [0, 130, 260].into_iter().fold(None, |own, time| Some(OwnWrite::after(own, write(time)))).unwrap();
+        assert!(own.is_given_up(at(3599)) && !own.is_given_up(at(3600)));
+        assert!(!own.is_over(at(3859)) && own.is_over(at(3860)));
+        let other = NewWrite { declared: Value::text("2"), ..write(300) };
+        assert!(!OwnWrite::after(Some(own), other).is_given_up(at(300)));
+    }
+}

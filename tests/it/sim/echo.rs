@@ -1,0 +1,350 @@
+//! Platforms whose reads are late, which keep values in a form of their own, or which take nothing of what they say they
+//! took. Writes are counted; at rest there are none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::http::Method;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::ask::{Ask, Reply, Side};
+use super::cluster::{CLIENTS, Key, PARTNERS};
+use super::life::{live, settings};
+use super::seam::{Fate, Life, World};
+use super::settle::{condition, is_ready, world};
+use super::sweep::scenarios::{client, partner};
+
+fn acme() -> Key {
+    Key::new(PARTNERS, "a", "acme")
+}
+
+fn globex() -> Key {
+    Key::new(CLIENTS, "a", "globex")
+}
+
+/// The last segment of the path of one client, for requests with this method and nothing behind the id.
+fn about(ask: &Ask, method: &Method) -> Option<String> {
+    let last = ask.path.rsplit('/').next().unwrap_or_default();
+    let is_it = ask.side == Side::Platform && ask.method == method && last.starts_with("client_");
+    is_it.then(|| last.to_owned())
+}
+
+/// Waits until an object is Ready for its spec as it is.
+async fn ready(world: &World, key: &Key) {
+    world.until(&format!("{} is Ready", key.name), |world| world.object(key).is_some_and(|one| is_ready(&one))).await;
+}
+
+/// A world with a Partner and a Client, both Ready; `more` is the Client's spec.
+async fn family(world: &World, more: &Value) {
+    world.create(&acme(), &partner(&json!({})));
+    ready(world, &acme()).await;
+    world.create(&globex(), &client("Globex", more));
+}
+
+/// Conditions that an object has, looked at each second for a while.
+async fn said(world: &World, seconds: u64) -> BTreeSet<String> {
+    let mut said = BTreeSet::new();
+    for _ in 0..seconds {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let Some(object) = world.object(&globex()) else { continue };
+        for one in object["status"]["conditions"].as_array().into_iter().flatten() {
+            let part = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+            said.insert(format!("{}={}/{}", part("type"), part("status"), part("reason")));
+        }
+        let is = |kind| condition(&object, kind).unwrap_or_default();
+        if is("Ready") == ("True".to_owned(), "AsDeclared".to_owned()) && is("InSync").0 == "False" {
+            said.insert("as declared and not in sync".to_owned());
+        }
+    }
+    said
+}
+
+/// Counts updates of clients by what they write.
+fn count_updates(world: &World) -> Arc<Mutex<Vec<Value>>> {
+    let updates = Arc::<Mutex<Vec<Value>>>::default();
+    let counted = Arc::clone(&updates);
+    world.lock().fates = Box::new(move |_, ask| {
+        if about(ask, &Method::POST).is_some() {
+            counted.lock().unwrap().push(ask.json());
+        }
+        Fate::Pass
+    });
+    updates
+}
+
+fn wake(world: &World) {
+    let now = tenantry::clock::now().to_string();
+    world.patch(&globex(), &json!({"metadata": {"annotations": {"tenantry.dev/reconcile-requested-at": now}}}));
+}
+
+/// Shows a member of each client otherwise.
+fn shows(world: &World, member: &'static str, form: impl Fn(&str) -> Value + Send + 'static) {
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        let mut body = reply.value();
+        if let Some(text) = body[member].as_str().filter(|_| about(ask, &Method::GET).is_some()) {
+            body[member] = form(text);
+            *reply = Reply::json(reply.status, &body);
+        }
+    }));
+}
+
+fn must_not_hold(said: &BTreeSet<String>, words: &[&str]) {
+    let wrong: Vec<&String> = said.iter().filter(|one| words.iter().any(|word| one.contains(word))).collect();
+    assert!(wrong.is_empty(), "{wrong:?} among {said:?}");
+}
+
+/// A tenant that reads do not show for some seconds after its create; returns what was said in three minutes.
+fn unseen_for(seconds: i64, restart_after: Option<Duration>) -> (World, BTreeSet<String>) {
+    let world = world();
+    let born = Mutex::new(BTreeMap::<String, Timestamp>::new());
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        let at = tenantry::clock::now();
+        let mut born = born.lock().unwrap();
+        if ask.method == Method::POST && ask.path.ends_with("/clients") && reply.is_success() {
+            born.insert(reply.value()["uniqueId"].as_str().unwrap().to_owned(), at);
+        }
+        let young = |id: &String| {
+            born.get(id).is_some_and(|born| at.duration_since(*born) < SignedDuration::from_secs(seconds))
+        };
+        if let Some(id) = about(ask, &Method::GET).filter(young) {
+            *reply =
+                Reply::json(404, &json!({"code": "0003", "message": format!("No resource found with UUID : {id}")}));
+        }
+    }));
+    let mut all = BTreeSet::new();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({})).await;
+        all.extend(said(&world, restart_after.map_or(180, |pause| pause.as_secs())).await);
+    });
+    if restart_after.is_some() {
+        live(&world, &Life::new(2), settings(), async { all.extend(said(&world, 3600).await) });
+    }
+    (world, all)
+}
+
+#[test]
+fn a_new_tenant_that_reads_do_not_show_yet_is_waited_for_and_nobody_is_told_to_delete_its_object() {
+    for (seconds, restart_after) in [(6, None), (90, None), (70, Some(Duration::from_secs(20)))] {
+        let (world, said) = unseen_for(seconds, restart_after);
+        must_not_hold(&said, &["Stalled", "TenantMissing"]);
+        assert!(said.contains("Ready=False/InProgress") && said.contains("Reconciling=True/InProgress"), "{said:?}");
+        assert!(is_ready(&world.object(&globex()).unwrap()), "{seconds}: {said:?}\n{}", world.lock().story.join("\n"));
+        assert_eq!(world.lock().oracle.created.values().map(Vec::len).sum::<usize>(), 2);
+    }
+}
+
+#[test]
+fn a_tenant_that_reads_never_show_is_missing_after_two_minutes() {
+    let (world, said) = unseen_for(1 << 20, None);
+    assert!(said.contains("Ready=False/InProgress") && said.contains("Ready=False/TenantMissing"), "{said:?}");
+    assert_eq!(world.lock().oracle.created.values().map(Vec::len).sum::<usize>(), 2);
+}
+
+/// A platform whose reads show the former state for a minute after an update, with or without its revision.
+fn late_reads(has_revision: bool) {
+    let world = world();
+    let updates = count_updates(&world);
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"details": {"city": "Bonn"}})).await;
+        ready(&world, &globex()).await;
+        let former = world.console(Method::GET, &World::path(&world.tenant(&globex()).unwrap()), &Value::Null).value();
+        let mut written = None::<Timestamp>;
+        world.lock().edit = Some(Box::new(move |ask, reply| {
+            let at = tenantry::clock::now();
+            if about(ask, &Method::POST).is_some() {
+                written.get_or_insert(at);
+            }
+            let is_late = written.is_none_or(|written| at.duration_since(written) < SignedDuration::from_mins(1));
+            let mut body = if is_late { former.clone() } else { reply.value() };
+            if about(ask, &Method::GET).is_none() {
+                return;
+            }
+            if !has_revision {
+                body.as_object_mut().unwrap().remove("revision");
+            }
+            *reply = Reply::json(200, &body);
+        }));
+        world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
+        let said = said(&world, 120).await;
+        must_not_hold(&said, &["Stalled", "ConflictingWriter", "NotTaken", "as declared and not"]);
+        assert!(said.contains("Ready=False/InProgress"), "{said:?}");
+        assert!(is_ready(&world.object(&globex()).unwrap()), "{said:?}");
+        assert_eq!(updates.lock().unwrap().len(), 1, "{updates:?}");
+    });
+}
+
+#[test]
+fn an_old_value_right_after_our_own_write_is_no_drift_and_is_not_written_again() {
+    late_reads(true);
+    late_reads(false);
+}
+
+#[test]
+fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_after_a_restart_too() {
+    let world = world();
+    let updates = count_updates(&world);
+    shows(&world, "phoneNumber", |text| json!(text.replace('-', "")));
+    let phone = |number: &str| json!({"details": {"phone": {"number": number}}});
+    let in_sync = |world: &World| condition(&world.object(&globex()).unwrap(), "InSync").unwrap_or_default();
+    let wanted = ("True".to_owned(), "NormalisedByPlatform".to_owned());
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &phone("555-0100")).await;
+        ready(&world, &globex()).await;
+        assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 0));
+        world.edit(&globex(), &phone("555-0199"));
+        must_not_hold(&said(&world, 60).await, &["Stalled", "as declared and not"]);
+        assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 1));
+        world.drift(&world.tenant(&globex()).unwrap(), &json!({"phoneNumber": "666"}));
+        wake(&world);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted.clone(), 2));
+        // The Partner counts its clients with the next look.
+        tokio::time::sleep(Duration::from_mins(15)).await;
+    });
+    let before = world.lock().oracle.writes;
+    live(&world, &Life::new(2), settings(), async { tokio::time::sleep(Duration::from_hours(2)).await });
+    assert_eq!((in_sync(&world), updates.lock().unwrap().len()), (wanted, 2));
+    let writes = world.lock().oracle.writes;
+    let story = world.lock().story.join("\n");
+    assert_eq!(writes, before, "{story}");
+}
+
+#[test]
+fn a_rule_of_access_that_the_platform_shows_otherwise_is_never_in_sync_and_is_written_three_times_an_hour() {
+    let world = world();
+    let updates = count_updates(&world);
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({})).await;
+        ready(&world, &globex()).await;
+        shows(&world, "whiteListedIps", |_| json!("0.0.0.0/0"));
+        world.edit(&globex(), &json!({"security": {"access": {"allowedIPs": ["10.0.0.1"]}}}));
+        let said = said(&world, 1800).await;
+        must_not_hold(&said, &["NormalisedByPlatform", "as declared and not", "ConflictingWriter"]);
+        let object = world.object(&globex()).unwrap();
+        assert_eq!(
+            condition(&object, "Ready"),
+            Some(("False".to_owned(), "NotTakenByPlatform".to_owned())),
+            "{object}"
+        );
+        assert_eq!(updates.lock().unwrap().len(), 3);
+        let before = world.lock().oracle.writes;
+        tokio::time::sleep(Duration::from_mins(25)).await;
+        assert_eq!(world.lock().oracle.writes, before);
+    });
+}
+
+/// A platform that says yes to updates and does nothing.
+fn takes_nothing(world: &World) -> Arc<Mutex<Vec<Value>>> {
+    let updates = Arc::<Mutex<Vec<Value>>>::default();
+    let counted = Arc::clone(&updates);
+    world.lock().fates = Box::new(move |_, ask| match about(ask, &Method::POST) {
+        None => Fate::Pass,
+        Some(_) => {
+            counted.lock().unwrap().push(ask.json());
+            Fate::Instead(Box::new((Reply::json(200, &Value::Null), false)))
+        }
+    });
+    updates
+}
+
+#[test]
+fn what_the_platform_does_not_take_is_written_three_times_and_goes_on_once_its_value_is_declared() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"details": {"city": "Bonn"}})).await;
+        ready(&world, &globex()).await;
+        let updates = takes_nothing(&world);
+        world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
+        let said = said(&world, 1200).await;
+        must_not_hold(&said, &["ConflictingWriter", "as declared and not"]);
+        let object = world.object(&globex()).unwrap();
+        assert_eq!(
+            condition(&object, "Ready"),
+            Some(("False".to_owned(), "NotTakenByPlatform".to_owned())),
+            "{said:?}"
+        );
+        let message = object["status"]["conditions"][0]["message"].as_str().unwrap();
+        assert!(message.contains("`details.city`") && message.contains("declare the value that it shows"), "{message}");
+        assert_eq!(updates.lock().unwrap().len(), 3);
+        world.edit(&globex(), &json!({"details": {"city": "Bonn"}}));
+        ready(&world, &globex()).await;
+        assert_eq!(updates.lock().unwrap().len(), 3);
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+    });
+}
+
+#[test]
+fn a_platform_that_has_learnt_to_take_a_value_is_asked_again_after_an_hour() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"details": {"city": "Bonn"}})).await;
+        ready(&world, &globex()).await;
+        let updates = takes_nothing(&world);
+        world.edit(&globex(), &json!({"details": {"city": "Berlin"}}));
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        assert_eq!(updates.lock().unwrap().len(), 3);
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        assert!(!is_ready(&world.object(&globex()).unwrap()), "before the hour is over nothing is written");
+        ready(&world, &globex()).await;
+        assert_eq!(world.tenant(&globex()).unwrap().settings["city"], "Berlin");
+    });
+}
+
+#[test]
+fn what_somebody_keeps_changing_is_healed_again_after_an_hour() {
+    let world = world();
+    let updates = count_updates(&world);
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"details": {"city": "Berlin"}})).await;
+        ready(&world, &globex()).await;
+        let tenant = world.tenant(&globex()).unwrap();
+        for number in 1..=4 {
+            world.drift(&tenant, &json!({"city": "Bonn"}));
+            wake(&world);
+            tokio::time::sleep(Duration::from_secs(40)).await;
+            assert_eq!(updates.lock().unwrap().len(), number.min(3));
+        }
+        let why = condition(&world.object(&globex()).unwrap(), "Ready").unwrap();
+        assert_eq!(why, ("False".to_owned(), "ConflictingWriter".to_owned()));
+        tokio::time::sleep(Duration::from_mins(50)).await;
+        assert_eq!(updates.lock().unwrap().len(), 3, "before the hour is over it is left alone");
+        tokio::time::sleep(Duration::from_mins(25)).await;
+        assert_eq!(updates.lock().unwrap().len(), 4);
+        assert!(is_ready(&world.object(&globex()).unwrap()));
+        assert_eq!(world.tenant(&globex()).unwrap().settings["city"], "Berlin");
+    });
+}
+
+#[test]
+fn a_suspension_that_the_platform_does_not_carry_out_is_never_called_ready_and_is_asked_for_three_times() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({})).await;
+        ready(&world, &globex()).await;
+        let asked = Arc::<Mutex<usize>>::default();
+        let counted = Arc::clone(&asked);
+        world.lock().fates = Box::new(move |_, ask| {
+            if !ask.path.ends_with("/suspend") {
+                return Fate::Pass;
+            }
+            *counted.lock().unwrap() += 1;
+            Fate::Instead(Box::new((Reply::json(200, &Value::Null), false)))
+        });
+        world.edit(&globex(), &json!({"tenantState": "Suspended"}));
+        let said = said(&world, 1800).await;
+        let wrong = said.iter().any(|one| one.starts_with("Ready=True/Suspended"));
+        assert!(
+            !wrong && said.contains("Ready=False/InProgress") && said.contains("Ready=False/NotTakenByPlatform"),
+            "{said:?}"
+        );
+        assert_eq!(*asked.lock().unwrap(), 3);
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        ready(&world, &globex()).await;
+        assert_eq!(world.tenant(&globex()).unwrap().state, "SUSPENDED");
+        let events = world.lock().oracle.events.clone();
+        assert_eq!(events.get("Suspended"), Some(&1), "{events:?}");
+    });
+}
