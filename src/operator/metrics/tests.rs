@@ -15,7 +15,7 @@ async fn operator() -> Operator {
             Ok(ClientBuilder::new(ClusterWire::new(nobody), "default"))
         }),
         namespace: "home".to_owned(),
-        platform: crate::connect::dial(),
+        platform: crate::connect::dial(None),
     };
     Operator::new(settings, servers).await.unwrap()
 }
