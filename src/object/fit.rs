@@ -35,13 +35,16 @@ fn cut(value: &mut Value, longest: usize, kept: &[&str]) {
         Value::String(text) if text.len() > longest => *text = summary(text),
         Value::Array(entries) => {
             entries.truncate(MOST.0);
-            entries.iter_mut().for_each(|entry| cut(entry, longest, kept));
+            for entry in entries {
+                cut(entry, longest, kept);
+            }
         }
         Value::Object(members) => {
             let mut number = 0..MOST.1;
             members.retain(|_, _| number.next().is_some());
-            let cut_here = members.iter_mut().filter(|(name, _)| !kept.contains(&name.as_str()));
-            cut_here.for_each(|(_, member)| cut(member, longest, kept));
+            for (_, member) in members.iter_mut().filter(|(name, _)| !kept.contains(&name.as_str())) {
+                cut(member, longest, kept);
+            }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }

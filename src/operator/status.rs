@@ -227,9 +227,8 @@ fn standing<K: TenantObject>(object: &K, status: &TenantStatus, now: Timestamp) 
         .filter(|one| one.status == Truth::Unknown.name() && one.reason != Reason::StatusIncomplete.name());
     let since = unknown.map(|one| now.duration_since(one.last_transition_time.0));
     match (ready.status == Truth::True.name(), since) {
-        (true, None) => Standing::Ready,
         (_, Some(since)) if since >= SILENT_AFTER => Standing::Silent,
-        (true, Some(_)) => Standing::Ready,
+        (true, _) => Standing::Ready,
         // Unknown for another reason, such as a plan that waits.
         (false, _) => Standing::NotReady,
     }
