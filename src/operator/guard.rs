@@ -10,6 +10,7 @@ use tower::{BoxError, Layer, Service};
 
 use super::calm::Calm;
 use super::claim::Claim;
+use super::deadline::Deadline;
 use super::servers::ClusterWire;
 
 /// What a change without the claim comes to.
@@ -17,9 +18,10 @@ use super::servers::ClusterWire;
 #[error("this operator no longer leads")]
 struct NoLongerLeads;
 
-/// A client whose changes are sent only while the claim holds; whoever keeps the lease needs another one.
-pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim) -> Client {
-    builder.with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
+/// A client whose changes are sent only while the claim holds, and whose requests each have a deadline; whoever keeps the
+/// lease needs another one.
+pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim, deadline: &Deadline) -> Client {
+    builder.with_layer(deadline).with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
 }
 
 struct Guard(Claim);

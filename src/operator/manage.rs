@@ -6,7 +6,7 @@ mod tenant;
 use std::sync::Arc;
 
 use super::apply::{Target, apply, refuse_still, stop};
-use super::context::Context;
+use super::context::{Context, Verified};
 use super::dereference::{Referenced, dereference};
 use super::error::Stop;
 use super::object::{TenantObject, drift_policy, mode};
@@ -95,8 +95,9 @@ fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes
 }
 
 fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {
-    let read = crate::clock::now();
-    K::room(context).remember(object, |memory| memory.verified = Some((observed.updated, read)));
+    let Observed { revision, updated, .. } = observed;
+    let verified = Verified { revision: *revision, updated: *updated, read: crate::clock::now() };
+    K::room(context).remember(object, |memory| memory.verified = Some(verified));
 }
 
 fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
+use super::accounts::Limits;
 use crate::plan::lease::Terms;
 
 /// Keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
@@ -36,9 +37,12 @@ pub struct Settings {
     /// Longest time of one pass over an object.
     #[arg(long, env = "TENANTRY_PASS_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub pass_timeout: Duration,
-    /// Passes at the same time, for each kind.
-    #[arg(long, env = "TENANTRY_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// Passes at the same time, over all objects.
+    #[arg(long, env = "TENANTRY_CONCURRENCY", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
+    /// Passes at the same time over the objects of one account on a platform: one that is slow takes no more.
+    #[arg(long, env = "TENANTRY_ACCOUNT_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub account_concurrency: u16,
     /// Most Partners whose tenants are ended for ever within an hour.
     #[arg(long, env = "TENANTRY_MOST_PARTNER_TERMINATIONS_PER_HOUR", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub most_partner_terminations_per_hour: u16,
@@ -73,6 +77,11 @@ impl Settings {
     /// Whether a host may be talked to.
     pub fn allows_host(&self, host: &str) -> bool {
         self.platform_hosts.iter().any(|allowed| allowed == host)
+    }
+
+    /// Most passes at the same time.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { all: self.concurrency, account: self.account_concurrency }
     }
 
     /// The times of leadership.

@@ -280,7 +280,11 @@ impl World {
                 tokio::time::sleep(pause).await;
                 Ok(self.lock().cluster.watching(ask))
             }
-            Fate::Lost | Fate::ReplyLost | Fate::Late(_) | Fate::Silent(_) => Err(Reset),
+            Fate::Silent(pause) => {
+                tokio::time::sleep(pause).await;
+                Err(Reset)
+            }
+            Fate::Lost | Fate::ReplyLost | Fate::Late(_) => Err(Reset),
         }
     }
 
