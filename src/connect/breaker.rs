@@ -62,7 +62,14 @@ impl Breaker {
         }
         let probes = state.is_open;
         drop(state);
-        Ok(Sent { breaker: self.clone(), path: path.to_owned(), probes, begun: Instant::now(), timeout, is_over: false })
+        Ok(Sent {
+            breaker: self.clone(),
+            path: path.to_owned(),
+            probes,
+            begun: Instant::now(),
+            timeout,
+            is_over: false,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -100,9 +100,9 @@ impl Accounts {
         let Queue { lane, parent } = queue;
         let mut wanted = match lane {
             Lane::Alone => Vec::new(),
-            Lane::Account(_) | Lane::Secret(_) => self.with(lane, |bulkhead| {
-                vec![bulkhead.parent(parent, self.each), Arc::clone(&bulkhead.passes)]
-            }),
+            Lane::Account(_) | Lane::Secret(_) => {
+                self.with(lane, |bulkhead| vec![bulkhead.parent(parent, self.each), Arc::clone(&bulkhead.passes)])
+            }
         };
         wanted.push(Arc::clone(&self.all));
         let mut permits = Vec::with_capacity(wanted.len());

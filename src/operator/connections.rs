@@ -174,7 +174,8 @@ mod tests {
         let secret = |name: &str| Place { namespace: "a".to_owned(), name: name.to_owned() };
         let connect = |name: &str, tenant: &str, key: usize| {
             let key = key.to_string();
-            let pairs = [("url", "https://acme.example"), ("tenantId", tenant), ("clientId", "a"), ("clientSecret", &key)];
+            let pairs =
+                [("url", "https://acme.example"), ("tenantId", tenant), ("clientId", "a"), ("clientSecret", &key)];
             let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
             connections.platform(&secret(name), Connection::from_secret(&data).unwrap(), &accounts).unwrap();
         };

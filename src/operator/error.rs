@@ -77,7 +77,10 @@ mod tests {
         let refused = r#"partners.tenantry.dev "acme" is forbidden: User "system:serviceaccount:t:operator" cannot patch resource "partners/status""#;
         let said = message(403, refused);
         assert!(said.contains("cannot patch resource") && said.ends_with("as the chart's roles do"), "{said}");
-        assert!(!message(403, "unable to create new content in namespace a because it is being terminated").contains("right"));
+        assert!(
+            !message(403, "unable to create new content in namespace a because it is being terminated")
+                .contains("right")
+        );
         assert!(!message(500, "etcdserver: leader changed").contains("right"));
     }
 }

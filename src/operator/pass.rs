@@ -9,7 +9,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::watch;
 
-use super::accounts::Leave;
+use super::accounts::{Leave, Queue};
 use super::context::Context;
 use super::dereference;
 use super::ending;
@@ -30,6 +30,8 @@ const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_min
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// First and longest pause after a pass that found something changed under it.
 const STALE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// What such a pass is counted as.
+const STALE_OUTCOME: &str = "Stale";
 /// Such passes in a row after which status says so.
 const STALE_TOLD: u32 = 5;
 
@@ -59,20 +61,23 @@ async fn enter<K: TenantObject>(object: Arc<K>, context: &Context) -> Leave {
     loop {
         let mut entering = Box::pin(context.accounts.enter(&queue));
         let next = loop {
+            // Leave is taken also while a Secret is read for this, so that none is given to nobody.
             tokio::select! {
                 biased;
                 leave = &mut entering => return leave,
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
-            }
-            let Some(stored) = K::room(context).store.get(&key) else { continue };
-            let now = dereference::queue(stored.as_ref(), context).await;
-            if now != queue {
-                break now;
+                now = queue_later(&key, context) => if let Some(next) = now.filter(|now| *now != queue) { break next },
             }
         };
         drop(entering);
         queue = next;
     }
+}
+
+/// Where an object waits after a while; nothing where it has gone.
+async fn queue_later<K: TenantObject>(key: &ObjectRef<K>, context: &Context) -> Option<Queue> {
+    tokio::time::sleep(LOOK_AGAIN).await;
+    let stored = K::room(context).store.get(key)?;
+    Some(dereference::queue(stored.as_ref(), context).await)
 }
 
 /// One pass over an object: bounded in time, and a panic in it is that object's condition and nobody else's.
@@ -104,12 +109,12 @@ pub(crate) async fn again<K: TenantObject>(object: &Arc<K>, context: &Context) -
     });
     if times >= STALE_TOLD {
         let message = format!(
-            "{times} passes in a row found this object, or one that it needs, changed or gone meanwhile: find out who keeps writing to it, and see the operator's log"
+            "{STALE_TOLD} passes in a row or more found this object, or one that it needs, changed or gone meanwhile: find out who keeps writing to it, and see the operator's log"
         );
         publish(object, &Outcome::Failed(Reason::ClusterUnavailable, message), &Facts::default(), context).await;
     }
     let pause = STALE.0.saturating_mul(1 << (times - 1).min(16)).min(STALE.1);
-    (Action::requeue(pause), "Stale")
+    (Action::requeue(pause), STALE_OUTCOME)
 }
 
 async fn bounded<K: TenantObject>(object: &Arc<K>, context: &Context) -> Action {
@@ -120,6 +125,9 @@ async fn bounded<K: TenantObject>(object: &Arc<K>, context: &Context) -> Action 
         Ok(Err(_panic)) => failed(object, context, "the pass failed inside the operator: see its log").await,
         Err(_elapsed) => failed(object, context, "the pass took too long and was given up").await,
     };
+    if outcome != STALE_OUTCOME {
+        K::room(context).remember(object, |memory| memory.stale = 0);
+    }
     let took = started.elapsed();
     context.metrics.passed(K::KIND, outcome, took);
     let Trace { id, requests, changes } = trace();
@@ -153,7 +161,6 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
         Ok(outcome) | Err(Stop::Outcome(outcome)) => outcome,
         Err(Stop::Stale) => return again(&current, context).await,
     };
-    K::room(context).remember(&current, |memory| memory.stale = 0);
     let published = publish(&current, &outcome, &facts, context).await;
     wake::users_of(published.as_ref(), context);
     (next(published.as_ref(), &outcome, context), wake::reason(&outcome).name())
