@@ -34,7 +34,7 @@ pub use security::{
 };
 pub use status::{
     AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, PlanStatus, TenantPhase, TenantState,
-    TenantStatus, TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
+    TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue, WriteOnlySetting,
 };
 
 /// API group of both kinds.

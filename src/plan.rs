@@ -31,7 +31,7 @@ pub use fields::{Field, Form, Kind, Risk, Rule};
 pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
-pub use observed::{Observed, Seen, TenantLife};
+pub use observed::{Observed, Seen, TenantLife, Unknown};
 pub use packages::{ClientUse, still_used, within};
 pub use removal::{
     Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,

@@ -120,6 +120,8 @@ pub(crate) struct Memory<K> {
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
     /// Digest of the Secrets and images that it refers to.
     pub(crate) material: Option<String>,
+    /// Whether the platform said that it has the extensions.
+    pub(crate) extensions: Option<bool>,
     /// What the platform said when it refused a change because the tenant above is out of service.
     pub(crate) refused_above: Option<String>,
 }
@@ -147,6 +149,7 @@ impl<K> Default for Memory<K> {
             fingerprint: None,
             corrections: BTreeMap::new(),
             material: None,
+            extensions: None,
             refused_above: None,
         }
     }

@@ -13,7 +13,8 @@ use super::object::{TenantObject, drift_policy, mode};
 use super::status::Facts;
 use crate::api::{DriftPolicy, ManagementMode, Partner};
 use crate::object::{
-    digest_of, has_branding, keep_what_clients_use, missing, refuse_under_suspended, resolve, written,
+    digest_of, has_branding, keep_what_clients_use, missing, refuse_hidden_extensions, refuse_under_suspended, resolve,
+    written,
 };
 use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Step, Writes, diff};
 
@@ -30,7 +31,8 @@ pub(crate) async fn manage<K: TenantObject>(
     let material = digest_of(&referenced.material);
     K::room(context).remember(object, |memory| memory.material = Some(material));
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
-    facts.know(&referenced, &desired);
+    let extensions = extensions(object.as_ref(), &referenced, context).await?;
+    facts.know(&referenced, &desired, extensions);
     if mode(object.as_ref()) == ManagementMode::Observe {
         let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
         let rest = diff(&desired, Some(&observed), &written(object.as_ref()));
@@ -65,6 +67,15 @@ pub(crate) async fn manage<K: TenantObject>(
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
     gated.count(object.as_ref(), context);
     gated.outcome(outcome)
+}
+
+/// Whether the platform has the extensions; one that had them and says so no longer is not believed.
+async fn extensions<K: TenantObject>(object: &K, referenced: &Referenced, context: &Context) -> Result<bool, Stop> {
+    let Referenced { platform, partner, .. } = referenced;
+    let extensions = platform.has_extensions().await.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    refuse_hidden_extensions(object, partner.as_deref(), (&platform.host(), extensions))?;
+    K::room(context).remember(object, |memory| memory.extensions = Some(extensions));
+    Ok(extensions)
 }
 
 /// Stage 5 and the read back.

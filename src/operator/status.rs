@@ -21,10 +21,10 @@ use crate::api::{
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{digest, effective, written};
+use crate::object::{digest, effective, unknown, written};
 use crate::plan::{
-    Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, phase,
-    verdict,
+    Desired, Field, Form, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm,
+    phase, verdict,
 };
 
 /// Tries against another writer; between read and write of one there is a single round trip.
@@ -59,12 +59,13 @@ impl Facts {
     }
 
     /// Keeps what holds for the tenant and where it stands.
-    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired) {
+    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, extensions: bool) {
         let Referenced { platform, place, .. } = referenced;
         self.connection = Some(ConnectionStatus {
             host: platform.host(),
             tenant_id: platform.tenant_id().to_owned(),
             parent_id: Some(place.parent().to_owned()),
+            extensions: Some(extensions),
         });
         self.digest = Some(digest(desired));
         self.effective = Some(effective(desired));
@@ -83,12 +84,27 @@ impl Facts {
 
     /// The record of write-only settings as it will stand after this pass.
     pub(crate) fn written_after(&self, before: Written) -> Written {
-        let Written { salt, mut digests, suspended_by_us } = before;
-        for change in self.done.written.iter().filter(|change| is_write_only(change.field)) {
+        let Written { salt, mut digests, suspended_by_us, marks } = before;
+        for change in self.done.written.iter().filter(|change| self.is_hidden(change.field)) {
             digests.insert(change.field, Written::record(&salt, &change.to));
         }
+        digests.retain(|field, _| self.is_hidden(*field));
         let suspended_by_us = (suspended_by_us || self.done.is_suspended) && !self.done.is_activated;
-        Written { salt, digests, suspended_by_us }
+        Written { salt, digests, suspended_by_us, marks: self.marks_after(marks) }
+    }
+
+    /// Whether the platform does not show what was written: never, or not in a form that can be read.
+    fn is_hidden(&self, field: Field) -> bool {
+        let unreadable = self.observed.as_ref().map(|observed| &observed.unknown.unreadable);
+        is_write_only(field) || unreadable.is_none_or(|unreadable| unreadable.contains_key(&field))
+    }
+
+    /// How often the mark was written without being shown since.
+    fn marks_after(&self, before: i64) -> i64 {
+        if self.observed.as_ref().is_some_and(|observed| observed.mark != MarkSeen::None) {
+            return 0;
+        }
+        before.saturating_add(i64::from(self.done.created.is_some())).saturating_add(i64::from(self.done.is_marked))
     }
 }
 
@@ -200,7 +216,7 @@ fn next_status<K: TenantObject>(
     let generation = object.meta().generation;
     after.observed_generation = generation;
     after.conditions = conditions(&before.conditions, report, generation, now);
-    let seen = facts.observed.as_ref().map(|observed| phase(observed.life));
+    let seen = facts.observed.as_ref().and_then(|observed| phase(observed.life));
     after.phase = report.phase.or(seen).or(before.phase).or(Some(TenantPhase::Pending));
     after.last_handled_reconcile_at = object.annotations().get(RECONCILE_REQUESTED_AT).cloned();
     after.unique_id = facts.unique_id.clone().or_else(|| before.unique_id.clone());
@@ -226,6 +242,10 @@ fn next_status<K: TenantObject>(
             after.effective.clone_from(effective);
         }
         after.applied = Some(applied(facts, (&situation.rest, written(object))));
+    } else if facts.done.is_marked || facts.done.created.is_some() {
+        // What was written counts, whatever came after it.
+        let marks = facts.marks_after(written(object).marks);
+        after.applied.get_or_insert_default().marks = (marks > 0).then_some(marks);
     }
     after.termination = termination(object, before, facts, now);
     after
@@ -236,6 +256,7 @@ fn describe(after: &mut TenantStatus, observed: &Observed) {
     after.url.clone_from(&observed.url);
     after.api_endpoint.clone_from(&observed.api_endpoint);
     after.created_time = observed.created.map(|time| time.to_string());
+    after.unknown = unknown(&observed.unknown);
     let packages: Vec<Package> = observed
         .value(Field::Packages)
         .map(|value| value.entries().filter_map(Package::from_name).collect())
@@ -275,15 +296,16 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
 }
 
 fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
-    let Written { salt: _, digests, suspended_by_us } = facts.written_after(before);
+    let Written { salt: _, digests, suspended_by_us, marks } = facts.written_after(before);
     let write_only =
         digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
-    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.withheld.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
         revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
         suspended: suspended_by_us.then_some(true),
+        marks: (marks > 0).then_some(marks),
     }
 }
 

@@ -14,6 +14,7 @@ mod ask;
 mod bulkheads;
 mod cluster;
 mod deeds;
+mod foreign;
 mod life;
 mod long;
 mod named;
