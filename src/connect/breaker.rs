@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_mins(1);
 
     /// A platform that is silent while it is told so, and counts.
     struct Platform {

@@ -75,29 +75,36 @@ impl Connections {
     ) -> Result<Platform, NoConnection> {
         let mut held = lock(&self.held);
         let key = connection.fingerprint().hex().to_owned();
-        held.note(secret, &key);
-        if let Some(line) = held.platforms.get_mut(&key) {
-            line.used = Instant::now();
-            return match &line.refused {
-                Some((at, message)) if at.elapsed() < REFUSED_PAUSE => {
-                    Err((Reason::CredentialsRefused, message.clone()))
-                }
-                _ => {
-                    line.refused = None;
-                    Ok(line.platform.clone())
-                }
-            };
+        let is_new = !held.platforms.contains_key(&key);
+        if is_new {
+            held.sweep();
+            let platform = self.connect(connection, accounts)?;
+            held.platforms.insert(key.clone(), Line { platform, refused: None, used: Instant::now() });
         }
-        held.sweep();
+        held.note(secret, &key);
+        if is_new {
+            accounts.sweep(|account| held.platforms.values().any(|line| Account::of(&line.platform) == *account));
+        }
+        let Some(line) = held.platforms.get_mut(&key) else {
+            return Err((Reason::InternalError, "the connection was forgotten: trying again".to_owned()));
+        };
+        line.used = Instant::now();
+        match &line.refused {
+            Some((at, message)) if at.elapsed() < REFUSED_PAUSE => Err((Reason::CredentialsRefused, message.clone())),
+            _ => {
+                line.refused = None;
+                Ok(line.platform.clone())
+            }
+        }
+    }
+
+    fn connect(&self, connection: Connection, accounts: &Accounts) -> Result<Platform, NoConnection> {
         let account = Account::new(connection.host(), connection.tenant_id());
         let wire = (self.dial)(&connection, self.timeout)
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
         // Above the counters: what the breaker holds back is no request.
         let wire = accounts.breaker(&account).guard(wire, self.timeout);
-        let platform = Platform::guarded(connection, self.timeout, (wire, self.guard.clone()));
-        held.platforms.insert(key, Line { platform: platform.clone(), refused: None, used: Instant::now() });
-        accounts.sweep(|account| held.platforms.values().any(|line| Account::of(&line.platform) == *account));
-        Ok(platform)
+        Ok(Platform::guarded(connection, self.timeout, (wire, self.guard.clone())))
     }
 
     /// The account to which a Secret led when it was read last.

@@ -70,10 +70,7 @@ impl Purpose {
 /// Whether a path names all objects of a kind, in the cluster or in a namespace.
 fn is_collection(path: &str) -> bool {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let rest = match parts.as_slice() {
-        ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
-        _ => return false,
-    };
+    let (["api", _, rest @ ..] | ["apis", _, _, rest @ ..]) = parts.as_slice() else { return false };
     matches!(rest, [_] | ["namespaces", _, _])
 }
 

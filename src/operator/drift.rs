@@ -90,7 +90,9 @@ async fn look_through<K: TenantObject>(groups: Vec<Group<K>>, context: Arc<Conte
         match error {
             // Each object says so on its own, and none of them sends anything while the credential is refused.
             Error::Unauthorised { .. } => {
-                group.objects.iter().for_each(|object| room.wake(ObjectRef::from_obj(object.as_ref())))
+                for object in &group.objects {
+                    room.wake(ObjectRef::from_obj(object.as_ref()));
+                }
             }
             // One finds out for all: the others would only wait for the same platform.
             _ => wake_one(room, &group.objects, round),
