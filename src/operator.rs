@@ -21,6 +21,7 @@ mod identity;
 mod lease;
 mod manage;
 mod metrics;
+mod newer;
 mod object;
 mod pass;
 mod probes;
@@ -226,6 +227,8 @@ impl Operator {
         let watching = watch::watch(client.clone(), clients.writer, Arc::clone(&context));
         tasks.push("watch of Clients", tokio::spawn(watching));
         tasks.push("watch of ConfigMaps", tokio::spawn(watch::watch_images(client.clone(), Arc::clone(&context))));
+        tasks.push("newer Partners", tokio::spawn(newer::work::<Partner>(Arc::clone(&context))));
+        tasks.push("newer Clients", tokio::spawn(newer::work::<TenantClient>(Arc::clone(&context))));
         tasks.push("look for drift", tokio::spawn(when_synced(Arc::clone(&context))));
         let passes = futures::future::join(
             work(partners.wakes, Arc::clone(&context), end.clone()),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::accounts::Accounts;
@@ -16,6 +16,7 @@ use super::claim::Claim;
 use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
+use super::newer::Newer;
 use super::object::{Object as _, TenantObject};
 use super::secrets::{ConfigMaps, Secrets};
 use super::settings::Settings;
@@ -91,11 +92,13 @@ impl Context {
 }
 
 /// Store, queue and memory of one kind.
-pub(crate) struct Room<K: Resource<DynamicType = ()> + Clone + 'static> {
+pub(crate) struct Room<K: TenantObject> {
     /// What the watch brought.
     pub(crate) store: Store<K>,
     /// Asks for a pass.
     pub(crate) queue: UnboundedSender<ObjectRef<K>>,
+    /// Objects that this release does not understand; none of them is in the store.
+    pub(crate) newer: Newer<K>,
     memory: Mutex<HashMap<ObjectRef<K>, Memory<K>>>,
     /// Since when objects are due.
     due: Mutex<HashMap<ObjectRef<K>, Instant>>,
@@ -157,7 +160,7 @@ impl<K> Default for Memory<K> {
 
 impl<K: TenantObject> Room<K> {
     pub(crate) fn new(store: Store<K>, queue: UnboundedSender<ObjectRef<K>>) -> Self {
-        Self { store, queue, memory: Mutex::default(), due: Mutex::default() }
+        Self { store, queue, newer: Newer::default(), memory: Mutex::default(), due: Mutex::default() }
     }
 
     /// Works on what is remembered of an object.

@@ -17,7 +17,8 @@ use super::secrets::SecretData;
 use crate::api::{Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place as Stands, Platform};
 use crate::object::{
-    Allows, Sources, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, secret_text, stands_in,
+    Allows, Reading, Sources, allows, connection_secret, digest_of, no_partner, not_allowed, partner_not_understood,
+    pinned, secret_text, stands_in,
 };
 use crate::plan::{Material, Outcome};
 
@@ -72,12 +73,16 @@ pub(crate) async fn tenancy_anew<K: TenantObject>(
     context: &Context,
 ) -> Result<(Platform, Stands, Option<Arc<Partner>>), Stop> {
     let partner = match object.parent() {
-        Parent::Object(namespace, name) => {
-            Api::<Partner>::namespaced(context.client.clone(), &namespace).get_opt(&name).await?.map(Arc::new)
-        }
+        Parent::Object(namespace, name) => anew(&namespace, &name, context).await?.map(Arc::new),
         Parent::Provider | Parent::Id(_) => None,
     };
     tenancy_with(object, (partner, Duration::ZERO), context).await
+}
+
+/// A Partner as the API server holds it now.
+async fn anew(namespace: &str, name: &str, context: &Context) -> Result<Option<Partner>, Stop> {
+    let found = Api::<Reading<Partner>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
+    found.map(Reading::understood).transpose().map_err(|other| partner_not_understood(&other).into())
 }
 
 async fn tenancy_with<K: TenantObject>(
@@ -101,6 +106,9 @@ async fn usable<K: TenantObject>(
 ) -> Result<Option<Arc<Partner>>, Stop> {
     let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
     let own = namespace(object);
+    if let Some(other) = context.partners.newer.get(&partner_namespace, &name) {
+        return Err(partner_not_understood(&other).into());
+    }
     let Some(partner) = partner else {
         return Err(no_partner(&partner_namespace, &name).into());
     };

@@ -1,5 +1,6 @@
 //! Counters of the operator. No label ever holds the name of an object.
 
+mod newer;
 mod objects;
 mod queue;
 
@@ -18,6 +19,7 @@ use super::context::Context;
 use crate::api::Reason;
 use crate::connect::Exchange;
 use crate::plan::Kind;
+use newer::NotUnderstood;
 use objects::Objects;
 use queue::Queues;
 
@@ -94,6 +96,7 @@ pub(crate) struct Metrics {
     leader: Gauge,
     objects: Objects,
     queues: Queues,
+    not_understood: NotUnderstood,
 }
 
 fn seconds() -> Histogram {
@@ -121,6 +124,7 @@ impl Metrics {
             leader: Gauge::default(),
             objects: Objects::register(&mut registry),
             queues: Queues::register(&mut registry),
+            not_understood: NotUnderstood::register(&mut registry),
             registry: Registry::default(),
         };
         let build = Family::<Version, Gauge>::default();
@@ -238,6 +242,7 @@ impl Metrics {
         self.hanging.set(i64::try_from(context.accounts.hanging()).unwrap_or(i64::MAX));
         self.objects.count(context);
         self.queues.count(context);
+        self.not_understood.count(context);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);
