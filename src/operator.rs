@@ -9,6 +9,7 @@ mod claim;
 mod connections;
 mod context;
 mod counts;
+mod dated;
 mod deadline;
 mod dereference;
 mod drift;
@@ -50,7 +51,7 @@ pub use servers::{ClusterWire, Servers};
 pub use settings::Settings;
 
 use crate::api::{Partner, TenantClient};
-use crate::connect::{Dial, Exchange, tallied};
+use crate::connect::{Dial, Exchange, ServerClock, tallied};
 use accounts::Accounts;
 use activity::Activity;
 use claim::Claim;
@@ -58,6 +59,7 @@ use connections::Connections;
 use context::{Context, Room};
 use deadline::Deadline;
 use events::Events;
+use guard::Layers;
 use lease::Keeper;
 use metrics::Metrics;
 use object::TenantObject;
@@ -67,8 +69,9 @@ use tasks::Tasks;
 /// Who writes, as managedFields show it.
 const FIELD_MANAGER: &str = "tenantry-operator";
 
-/// A Pod is killed 30 s after it was asked to end: a lease given back before that spares the successor the wait.
-const DRAIN: std::time::Duration = std::time::Duration::from_secs(20);
+/// What an answer leads to takes some requests to the API server: so much longer than a request may take is waited for one
+/// that is under way when the end comes. The chart asks for a little more than both, so that the lease is given back too.
+const RECORDING: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Why the operator cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -178,8 +181,10 @@ impl Operator {
         let terms = settings.terms().map_err(StartError::Terms)?;
         let unfit = |error: kube::Error| StartError::Client(error.to_string());
         let (activity, metrics) = (Activity::default(), Arc::new(Metrics::new()));
-        let deadline = Deadline::new(activity.clone(), Arc::clone(&metrics));
-        let client = guard::client((servers.cluster)().map_err(unfit)?, &claim, &deadline);
+        let (clock, deadline) =
+            (Arc::new(ServerClock::default()), Deadline::new(activity.clone(), Arc::clone(&metrics)));
+        let layers = Layers { claim: claim.clone(), clock: Arc::clone(&clock), deadline };
+        let client = layers.client((servers.cluster)().map_err(unfit)?);
         // No queue of other requests may stand before a renewal, and the guard would refuse the first claim.
         let own = (servers.cluster)().map_err(unfit)?.build();
         let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
@@ -194,6 +199,7 @@ impl Operator {
             config_maps: secrets::config_maps(client.clone()),
             events: Events::new(client.clone()),
             client,
+            clock,
             metrics,
             activity,
             creating: std::sync::Mutex::default(),
@@ -255,6 +261,7 @@ async fn lead<T>(
     passes: impl Future<Output = T>,
     mut end: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), StartError> {
+    let drain = context.settings.request_timeout + RECORDING;
     let (let_go, mut is_over) = tokio::sync::oneshot::channel();
     let mut keeping = tokio::spawn(async move {
         // One that cannot list the objects would keep another from working on them.
@@ -266,7 +273,7 @@ async fn lead<T>(
     });
     let overdue = async {
         let _ = end.wait_for(|is_over| *is_over).await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain).await;
     };
     let kept = tokio::select! {
         ended = &mut keeping => ended,

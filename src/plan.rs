@@ -34,9 +34,9 @@ pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};
 pub use packages::{ClientUse, still_used, within};
 pub use removal::{
-    Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,
-    RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence, evidence_names,
-    how_to_confirm, is_evidence, kept_settings, offered_until, removal,
+    Author, Booked, Children, ClockReading, Clocks, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit,
+    Release, Removal, RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence,
+    evidence_names, how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
 pub use value::Value;
 pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, phase, verdict};

@@ -21,12 +21,15 @@ use super::object::{Object as _, TenantObject};
 use super::secrets::{ConfigMaps, Secrets};
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
+use crate::connect::ServerClock;
 use crate::plan::{Creates, Field};
 
 /// What every pass shares.
 pub(crate) struct Context {
     /// The API server.
     pub(crate) client: Client,
+    /// What the API server says of the time.
+    pub(crate) clock: Arc<ServerClock>,
     /// Flags.
     pub(crate) settings: Settings,
     /// Cluster id in every mark.

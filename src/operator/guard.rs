@@ -1,6 +1,7 @@
 //! Keeps every change of the cluster to the time in which this process leads.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::http::{Method, Request, Response};
@@ -10,18 +11,33 @@ use tower::{BoxError, Layer, Service};
 
 use super::calm::Calm;
 use super::claim::Claim;
+use super::dated::Dated;
 use super::deadline::Deadline;
 use super::servers::ClusterWire;
+use crate::connect::ServerClock;
 
 /// What a change without the claim comes to.
 #[derive(Debug, thiserror::Error)]
 #[error("this operator no longer leads")]
 struct NoLongerLeads;
 
-/// A client whose changes are sent only while the claim holds, and whose requests each have a deadline; whoever keeps the
-/// lease needs another one.
-pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim, deadline: &Deadline) -> Client {
-    builder.with_layer(deadline).with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
+/// What stands between the operator and the API server.
+pub(crate) struct Layers {
+    /// Changes are sent only while it holds; whoever keeps the lease needs a client without.
+    pub(crate) claim: Claim,
+    /// Learns what time it is there.
+    pub(crate) clock: Arc<ServerClock>,
+    /// The time that each request has.
+    pub(crate) deadline: Deadline,
+}
+
+impl Layers {
+    /// A client on this way to the API server.
+    pub(crate) fn client(self, builder: ClientBuilder<ClusterWire>) -> Client {
+        let Self { claim, clock, deadline } = self;
+        let inner = builder.with_layer(&Dated(clock)).with_layer(&deadline);
+        inner.with_layer(&Calm::default()).with_layer(&Guard(claim)).build()
+    }
 }
 
 struct Guard(Claim);

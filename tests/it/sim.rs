@@ -23,6 +23,7 @@ mod named;
 mod newer;
 mod oracle;
 mod people;
+mod permit;
 mod platform;
 mod random;
 mod replay;
