@@ -159,7 +159,7 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
                 .into();
         let claim = Claim::default();
-        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(), claim.clone());
+        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), claim.clone());
         let accounts = Accounts::new(Limits { all: 8, account: 4 });
         let secret = Place { namespace: "a".to_owned(), name: "platform".to_owned() };
         let platform = connections.platform(&secret, Connection::from_secret(&data).unwrap(), &accounts).unwrap();
@@ -176,7 +176,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_hundred_rotations_leave_one_connection_for_each_living_secret() {
-        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(), Claim::default());
+        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), Claim::default());
         let accounts = Accounts::new(Limits { all: 8, account: 4 });
         let secret = |name: &str| Place { namespace: "a".to_owned(), name: name.to_owned() };
         let connect = |name: &str, tenant: &str, key: usize| {

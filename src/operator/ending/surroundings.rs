@@ -105,7 +105,7 @@ async fn gather_all<K: TenantObject>(object: &K, patience: Patience, context: &C
                 return Ok(Gathered { surroundings, reached: None, book });
             }
             let platform = if patience == Patience::None { platform.at_once() } else { platform };
-            Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
+            Some(Box::pin(look_at(object, &mut surroundings, Reached { platform, place }, context)).await?)
         }
     };
     Ok(Gathered { surroundings, reached, book })
@@ -118,7 +118,7 @@ async fn look_at<K: TenantObject>(
     reached: Reached,
     context: &Context,
 ) -> Result<Reached, Stop> {
-    surroundings.tenant = tenant(object, &reached, context).await?;
+    surroundings.tenant = Box::pin(tenant(object, &reached, context)).await?;
     if let (Kind::Partner, Tenant::Found(observed) | Tenant::Unmarked(observed)) = (K::KIND, &surroundings.tenant) {
         let under = Place::Clients { msp: observed.unique_id.clone() };
         let living = reached.platform.children(&under).await;
