@@ -3,6 +3,7 @@
 //! One [`Platform`] stands for one [`Connection`]. Every call ends within one deadline, says in [`Error`] what is to be
 //! done about its failure, and never repeats a request that the platform may have carried out.
 
+mod breaker;
 mod bucket;
 mod budget;
 mod call;
@@ -28,6 +29,7 @@ mod token;
 mod trace;
 mod turn;
 
+pub use breaker::Breaker;
 pub use connection::{Connection, ConnectionError};
 pub use error::Error;
 pub use guard::Guard;

@@ -1,5 +1,7 @@
 //! The operator: keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 
+mod accounts;
+mod activity;
 mod apply;
 mod audit;
 mod calm;
@@ -8,6 +10,7 @@ mod connections;
 mod context;
 mod counts;
 mod dated;
+mod deadline;
 mod dereference;
 mod drift;
 mod ending;
@@ -23,10 +26,12 @@ mod newer;
 mod object;
 mod pass;
 mod probes;
+mod reads;
 mod secrets;
 mod servers;
 mod settings;
 mod status;
+mod tasks;
 mod wake;
 mod watch;
 
@@ -47,15 +52,19 @@ pub use settings::{Hosts, Moves, Names, Settings};
 
 use crate::api::{Partner, TenantClient};
 use crate::connect::{Dial, Exchange, ServerClock, tallied};
+use accounts::Accounts;
+use activity::Activity;
 use claim::Claim;
 use connections::Connections;
 use context::{Context, Room};
+use deadline::Deadline;
 use events::Events;
+use guard::Layers;
 use lease::Keeper;
 use metrics::Metrics;
 use object::TenantObject;
-use secrets::Secrets;
 use servers::cluster_id;
+use tasks::Tasks;
 
 /// Who writes, as managedFields show it.
 const FIELD_MANAGER: &str = "tenantry-operator";
@@ -87,6 +96,14 @@ pub enum StartError {
     /// It led and does so no more.
     #[error("this operator no longer leads: {0}; it ends, to begin anew as a standby")]
     NoLongerLeads(String),
+    /// A task without which nothing goes on has ended.
+    #[error("the task `{task}` has ended ({why}): the process ends, to be started again")]
+    TaskEnded {
+        /// Its name.
+        task: &'static str,
+        /// How it came about.
+        why: String,
+    },
     /// The client cannot be made.
     #[error("the API server cannot be reached: {0}")]
     Client(String),
@@ -109,9 +126,14 @@ pub async fn run(settings: Settings, stop: impl Future<Output = ()> + Send + 'st
     let operator = Operator::new(settings, servers).await?;
     let address = operator.context.settings.listen;
     let probes = probes::serve(address, Arc::clone(&operator.context));
-    probes.await.map_err(|error| StartError::Listen { address, error })?;
+    let probes = probes.await.map_err(|error| StartError::Listen { address, error })?;
     tracing::info!(cluster = operator.context.cluster, listen = %address, "started");
-    operator.work(stop).await
+    let mut served = Tasks::default();
+    served.push("probes", probes);
+    tokio::select! {
+        worked = operator.work(stop) => worked,
+        ended = served.first_ended() => Err(ended),
+    }
 }
 
 /// An operator that has its servers and has not begun.
@@ -158,23 +180,28 @@ impl Operator {
         let claim = Claim::default();
         let terms = settings.terms().map_err(StartError::Terms)?;
         let unfit = |error: kube::Error| StartError::Client(error.to_string());
-        let clock = Arc::new(ServerClock::default());
-        let client = guard::client((servers.cluster)().map_err(unfit)?, &claim, &clock);
+        let (activity, metrics) = (Activity::default(), Arc::new(Metrics::new()));
+        let (clock, deadline) =
+            (Arc::new(ServerClock::default()), Deadline::new(activity.clone(), Arc::clone(&metrics)));
+        let layers = Layers { claim: claim.clone(), clock: Arc::clone(&clock), deadline };
+        let client = layers.client((servers.cluster)().map_err(unfit)?);
         // No queue of other requests may stand before a renewal, and the guard would refuse the first claim.
         let own = (servers.cluster)().map_err(unfit)?.build();
         let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
         let ((partner_room, partners), (client_room, clients)) = (room(), room());
-        let metrics = Arc::new(Metrics::new());
         let context = Arc::new(Context {
             cluster: cluster_id(&client, &settings).await?,
             partners: partner_room,
             clients: client_room,
+            accounts: Accounts::new(settings.limits()),
             connections: Connections::new(settings.request_timeout, told(servers.platform, &metrics), claim.clone()),
-            secrets: Secrets::new(client.clone()),
+            secrets: secrets::secrets(client.clone()),
+            config_maps: secrets::config_maps(client.clone()),
             events: Events::new(client.clone()),
             client,
             clock,
             metrics,
+            activity,
             creating: std::sync::Mutex::default(),
             ready: tokio::sync::watch::Sender::new(false),
             claim,
@@ -200,22 +227,28 @@ impl Operator {
             let _ = ended.send(true);
         });
         let client = &context.client;
-        let watches = [
-            tokio::spawn(watch::watch(client.clone(), partners.writer, Arc::clone(&context))),
-            tokio::spawn(watch::watch(client.clone(), clients.writer, Arc::clone(&context))),
-            tokio::spawn(watch::watch_images(client.clone(), Arc::clone(&context))),
-            tokio::spawn(newer::work::<Partner>(Arc::clone(&context))),
-            tokio::spawn(newer::work::<TenantClient>(Arc::clone(&context))),
-            tokio::spawn(when_synced(Arc::clone(&context))),
-        ];
+        let mut tasks = Tasks::default();
+        let watching = watch::watch(client.clone(), partners.writer, Arc::clone(&context));
+        tasks.push("watch of Partners", tokio::spawn(watching));
+        let watching = watch::watch(client.clone(), clients.writer, Arc::clone(&context));
+        tasks.push("watch of Clients", tokio::spawn(watching));
+        tasks.push("watch of ConfigMaps", tokio::spawn(watch::watch_images(client.clone(), Arc::clone(&context))));
+        tasks.push("newer Partners", tokio::spawn(newer::work::<Partner>(Arc::clone(&context))));
+        tasks.push("newer Clients", tokio::spawn(newer::work::<TenantClient>(Arc::clone(&context))));
+        tasks.push("look for drift", tokio::spawn(when_synced(Arc::clone(&context))));
         let passes = futures::future::join(
             work(partners.wakes, Arc::clone(&context), end.clone()),
             work(clients.wakes, Arc::clone(&context), end.clone()),
         );
-        let led = lead(keeper, Arc::clone(&context), passes, end).await;
-        for watch in watches {
-            watch.abort();
-        }
+        let led = tokio::select! {
+            led = lead(keeper, Arc::clone(&context), passes, end) => led,
+            // Without it the process would look alive and do half of its work.
+            ended = tasks.first_ended() => {
+                context.claim.end();
+                Err(ended)
+            }
+        };
+        drop(tasks);
         tracing::info!("stopped");
         led
     }
@@ -279,12 +312,15 @@ async fn work<K: TenantObject>(
     for object in store.state() {
         K::room(&context).wake(ObjectRef::from_obj(object.as_ref()));
     }
+    let ending = end.clone();
     let queue = wakes.map(Ok::<_, Infallible>).take_until(async move {
         let _ = end.wait_for(|is_over| *is_over).await;
     });
-    let config = ControllerConfig::default().concurrency(context.settings.concurrency);
+    // Without a limit here: objects wait in the lanes of their accounts, where they hold up no other account.
+    let config = ControllerConfig::default();
     let pass = |object: Arc<K>, context: Arc<Context>| {
-        Box::pin(async move { Ok::<Action, Infallible>(pass::reconcile(object, context).await) })
+        let ending = ending.clone();
+        Box::pin(async move { Ok::<Action, Infallible>(pass::queue(object, context, ending).await) })
     };
     let policy = |_: Arc<K>, error: &Infallible, _: Arc<Context>| match *error {};
     applier(pass, policy, context, store, queue, config)

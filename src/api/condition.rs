@@ -100,6 +100,8 @@ reasons! {
     CredentialsUnavailable => true,
     /// The platform refused the credential.
     CredentialsRefused => true,
+    /// The credential is taken, and lacks the permission for what this object asks for; other objects go on.
+    PermissionMissing => true,
     /// The host of the connection is not on the operator's allow-list.
     HostNotAllowed => true,
     /// No connection is named and the default connection does not serve this namespace.

@@ -24,6 +24,11 @@ const IDLE: Duration = Duration::from_secs(20);
 /// client's own is taken for a connection that broke on the way, so the request may have been carried out.
 pub type Wire = BoxCloneSyncService<Request, Response, BoxError>;
 
+/// A request that something on this side of the network held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unsent(pub(super) &'static str);
+
 /// Makes what carries the requests of a connection; the time is the longest wait for a connection.
 pub type Dial = Arc<dyn Fn(&Connection, Duration) -> Result<Wire, ConnectionError> + Send + Sync>;
 
@@ -125,6 +130,7 @@ async fn read(response: &mut Response, limit: usize) -> Result<Vec<u8>, Fault> {
 fn broken(error: BoxError) -> Fault {
     match error.downcast::<reqwest::Error>() {
         Ok(error) => fault(*error),
+        Err(other) if other.is::<Unsent>() => Fault::Connect(other.to_string()),
         Err(other) => Fault::Broken(cause(other.as_ref())),
     }
 }

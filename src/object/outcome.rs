@@ -31,9 +31,10 @@ pub(crate) fn outcome(kind: Kind, error: &connect::Error) -> Outcome {
             Reason::CredentialsRefused,
             format!("{message}: check `clientId` and `clientSecret` in the connection's Secret"),
         ),
-        connect::Error::Forbidden { .. } => Outcome::Unauthorised(
-            Reason::CredentialsRefused,
-            format!("{message}: give the credential a role that may manage this tenant"),
+        // The credential is good, and other tenants may well be open to it: only this object waits.
+        connect::Error::Forbidden { .. } => Outcome::Refused(
+            Reason::PermissionMissing,
+            format!("{message}: give the credential a role that may do this to this tenant"),
         ),
         connect::Error::Invalid { errors } => Outcome::Refused(invalid_reason(kind, errors), invalid_message(errors)),
         connect::Error::ParentGone { .. } => Outcome::Unresolved(
@@ -84,4 +85,18 @@ fn invalid_message(errors: &[wire::FieldError]) -> String {
         format!("the platform refused `{}`: {}{advice}", error.field_name, error.message)
     };
     errors.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_credential_is_about_all_its_objects_and_a_missing_permission_about_one() {
+        let message = || "no".to_owned();
+        let refused = outcome(Kind::Client, &connect::Error::Unauthorised { message: message() });
+        assert!(matches!(refused, Outcome::Unauthorised(Reason::CredentialsRefused, _)), "{refused:?}");
+        let missing = outcome(Kind::Client, &connect::Error::Forbidden { message: message() });
+        assert!(matches!(missing, Outcome::Refused(Reason::PermissionMissing, _)), "{missing:?}");
+    }
 }

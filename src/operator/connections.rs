@@ -5,13 +5,18 @@ use std::sync::Mutex;
 use std::time::Duration;
 use tokio::time::Instant;
 
+use super::accounts::{Account, Accounts};
 use super::claim::Claim;
 use super::context::lock;
+use super::reads::Place;
 use crate::api::Reason;
 use crate::connect::{Connection, Dial, Guard, Platform};
 
 /// A credential that was refused is tried at most this often.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
+
+/// A connection that nobody asked for for so long is forgotten.
+const IDLE: Duration = Duration::from_hours(1);
 
 /// Why there is no connection: reason and sentence of the condition.
 pub(crate) type NoConnection = (Reason, String);
@@ -21,46 +26,97 @@ pub(crate) struct Connections {
     timeout: Duration,
     dial: Dial,
     guard: Guard,
-    platforms: Mutex<HashMap<String, Held>>,
+    held: Mutex<Held>,
 }
 
+#[derive(Default)]
 struct Held {
+    platforms: HashMap<String, Line>,
+    /// Where each Secret leads: a new connection takes the place of the one that the Secret named before.
+    secrets: HashMap<Place, String>,
+}
+
+struct Line {
     platform: Platform,
     refused: Option<(Instant, String)>,
+    used: Instant,
+}
+
+impl Held {
+    /// Notes where a Secret leads. The connection that it named before goes, unless another Secret names it.
+    fn note(&mut self, secret: &Place, key: &str) {
+        let before = self.secrets.insert(secret.clone(), key.to_owned());
+        if let Some(before) = before.filter(|before| before != key)
+            && !self.secrets.values().any(|other| *other == before)
+        {
+            self.platforms.remove(&before);
+        }
+    }
+
+    fn sweep(&mut self) {
+        self.platforms.retain(|_, line| line.used.elapsed() < IDLE);
+        let Self { platforms, secrets } = self;
+        secrets.retain(|_, key| platforms.contains_key(key));
+    }
 }
 
 impl Connections {
     /// Platforms on which a change is sent only while the claim holds.
     pub(crate) fn new(timeout: Duration, dial: Dial, claim: Claim) -> Self {
-        Self { timeout, dial, guard: Guard::new(move || claim.holds()), platforms: Mutex::default() }
+        Self { timeout, dial, guard: Guard::new(move || claim.holds()), held: Mutex::default() }
     }
 
-    /// The platform of a connection. One whose credential was refused a moment ago is not tried.
-    pub(crate) fn platform(&self, connection: Connection) -> Result<Platform, NoConnection> {
-        let mut platforms = lock(&self.platforms);
+    /// The platform of a connection that a Secret holds. One whose credential was refused a moment ago is not tried.
+    pub(crate) fn platform(
+        &self,
+        secret: &Place,
+        connection: Connection,
+        accounts: &Accounts,
+    ) -> Result<Platform, NoConnection> {
+        let mut held = lock(&self.held);
         let key = connection.fingerprint().hex().to_owned();
-        if let Some(held) = platforms.get_mut(&key) {
-            return match &held.refused {
-                Some((at, message)) if at.elapsed() < REFUSED_PAUSE => {
-                    Err((Reason::CredentialsRefused, message.clone()))
-                }
-                _ => {
-                    held.refused = None;
-                    Ok(held.platform.clone())
-                }
-            };
+        let is_new = !held.platforms.contains_key(&key);
+        if is_new {
+            held.sweep();
+            let platform = self.connect(connection, accounts)?;
+            held.platforms.insert(key.clone(), Line { platform, refused: None, used: Instant::now() });
         }
+        held.note(secret, &key);
+        if is_new {
+            accounts.sweep(|account| held.platforms.values().any(|line| Account::of(&line.platform) == *account));
+        }
+        let Some(line) = held.platforms.get_mut(&key) else {
+            return Err((Reason::InternalError, "the connection was forgotten: trying again".to_owned()));
+        };
+        line.used = Instant::now();
+        match &line.refused {
+            Some((at, message)) if at.elapsed() < REFUSED_PAUSE => Err((Reason::CredentialsRefused, message.clone())),
+            _ => {
+                line.refused = None;
+                Ok(line.platform.clone())
+            }
+        }
+    }
+
+    fn connect(&self, connection: Connection, accounts: &Accounts) -> Result<Platform, NoConnection> {
+        let account = Account::new(connection.host(), connection.tenant_id());
         let wire = (self.dial)(&connection, self.timeout)
             .map_err(|error| (Reason::CredentialsUnavailable, error.to_string()))?;
-        let platform = Platform::guarded(connection, self.timeout, (wire, self.guard.clone()));
-        platforms.insert(key, Held { platform: platform.clone(), refused: None });
-        Ok(platform)
+        // Above the counters: what the breaker holds back is no request.
+        let wire = accounts.breaker(&account).guard(wire, self.timeout);
+        Ok(Platform::guarded(connection, self.timeout, (wire, self.guard.clone())))
+    }
+
+    /// The account to which a Secret led when it was read last.
+    pub(crate) fn account(&self, secret: &Place) -> Option<Account> {
+        let held = lock(&self.held);
+        held.secrets.get(secret).and_then(|key| held.platforms.get(key)).map(|line| Account::of(&line.platform))
     }
 
     /// Closes the gate for the credential of a platform.
     pub(crate) fn refused(&self, platform: &Platform, message: &str) {
-        if let Some(held) = lock(&self.platforms).get_mut(platform.fingerprint().hex()) {
-            held.refused = Some((Instant::now(), message.to_owned()));
+        if let Some(line) = lock(&self.held).platforms.get_mut(platform.fingerprint().hex()) {
+            line.refused = Some((Instant::now(), message.to_owned()));
         }
     }
 }
@@ -75,8 +131,9 @@ mod tests {
     use axum::{Json, Router};
     use serde_json::json;
 
+    use super::super::accounts::Limits;
     use super::*;
-    use crate::connect::Place;
+    use crate::connect::Place as Stands;
 
     /// A platform that counts changes; returns its URL.
     async fn platform(changes: Arc<AtomicUsize>) -> String {
@@ -103,8 +160,10 @@ mod tests {
                 .into();
         let claim = Claim::default();
         let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), claim.clone());
-        let platform = connections.platform(Connection::from_secret(&data).unwrap()).unwrap();
-        let place = Place::Clients { msp: "msp_1".to_owned() };
+        let accounts = Accounts::new(Limits { all: 8, account: 4 });
+        let secret = Place { namespace: "a".to_owned(), name: "platform".to_owned() };
+        let platform = connections.platform(&secret, Connection::from_secret(&data).unwrap(), &accounts).unwrap();
+        let place = Stands::Clients { msp: "msp_1".to_owned() };
         let refused = platform.suspend(&place, "client_1").await.unwrap_err().to_string();
         assert!(refused.ends_with("this operator no longer leads"), "{refused}");
         assert_eq!(changes.load(Ordering::SeqCst), 0);
@@ -113,5 +172,36 @@ mod tests {
         claim.end();
         platform.suspend(&place, "client_1").await.unwrap_err();
         assert_eq!(changes.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hundred_rotations_leave_one_connection_for_each_living_secret() {
+        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), Claim::default());
+        let accounts = Accounts::new(Limits { all: 8, account: 4 });
+        let secret = |name: &str| Place { namespace: "a".to_owned(), name: name.to_owned() };
+        let connect = |name: &str, tenant: &str, key: usize| {
+            let key = key.to_string();
+            let pairs =
+                [("url", "https://acme.example"), ("tenantId", tenant), ("clientId", "a"), ("clientSecret", &key)];
+            let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
+            connections.platform(&secret(name), Connection::from_secret(&data).unwrap(), &accounts).unwrap();
+        };
+        let count = || {
+            let held = lock(&connections.held);
+            (held.platforms.len(), held.secrets.len(), accounts.len())
+        };
+        for key in 0..100 {
+            connect("one", "msp_1", key);
+            connect("two", "msp_1", key);
+            connect("other", "msp_2", key);
+        }
+        assert_eq!(count(), (2, 3, 2), "two Secrets with the same content share a connection");
+        connect("one", "msp_1", 100);
+        assert_eq!(count(), (3, 3, 2), "the other Secret still names the one before");
+        tokio::time::advance(IDLE).await;
+        connect("two", "msp_1", 101);
+        assert_eq!(count(), (1, 1, 1), "what nobody asks for is forgotten");
+        assert_eq!(connections.account(&secret("two")), Some(Account::new("acme.example".to_owned(), "msp_1")));
+        assert_eq!(connections.account(&secret("one")), None);
     }
 }

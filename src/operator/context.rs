@@ -10,13 +10,15 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
+use super::accounts::Accounts;
+use super::activity::Activity;
 use super::claim::Claim;
 use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
 use super::newer::Newer;
 use super::object::{Object as _, Parent, TenantObject, unique_id};
-use super::secrets::Secrets;
+use super::secrets::{ConfigMaps, Secrets};
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
 use crate::connect::ServerClock;
@@ -38,14 +40,20 @@ pub(crate) struct Context {
     pub(crate) partners: Room<Partner>,
     /// Clients.
     pub(crate) clients: Room<TenantClient>,
+    /// What each account may cost the others.
+    pub(crate) accounts: Accounts,
     /// Platforms by connection.
     pub(crate) connections: Connections,
     /// Secrets by name.
     pub(crate) secrets: Secrets,
+    /// ConfigMaps by name.
+    pub(crate) config_maps: ConfigMaps,
     /// Events, best effort.
     pub(crate) events: Events,
     /// Counters.
     pub(crate) metrics: Arc<Metrics>,
+    /// When the API server was last heard of.
+    pub(crate) activity: Activity,
     /// One create at a time for a name under a parent.
     pub(crate) creating: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// Whether both kinds have been listed once.
@@ -107,10 +115,12 @@ pub(crate) struct Memory<K> {
     pub(crate) creates: Creates,
     /// Failures in a row.
     pub(crate) failures: u32,
+    /// Passes in a row that ended because something had changed meanwhile.
+    pub(crate) stale: u32,
     /// Whether the last status could not be written.
     pub(crate) is_unwritten: bool,
-    /// The platform's `updatedTime` at the last read, and when that was.
-    pub(crate) verified: Option<(Option<Timestamp>, Timestamp)>,
+    /// The tenant as it was read last.
+    pub(crate) verified: Option<Verified>,
     /// Digest of what other objects take from this one.
     pub(crate) fingerprint: Option<String>,
     /// When settings were put right after somebody else had changed them.
@@ -131,12 +141,24 @@ pub(crate) struct Memory<K> {
     pub(crate) refused_above: Option<String>,
 }
 
+/// What says whether a tenant has changed since it was read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Verified {
+    /// Counter of its changes, where the platform has one.
+    pub(crate) revision: Option<i64>,
+    /// The platform's `updatedTime`.
+    pub(crate) updated: Option<Timestamp>,
+    /// When it was read, by the clock of this process.
+    pub(crate) read: Timestamp,
+}
+
 impl<K> Default for Memory<K> {
     fn default() -> Self {
         Self {
             newest: None,
             creates: Creates::default(),
             failures: 0,
+            stale: 0,
             is_unwritten: false,
             verified: None,
             fingerprint: None,
@@ -174,6 +196,26 @@ impl<K: TenantObject> Room<K> {
             }
             Arc::clone(&stored)
         })
+    }
+
+    /// The watch has brought an object: what this process wrote is kept only while it is newer.
+    pub(crate) fn caught_up(&self, object: &K) {
+        if let Some(memory) = lock(&self.memory).get_mut(&ObjectRef::from_obj(object)) {
+            memory.newest = memory.newest.take().filter(|newest| is_newer(newest.as_ref(), object));
+        }
+    }
+
+    /// Forgets what a pass remembered of an object that went while the pass was made.
+    pub(crate) fn forget_gone(&self, object: &K) {
+        if self.store.get(&ObjectRef::from_obj(object)).is_none() {
+            self.forget(object);
+        }
+    }
+
+    /// Forgets all that have gone, also those that somebody remembered after they went.
+    pub(crate) fn sweep(&self) {
+        lock(&self.memory).retain(|key, _| self.store.get(key).is_some());
+        lock(&self.due).retain(|key, _| self.store.get(key).is_some());
     }
 
     /// Keeps what the API server answered to a write.

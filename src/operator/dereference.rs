@@ -8,12 +8,14 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, ResourceExt};
 use secrecy::SecretString;
 
+use super::accounts::{Account, Lane, Queue};
 use super::context::Context;
 use super::error::Stop;
 use super::object::{Parent, TenantObject, image_keys, namespace, place, secret_keys, uid};
+use super::reads::Place;
 use super::secrets::SecretData;
 use crate::api::{Partner, Reason, SecretKeyRef};
-use crate::connect::{Connection, Place, Platform};
+use crate::connect::{Connection, Place as Stands, Platform};
 use crate::object::{
     Allows, Reading, Sources, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed,
     not_allowed_by_id, of_id, partner_not_understood, pinned, secret_text, stands_in,
@@ -28,7 +30,7 @@ pub(crate) struct Referenced {
     /// The platform, with its credential.
     pub(crate) platform: Platform,
     /// Where the tenant stands.
-    pub(crate) place: Place,
+    pub(crate) place: Stands,
     /// The Partner object above it.
     pub(crate) partner: Option<Arc<Partner>>,
     /// Where the connection comes from, as messages name it.
@@ -64,7 +66,7 @@ pub(crate) async fn dereference<K: TenantObject>(object: &K, context: &Context) 
     let (platform, place, partner) = tenancy(object, context).await?;
     let (space, name) = connection_or_default(object, partner.as_deref(), context)?;
     let source = source(object, (&space, &name), partner.as_deref());
-    let material = material(object, context).await?;
+    let material = material(object, Duration::ZERO, context).await?;
     let defaults_material = defaults_material(partner.as_deref(), object, context).await?;
     Ok(Referenced { platform, place, partner, source, material, defaults_material })
 }
@@ -73,7 +75,7 @@ pub(crate) async fn dereference<K: TenantObject>(object: &K, context: &Context) 
 pub(crate) async fn tenancy<K: TenantObject>(
     object: &K,
     context: &Context,
-) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+) -> Result<(Platform, Stands, Option<Arc<Partner>>), Stop> {
     let partner = match object.parent() {
         Parent::Object(namespace, name) => context.partner(&namespace, &name),
         Parent::Provider | Parent::Id(_) => None,
@@ -85,7 +87,7 @@ pub(crate) async fn tenancy<K: TenantObject>(
 pub(crate) async fn tenancy_anew<K: TenantObject>(
     object: &K,
     context: &Context,
-) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+) -> Result<(Platform, Stands, Option<Arc<Partner>>), Stop> {
     let partner = match object.parent() {
         Parent::Object(namespace, name) => anew(&namespace, &name, context).await?.map(Arc::new),
         Parent::Provider | Parent::Id(_) => None,
@@ -103,7 +105,7 @@ async fn tenancy_with<K: TenantObject>(
     object: &K,
     (partner, age): (Option<Arc<Partner>>, Duration),
     context: &Context,
-) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+) -> Result<(Platform, Stands, Option<Arc<Partner>>), Stop> {
     let partner = usable(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
     let source = source(object, (&secret_namespace, &secret_name), partner.as_deref());
@@ -202,6 +204,31 @@ fn with_source(message: &str, source: &str, host: &str) -> String {
     format!("{message}: the connection is {source}, host `{host}`")
 }
 
+/// Where the passes over an object wait. A Secret that nobody has read yet is read for that, at most as long as a request
+/// to the API server takes; no worker is held meanwhile.
+pub(crate) async fn queue<K: TenantObject>(object: &K, context: &Context) -> Queue {
+    let (partner, parent) = match object.parent() {
+        Parent::Object(namespace, name) => (context.partner(&namespace, &name), format!("{namespace}/{name}")),
+        Parent::Id(id) => (None, id),
+        Parent::Provider => (None, String::new()),
+    };
+    Queue { lane: lane(object, partner.as_deref(), context).await, parent }
+}
+
+async fn lane<K: TenantObject>(object: &K, partner: Option<&Partner>, context: &Context) -> Lane {
+    let Ok((namespace, name)) = connection_or_default(object, partner, context) else { return Lane::Alone };
+    let secret = Place { namespace, name };
+    if let Some(account) = context.connections.account(&secret) {
+        return Lane::Account(account);
+    }
+    let data = context.secrets.get(&secret.namespace, &secret.name, BLOCKED_AGE).await;
+    match data.ok().flatten().map(|data| Connection::from_secret(&data)) {
+        Some(Ok(connection)) => Lane::Account(Account::new(connection.host(), connection.tenant_id())),
+        // The pass says what is wrong with it.
+        Some(Err(_)) | None => Lane::Secret(secret),
+    }
+}
+
 async fn platform(
     (namespace, name): (&str, &str),
     (source, age): (&str, Duration),
@@ -228,19 +255,22 @@ async fn platform(
             ),
         ));
     }
-    context.connections.platform(connection).map_err(|(reason, message)| match reason {
+    let secret = Place { namespace: namespace.to_owned(), name: name.to_owned() };
+    let platform = context.connections.platform(&secret, connection, &context.accounts);
+    platform.map_err(|(reason, message)| match reason {
         Reason::CredentialsRefused => refuse(reason, with_source(&message, source, &host)),
         _ => refuse(reason, message),
     })
 }
 
-async fn material<K: TenantObject>(object: &K, context: &Context) -> Result<Material, Stop> {
+/// Images may be `age` old.
+async fn material<K: TenantObject>(object: &K, age: Duration, context: &Context) -> Result<Material, Stop> {
     let mut images = BTreeMap::new();
-    let mut files: BTreeMap<String, Option<ConfigMap>> = BTreeMap::new();
+    let mut files: BTreeMap<String, Option<Arc<ConfigMap>>> = BTreeMap::new();
     for key in image_keys(object.branding()) {
         if !files.contains_key(&key.name) {
-            let maps = Api::<ConfigMap>::namespaced(context.client.clone(), &namespace(object));
-            files.insert(key.name.clone(), maps.get_opt(&key.name).await?);
+            let map = context.config_maps.get(&namespace(object), &key.name, age).await?;
+            files.insert(key.name.clone(), map);
         }
         let data = files.get(&key.name).and_then(Option::as_ref).and_then(|map| map.binary_data.as_ref());
         if let Some(bytes) = data.and_then(|data| data.get(&key.key)) {
@@ -280,7 +310,8 @@ async fn secret_values(
     Ok(values)
 }
 
-/// Digest of everything outside the object that its tenant is made of, to see whether a look at it is due.
+/// Digest of everything outside the object that its tenant is made of, to see whether a look at it is due. Objects that
+/// share a ConfigMap share one read of it for each look.
 pub(crate) async fn material_digest<K: TenantObject>(object: &K, context: &Context) -> Result<String, Stop> {
-    Ok(digest_of(&material(object, context).await?))
+    Ok(digest_of(&material(object, context.settings.drift_interval / 2, context).await?))
 }

@@ -5,20 +5,30 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
-use super::context::{Context, Room, jitter};
+use super::context::{Context, Room, Verified, jitter};
 use super::dereference::{material_digest, tenancy};
+use super::error::Stop;
 use super::object::{TenantObject, is_deleting, is_settled, mode, unique_id};
-use crate::api::{ManagementMode, Partner, TenantClient};
+use crate::api::{ManagementMode, Partner, Reason, TenantClient};
 use crate::connect::{Error, Place, Platform};
-use crate::wire::TIME_FORMAT;
+use crate::plan::Outcome;
+use crate::wire::{SearchItem, TIME_FORMAT};
 
 /// The wire's times have whole seconds: a read closer than this to the last change may have missed one.
 const UNSURE: SignedDuration = SignedDuration::from_secs(2);
+/// Objects whose references are read at the same time.
+const AT_ONCE: usize = 32;
+/// Longest time for the references of one object; a request to the API server has a deadline of 30 s.
+const ONE_OBJECT: Duration = Duration::from_secs(45);
+/// Pages beyond which a list is taken to have no end.
+const PAGES: i64 = 1000;
 /// Where the platform does not say that something changed, every tenant is read within this time.
 const SLICED: Duration = Duration::from_hours(24);
 
@@ -41,6 +51,11 @@ pub(crate) async fn poll(context: Arc<Context>) {
             // Its counts of clients move only here.
             context.partners.wake(ObjectRef::from_obj(partner.as_ref()));
         }
+        // What is remembered has an end: images are large, and objects that have gone leave nothing behind.
+        context.config_maps.clear();
+        context.partners.sweep();
+        context.clients.sweep();
+        context.activity.looked();
         round = round.wrapping_add(1);
     }
 }
@@ -56,7 +71,7 @@ struct Group<K> {
 /// the next look at itself.
 async fn look_at<K: TenantObject>(context: &Arc<Context>, round: u64, looks: &mut Looks) {
     let mut accounts: HashMap<_, Vec<Group<K>>> = HashMap::new();
-    for group in groups(K::room(context), context).await {
+    for group in groups::<K>(context, round).await {
         let key = (K::KIND.name(), group.platform.host(), group.platform.tenant_id().to_owned());
         accounts.entry(key).or_default().push(group);
     }
@@ -70,52 +85,100 @@ async fn look_through<K: TenantObject>(groups: Vec<Group<K>>, context: Arc<Conte
     for group in groups {
         let looked = look_in(&group, room, (&context, round)).await;
         context.metrics.looked(K::KIND, looked.is_ok());
-        if let Err(error) = looked {
-            // Each object says so on its own once it is due; one line is enough here.
-            tracing::warn!(kind = K::KIND.name(), parent = group.place.parent(), %error, "drift was not looked for");
-            for object in &group.objects {
-                room.wake(ObjectRef::from_obj(object.as_ref()));
+        let Err(error) = looked else { continue };
+        tracing::warn!(kind = K::KIND.name(), parent = group.place.parent(), %error, "drift was not looked for");
+        match error {
+            // Each object says so on its own, and none of them sends anything while the credential is refused.
+            Error::Unauthorised { .. } => {
+                for object in &group.objects {
+                    room.wake(ObjectRef::from_obj(object.as_ref()));
+                }
             }
+            // One finds out for all: the others would only wait for the same platform.
+            _ => wake_one(room, &group.objects, round),
         }
     }
 }
 
-async fn groups<K: TenantObject>(room: &Room<K>, context: &Context) -> Vec<Group<K>> {
-    let mut groups: HashMap<(String, String, String), Group<K>> = HashMap::new();
-    for object in room.store.state() {
+/// Wakes one of many, another one in each round.
+fn wake_one<K: TenantObject>(room: &Room<K>, objects: &[Arc<K>], round: u64) {
+    let count = u64::try_from(objects.len()).unwrap_or(u64::MAX).max(1);
+    if let Some(object) = usize::try_from(round % count).ok().and_then(|index| objects.get(index)) {
+        room.wake(ObjectRef::from_obj(object.as_ref()));
+    }
+}
+
+/// What a look at the references of an object comes to.
+enum Looked {
+    /// They are as they were, and lead here.
+    Same(Box<(Platform, Place)>),
+    /// A pass finds out what changed and says so.
+    Changed,
+    /// The API server did not answer.
+    Unread,
+}
+
+async fn groups<K: TenantObject>(context: &Arc<Context>, round: u64) -> Vec<Group<K>> {
+    let room = K::room(context);
+    let due = room.store.state().into_iter().filter(|object| {
         let is_paused = mode(object.as_ref()) == ManagementMode::Paused;
         if is_paused || is_deleting(object.as_ref()) {
-            continue;
+            return false;
         }
-        // Somebody may have taken its status away while nobody watched.
-        if unique_id(object.as_ref()).is_none() || !is_settled(object.as_ref()) {
+        let is_settled = unique_id(object.as_ref()).is_some() && is_settled(object.as_ref());
+        if !is_settled {
+            // Somebody may have taken its status away while nobody watched.
             room.wake(ObjectRef::from_obj(object.as_ref()));
-            continue;
         }
-        let changed = changed_material(object.as_ref(), room, context).await;
-        match tenancy(object.as_ref(), context).await {
-            Ok((platform, place, _)) if !changed => {
+        is_settled
+    });
+    // Many at the same time, and each for itself: one whose Secret cannot be read holds up no other.
+    let looks = due.map(|object| look_up(object, Arc::clone(context)));
+    let mut looked = futures::stream::iter(looks).buffer_unordered(AT_ONCE);
+    let mut groups: HashMap<(String, String, String), Group<K>> = HashMap::new();
+    let mut unread = Vec::new();
+    while let Some((object, looked)) = looked.next().await {
+        match looked {
+            Looked::Same(stands) => {
+                let (platform, place) = *stands;
                 let key = (platform.host(), platform.tenant_id().to_owned(), place.parent().to_owned());
-                groups
-                    .entry(key)
-                    .or_insert_with(|| Group { platform, place, objects: Vec::new() })
-                    .objects
-                    .push(object);
+                let group = groups.entry(key).or_insert_with(|| Group { platform, place, objects: Vec::new() });
+                group.objects.push(object);
             }
-            // A Secret, an image or a reference changed: a pass finds out and says so.
-            Ok(_) | Err(_) => room.wake(ObjectRef::from_obj(object.as_ref())),
+            Looked::Changed => room.wake(ObjectRef::from_obj(object.as_ref())),
+            Looked::Unread => unread.push(object),
         }
+    }
+    if !unread.is_empty() {
+        tracing::warn!(kind = K::KIND.name(), objects = unread.len(), "the API server did not answer for these");
+        wake_one(room, &unread, round);
     }
     groups.into_values().collect()
 }
 
-async fn changed_material<K: TenantObject>(object: &K, room: &Room<K>, context: &Context) -> bool {
-    let Ok(digest) = material_digest(object, context).await else { return true };
-    room.remember(object, |memory| {
+fn look_up<K: TenantObject>(object: Arc<K>, context: Arc<Context>) -> BoxFuture<'static, (Arc<K>, Looked)> {
+    async move {
+        let references = tokio::time::timeout(ONE_OBJECT, references(object.as_ref(), &context)).await;
+        let looked = match references {
+            Ok(Ok(looked)) => looked,
+            Err(_) | Ok(Err(Stop::Outcome(Outcome::Failed(Reason::ClusterUnavailable, _)))) => Looked::Unread,
+            // A Secret, an image or a reference changed.
+            Ok(Err(Stop::Outcome(_) | Stop::Stale)) => Looked::Changed,
+        };
+        (object, looked)
+    }
+    .boxed()
+}
+
+async fn references<K: TenantObject>(object: &K, context: &Context) -> Result<Looked, Stop> {
+    let (platform, place, _) = tenancy(object, context).await?;
+    let digest = material_digest(object, context).await?;
+    let is_changed = K::room(context).remember(object, |memory| {
         let is_changed = memory.material.as_ref().is_some_and(|known| *known != digest);
         memory.material = Some(digest);
         is_changed
-    })
+    });
+    Ok(if is_changed { Looked::Changed } else { Looked::Same(Box::new((platform, place))) })
 }
 
 async fn look_in<K: TenantObject>(
@@ -133,13 +196,12 @@ async fn look_in<K: TenantObject>(
         }
         return Ok(());
     }
-    let updated = updated_times(&platform, &group.place).await?;
+    let rows = rows(&platform, &group.place).await?;
     for object in &group.objects {
-        let listed = unique_id(object.as_ref()).and_then(|id| updated.get(id)).copied().flatten();
+        let row = unique_id(object.as_ref()).and_then(|id| rows.get(id));
         // Absence from a page is never "gone": the pass asks for the tenant itself.
-        let is_same = listed.is_some_and(|updated| {
-            room.remember(object, |memory| memory.verified)
-                .is_some_and(|(verified, read)| verified == Some(updated) && read.duration_since(updated) >= UNSURE)
+        let is_same = row.is_some_and(|row| {
+            room.remember(object, |memory| memory.verified).is_some_and(|verified| row.is_unchanged(verified))
         });
         if !is_same {
             room.wake(ObjectRef::from_obj(object.as_ref()));
@@ -148,18 +210,62 @@ async fn look_in<K: TenantObject>(
     Ok(())
 }
 
-async fn updated_times(platform: &Platform, place: &Place) -> Result<HashMap<String, Option<Timestamp>>, Error> {
-    let mut updated = HashMap::new();
-    let mut number = 1;
-    loop {
-        let page = platform.page(place, number).await?;
-        for item in page.results {
-            let time = item.updated_time.as_deref().and_then(|text| Timestamp::strptime(TIME_FORMAT, text).ok());
-            updated.insert(item.unique_id, time);
+/// What a row of a page says about changes.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    revision: Option<i64>,
+    updated: Option<Timestamp>,
+}
+
+impl Row {
+    fn of(item: &SearchItem) -> Self {
+        let updated = item.updated_time.as_deref().and_then(|text| Timestamp::strptime(TIME_FORMAT, text).ok());
+        Self { revision: item.revision, updated }
+    }
+
+    /// Whether the tenant is as it was read. A counter says so for certain; a time of whole seconds only where the read
+    /// is well after it, and then by two clocks.
+    fn is_unchanged(self, Verified { revision, updated, read }: Verified) -> bool {
+        match (self.revision, revision) {
+            (Some(listed), Some(verified)) => listed == verified,
+            _ => self.updated.is_some_and(|listed| updated == Some(listed) && read.duration_since(listed) >= UNSURE),
         }
+    }
+}
+
+async fn rows(platform: &Platform, place: &Place) -> Result<HashMap<String, Row>, Error> {
+    let mut rows = HashMap::new();
+    let mut number = 1;
+    for _ in 0..PAGES {
+        let page = platform.page(place, number).await?;
+        rows.extend(page.results.into_iter().map(|item| (item.unique_id.clone(), Row::of(&item))));
         if !page.next_page {
-            return Ok(updated);
+            return Ok(rows);
         }
         number = page.next_page_no.filter(|next| *next > number).unwrap_or(number + 1);
+    }
+    Err(Error::Malformed { message: format!("the search has more than {PAGES} pages") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_counter_decides_before_a_time_of_whole_seconds_and_the_clock_of_this_process() {
+        let updated = Some(time("2030-01-01T00:00:00Z"));
+        let verified = |revision, read| Verified { revision, updated, read: time(read) };
+        let row = |revision| Row { revision, updated };
+        // The clock of this process is an hour ahead: a second change within the second is seen by the counter alone.
+        assert!(!row(Some(8)).is_unchanged(verified(Some(7), "2030-01-01T01:00:00Z")));
+        assert!(row(Some(7)).is_unchanged(verified(Some(7), "2030-01-01T00:00:00Z")), "also right after the change");
+        assert!(row(None).is_unchanged(verified(None, "2030-01-01T00:00:02Z")));
+        assert!(!row(None).is_unchanged(verified(None, "2030-01-01T00:00:01Z")), "it may have missed one");
+        assert!(!row(Some(7)).is_unchanged(verified(None, "2030-01-01T00:00:01Z")));
+        assert!(!Row { revision: None, updated: None }.is_unchanged(verified(None, "2030-01-01T01:00:00Z")));
     }
 }

@@ -20,6 +20,7 @@ use super::context::Context;
 use super::error::Stop;
 use super::newer::read_understood;
 use super::object::{TenantObject, intent, is_deleting, is_held, namespace, unique_id};
+use super::pass::again;
 use super::status::{Facts, publish};
 use super::wake;
 use crate::api::Reason;
@@ -64,7 +65,7 @@ pub(crate) async fn end<K: TenantObject>(object: Arc<K>, context: &Context) -> (
             };
             (Action::requeue(pause), wake::reason(&outcome).name())
         }
-        Err(Stop::Stale) => (Action::requeue(Duration::from_millis(200)), "Stale"),
+        Err(Stop::Stale) => again(&object, context).await,
         Err(Stop::Outcome(outcome)) => {
             publish(&object, &outcome, &Facts::default(), context).await;
             (Action::requeue(K::room(context).pause(object.as_ref(), HELD.0, HELD.1)), wake::reason(&outcome).name())

@@ -1,5 +1,7 @@
 //! What ends a pass early.
 
+use std::sync::Arc;
+
 use crate::api::Reason;
 pub(crate) use crate::object::{outcome, sentence};
 use crate::plan::Outcome;
@@ -9,7 +11,7 @@ use crate::plan::Outcome;
 pub(crate) enum Stop {
     /// With something to say in status.
     Outcome(Outcome),
-    /// The object has changed meanwhile: another pass is on its way, nothing is to be said.
+    /// The object has changed meanwhile: another pass is on its way. Only where that happens again and again it is said.
     Stale,
 }
 
@@ -21,11 +23,64 @@ impl From<Outcome> for Stop {
 
 impl From<kube::Error> for Stop {
     fn from(error: kube::Error) -> Self {
-        if let kube::Error::Api(status) = &error
+        Self::of_cluster(&error)
+    }
+}
+
+impl From<Arc<kube::Error>> for Stop {
+    fn from(error: Arc<kube::Error>) -> Self {
+        Self::of_cluster(&error)
+    }
+}
+
+impl Stop {
+    fn of_cluster(error: &kube::Error) -> Self {
+        if let kube::Error::Api(status) = error
             && (status.is_conflict() || status.is_not_found())
         {
+            tracing::debug!(error = sentence(error), "the pass is begun again");
             return Self::Stale;
         }
-        Self::Outcome(Outcome::Failed(Reason::ClusterUnavailable, format!("the API server: {}", sentence(&error))))
+        let message = format!("the API server: {}{}", sentence(error), remedy(error));
+        Self::Outcome(Outcome::Failed(Reason::ClusterUnavailable, message))
+    }
+}
+
+/// What to do about an error of the API server. Its sentence names the right that is missing.
+fn remedy(error: &kube::Error) -> &'static str {
+    match error {
+        // Nothing is created in a namespace that goes, whatever the rights are.
+        kube::Error::Api(status) if status.is_forbidden() && !status.message.contains("being terminated") => {
+            ": give the operator's ServiceAccount this right, as the chart's roles do"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    fn message(code: u16, text: &str) -> String {
+        let reason = if code == 403 { "Forbidden" } else { "InternalError" }.to_owned();
+        let status = Status { code, message: text.to_owned(), reason, ..Status::default() };
+        match Stop::from(kube::Error::Api(Box::new(status))) {
+            Stop::Outcome(Outcome::Failed(Reason::ClusterUnavailable, message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_named_with_what_to_do() {
+        let refused = r#"partners.tenantry.dev "acme" is forbidden: User "system:serviceaccount:t:operator" cannot patch resource "partners/status""#;
+        let said = message(403, refused);
+        assert!(said.contains("cannot patch resource") && said.ends_with("as the chart's roles do"), "{said}");
+        assert!(
+            !message(403, "unable to create new content in namespace a because it is being terminated")
+                .contains("right")
+        );
+        assert!(!message(500, "etcdserver: leader changed").contains("right"));
     }
 }

@@ -12,6 +12,7 @@ use tower::{BoxError, Layer, Service};
 use super::calm::Calm;
 use super::claim::Claim;
 use super::dated::Dated;
+use super::deadline::Deadline;
 use super::servers::ClusterWire;
 use crate::connect::ServerClock;
 
@@ -20,10 +21,23 @@ use crate::connect::ServerClock;
 #[error("this operator no longer leads")]
 struct NoLongerLeads;
 
-/// A client whose changes are sent only while the claim holds; whoever keeps the lease needs another one.
-pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim, clock: &Arc<ServerClock>) -> Client {
-    let dated = builder.with_layer(&Dated(Arc::clone(clock)));
-    dated.with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
+/// What stands between the operator and the API server.
+pub(crate) struct Layers {
+    /// Changes are sent only while it holds; whoever keeps the lease needs a client without.
+    pub(crate) claim: Claim,
+    /// Learns what time it is there.
+    pub(crate) clock: Arc<ServerClock>,
+    /// The time that each request has.
+    pub(crate) deadline: Deadline,
+}
+
+impl Layers {
+    /// A client on this way to the API server.
+    pub(crate) fn client(self, builder: ClientBuilder<ClusterWire>) -> Client {
+        let Self { claim, clock, deadline } = self;
+        let inner = builder.with_layer(&Dated(clock)).with_layer(&deadline);
+        inner.with_layer(&Calm::default()).with_layer(&Guard(claim)).build()
+    }
 }
 
 struct Guard(Claim);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub(super) use owner::is_taken_unmarked;
 
 use super::apply::{Target, apply, refuse_still, stop};
-use super::context::Context;
+use super::context::{Context, Verified};
 use super::dereference::{Referenced, dereference};
 use super::error::Stop;
 use super::object::{TenantObject, drift_policy, mode};
@@ -146,8 +146,9 @@ fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes
 }
 
 fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {
-    let read = crate::clock::now();
-    K::room(context).remember(object, |memory| memory.verified = Some((observed.updated, read)));
+    let Observed { revision, updated, .. } = observed;
+    let verified = Verified { revision: *revision, updated: *updated, read: crate::clock::now() };
+    K::room(context).remember(object, |memory| memory.verified = Some(verified));
 }
 
 fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {

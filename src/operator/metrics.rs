@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use super::activity::{Activity, WATCHED};
 use super::context::{Context, lock};
 use crate::api::Reason;
 use crate::connect::Exchange;
@@ -41,6 +42,20 @@ struct Request {
     operation: &'static str,
     /// HTTP status; `none` where no answer came.
     code: String,
+}
+
+/// A request to the API server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ClusterRequest {
+    verb: &'static str,
+    /// HTTP status; `none` where no answer came.
+    code: String,
+}
+
+impl ClusterRequest {
+    pub(crate) fn new(verb: &'static str, code: Option<u16>) -> Self {
+        Self { verb, code: code.map_or_else(|| "none".to_owned(), |code| code.to_string()) }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -97,6 +112,11 @@ pub(crate) struct Metrics {
     budgets: Family<Budget, Gauge>,
     looks: Family<Pass, Counter>,
     unwritten: Family<Pass, Counter>,
+    cluster_requests: Family<ClusterRequest, Counter>,
+    watch_failures: Family<OfKind, Counter>,
+    watch_events: Family<OfKind, Gauge>,
+    last_look: Gauge,
+    hanging: Gauge,
     leader: Gauge,
     objects: Objects,
     queues: Queues,
@@ -123,6 +143,11 @@ impl Metrics {
             budgets: Family::default(),
             looks: Family::default(),
             unwritten: Family::default(),
+            cluster_requests: Family::default(),
+            watch_failures: Family::default(),
+            watch_events: Family::default(),
+            last_look: Gauge::default(),
+            hanging: Gauge::default(),
             leader: Gauge::default(),
             objects: Objects::register(&mut registry),
             queues: Queues::register(&mut registry),
@@ -152,6 +177,16 @@ impl Metrics {
         registry.register("drift_looks", looks, metrics.looks.clone());
         let unwritten = "Status that was not written as it should be, by kind and outcome (refused, failed)";
         registry.register("status_writes_failed", unwritten, metrics.unwritten.clone());
+        let cluster = "Requests to the API server by verb and HTTP status";
+        registry.register("cluster_requests", cluster, metrics.cluster_requests.clone());
+        let failures = "Watches of the API server that failed and were begun again, by kind";
+        registry.register("watch_failures", failures, metrics.watch_failures.clone());
+        let events = "When the watches of a kind last brought something, in seconds since 1970; the quietest counts";
+        registry.register("watch_last_event_timestamp_seconds", events, metrics.watch_events.clone());
+        let look = "When a look for drift at all objects last ended, in seconds since 1970; 0 before the first";
+        registry.register("drift_last_look_timestamp_seconds", look, metrics.last_look.clone());
+        let hanging = "Accounts on platforms that leave requests unanswered and get one at a time";
+        registry.register("hanging_accounts", hanging, metrics.hanging.clone());
         metrics.begin();
         Self { registry, ..metrics }
     }
@@ -159,6 +194,9 @@ impl Metrics {
     /// Counters that alerts compare over time are there from the start: the first increase of one that is not would be
     /// missed.
     fn begin(&self) {
+        for kind in WATCHED {
+            self.watch_failures.get_or_create(&OfKind { kind }).inc_by(0);
+        }
         for kind in [Kind::Partner.name(), Kind::Client.name()] {
             self.releases.get_or_create(&Pass { kind, outcome: Reason::Terminated.name() }).inc_by(0);
             for outcome in [DONE, FAILED] {
@@ -213,10 +251,34 @@ impl Metrics {
         }
     }
 
+    /// Counts a request to the API server.
+    pub(crate) fn asked_cluster(&self, request: &ClusterRequest) {
+        self.cluster_requests.get_or_create(request).inc();
+    }
+
+    /// Counts a watch that failed.
+    pub(crate) fn watch_failed(&self, kind: &'static str) {
+        self.watch_failures.get_or_create(&OfKind { kind }).inc();
+    }
+
+    /// Sets the times at which there was progress.
+    fn progress(&self, activity: &Activity) {
+        let now = crate::clock::now().as_second();
+        let at = |since: Duration| now.saturating_sub(i64::try_from(since.as_secs()).unwrap_or(i64::MAX));
+        for kind in WATCHED {
+            if let Some(since) = activity.since(kind) {
+                self.watch_events.get_or_create(&OfKind { kind }).set(at(since));
+            }
+        }
+        self.last_look.set(activity.since_look().map_or(0, at));
+    }
+
     /// All counters in the text form of `OpenMetrics`, with what holds at this moment.
     pub(crate) fn text(&self, context: &Context) -> String {
         let _one_at_a_time = lock(&self.scrape);
         self.leader.set(i64::from(context.claim.holds()));
+        self.progress(&context.activity);
+        self.hanging.set(i64::try_from(context.accounts.hanging()).unwrap_or(i64::MAX));
         self.objects.count(context);
         self.queues.count(context);
         self.not_understood.count(context);

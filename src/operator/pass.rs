@@ -6,8 +6,12 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::watch;
 
+use super::accounts::{Leave, Queue};
 use super::context::Context;
+use super::dereference;
 use super::ending;
 use super::error::Stop;
 use super::manage::manage;
@@ -22,9 +26,62 @@ use crate::plan::{Outcome, Writes};
 const BLOCKED: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 /// First and longest pause after a failure that passes.
 const FAILED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// How often a pass that waits looks whether it still waits for the right account.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// First and longest pause after a pass that found something changed under it.
+const STALE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// What such a pass is counted as.
+const STALE_OUTCOME: &str = "Stale";
+/// Such passes in a row after which status says so.
+const STALE_TOLD: u32 = 5;
+
+/// Waits for leave and makes the pass over the object as it is then. None is begun after the end was asked for.
+pub(crate) async fn queue<K: TenantObject>(
+    object: Arc<K>,
+    context: Arc<Context>,
+    mut ending: watch::Receiver<bool>,
+) -> Action {
+    let key = ObjectRef::from_obj(object.as_ref());
+    let entered = tokio::select! {
+        biased;
+        _ = ending.wait_for(|is_over| *is_over) => None,
+        leave = enter(object, &context) => Some(leave),
+    };
+    // It may have been edited, or gone, while it waited.
+    match (entered, K::room(&context).store.get(&key)) {
+        (Some(_leave), Some(stored)) => reconcile(stored, context).await,
+        (None, _) | (_, None) => Action::await_change(),
+    }
+}
+
+/// Waits in the queue of the object's account. One that is led elsewhere meanwhile waits there.
+async fn enter<K: TenantObject>(object: Arc<K>, context: &Context) -> Leave {
+    let key = ObjectRef::from_obj(object.as_ref());
+    let mut queue = dereference::queue(object.as_ref(), context).await;
+    loop {
+        let mut entering = Box::pin(context.accounts.enter(&queue));
+        let next = loop {
+            // Leave is taken also while a Secret is read for this, so that none is given to nobody.
+            tokio::select! {
+                biased;
+                leave = &mut entering => return leave,
+                now = queue_later(&key, context) => if let Some(next) = now.filter(|now| *now != queue) { break next },
+            }
+        };
+        drop(entering);
+        queue = next;
+    }
+}
+
+/// Where an object waits after a while; nothing where it has gone.
+async fn queue_later<K: TenantObject>(key: &ObjectRef<K>, context: &Context) -> Option<Queue> {
+    tokio::time::sleep(LOOK_AGAIN).await;
+    let stored = K::room(context).store.get(key)?;
+    Some(dereference::queue(stored.as_ref(), context).await)
+}
 
 /// One pass over an object: bounded in time, and a panic in it is that object's condition and nobody else's.
-pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Context>) -> Action {
+async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Context>) -> Action {
     if !context.claim.holds() {
         // The process is about to end, and its successor looks at every object.
         return Action::await_change();
@@ -41,7 +98,26 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
     let action = traced(pass).await;
     // Nobody knows yet what this pass found. With no pause an API server in trouble would be asked without end.
     let is_unwritten = K::room(&context).remember(&object, |memory| std::mem::take(&mut memory.is_unwritten));
-    if is_unwritten { Action::requeue(K::room(&context).pause(&object, FAILED.0, FAILED.1)) } else { action }
+    let pause = is_unwritten.then(|| K::room(&context).pause(&object, FAILED.0, FAILED.1));
+    K::room(&context).forget_gone(&object);
+    pause.map_or(action, Action::requeue)
+}
+
+/// A pass that ended because something changed under it is made again soon. Where that happens each time, the pauses grow
+/// and status says so: it may be an object that is needed and is not there.
+pub(crate) async fn again<K: TenantObject>(object: &Arc<K>, context: &Context) -> (Action, &'static str) {
+    let times = K::room(context).remember(object, |memory| {
+        memory.stale = memory.stale.saturating_add(1);
+        memory.stale
+    });
+    if times >= STALE_TOLD {
+        let message = format!(
+            "{STALE_TOLD} passes in a row or more found this object, or one that it needs, changed or gone meanwhile: find out who keeps writing to it, and see the operator's log"
+        );
+        publish(object, &Outcome::Failed(Reason::ClusterUnavailable, message), &Facts::default(), context).await;
+    }
+    let pause = STALE.0.saturating_mul(1 << (times - 1).min(16)).min(STALE.1);
+    (Action::requeue(pause), STALE_OUTCOME)
 }
 
 async fn bounded<K: TenantObject>(object: &Arc<K>, context: &Context) -> Action {
@@ -52,6 +128,9 @@ async fn bounded<K: TenantObject>(object: &Arc<K>, context: &Context) -> Action 
         Ok(Err(_panic)) => failed(object, context, "the pass failed inside the operator: see its log").await,
         Err(_elapsed) => failed(object, context, "the pass took too long and was given up").await,
     };
+    if outcome != STALE_OUTCOME {
+        K::room(context).remember(object, |memory| memory.stale = 0);
+    }
     let took = started.elapsed();
     context.metrics.passed(K::KIND, outcome, took);
     let Trace { id, requests, changes } = trace();
@@ -83,7 +162,7 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
     let mut current = Arc::clone(&object);
     let outcome = match Box::pin(manage(&mut current, context, &mut facts)).await {
         Ok(outcome) | Err(Stop::Outcome(outcome)) => outcome,
-        Err(Stop::Stale) => return (Action::requeue(Duration::from_millis(200)), "Stale"),
+        Err(Stop::Stale) => return again(&current, context).await,
     };
     let published = publish(&current, &outcome, &facts, context).await;
     wake::users_of(published.as_ref(), context);

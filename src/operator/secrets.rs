@@ -1,47 +1,40 @@
-//! Secrets, read by name and never listed.
+//! Secrets and ConfigMaps, read by name and never listed.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::time::Instant;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::Secret;
+use futures::FutureExt;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
-use tokio::sync::Mutex as AsyncMutex;
 
-use super::context::lock;
+use super::reads::{Place, Reads};
 
 /// Data of a Secret; nothing where it does not exist.
 pub(crate) type SecretData = Option<Arc<BTreeMap<String, Vec<u8>>>>;
 
-type Slot = Arc<AsyncMutex<Option<(Instant, SecretData)>>>;
+/// Secrets by namespace and name.
+pub(crate) type Secrets = Reads<SecretData>;
+/// ConfigMaps by namespace and name.
+pub(crate) type ConfigMaps = Reads<Option<Arc<ConfigMap>>>;
 
-/// Secrets by namespace and name. Many objects share one, so a read serves all that ask within its age.
-pub(crate) struct Secrets {
-    client: Client,
-    slots: Mutex<HashMap<(String, String), Slot>>,
+/// Reads Secrets.
+pub(crate) fn secrets(client: Client) -> Secrets {
+    Reads::new(move |Place { namespace, name }| {
+        let client = client.clone();
+        async move {
+            let secret = Api::<Secret>::namespaced(client, &namespace).get_opt(&name).await?;
+            Ok(secret.map(|secret| {
+                Arc::new(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
+            }))
+        }
+        .boxed()
+    })
 }
 
-impl Secrets {
-    pub(crate) fn new(client: Client) -> Self {
-        Self { client, slots: Mutex::default() }
-    }
-
-    /// A Secret's data, at most `age` old.
-    pub(crate) async fn get(&self, namespace: &str, name: &str, age: Duration) -> Result<SecretData, kube::Error> {
-        let slot = {
-            let mut slots = lock(&self.slots);
-            Arc::clone(slots.entry((namespace.to_owned(), name.to_owned())).or_default())
-        };
-        let mut held = slot.lock().await;
-        if let Some((_, data)) = held.as_ref().filter(|(read, _)| read.elapsed() < age) {
-            return Ok(data.clone());
-        }
-        let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await?;
-        let data = secret.map(|secret| {
-            Arc::new(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
-        });
-        *held = Some((Instant::now(), data.clone()));
-        Ok(data)
-    }
+/// Reads ConfigMaps.
+pub(crate) fn config_maps(client: Client) -> ConfigMaps {
+    Reads::new(move |Place { namespace, name }| {
+        let client = client.clone();
+        async move { Ok(Api::<ConfigMap>::namespaced(client, &namespace).get_opt(&name).await?.map(Arc::new)) }.boxed()
+    })
 }

@@ -8,6 +8,7 @@ use clap::Parser;
 
 mod value;
 
+use super::accounts::Limits;
 use crate::connect::Proxy;
 use crate::plan::lease::Terms;
 
@@ -50,9 +51,12 @@ pub struct Settings {
     /// Longest time of one pass over an object.
     #[arg(long, env = "TENANTRY_PASS_TIMEOUT", default_value = "5m", value_parser = duration)]
     pub pass_timeout: Duration,
-    /// Passes at the same time, for each kind.
-    #[arg(long, env = "TENANTRY_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    /// Passes at the same time, over all objects.
+    #[arg(long, env = "TENANTRY_CONCURRENCY", default_value_t = 128, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
+    /// Passes at the same time over the objects of one account on a platform: one that is slow takes no more.
+    #[arg(long, env = "TENANTRY_ACCOUNT_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub account_concurrency: u16,
     /// Most Partners whose tenants are ended for ever within an hour.
     #[arg(long, env = "TENANTRY_MOST_PARTNER_TERMINATIONS_PER_HOUR", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub most_partner_terminations_per_hour: u16,
@@ -93,6 +97,11 @@ impl Settings {
     /// Whether a host may be talked to.
     pub fn allows_host(&self, host: &str) -> bool {
         self.platform_hosts.holds(host)
+    }
+
+    /// Most passes at the same time.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { all: self.concurrency, account: self.account_concurrency }
     }
 
     /// The times of leadership.

@@ -66,6 +66,7 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                K::room(&context).caught_up(&object);
                 let key = ObjectRef::from_obj(&object);
                 let now = Seen::of(&object);
                 let before = seen.insert(key.clone(), now);
@@ -79,7 +80,10 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
                 wake::parent_of(&object, &context);
             }
             Ok(Event::Init | Event::InitDone) => {}
-            Err(error) => tracing::warn!(kind = K::KIND.name(), %error, "the watch failed and is begun again"),
+            Err(error) => {
+                context.metrics.watch_failed(K::KIND.name());
+                tracing::warn!(kind = K::KIND.name(), %error, "the watch failed and is begun again");
+            }
         }
     }
 }
@@ -175,7 +179,10 @@ pub(crate) async fn watch_images(client: Client, context: Arc<Context>) {
             }
             // Objects are looked at on their own when the operator starts.
             Ok(Event::Init | Event::InitApply(_) | Event::InitDone) => {}
-            Err(error) => tracing::warn!(%error, "the watch of ConfigMaps failed and is begun again"),
+            Err(error) => {
+                context.metrics.watch_failed("ConfigMap");
+                tracing::warn!(%error, "the watch of ConfigMaps failed and is begun again");
+            }
         }
     }
 }

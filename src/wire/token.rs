@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
 
-    fn read(members: Value) -> TokenResponse {
+    fn read(members: &Value) -> TokenResponse {
         let mut body = json!({"access_token": "t"});
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         serde_json::from_value(body).unwrap()
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn expires_in_is_read_in_each_form_and_what_is_no_time_is_unknown() {
         for form in [json!(7199), json!("7199"), json!(7199.0), json!(7199.9), json!("7199.0"), json!(" 7199 ")] {
-            assert_eq!(read(json!({"expires_in": form})).expires_in, Some(7199), "{form}");
+            assert_eq!(read(&json!({"expires_in": form})).expires_in, Some(7199), "{form}");
         }
         for form in [
             json!(null),
@@ -88,10 +88,10 @@ mod tests {
             json!(true),
             json!({}),
         ] {
-            assert_eq!(read(json!({"expires_in": form})).expires_in, None, "{form}");
+            assert_eq!(read(&json!({"expires_in": form})).expires_in, None, "{form}");
         }
-        assert_eq!(read(json!({})).expires_in, None);
-        assert_eq!(read(json!({"expires_in": 1e300})).expires_in, Some(u64::MAX));
+        assert_eq!(read(&json!({})).expires_in, None);
+        assert_eq!(read(&json!({"expires_in": 1e300})).expires_in, Some(u64::MAX));
     }
 
     #[test]
@@ -99,8 +99,8 @@ mod tests {
         for members in
             [json!({"scope": null, "token_type": null}), json!({"scope": ["a", "b"]}), json!({"refresh_token": null})]
         {
-            assert_eq!(read(members).scope, "");
+            assert_eq!(read(&members).scope, "");
         }
-        assert_eq!(read(json!({"scope": "global:manage"})).scope, "global:manage");
+        assert_eq!(read(&json!({"scope": "global:manage"})).scope, "global:manage");
     }
 }

@@ -11,6 +11,7 @@
 )]
 
 mod ask;
+mod bulkheads;
 mod cluster;
 mod deeds;
 mod defaults;

@@ -166,6 +166,7 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
         "requestTimeout=30s",
         "passTimeout=1m",
         "concurrency=4",
+        "accountConcurrency=2",
         "terminationsPerHour.partners=0",
         "terminationsPerHour.clients=1",
         "lease.duration=30s",
@@ -177,7 +178,7 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
     let args = "tenantry-operator --listen 0.0.0.0:9000 --platform-hosts acme.example,other.example:8443 \
         --platform-moved old.example=acme.example --platform-proxy http://proxy.example:3128 --cluster-id c1 \
         --namespaces acme,globex --default-connection tenantry-system/platform --default-connection-namespaces acme \
-        --drift-interval 1h --request-timeout 30s --pass-timeout 1m --concurrency 4 \
+        --drift-interval 1h --request-timeout 30s --pass-timeout 1m --concurrency 4 --account-concurrency 2 \
         --most-partner-terminations-per-hour 0 --most-client-terminations-per-hour 1 --lease-duration 30s \
         --renew-deadline 20s --retry-period 5s";
     let meant = Settings::try_parse_from(args.split_whitespace()).unwrap();

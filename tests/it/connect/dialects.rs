@@ -129,9 +129,11 @@ async fn without_a_bucket_each_tenant_of_a_path_has_a_budget_of_its_own() {
 
 #[tokio::test]
 async fn after_503_with_retry_after_no_read_is_sent_before_that_time_and_no_other_tenant_waits() {
-    let fake = Fake::new(|asked| match asked.path.contains("client_1") {
-        true => Reply::text(503, "maintenance").with("Retry-After", 60),
-        false => Reply::json(200, &json!({"uniqueId": "client_2", "name": "B"})),
+    let fake = Fake::new(|asked| {
+        if asked.path.contains("client_1") {
+            return Reply::text(503, "maintenance").with("Retry-After", 60);
+        }
+        Reply::json(200, &json!({"uniqueId": "client_2", "name": "B"}))
     })
     .await;
     let platform = fake.platform();

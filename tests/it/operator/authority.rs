@@ -194,9 +194,10 @@ fn a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards() {
     to.partner("acme", &with(adopts(&id), &json!({"details": {"name": from.tenant_name("acme")}})));
     from.patch("partner/acme", &json!({"spec": {"handOver": {"namespace": to.name, "name": "acme"}}}));
     let ask = |to: &Space<'_>, n: usize| {
+        let n = n.to_string();
         to.kubectl(&["annotate", "--overwrite", "partner/acme", &format!("tenantry.dev/reconcile-requested-at={n}")]);
         to.until("it was asked again", || {
-            Ok(to.get("partner/acme").unwrap()["status"]["lastHandledReconcileAt"] == n.to_string())
+            Ok(to.get("partner/acme").unwrap()["status"]["lastHandledReconcileAt"] == n.as_str())
         });
     };
     ask(&to, 1);

@@ -210,7 +210,7 @@ async fn a_credential_in_a_header_is_taken_as_one_in_the_form() {
     let caller = platform.sp.with_token(body["access_token"].as_str().unwrap());
     assert_eq!(caller.get("/cfg/countries").await.status, 200);
     // Each half is encoded as in a form: `%61` is an `a`.
-    let encoded = client_secret.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let encoded = client_secret.bytes().fold(String::new(), |text, byte| format!("{text}%{byte:02X}"));
     assert_eq!(ask(&client_id, &encoded).await.unwrap().status(), 200);
     for (id, secret) in [(client_id.as_str(), "wrong"), ("wrong", &client_secret), (&client_id, "")] {
         assert_eq!(ask(id, secret).await.unwrap().status(), 401);

@@ -28,6 +28,7 @@ fn remedy(reason: Reason) -> Remedy {
             "it::operator::healing::a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_once",
             "it::ending::messages::a_refused_credential_holds_and_the_right_one_goes_on",
         ]),
+        Reason::PermissionMissing => Tests(&["it::remedies::platform::a_permission_that_is_missing_for_one_tenant_is_given_and_no_other_object_waits_meanwhile"]),
         Reason::HostNotAllowed => Tests(&[
             "it::remedies::platform::a_host_that_is_not_allowed_is_corrected",
             "it::ending::messages::a_host_that_is_not_allowed_holds_and_the_corrected_url_goes_on",

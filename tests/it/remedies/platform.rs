@@ -45,6 +45,34 @@ fn a_credential_of_another_tenant_is_replaced() {
 }
 
 #[test]
+fn a_permission_that_is_missing_for_one_tenant_is_given_and_no_other_object_waits_meanwhile() {
+    let world = World::shared();
+    let proxy = world.proxy(Vec::new());
+    let space = world.behind(&proxy, "permission");
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    for name in ["globex", "initech"] {
+        space.client(name, &json!({"details": {"city": "Berlin"}}));
+    }
+    let (globex, _) = (space.ready("client/globex"), space.ready("client/initech"));
+    let refusal = json!({"code": "0004", "message": "You are not allowed to do this"}).to_string();
+    let answer = Answer { status: 403, body: refusal, ..Answer::default() };
+    proxy.set(vec![Rule::new("POST", &format!("/clients/{globex}$"), Fault::Answer(answer))]);
+    let city = |name: &str| space.patch(name, &json!({"spec": {"details": {"city": "Bonn"}}}));
+    city("client/globex");
+    asks(&space.not_ready("client/globex", "PermissionMissing"), &["give the credential a role"]);
+    city("client/initech");
+    space.client("umbrella", &json!({}));
+    space.ready("client/initech");
+    space.ready("client/umbrella");
+    let refused = proxy.seen().iter().filter(|seen| seen.is_faulty).count();
+    assert_eq!(refused, 1, "the others went on before it was tried again");
+    proxy.set(Vec::new());
+    look_again(&space, "client/globex");
+    space.ready("client/globex");
+}
+
+#[test]
 fn a_host_that_is_not_allowed_is_corrected() {
     let world = World::shared();
     let space = world.namespace("host");

@@ -120,13 +120,19 @@ fn headers(all: &axum::http::HeaderMap) -> BTreeMap<String, String> {
     all.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
 }
 
+/// All hosts lead to the same platform; faults tell them apart.
+fn with_host(mut headers: BTreeMap<String, String>, url: &url::Url) -> BTreeMap<String, String> {
+    headers.insert("host".to_owned(), url.host_str().unwrap_or_default().to_owned());
+    headers
+}
+
 async fn to_platform(world: World, life: Life, request: reqwest::Request) -> Result<reqwest::Response, BoxError> {
     let ask = Ask {
         side: Side::Platform,
         method: request.method().clone(),
         path: request.url().path().to_owned(),
         query: request.url().query().unwrap_or_default().to_owned(),
-        headers: headers(request.headers()),
+        headers: with_host(headers(request.headers()), request.url()),
         body: Bytes::copy_from_slice(request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default()),
     };
     let Reply { status, headers, body } = world.exchange(&life, ask).await?;
@@ -162,6 +168,9 @@ fn answer(Reply { status, headers, body }: Reply) -> Result<Response<Box<DynBody
     Ok(response.body(body)?)
 }
 
+/// Time between two bookmarks of a watch in which nothing happens.
+const BOOKMARKS: Duration = Duration::from_mins(1);
+
 /// A watch: what changed is told in order, after the lag, until its time is over.
 async fn watch(world: World, life: Life, ask: Ask) -> Result<Response<Box<DynBody>>, BoxError> {
     let begun = world.begin_watch(&life, &ask).await?;
@@ -185,7 +194,7 @@ async fn watch(world: World, life: Life, ask: Ask) -> Result<Response<Box<DynBod
                 }
                 state.cluster.oldest_untold(&watching).map(|at| at + state.lag)
             };
-            let pause = untold.map_or(Duration::from_hours(1), |due| {
+            let pause = untold.map_or(BOOKMARKS, |due| {
                 Duration::try_from(due.duration_since(tenantry::clock::now()))
                     .unwrap_or_default()
                     .max(Duration::from_millis(1))
@@ -194,7 +203,12 @@ async fn watch(world: World, life: Life, ask: Ask) -> Result<Response<Box<DynBod
                 biased;
                 () = tokio::time::sleep_until(closes) => break,
                 _ = changes.changed() => {}
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(pause) => {
+                    let is_gone = untold.is_none() && lines.unbounded_send(Ok(Cluster::bookmark(&watching))).is_err();
+                    if is_gone {
+                        return;
+                    }
+                }
             }
         }
         let _ = lines.unbounded_send(Ok(Cluster::bookmark(&watching)));

@@ -99,7 +99,7 @@ async fn waits(world: &World, (key, neighbour): (&Key, &Key), happens: impl Fn(&
     };
     until(world, "the period runs", |world| purge_after(world).is_some()).await;
     let left = purge_after(world).unwrap().duration_since(tenantry::clock::now());
-    tokio::time::sleep(Duration::try_from(left).unwrap() - Duration::from_secs(5)).await;
+    tokio::time::sleep(Duration::try_from(left).unwrap().saturating_sub(Duration::from_secs(5))).await;
     use_up(world, "Ulm");
     world.edit(neighbour, &json!({"details": {"city": "Ulm"}}));
     until(world, "the call is about to be sent", |world| step(world, key) == "Terminating").await;

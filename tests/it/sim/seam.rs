@@ -305,7 +305,11 @@ impl World {
                 Ok(self.lock().cluster.watching(ask))
             }
             Fate::LeftOut(_) => Ok(self.lock().cluster.watching(ask)),
-            Fate::Lost | Fate::ReplyLost | Fate::Late(_) | Fate::Silent(_) => Err(Reset),
+            Fate::Silent(pause) => {
+                tokio::time::sleep(pause).await;
+                Err(Reset)
+            }
+            Fate::Lost | Fate::ReplyLost | Fate::Late(_) => Err(Reset),
         }
     }
 

@@ -1,0 +1,117 @@
+//! When the API server was last heard of: the evidence of progress on which the probes rest.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::context::lock;
+
+/// A request may be so many of its own deadlines old before the process counts as stuck.
+const DEADLINES: u32 = 3;
+
+/// What was heard of the API server. All clones are one.
+#[derive(Clone, Default)]
+pub(crate) struct Activity(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// When each watch last brought something, by path.
+    watches: Mutex<HashMap<String, Instant>>,
+    /// When each request in flight counts as stuck.
+    in_flight: Mutex<HashMap<u64, Instant>>,
+    next: AtomicU64,
+    /// When a look for drift at all objects last ended.
+    looked: Mutex<Option<Instant>>,
+}
+
+/// A request that has not ended.
+pub(crate) struct InFlight {
+    number: u64,
+    activity: Activity,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        lock(&self.activity.0.in_flight).remove(&self.number);
+    }
+}
+
+impl Activity {
+    /// A watch of this path began or brought something.
+    pub(crate) fn heard(&self, path: &str) {
+        lock(&self.0.watches).insert(path.to_owned(), Instant::now());
+    }
+
+    /// For how long the watches of a kind have brought nothing; the quietest of them counts. Nothing where none ever began.
+    pub(crate) fn since(&self, kind: &str) -> Option<Duration> {
+        let watches = lock(&self.0.watches);
+        let of_kind = watches.iter().filter(|(path, _)| kind_of(path) == Some(kind));
+        of_kind.map(|(_, at)| at.elapsed()).max()
+    }
+
+    /// A look for drift at all objects has ended.
+    pub(crate) fn looked(&self) {
+        *lock(&self.0.looked) = Some(Instant::now());
+    }
+
+    /// For how long no look for drift has ended; nothing before the first.
+    pub(crate) fn since_look(&self) -> Option<Duration> {
+        lock(&self.0.looked).map(|at| at.elapsed())
+    }
+
+    /// A request begins that is to end within this time.
+    pub(crate) fn begin(&self, limit: Duration) -> InFlight {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        lock(&self.0.in_flight).insert(number, Instant::now() + limit * DEADLINES);
+        InFlight { number, activity: self.clone() }
+    }
+
+    /// Whether a request is past three of its deadlines: whoever waits for it does not run any more.
+    pub(crate) fn is_overdue(&self) -> bool {
+        let now = Instant::now();
+        lock(&self.0.in_flight).values().any(|overdue| now > *overdue)
+    }
+}
+
+/// Kinds that are watched.
+pub(crate) const WATCHED: [&str; 3] = ["Partner", "Client", "ConfigMap"];
+
+fn kind_of(path: &str) -> Option<&'static str> {
+    match path.rsplit('/').next() {
+        Some("partners") => Some("Partner"),
+        Some("clients") => Some("Client"),
+        Some("configmaps") => Some("ConfigMap"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn of_the_watches_of_a_kind_the_quietest_counts() {
+        let activity = Activity::default();
+        assert_eq!(activity.since("Client"), None);
+        activity.heard("/apis/tenantry.dev/v1alpha1/namespaces/a/clients");
+        activity.heard("/apis/tenantry.dev/v1alpha1/namespaces/b/clients");
+        tokio::time::advance(Duration::from_secs(70)).await;
+        activity.heard("/apis/tenantry.dev/v1alpha1/namespaces/b/clients");
+        assert_eq!((activity.since("Client"), activity.since("Partner")), (Some(Duration::from_secs(70)), None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_past_three_of_its_deadlines_is_overdue_until_it_ends() {
+        let activity = Activity::default();
+        let request = activity.begin(Duration::from_secs(30));
+        tokio::time::advance(Duration::from_secs(90)).await;
+        assert!(!activity.is_overdue());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(activity.is_overdue());
+        drop(request);
+        assert!(!activity.is_overdue());
+    }
+}

@@ -1,0 +1,67 @@
+//! Tasks that run as long as the process: one that ends is noticed, and all end with their owner.
+
+use futures::future::select_all;
+use tokio::task::JoinHandle;
+
+use super::StartError;
+
+/// Tasks by name.
+#[derive(Default)]
+pub(crate) struct Tasks(Vec<(&'static str, JoinHandle<()>)>);
+
+impl Tasks {
+    /// Adds a task.
+    pub(crate) fn push(&mut self, name: &'static str, task: JoinHandle<()>) {
+        self.0.push((name, task));
+    }
+
+    /// Waits until one of them has ended.
+    pub(crate) async fn first_ended(&mut self) -> StartError {
+        let ends = self.0.iter_mut().map(|(name, task)| {
+            Box::pin(async move {
+                let why = match task.await {
+                    Ok(()) => "it came to its end".to_owned(),
+                    Err(failed) => failed.to_string(),
+                };
+                StartError::TaskEnded { task: name, why }
+            })
+        });
+        let ends: Vec<_> = ends.collect();
+        if ends.is_empty() {
+            return std::future::pending().await;
+        }
+        select_all(ends).await.0
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        for (_, task) in &self.0 {
+            task.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn of_the_tasks_the_one_that_ends_is_named_and_the_others_end_with_their_owner() {
+        let (alive, mut is_alive) = tokio::sync::oneshot::channel::<()>();
+        let mut tasks = Tasks::default();
+        tasks.push(
+            "waits",
+            tokio::spawn(async move {
+                std::future::pending::<()>().await;
+                drop(alive);
+            }),
+        );
+        tasks.push("panics", tokio::spawn(async { panic!("a defect") }));
+        let ended = tasks.first_ended().await.to_string();
+        assert!(ended.contains("`panics`") && ended.contains("a defect"), "{ended}");
+        is_alive.try_recv().unwrap_err();
+        drop(tasks);
+        is_alive.await.unwrap_err();
+    }
+}

@@ -1,0 +1,403 @@
+//! One object that something delays for ever delays no other: for each thing that objects share, requests are counted.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::Method;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Parser;
+use serde_json::{Value, json};
+use tenantry::operator::Settings;
+
+use super::ask::{Ask, Reply, Side};
+use super::cluster::answer::refuse;
+use super::cluster::{CLIENTS, CONFIG_MAPS, Key, PARTNERS, SECRETS};
+use super::life::{HOST, live, settings};
+use super::people::with;
+use super::seam::{Fate, Life, World};
+use super::settle::{condition, is_ready, world};
+use super::sweep::scenarios;
+
+/// A second name of the platform, behind which it may be slow.
+const SLOW: &str = "slow.example";
+/// Longer than any test lasts.
+const EVER: Duration = Duration::from_hours(1000);
+/// Clients that are in trouble.
+const MANY: usize = 40;
+
+fn with_flags(more: &[&str]) -> Settings {
+    let hosts = format!("{HOST},{SLOW}");
+    let flags = ["tenantry-operator", "--platform-hosts", &hosts];
+    let Settings { platform_hosts, concurrency, account_concurrency, .. } =
+        Settings::parse_from(flags.iter().chain(more));
+    Settings { platform_hosts, concurrency, account_concurrency, ..settings() }
+}
+
+fn in_b(name: &str) -> Key {
+    Key::new(CLIENTS, "b", name)
+}
+
+fn in_a(name: &str) -> Key {
+    Key::new(CLIENTS, "a", name)
+}
+
+/// A Secret of namespace `b` that leads to the slow name.
+fn slow_secret(world: &World, name: &str) {
+    let credential = world.lock().platform.credential.clone();
+    let data = json!({
+        "url": STANDARD.encode(format!("https://{SLOW}")), "tenantId": STANDARD.encode(&credential.tenant_id),
+        "clientId": STANDARD.encode(&credential.client_id), "clientSecret": STANDARD.encode(&credential.client_secret),
+    });
+    let body =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "b"}, "data": data});
+    world.kubectl(Method::POST, &SECRETS.path("b", ""), &body);
+}
+
+fn client(name: &str, partner: &str) -> Value {
+    json!({"partnerRef": {"name": partner}, "details": {"name": name, "address": "Hauptstr. 1"}})
+}
+
+/// What troubles the Clients of namespace `b`; those of `a` are the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    None,
+    /// Workers: their platform answers nothing.
+    Hangs,
+    /// The list: the one of their Partner is never answered; Partners of the same account are the others.
+    ListHangs,
+    /// The Secret slot: the API server answers nothing about their Secret.
+    SecretHangs,
+    /// The credential gate: each of their tenants refuses the credential for want of a permission.
+    Forbidden,
+    /// The rate budget: that of their Partner is used up; Partners of the same account are the others.
+    Throttled,
+}
+
+impl Trouble {
+    /// Whether the others use the same account.
+    fn is_within_account(self) -> bool {
+        matches!(self, Self::ListHangs | Self::Forbidden | Self::Throttled)
+    }
+
+    fn fate(self, ask: &Ask, partner: &str) -> Fate {
+        let plain = |status: u16, body: &'static str, headers: Vec<(String, String)>| {
+            Fate::Instead(Box::new((Reply { status, headers, body: Bytes::from_static(body.as_bytes()) }, false)))
+        };
+        let is_theirs = ask.side == Side::Platform && ask.path.contains(&format!("/{partner}/"));
+        match self {
+            Self::None => Fate::Pass,
+            Self::Hangs if ask.header("host") == SLOW => Fate::Silent(EVER),
+            Self::SecretHangs if ask.path.ends_with("/namespaces/b/secrets/slow") => Fate::Silent(EVER),
+            Self::ListHangs if is_theirs && ask.method == Method::GET => Fate::Silent(EVER),
+            Self::Forbidden if is_theirs => plain(403, r#"{"code":"0004","message":"not allowed"}"#, Vec::new()),
+            Self::Throttled if is_theirs => {
+                let headers = [("retry-after", "45"), ("x-ratelimit-remaining", "0")];
+                plain(429, "", headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
+            }
+            _ => Fate::Pass,
+        }
+    }
+}
+
+/// What happens between the moment at which a Client is declared and its create.
+#[derive(Debug)]
+struct Before {
+    /// Requests that are sent to a platform.
+    requests: Vec<String>,
+    /// Seconds of the simulated clock, which stands still while anything is done.
+    waited: i64,
+}
+
+/// Declares many Clients that are in trouble, and one after the other five that are not; returns what came before the
+/// create of each of these.
+fn befores(trouble: Trouble, settings: Settings) -> Vec<Before> {
+    let world = world();
+    slow_secret(&world, "slow");
+    let asked: Arc<Mutex<Vec<(String, jiff::Timestamp)>>> = Arc::default();
+    let befores = live(&world, &Life::new(1), settings, async {
+        let secret = |name: &str| json!({"connectionSecretRef": {"name": name}});
+        let slow = Key::new(PARTNERS, "b", "acme");
+        let own = if trouble.is_within_account() { "platform" } else { "slow" };
+        world.create(&slow, &scenarios::partner(&with(secret(own), &json!({"details": {"name": "Slow"}}))));
+        let acme = Key::new(PARTNERS, "a", "acme");
+        world.create(&acme, &scenarios::partner(&json!({})));
+        for key in [&slow, &acme] {
+            world.until("the Partners are Ready", |world| world.object(key).is_some_and(|one| is_ready(&one))).await;
+        }
+        let partner = world.tenant(&slow).unwrap().id;
+        let noted = Arc::clone(&asked);
+        world.lock().fates = Box::new(move |_, ask| {
+            if ask.side == Side::Platform {
+                noted.lock().unwrap().push((ask.line(), tenantry::clock::now()));
+            }
+            trouble.fate(ask, &partner)
+        });
+        for number in 0..MANY {
+            world.create(&in_b(&format!("c{number}")), &client(&format!("Slow {number}"), "acme"));
+        }
+        let mut befores = Vec::new();
+        for number in 0..5 {
+            tokio::time::sleep(Duration::from_secs(if number == 0 { 1 } else { 20 })).await;
+            asked.lock().unwrap().clear();
+            let (key, declared) = (in_a(&format!("new{number}")), tenantry::clock::now());
+            world.create(&key, &client(&format!("New {number}"), "acme"));
+            world.until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
+            let all = asked.lock().unwrap().clone();
+            let own = format!(" POST /api/v2/tenants/{}/clients", world.tenant(&acme).unwrap().id);
+            let at = all.iter().position(|(line, _)| line.ends_with(&own)).unwrap();
+            let waited = all[at].1.duration_since(declared).as_secs();
+            befores.push(Before { requests: all[..at].iter().map(|(line, _)| line.clone()).collect(), waited });
+        }
+        befores
+    });
+    let befores = befores.unwrap();
+    assert!(world.lock().oracle.violations.is_empty(), "{trouble:?}: {:#?}", world.lock().oracle.violations);
+    befores
+}
+
+/// Requests before each, and seconds.
+fn counts(befores: &[Before]) -> Vec<(usize, i64)> {
+    befores.iter().map(|Before { requests, waited }| (requests.len(), *waited)).collect()
+}
+
+#[test]
+fn whatever_many_objects_wait_for_a_new_one_elsewhere_has_no_more_requests_before_it() {
+    let usual = counts(&befores(Trouble::None, with_flags(&[])));
+    for trouble in [Trouble::Hangs, Trouble::SecretHangs, Trouble::ListHangs, Trouble::Forbidden, Trouble::Throttled] {
+        let troubled = befores(trouble, with_flags(&[]));
+        assert_eq!(counts(&troubled), usual, "{trouble:?}: {troubled:#?}");
+    }
+    println!("{usual:?}");
+}
+
+#[test]
+fn without_bulkheads_the_same_count_shows_who_waits() {
+    // As many passes for one account as there are in all, which is what there was before there were bulkheads.
+    let flags = ["--concurrency", "16", "--account-concurrency", "32"];
+    let without = counts(&befores(Trouble::Hangs, with_flags(&flags)));
+    assert!(without[0].1 > 30, "{without:?}");
+}
+
+#[test]
+fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_its_objects_go_on_once_it_answers() {
+    let world = world();
+    slow_secret(&world, "slow");
+    let sent: Arc<Mutex<Vec<jiff::Timestamp>>> = Arc::default();
+    let noted = Arc::clone(&sent);
+    let done = live(&world, &Life::new(1), with_flags(&[]), async {
+        let slow = Key::new(PARTNERS, "b", "acme");
+        world.create(&slow, &scenarios::partner(&json!({"connectionSecretRef": {"name": "slow"}})));
+        world.until("the Partner is Ready", |world| world.object(&slow).is_some_and(|one| is_ready(&one))).await;
+        world.lock().fates = Box::new(move |_, ask| {
+            if ask.header("host") != SLOW {
+                return Fate::Pass;
+            }
+            noted.lock().unwrap().push(tenantry::clock::now());
+            Fate::Silent(EVER)
+        });
+        for number in 0..MANY {
+            world.create(&in_b(&format!("c{number}")), &client(&format!("Slow {number}"), "acme"));
+        }
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        let requests = sent.lock().unwrap().len();
+        // Those that were under way before anybody knew, and then one in each minute.
+        assert!(requests <= 16 + 30, "{requests} requests in half an hour");
+        let unavailable = (0..MANY).filter(|number| {
+            let object = world.object(&in_b(&format!("c{number}"))).unwrap();
+            condition(&object, "Ready").is_some_and(|(_, reason)| reason == "PlatformUnavailable")
+        });
+        assert_eq!(unavailable.count(), MANY, "each says what it waits for");
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        for number in 0..MANY {
+            let key = in_b(&format!("c{number}"));
+            world.until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
+        }
+        println!("{requests} requests in half an hour");
+    });
+    assert!(done.is_some());
+    assert!(world.lock().oracle.violations.is_empty(), "{:#?}", world.lock().oracle.violations);
+}
+
+/// A world with the Ready Client `globex` under the Ready Partner `acme` in `a`.
+fn settled(world: &World) {
+    let scenario = scenarios::named("update");
+    let done = live(world, &Life::new(1), settings(), async {
+        for (what, act, is_so) in &scenario.steps[..2] {
+            act(world);
+            world.until(what, is_so).await;
+        }
+    });
+    assert!(done.is_some());
+}
+
+#[test]
+fn a_watch_whose_beginning_is_never_answered_is_begun_again_and_an_edit_is_applied() {
+    let world = world();
+    let scenario = scenarios::named("update");
+    let begun = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&begun);
+    let done = live(&world, &Life::new(1), settings(), async {
+        for (what, act, is_so) in &scenario.steps[..2] {
+            act(&world);
+            world.until(what, is_so).await;
+        }
+        world.lock().fates = Box::new(move |_, ask| {
+            let is_it = ask.parameter("watch").is_some() && ask.path.ends_with("/clients");
+            if !is_it {
+                return Fate::Pass;
+            }
+            let mut count = count.lock().unwrap();
+            *count += 1;
+            if *count == 1 { Fate::Silent(EVER) } else { Fate::Pass }
+        });
+        // The server closes each watch after some minutes.
+        world.until("the watch is begun again", |_| *begun.lock().unwrap() == 1).await;
+        world.edit(&in_a("globex"), &json!({"details": {"city": "Bonn"}}));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(*begun.lock().unwrap(), 2);
+        assert_eq!(world.tenant(&in_a("globex")).unwrap().settings["city"], "Bonn");
+    });
+    assert!(done.is_some());
+}
+
+#[test]
+fn one_secret_that_is_never_answered_stops_neither_other_objects_nor_the_look_for_drift_nor_its_own_for_ever() {
+    let world = world();
+    settled(&world);
+    slow_secret(&world, "slow");
+    let stuck = Arc::new(Mutex::new(true));
+    let is_stuck = Arc::clone(&stuck);
+    let done = live(&world, &Life::new(2), with_flags(&[]), async {
+        let other = Key::new(PARTNERS, "b", "other");
+        let spec = json!({"connectionSecretRef": {"name": "slow"}, "details": {"name": "Other"}});
+        world.create(&other, &scenarios::partner(&spec));
+        world.until("the Partner is Ready", |world| world.object(&other).is_some_and(|one| is_ready(&one))).await;
+        world.lock().fates = Box::new(move |_, ask| {
+            let is_it = ask.path.ends_with("/namespaces/b/secrets/slow") && *is_stuck.lock().unwrap();
+            if is_it { Fate::Silent(EVER) } else { Fate::Pass }
+        });
+        world.drift(&world.tenant(&in_a("globex")).unwrap(), &json!({"city": "Ulm"}));
+        world.edit(&in_a("globex"), &json!({"details": {"address": "Nebenstr. 2"}}));
+        world.edit(&other, &json!({"details": {"city": "Bonn"}}));
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(world.tenant(&in_a("globex")).unwrap().settings["address"], "Nebenstr. 2");
+        world.drift(&world.tenant(&in_a("globex")).unwrap(), &json!({"address": "Elsewhere"}));
+        tokio::time::sleep(Duration::from_mins(25)).await;
+        assert_eq!(world.tenant(&in_a("globex")).unwrap().settings["address"], "Nebenstr. 2", "drift is looked for");
+        let told = condition(&world.object(&other).unwrap(), "InSync").unwrap();
+        assert_eq!(told.1, "ClusterUnavailable", "it says what it waits for");
+        *stuck.lock().unwrap() = false;
+        world.until("the edit is applied", |world| world.tenant(&other).unwrap().settings["city"] == "Bonn").await;
+    });
+    assert!(done.is_some());
+    assert!(world.lock().oracle.violations.is_empty(), "{:#?}", world.lock().oracle.violations);
+}
+
+#[test]
+fn a_task_that_dies_ends_the_operator_with_its_name() {
+    let world = world();
+    world.lock().fates = Box::new(|_, ask| {
+        let is_it = ask.parameter("watch").is_some() && ask.path.ends_with("/clients");
+        assert!(!is_it, "a defect in the watch");
+        Fate::Pass
+    });
+    let done = live(&world, &Life::new(1), settings(), async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    });
+    assert!(done.is_some());
+    let story = world.lock().story.join("\n");
+    assert!(story.contains("the operator ended: Err(TaskEnded { task: \"watch of Clients\""), "{story}");
+}
+
+/// Twenty Ready Clients under the Ready Partner `acme` in `a`, with more in their specs.
+async fn twenty(world: &World, more: &Value) {
+    world.create(&Key::new(PARTNERS, "a", "acme"), &scenarios::partner(&json!({})));
+    for number in 0..20 {
+        world.create(&in_a(&format!("c{number}")), &with(client(&format!("Client {number}"), "acme"), more));
+    }
+    for number in 0..20 {
+        let key = in_a(&format!("c{number}"));
+        world.until("it is Ready", |world| world.object(&key).is_some_and(|one| is_ready(&one))).await;
+    }
+}
+
+/// Counts what fits.
+fn count(
+    world: &World,
+    fits: impl Fn(&Ask) -> bool + Send + 'static,
+    fate: impl Fn(&Ask) -> Fate + Send + 'static,
+) -> Arc<Mutex<usize>> {
+    let counted = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&counted);
+    world.lock().fates = Box::new(move |_, ask| {
+        *count.lock().unwrap() += usize::from(fits(ask));
+        fate(ask)
+    });
+    counted
+}
+
+#[test]
+fn a_look_for_drift_that_fails_wakes_one_object_and_not_all() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        twenty(&world, &json!({})).await;
+        let is_search = |ask: &Ask| ask.path.ends_with("/clients/search");
+        let is_read = |ask: &Ask| ask.side == Side::Platform && ask.path.contains("/clients/client_");
+        let refuse = Reply { status: 503, headers: Vec::new(), body: Bytes::new() };
+        let reads = count(&world, is_read, move |ask| {
+            if is_search(ask) { Fate::Instead(Box::new((refuse.clone(), false))) } else { Fate::Pass }
+        });
+        tokio::time::sleep(Duration::from_mins(35)).await;
+        let reads = *reads.lock().unwrap();
+        assert!((3..=4).contains(&reads), "{reads} Clients were read in three looks that failed");
+    });
+    assert!(done.is_some());
+}
+
+#[test]
+fn twenty_clients_that_share_a_config_map_cost_one_read_of_it_in_each_interval() {
+    const PIXEL: &str =
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        let body = json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "images", "namespace": "a"},
+            "binaryData": {"logo.png": PIXEL},
+        });
+        world.kubectl(Method::POST, &CONFIG_MAPS.path("a", ""), &body);
+        twenty(&world, &json!({"branding": {"logo": {"configMapKeyRef": {"name": "images", "key": "logo.png"}}}}))
+            .await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let reads = count(&world, |ask| ask.path.ends_with("/configmaps/images"), |_| Fate::Pass);
+        tokio::time::sleep(Duration::from_mins(35)).await;
+        let reads = *reads.lock().unwrap();
+        assert!((3..=4).contains(&reads), "{reads} reads in three intervals");
+    });
+    assert!(done.is_some());
+}
+
+#[test]
+fn an_object_whose_writes_all_meet_a_conflict_is_tried_at_growing_pauses_and_says_so() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        let acme = Key::new(PARTNERS, "a", "acme");
+        world.create(&acme, &scenarios::partner(&json!({})));
+        world.until("it is Ready", |world| world.object(&acme).is_some_and(|one| is_ready(&one))).await;
+        let is_write = |ask: &Ask| ask.method == Method::PATCH && ask.path.ends_with("/clients/globex");
+        let tries = count(&world, is_write, move |ask| {
+            let conflict = refuse(409, "Conflict", "the object has been modified");
+            if is_write(ask) { Fate::Instead(Box::new((conflict, false))) } else { Fate::Pass }
+        });
+        world.create(&in_a("globex"), &client("Globex", "acme"));
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let ready = condition(&world.object(&in_a("globex")).unwrap(), "Ready");
+        assert_eq!(ready, Some(("False".to_owned(), "ClusterUnavailable".to_owned())));
+        let tries = *tries.lock().unwrap();
+        assert!(tries < 30, "{tries} tries in ten minutes");
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        world.until("it is Ready", |world| world.object(&in_a("globex")).is_some_and(|one| is_ready(&one))).await;
+    });
+    assert!(done.is_some());
+}
