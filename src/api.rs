@@ -19,12 +19,14 @@ mod status;
 
 pub use branding::{Branding, ConfigMapKeyRef, Image, LoginPage};
 pub use client::{ClientSpec, TenantClient};
-pub use clients::{AllowedNamespaces, ClientDefaults, Clients, LabelSelector, NamespacesFrom};
+pub use clients::{
+    AllowedNamespaces, ClientDefaults, Clients, LabelOperator, LabelRequirement, LabelSelector, NamespacesFrom,
+};
 pub use condition::{ConditionType, Reason};
 pub use deletion::{Acknowledgement, Confirmation, Deletion, DeletionPolicy};
 pub use details::{BusinessHours, ClientDetails, PartnerDetails, Phone, Weekday};
 pub use management::{
-    Adoption, AdoptionPolicy, Approval, ApprovalMode, DriftPolicy, LockedDefault, Management, ManagementMode,
+    Adoption, AdoptionPolicy, Approval, ApprovalMode, DriftPolicy, HandOver, LockedDefault, Management, ManagementMode,
 };
 pub use partner::{Partner, PartnerSpec};
 pub use reference::{PartnerRef, SecretKeyRef, SecretRef};

@@ -7,6 +7,7 @@ mod fit;
 mod judge;
 mod look;
 mod outcome;
+mod owner;
 mod reading;
 mod references;
 mod resolve;
@@ -18,9 +19,9 @@ use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
-    Adoption, AdoptionPolicy, Branding, ClientAccess, ConfigMapKeyRef, Deletion, DeletionPolicy, DriftPolicy,
-    FINALIZER, INTENT, Image, Management, ManagementMode, Partner, SecretKeyRef, TenantClient, TenantState,
-    TenantStatus,
+    Adoption, AdoptionPolicy, Branding, ClientAccess, ConditionType, ConfigMapKeyRef, Deletion, DeletionPolicy,
+    DriftPolicy, FINALIZER, HandOver, INTENT, Image, Management, ManagementMode, Partner, SecretKeyRef, TenantClient,
+    TenantState, TenantStatus,
 };
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
@@ -28,13 +29,15 @@ use crate::wire::Mark;
 pub(crate) use applied::{TENANT_STATE, digest, effective, unknown, written};
 pub(crate) use edits::{edited, only};
 pub(crate) use fit::fit;
-pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
+pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
-pub(crate) use reading::{NotUnderstood, Reading, Understood, keep_unknown};
+pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};
+pub(crate) use reading::{NotUnderstood, Reading, Understood, Unknown, keep_unknown};
 pub(crate) use references::{
-    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, partner_not_understood, pinned,
-    refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, secret_text, stands_in,
+    Allows, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed, not_allowed_by_id, of_id,
+    partner_not_understood, pinned, refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, secret_text,
+    stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 
@@ -76,6 +79,8 @@ pub(crate) trait Object:
     fn connection_secret(&self) -> Option<&str>;
     /// Taking over a tenant that exists.
     fn adoption(&self) -> Option<&Adoption>;
+    /// Object that the tenant is handed over to.
+    fn hand_over(&self) -> Option<&HandOver>;
     /// How the operator treats the tenant.
     fn management(&self) -> Option<&Management>;
     /// What is to happen at its end.
@@ -109,6 +114,9 @@ macro_rules! both_kinds {
         }
         fn adoption(&self) -> Option<&Adoption> {
             self.spec.adoption.as_ref()
+        }
+        fn hand_over(&self) -> Option<&HandOver> {
+            self.spec.hand_over.as_ref()
         }
         fn management(&self) -> Option<&Management> {
             self.spec.management.as_ref()
@@ -188,6 +196,12 @@ pub(crate) fn is_settled<K: Object>(object: &K) -> bool {
             && !status.conditions.is_empty()
             && status.observed_generation == object.meta().generation
     })
+}
+
+/// Reason of the condition Ready, as it was last written.
+pub(crate) fn ready_reason<K: Object>(object: &K) -> Option<&str> {
+    let conditions = object.status()?.conditions.iter();
+    conditions.rev().find(|one| one.type_ == ConditionType::Ready.name()).map(|one| one.reason.as_str())
 }
 
 /// Whether the object is being deleted.

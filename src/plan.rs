@@ -23,7 +23,7 @@ mod shown;
 mod value;
 mod verdict;
 
-pub use adoption::{Owner, adopt};
+pub use adoption::{Owner, Standing, adopt, owned_in_another_cluster};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
 pub use creates::{Creates, Leave};
 pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
@@ -31,7 +31,7 @@ pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
 pub use digest::Digest;
 pub use echo::{COUNTED_WITHIN, Echo, Echoes, MOST_WRITES, NewWrite, OwnWrite, Part, Read, Reading, VISIBLE_WITHIN};
 pub use fields::{Field, Form, Kind, Risk, Rule};
-pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, short_mark};
+pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, is_short_of, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};
@@ -43,4 +43,4 @@ pub use removal::{
 };
 pub use shown::{LONGEST_SHOWN, is_same_shown, shown, summary};
 pub use value::Value;
-pub use verdict::{ConditionState, Outcome, Report, Situation, Standing, Truth, Writes, phase, verdict};
+pub use verdict::{ConditionState, Outcome, Readiness, Report, Situation, Truth, Writes, phase, verdict};

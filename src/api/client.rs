@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Branding, ClientDetails, ClientSecurity, Deletion, Management, PartnerRef, SecretRef, TenantState,
-    TenantStatus,
+    Adoption, Branding, ClientDetails, ClientSecurity, Deletion, HandOver, Management, PartnerRef, SecretRef,
+    TenantState, TenantStatus,
 };
 use crate::catalog::{AddOn, Package};
 
@@ -94,6 +94,11 @@ pub struct ClientSpec {
     /// Taking over a tenant that exists already, for example `{policy: IfIdentical, uniqueId: client_93}`; default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
+    /// Object of the same kind that takes this object's tenant over by `adoption.uniqueId`, for example
+    /// `{namespace: acme-eu, name: globex}`; from then on this object writes nothing, and deleting it leaves the tenant
+    /// alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_over: Option<HandOver>,
     /// Whether the operator writes, and what it asks before, for example `{drift: Report}`; default: it keeps the tenant
     /// as declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

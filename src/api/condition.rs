@@ -108,7 +108,11 @@ reasons! {
     ConnectionIdentityChanged => true,
     /// The Partner resolves to another tenant than the one the client was made under.
     ParentChanged => true,
-    /// The Partner is not on the platform yet, or its object is gone.
+    /// The connection is not one of exactly the tenant that `partnerUniqueId` names.
+    ConnectionMismatch => true,
+    /// The Partner object that the Client names does not exist.
+    PartnerNotFound => false,
+    /// The Partner is not on the platform yet, or has handed its tenant over.
     PartnerNotReady => false,
     /// The Partner is being deleted; nothing is created under it.
     PartnerTerminating => false,
@@ -138,12 +142,16 @@ reasons! {
     PartnerAPIUnavailable => true,
     /// The tenant that this object owned is no longer on the platform; it is never created again.
     TenantMissing => true,
+    /// The tenant that `adoption.uniqueId` names was never found under the parent.
+    AdoptionTargetNotFound => true,
     /// More than one tenant could be this object's, or the one found cannot be told apart.
     AmbiguousCreate => true,
     /// A tenant of this name exists that is not this object's.
     NameTaken => true,
     /// The tenant carries the mark of another owner.
     OwnedElsewhere => true,
+    /// The tenant was handed over to another object of this cluster, which manages it now.
+    HandedOver => true,
     /// The tenant that the object names was never adopted by it and does not carry its mark.
     NotAdopted => true,
     /// The tenant to be adopted differs from what is declared, and only an identical one may be taken over.

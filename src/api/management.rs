@@ -16,11 +16,26 @@ pub struct Adoption {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     pub unique_id: Option<String>,
-    /// Mark of the owner that the tenant is taken from, as the refusal shows it, for example
-    /// `prod-eu/Client/acme/globex/0a1b2c3d`; without it a tenant of another owner is left alone.
+    /// Owner in another cluster that the tenant is taken from, as `cluster/kind/namespace/name`, for example
+    /// `prod-eu/Client/acme/globex`; the platform shows it as the tenant's `managedBy`. Setting it needs the verb
+    /// `take-over`. An owner that lives in this cluster hands its tenant over itself, with `handOver`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub take_from: Option<String>,
+}
+
+/// The object of the same kind that the tenant is handed over to.
+#[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct HandOver {
+    /// Namespace of the object that receives the tenant, for example `acme-eu`; default: this object's own namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), extend("pattern" = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+    /// Name of the object that receives the tenant, for example `globex`; it names the tenant's id in
+    /// `adoption.uniqueId`.
+    #[schemars(length(min = 1, max = 253), extend("pattern" = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
 }
 
 /// When a tenant that exists already is taken over: `Never`, `IfIdentical` or `Adopt`; default: `Never`. With another

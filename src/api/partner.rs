@@ -4,8 +4,8 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Adoption, Branding, Clients, Deletion, Management, PartnerDetails, PartnerSecurity, SecretRef, TenantState,
-    TenantStatus,
+    Adoption, Branding, Clients, Deletion, HandOver, Management, PartnerDetails, PartnerSecurity, SecretRef,
+    TenantState, TenantStatus,
 };
 use crate::catalog::{AddOn, Package};
 
@@ -84,6 +84,11 @@ pub struct PartnerSpec {
     /// Taking over a tenant that exists already, for example `{policy: IfIdentical, uniqueId: msp_92}`; default: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adoption: Option<Adoption>,
+    /// Object of the same kind that takes this object's tenant over by `adoption.uniqueId`, for example
+    /// `{namespace: acme-eu, name: acme}`; from then on this object writes nothing, and deleting it leaves the tenant
+    /// alone. Only a Partner without Clients can be handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hand_over: Option<HandOver>,
     /// Whether the operator writes, and what it asks before, for example `{drift: Report}`; default: it keeps the tenant
     /// as declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! The objects as they would be once the manifests were applied: what is declared, with the identity and the status that
 //! the cluster holds for it.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::ListParams;
@@ -181,6 +182,13 @@ impl Ground {
                 subject.is_asked = true;
             }
         }
+    }
+
+    /// The objects of a kind.
+    pub(crate) fn subjects<K: Object>(&self) -> Option<&BTreeMap<Key, Subject<K>>> {
+        let Self { partners, clients, .. } = self;
+        let (partners, clients): (&dyn Any, &dyn Any) = (partners, clients);
+        partners.downcast_ref().or_else(|| clients.downcast_ref())
     }
 
     /// The Partner that a Client names, where this program does not understand it.

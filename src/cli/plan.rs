@@ -2,6 +2,7 @@
 
 mod judge;
 mod offline;
+mod owner;
 mod prepare;
 mod row;
 mod survey;

@@ -10,7 +10,7 @@ use super::connection;
 use super::failure::Failure;
 use super::ground::Ground;
 use super::manifest::Key;
-use crate::api::{ConfigMapKeyRef, Partner, Reason, SecretKeyRef};
+use crate::api::{ConfigMapKeyRef, LabelSelector, Partner, Reason, SecretKeyRef};
 use crate::connect::Platform;
 use crate::object::{Object, connection_secret, image_keys, namespace, secret_keys, secret_text, uid};
 use crate::plan::{Material, Outcome};
@@ -172,12 +172,8 @@ impl References {
 }
 
 /// Whether a namespace carries labels.
-pub(crate) async fn is_labelled(
-    cluster: &Cluster,
-    namespace: &str,
-    wanted: &BTreeMap<String, String>,
-) -> Result<bool, Failure> {
+pub(crate) async fn is_labelled(cluster: &Cluster, namespace: &str, wanted: &LabelSelector) -> Result<bool, Failure> {
     let spaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(cluster.client.clone());
     let Some(found) = spaces.get_metadata_opt(namespace).await? else { return Ok(false) };
-    Ok(wanted.iter().all(|(key, value)| found.labels().get(key) == Some(value)))
+    Ok(wanted.selects(found.labels()))
 }

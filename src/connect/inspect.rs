@@ -122,6 +122,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_image_is_asked_for_only_where_its_path_stays_on_the_platform() {
+        assert!(Platform::has_image("/images/org/92/logo.png"));
+        for path in [
+            "https://cdn.example/images/org/92/164.png?1600",
+            "//cdn.example/a.png",
+            "/images//a.png",
+            "/../a.png",
+            "/a.png?1600",
+            "a.png",
+            "",
+        ] {
+            assert!(!Platform::has_image(path), "{path}");
+        }
+    }
+
+    #[test]
     fn what_no_setting_stands_for_is_named() {
         let body = json!({
             "uniqueId": "client_1", "name": "A", "mspid": 4, "createdBy": {"loginName": "x"},

@@ -1,8 +1,8 @@
 //! Whether a tenant is an object's own. Pure.
 
-use super::{Object, intent, is_held};
+use super::{Object, intent, is_held, unique_id};
 use crate::api::Reason;
-use crate::plan::{Intent, MarkSeen, Observed, Outcome};
+use crate::plan::{Intent, MarkSeen, Observed, Outcome, owned_in_another_cluster};
 use crate::wire::Mark;
 
 /// How an object stands to the tenant whose id its status records.
@@ -24,7 +24,7 @@ pub(crate) fn recorded<K: Object>(
     ours: &Mark,
 ) -> Result<Recorded, Outcome> {
     let id = observed.unique_id.as_str();
-    refuse_foreign(id, observed, ours)?;
+    refuse_foreign(object, observed, ours)?;
     let is_same_place = observed.mark.is_same_place(ours);
     let noted = noted(object);
     let is_noted = noted.as_ref().is_some_and(|intent| intent.adopted.as_deref() == Some(id));
@@ -60,21 +60,52 @@ pub(crate) fn missing(id: &str) -> Outcome {
     )
 }
 
+/// A tenant that an object asks to take over, or to observe, and that was never found.
+pub(crate) fn never_found<K: Object>(object: &K, id: &str) -> Outcome {
+    let was_known = unique_id(object) == Some(id) || noted(object).is_some_and(|it| it.adopted.as_deref() == Some(id));
+    if was_known {
+        return missing(id);
+    }
+    Outcome::Refused(
+        Reason::AdoptionTargetNotFound,
+        format!("no living tenant `{id}` is found under this object's parent: correct `adoption.uniqueId`"),
+    )
+}
+
+/// The tenant of an object that handed it over.
+pub(crate) fn handed_over<K: Object>(object: &K, id: &str) -> Outcome {
+    let to = super::receiver(object).map(|(space, name)| format!("{space}/{name}")).unwrap_or_default();
+    Outcome::Refused(
+        Reason::HandedOver,
+        format!(
+            "tenant `{id}` was handed over to `{to}`, so nothing is written to it: delete this object, which leaves the tenant alone"
+        ),
+    )
+}
+
 /// Refuses a tenant that another object owns.
 ///
 /// # Errors
-/// Who owns it.
-pub(crate) fn refuse_foreign(id: &str, observed: &Observed, ours: &Mark) -> Result<(), Outcome> {
-    let owner = match &observed.mark {
+/// Whether it was handed over. No other object is named: whoever may read this one must not learn from it what stands
+/// in other namespaces.
+pub(crate) fn refuse_foreign<K: Object>(object: &K, observed: &Observed, ours: &Mark) -> Result<(), Outcome> {
+    let id = observed.unique_id.as_str();
+    let is_of_this_cluster = match &observed.mark {
         seen if seen.is_same_place(ours) => return Ok(()),
-        MarkSeen::Whole(owner) => owner.to_string(),
-        MarkSeen::Short(owner) => owner.clone(),
         MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => return Ok(()),
+        MarkSeen::Whole(owner) => owner.cluster == ours.cluster,
+        MarkSeen::Short(_) => false,
     };
-    Err(Outcome::Refused(
-        Reason::OwnedElsewhere,
+    if object.hand_over().is_some() {
+        return Err(handed_over(object, id));
+    }
+    let message = if is_of_this_cluster {
+        let Mark { namespace, name, .. } = ours;
         format!(
-            "tenant `{id}` carries the mark of `{owner}`: delete that object there first, or set `adoption` with `takeFrom: {owner}`"
-        ),
-    ))
+            "tenant `{id}` belongs to another object of this cluster: to have it here its owner must set `handOver: {{namespace: {namespace}, name: {name}}}` there, and this object `adoption` with `uniqueId: {id}`"
+        )
+    } else {
+        owned_in_another_cluster(id)
+    };
+    Err(Outcome::Refused(Reason::OwnedElsewhere, message))
 }

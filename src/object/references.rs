@@ -1,13 +1,14 @@
 //! What an object refers to and whether it may. Pure: whoever asks has read it.
 
-use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use kube::ResourceExt;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{NotUnderstood, Object, Parent, intent, is_deleting, namespace, place, unique_id};
+use super::{NotUnderstood, Object, Parent, intent, is_deleting, is_held, namespace, place, unique_id};
 use crate::api::{
-    AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason, TenantPhase, TenantStatus,
+    AllowedNamespaces, ConditionType, ConnectionStatus, LabelSelector, NamespacesFrom, Partner, Reason, TenantPhase,
+    TenantStatus,
 };
 use crate::connect::Place;
 use crate::plan::{Digest, Material, Outcome};
@@ -19,8 +20,8 @@ pub(crate) enum Allows {
     Yes,
     /// It does not.
     No,
-    /// It does if the namespace has these labels.
-    Labelled(BTreeMap<String, String>),
+    /// It does if the selector selects the namespace's labels.
+    Labelled(LabelSelector),
 }
 
 /// Whether a Partner takes Clients from a namespace.
@@ -33,16 +34,14 @@ pub(crate) fn allows(partner: &Partner, own: &str) -> Allows {
     match from.unwrap_or_default() {
         NamespacesFrom::Same => Allows::No,
         NamespacesFrom::All => Allows::Yes,
-        NamespacesFrom::Selector => {
-            Allows::Labelled(selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default())
-        }
+        NamespacesFrom::Selector => Allows::Labelled(selector.clone().unwrap_or_default()),
     }
 }
 
 /// The Partner of a Client is not there.
 pub(crate) fn no_partner(namespace: &str, name: &str) -> Outcome {
     Outcome::Unresolved(
-        Reason::PartnerNotReady,
+        Reason::PartnerNotFound,
         format!("Partner `{namespace}/{name}` does not exist: create it, or correct `partnerRef`"),
     )
 }
@@ -69,6 +68,47 @@ pub(crate) fn not_allowed(partner_namespace: &str, (name, own): (&str, &str)) ->
     )
 }
 
+/// Of all Partners those that stand for the tenant of an id on a host: the ones that manage it, or, where there is none,
+/// the ones that observe it.
+pub(crate) fn of_id<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&str, &str)) -> Vec<P> {
+    let is_of = |partner: &Partner| {
+        let connection = partner.status.as_ref().and_then(|status| status.connection.as_ref());
+        let has_lost = [Reason::HandedOver, Reason::OwnedElsewhere, Reason::NotAdopted];
+        unique_id(partner) == Some(id)
+            && connection.is_none_or(|connection| connection.host == host)
+            && has_lost.iter().all(|reason| super::ready_reason(partner) != Some(reason.name()))
+    };
+    let (managing, observing): (Vec<P>, Vec<P>) =
+        partners.into_iter().filter(|partner| is_of(partner)).partition(|partner| is_held::<Partner>(partner));
+    if managing.is_empty() { observing } else { managing }
+}
+
+/// Whoever names a partner by its id holds a connection of exactly that tenant; `account` is the tenant of the credential.
+///
+/// # Errors
+/// It is a connection of another tenant.
+pub(crate) fn is_connection_of(id: &str, account: &str) -> Result<(), Outcome> {
+    if account == id {
+        return Ok(());
+    }
+    Err(Outcome::Unauthorised(
+        Reason::ConnectionMismatch,
+        format!(
+            "`partnerUniqueId` is `{id}` and the connection is one of tenant `{account}`: name a Secret with a credential of `{id}` and that id as `tenantId`"
+        ),
+    ))
+}
+
+/// The Partner object of a tenant that is named by its id does not take Clients from this namespace.
+pub(crate) fn not_allowed_by_id(id: &str, own: &str) -> Outcome {
+    Outcome::Unresolved(
+        Reason::NamespaceNotAllowed,
+        format!(
+            "the Partner object of tenant `{id}` does not allow Clients from namespace `{own}`: its owner must allow it in `clients.allowedNamespaces`"
+        ),
+    )
+}
+
 /// Where the tenant stands; `account` is the tenant of the credential.
 ///
 /// # Errors
@@ -83,6 +123,12 @@ pub(crate) fn stands_in<K: Object>(object: &K, account: &str, partner: Option<&P
 
 fn partner_id(partner: Option<&Partner>) -> Result<&str, Outcome> {
     let name = partner.map(place).unwrap_or_default();
+    if partner.and_then(super::ready_reason) == Some(Reason::HandedOver.name()) {
+        return Err(Outcome::Unresolved(
+            Reason::PartnerNotReady,
+            format!("Partner `{name}` has handed its tenant over: correct `partnerRef`"),
+        ));
+    }
     partner.and_then(unique_id).ok_or_else(|| {
         Outcome::Unresolved(
             Reason::PartnerNotReady,
@@ -121,7 +167,10 @@ pub(crate) fn pinned<K: Object>(
     else {
         return Ok(());
     };
-    if host != seen_host || tenant_id != seen_tenant {
+    // A client that names its parent by id may come with any connection of exactly that tenant.
+    let is_of_parent =
+        object.parent() == Parent::Id(seen_tenant.to_owned()) && parent_id.as_deref() == Some(seen_tenant);
+    if host != seen_host || tenant_id != seen_tenant && !is_of_parent {
         let moved = if tenant_id == seen_tenant {
             format!(
                 "; where that platform itself has moved, start the operator with `--platform-moved {host}={seen_host}`"

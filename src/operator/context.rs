@@ -15,7 +15,7 @@ use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
 use super::newer::Newer;
-use super::object::{Object as _, TenantObject};
+use super::object::{Object as _, Parent, TenantObject, unique_id};
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
@@ -70,11 +70,12 @@ impl Context {
         self.partners.store.get(&key).map(|partner| self.partners.current(partner))
     }
 
-    /// Clients that name a Partner.
+    /// Clients that name a Partner, as an object or by the id of its tenant.
     pub(crate) fn clients_of(&self, partner: &Partner) -> Vec<Arc<TenantClient>> {
-        let wanted = super::object::Parent::Object(partner.namespace().unwrap_or_default(), partner.name_any());
+        let wanted = Parent::Object(partner.namespace().unwrap_or_default(), partner.name_any());
+        let by_id = unique_id(partner).map(|id| Parent::Id(id.to_owned()));
         let mut clients = self.clients.store.state();
-        clients.retain(|client| client.parent() == wanted);
+        clients.retain(|client| client.parent() == wanted || by_id.as_ref() == Some(&client.parent()));
         clients.into_iter().map(|client| self.clients.current(client)).collect()
     }
 

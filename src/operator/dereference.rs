@@ -10,13 +10,13 @@ use secrecy::SecretString;
 
 use super::context::Context;
 use super::error::Stop;
-use super::object::{Parent, TenantObject, image_keys, namespace, secret_keys, uid};
+use super::object::{Parent, TenantObject, image_keys, namespace, place, secret_keys, uid};
 use super::secrets::SecretData;
 use crate::api::{Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place, Platform};
 use crate::object::{
-    Allows, Reading, Sources, allows, connection_secret, digest_of, no_partner, not_allowed, partner_not_understood,
-    pinned, secret_text, stands_in,
+    Allows, Reading, Sources, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed,
+    not_allowed_by_id, of_id, partner_not_understood, pinned, secret_text, stands_in,
 };
 use crate::plan::{Material, Outcome};
 
@@ -31,6 +31,8 @@ pub(crate) struct Referenced {
     pub(crate) place: Place,
     /// The Partner object above it.
     pub(crate) partner: Option<Arc<Partner>>,
+    /// Where the connection comes from, as messages name it.
+    source: String,
     /// Secrets and images of the object itself.
     pub(crate) material: Material,
     /// Secrets that the Partner's defaults name.
@@ -43,14 +45,28 @@ impl Referenced {
         let Self { partner, material, defaults_material, .. } = self;
         Sources { partner: partner.as_deref(), material, defaults_material }
     }
+
+    /// Says of a refused credential where it comes from: the Secret of a Partner is not seen in a Client's spec.
+    pub(crate) fn name_credential(&self, stop: Stop) -> Stop {
+        match stop {
+            Stop::Outcome(Outcome::Unauthorised(Reason::CredentialsRefused, message)) => Outcome::Unauthorised(
+                Reason::CredentialsRefused,
+                with_source(&message, &self.source, &self.platform.host()),
+            )
+            .into(),
+            other => other,
+        }
+    }
 }
 
 /// Everything that an object refers to.
 pub(crate) async fn dereference<K: TenantObject>(object: &K, context: &Context) -> Result<Referenced, Stop> {
     let (platform, place, partner) = tenancy(object, context).await?;
+    let (space, name) = connection_or_default(object, partner.as_deref(), context)?;
+    let source = source(object, (&space, &name), partner.as_deref());
     let material = material(object, context).await?;
     let defaults_material = defaults_material(partner.as_deref(), object, context).await?;
-    Ok(Referenced { platform, place, partner, material, defaults_material })
+    Ok(Referenced { platform, place, partner, source, material, defaults_material })
 }
 
 /// The platform and the place of the tenant, from what the watches brought.
@@ -90,7 +106,12 @@ async fn tenancy_with<K: TenantObject>(
 ) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
     let partner = usable(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
-    let platform = platform(context, (&secret_namespace, &secret_name), age).await?;
+    let source = source(object, (&secret_namespace, &secret_name), partner.as_deref());
+    let platform = platform((&secret_namespace, &secret_name), (&source, age), context).await?;
+    let partner = match object.parent() {
+        Parent::Id(id) => usable_by_id(object, &id, (&platform, context)).await?,
+        Parent::Provider | Parent::Object(..) => partner,
+    };
     let place = stands_in(object, platform.tenant_id(), partner.as_deref())?;
     let host = platform.host();
     let recorded = object.status().and_then(|status| status.connection.as_ref()).map(|recorded| recorded.host.as_str());
@@ -119,13 +140,32 @@ async fn usable<K: TenantObject>(
     Ok(Some(partner))
 }
 
+/// The Partner object of the tenant that a Client names by its id: where there is one, it says who may stand under it, as
+/// it does to those who name the object.
+async fn usable_by_id<K: TenantObject>(
+    object: &K,
+    id: &str,
+    (platform, context): (&Platform, &Context),
+) -> Result<Option<Arc<Partner>>, Stop> {
+    is_connection_of(id, platform.tenant_id())?;
+    let own = namespace(object);
+    let known = context.partners.store.state().into_iter().map(|partner| context.partners.current(partner)).collect();
+    let partners = of_id(known, (id, &platform.host()));
+    for partner in &partners {
+        if !is_allowed(partner, &own, context).await? {
+            return Err(not_allowed_by_id(id, &own).into());
+        }
+    }
+    Ok(partners.into_iter().next())
+}
+
 async fn is_allowed(partner: &Partner, own: &str, context: &Context) -> Result<bool, Stop> {
     match allows(partner, own) {
         Allows::Yes => Ok(true),
         Allows::No => Ok(false),
         Allows::Labelled(wanted) => {
             let labels = Api::<Namespace>::all(context.client.clone()).get_metadata(own).await?;
-            Ok(wanted.iter().all(|(key, value)| labels.labels().get(key) == Some(value)))
+            Ok(wanted.selects(labels.labels()))
         }
     }
 }
@@ -150,7 +190,23 @@ fn connection_or_default<K: TenantObject>(
     })
 }
 
-async fn platform(context: &Context, (namespace, name): (&str, &str), age: Duration) -> Result<Platform, Stop> {
+/// The Secret with the connection, and whose it is.
+fn source<K: TenantObject>(object: &K, (space, name): (&str, &str), partner: Option<&Partner>) -> String {
+    match partner.filter(|_| object.connection_secret().is_none()) {
+        Some(partner) => format!("Secret `{space}/{name}` of Partner `{}`", place(partner)),
+        None => format!("Secret `{space}/{name}`"),
+    }
+}
+
+fn with_source(message: &str, source: &str, host: &str) -> String {
+    format!("{message}: the connection is {source}, host `{host}`")
+}
+
+async fn platform(
+    (namespace, name): (&str, &str),
+    (source, age): (&str, Duration),
+    context: &Context,
+) -> Result<Platform, Stop> {
     let refuse = |reason, message| Stop::from(Outcome::Unauthorised(reason, message));
     let data: SecretData = context.secrets.get(namespace, name, age).await?;
     let Some(data) = data else {
@@ -172,7 +228,10 @@ async fn platform(context: &Context, (namespace, name): (&str, &str), age: Durat
             ),
         ));
     }
-    context.connections.platform(connection).map_err(|(reason, message)| refuse(reason, message))
+    context.connections.platform(connection).map_err(|(reason, message)| match reason {
+        Reason::CredentialsRefused => refuse(reason, with_source(&message, source, &host)),
+        _ => refuse(reason, message),
+    })
 }
 
 async fn material<K: TenantObject>(object: &K, context: &Context) -> Result<Material, Stop> {

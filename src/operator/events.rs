@@ -184,7 +184,8 @@ fn has_new_address(facts: &Facts) -> bool {
     facts.done.written.iter().any(|change| change.field == Field::ApplicationServer)
 }
 
-/// A warning when Ready turns to a reason that needs a person; one that passes by itself is no event.
+/// A warning when Ready turns to a reason that needs a person, or to one that may be a misspelt reference; what passes by
+/// itself else is no event.
 fn newly_wrong<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &TenantStatus), context: &Context) {
     let stalled = |status: &TenantStatus| {
         let condition = status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.name());
@@ -194,6 +195,15 @@ fn newly_wrong<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &Te
         && stalled(before).is_none_or(|(old, _)| old != reason)
     {
         context.events.publish_as(object, &reason, (EventType::Warning, &message));
+    }
+    let unfound = |status: &TenantStatus| {
+        let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
+        ready.filter(|ready| ready.reason == Reason::PartnerNotFound.name()).map(|ready| ready.message.clone())
+    };
+    if let Some(message) = unfound(after)
+        && unfound(before).is_none()
+    {
+        context.events.publish_as(object, Reason::PartnerNotFound.name(), (EventType::Warning, &message));
     }
 }
 

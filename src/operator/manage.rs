@@ -1,10 +1,13 @@
 //! The six stages over an object that is to be kept.
 
 mod gate;
+mod owner;
 mod readback;
 mod tenant;
 
 use std::sync::Arc;
+
+pub(super) use owner::is_taken_unmarked;
 
 use super::apply::{Target, apply, refuse_still, stop};
 use super::context::Context;
@@ -30,18 +33,28 @@ pub(crate) async fn manage<K: TenantObject>(
         return Ok(Outcome::Paused);
     }
     let referenced = dereference(object.as_ref(), context).await?;
+    let done = with_references(object, &referenced, (context, facts)).await;
+    done.map_err(|stop| referenced.name_credential(stop))
+}
+
+/// The stages after everything was found that the spec refers to.
+async fn with_references<K: TenantObject>(
+    object: &mut Arc<K>,
+    referenced: &Referenced,
+    (context, facts): (&Context, &mut Facts),
+) -> Result<Outcome, Stop> {
     let material = digest_of(&referenced.material);
     K::room(context).remember(object, |memory| memory.material = Some(material));
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
-    let extensions = extensions(object.as_ref(), &referenced, context).await?;
-    facts.know(&referenced, &desired, extensions);
+    let extensions = extensions(object.as_ref(), referenced, context).await?;
+    facts.know(referenced, &desired, extensions);
     if mode(object.as_ref()) == ManagementMode::Observe {
-        let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
+        let observed = tenant::observed_only(object, referenced, &desired, context).await?;
         let rest = diff(&desired, Some(&observed), &written(object.as_ref()));
         facts.seen(&observed);
         return Ok(settled(&desired, rest, (&observed, Writes::Observes)));
     }
-    let observed = tenant::find(object, (&referenced, &desired), (context, facts)).await?;
+    let observed = tenant::find(object, (referenced, &desired), (context, facts)).await?;
     let mut plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
     let mut awaited = Awaited::default();
     if let Some(observed) = &observed {
@@ -62,7 +75,7 @@ pub(crate) async fn manage<K: TenantObject>(
     let gated = gate::gate(
         object.as_ref(),
         gate::without(plan.clone(), &held),
-        (&desired, observed.as_ref(), &referenced),
+        (&desired, observed.as_ref(), referenced),
         (context, facts),
     )?;
     if gated.plan.is_empty()
@@ -76,7 +89,7 @@ pub(crate) async fn manage<K: TenantObject>(
         remember(object.as_ref(), observed, context);
         return gated.outcome(settled(&desired, plan, (observed, writes)));
     }
-    let Referenced { platform, place, partner, .. } = &referenced;
+    let Referenced { platform, place, partner, .. } = referenced;
     // Nothing is sent that would be refused again and again: the Partner wakes its Clients when it is active.
     if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
         refuse_under_suspended(partner.as_deref())?;

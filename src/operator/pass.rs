@@ -87,6 +87,7 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
     };
     let published = publish(&current, &outcome, &facts, context).await;
     wake::users_of(published.as_ref(), context);
+    wake::hand_over(published.as_ref(), facts.is_adopted, context);
     (next(published.as_ref(), &outcome, context), wake::reason(&outcome).name())
 }
 

@@ -29,7 +29,7 @@ use crate::catalog::Package;
 use crate::connect::trace;
 use crate::object::{Reading, digest, effective, fit, keep_unknown, unknown, written};
 use crate::plan::{
-    Desired, Echo, Echoes, Field, Form, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Standing, Truth, Value,
+    Desired, Echo, Echoes, Field, Form, MarkSeen, Observed, Outcome, Plan, Proposal, Readiness, Report, Truth, Value,
     Written, how_to_confirm, is_same_shown, phase, shown, verdict,
 };
 
@@ -136,8 +136,8 @@ pub(crate) async fn publish<K: TenantObject>(
     let object = &K::room(context).current(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
     let now = crate::clock::now();
-    let standing = if facts.is_unconfirmed { Standing::NotReady } else { standing(object.as_ref(), &before, now) };
-    let report = verdict(outcome, standing);
+    let readiness = if facts.is_unconfirmed { Readiness::NotReady } else { readiness(object.as_ref(), &before, now) };
+    let report = verdict(outcome, readiness);
     let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
     events::tell(object, (&before, &after), facts, context);
     if object.status() == Some(&after) {
@@ -217,20 +217,20 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     Ok(K::room(context).wrote(newer::written(answer, context)?))
 }
 
-fn standing<K: TenantObject>(object: &K, status: &TenantStatus, now: Timestamp) -> Standing {
+fn readiness<K: TenantObject>(object: &K, status: &TenantStatus, now: Timestamp) -> Readiness {
     let condition = |kind: ConditionType| status.conditions.iter().find(|one| one.type_ == kind.name());
-    let Some(ready) = condition(ConditionType::Ready) else { return Standing::New };
+    let Some(ready) = condition(ConditionType::Ready) else { return Readiness::New };
     if ready.observed_generation != object.meta().generation || ready.status == Truth::False.name() {
-        return Standing::NotReady;
+        return Readiness::NotReady;
     }
     let unknown = condition(ConditionType::InSync)
         .filter(|one| one.status == Truth::Unknown.name() && one.reason != Reason::StatusIncomplete.name());
     let since = unknown.map(|one| now.duration_since(one.last_transition_time.0));
     match (ready.status == Truth::True.name(), since) {
-        (_, Some(since)) if since >= SILENT_AFTER => Standing::Silent,
-        (true, _) => Standing::Ready,
+        (_, Some(since)) if since >= SILENT_AFTER => Readiness::Silent,
+        (true, _) => Readiness::Ready,
         // Unknown for another reason, such as a plan that waits.
-        (false, _) => Standing::NotReady,
+        (false, _) => Readiness::NotReady,
     }
 }
 
@@ -345,7 +345,7 @@ fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
         declared: shown(declared),
         shown: shown(platform),
     });
-    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.withheld.is_empty();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.unread.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
         revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),

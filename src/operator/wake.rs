@@ -1,10 +1,12 @@
 //! Who must look again when an object has changed.
 
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::context::Context;
-use super::object::{Object as _, Parent, TenantObject, is_deleting};
+use super::object::{Object as _, Parent, TenantObject, is_deleting, namespace};
 use crate::api::{ConditionType, Partner, Reason};
+use crate::object::{ready_reason, receiver};
 use crate::plan::{Digest, Kind, Outcome, Truth};
 
 /// Wakes the Clients of a Partner when anything changed that they take from it.
@@ -17,6 +19,22 @@ pub(crate) fn users_of<K: TenantObject>(object: &K, context: &Context) {
     }
     for client in context.clients_of(partner) {
         context.clients.wake(ObjectRef::from_obj(client.as_ref()));
+    }
+}
+
+/// Wakes the other side of a hand-over: who is to take the tenant, or, once it was taken, who handed it over.
+pub(crate) fn hand_over<K: TenantObject>(object: &K, has_taken: bool, context: &Context) {
+    let room = K::room(context);
+    if let Some((space, name)) = receiver(object)
+        && ready_reason(object) != Some(Reason::HandedOver.name())
+    {
+        room.wake(ObjectRef::new(&name).within(&space));
+    }
+    if has_taken {
+        let own = (namespace(object), object.name_any());
+        for giver in room.store.state().iter().filter(|other| receiver(other.as_ref()).as_ref() == Some(&own)) {
+            room.wake(ObjectRef::from_obj(giver.as_ref()));
+        }
     }
 }
 

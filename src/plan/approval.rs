@@ -123,7 +123,7 @@ mod tests {
             revision: None,
             url: None,
             api_endpoint: None,
-            unknown: Default::default(),
+            unknown: crate::plan::Unknown::default(),
         }
     }
 

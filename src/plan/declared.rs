@@ -85,6 +85,7 @@ pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<
         tenant_state: _,
         adoption: _,
         management: _,
+        hand_over: _,
         deletion: _,
     } = spec;
     let mut reader = Reader::new(material);
@@ -122,6 +123,7 @@ pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<In
         tenant_state: _,
         adoption: _,
         management: _,
+        hand_over: _,
         deletion: _,
     } = spec;
     let mut reader = Reader::new(material);

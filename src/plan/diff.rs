@@ -120,9 +120,9 @@ pub struct Plan {
     pub normalised: Vec<Field>,
     /// Branding that waits until the tenant is in service again.
     pub waiting: Vec<Field>,
-    /// Declared settings that are neither compared nor written, since what the platform holds cannot be read and a write
-    /// might take away what it holds.
-    pub withheld: Vec<Field>,
+    /// Declared settings whose value on the platform cannot be read. A list of a catalogue is not written then, since that
+    /// might take away what it holds; any other setting is written once.
+    pub unread: Vec<Field>,
     /// The state of the tenant, where this release does not know the word for it.
     pub unknown_state: Option<String>,
     /// The platform takes the mark and does not show it, so it counts as one that keeps none.
@@ -144,6 +144,9 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
     let (mut update, mut brand) = (Vec::new(), Vec::new());
     for (field, value, origin) in desired.effective.written() {
         let seen = observed.map(|observed| observed.seen.get(&field).cloned().unwrap_or(Seen::Unsupported));
+        if observed.is_some_and(|observed| observed.unknown.unreadable.contains_key(&field)) && !is_write_only(field) {
+            plan.unread.push(field);
+        }
         let observed_value = match seen {
             Some(Seen::Unsupported) => {
                 plan.unsupported.push(field);
@@ -155,10 +158,7 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
                 continue;
             }
             Some(Seen::Value(seen)) => Some(seen),
-            Some(Seen::Unreadable) if is_catalogued(field) => {
-                plan.withheld.push(field);
-                continue;
-            }
+            Some(Seen::Unreadable) if is_catalogued(field) => continue,
             Some(Seen::Unreadable) if written.digests.get(&field) == Some(&Written::record(&written.salt, value)) => {
                 continue;
             }
@@ -182,6 +182,11 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
 /// Whether the entries of a setting are those of a catalogue, which the platform's may be ahead of.
 const fn is_catalogued(field: Field) -> bool {
     matches!(field, Field::Packages | Field::AddOns)
+}
+
+/// Whether a platform never shows the setting, so that nothing is missing where it cannot be read.
+const fn is_write_only(field: Field) -> bool {
+    matches!(field, Field::DuoIntegrationKey | Field::DuoSecretKey)
 }
 
 /// A value with the entries that the catalogue does not know: a write replaces the whole list, and what a manifest cannot
@@ -397,9 +402,14 @@ mod tests {
     #[test]
     fn a_list_that_cannot_be_read_is_not_replaced() {
         let wanted = desired(&[(Field::Packages, Value::set(["EventAndIncidentManagement"]))], None);
-        let there = observed(&[(Field::Packages, Seen::Unreadable)], TenantLife::Active);
+        let unknown = Unknown {
+            unreadable: [(Field::Packages, "`packages` is a text where a list of texts is documented".to_owned())]
+                .into(),
+            ..Unknown::default()
+        };
+        let there = Observed { unknown, ..observed(&[(Field::Packages, Seen::Unreadable)], TenantLife::Active) };
         let plan = diff(&wanted, Some(&there), &Written::default());
-        assert_eq!((plan.is_empty(), plan.withheld), (true, vec![Field::Packages]));
+        assert_eq!((plan.is_empty(), plan.unread), (true, vec![Field::Packages]));
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl MarkSeen {
         }
     }
 
+    /// Whether it names another place.
+    pub fn is_foreign(&self, mark: &Mark) -> bool {
+        matches!(self, Self::Whole(_) | Self::Short(_)) && !self.is_same_place(mark)
+    }
+
     /// Whether a mark of ours may be put there without overwriting anything of somebody else's.
     pub const fn may_be_written(&self) -> bool {
         matches!(self, Self::Whole(_) | Self::Short(_) | Self::None)
@@ -92,8 +97,16 @@ pub fn short_mark(mark: &Mark) -> String {
 }
 
 fn place_of(mark: &Mark) -> String {
-    let Mark { cluster, kind, namespace, name, uid: _ } = mark;
-    Digest::of(format!("{cluster}/{kind}/{namespace}/{name}").as_bytes()).hex()[..32].to_owned()
+    digest_of_place(&mark.place())
+}
+
+fn digest_of_place(place: &str) -> String {
+    Digest::of(place.as_bytes()).hex()[..32].to_owned()
+}
+
+/// Whether a mark in the short form is one of this place, written as `cluster/kind/namespace/name`.
+pub fn is_short_of(short: &str, place: &str) -> bool {
+    place_of_short(short).is_some_and(|digest| digest == digest_of_place(place))
 }
 
 fn place_of_short(text: &str) -> Option<&str> {

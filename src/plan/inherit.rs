@@ -153,6 +153,7 @@ mod tests {
 
     #[test]
     fn each_locked_default_locks_its_settings_and_no_other() {
+        use LockedDefault::{Access, AddOns, Country, Packages, Timezone};
         let all: BTreeMap<Field, Value> =
             Field::ALL.iter().map(|field| (*field, Value::text("the Partner's"))).collect();
         let defaults = Settings { values: all.clone(), ..Settings::default() };
@@ -169,7 +170,6 @@ mod tests {
             "security.access.skipUserConsentForm",
             "security.access.showCopyClipboard",
         ];
-        use LockedDefault::{Access, AddOns, Country, Packages, Timezone};
         for one in [Timezone, Country, Packages, AddOns, Access] {
             let locked: &[&str] = match one {
                 Timezone => &["details.timezone"],

@@ -120,6 +120,8 @@ pub enum Tenant {
     Ambiguous(String),
     /// It carries the mark of another owner, or none.
     NotOurs(String),
+    /// It belongs to the object that this one handed it over to.
+    HandedOver(String),
     /// It is there under the recorded id, and this platform keeps no mark that would show whose it is.
     Unmarked(Box<Observed>),
     /// It is there and ours.

@@ -129,7 +129,7 @@ impl Report {
 
 /// How an object stood before a pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Readiness {
     /// Nothing was ever said about it.
     New,
     /// It was not Ready for this very generation.
@@ -141,7 +141,7 @@ pub enum Standing {
 }
 
 /// The report of a pass.
-pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
+pub fn verdict(outcome: &Outcome, readiness: Readiness) -> Report {
     match outcome {
         Outcome::Settled(situation) => settled(situation),
         Outcome::Unresolved(reason, message) => {
@@ -152,7 +152,7 @@ pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
         }
         Outcome::Paused => {
             // Tools take an object without the condition for one that is as declared.
-            let report = if standing == Standing::New {
+            let report = if readiness == Readiness::New {
                 Report::default().set(ConditionType::Ready, (Truth::Unknown, Reason::ManagementPaused), PAUSED)
             } else {
                 Report::default()
@@ -162,8 +162,8 @@ pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
         Outcome::Awaiting(proposal) => awaiting(proposal),
         Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
         // A platform or an API server that is away for a moment does not make a tenant less ready.
-        Outcome::Failed(reason, message) if matches!(standing, Standing::Ready | Standing::Silent) => {
-            silent(standing, (*reason, message))
+        Outcome::Failed(reason, message) if matches!(readiness, Readiness::Ready | Readiness::Silent) => {
+            silent(readiness, (*reason, message))
                 .set(ConditionType::InSync, (Truth::Unknown, *reason), message)
                 .only_while_true(&[(ConditionType::Reconciling, *reason, message)])
         }
@@ -181,8 +181,8 @@ pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
 }
 
 /// After half an hour nobody knows whether a tenant is still as declared.
-fn silent(standing: Standing, (reason, message): (Reason, &str)) -> Report {
-    if standing != Standing::Silent {
+fn silent(readiness: Readiness, (reason, message): (Reason, &str)) -> Report {
+    if readiness != Readiness::Silent {
         return Report::default();
     }
     let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
@@ -296,10 +296,10 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest
             (Truth::False, Reason::Drifted),
             &format!("{which} differs on the platform and {}", what_follows(writes)),
         )
-    } else if !rest.withheld.is_empty() {
+    } else if !rest.unread.is_empty() {
         let message = format!(
-            "what the platform holds for {} cannot be read, so it is neither compared nor written: read `status.unknown`",
-            paths(&rest.withheld)
+            "what the platform holds for {} cannot be read, so whether it is as declared is not known: read `status.unknown`",
+            paths(&rest.unread)
         );
         report.set(ConditionType::InSync, (Truth::Unknown, Reason::AnswerNotUnderstood), &message)
     } else if !rest.waiting.is_empty() && rest.unknown_state.is_none() {
@@ -370,7 +370,7 @@ mod tests {
 
     #[test]
     fn a_tenant_as_declared_is_ready_and_in_sync_and_nothing_else_stands() {
-        let report = verdict(&Outcome::Settled(Box::new(situation(TenantLife::Active, None))), Standing::NotReady);
+        let report = verdict(&Outcome::Settled(Box::new(situation(TenantLife::Active, None))), Readiness::NotReady);
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(condition(&report, ConditionType::InSync), Some((Truth::True, Reason::AsDeclared)));
         assert_eq!(report.clear.len(), ONLY_WHILE_TRUE.len());
@@ -381,7 +381,7 @@ mod tests {
     fn suspended_as_declared_is_ready() {
         let report = verdict(
             &Outcome::Settled(Box::new(situation(TenantLife::Suspended, Some(TenantState::Suspended)))),
-            Standing::NotReady,
+            Readiness::NotReady,
         );
         assert_eq!(condition(&report, ConditionType::Ready), Some((Truth::True, Reason::Suspended)));
     }
@@ -394,7 +394,7 @@ mod tests {
         ] {
             let mut now = situation(TenantLife::Active, None);
             now.rest.unsupported.push(field);
-            let report = verdict(&Outcome::Settled(Box::new(now)), Standing::NotReady);
+            let report = verdict(&Outcome::Settled(Box::new(now)), Readiness::NotReady);
             assert_eq!(condition(&report, ConditionType::Ready), Some((ready, reason)));
             assert_eq!(condition(&report, ConditionType::InSync).map(|(truth, _)| truth), Some(Truth::False));
         }
@@ -402,10 +402,10 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_stalled_and_what_passes_is_reconciling() {
-        let stalled = verdict(&Outcome::Unresolved(Reason::ImageNotFound, "m".into()), Standing::Ready);
+        let stalled = verdict(&Outcome::Unresolved(Reason::ImageNotFound, "m".into()), Readiness::Ready);
         assert!(condition(&stalled, ConditionType::Stalled).is_some());
         assert!(stalled.clear.contains(&ConditionType::Reconciling));
-        let waiting = verdict(&Outcome::Unresolved(Reason::PartnerNotReady, "m".into()), Standing::Ready);
+        let waiting = verdict(&Outcome::Unresolved(Reason::PartnerNotReady, "m".into()), Readiness::Ready);
         assert!(condition(&waiting, ConditionType::Reconciling).is_some());
         assert!(waiting.clear.contains(&ConditionType::Stalled));
     }
@@ -413,18 +413,18 @@ mod tests {
     #[test]
     fn a_passing_error_does_not_make_a_ready_tenant_less_ready() {
         let outcome = Outcome::Failed(Reason::PlatformUnavailable, "m".into());
-        assert_eq!(condition(&verdict(&outcome, Standing::Ready), ConditionType::Ready), None);
-        let not_yet = verdict(&outcome, Standing::NotReady);
+        assert_eq!(condition(&verdict(&outcome, Readiness::Ready), ConditionType::Ready), None);
+        let not_yet = verdict(&outcome, Readiness::NotReady);
         assert_eq!(condition(&not_yet, ConditionType::Ready), Some((Truth::False, Reason::PlatformUnavailable)));
     }
 
     #[test]
     fn after_half_an_hour_without_the_platform_nobody_says_ready_and_a_new_object_that_is_paused_is_not_ready() {
         let outcome = Outcome::Failed(Reason::PlatformUnavailable, "m".into());
-        let silent = verdict(&outcome, Standing::Silent);
+        let silent = verdict(&outcome, Readiness::Silent);
         assert_eq!(condition(&silent, ConditionType::Ready), Some((Truth::Unknown, Reason::PlatformUnavailable)));
         let unknown = Some((Truth::Unknown, Reason::ManagementPaused));
-        assert_eq!(condition(&verdict(&Outcome::Paused, Standing::New), ConditionType::Ready), unknown);
-        assert_eq!(condition(&verdict(&Outcome::Paused, Standing::Ready), ConditionType::Ready), None);
+        assert_eq!(condition(&verdict(&Outcome::Paused, Readiness::New), ConditionType::Ready), unknown);
+        assert_eq!(condition(&verdict(&Outcome::Paused, Readiness::Ready), ConditionType::Ready), None);
     }
 }

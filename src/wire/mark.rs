@@ -24,6 +24,12 @@ pub struct Mark {
 pub struct MarkError(pub String);
 
 impl Mark {
+    /// The place that the mark names: `cluster/kind/namespace/name`, without the UID.
+    pub fn place(&self) -> String {
+        let Self { cluster, kind, namespace, name, uid: _ } = self;
+        format!("{cluster}/{kind}/{namespace}/{name}")
+    }
+
     /// Whether both marks name the same place: cluster, kind, namespace and name, whatever the UID.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.cluster == other.cluster

@@ -1,4 +1,4 @@
-//! The two admission policies on a real API server: who may confirm, and what may be deleted without.
+//! The admission policies on a real API server: who may confirm, who may take over, and what may be deleted without.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub(crate) struct Server {
     pub(crate) admin: Kubectl,
     /// May do everything with Clients but `terminate`.
     editor: Kubectl,
-    /// May `terminate` as well.
+    /// May `terminate` and `take-over` as well.
     owner: Kubectl,
     control_plane: ControlPlane,
 }
@@ -28,7 +28,7 @@ pub(crate) fn server() -> &'static Server {
         let [admin, editor, owner] = ["admin", "editor", "owner"].map(|user| control_plane.kubectl(user).unwrap());
         install_kinds(&admin).unwrap();
         grant(&admin, "editor", &["get", "list", "create", "patch", "update", "delete"]);
-        grant(&admin, "owner", &["get", "list", "create", "patch", "update", "delete", "terminate"]);
+        grant(&admin, "owner", &["get", "list", "create", "patch", "update", "delete", "terminate", "take-over"]);
         let said = admin.output(&["apply", "--server-side", "-f", "charts/tenantry/policies/"], "").unwrap();
         assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
         let server = Server { admin, editor, owner, control_plane };
@@ -57,7 +57,9 @@ impl Server {
         room.client("probe", &json!({"policy": "Terminate"}));
         let confirm = json!({"spec": {"deletion": {"confirm": confirmation("probe")}}}).to_string();
         let end = Instant::now() + Duration::from_mins(1);
-        let probes: [(&Kubectl, &[&str]); 2] = [
+        let take = json!({"spec": {"adoption": taking("probe")}}).to_string();
+        let probes: [(&Kubectl, &[&str]); 3] = [
+            (&self.editor, &["patch", "client/probe", "--type=merge", "--dry-run=server", "-p", &take]),
             (&self.admin, &["delete", "client/probe", "--dry-run=server"]),
             (&self.editor, &["patch", "client/probe", "--type=merge", "--dry-run=server", "-p", &confirm]),
         ];
@@ -131,6 +133,10 @@ fn confirmation(name: &str) -> Value {
         "name": format!("{name} GmbH"), "uniqueId": format!("client_{name}"),
         "acknowledge": ["DataErased", "NotRecoverable", "UsersDeactivated"], "notAfter": "2030-01-01T00:00:00Z",
     })
+}
+
+fn taking(name: &str) -> Value {
+    json!({"policy": "Adopt", "uniqueId": format!("client_{name}"), "takeFrom": "other/Client/n/globex"})
 }
 
 fn confirmed(name: &str) -> Value {
@@ -263,4 +269,33 @@ fn only_who_holds_the_verb_creates_what_is_confirmed() {
     create(&server.editor, "plain", &json!({"policy": "Terminate"})).unwrap();
     create(&server.owner, "globex", &confirmed("globex")).unwrap();
     assert_eq!(room.count(), 2);
+}
+
+#[test]
+fn only_who_holds_the_verb_names_an_owner_to_take_a_tenant_from() {
+    let server = server();
+    let room = server.room("taking");
+    room.client("globex", &json!({}));
+    let take = json!({"spec": {"adoption": taking("globex")}});
+    let said = room.patch(&server.editor, "globex", &take).unwrap_err();
+    for word in ["editor", "`take-over`", "`clients`", "`taking`", "leave `adoption.takeFrom`"] {
+        assert!(said.contains(word), "`{said}` does not say `{word}`");
+    }
+    // To adopt what nobody else owns needs no right of its own.
+    let plain = json!({"spec": {"adoption": {"policy": "Adopt", "uniqueId": "client_globex"}}});
+    room.patch(&server.editor, "globex", &plain).unwrap();
+    room.patch(&server.owner, "globex", &take).unwrap();
+    room.patch(&server.editor, "globex", &json!({"spec": {"details": {"city": "Berlin"}}})).unwrap();
+    for more in [json!({"takeFrom": "other/Client/n/initech"}), json!({"takeFrom": "other/Client/n/globex/u1"})] {
+        assert!(room.patch(&server.editor, "globex", &json!({"spec": {"adoption": more}})).is_err(), "{more}");
+    }
+    room.patch(&server.editor, "globex", &json!({"spec": {"adoption": {"takeFrom": null}}})).unwrap();
+    let mut object = client("born", &json!({}));
+    object["spec"]["adoption"] = taking("born");
+    let create = |who: &Kubectl| who.run_with(&["-n", "taking", "create", "-f", "-"], &object.to_string());
+    assert!(create(&server.editor).unwrap_err().to_string().contains("`take-over`"));
+    create(&server.owner).unwrap();
+    // A right that was used for one tenant is none for another.
+    let other = json!({"spec": {"adoption": {"uniqueId": "client_globex"}}});
+    assert!(room.patch(&server.editor, "born", &other).is_err());
 }

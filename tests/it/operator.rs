@@ -1,5 +1,6 @@
 //! The operator on a real API server and a real platform: what a person declares, sees and gets.
 
+mod authority;
 mod bad_input;
 mod deletion;
 mod documented;

@@ -131,7 +131,15 @@ fn spec_with(kind: &str, path: &str, value: Value) -> Value {
 
 /// The least spec with a value at a place of the schema, and the field by which the server calls that place.
 fn at(kind: &str, path: &str, value: Value) -> (Value, String) {
-    if let Some(list) = path.strip_suffix("[*]") {
+    if let Some((list, member)) = path.rsplit_once("[*].") {
+        // A member of the entries of a list; lists in them are none of ours but at their end.
+        let (member, inner) = match member.strip_suffix("[*]") {
+            Some(member) => (member, json!([value])),
+            None => (member, value),
+        };
+        let shown = path.replace("[*]", "[0]");
+        (spec_with(kind, list, json!([{member: inner}])), shown)
+    } else if let Some(list) = path.strip_suffix("[*]") {
         (spec_with(kind, list, json!([value])), format!("{list}[0]"))
     } else if let Some(map) = path.strip_suffix("{*}") {
         (spec_with(kind, map, json!({"label": value})), format!("{map}.label"))

@@ -30,6 +30,7 @@ mod random;
 mod replay;
 mod seam;
 mod settle;
+mod siblings;
 mod status;
 mod sweep;
 mod weather;

@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(
             written.left_out,
             [
-                format!("`branding.favicon` is not shown by the platform: add it if the tenant has one"),
+                "`branding.favicon` is not shown by the platform: add it if the tenant has one".to_owned(),
                 format!("`branding.loginPage.backgroundImage` {shown}"),
                 format!("`branding.logo` {shown}"),
                 "`details.city` cannot be read from the platform: `city` is an object where a text is documented"

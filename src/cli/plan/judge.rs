@@ -1,24 +1,22 @@
 //! What the operator would do with an object: its own stages, without the writes between them.
 
-use kube::Api;
-
+use super::owner::Asking;
 use super::prepare::Prepared;
 use super::row::{Action, Row, requests};
-use crate::api::{Adoption, ConditionType, DriftPolicy, ManagementMode, Partner, Reason, TenantClient};
+use crate::api::{Adoption, ConditionType, DriftPolicy, ManagementMode, Partner, Reason};
 use crate::cli::cluster::Cluster;
-use crate::cli::ground::Subject;
+use crate::cli::ground::{Ground, Subject};
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, asked_adoption, drift_policy, edited, effective, has_branding, is_deleting, is_noted, look, missing,
-    mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under, unique_id,
-    written,
+    Found, Object, asked_adoption, drift_policy, edited, effective, has_branding, is_deleting, is_noted, look, mode,
+    never_found, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under,
+    refuse_to_create, unique_id, written,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, adopt, diff, must_wait,
-    needs_approval, propose,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Standing, Step, TenantLife, adopt, diff,
+    must_wait, needs_approval, propose,
 };
-use crate::wire::Mark;
 
 /// Where a tenant stands and what is known of it before it is read.
 pub(super) struct Site<'a> {
@@ -32,6 +30,8 @@ pub(super) struct Site<'a> {
     pub(super) partner: Option<&'a Partner>,
     /// The cluster.
     pub(super) cluster: Option<&'a Cluster>,
+    /// Manifests and objects of the cluster.
+    pub(super) ground: &'a Ground,
     /// Whether a flag named the platform.
     pub(super) is_given: bool,
 }
@@ -78,7 +78,7 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
     let mut row = Row::of(subject);
     let Prepared { desired, notes, .. } = prepared;
     if let Some(id) = asked_adoption(&subject.object).and_then(|adoption| adoption.unique_id.as_deref()) {
-        return row.stopped(missing(id));
+        return row.stopped(never_found(&subject.object, id));
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &written(&subject.object));
@@ -232,13 +232,14 @@ async fn found<K: Object>(object: &K, desired: &Desired, site: &Site<'_>) -> Res
     }
     let id = match look(object, site.platform, &site.place, (Freshness::Burst, &desired.mark.cluster)).await? {
         Found::Free => {
+            refuse_to_create(object)?;
             refuse_new_under(site.partner)?;
             return Ok(Tenant { observed: None, is_adopted: false });
         }
         Found::Ours(id) | Found::Reattach(id) => id,
     };
     let observed = observe(object, &id, (desired, site)).await?;
-    refuse_foreign(&id, &observed, &desired.mark)?;
+    refuse_foreign(object, &observed, &desired.mark)?;
     Ok(Tenant { observed: Some(observed), is_adopted: false })
 }
 
@@ -250,13 +251,16 @@ async fn adopted<K: Object>(
     let id = adoption.unique_id.as_deref().unwrap_or_default();
     let observed = observe(object, id, (desired, site)).await?;
     let ours = &desired.mark;
-    if is_noted(object, &observed, ours) {
-        refuse_foreign(id, &observed, ours)?;
+    let is_noted = is_noted(object, &observed, ours);
+    if is_noted && !observed.mark.is_foreign(ours) {
         return Ok(Tenant { observed: Some(observed), is_adopted: false });
     }
+    let owner = Asking { observed: &observed, ours, take_from: adoption.take_from.as_deref(), site }.owner::<K>().await;
+    if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
+        refuse_foreign(object, &observed, ours)?;
+    }
     let plan = diff(desired, Some(&observed), &written(object));
-    let owner = owner(&observed.mark, ours, site.cluster).await;
-    adopt(adoption, ours, (&observed.mark, owner), &plan)
+    adopt(adoption, ours, Standing { seen: &observed.mark, owner }, &plan)
         .map_err(|(reason, message)| Outcome::Refused(reason, message))?;
     Ok(Tenant { observed: Some(observed), is_adopted: true })
 }
@@ -275,24 +279,5 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
         return Ok(observed);
     }
     let read = read(site.platform, &site.place, (id, has_branding(desired))).await;
-    read.map_err(|error| outcome(K::KIND, &error))?.ok_or_else(|| missing(id))
-}
-
-/// Whether the object that a mark names is still there; what cannot be read counts as there.
-async fn owner(seen: &MarkSeen, ours: &Mark, cluster: Option<&Cluster>) -> Owner {
-    let (MarkSeen::Whole(mark), Some(cluster)) = (seen, cluster) else { return Owner::Exists };
-    if mark.cluster != ours.cluster {
-        return Owner::Exists;
-    }
-    let client = cluster.client.clone();
-    let is_gone = if mark.kind == Kind::Partner.name() {
-        let partners = Api::<Partner>::namespaced(client, &mark.namespace);
-        partners.get_metadata_opt(&mark.name).await.is_ok_and(|found| found.is_none())
-    } else {
-        Api::<TenantClient>::namespaced(client, &mark.namespace)
-            .get_metadata_opt(&mark.name)
-            .await
-            .is_ok_and(|found| found.is_none())
-    };
-    if is_gone { Owner::Gone } else { Owner::Exists }
+    read.map_err(|error| outcome(K::KIND, &error))?.ok_or_else(|| never_found(object, id))
 }

@@ -1,12 +1,13 @@
 //! From objects to what their tenants should be: references, defaults and inheritance, as the operator takes them.
 
 use crate::api::{ManagementMode, Partner, TenantClient};
+use crate::cli::failure::Failure;
 use crate::cli::ground::{Ground, Subject, named};
 use crate::cli::references::{Lack, References, is_labelled};
 use crate::connect::Platform;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, effective, mode, namespace, no_partner, not_allowed,
-    partner_not_understood, resolve,
+    Allows, Object, Parent, Sources, allows, effective, is_connection_of, mode, namespace, no_partner, not_allowed,
+    not_allowed_by_id, of_id, partner_not_understood, resolve,
 };
 use crate::plan::{Desired, Outcome};
 
@@ -61,12 +62,22 @@ async fn prepare<K: Object>(
         return Err(Outcome::Paused.into());
     }
     let there = ground.cluster.as_ref();
+    let mut notes = Vec::new();
     let platform = references.platform(object, partner, there).await.map_err(|lack| about(lack, object))?;
+    let partner = match object.parent() {
+        Parent::Id(id) => {
+            if !references.is_given() {
+                is_connection_of(&id, platform.tenant_id())?;
+            }
+            usable_by_id(object, (&id, &platform), (ground, &mut notes)).await?
+        }
+        Parent::Provider | Parent::Object(..) => partner,
+    };
     let material = references.material(object, there).await?;
     let defaults_material = references.defaults_material(object, partner, there).await?;
     let sources = Sources { partner, material: &material, defaults_material: &defaults_material };
     let desired = resolve(object, sources, cluster)?;
-    Ok(Prepared { desired, platform, notes: Vec::new() })
+    Ok(Prepared { desired, platform, notes })
 }
 
 fn about<K: Object>(lack: Lack, object: &K) -> Lack {
@@ -88,16 +99,45 @@ async fn usable<'a>(
     }
     let Some(partner) = ground.partner_of(object) else { return Err(no_partner(&partner_namespace, &name).into()) };
     let own = namespace(object);
-    let is_allowed = match (allows(partner, &own), &ground.cluster) {
-        (Allows::Yes, _) => true,
-        (Allows::No, _) => false,
-        (Allows::Labelled(wanted), Some(cluster)) => is_labelled(cluster, &own, &wanted).await?,
+    if is_allowed(partner, &own, (ground, notes)).await? {
+        Ok(Some(partner))
+    } else {
+        Err(not_allowed(&partner_namespace, (&name, &own)).into())
+    }
+}
+
+/// The Partner object of the tenant that a Client names by its id, if it may be used.
+async fn usable_by_id<'a, K: Object>(
+    object: &K,
+    (id, platform): (&str, &Platform),
+    (ground, notes): (&'a Ground, &mut Vec<String>),
+) -> Result<Option<&'a Partner>, Lack> {
+    let own = namespace(object);
+    let known = ground.partners.values().map(|subject| &subject.object).collect();
+    let partners = of_id(known, (id, &platform.host()));
+    for partner in &partners {
+        if !is_allowed(partner, &own, (ground, notes)).await? {
+            return Err(not_allowed_by_id(id, &own).into());
+        }
+    }
+    Ok(partners.into_iter().next())
+}
+
+/// Whether a Partner takes Clients from a namespace.
+async fn is_allowed(
+    partner: &Partner,
+    own: &str,
+    (ground, notes): (&Ground, &mut Vec<String>),
+) -> Result<bool, Failure> {
+    match (allows(partner, own), &ground.cluster) {
+        (Allows::Yes, _) => Ok(true),
+        (Allows::No, _) => Ok(false),
+        (Allows::Labelled(wanted), Some(cluster)) => is_labelled(cluster, own, &wanted).await,
         (Allows::Labelled(_), None) => {
             notes.push(format!(
                 "whether namespace `{own}` has the labels that the Partner asks for is not known without a cluster"
             ));
-            true
+            Ok(true)
         }
-    };
-    if is_allowed { Ok(Some(partner)) } else { Err(not_allowed(&partner_namespace, (&name, &own)).into()) }
+    }
 }

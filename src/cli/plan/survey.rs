@@ -225,9 +225,10 @@ impl Survey {
                     rows,
                     partner: self.ground.partner_of(&subject.object),
                     cluster: self.ground.cluster.as_ref(),
+                    ground: &self.ground,
                     is_given: self.references.is_given(),
                 };
-                judge(subject, prepared, (&site, keeps)).await
+                Box::pin(judge(subject, prepared, (&site, keeps))).await
             }
         }
     }

@@ -193,7 +193,7 @@ mod tests {
             revision: None,
             url: None,
             api_endpoint: None,
-            unknown: Default::default(),
+            unknown: crate::plan::Unknown::default(),
         };
         let impact = impact.map(|impact| impact.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect());
         let seen = Seen { observed, host: "api.platform.example".to_owned(), impact, children: Vec::new() };

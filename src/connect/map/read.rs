@@ -121,7 +121,7 @@ fn read(field: Field, member: &Member, tenant: &mut Tenant) -> Seen {
             let own = of(tenant).take().filter(|id| !matches!(short(id), MarkSeen::Short(_)));
             return text(field, own);
         }
-        Member::Secret(_) => return Seen::Unreadable,
+        Member::Secret(_) | Member::Names(..) => return Seen::Unreadable,
         Member::Flag(of) => Value::Flag(of(tenant).unwrap_or_default()),
         Member::Number(of) => of(tenant).map_or(Value::Cleared, Value::Number),
         Member::Reference(of) => of(tenant).as_ref().map_or(Value::Cleared, |seen| Value::Number(seen.id)),
@@ -130,7 +130,6 @@ fn read(field: Field, member: &Member, tenant: &mut Tenant) -> Seen {
             (None, _) => Value::Cleared,
         },
         Member::Day(of) => of(tenant).map_or(Value::Cleared, |number| Value::Text(day(number))),
-        Member::Names(..) => return Seen::Unreadable,
         Member::Commas(of) => {
             let entries = of(tenant).take().unwrap_or_default();
             Value::set(entries.split(',').map(str::trim).filter(|entry| !entry.is_empty()))

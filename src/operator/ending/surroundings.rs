@@ -14,6 +14,7 @@ use crate::operator::apply::stop;
 use crate::operator::context::Context;
 use crate::operator::dereference::tenancy_anew;
 use crate::operator::error::{Stop, sentence};
+use crate::operator::manage::is_taken_unmarked;
 use crate::operator::object::{
     Parent, TenantObject, deletion_policy, intent, is_deleting, mark, namespace, place, unique_id,
 };
@@ -166,6 +167,10 @@ async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Contex
     };
     if observed.mark.is(&mark(object, &context.cluster)) {
         return Ok(Tenant::Found(Box::new(observed)));
+    }
+    let is_foreign = observed.mark.is_foreign(&mark(object, &context.cluster));
+    if is_foreign && object.hand_over().is_some() || is_taken_unmarked(object, &observed, context).await? {
+        return Ok(Tenant::HandedOver(observed.unique_id));
     }
     let shows_nobody = matches!(observed.mark, MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable);
     match platform.has_extensions().await {

@@ -2,22 +2,22 @@
 
 use std::sync::Arc;
 
-use kube::Api;
-
 use super::super::apply::stop;
 use super::super::context::Context;
 use super::super::dereference::Referenced;
 use super::super::error::Stop;
 use super::super::finalizer::let_loose;
 use super::super::identity::{create_key, declare_intent, take_over, write_intent};
-use super::super::object::{TenantObject, asked_adoption, is_held, mark, unique_id};
+use super::super::object::{TenantObject, asked_adoption, intent, is_held, mark, unique_id};
 use super::super::status::Facts;
+use super::owner::{self, Asking};
 use super::readback::not_found;
-use crate::api::{Adoption, Partner, TenantClient};
+use crate::api::Adoption;
 use crate::connect::Freshness;
-use crate::object::{Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, written};
-use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, adopt, diff};
-use crate::wire::Mark;
+use crate::object::{
+    Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, refuse_to_create, written,
+};
+use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Standing, adopt, diff};
 
 /// The tenant, or nothing where one is to be created.
 pub(super) async fn find<K: TenantObject>(
@@ -45,7 +45,7 @@ pub(super) async fn observed_only<K: TenantObject>(
         *object = let_loose(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    read(object.as_ref(), &id, (referenced, desired), context).await
+    read(&id, object.as_ref(), (referenced, desired), context).await
 }
 
 /// The tenant of an id that status records.
@@ -55,7 +55,8 @@ async fn recorded<K: TenantObject>(
     (referenced, desired): (&Referenced, &Desired),
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
-    let observed = read(object.as_ref(), id, (referenced, desired), context).await?;
+    let observed = read(id, object.as_ref(), (referenced, desired), context).await?;
+    owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
     // What we make carries our mark from its first moment, where the platform has a place for it.
     let is_unmarked = observed.mark == MarkSeen::None && keeps_marks(referenced, context, K::KIND).await?;
     let ours = mark(object.as_ref(), &context.cluster);
@@ -83,39 +84,28 @@ async fn adopted<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
-    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
+    let observed = read(&id, object.as_ref(), (referenced, desired), context).await?;
     let ours = mark(object.as_ref(), &context.cluster);
-    if is_noted(object.as_ref(), &observed, &ours) {
-        refuse_foreign(&id, &observed, &ours)?;
+    owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
+    let is_noted = is_noted(object.as_ref(), &observed, &ours);
+    if is_noted && !observed.mark.is_foreign(&ours) {
         facts.is_reattached = observed.mark.is_same_place(&ours) && !observed.mark.is(&ours);
         return Ok(observed);
     }
+    let asking = Asking { observed: &observed, ours: &ours, take_from: adoption.take_from.as_deref(), referenced };
+    let owner = asking.owner::<K>(context).await;
+    // An object that has taken the tenant over once gets it back from another owner only by a hand-over.
+    if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
+        refuse_foreign(object.as_ref(), &observed, &ours)?;
+    }
     let plan = diff(desired, Some(&observed), &written(object.as_ref()));
-    let owner = owner(&observed.mark, &ours, context).await;
-    adopt(adoption, &ours, (&observed.mark, owner), &plan)
+    let standing = Standing { seen: &observed.mark, owner };
+    adopt(adoption, &ours, standing, &plan)
         .map_err(|(reason, message)| Stop::from(Outcome::Refused(reason, message)))?;
     *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
     facts.unique_id = Some(id);
     facts.is_adopted = true;
     Ok(observed)
-}
-
-/// Whether the object that a mark of this cluster names is still there; what cannot be read counts as there.
-async fn owner(seen: &MarkSeen, ours: &Mark, context: &Context) -> Owner {
-    let MarkSeen::Whole(Mark { cluster, kind, namespace, name, uid: _ }) = seen else { return Owner::Exists };
-    if *cluster != ours.cluster {
-        return Owner::Exists;
-    }
-    let is_gone = if kind == Kind::Partner.name() {
-        Api::<Partner>::namespaced(context.client.clone(), namespace)
-            .get_metadata_opt(name)
-            .await
-            .is_ok_and(|found| found.is_none())
-    } else {
-        let clients = Api::<TenantClient>::namespaced(context.client.clone(), namespace);
-        clients.get_metadata_opt(name).await.is_ok_and(|found| found.is_none())
-    };
-    if is_gone { Owner::Gone } else { Owner::Exists }
 }
 
 /// The look before a create: finalizer and intent first, then the look, then and only then a create.
@@ -125,6 +115,9 @@ async fn looked_for<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Option<Observed>, Stop> {
     let Referenced { platform, place, partner, .. } = referenced;
+    if intent(object.as_ref()).is_none() {
+        refuse_to_create(object.as_ref())?;
+    }
     let declared = declare_intent(Arc::clone(object), place, context).await?;
     *object = Arc::clone(&declared.object);
     let lock = context.create_lock(create_key(place, object.declared_name()));
@@ -140,6 +133,7 @@ async fn looked_for<K: TenantObject>(
     }
     let id = match found {
         Found::Free => {
+            refuse_to_create(object.as_ref())?;
             refuse_new_under(partner.as_deref())?;
             facts.turn = Some(turn);
             return Ok(None);
@@ -151,15 +145,15 @@ async fn looked_for<K: TenantObject>(
         }
     };
     facts.unique_id = Some(id.clone());
-    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
-    refuse_foreign(&id, &observed, &mark(object.as_ref(), &context.cluster))?;
+    let observed = read(&id, object.as_ref(), (referenced, desired), context).await?;
+    refuse_foreign(object.as_ref(), &observed, &mark(object.as_ref(), &context.cluster))?;
     Ok(Some(observed))
 }
 
 /// A living tenant by its id. "Not found" is a state and never a reason to create again.
 async fn read<K: TenantObject>(
-    object: &K,
     id: &str,
+    object: &K,
     (referenced, desired): (&Referenced, &Desired),
     context: &Context,
 ) -> Result<Observed, Stop> {

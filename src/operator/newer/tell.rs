@@ -11,8 +11,8 @@ use super::super::object::{Object as _, Parent, TenantObject, deletion_policy, i
 use super::super::status::conditions;
 use super::{Handled, clients_under};
 use crate::api::{ABANDON, ConditionType, DeletionPolicy, FINALIZER, INTENT, Reason};
-use crate::object::{NotUnderstood, Reading};
-use crate::plan::{Kind, Outcome, Standing, Truth, verdict};
+use crate::object::{NotUnderstood, Reading, Unknown};
+use crate::plan::{Kind, Outcome, Readiness, Truth, verdict};
 
 /// Writes the condition; lets go of an object where that certainly ends nothing.
 pub(super) async fn handle<K: TenantObject>(object: &NotUnderstood, context: &Context) -> Result<Handled, kube::Error> {
@@ -80,7 +80,7 @@ async fn write<K: TenantObject>(
         .and_then(|conditions| serde_json::from_value(conditions.clone()).ok())
         .unwrap_or_default();
     let after =
-        conditions(&before, &verdict(outcome, Standing::NotReady), object.metadata.generation, crate::clock::now());
+        conditions(&before, &verdict(outcome, Readiness::NotReady), object.metadata.generation, crate::clock::now());
     let mut status = if object.status.is_object() { object.status.clone() } else { json!({}) };
     status["observedGeneration"] = json!(object.metadata.generation);
     status["conditions"] = serde_json::to_value(&after).unwrap_or_default();
@@ -121,7 +121,7 @@ fn tell<K: TenantObject>(object: &NotUnderstood, (before, after): (&[Condition],
         return;
     }
     context.events.publish_about(reference::<K>(object), Reason::NotUnderstood, &now.message);
-    let paths = object.unknown.iter().map(|unknown| unknown.path()).collect::<Vec<_>>().join(", ");
+    let paths = object.unknown.iter().map(Unknown::path).collect::<Vec<_>>().join(", ");
     tracing::warn!(kind = K::KIND.name(), object = object.place(), paths, "an object is not understood");
 }
 

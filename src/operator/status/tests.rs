@@ -109,7 +109,7 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
             facts.digest = Some(digest(desired));
         }
         let before = object.status().cloned().unwrap_or_default();
-        let report = verdict(&outcome, Standing::NotReady);
+        let report = verdict(&outcome, Readiness::NotReady);
         let after = next_status(&object, &before, (&facts, &outcome, &report), Timestamp::UNIX_EPOCH);
         let json = serde_json::to_value(&after).unwrap();
         faults.extend(misfits(&json, schema, "status").into_iter().map(|fault| format!("{outcome:.40?}: {fault}")));

@@ -81,6 +81,9 @@ fn tenant<'a>(
         Tenant::Found(observed) if intent.unique_id.is_none() => Removal::Identify(observed.unique_id.clone()),
         Tenant::Found(observed) => return Ok(Some(observed)),
         Tenant::Gone => gone(intent, now),
+        Tenant::HandedOver(id) => {
+            release(Reason::HandedOver, format!("tenant `{id}` was handed over to another object and stays as it is"))
+        }
         Tenant::None => release(Reason::Retained, "no tenant of this object is on the platform".to_owned()),
         Tenant::NotOurs(id) if intent.unique_id.is_none() => {
             release(Reason::Retained, format!("tenant `{id}` is not this object's"))
@@ -141,7 +144,7 @@ fn unreachable<'a>(
 ) -> Result<Option<&'a Observed>, Box<Removal>> {
     let owes_activation = is_accepted(intent) && intent.record.suspended_by_us == Some(true);
     // Without its Partner there is no connection to wait for.
-    let may_retain = !owes_activation || reason == Reason::PartnerNotReady;
+    let may_retain = !owes_activation || matches!(reason, Reason::PartnerNotReady | Reason::PartnerNotFound);
     Err(Box::new(match intent.policy {
         DeletionPolicy::Retain if may_retain && owes_activation => release(
             Reason::Retained,

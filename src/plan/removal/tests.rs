@@ -48,7 +48,7 @@ fn observed(life: TenantLife) -> Tenant {
         revision: None,
         url: None,
         api_endpoint: None,
-        unknown: Default::default(),
+        unknown: crate::plan::Unknown::default(),
     }))
 }
 

@@ -39,16 +39,18 @@ enum Deed {
     DeleteConfirmed,
     /// Deletes an object whose tenant would be ended, without consent.
     DeleteUnconfirmed,
+    /// Names an owner in another cluster to take a tenant from.
+    TakeOver,
     /// Writes status, which the operator believes.
     Status,
 }
 
 use Deed::{
     ChangeConsent, Confirm, Create, CreateConfirmed, Delete, DeleteConfirmed, DeleteUnconfirmed, Edit, Get, List,
-    Status, Suspend, TakeBack, WantEnd,
+    Status, Suspend, TakeBack, TakeOver, WantEnd,
 };
 
-const ALL: [Deed; 14] = [
+const ALL: [Deed; 15] = [
     List,
     Get,
     Create,
@@ -62,6 +64,7 @@ const ALL: [Deed; 14] = [
     Delete,
     DeleteConfirmed,
     DeleteUnconfirmed,
+    TakeOver,
     Status,
 ];
 const NOTHING: &[Deed] = &[];
@@ -72,7 +75,7 @@ const ADD_AND_KEEP: &[Deed] = &[List, Get, Create, Edit, Suspend, WantEnd, TakeB
 const END: &[Deed] = &[List, Get, Edit, Suspend, WantEnd, Confirm, ChangeConsent, TakeBack, Delete, DeleteConfirmed];
 
 /// Role, the permission of the platform's console that it stands for, and what it lets do with Partners and with Clients.
-/// Nobody may delete what would be ended unconfirmed, nor write status.
+/// Nobody may delete what would be ended unconfirmed, take from another owner, or write status.
 type Row = (&'static str, &'static str, &'static [Deed], &'static [Deed]);
 const TABLE: [Row; 11] = [
     ("tenantry-partner-viewer", "MSP_View", LOOK, NOTHING),
@@ -178,6 +181,10 @@ async fn may(api: &Api<DynamicObject>, kind: &str, deed: Deed) -> Result<(), kub
         Delete => delete("kept").await,
         DeleteConfirmed => delete("consented").await,
         DeleteUnconfirmed => delete("doomed").await,
+        TakeOver => {
+            let from = json!({"policy": "Adopt", "uniqueId": "tenant_1", "takeFrom": "other/Client/n/a"});
+            patch("kept", json!({"adoption": from})).await
+        }
         Status => {
             let patch = Patch::Merge(json!({"status": {"uniqueId": "tenant_2"}}));
             api.patch_status("kept", &dry, &patch).await.map(drop)

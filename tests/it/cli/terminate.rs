@@ -126,7 +126,7 @@ fn where_a_consent_would_mean_nothing_it_is_not_taken() {
     let desk = Desk::at(&space);
     let terminate = |name: &str| desk.run(&["terminate", "client", name, "-n", &space.name]);
     space.client("waiting", &json!({"partnerRef": {"name": "nobody"}}));
-    space.not_ready("client/waiting", "PartnerNotReady");
+    space.not_ready("client/waiting", "PartnerNotFound");
     checked("no-tenant", &terminate("waiting"), &mine(&space, "client/waiting"));
     space.client("watched", &json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": client}}));
     space.ready("client/watched");

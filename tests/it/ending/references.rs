@@ -23,7 +23,7 @@ fn without_its_partner_object_suspend_and_terminate_hold_retain_completes_and_th
     space.delete("client/kept");
     space.gone("client/kept");
     assert_eq!(state(&space, &partner, &kept), "ACTIVE");
-    let message = blocked(&space, "client/globex", "PartnerNotReady");
+    let message = blocked(&space, "client/globex", "PartnerNotFound");
     assert!(message.contains("does not exist: create it"), "{message}");
     assert_eq!(state(&space, &partner, &client), "ACTIVE");
     space.partner("acme", &json!({}));

@@ -43,7 +43,7 @@ fn tenant(life: TenantLife) -> Box<Observed> {
         revision: None,
         url: None,
         api_endpoint: None,
-        unknown: Default::default(),
+        unknown: tenantry::plan::Unknown::default(),
     })
 }
 
@@ -251,6 +251,7 @@ fn obstacles() -> Vec<(Reason, Small)> {
         (Reason::ClientsRemain, with(&|small| small.around.children.live = Some(vec!["Initech".to_owned()]))),
         (Reason::CannotTellWhy, with(&|small| small.around.going = Going::CannotTell("forbidden".to_owned()))),
         (Reason::NamespaceNotAllowed, with(&|small| small.around.reference_broken = Some("why".to_owned()))),
+        (Reason::PartnerNotFound, unreachable(Reason::PartnerNotFound)),
         (Reason::PartnerNotReady, unreachable(Reason::PartnerNotReady)),
         (Reason::CredentialsUnavailable, unreachable(Reason::CredentialsUnavailable)),
         (Reason::OwnedElsewhere, with(&|small| small.around.tenant = Tenant::NotOurs("client_2".to_owned()))),

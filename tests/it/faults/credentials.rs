@@ -40,7 +40,12 @@ fn a_rotated_credential_is_used_within_seconds_and_the_old_one_is_tried_once() {
     site.proxy
         .set(vec![Rule::new("POST", "/oauth/token", refused()).with_body(&old), Rule::new("", "/api/", refused())]);
     site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
-    site.space.not_ready("client/globex", "CredentialsRefused");
+    let message = site.space.not_ready("client/globex", "CredentialsRefused");
+    let space = &site.space.name;
+    for word in [format!("Secret `{space}/platform`"), format!("Partner `{space}/acme`"), "host `127.0.0.1".to_owned()]
+    {
+        assert!(message.contains(&word), "`{message}` does not say `{word}`");
+    }
     std::thread::sleep(Duration::from_secs(3));
     assert!(tokens(&site) - asked <= 1, "{} tries with the refused key", tokens(&site) - asked);
     site.proxy.set(vec![Rule::new("POST", "/oauth/token", refused()).with_body(&old)]);

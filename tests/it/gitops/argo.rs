@@ -46,7 +46,7 @@ fn health_follows_the_conditions_of_each_situation() {
     let stage = stage();
     let space = stage.world.namespace("argo-health");
     space.client("early", &json!({}));
-    space.not_ready("client/early", "PartnerNotReady");
+    space.not_ready("client/early", "PartnerNotFound");
     let early = space.get("client/early").unwrap();
     space.partner("acme", &json!({}));
     space.client("globex", &json!({"tenantState": "Suspended"}));
@@ -73,7 +73,7 @@ fn health_follows_the_conditions_of_each_situation() {
     let table = [
         (new, "Progressing", "has not seen"),
         (unseen, "Progressing", "has not seen"),
-        (early, "Progressing", "PartnerNotReady: "),
+        (early, "Progressing", "PartnerNotFound: "),
         (get("client/early"), "Healthy", "AsDeclared: "),
         (get("partner/acme"), "Healthy", "AsDeclared: "),
         (get("client/globex"), "Healthy", "Suspended: "),

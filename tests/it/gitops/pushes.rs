@@ -13,7 +13,7 @@ fn whatever_comes_first_all_is_ready_and_what_others_change_is_put_back() {
     git.only(&["globex.yaml"]);
     let revision = git.push();
     git.is_waited_for(&revision);
-    space.not_ready("client/globex", "PartnerNotReady");
+    space.not_ready("client/globex", "PartnerNotFound");
 
     git.restore("kustomization.yaml");
     git.applied();

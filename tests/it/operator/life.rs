@@ -8,7 +8,9 @@ use crate::world::World;
 fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
     let space = World::shared().namespace("order");
     space.client("globex", &json!({}));
-    assert!(space.not_ready("client/globex", "PartnerNotReady").contains("does not exist"));
+    assert!(space.not_ready("client/globex", "PartnerNotFound").contains("does not exist"));
+    assert_eq!(space.condition("client/globex", "Reconciling").unwrap().1, "PartnerNotFound");
+    space.until("an event says so", || Ok(space.events("globex").contains(&"PartnerNotFound".to_owned())));
     space.partner("acme", &json!({}));
     let partner = space.ready("partner/acme");
     let client = space.ready("client/globex");

@@ -49,21 +49,24 @@ fn adopt_writes_what_differs_and_an_id_that_is_not_there_creates_nothing() {
     assert_eq!(space.ready("client/globex"), id);
     assert_eq!(space.platform_client(&partner, &id)["city"], "Berlin");
     space.client("ghost", &json!({"adoption": {"policy": "Adopt", "uniqueId": "client_999999"}}));
-    space.not_ready("client/ghost", "TenantMissing");
+    space.not_ready("client/ghost", "AdoptionTargetNotFound");
     assert_eq!(count(&space, &partner), 1);
 }
 
 #[test]
-fn a_tenant_of_another_owner_is_taken_only_when_that_owner_is_named_or_gone() {
+fn a_tenant_of_another_cluster_is_taken_only_when_its_owner_is_named() {
+    let uid = format!("u-{}", std::process::id());
     let foreign = json!({"managedBy": {
-        "cluster": "elsewhere", "kind": "Client", "namespace": "n", "name": "a", "uid": format!("u-{}", std::process::id()),
+        "cluster": "elsewhere", "kind": "Client", "namespace": "theirs", "name": "a", "uid": uid,
     }});
     let (space, partner, id) = found("owner", &foreign);
     space.client("globex", &json!({"adoption": {"policy": "Adopt", "uniqueId": id}}));
     let message = space.not_ready("client/globex", "OwnedElsewhere");
-    let mark = message.split('`').find(|part| part.starts_with("elsewhere/")).unwrap().to_owned();
+    for (word, is_said) in [("adoption.takeFrom", true), ("elsewhere", false), ("theirs", false), (&uid, false)] {
+        assert_eq!(message.contains(word), is_said, "{message}");
+    }
     assert_eq!(space.platform_client(&partner, &id)["managedBy"]["cluster"], "elsewhere");
-    space.patch("client/globex", &json!({"spec": {"adoption": {"takeFrom": mark}}}));
+    space.patch("client/globex", &json!({"spec": {"adoption": {"takeFrom": "elsewhere/Client/theirs/a"}}}));
     assert_eq!(space.ready("client/globex"), id);
     assert_eq!(space.platform_client(&partner, &id)["managedBy"]["name"], "globex");
 }

@@ -83,7 +83,7 @@ fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
     reads_of_the_plugin(&space);
     let (partner, field) = (space.ready("partner/acme"), space.get("client/field").unwrap());
     let id = field["status"]["uniqueId"].as_str().unwrap();
-    assert_eq!(space.platform_client(&partner, id)["state"], "ACTIVE", "nothing was written to it");
+    assert_eq!(space.platform_client(&partner, id)["status"], "ACTIVE", "nothing was written to it");
     let living = world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
     assert_eq!(living.len(), 2, "the new object made no tenant: {living:?}");
     let log = world.operator.log().unwrap();
@@ -103,7 +103,9 @@ fn reads_of_the_plugin(space: &Space<'_>) {
     assert_eq!(plan.code, 1, "{plan:?}");
     assert!(plan.err.contains("Client `") && plan.err.contains("field `quota`"), "{plan:?}");
     let typed = space.tenant_name("field");
-    let terminate = desk.run(&["terminate", "client/field", "-n", &space.name, "--yes-i-typed", &typed]);
+    let accept = "DataErased,NotRecoverable,UsersDeactivated";
+    let args = ["terminate", "client/field", "-n", &space.name, "--yes-i-typed", &typed, "--accept", accept];
+    let terminate = desk.run(&args);
     assert!(terminate.code == 1 && terminate.err.contains("upgrade `kubectl tenantry`"), "{terminate:?}");
 }
 
@@ -122,6 +124,6 @@ fn the_ways_out(space: &Space<'_>, partner: &str, id: &str) {
     assert!(space.get("client/field").is_some());
     space.patch("client/field", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
     space.gone("client/field");
-    assert_eq!(space.platform_client(partner, id)["state"], "ACTIVE");
+    assert_eq!(space.platform_client(partner, id)["status"], "ACTIVE");
     assert!(space.events("field").iter().any(|reason| reason == "NotUnderstood"));
 }

@@ -57,13 +57,17 @@ fn remedy(reason: Reason) -> Remedy {
         ]),
         Reason::RefusedByPlatform => Tests(&["it::remedies::platform::a_credential_of_another_tenant_is_replaced"]),
         Reason::TenantMissing => Tests(&["it::remedies::references::a_tenant_that_has_gone_lets_its_object_go_and_a_new_object_makes_a_new_one"]),
+        Reason::AdoptionTargetNotFound => Tests(&["it::remedies::references::an_adoption_id_that_never_existed_is_corrected"]),
+        Reason::HandedOver => Tests(&["it::operator::authority::a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it"]),
+        Reason::ConnectionMismatch => Tests(&["it::operator::authority::a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_partner_objects_leave"]),
         Reason::AmbiguousCreate => Tests(&["it::remedies::references::of_tenants_that_could_all_be_its_own_the_right_one_is_named"]),
         Reason::NameTaken => Tests(&[
             "it::remedies::references::a_name_that_is_taken_is_changed",
             "it::operator::management::a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs",
         ]),
         Reason::OwnedElsewhere => Tests(&[
-            "it::operator::management::a_tenant_of_another_owner_is_taken_only_when_that_owner_is_named_or_gone",
+            "it::operator::management::a_tenant_of_another_cluster_is_taken_only_when_its_owner_is_named",
+            "it::operator::authority::a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour",
             "it::ending::messages::a_tenant_that_carries_another_owner_s_mark_is_held_and_retain_lets_go",
         ]),
         Reason::ExtensionsMissing => Tests(&["it::sim::foreign::where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written"]),
@@ -91,6 +95,9 @@ fn remedy(reason: Reason) -> Remedy {
         ]),
         // Not blocked for ever, yet a person may want to move it on.
         Reason::PartnerNotReady => Tests(&[
+            "it::operator::authority::a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards",
+        ]),
+        Reason::PartnerNotFound => Tests(&[
             "it::operator::life::a_partner_and_its_clients_are_made_in_any_order_of_applying",
             "it::ending::references::without_its_partner_object_suspend_and_terminate_hold_retain_completes_and_the_partner_back_goes_on",
         ]),

@@ -133,6 +133,19 @@ fn a_tenant_that_has_gone_lets_its_object_go_and_a_new_object_makes_a_new_one() 
 }
 
 #[test]
+fn an_adoption_id_that_never_existed_is_corrected() {
+    let (space, partner) = acme("typo");
+    let id = clicked(&space, &partner, &json!({"name": space.tenant_name("globex")}));
+    space.client("globex", &json!({"adoption": {"policy": "Adopt", "uniqueId": "client_999999"}}));
+    let message = space.not_ready("client/globex", "AdoptionTargetNotFound");
+    asks(&message, &["client_999999", "correct `adoption.uniqueId`"]);
+    assert!(!message.contains("delete"), "{message}");
+    assert_eq!(space.condition("client/globex", "Stalled").unwrap().1, "AdoptionTargetNotFound");
+    space.patch("client/globex", &json!({"spec": {"adoption": {"uniqueId": id}}}));
+    assert_eq!(space.ready("client/globex"), id);
+}
+
+#[test]
 fn of_tenants_that_could_all_be_its_own_the_right_one_is_named() {
     let (space, partner) = acme("many");
     space.client("globex", &json!({}));

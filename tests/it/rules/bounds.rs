@@ -145,7 +145,7 @@ async fn what_must_be_said_is_asked_for_by_name() {
                 .await
                 .expect_err("something is missing");
             assert!(
-                refusal.says(&format!("{}.{name}", node.path), "Required value"),
+                refusal.says(&format!("{}.{name}", node.path.replace("[*]", "[0]")), "Required value"),
                 "{} {name}: {refusal:?}",
                 node.place()
             );

@@ -204,6 +204,36 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
+    partner(
+        "spec.clients.allowedNamespaces.selector",
+        "set `matchLabels`, `matchExpressions` or both",
+        (
+            &[
+                "{matchLabels: {team: msp}}",
+                "{matchExpressions: [{key: team, operator: Exists}]}",
+                "{matchLabels: {team: msp}, matchExpressions: [{key: tier, operator: In, values: [gold]}]}",
+            ],
+            &["{}"],
+        ),
+    ),
+    partner(
+        "spec.clients.allowedNamespaces.selector.matchExpressions[*]",
+        "set `values` with `In` and `NotIn`, and leave it out with `Exists` and `DoesNotExist`",
+        (
+            &[
+                "{key: team, operator: In, values: [msp]}",
+                "{key: team, operator: NotIn, values: [msp, noc]}",
+                "{key: team, operator: Exists}",
+                "{key: team, operator: DoesNotExist, values: []}",
+            ],
+            &[
+                "{key: team, operator: In}",
+                "{key: team, operator: NotIn, values: []}",
+                "{key: team, operator: Exists, values: [msp]}",
+                "{key: team, operator: DoesNotExist, values: [msp]}",
+            ],
+        ),
+    ),
     partner("spec.clients.defaults.access.allowedIPs[*]", ADDRESSES, IPS),
     partner("spec.clients.defaults.access.duo.apiHostname", HOST, HOSTS),
     client(

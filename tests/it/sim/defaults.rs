@@ -210,8 +210,8 @@ fn what_a_client_leaves_out_comes_from_its_partner() {
         for (path, value) in [
             ("details.timezone", json!("Europe/Paris")),
             ("details.country", json!("France")),
-            ("packages", json!(["Event & Incident Management"])),
-            ("addOns", json!(["SLA Management"])),
+            ("packages", json!(["EventAndIncidentManagement", "HybridDiscoveryAndMonitoring"])),
+            ("addOns", json!(["SLAManagement"])),
         ] {
             let one =
                 effective.iter().find(|one| one["path"] == path).unwrap_or_else(|| panic!("{path}: {effective:?}"));

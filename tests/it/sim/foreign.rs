@@ -353,6 +353,34 @@ fn one_member_that_cannot_be_read_is_named_and_nothing_else_is_the_worse_for_it(
     let status = world.object(&globex()).unwrap()["status"].clone();
     let told = "`city` is an object where a text is documented";
     assert_eq!(status["unknown"], json!([{"path": "details.city", "message": told}]));
+    let in_sync = condition(&world.object(&globex()).unwrap(), "InSync");
+    assert_eq!(in_sync, Some(("Unknown".to_owned(), "AnswerNotUnderstood".to_owned())));
     // Two creates: that the city cannot be read back is no reason to write it again.
     assert_eq!(writes.load(Ordering::SeqCst), 2, "{}", story(&world));
+}
+
+#[test]
+fn a_row_without_a_name_stops_no_create_and_a_name_that_it_holds_is_still_not_taken_twice() {
+    let world = world();
+    // Of every row of a list the platform shows no name.
+    world.lock().edit = Some(Box::new(|ask, reply| {
+        if ask.is_list() {
+            edited(reply, |list| {
+                let rows = if list.is_array() { list } else { &mut list["results"] };
+                for row in rows.as_array_mut().unwrap() {
+                    row["name"] = Value::Null;
+                }
+            });
+        }
+    }));
+    let why = |world: &World, key: &Key| condition(&world.object(key).unwrap(), "Ready").map(|(_, why)| why);
+    live(&world, &Life::new(1), settings(), async {
+        world.happen(&Deed::Create(Who::Acme));
+        world.happen(&Deed::Create(Who::Globex));
+        ready(&world).await;
+        let same = with(spec(Who::Initech), &json!({"details": {"name": "Globex"}}));
+        world.create(&Who::Initech.key(), &same);
+        world.until("it is told", |world| why(world, &Who::Initech.key()).as_deref() == Some("NameTaken")).await;
+    });
+    assert_eq!(named(&world, "Globex").len(), 1);
 }

@@ -1,6 +1,7 @@
 //! Judges every request by what the two servers hold and by the requests before it, and by nothing else.
 
 mod ends;
+mod siblings;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,6 +137,9 @@ impl Oracle {
         let was_there = owner.as_ref().is_some_and(|owner| cluster.was_ever(owner));
         if !was_there && !cluster.was_ever_adopted(id) {
             self.broken(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
+        }
+        if let Some(fault) = self.meddles((life, ask), &tenant, cluster) {
+            self.broken(at, ask, fault);
         }
         let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
         if newer.is_some_and(|since| at.duration_since(since) > UNDER_WAY) {

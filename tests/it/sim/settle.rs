@@ -167,12 +167,25 @@ impl Judge<'_> {
                     && tenant.place.as_deref() != Some(&self.place())
             }),
             "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
-            "OwnedElsewhere" => self.tenant().is_some_and(|tenant| tenant.place.as_deref() != Some(&self.place())),
+            "HandedOver" => self.tenant().is_none_or(|tenant| tenant.place.as_deref() != Some(&self.place())),
+            "OwnedElsewhere" => {
+                let is_other = |tenant: &Tenant| tenant.place.as_deref() != Some(&self.place());
+                let asked = &self.object["spec"]["adoption"]["uniqueId"];
+                self.tenant().or_else(|| self.tenants.iter().find(|tenant| *asked == *tenant.id)).is_some_and(is_other)
+            }
+            "AdoptionTargetNotFound" => {
+                let asked = &self.object["spec"]["adoption"]["uniqueId"];
+                let parent = self.partner().map(|partner| partner["status"]["uniqueId"].clone());
+                let is_elsewhere = |tenant: &Tenant| parent.as_ref().is_some_and(|parent| *parent != *tenant.parent);
+                self.tenants
+                    .iter()
+                    .all(|tenant| *asked != *tenant.id || tenant.state == "TERMINATED" || is_elsewhere(tenant))
+            }
             "AmbiguousCreate" => self
                 .tenants
                 .iter()
                 .any(|tenant| tenant.place.as_deref() == Some(&self.place()) && tenant.state != "TERMINATED"),
-            "ParentChanged" | "PartnerNotReady" | "PartnerTerminating" | "PartnerSuspended" => {
+            "ParentChanged" | "PartnerNotFound" | "PartnerNotReady" | "PartnerTerminating" | "PartnerSuspended" => {
                 self.partner().is_none_or(|partner| {
                     let is_up = self
                         .tenants
@@ -243,6 +256,7 @@ impl Judge<'_> {
             "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
                 tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
             }),
+            "PartnerNotFound" => self.partner().is_none(),
             "PartnerNotReady" => self.partner().is_none_or(|partner| !is_ready(partner)),
             "CredentialsUnavailable" => {
                 self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()

@@ -129,6 +129,6 @@ fn observed(id: u8) -> Observed {
         revision: None,
         url: None,
         api_endpoint: None,
-        unknown: Default::default(),
+        unknown: crate::plan::Unknown::default(),
     }
 }

@@ -1,0 +1,114 @@
+//! Who else of this cluster owns a tenant: read from the API server itself, since a stranger's word counts for nothing.
+
+use kube::{Api, ResourceExt};
+
+use super::super::context::Context;
+use super::super::dereference::Referenced;
+use super::super::error::Stop;
+use super::super::object::{TenantObject, namespace};
+use crate::api::Partner;
+use crate::connect::{Freshness, Place};
+use crate::object::{Claimant, Claimed, Reading, Spot, answer, handed_over, has_taken, receiver};
+use crate::plan::{MarkSeen, Observed, Owner};
+use crate::wire::Mark;
+
+/// An object that asks for a tenant.
+pub(super) struct Asking<'a> {
+    /// The tenant as it was read.
+    pub(super) observed: &'a Observed,
+    /// Mark of the object.
+    pub(super) ours: &'a Mark,
+    /// Owner that it names to take the tenant from.
+    pub(super) take_from: Option<&'a str>,
+    /// What it refers to.
+    pub(super) referenced: &'a Referenced,
+}
+
+impl Asking<'_> {
+    /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
+    pub(super) async fn owner<K: TenantObject>(&self, context: &Context) -> Owner {
+        let Self { observed, ours, take_from, referenced } = self;
+        let host = referenced.platform.host();
+        let claimed =
+            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
+        match claimed.claimant() {
+            Claimant::This => Owner::Nobody,
+            Claimant::Elsewhere => Owner::Elsewhere,
+            Claimant::At(mark) if mark.kind != K::KIND.name() => Owner::Keeps,
+            Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name), context).await,
+            Claimant::Among => {
+                let mut known = K::room(context).store.state().into_iter().map(|one| K::room(context).current(one));
+                let newer = K::room(context).newer.all();
+                if newer.iter().any(|other| other.is_held() && other.unique_id() == Some(claimed.id)) {
+                    return Owner::Keeps;
+                }
+                match known.find(|other| claimed.is_owned_by(other.as_ref())) {
+                    None => match claimed.named_here() {
+                        None => claimed.unfound(),
+                        Some(Spot { namespace, name }) => match self.answer_of::<K>((namespace, name), context).await {
+                            Owner::Gone => claimed.unfound(),
+                            answer => answer,
+                        },
+                    },
+                    Some(other) => {
+                        let place = (namespace(other.as_ref()), other.name_any());
+                        self.answer_of::<K>((&place.0, &place.1), context).await
+                    }
+                }
+            }
+        }
+    }
+
+    async fn answer_of<K: TenantObject>(&self, (space, name): (&str, &str), context: &Context) -> Owner {
+        let found = Api::<Reading<K>>::namespaced(context.client.clone(), space).get_opt(name).await;
+        let answered = match found.map(|found| found.map(Reading::understood)) {
+            Ok(None) => return Owner::Gone,
+            Ok(Some(Ok(owner))) => (answer(&owner, self.ours), owner),
+            Ok(Some(Err(_))) | Err(_) => return Owner::Keeps,
+        };
+        match answered {
+            (Owner::HandsOver, owner) if self.has_clients(&owner, context).await => Owner::HasClients,
+            (answer, _) => answer,
+        }
+    }
+
+    /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
+    async fn has_clients<K: TenantObject>(&self, owner: &K, context: &Context) -> bool {
+        let Some(partner) = (owner as &dyn std::any::Any).downcast_ref::<Partner>() else { return false };
+        if !context.clients_of(partner).is_empty() {
+            return true;
+        }
+        let under = Place::Clients { msp: self.observed.unique_id.clone() };
+        let living = self.referenced.platform.living(&under, Freshness::Now).await;
+        !living.is_ok_and(|living| living.names().next().is_none())
+    }
+}
+
+/// Stops a pass over an object whose tenant carries no mark, once the object that it is handed over to has taken it.
+/// Where there is a mark, the mark says so.
+pub(super) async fn keep_if_handed_over<K: TenantObject>(
+    object: &K,
+    observed: &Observed,
+    context: &Context,
+) -> Result<(), Stop> {
+    if is_taken_unmarked(object, observed, context).await? {
+        return Err(handed_over(object, &observed.unique_id).into());
+    }
+    Ok(())
+}
+
+/// Whether a tenant without a mark was taken by the object that it is handed over to.
+pub(in crate::operator) async fn is_taken_unmarked<K: TenantObject>(
+    object: &K,
+    observed: &Observed,
+    context: &Context,
+) -> Result<bool, kube::Error> {
+    let Some((space, name)) = receiver(object) else { return Ok(false) };
+    let shows_nobody = matches!(observed.mark, MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable);
+    if !shows_nobody {
+        return Ok(false);
+    }
+    let found = Api::<Reading<K>>::namespaced(context.client.clone(), &space).get_opt(&name).await?;
+    let receiver = found.and_then(|found| found.understood().ok());
+    Ok(receiver.is_some_and(|receiver| has_taken(&receiver, &observed.unique_id)))
+}

@@ -1,0 +1,70 @@
+//! Objects of one cluster leave each other's tenants alone: what is written to a tenant was declared by the object whose
+//! mark it carries, and its mark moves only to whom that object hands it over, or when that object is gone.
+
+use serde_json::Value;
+
+use super::{About, Oracle, about, key_of};
+use crate::sim::ask::Ask;
+use crate::sim::cluster::{Cluster, Key};
+use crate::sim::platform::Tenant;
+
+/// Settings that runs declare, by member of the wire and path of the spec.
+const SETTINGS: [(&str, &str); 3] =
+    [("name", "/details/name"), ("city", "/details/city"), ("address", "/details/address")];
+
+fn is_deleting(object: &Value) -> bool {
+    object["metadata"]["deletionTimestamp"].is_string()
+}
+
+/// The object that an object ever handed its tenant over to.
+fn receivers<'a>(cluster: &'a Cluster, giver: &'a Key) -> impl Iterator<Item = Key> + 'a {
+    cluster.versions(giver, 0).filter_map(move |object| {
+        let named = &object["spec"]["handOver"];
+        let namespace = named["namespace"].as_str().unwrap_or(&giver.namespace);
+        Some(Key::new(giver.resource, namespace, named["name"].as_str()?))
+    })
+}
+
+impl Oracle {
+    /// Why a change of a tenant, as the life has seen it, is not its owner's.
+    pub(super) fn meddles(&self, (life, ask): (usize, &Ask), seen: &Tenant, cluster: &Cluster) -> Option<String> {
+        let now = self.tenants.get(&seen.id);
+        let owner = now.unwrap_or(seen).place.as_deref().and_then(key_of).filter(|owner| cluster.was_ever(owner))?;
+        let body = ask.json();
+        let marked = body["managedBy"].as_object().map(|mark| {
+            let text = |member: &str| mark[member].as_str().unwrap_or_default();
+            Key::new(owner.resource, text("namespace"), text("name"))
+        });
+        if let Some(next) = marked.filter(|next| *next != owner) {
+            let is_given = receivers(cluster, &owner).any(|receiver| receiver == next);
+            return (!is_given && !self.was_gone((life, &owner), cluster))
+                .then(|| format!("{next:?} takes the tenant of {owner:?}, which lives and hands nothing over"));
+        }
+        let mut owners = vec![owner];
+        owners.extend(seen.place.as_deref().and_then(key_of));
+        let given: Vec<Key> = owners.iter().flat_map(|owner| receivers(cluster, owner)).collect();
+        owners.extend(given);
+        let versions = || owners.iter().flat_map(|owner| cluster.versions(owner, 0));
+        let is_declared = match about(ask) {
+            About::Update(_) => SETTINGS.iter().all(|(member, path)| {
+                let sent = &body[*member];
+                sent.is_null() || versions().any(|object| object["spec"].pointer(path) == Some(sent))
+            }),
+            About::Act(_, "suspend") => {
+                versions().any(|object| object["spec"]["tenantState"] == "Suspended" || is_deleting(object))
+            }
+            About::Act(_, "activate") => {
+                versions().any(|object| object["spec"]["tenantState"] == "Active" || is_deleting(object))
+            }
+            About::Act(..) | About::Create | About::Read(_) | About::Nothing => true,
+        };
+        (!is_declared).then(|| format!("{body} was declared by none of {owners:?}, whose tenant it is"))
+    }
+
+    /// Whether an object was gone at some time since a life last read it.
+    fn was_gone(&self, (life, key): (usize, &Key), cluster: &Cluster) -> bool {
+        let path = key.resource.path(&key.namespace, &key.name);
+        let Some(since) = self.read.get(&(life, path)) else { return false };
+        (*since..=cluster.version()).any(|version| cluster.at(key, version).is_none())
+    }
+}

@@ -1,0 +1,165 @@
+//! Living neighbours in one cluster, with every answer of the API server under control.
+
+use std::time::Duration;
+
+use clap::Parser;
+use serde_json::{Value, json};
+use tenantry::operator::Settings;
+
+use super::ask::Side;
+use super::cluster::answer::refuse;
+use super::cluster::{CLIENTS, Key, PARTNERS};
+use super::deeds::{Deed, Who};
+use super::life::{HOME, HOST, live, settings};
+use super::people::with;
+use super::seam::{Fate, Life, World};
+use super::settle::{condition, is_ready, rest, world};
+
+fn globex() -> Key {
+    Key::new(CLIENTS, "a", "globex")
+}
+
+fn rival() -> Key {
+    Key::new(CLIENTS, "b", "rival")
+}
+
+/// A Client of the Partner `acme` in another namespace, which asks for a tenant.
+fn asking(id: &str, more: &Value) -> Value {
+    let spec = json!({
+        "partnerRef": {"name": "acme", "namespace": "a"}, "adoption": {"policy": "Adopt", "uniqueId": id},
+        "details": {"name": "Globex", "timezone": "Europe/Berlin", "country": "Germany", "city": "Ulm"},
+    });
+    with(spec, more)
+}
+
+fn has_reason(world: &World, key: &Key, reason: &str) -> bool {
+    world.object(key).and_then(|object| condition(&object, "Ready")).is_some_and(|(_, found)| found == reason)
+}
+
+fn is_up(world: &World, key: &Key) -> bool {
+    world.object(key).is_some_and(|object| is_ready(&object))
+}
+
+fn must_be_whole(world: &World) {
+    let state = world.lock();
+    let violations = &state.oracle.violations;
+    assert!(violations.is_empty(), "{violations:#?}\n{}", state.story.join("\n"));
+}
+
+/// A Partner that takes Clients from everywhere with the Client `globex`; returns the id of its tenant.
+async fn neighbour(world: &World) -> String {
+    world.happen(&Deed::Create(Who::Acme));
+    world.happen(&Deed::Edit(Who::Acme, json!({"clients": {"allowedNamespaces": {"from": "All"}}})));
+    world.happen(&Deed::Create(Who::Globex));
+    world.until("the neighbour is Ready", |world| is_up(world, &globex())).await;
+    world.tenant(&globex()).unwrap().id
+}
+
+/// Writes to the platform that the oracle saw.
+fn platform_writes(world: &World) -> usize {
+    let state = world.lock();
+    state.story.iter().filter(|line| line.contains(" Platform POST ") && line.contains("/clients/client_")).count()
+}
+
+#[test]
+fn a_sibling_takes_nothing_from_a_living_owner_and_gets_what_that_one_hands_over() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        let id = neighbour(&world).await;
+        let (before, writes) = (world.tenant(&globex()).unwrap(), platform_writes(&world));
+        world.create(&rival(), &asking(&id, &json!({})));
+        for from in [None, Some("sim/Client/a/globex"), Some("sim/Client/a/globex/x"), Some("other/Client/a/globex")] {
+            world.edit(&rival(), &json!({"adoption": {"takeFrom": from}, "tenantState": "Suspended"}));
+            tokio::time::sleep(Duration::from_mins(20)).await;
+            must_be_whole(&world);
+            assert!(has_reason(&world, &rival(), "OwnedElsewhere"), "{from:?}");
+        }
+        assert_eq!(world.tenant(&globex()).unwrap(), before);
+        assert_eq!(platform_writes(&world), writes, "the neighbour's tenant was written to");
+        world.edit(&rival(), &json!({"adoption": {"takeFrom": null}, "tenantState": null}));
+        world.edit(&globex(), &json!({"handOver": {"namespace": "b", "name": "rival"}}));
+        world.until("it is handed over", |world| is_up(world, &rival())).await;
+        world.until("the giver says so", |world| has_reason(world, &globex(), "HandedOver")).await;
+        let (after, writes) = (world.tenant(&rival()).unwrap(), platform_writes(&world));
+        assert_eq!((&after.id, after.place.as_deref()), (&id, Some("sim/Client/b/rival")));
+        world.edit(&globex(), &json!({"details": {"city": "Kiel"}, "tenantState": "Suspended"}));
+        tokio::time::sleep(Duration::from_mins(40)).await;
+        assert_eq!(platform_writes(&world), writes, "the giver wrote to what it has handed over");
+        world.edit(&globex(), &json!({"deletion": {"policy": "Suspend"}}));
+        world.delete(&globex());
+        world.until("the giver goes", |world| world.object(&globex()).is_none()).await;
+        assert_eq!(world.tenant(&rival()).unwrap(), after);
+        rest(&world, 1).await;
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+    assert_eq!(world.tenants().len(), 2);
+}
+
+#[test]
+fn an_owner_that_cannot_be_read_counts_as_there() {
+    for (code, reason) in [(403, "Forbidden"), (500, "InternalError"), (429, "TooManyRequests")] {
+        let world = world();
+        let done = live(&world, &Life::new(1), settings(), async {
+            let id = neighbour(&world).await;
+            world.delete(&globex());
+            world.until("the owner is gone", |world| world.object(&globex()).is_none()).await;
+            let writes = platform_writes(&world);
+            world.lock().fates = Box::new(move |_, ask| {
+                let is_look = ask.side == Side::Cluster && ask.path.ends_with("/namespaces/a/clients/globex");
+                if is_look { Fate::Instead(Box::new((refuse(code, reason, "no"), false))) } else { Fate::Pass }
+            });
+            world.create(&rival(), &asking(&id, &json!({})));
+            tokio::time::sleep(Duration::from_mins(30)).await;
+            assert!(has_reason(&world, &rival(), "OwnedElsewhere"), "{code}");
+            assert_eq!(
+                platform_writes(&world),
+                writes,
+                "{code}: a tenant was taken from an owner that nobody could see"
+            );
+            world.lock().fates = Box::new(|_, _| Fate::Pass);
+            world.until("it is taken from the owner that is gone", |world| is_up(world, &rival())).await;
+            assert_eq!(world.tenant(&rival()).unwrap().id, id);
+        });
+        assert!(done.is_some());
+        must_be_whole(&world);
+    }
+}
+
+#[test]
+fn the_default_connection_serves_the_named_namespaces_and_no_other() {
+    let flags = [
+        "tenantry-operator",
+        "--platform-hosts",
+        HOST,
+        "--namespace",
+        HOME,
+        "--cluster-id",
+        "sim",
+        "--lease-duration",
+        "30m",
+        "--renew-deadline",
+        "25m",
+        "--retry-period",
+        "12m",
+        "--default-connection",
+        "tenantry-system/platform",
+        "--default-connection-namespaces",
+        "a",
+    ];
+    let world = world();
+    world.secret(HOME);
+    let bare = |name: &str| json!({"details": {"name": name, "timezone": "Europe/Berlin", "country": "Germany"}});
+    let [served, other] = ["a", "b"].map(|namespace| Key::new(PARTNERS, namespace, "bare"));
+    let done = live(&world, &Life::new(1), Settings::parse_from(flags), async {
+        world.create(&other, &bare("Other"));
+        world.create(&served, &bare("Served"));
+        world.until("the named namespace is served", |world| is_up(world, &served)).await;
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert!(has_reason(&world, &other, "NoConnection"));
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+    let names: Vec<String> = world.tenants().into_iter().map(|tenant| tenant.name).collect();
+    assert_eq!(names, ["Served"], "the operator's own credential was used for a namespace that is not named");
+}
