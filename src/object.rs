@@ -29,7 +29,7 @@ use crate::wire::Mark;
 pub(crate) use applied::{TENANT_STATE, digest, effective, unknown, written};
 pub(crate) use edits::{edited, only};
 pub(crate) use fit::fit;
-pub(crate) use judge::{Recorded, handed_over, is_noted, never_found, recorded, refuse_foreign};
+pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};

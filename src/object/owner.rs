@@ -112,7 +112,13 @@ pub(crate) fn receiver<K: Object>(object: &K) -> Option<(String, String)> {
     let HandOver { namespace: named, name } = object.hand_over()?;
     let own = namespace(object);
     let space = named.clone().unwrap_or_else(|| own.clone());
-    (space != own || *name != object.name_any()).then(|| (space, name.clone()))
+    // What no object can be named must not become a path of a request.
+    let is_name = |text: &str| {
+        let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        text.bytes().next().is_some_and(fits) && text.bytes().all(|byte| fits(byte) || b"-.".contains(&byte))
+    };
+    let is_other = space != own || *name != object.name_any();
+    (is_other && is_name(&space) && is_name(name)).then(|| (space, name.clone()))
 }
 
 /// Whether an object has taken a tenant over and keeps it.
@@ -134,4 +140,53 @@ pub(crate) fn refuse_to_create<K: Object>(object: &K) -> Result<(), Outcome> {
         "this object hands its tenant over and has none, so none is created: delete this object, or remove `handOver`"
             .to_owned(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::TenantClient;
+
+    fn giver(hand_over: &str) -> TenantClient {
+        let text = format!(
+            r#"{{"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {{"namespace": "a", "name": "globex"}},
+                "spec": {{"partnerRef": {{"name": "acme"}}, "details": {{"name": "G"}}, "handOver": {hand_over}}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn mark(kind: &str, namespace: &str, name: &str) -> Mark {
+        format!("c1/{kind}/{namespace}/{name}/u1").parse().unwrap()
+    }
+
+    #[test]
+    fn an_owner_hands_over_to_the_object_that_it_names_and_to_no_other() {
+        let named = giver(r#"{"namespace": "b", "name": "globex"}"#);
+        assert_eq!(answer(&named, &mark("Client", "b", "globex")), Owner::HandsOver);
+        for (kind, namespace, name) in [("Client", "b", "x"), ("Client", "c", "globex"), ("Partner", "b", "globex")] {
+            assert_eq!(answer(&named, &mark(kind, namespace, name)), Owner::Keeps, "{kind} {namespace}/{name}");
+        }
+        assert_eq!(answer(&giver(r#"{"name": "new"}"#), &mark("Client", "a", "new")), Owner::HandsOver);
+        let mut leaving = named;
+        leaving.metadata.deletion_timestamp = serde_json::from_str(r#""2026-11-29T12:00:00Z""#).ok();
+        assert_eq!(
+            answer(&leaving, &mark("Client", "b", "globex")),
+            Owner::Keeps,
+            "its tenant may be about to be ended"
+        );
+    }
+
+    #[test]
+    fn a_receiver_is_another_object_and_its_name_is_one() {
+        let of = |hand_over: &str| receiver(&giver(hand_over));
+        assert_eq!(of(r#"{"name": "new"}"#), Some(("a".to_owned(), "new".to_owned())));
+        for none in [
+            r#"{"name": "globex"}"#,
+            r#"{"name": "../../x"}"#,
+            r#"{"name": ".."}"#,
+            r#"{"namespace": "b?", "name": "x"}"#,
+        ] {
+            assert_eq!(of(none), None, "{none}");
+        }
+    }
 }

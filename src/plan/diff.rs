@@ -3,10 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Digest, Echoes, Effective, Field, Kind, MarkSeen, Observed, Origin, Part, Risk, Seen, TenantLife, Value,
-    is_same_shown,
-};
+use super::{Digest, Echoes, Effective, Field, Kind, MarkSeen, Observed, Origin, Part, Risk, Seen, TenantLife, Value};
 use crate::api::TenantState;
 use crate::wire::Mark;
 
@@ -49,10 +46,7 @@ impl Written {
 
     /// Whether the platform shows a value in the form in which it keeps it.
     fn is_echo(&self, field: Field, value: &Value, seen: &Value) -> bool {
-        let echo = self.echoes.get(&field).filter(|_| !Part::Setting(field).is_exact());
-        echo.is_some_and(|echo| {
-            is_same_shown(&echo.declared, &value.json()) && is_same_shown(&echo.shown, &seen.json())
-        })
+        !Part::Setting(field).is_exact() && self.echoes.get(&field).is_some_and(|echo| echo.is_of(value, seen))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Field, Value};
+use super::{Field, Value, is_same_shown};
 use crate::api::TenantState;
 
 /// Time from the first write of a value within which an old value, or "not found" after a create, is a late read.
@@ -56,6 +56,13 @@ pub struct Echo {
     pub declared: String,
     /// The platform's form of it.
     pub shown: String,
+}
+
+impl Echo {
+    /// Whether it is the form of this value, and the platform shows it.
+    pub fn is_of(&self, declared: &Value, shown: &Value) -> bool {
+        is_same_shown(&self.declared, &declared.json()) && is_same_shown(&self.shown, &shown.json())
+    }
 }
 
 /// Forms of the platform's own, by setting.

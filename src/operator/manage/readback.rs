@@ -9,6 +9,7 @@ use super::super::context::Context;
 use super::super::object::{TenantObject, asked_adoption, intent, is_held};
 use super::super::status::Facts;
 use crate::api::{Reason, TenantState};
+use crate::object::{missing, never_found};
 use crate::plan::{
     Change, Desired, Echo, NewWrite, Observed, Outcome, OwnWrite, Part, Plan, Read, Reading, TenantLife,
     VISIBLE_WITHIN, Value,
@@ -137,7 +138,9 @@ pub(super) fn given_up<K: TenantObject>(object: &K, context: &Context) -> BTreeS
 /// A tenant whose id is not found: late where this object made it a moment ago, else gone.
 pub(super) fn not_found<K: TenantObject>(object: &K, id: &str, context: &Context) -> Outcome {
     if !is_young(object, context) {
-        return crate::object::never_found(object, id);
+        // Without adoption the id is one that this object's own create answered with.
+        let is_adopting = object.adoption().is_some();
+        return if is_adopting { never_found(object, id) } else { missing(id) };
     }
     let message = format!(
         "tenant `{id}` was created a moment ago and is not visible on the platform yet: looking again, nothing is to be done"

@@ -68,6 +68,10 @@ fn array(schema: &Value, path: &str, extent: Extent) -> Value {
     if let Some(words) = items["enum"].as_array() {
         return words.iter().take(usize::try_from(extent.number(path, most + 1)).unwrap()).cloned().collect();
     }
+    if items["type"] == "object" {
+        let number = extent.number(path, most + 1);
+        return (0..number).map(|number| draw(items, &format!("{path}[{number}]"), extent)).collect();
+    }
     let width = usize::try_from(items["maxLength"].as_u64().unwrap_or(8)).unwrap();
     (0..extent.number(path, most + 1)).map(|number| json!(format!("{number:x>width$}"))).collect()
 }
