@@ -20,7 +20,7 @@ pub(super) enum Said {
     OAuth { error: String, description: String },
     /// Field by field.
     Fields(Vec<FieldError>),
-    /// A challenge of OAuth in a header, RFC 6750; whatever the body is.
+    /// A challenge of OAuth in a header, RFC 6750; the body does not count.
     Challenge,
     /// Nothing.
     Nothing,

@@ -86,8 +86,8 @@ pub(crate) fn handed_over<K: Object>(object: &K, id: &str) -> Outcome {
 /// Refuses a tenant that another object owns.
 ///
 /// # Errors
-/// Whether it was handed over. No other object is named: whoever may read this one must not learn from it what stands
-/// in other namespaces.
+/// Whether it was handed over. The message names no other object: a reader of this one must not learn from it what other
+/// namespaces hold.
 pub(crate) fn refuse_foreign<K: Object>(object: &K, observed: &Observed, ours: &Mark) -> Result<(), Outcome> {
     let id = observed.unique_id.as_str();
     let is_of_this_cluster = match &observed.mark {

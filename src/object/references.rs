@@ -83,7 +83,8 @@ pub(crate) fn of_id<P: Deref<Target = Partner>>(partners: Vec<P>, (id, host): (&
     if managing.is_empty() { observing } else { managing }
 }
 
-/// Whoever names a partner by its id holds a connection of exactly that tenant; `account` is the tenant of the credential.
+/// An object that names a partner by its id needs a connection of exactly that tenant; `account` is the tenant of the
+/// credential.
 ///
 /// # Errors
 /// It is a connection of another tenant.

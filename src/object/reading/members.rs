@@ -132,7 +132,7 @@ fn differ(raw: &Value, again: &Value, path: &str, found: &mut Vec<Unknown>) {
 }
 
 /// Members of a status that are not there again after a round trip. Members of list entries are not kept: each list is
-/// made anew by a pass.
+/// made again by a pass.
 pub(super) fn unknown_in_status(raw: &Value, again: &Value) -> Option<Value> {
     let (Value::Object(raw), Value::Object(again)) = (raw, again) else { return None };
     let rest: Map<String, Value> = raw
