@@ -51,3 +51,5 @@ pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
 pub const ABANDON: &str = "tenantry.dev/abandon";
 /// Label of a `ConfigMap` whose change wakes the objects that use their images.
 pub const WATCH_LABEL: &str = "tenantry.dev/watch";
+/// Label of a `Secret` whose keys objects may reference for more than the connection; its value is `true`.
+pub const ALLOW_REFERENCE: &str = "tenantry.dev/allow-reference";

@@ -8,6 +8,7 @@ mod look;
 mod outcome;
 mod references;
 mod resolve;
+mod secret;
 
 use std::fmt::Debug;
 
@@ -23,16 +24,17 @@ use crate::api::{
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
 
-pub(crate) use applied::{TENANT_STATE, digest, effective, written};
+pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, written};
 pub(crate) use edits::{edited, only};
 pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use references::{
     Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_new_under,
-    refuse_under_suspended, secret_text, stands_in,
+    refuse_under_suspended, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
+pub(crate) use secret::FoundSecret;
 
 /// Name of the Lease that says which operator leads.
 pub(crate) const LEASE: &str = "tenantry-operator";

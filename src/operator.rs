@@ -21,6 +21,7 @@ mod metrics;
 mod object;
 mod pass;
 mod probes;
+mod records;
 mod secrets;
 mod servers;
 mod settings;
@@ -52,6 +53,7 @@ use events::Events;
 use lease::Keeper;
 use metrics::Metrics;
 use object::TenantObject;
+use records::RecordKeys;
 use secrets::Secrets;
 use servers::cluster_id;
 
@@ -167,6 +169,7 @@ impl Operator {
             clients: client_room,
             connections: Connections::new(settings.request_timeout, told(servers.platform, &metrics), claim.clone()),
             secrets: Secrets::new(client.clone()),
+            record_keys: RecordKeys::new(client.clone(), &servers.namespace),
             events: Events::new(client.clone()),
             client,
             metrics,
@@ -266,6 +269,8 @@ async fn work<K: TenantObject>(
         () = stand_by(&mut wakes, &context) => {}
         _ = end.wait_for(|is_over| *is_over) => return,
     }
+    // Before the first pass, so that what it writes is recorded under the key.
+    context.record_keys.key().await;
     let store = K::room(&context).store.clone();
     K::room(&context).begin_anew();
     for object in store.state() {

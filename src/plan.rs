@@ -17,7 +17,9 @@ mod inherit;
 pub mod lease;
 mod observed;
 mod packages;
+mod record;
 mod removal;
+mod secret;
 mod value;
 mod verdict;
 
@@ -25,7 +27,7 @@ pub use adoption::{Owner, adopt};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
 pub use creates::{Creates, Leave};
 pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
-pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
+pub use diff::{Change, Desired, Difference, Plan, Step, diff};
 pub use digest::Digest;
 pub use fields::{Field, Form, Kind, Risk, Rule};
 pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, short_mark};
@@ -33,10 +35,12 @@ pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife};
 pub use packages::{ClientUse, still_used, within};
+pub use record::{RecordKey, Written, is_legacy_digest};
 pub use removal::{
     Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,
     RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence, evidence_names,
     how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
+pub use secret::{AppliedSecrets, SecretRead, SecretSource};
 pub use value::Value;
 pub use verdict::{ConditionState, Outcome, Report, Situation, Truth, Writes, phase, verdict};

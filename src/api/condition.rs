@@ -118,6 +118,8 @@ reasons! {
     NamespaceNotAllowed => true,
     /// A Secret that a setting is read from does not exist or lacks the key.
     SecretNotFound => true,
+    /// A Secret that a setting is read from does not carry the label by which objects may reference it.
+    ReferenceNotAllowed => true,
     /// An image's ConfigMap does not exist or lacks the key.
     ImageNotFound => true,
     /// An image is not a PNG or JPEG, or is too large.

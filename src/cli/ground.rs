@@ -10,7 +10,7 @@ use super::cluster::{Cluster, ClusterFlags};
 use super::failure::{Failure, Spot};
 use super::manifest::{Declared, FileFlags, Key, Manifests};
 use crate::api::{Partner, TenantClient};
-use crate::object::{Object, Parent, namespace};
+use crate::object::{FoundSecret, Object, Parent, namespace};
 
 /// An object that is looked at.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub(crate) struct Ground {
     pub(crate) partners: BTreeMap<Key, Subject<Partner>>,
     /// Clients by namespace and name.
     pub(crate) clients: BTreeMap<Key, Subject<TenantClient>>,
-    /// Data of Secrets that the manifests hold.
-    pub(crate) secrets: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// Secrets that the manifests hold.
+    pub(crate) secrets: BTreeMap<Key, FoundSecret>,
     /// Files of `ConfigMaps` that the manifests hold.
     pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
     /// Objects of other kinds in the manifests.

@@ -15,6 +15,7 @@ use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
 use super::object::{Object as _, TenantObject};
+use super::records::RecordKeys;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
@@ -38,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) connections: Connections,
     /// Secrets by name.
     pub(crate) secrets: Secrets,
+    /// The key of the records of write-only settings.
+    pub(crate) record_keys: RecordKeys,
     /// Events, best effort.
     pub(crate) events: Events,
     /// Counters.
@@ -108,8 +111,10 @@ pub(crate) struct Memory<K> {
     pub(crate) fingerprint: Option<String>,
     /// When settings were put right after somebody else had changed them.
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
-    /// Digest of the Secrets and images that it refers to.
+    /// Digest of the Secrets' versions and the images that it refers to.
     pub(crate) material: Option<String>,
+    /// What was warned of already.
+    pub(crate) tolerated: Vec<String>,
     /// What the platform said when it refused a change because the tenant above is out of service.
     pub(crate) refused_above: Option<String>,
 }
@@ -125,6 +130,7 @@ impl<K> Default for Memory<K> {
             fingerprint: None,
             corrections: BTreeMap::new(),
             material: None,
+            tolerated: Vec::new(),
             refused_above: None,
         }
     }

@@ -11,7 +11,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
 use super::context::{Context, Room, jitter};
-use super::dereference::{material_digest, tenancy};
+use super::dereference::{has_new_material, tenancy};
 use super::object::{TenantObject, is_deleting, mode, unique_id};
 use crate::api::{ManagementMode, Partner, TenantClient};
 use crate::connect::{Error, Place, Platform};
@@ -87,7 +87,7 @@ async fn groups<K: TenantObject>(room: &Room<K>, context: &Context) -> Vec<Group
         if is_paused || is_deleting(object.as_ref()) || unique_id(object.as_ref()).is_none() {
             continue;
         }
-        let changed = changed_material(object.as_ref(), room, context).await;
+        let changed = has_new_material(object.as_ref(), context).await.unwrap_or(true);
         match tenancy(object.as_ref(), context).await {
             Ok((platform, place, _)) if !changed => {
                 let key = (platform.host(), platform.tenant_id().to_owned(), place.parent().to_owned());
@@ -102,15 +102,6 @@ async fn groups<K: TenantObject>(room: &Room<K>, context: &Context) -> Vec<Group
         }
     }
     groups.into_values().collect()
-}
-
-async fn changed_material<K: TenantObject>(object: &K, room: &Room<K>, context: &Context) -> bool {
-    let Ok(digest) = material_digest(object, context).await else { return true };
-    room.remember(object, |memory| {
-        let is_changed = memory.material.as_ref().is_some_and(|known| *known != digest);
-        memory.material = Some(digest);
-        is_changed
-    })
 }
 
 async fn look_in<K: TenantObject>(

@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use super::apply::{Target, apply, refuse_still, stop};
 use super::context::Context;
-use super::dereference::{Referenced, dereference};
+use super::dereference::{Referenced, dereference, note_material};
 use super::error::Stop;
-use super::object::{TenantObject, drift_policy, mode};
+use super::events;
+use super::object::{TenantObject, as_partner, drift_policy, mode};
 use super::status::Facts;
-use crate::api::{DriftPolicy, ManagementMode, Partner};
+use crate::api::{DriftPolicy, ManagementMode};
 use crate::object::{
     digest_of, has_branding, keep_what_clients_use, missing, refuse_under_suspended, resolve, written,
 };
-use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Step, Writes, diff};
+use crate::plan::{Desired, Effective, Observed, Outcome, Plan, Situation, Step, Writes, diff};
 
 /// The stages. `object` is replaced by what the API server answers to writes of ours.
 pub(crate) async fn manage<K: TenantObject>(
@@ -27,18 +28,19 @@ pub(crate) async fn manage<K: TenantObject>(
         return Ok(Outcome::Paused);
     }
     let referenced = dereference(object.as_ref(), context).await?;
-    let material = digest_of(&referenced.material);
-    K::room(context).remember(object, |memory| memory.material = Some(material));
+    note_material(object.as_ref(), digest_of(&referenced.material, &referenced.defaults_material), context);
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
-    facts.know(&referenced, &desired);
+    let written = written(object.as_ref(), context.record_keys.key_for(&desired).await);
+    facts.know(&referenced, &desired, written);
+    events::tell_tolerated(object.as_ref(), &desired.effective.tolerated, context);
     if mode(object.as_ref()) == ManagementMode::Observe {
         let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
-        let rest = diff(&desired, Some(&observed), &written(object.as_ref()));
+        let rest = diff(&desired, Some(&observed), facts.written());
         facts.seen(&observed);
         return Ok(settled(&desired, rest, (&observed, Writes::Observes)));
     }
     let observed = tenant::find(object, (&referenced, &desired), (context, facts)).await?;
-    let plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
+    let plan = diff(&desired, observed.as_ref(), facts.written());
     if let Some(partner) = as_partner(object.as_ref()) {
         keep_what_clients_use(&desired, &context.clients_of(partner))?;
         facts.clients = super::counts::count(partner, &referenced.platform, context).await;
@@ -85,20 +87,17 @@ async fn carry_out<K: TenantObject>(
         read.map_err(|error| stop(K::KIND, &error, target.platform, context))?.ok_or_else(|| missing(&id))?;
     facts.seen(&observed);
     remember(object.as_ref(), &observed, context);
-    let rest = diff(target.desired, Some(&observed), &facts.written_after(written(object.as_ref())));
+    let rest = diff(target.desired, Some(&observed), &facts.written_after());
     Ok(settled(target.desired, rest, (&observed, writes)))
 }
 
 fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes)) -> Outcome {
-    let advice = desired.effective.advice.clone();
+    let Effective { advice, tolerated, .. } = &desired.effective;
+    let advice = advice.iter().cloned().chain(tolerated.iter().map(ToString::to_string)).collect();
     Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
 }
 
 fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {
     let read = crate::clock::now();
     K::room(context).remember(object, |memory| memory.verified = Some((observed.updated, read)));
-}
-
-fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {
-    (object as &dyn std::any::Any).downcast_ref::<Partner>()
 }

@@ -1,6 +1,6 @@
 //! Secrets, read by name and never listed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -10,9 +10,10 @@ use kube::{Api, Client};
 use tokio::sync::Mutex as AsyncMutex;
 
 use super::context::lock;
+use crate::object::FoundSecret;
 
-/// Data of a Secret; nothing where it does not exist.
-pub(crate) type SecretData = Option<Arc<BTreeMap<String, Vec<u8>>>>;
+/// A Secret; nothing where it does not exist.
+pub(crate) type SecretData = Option<Arc<FoundSecret>>;
 
 type Slot = Arc<AsyncMutex<Option<(Instant, SecretData)>>>;
 
@@ -38,9 +39,7 @@ impl Secrets {
             return Ok(data.clone());
         }
         let secret = Api::<Secret>::namespaced(self.client.clone(), namespace).get_opt(name).await?;
-        let data = secret.map(|secret| {
-            Arc::new(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
-        });
+        let data = secret.map(|secret| Arc::new(FoundSecret::from(secret)));
         *held = Some((Instant::now(), data.clone()));
         Ok(data)
     }

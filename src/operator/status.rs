@@ -21,10 +21,10 @@ use crate::api::{
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{digest, effective, written};
+use crate::object::{digest, effective};
 use crate::plan::{
-    Desired, Field, Form, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm, phase,
-    verdict,
+    Desired, Effective, Field, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm,
+    is_legacy_digest, phase, verdict,
 };
 
 /// Tries against another writer; between read and write of one there is a single round trip.
@@ -50,6 +50,10 @@ pub(crate) struct Facts {
     effective: Option<Vec<EffectiveSetting>>,
     digest: Option<String>,
     connection: Option<ConnectionStatus>,
+    /// What status records of earlier writes.
+    written: Written,
+    /// The settings that hold.
+    settings: Effective,
 }
 
 impl Facts {
@@ -59,7 +63,7 @@ impl Facts {
     }
 
     /// Keeps what holds for the tenant and where it stands.
-    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired) {
+    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, written: Written) {
         let Referenced { platform, place, .. } = referenced;
         self.connection = Some(ConnectionStatus {
             host: platform.host(),
@@ -68,6 +72,13 @@ impl Facts {
         });
         self.digest = Some(digest(desired));
         self.effective = Some(effective(desired));
+        self.written = written;
+        self.settings = desired.effective.clone();
+    }
+
+    /// What status records of earlier writes.
+    pub(crate) const fn written(&self) -> &Written {
+        &self.written
     }
 
     /// What holds for the tenant, as status will show it.
@@ -82,18 +93,13 @@ impl Facts {
     }
 
     /// The record of write-only settings as it will stand after this pass.
-    pub(crate) fn written_after(&self, before: Written) -> Written {
-        let Written { salt, mut digests, suspended_by_us } = before;
-        for change in self.done.written.iter().filter(|change| is_write_only(change.field)) {
-            digests.insert(change.field, Written::record(&salt, &change.to));
-        }
-        let suspended_by_us = (suspended_by_us || self.done.is_suspended) && !self.done.is_activated;
-        Written { salt, digests, suspended_by_us }
+    pub(crate) fn written_after(&self) -> Written {
+        let Done { written, is_suspended, is_activated, .. } = &self.done;
+        let fields: Vec<Field> = written.iter().map(|change| change.field).collect();
+        let mut after = self.written.after(&fields, &self.settings);
+        after.suspended_by_us = (after.suspended_by_us || *is_suspended) && !is_activated;
+        after
     }
-}
-
-fn is_write_only(field: Field) -> bool {
-    matches!(field.form(), Form::Secret | Form::Image)
 }
 
 /// Writes status if it changed, and events for what happened. Returns the object as it now is.
@@ -225,10 +231,25 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
-        after.applied = Some(applied(facts, (&situation.rest, written(object))));
+        after.applied = Some(applied(facts, &situation.rest));
     }
     after.termination = termination(object, before, facts, now);
+    forget_digests(&mut after, outcome);
     after
+}
+
+/// Drops what releases before 0.2 showed of Secrets' values. What a paused object records of its writes goes as well: when
+/// it goes on, those settings are written once.
+fn forget_digests(after: &mut TenantStatus, outcome: &Outcome) {
+    let is_digest =
+        |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
+    if *outcome == Outcome::Paused {
+        after.effective.retain(|one| !is_digest(&one.path, &one.value));
+        if let Some(applied) = &mut after.applied {
+            applied.write_only.retain(|one| !is_digest(&one.path, &one.digest));
+        }
+    }
+    after.drift.retain(|one| !is_digest(&one.path, &one.desired));
 }
 
 fn describe(after: &mut TenantStatus, observed: &Observed) {
@@ -274,10 +295,10 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
-fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
-    let Written { salt: _, digests, suspended_by_us } = facts.written_after(before);
+fn applied(facts: &Facts, rest: &Plan) -> AppliedSettings {
+    let Written { uid: _, key: _, shown: _, records, suspended_by_us } = facts.written_after();
     let write_only =
-        digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
+        records.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
     let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),

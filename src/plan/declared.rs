@@ -4,11 +4,11 @@ mod branding;
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::{Digest, Field, Value};
+use super::{AppliedSecrets, Field, SecretRead, Value};
 use crate::api::{
-    Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec, ConfigMapKeyRef,
+    ALLOW_REFERENCE, Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec, ConfigMapKeyRef,
     CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy, Phone, Reason,
     SecretKeyRef,
 };
@@ -19,10 +19,10 @@ use crate::catalog::{AddOn, Package};
 pub struct Material {
     /// Files by reference.
     pub images: BTreeMap<ConfigMapKeyRef, Vec<u8>>,
-    /// Secrets by reference.
-    pub secrets: BTreeMap<SecretKeyRef, SecretString>,
-    /// Salt of the secrets' digests: the object's UID.
-    pub salt: String,
+    /// Secrets by reference; one that does not exist is not among them.
+    pub secrets: BTreeMap<SecretKeyRef, SecretRead>,
+    /// References to Secrets that were applied to the tenant before.
+    pub applied: AppliedSecrets,
 }
 
 /// The bytes behind digests, needed only to write them.
@@ -43,6 +43,8 @@ pub struct Settings {
     pub payload: Payload,
     /// Sentences about what goes beyond a recommendation.
     pub advice: Vec<String>,
+    /// What is refused where it is new, and goes on for now because it was applied before.
+    pub tolerated: Vec<Invalid>,
 }
 
 /// A declared setting that cannot be applied.
@@ -307,18 +309,33 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Nothing of a Secret without the label is looked at before its reference is known to be an old one: not even whether
+    /// it has the key.
     fn secret(&mut self, field: Field, reference: &SecretKeyRef) {
-        let Some(secret) = self.material.secrets.get(reference) else {
-            let message = format!(
-                "names key `{}` of Secret `{}`, which does not exist: create it in this namespace",
-                reference.key, reference.name
-            );
-            return self.refuse(field, Reason::SecretNotFound, message);
+        let SecretKeyRef { name, key } = reference;
+        let Some(SecretRead { source, text, is_allowed }) = self.material.secrets.get(reference) else {
+            return self.refuse(field, Reason::SecretNotFound, missing(reference));
         };
-        let digest = Digest::salted(&self.material.salt, secret.expose_secret().as_bytes());
-        self.put(field, Value::Secret(digest));
-        self.settings.payload.secrets.insert(field, secret.clone());
+        if !is_allowed {
+            let message = format!(
+                "names key `{key}` of Secret `{name}`, which lacks the label `{ALLOW_REFERENCE}`: if objects may use it, run `kubectl label secret {name} --namespace {} {ALLOW_REFERENCE}=true`",
+                source.namespace
+            );
+            if !self.material.applied.has(field, reference, text.as_ref()) {
+                return self.refuse(field, Reason::ReferenceNotAllowed, message);
+            }
+            let message = format!("{message}; it was applied before, and goes on without the label until release 0.3");
+            let reason = Reason::ReferenceNotAllowed;
+            self.settings.tolerated.push(Invalid { path: field.path().to_owned(), reason, message });
+        }
+        let Some(text) = text else { return self.refuse(field, Reason::SecretNotFound, missing(reference)) };
+        self.put(field, Value::Secret(source.clone()));
+        self.settings.payload.secrets.insert(field, text.clone());
     }
+}
+
+fn missing(SecretKeyRef { name, key }: &SecretKeyRef) -> String {
+    format!("names key `{key}` of Secret `{name}`, which does not exist: create it in this namespace, with the label `{ALLOW_REFERENCE}: \"true\"`")
 }
 
 /// Packages as they are compared: the default one is always there, and leaving it out never removes it.
@@ -335,6 +352,7 @@ pub fn add_on_set(add_ons: &[AddOn]) -> Value {
 mod tests {
     use super::*;
     use crate::api::{Branding, Image};
+    use crate::plan::SecretSource;
 
     #[test]
     fn what_is_left_out_is_not_managed_and_what_is_empty_is_cleared() {
@@ -375,5 +393,77 @@ mod tests {
         let invalid = client(&spec, &Material::default()).unwrap_err();
         let reasons: Vec<_> = invalid.iter().map(|invalid| invalid.reason).collect();
         assert_eq!(reasons, [Reason::SecretNotFound, Reason::SecretNotFound, Reason::ImageInvalid]);
+    }
+
+    fn duo(name: &str) -> ClientSpec {
+        let reference = |key: &str| SecretKeyRef { name: name.into(), key: key.into() };
+        let duo = Duo {
+            integration_key_secret_ref: reference("ikey"),
+            secret_key_secret_ref: reference("skey"),
+            api_hostname: "api.duo.example".into(),
+        };
+        let access = ClientAccess { duo: Some(duo), ..ClientAccess::default() };
+        ClientSpec { security: Some(ClientSecurity { access: Some(access) }), ..ClientSpec::default() }
+    }
+
+    /// A Secret that has `ikey` and not `skey`.
+    fn material(name: &str, is_allowed: bool, applied: AppliedSecrets) -> Material {
+        let read = |key: &str, text: Option<&str>| {
+            let source = SecretSource {
+                namespace: "a".into(),
+                name: name.into(),
+                key: key.into(),
+                version: "7".into(),
+            };
+            let reference = SecretKeyRef { name: name.into(), key: key.into() };
+            (reference, SecretRead { source, text: text.map(Into::into), is_allowed })
+        };
+        let secrets = [read("ikey", Some("DI")), read("skey", None)].into();
+        Material { secrets, applied, ..Material::default() }
+    }
+
+    #[test]
+    fn of_a_secret_without_the_label_nothing_is_told_not_even_which_keys_it_has() {
+        let invalid = client(&duo("db"), &material("db", false, AppliedSecrets::default())).unwrap_err();
+        for (one, key) in invalid.iter().zip(["ikey", "skey"]) {
+            assert_eq!(one.reason, Reason::ReferenceNotAllowed);
+            let way_out = "`kubectl label secret db --namespace a tenantry.dev/allow-reference=true`";
+            assert!(one.message.contains(&format!("key `{key}` of Secret `db`")) && one.message.contains(way_out));
+        }
+        assert_eq!(invalid.len(), 2);
+        let allowed = client(&duo("db"), &material("db", true, AppliedSecrets::default())).unwrap_err();
+        assert_eq!(allowed.iter().map(|one| one.reason).collect::<Vec<_>>(), [Reason::SecretNotFound]);
+    }
+
+    #[test]
+    fn what_was_applied_goes_on_without_the_label_and_another_secret_in_its_place_does_not() {
+        let shown = || [(Field::DuoIntegrationKey, "\"db/ikey@3\"".to_owned())];
+        let reasons = |name: &str, applied| -> Vec<(String, Reason)> {
+            let invalid = client(&duo(name), &material(name, false, applied)).unwrap_err();
+            invalid.into_iter().map(|one| (one.path, one.reason)).collect()
+        };
+        let second = (Field::DuoSecretKey.path().to_owned(), Reason::ReferenceNotAllowed);
+        assert_eq!(reasons("db", AppliedSecrets::of("u1", shown())), std::slice::from_ref(&second));
+        assert_eq!(reasons("other", AppliedSecrets::of("u1", shown())).len(), 2);
+        // A release before 0.2 showed a digest in place of the reference.
+        let digest = super::super::record::legacy_digest("u1", &"DI".into());
+        let legacy = |digest: &str| AppliedSecrets::of("u1", [(Field::DuoIntegrationKey, format!("\"{digest}\""))]);
+        assert_eq!(reasons("db", legacy(&digest)), [second]);
+        assert_eq!(reasons("db", legacy("sha256:00")).len(), 2);
+    }
+
+    #[test]
+    fn what_goes_on_without_the_label_is_named() {
+        let mut spec = duo("db");
+        let access = spec.security.as_mut().and_then(|security| security.access.as_mut()).unwrap();
+        let duo = access.duo.as_mut().unwrap();
+        duo.secret_key_secret_ref = duo.integration_key_secret_ref.clone();
+        let json = "\"db/ikey@3\"".to_owned();
+        let shown = [(Field::DuoIntegrationKey, json.clone()), (Field::DuoSecretKey, json)];
+        let settings = client(&spec, &material("db", false, AppliedSecrets::of("u1", shown))).unwrap();
+        let paths: Vec<&str> = settings.tolerated.iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(paths, [Field::DuoIntegrationKey.path(), Field::DuoSecretKey.path()]);
+        assert!(settings.tolerated[0].message.ends_with("until release 0.3"), "{}", settings.tolerated[0].message);
+        assert_eq!(settings.values[&Field::DuoIntegrationKey].json(), "\"db/ikey@7\"");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Digest, Field, Form};
+use super::{Digest, Field, Form, SecretSource};
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum Value {
     Set(BTreeSet<String>),
     /// An image, by the digest of its bytes.
     Image(Digest),
-    /// A secret, by its salted digest.
-    Secret(Digest),
+    /// A secret, by where it comes from.
+    Secret(SecretSource),
 }
 
 impl Value {
@@ -59,7 +59,8 @@ impl Value {
         }
     }
 
-    /// The value as JSON in a string, as status and plans show it. Secrets and images are digests.
+    /// The value as JSON in a string, as status and plans show it: an image as its digest, a secret as Secret, key and
+    /// version.
     pub fn json(&self) -> String {
         match self {
             Self::Cleared => "null".to_owned(),
@@ -67,11 +68,13 @@ impl Value {
             Self::Flag(flag) => flag.to_string(),
             Self::Number(number) => number.to_string(),
             Self::Set(set) => serde_json::Value::from(set.iter().cloned().collect::<Vec<_>>()).to_string(),
-            Self::Image(digest) | Self::Secret(digest) => format!("\"{digest}\""),
+            Self::Image(digest) => format!("\"{digest}\""),
+            Self::Secret(source) => format!("\"{source}\""),
         }
     }
 
-    /// Reads back what [`Value::json`] wrote for this field; nothing for a text that it cannot have written.
+    /// Reads back what [`Value::json`] wrote for this field; nothing for a text that it cannot have written, and for a
+    /// secret, whose namespace is not in it.
     pub fn from_json(field: Field, json: &str) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_str(json).ok()?;
         let digest = |text: &str| Some(Digest::from_hex(text.strip_prefix("sha256:")?));
@@ -84,7 +87,6 @@ impl Value {
                 Some(Self::set(entries.iter().filter_map(|entry| entry.as_str()).map(str::to_owned)))
             }
             (Form::Image, serde_json::Value::String(text)) => digest(&text).map(Self::Image),
-            (Form::Secret, serde_json::Value::String(text)) => digest(&text).map(Self::Secret),
             _ => None,
         }
     }

@@ -22,6 +22,7 @@ mod platform;
 mod random;
 mod replay;
 mod seam;
+mod secrets;
 mod settle;
 mod sweep;
 mod weather;

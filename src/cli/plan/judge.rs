@@ -1,5 +1,7 @@
 //! What the operator would do with an object: its own stages, without the writes between them.
 
+use std::collections::BTreeSet;
+
 use kube::Api;
 
 use super::prepare::Prepared;
@@ -10,11 +12,11 @@ use crate::cli::ground::Subject;
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, asked_adoption, drift_policy, edited, effective, has_branding, is_deleting, is_noted, look, missing,
-    mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id, written,
+    Found, Object, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, look, missing,
+    mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, adopt, diff, must_wait,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, Written, adopt, diff, must_wait,
     needs_approval, propose,
 };
 use crate::wire::Mark;
@@ -33,6 +35,10 @@ pub(super) struct Site<'a> {
     pub(super) cluster: Option<&'a Cluster>,
     /// Whether a flag named the platform.
     pub(super) is_given: bool,
+    /// What status records of earlier writes.
+    pub(super) written: &'a Written,
+    /// Paths whose declared value is not the one that was last applied.
+    pub(super) edited: &'a BTreeSet<String>,
 }
 
 /// What became of an object.
@@ -57,6 +63,7 @@ pub(super) async fn judge<K: Object>(
         return Judged { row: row.stopped(outcome), observed: None };
     }
     row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
+    row.notes.extend(prepared.desired.effective.tolerated.iter().map(ToString::to_string));
     if is_deleting(object) {
         return Judged { row: ending(object, row), observed: None };
     }
@@ -80,7 +87,7 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
         return row.stopped(missing(id));
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
-    let plan = diff(desired, None, &written(&subject.object));
+    let plan = diff(desired, None, &prepared.written);
     row.acts(&plan, false);
     row.requests = requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
@@ -109,7 +116,7 @@ fn tell<K: Object>(
     (desired, observed, is_adopted): (&Desired, Option<&Observed>, bool),
     (site, row): (&Site<'_>, &mut Row),
 ) {
-    let whole = diff(desired, observed, &written(object));
+    let whole = diff(desired, observed, site.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
     notes(&whole, row);
     if mode(object) == ManagementMode::Observe {
@@ -120,7 +127,7 @@ fn tell<K: Object>(
         return;
     }
     let mut plan = match (drift_policy(object), observed) {
-        (DriftPolicy::Report, Some(_)) => only(whole, &edited(object, &effective(desired))),
+        (DriftPolicy::Report, Some(_)) => only(whole, site.edited),
         (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
     };
     if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
@@ -251,7 +258,7 @@ async fn adopted<K: Object>(
         refuse_foreign(id, &observed, ours)?;
         return Ok(Tenant { observed: Some(observed), is_adopted: false });
     }
-    let plan = diff(desired, Some(&observed), &written(object));
+    let plan = diff(desired, Some(&observed), site.written);
     let owner = owner(&observed.mark, ours, site.cluster).await;
     adopt(adoption, ours, (&observed.mark, owner), &plan)
         .map_err(|(reason, message)| Outcome::Refused(reason, message))?;
@@ -267,7 +274,7 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
     let row = site.rows.as_ref().and_then(|rows| rows.get(id));
     if let Some(observed) = row.and_then(|row| proven(object, desired, row))
         && observed.life != TenantLife::Terminated
-        && diff(desired, Some(&observed), &written(object)) == Plan::default()
+        && diff(desired, Some(&observed), site.written) == Plan::default()
     {
         return Ok(observed);
     }

@@ -226,6 +226,8 @@ impl Survey {
                     partner: self.ground.partner_of(&subject.object),
                     cluster: self.ground.cluster.as_ref(),
                     is_given: self.references.is_given(),
+                    written: &prepared.written,
+                    edited: &prepared.edited,
                 };
                 judge(subject, prepared, (&site, keeps)).await
             }

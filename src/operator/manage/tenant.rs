@@ -15,7 +15,7 @@ use super::super::status::Facts;
 use crate::api::{Adoption, Partner, TenantClient};
 use crate::connect::Freshness;
 use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, missing, refuse_foreign, refuse_new_under, written,
+    Found, Recorded, has_branding, is_noted, look, missing, refuse_foreign, refuse_new_under,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, adopt, diff};
 use crate::wire::Mark;
@@ -91,7 +91,7 @@ async fn adopted<K: TenantObject>(
         facts.is_reattached = observed.mark.is_same_place(&ours) && !observed.mark.is(&ours);
         return Ok(observed);
     }
-    let plan = diff(desired, Some(&observed), &written(object.as_ref()));
+    let plan = diff(desired, Some(&observed), facts.written());
     let owner = owner(&observed.mark, &ours, context).await;
     adopt(adoption, &ours, (&observed.mark, owner), &plan)
         .map_err(|(reason, message)| Stop::from(Outcome::Refused(reason, message)))?;
