@@ -17,7 +17,8 @@ pub struct SecretRef {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// Name of the Secret that holds the value, in the object's own namespace, for example `duo`.
+    /// Name of the Secret that holds the value, in the object's own namespace, for example `duo`. It must carry the label
+    /// `tenantry.dev/allow-reference: "true"`.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Key inside the Secret whose value is sent, for example `secretKey`.

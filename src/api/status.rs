@@ -58,7 +58,7 @@ pub struct TenantStatus {
     /// How far a termination has come, and how to confirm one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination: Option<TerminationStatus>,
-    /// What was last written to the platform, as digests.
+    /// What was last written to the platform, as digests that tell nothing of a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedSettings>,
     /// How many clients a Partner has; absent on a Client.
@@ -117,7 +117,8 @@ pub enum TenantPhase {
 pub struct EffectiveSetting {
     /// Where the setting stands in the spec, for example `details.timezone`.
     pub path: String,
-    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests.
+    /// The value as JSON in a string, for example `"Europe/Berlin"`; an image is its digest, and of a secret it is Secret, key
+    /// and `resourceVersion`, as `"duo/secretKey@1234"`.
     pub value: String,
     /// Who says so: `Spec`, `PartnerDefault` or `Platform`, for example `PartnerDefault`.
     pub source: String,
@@ -184,7 +185,8 @@ pub struct AppliedSettings {
     /// tenant still has it, nobody has changed anything. Absent: something differed, or the platform does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// Settings that the platform never shows again, each as a salted digest of what was last written.
+    /// Settings that the platform never shows again, each as an HMAC of what was last written, whose key only the operator
+    /// has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub write_only: Vec<WriteOnlySetting>,
@@ -200,7 +202,7 @@ pub struct AppliedSettings {
 pub struct WriteOnlySetting {
     /// Where the write-only setting stands in the spec, for example `security.access.duo.secretKeySecretRef`.
     pub path: String,
-    /// Salted digest of the value last written, for example `sha256:9f86d081884c7d65`.
+    /// HMAC of the value last written, for example `hmac-sha256:9f86d081884c7d65`; `unkeyed` where the operator had no key.
     pub digest: String,
 }
 

@@ -7,3 +7,4 @@ mod healing;
 mod life;
 mod management;
 mod namespaces;
+mod secrets;
