@@ -11,6 +11,7 @@ mod condition;
 mod deletion;
 mod details;
 mod management;
+pub(crate) mod names;
 mod partner;
 mod reference;
 mod schema;
@@ -26,6 +27,7 @@ pub use details::{BusinessHours, ClientDetails, PartnerDetails, Phone, Weekday};
 pub use management::{
     Adoption, AdoptionPolicy, Approval, ApprovalMode, DriftPolicy, LockedDefault, Management, ManagementMode,
 };
+pub use names::{is_data_key, is_namespace_name, is_object_name};
 pub use partner::{Partner, PartnerSpec};
 pub use reference::{PartnerRef, SecretKeyRef, SecretRef};
 pub use schema::{crds, to_yaml};
@@ -34,7 +36,7 @@ pub use security::{
 };
 pub use status::{
     AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, PlanStatus, TenantPhase, TenantState,
-    TenantStatus, TerminationStatus, TerminationStep, Unavailable, WriteOnlySetting,
+    TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnmanagedSetting, WriteOnlySetting,
 };
 
 /// API group of both kinds.

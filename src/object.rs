@@ -5,10 +5,12 @@ mod applied;
 mod edits;
 mod judge;
 mod look;
+mod names;
 mod outcome;
 mod references;
 mod resolve;
 mod secret;
+mod unmanaged;
 
 use std::fmt::Debug;
 
@@ -28,6 +30,7 @@ pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, writt
 pub(crate) use edits::{edited, only};
 pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
+pub(crate) use names::refuse_names;
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use references::{
     Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_new_under,
@@ -35,6 +38,7 @@ pub(crate) use references::{
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 pub(crate) use secret::FoundSecret;
+pub(crate) use unmanaged::{advice, no_longer_managed};
 
 /// Name of the Lease that says which operator leads.
 pub(crate) const LEASE: &str = "tenantry-operator";

@@ -210,4 +210,6 @@ reasons! {
     DNSRecordNeeded => false,
     /// An image exceeds the recommended size.
     ImageLarge => false,
+    /// A security setting was declared and no longer is; it stays in force on the platform.
+    NoLongerManaged => false,
 }

@@ -52,6 +52,10 @@ pub struct TenantStatus {
     /// Declared settings that this platform cannot hold, by path, for example `details.notificationEmail`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
+    /// Security settings that were declared and no longer are, with what stays in force on the platform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub no_longer_managed: Vec<UnmanagedSetting>,
     /// The platform account that the tenant was found or made with; another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionStatus>,
@@ -160,6 +164,16 @@ pub struct Drift {
     pub observed: String,
     /// When the difference was first seen, for example `2026-11-22T09:30:00Z`.
     pub since: String,
+}
+
+/// A security setting that was declared and no longer is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmanagedSetting {
+    /// Where the setting stood in the spec, for example `security.access.allowedIPs`.
+    pub path: String,
+    /// What stays in force, as JSON in a string and cut where it is long, for example `["198.51.100.0/24"]`.
+    pub value: String,
 }
 
 /// The platform account of a tenant.

@@ -64,16 +64,8 @@ enum Mistake {
 }
 
 impl Mistake {
-    const ALL: [Self; 8] = [
-        Self::Yaml,
-        Self::Quotes,
-        Self::Schema,
-        Self::Rule,
-        Self::Catalog,
-        Self::Reference,
-        Self::Twice,
-        Self::Label,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Yaml, Self::Quotes, Self::Schema, Self::Rule, Self::Catalog, Self::Reference, Self::Twice, Self::Label];
 
     /// Whether objects that were applied before go on with it.
     const fn is_warning(self) -> bool {

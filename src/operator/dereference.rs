@@ -15,7 +15,8 @@ use super::wake;
 use crate::api::{Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place, Platform};
 use crate::object::{
-    Allows, Sources, allows, applied_secrets, connection_secret, digest_of, no_partner, not_allowed, pinned, stands_in,
+    Allows, Sources, allows, applied_secrets, connection_secret, digest_of, no_partner, not_allowed, pinned,
+    refuse_names, stands_in,
 };
 use crate::plan::{Material, Origin, Outcome, SecretRead};
 
@@ -69,6 +70,7 @@ pub(crate) async fn tenancy_anew<K: TenantObject>(
     object: &K,
     context: &Context,
 ) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+    refuse_names(object, None)?;
     let partner = match object.parent() {
         Parent::Object(namespace, name) => {
             Api::<Partner>::namespaced(context.client.clone(), &namespace).get_opt(&name).await?.map(Arc::new)
@@ -83,6 +85,7 @@ async fn tenancy_with<K: TenantObject>(
     (partner, age): (Option<Arc<Partner>>, Duration),
     context: &Context,
 ) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
+    refuse_names(object, partner.as_deref())?;
     let partner = usable(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
     let platform = platform(context, (&secret_namespace, &secret_name), age).await?;
@@ -215,6 +218,7 @@ pub(crate) async fn has_new_material<K: TenantObject>(object: &K, context: &Cont
         Parent::Object(namespace, name) => context.partner(&namespace, &name),
         Parent::Provider | Parent::Id(_) => None,
     };
+    refuse_names(object, as_partner(object).or(partner.as_deref()))?;
     let own = material(object, context).await?;
     let defaults = defaults_material(partner.as_deref(), object, context).await?;
     Ok(note_material(object, digest_of(&own, &defaults), context))

@@ -12,6 +12,7 @@ use super::error::sentence;
 use super::object::TenantObject;
 use super::status::Facts;
 use crate::api::{ConditionType, Reason, TenantStatus};
+use crate::object::advice;
 use crate::plan::{Field, Invalid, Truth};
 
 /// Publishes events.
@@ -108,6 +109,11 @@ pub(crate) fn tell<K: TenantObject>(
     }
     if facts.done.is_activated {
         events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
+    }
+    for one in &after.no_longer_managed {
+        if before.no_longer_managed.iter().all(|known| known.path != one.path) {
+            events.publish_as(object.as_ref(), Reason::NoLongerManaged.name(), (EventType::Warning, &advice(one)));
+        }
     }
     newly_wrong(object.as_ref(), (before, after), context);
 }

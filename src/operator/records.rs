@@ -79,7 +79,11 @@ impl RecordKeys {
         if let Some(found) = self.secrets.get_opt(NAME).await.map_err(remedy)? {
             return read(&found);
         }
-        match self.secrets.create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }, &new()).await {
+        match self
+            .secrets
+            .create(&PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }, &new())
+            .await
+        {
             Ok(made) => read(&made),
             // Another operator was first: there is one key for both.
             Err(kube::Error::Api(status)) if status.is_already_exists() => {

@@ -17,11 +17,12 @@ use super::object::{TenantObject, deletion_policy, is_deleting, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
-    PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, WriteOnlySetting,
+    PlanStatus, RECONCILE_REQUESTED_AT, TenantPhase, TenantStatus, TerminationStatus, Unavailable, UnmanagedSetting,
+    WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{digest, effective};
+use crate::object::{advice, digest, effective, no_longer_managed};
 use crate::plan::{
     Desired, Effective, Field, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm,
     is_legacy_digest, phase, verdict,
@@ -92,6 +93,14 @@ impl Facts {
         self.observed = Some(observed.clone());
     }
 
+    /// Security settings that were declared before this pass and no longer are.
+    fn no_longer_managed(&self, before: &TenantStatus, outcome: &Outcome) -> Vec<UnmanagedSetting> {
+        match (outcome, &self.observed) {
+            (Outcome::Settled(_), Some(observed)) => no_longer_managed(before, &self.settings, observed),
+            _ => before.no_longer_managed.clone(),
+        }
+    }
+
     /// The record of write-only settings as it will stand after this pass.
     pub(crate) fn written_after(&self) -> Written {
         let Done { written, is_suspended, is_activated, .. } = &self.done;
@@ -112,9 +121,11 @@ pub(crate) async fn publish<K: TenantObject>(
     // What this process wrote since must not be undone: the record of a termination is part of status.
     let object = &K::room(context).current(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
-    let report = verdict(outcome, was_ready(object.as_ref(), &before));
+    let unmanaged = facts.no_longer_managed(&before, outcome);
+    let report = verdict(&advised(outcome, &unmanaged), was_ready(object.as_ref(), &before));
     let now = crate::clock::now();
-    let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    let mut after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    after.no_longer_managed = unmanaged;
     events::tell(object, (&before, &after), facts, context);
     if object.status() == Some(&after) {
         return Arc::clone(object);
@@ -131,6 +142,15 @@ pub(crate) async fn publish<K: TenantObject>(
         );
         Arc::clone(object)
     })
+}
+
+/// The outcome with what is to be said of settings that are not declared any more.
+fn advised(outcome: &Outcome, unmanaged: &[UnmanagedSetting]) -> Outcome {
+    let mut outcome = outcome.clone();
+    if let Outcome::Settled(situation) = &mut outcome {
+        situation.advice.extend(unmanaged.iter().map(advice));
+    }
+    outcome
 }
 
 /// Writes the record of a termination and nothing else, only on the object as it was read.
@@ -241,8 +261,7 @@ fn next_status<K: TenantObject>(
 /// Drops what releases before 0.2 showed of Secrets' values. What a paused object records of its writes goes as well: when
 /// it goes on, those settings are written once.
 fn forget_digests(after: &mut TenantStatus, outcome: &Outcome) {
-    let is_digest =
-        |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
+    let is_digest = |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
     if *outcome == Outcome::Paused {
         after.effective.retain(|one| !is_digest(&one.path, &one.value));
         if let Some(applied) = &mut after.applied {

@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{AppliedSecrets, Field, SecretRead, Value};
+use super::{AppliedSecrets, Field, Form, SecretRead, Value};
 use crate::api::{
-    ALLOW_REFERENCE, Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec, ConfigMapKeyRef,
-    CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy, Phone, Reason,
-    SecretKeyRef,
+    ALLOW_REFERENCE, Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
+    ConfigMapKeyRef, CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy,
+    Phone, Reason, SecretKeyRef,
 };
 use crate::catalog::{AddOn, Package};
 
@@ -170,9 +170,13 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, field: Field, text: Option<&str>) {
-        if let Some(text) = text {
-            self.put(field, Value::text(text));
+        let Some(text) = text else { return };
+        let value = Value::text(text).normal(field);
+        if value == Value::Cleared && field.form() == Form::Name && !text.is_empty() {
+            let message = "is blank: write a value, or remove the field".to_owned();
+            return self.refuse(field, Reason::InvalidValue, message);
         }
+        self.put(field, value);
     }
 
     fn flag(&mut self, field: Field, flag: Option<bool>) {
@@ -337,7 +341,9 @@ impl<'a> Reader<'a> {
 }
 
 fn missing(SecretKeyRef { name, key }: &SecretKeyRef) -> String {
-    format!("names key `{key}` of Secret `{name}`, which does not exist: create it in this namespace, with the label `{ALLOW_REFERENCE}: \"true\"`")
+    format!(
+        "names key `{key}` of Secret `{name}`, which does not exist: create it in this namespace, with the label `{ALLOW_REFERENCE}: \"true\"`"
+    )
 }
 
 /// Packages as they are compared: the default one is always there, and leaving it out never removes it.

@@ -175,7 +175,10 @@ mod tests {
         assert!(has(&written, &effective("duo", "7", "old")));
         assert!(has(&written, &effective("duo", "8", "old")), "a label was added");
         assert!(!has(&written, &effective("duo", "8", "new")));
-        assert!(!has(&written, &effective("other", "9", "old")), "who only guesses learns nothing by a write that is missing");
+        assert!(
+            !has(&written, &effective("other", "9", "old")),
+            "who only guesses learns nothing by a write that is missing"
+        );
     }
 
     #[test]

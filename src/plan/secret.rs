@@ -76,9 +76,7 @@ impl AppliedSecrets {
                 let SecretKeyRef { name, key } = reference;
                 shown.split('@').next() == Some(format!("{name}/{key}").as_str())
             }
-            Some(Applied::Legacy(digest)) => {
-                text.is_some_and(|text| record::legacy_digest(&self.uid, text) == *digest)
-            }
+            Some(Applied::Legacy(digest)) => text.is_some_and(|text| record::legacy_digest(&self.uid, text) == *digest),
         }
     }
 }

@@ -41,8 +41,8 @@ impl Value {
         set.into_iter().flatten().map(String::as_str)
     }
 
-    /// The form in which two spellings of the same thing are equal: aliases of time zones and countries, colours with
-    /// `#`, letters of addresses.
+    /// The form in which two spellings of the same thing are equal: white space around texts, aliases of time zones and
+    /// countries, colours with `#`, letters of addresses.
     #[must_use]
     pub fn normal(self, field: Field) -> Self {
         match self {
@@ -92,13 +92,25 @@ impl Value {
     }
 }
 
+/// White space around a text is no part of it, as platforms store it: a block of YAML ends with a line feed, and a text of
+/// blanks alone is empty. Line ends within it are single line feeds.
 fn normal_text(field: Field, text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let text = text.trim();
     match field {
-        Field::LoginTextColor | Field::LoginBackgroundColor => text.trim_start_matches('#').to_ascii_uppercase(),
+        Field::LoginTextColor | Field::LoginBackgroundColor => {
+            text.trim_start_matches('#').trim_start().to_ascii_uppercase()
+        }
         Field::Country => crate::catalog::country(text).unwrap_or(text).to_owned(),
         Field::Timezone => crate::catalog::timezone(text).to_owned(),
+        Field::DuoApiHostname => bare(text).to_ascii_lowercase(),
         _ => text.to_owned(),
     }
+}
+
+/// A host name without the scheme and slash that documented samples show.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').trim()
 }
 
 #[cfg(test)]
@@ -133,6 +145,11 @@ mod tests {
             (Field::LoginTextColor, "#1f2937", "1F2937"),
             (Field::Country, "DEU", "Germany"),
             (Field::Timezone, "Asia/Calcutta", "Asia/Kolkata"),
+            (Field::Timezone, "Europe/Berlin\n", "Europe/Berlin"),
+            (Field::City, " \t\n", ""),
+            (Field::Address, "Hauptstr. 1\r\nHinterhaus\r\n", "Hauptstr. 1\nHinterhaus"),
+            (Field::DuoApiHostname, "https://API-1.duosecurity.com/ ", "api-1.duosecurity.com"),
+            (Field::ApplicationServer, "acme.app.example\n", "acme.app.example"),
         ] {
             assert_eq!(Value::text(one).normal(field), Value::text(other).normal(field), "{field:?}");
         }

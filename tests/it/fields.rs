@@ -1,6 +1,7 @@
 //! Every field of both kinds, set, changed, cleared and changed behind our back, over real HTTP against our platform.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
+mod normal;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};

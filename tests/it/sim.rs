@@ -13,9 +13,11 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod fields;
 mod life;
 mod long;
 mod named;
+mod names;
 mod oracle;
 mod people;
 mod platform;
@@ -25,4 +27,5 @@ mod seam;
 mod secrets;
 mod settle;
 mod sweep;
+mod undeclared;
 mod weather;

@@ -100,7 +100,8 @@ impl<'a> Judge<'a> {
         let text = |name: &str| {
             let path = format!("{below}.{name}");
             let value = object.pointer(&format!("/{}", path.replace('.', "/")))?.as_str()?;
-            (!value.is_empty()).then(|| (path, value.to_owned()))
+            // As the operator takes it: a block of YAML ends with a line feed.
+            Some(value.trim()).filter(|text| !text.is_empty()).map(|text| (path, text.to_owned()))
         };
         if let Some((path, country)) = text("country").filter(|(_, text)| catalog::country(text).is_none()) {
             let message = format!(

@@ -12,12 +12,12 @@ use crate::cli::ground::Subject;
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, look, missing,
-    mode, only, outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id,
+    Found, Object, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, look, missing, mode, only,
+    outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, Written, adopt, diff, must_wait,
-    needs_approval, propose,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, Written, adopt, diff,
+    must_wait, needs_approval, propose,
 };
 use crate::wire::Mark;
 

@@ -12,11 +12,9 @@ use super::super::finalizer::let_loose;
 use super::super::identity::{create_key, declare_intent, take_over, write_intent};
 use super::super::object::{TenantObject, asked_adoption, is_held, mark, unique_id};
 use super::super::status::Facts;
-use crate::api::{Adoption, Partner, TenantClient};
+use crate::api::{Adoption, Partner, TenantClient, is_namespace_name, is_object_name};
 use crate::connect::Freshness;
-use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, missing, refuse_foreign, refuse_new_under,
-};
+use crate::object::{Found, Recorded, has_branding, is_noted, look, missing, refuse_foreign, refuse_new_under};
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, adopt, diff};
 use crate::wire::Mark;
 
@@ -104,7 +102,8 @@ async fn adopted<K: TenantObject>(
 /// Whether the object that a mark of this cluster names is still there; what cannot be read counts as there.
 async fn owner(seen: &MarkSeen, ours: &Mark, context: &Context) -> Owner {
     let MarkSeen::Whole(Mark { cluster, kind, namespace, name, uid: _ }) = seen else { return Owner::Exists };
-    if *cluster != ours.cluster {
+    // A platform may answer anything, and no request is made of what is no name.
+    if *cluster != ours.cluster || !is_namespace_name(namespace) || !is_object_name(name) {
         return Owner::Exists;
     }
     let is_gone = if kind == Kind::Partner.name() {

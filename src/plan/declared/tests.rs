@@ -57,12 +57,7 @@ fn duo(name: &str) -> ClientSpec {
 /// A Secret that has `ikey` and not `skey`.
 fn material(name: &str, is_allowed: bool, applied: AppliedSecrets) -> Material {
     let read = |key: &str, text: Option<&str>| {
-        let source = SecretSource {
-            namespace: "a".into(),
-            name: name.into(),
-            key: key.into(),
-            version: "7".into(),
-        };
+        let source = SecretSource { namespace: "a".into(), name: name.into(), key: key.into(), version: "7".into() };
         let reference = SecretKeyRef { name: name.into(), key: key.into() };
         (reference, SecretRead { source, text: text.map(Into::into), is_allowed })
     };

@@ -118,7 +118,8 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::Abandoned
         | Reason::Cancelled
         | Reason::DNSRecordNeeded
-        | Reason::ImageLarge => None,
+        | Reason::ImageLarge
+        | Reason::NoLongerManaged => None,
     }
 }
 

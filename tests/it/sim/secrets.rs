@@ -92,7 +92,8 @@ fn note_writes(world: &World) -> Writes {
 /// Values of the key that were written since the last time, by the tenants' paths.
 fn keys(writes: &Writes) -> Vec<String> {
     let all = std::mem::take(&mut *writes.lock().unwrap());
-    let mut keys: Vec<String> = all.iter().filter_map(|(_, duo)| duo["secretKey"].as_str().map(str::to_owned)).collect();
+    let mut keys: Vec<String> =
+        all.iter().filter_map(|(_, duo)| duo["secretKey"].as_str().map(str::to_owned)).collect();
     keys.sort_unstable();
     keys
 }
@@ -206,7 +207,10 @@ fn a_reference_that_was_applied_goes_on_without_the_label_and_a_new_one_waits_fo
         world.client_with("globex", &duo("duo"), &json!({}));
         world.until_ready(&client("globex")).await;
         // As it is for objects of a release that knew no label.
-        world.patch(&Key::new(SECRETS, "a", "duo"), &json!({"metadata": {"labels": {LABEL: null}}, "data": data("new")}));
+        world.patch(
+            &Key::new(SECRETS, "a", "duo"),
+            &json!({"metadata": {"labels": {LABEL: null}}, "data": data("new")}),
+        );
         rest(&world, 2).await;
         assert_eq!(keys(&writes), ["new", "old"], "it rotates without the label");
         let warnings = world.lock().oracle.events.get("ReferenceNotAllowed").copied();
@@ -286,12 +290,20 @@ fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
             noted.lock().unwrap().push((ask.path.clone(), ask.json()["duoSecurity"].clone()));
         }
         if ask.path.ends_with("/secrets/tenantry-record-key") && std::mem::take(&mut is_first) {
-            return Fate::Instead(Box::new((refuse(404, "NotFound", "secrets \"tenantry-record-key\" not found"), false)));
+            return Fate::Instead(Box::new((
+                refuse(404, "NotFound", "secrets \"tenantry-record-key\" not found"),
+                false,
+            )));
         }
         Fate::Pass
     });
     live(&world, &Life::new(2), settings(), rest(&world, 1));
-    let refused = world.lock().story.iter().filter(|line| line.contains("/tenantry-system/secrets") && line.ends_with(" -> 409")).count();
+    let refused = world
+        .lock()
+        .story
+        .iter()
+        .filter(|line| line.contains("/tenantry-system/secrets") && line.ends_with(" -> 409"))
+        .count();
     assert_eq!(refused, 1, "{}", world.lock().story.join("\n"));
     assert_eq!(world.object(&record_key()).unwrap(), made);
     assert_eq!(keys(&writes), Vec::<String>::new());
