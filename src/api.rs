@@ -36,7 +36,7 @@ pub use security::{
 };
 pub use status::{
     AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, PlanStatus, TenantPhase, TenantState,
-    TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnmanagedSetting, WriteOnlySetting,
+    TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue, UnmanagedSetting, WriteOnlySetting,
 };
 
 /// API group of both kinds.

@@ -26,15 +26,15 @@ use crate::api::{
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
 
-pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, written};
+pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, unknown, written};
 pub(crate) use edits::{edited, only};
 pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use names::refuse_names;
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use references::{
-    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_new_under,
-    refuse_under_suspended, stands_in,
+    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_hidden_extensions,
+    refuse_new_under, refuse_under_suspended, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 pub(crate) use secret::FoundSecret;

@@ -158,6 +158,10 @@ reasons! {
     ManagementPaused => false,
     /// An existing tenant was taken over.
     Adopted => false,
+    /// The platform's answer holds something that this release does not understand; what depends on it is not written.
+    AnswerNotUnderstood => false,
+    /// The platform no longer says that it has the extensions with which this tenant was made.
+    ExtensionsMissing => true,
     /// The platform answered with an error, too late, or not at all; tried again with growing pauses.
     PlatformUnavailable => false,
     /// The platform's limit of requests is reached; goes on when it allows.

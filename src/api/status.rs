@@ -56,6 +56,10 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub no_longer_managed: Vec<UnmanagedSetting>,
+    /// What the platform answers and this release does not understand, by path; it is kept and never removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub unknown: Vec<UnknownValue>,
     /// The platform account that the tenant was found or made with; another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<ConnectionStatus>,
@@ -176,6 +180,20 @@ pub struct UnmanagedSetting {
     pub value: String,
 }
 
+/// What the platform answers for a setting and this release does not understand.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
+#[serde(rename_all = "camelCase")]
+pub struct UnknownValue {
+    /// Where the setting stands in the spec, for example `addOns`; `tenantState` for the state of the tenant.
+    pub path: String,
+    /// The words of the platform that this release does not know, for example `Synthetic Monitoring`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+    /// Why the value cannot be read, for example "`city` is an object where a text is documented".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
 /// The platform account of a tenant.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -187,6 +205,10 @@ pub struct ConnectionStatus {
     /// Tenant under which this one was made, for example `msp_92`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent_id: Option<String>,
+    /// Whether the platform said that it has Tenantry's extensions, for example `true`. One that had them and says so no
+    /// longer is not written to: something on the way may hide it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<bool>,
 }
 
 /// What was last written.
@@ -208,6 +230,10 @@ pub struct AppliedSettings {
     /// not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
+    /// How often the mark was written without the platform showing it since, for example `2`: from then on the platform
+    /// counts as one that keeps no mark of this object. Absent: it shows the mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<i64>,
 }
 
 /// A setting that the platform never shows again.

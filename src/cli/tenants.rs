@@ -4,27 +4,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::api::UnknownValue;
+use crate::cli::output::note;
 use crate::connect::{Error, Place, Platform};
 use crate::object::Object;
-use crate::plan::{Desired, Field, Form, MarkSeen, Observed, Seen, TenantLife, Value};
+use crate::plan::{Desired, Field, Form, MarkSeen, Observed, Seen, TenantLife, Unknown, Value};
 use crate::wire::{SearchItem, State};
 
 /// Rows of one place by unique id.
 pub(crate) type Rows = Arc<BTreeMap<String, SearchItem>>;
 
-/// Every row of a place, the terminated ones included.
+/// Every row of a place, the terminated ones included. A row that does not say which tenant it is about is told of.
 pub(crate) async fn rows(platform: &Platform, place: &Place) -> Result<Rows, Error> {
-    let platform = platform.polling();
-    let mut rows = BTreeMap::new();
-    let mut number = 1;
-    loop {
-        let page = platform.page(place, number).await?;
-        rows.extend(page.results.into_iter().map(|row| (row.unique_id.clone(), row)));
-        if !page.next_page {
-            return Ok(Arc::new(rows));
-        }
-        number = page.next_page_no.filter(|next| *next > number).unwrap_or(number + 1);
+    let (rows, odd) = platform.polling().every(place).await?;
+    for odd in odd {
+        note(&format!("the list of tenants under `{}`: {odd}, so that tenant is left out", place.parent()));
     }
+    Ok(Arc::new(rows))
 }
 
 /// What a row proves about a tenant: everything that is declared now was found on the platform by the operator, and the
@@ -68,5 +64,18 @@ pub(crate) fn proven<K: Object>(object: &K, desired: &Desired, row: &SearchItem)
         revision: row.revision,
         url: status.url.clone(),
         api_endpoint: status.api_endpoint.clone(),
+        unknown: kept(&status.unknown)?,
     })
+}
+
+/// Entries that the catalogue does not know, as status records them; nothing where it records what only a read can show.
+fn kept(recorded: &[UnknownValue]) -> Option<Unknown> {
+    let mut unknown = Unknown::default();
+    for UnknownValue { path, values, message } in recorded {
+        if message.is_some() {
+            return None;
+        }
+        unknown.values.insert(Field::from_path(path)?, values.iter().cloned().collect());
+    }
+    Some(unknown)
 }

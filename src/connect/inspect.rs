@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::error::Error;
-use super::map::{self, Branded};
+use super::map::{self, Branded, Parsed};
 use super::place::Place;
 use super::platform::Platform;
 use crate::plan::{Field, Observed};
@@ -24,26 +24,23 @@ pub struct Inspection {
 }
 
 /// Members that tell how the tenant came about, or the same thing twice.
-const TOLD: [&str; 4] = ["mspid", "mspDetails", "createdBy", "lastUpdatedBy"];
+const TOLD: [&str; 5] = ["mspid", "mspDetails", "createdBy", "lastUpdatedBy", "showCopyClipboard"];
 
 impl Platform {
     /// Reads a tenant with everything that the platform shows of it; nothing where this id does not exist.
     pub async fn inspect(&self, place: &Place, id: &str) -> Result<Option<Inspection>, Error> {
         let turn = self.turn().await?;
         let Some(body) = turn.tenant_body(place, id).await? else { return Ok(None) };
-        let tenant: Tenant = map::lenient(&body)?;
-        if tenant.unique_id.as_deref() != Some(id) {
-            return Err(Error::malformed(format!("it is not about tenant `{id}`")));
-        }
+        let tenant = turn.of_id(id, &body)?;
         let mut unmapped = unknown(&body, &tenant);
-        if tenant.rdp2swf_state == Some(true) {
+        if tenant.known.rdp2swf_state == Some(true) {
             unmapped.push("rdp2swfState".to_owned());
         }
         let branding = turn.branding(id, &tenant).await?;
         let mut images = BTreeMap::new();
         if let Branded::Shown(branding) = &branding {
-            unmapped.extend(unknown_branding(branding));
-            images = paths(branding);
+            unmapped.extend(unknown_branding(&branding.known));
+            images = paths(&branding.known);
         }
         let observed = map::observed(place.kind(), tenant, branding, turn.extensions)?;
         Ok(Some(Inspection { observed, images, unmapped }))
@@ -54,21 +51,33 @@ impl Platform {
     /// # Errors
     /// Among others a path that does not lead to this platform.
     pub async fn image(&self, path: &str) -> Result<Vec<u8>, Error> {
-        let segments: Vec<&str> = path.strip_prefix('/').unwrap_or_default().split('/').collect();
-        let is_fit = |segment: &&str| {
-            let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-            !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(fit)
-        };
-        if !segments.iter().all(is_fit) {
+        let Some(segments) = segments(path) else {
             return Err(Error::malformed("the path of an image does not lead to this platform"));
-        }
+        };
         self.turn().await?.body(&Call::file(&segments)).await
+    }
+
+    /// Whether a path leads to an image of this platform. One with a host of its own does not: the credential goes to no
+    /// other host, and no other host is asked at all.
+    pub fn has_image(path: &str) -> bool {
+        segments(path).is_some()
     }
 }
 
+/// The segments of a path that stays on this platform.
+fn segments(path: &str) -> Option<Vec<&str>> {
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    let is_fit = |segment: &&str| {
+        let fit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        !segment.is_empty() && !segment.starts_with('.') && segment.bytes().all(fit)
+    };
+    segments.iter().all(is_fit).then_some(segments)
+}
+
 /// Members that hold something and that are not of the documented form.
-fn unknown(body: &[u8], tenant: &Tenant) -> Vec<String> {
-    let (Ok(Value::Object(members)), Ok(known)) = (serde_json::from_slice(body), serde_json::to_value(tenant)) else {
+fn unknown(body: &[u8], tenant: &Parsed<Tenant>) -> Vec<String> {
+    let (Ok(Value::Object(members)), Ok(known)) = (serde_json::from_slice(body), serde_json::to_value(&tenant.known))
+    else {
         return Vec::new();
     };
     let holds = |value: &Value| match value {
@@ -78,7 +87,9 @@ fn unknown(body: &[u8], tenant: &Tenant) -> Vec<String> {
         Value::Array(items) => !items.is_empty(),
         Value::Object(members) => !members.is_empty(),
     };
-    let is_unknown = |key: &str, value: &Value| known.get(key).is_none() && !TOLD.contains(&key) && holds(value);
+    let is_unknown = |key: &str, value: &Value| {
+        known.get(key).is_none() && tenant.odd_at(key).is_none() && !TOLD.contains(&key) && holds(value)
+    };
     members.iter().filter(|(key, value)| is_unknown(key, value)).map(|(key, _)| key.clone()).collect()
 }
 
@@ -117,7 +128,7 @@ mod tests {
             "billing": {"plan": "gold"}, "empty": "", "none": null, "off": false, "list": [],
         });
         let body = body.to_string();
-        let tenant: Tenant = map::lenient(body.as_bytes()).unwrap();
+        let tenant = map::read_tenant(body.as_bytes(), true).unwrap();
         assert_eq!(unknown(body.as_bytes(), &tenant), ["billing"]);
     }
 }

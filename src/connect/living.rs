@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::error::Error;
 use super::flight::{Flight, Landed};
+use super::map::OddRow;
 use super::place::Place;
-use crate::wire::{Mark, Minimal, SearchItem, State};
+use crate::wire::{Mark, SearchItem, State};
 
 /// Age up to which an answer serves a burst.
 const BURST: Duration = Duration::from_secs(5);
@@ -38,12 +39,6 @@ pub struct Listed {
     pub mark: Option<Mark>,
 }
 
-impl From<Minimal> for Listed {
-    fn from(Minimal { unique_id, name, managed_by }: Minimal) -> Self {
-        Self { unique_id, name, mark: managed_by }
-    }
-}
-
 impl Listed {
     /// The row of a search, unless the tenant was ended.
     pub(super) fn found(item: SearchItem) -> Option<Self> {
@@ -52,7 +47,46 @@ impl Listed {
     }
 }
 
-type List = Arc<Vec<Listed>>;
+/// The living tenants of a place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Those that a list shows with id and name.
+    pub rows: Vec<Listed>,
+    /// Rows that do not say which tenant they are about.
+    pub odd: Vec<OddRow>,
+}
+
+impl Listing {
+    /// Of the rows of a search.
+    pub(super) fn of(rows: impl IntoIterator<Item = SearchItem>, odd: Vec<OddRow>) -> Self {
+        let odd = odd.into_iter().filter(|row| !row.is_ended).collect();
+        Self { rows: rows.into_iter().filter_map(Listed::found).collect(), odd }
+    }
+
+    /// Adds what another list shows beside.
+    pub(super) fn add(&mut self, other: Self) {
+        let known: HashSet<String> = self.rows.iter().map(|row| row.unique_id.clone()).collect();
+        self.rows.extend(other.rows.into_iter().filter(|row| !known.contains(&row.unique_id)));
+        self.odd.extend(other.odd);
+    }
+
+    /// Each tenant in words: its name, or what is known of its row.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let named = self.rows.iter().map(|row| row.name.clone());
+        named.chain(self.odd.iter().map(ToString::to_string))
+    }
+}
+
+/// What a search for tenants of a name found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// All that there are, with others beside them where the platform cannot be asked by name.
+    Known(Arc<Listing>),
+    /// Whether there are others is not known, and why.
+    Unsettled(String),
+}
+
+type List = Arc<Listing>;
 
 /// The lists of every place asked for lately.
 #[derive(Default)]
@@ -108,7 +142,7 @@ impl Lists {
         &self,
         place: &Place,
         freshness: Freshness,
-        ask: impl Future<Output = Result<Vec<Listed>, Error>>,
+        ask: impl Future<Output = Result<Listing, Error>>,
     ) -> Result<List, Error> {
         let slot = self.slot(place);
         let arrived = Instant::now();
@@ -144,6 +178,15 @@ impl Lists {
         self.lock().retain(is_needed);
     }
 
+    /// Tenants of one of these names that this process created a moment ago: a search may not find them yet.
+    pub(super) fn recent(&self, place: &Place, names: &[&str]) -> Vec<Listed> {
+        let slot = self.lock().get(place).cloned();
+        let Some(slot) = slot else { return Vec::new() };
+        let since = slot.since();
+        let is_named = |tenant: &&Listed| names.contains(&tenant.name.as_str());
+        since.created.iter().map(|(_, tenant)| tenant).filter(is_named).cloned().collect()
+    }
+
     /// A create begins.
     pub(super) fn creating<'a>(&'a self, place: &'a Place) -> Creating<'a> {
         Creating { lists: self, place, is_open: true }
@@ -154,8 +197,8 @@ impl Lists {
         let mut last = slot.flight.last();
         slot.since().push(tenant);
         edit(&mut last, |list| {
-            if !list.iter().any(|row| row.unique_id == tenant.unique_id) {
-                Arc::make_mut(list).push(tenant.clone());
+            if !list.rows.iter().any(|row| row.unique_id == tenant.unique_id) {
+                Arc::make_mut(list).rows.push(tenant.clone());
             }
         });
     }
@@ -163,7 +206,7 @@ impl Lists {
     /// A tenant got a mark.
     pub(super) fn marked(&self, place: &Place, id: &str, mark: &Mark) {
         self.edit(place, |list| {
-            for row in Arc::make_mut(list).iter_mut().filter(|row| row.unique_id == id) {
+            for row in Arc::make_mut(list).rows.iter_mut().filter(|row| row.unique_id == id) {
                 row.mark = Some(mark.clone());
             }
         });
@@ -171,7 +214,7 @@ impl Lists {
 
     /// A tenant was ended.
     pub(super) fn ended(&self, place: &Place, id: &str) {
-        self.edit(place, |list| Arc::make_mut(list).retain(|row| row.unique_id != id));
+        self.edit(place, |list| Arc::make_mut(list).rows.retain(|row| row.unique_id != id));
     }
 
     /// The list does not hold any more: a name was changed, or a create may have been carried out.
@@ -222,10 +265,10 @@ impl Slot {
         if since.created.is_empty() {
             return;
         }
-        let known: HashSet<String> = list.iter().map(|row| row.unique_id.clone()).collect();
+        let known: HashSet<String> = list.rows.iter().map(|row| row.unique_id.clone()).collect();
         let missing =
             since.created.iter().map(|(_, tenant)| tenant).filter(|tenant| !known.contains(&tenant.unique_id));
-        Arc::make_mut(list).extend(missing.cloned());
+        Arc::make_mut(list).rows.extend(missing.cloned());
     }
 
     fn is_fresh(&self) -> bool {

@@ -11,12 +11,15 @@ use super::connection::{Connection, ConnectionError};
 use super::error::Error;
 use super::guard::Guard;
 use super::http::{Wire, network};
-use super::living::{Freshness, Listed, Lists};
-use super::map::{self, Branded};
+use super::living::{Freshness, Listed, Listing, Lists, Sought};
+use super::map::{self, Branded, Page};
 use super::place::Place;
-use super::turn::{Shared, Turn, json, other_tenant, route};
+use super::turn::{Every, Shared, Turn, other_tenant, route};
 use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, TenantLife, short_mark};
-use crate::wire::{Created, Envelope, Impact, Lifecycle, Mark, SearchItem, Tenant};
+use crate::wire::{Created, Impact, Lifecycle, Mark, Tenant};
+
+/// How often a list is read that changes meanwhile.
+const TRIES: usize = 3;
 
 /// A platform behind one [`Connection`]: one token, one pacer, one memory of lists, shared by all clones.
 #[derive(Clone)]
@@ -115,7 +118,7 @@ impl Platform {
         }
         let call = Call::post(&route(place, &[])?).with(&tenant, payload)?;
         let creating = self.shared.lists.creating(place);
-        let created = turn.body(&call).await.and_then(|body| json::<Created>(&body));
+        let created = turn.body(&call).await.and_then(|body| map::created(&body));
         match created {
             Ok(Created { unique_id, name, .. }) => {
                 let mark = turn.extensions.then(|| mark.clone());
@@ -163,7 +166,10 @@ impl Platform {
             let Some(seen) = turn.tenant(place, id).await? else {
                 return Err(Error::NotFound { message: format!("tenant `{id}`") });
             };
-            if !MarkSeen::from_external_id(seen.ext_org_id.as_deref()).may_be_written() {
+            if let Some(odd) = seen.odd_at("extOrgId") {
+                return Err(Error::invalid("extOrgId", format!("{odd}, so no mark can be kept")));
+            }
+            if !MarkSeen::from_external_id(seen.known.ext_org_id.as_deref()).may_be_written() {
                 return Err(Error::invalid("extOrgId", "it holds the customer's own number, so no mark can be kept"));
             }
             Tenant { ext_org_id: Some(short_mark(mark)), ..Tenant::default() }
@@ -201,7 +207,7 @@ impl Platform {
 
     /// All living tenants of a place, suspended ones included. A list that is held while a tenant is created is copied
     /// for the others, so it should be let go of before.
-    pub async fn living(&self, place: &Place, freshness: Freshness) -> Result<Arc<Vec<Listed>>, Error> {
+    pub async fn living(&self, place: &Place, freshness: Freshness) -> Result<Arc<Listing>, Error> {
         let deadline = self.shared.line.deadline();
         let ask = async { self.turn().await?.at(place)?.list(place).await };
         tokio::time::timeout_at(deadline, self.shared.lists.get(place, freshness, ask))
@@ -209,8 +215,57 @@ impl Platform {
             .unwrap_or_else(|_| Err(Error::unsent("another call for the same list did not end in time")))
     }
 
+    /// The living tenants of a place that may have one of these names.
+    ///
+    /// A platform with the extensions refuses a second tenant of a name, so there its list serves. Elsewhere it is asked
+    /// by each name, and that there is none counts only where nothing moved meanwhile.
+    pub async fn sought(&self, place: &Place, (names, freshness): (&[&str], Freshness)) -> Result<Sought, Error> {
+        if self.turn().await?.at(place)?.extensions {
+            return self.living(place, freshness).await.map(Sought::Known);
+        }
+        let turn = self.turn().await?;
+        let mut found = self.shared.lists.recent(place, names);
+        for name in names {
+            match turn.named(place, name).await? {
+                Ok(rows) => found.extend(rows),
+                Err(why) => return Ok(Sought::Unsettled(format!("`{name}`: {why}"))),
+            }
+        }
+        found.sort_by(|one, other| one.unique_id.cmp(&other.unique_id));
+        found.dedup_by(|one, other| one.unique_id == other.unique_id);
+        Ok(Sought::Known(Arc::new(Listing { rows: found, odd: Vec::new() })))
+    }
+
+    /// The living tenants of a place, before something is done that none of them may outlive: by two lists, since one alone
+    /// may leave a tenant out.
+    ///
+    /// # Errors
+    /// Among others where a list changes while it is read.
+    pub async fn children(&self, place: &Place) -> Result<Listing, Error> {
+        let mut listing = Listing::clone(&*self.living(place, Freshness::Now).await?);
+        let (rows, odd) = self.every(place).await?;
+        listing.add(Listing::of(rows.into_values(), odd));
+        Ok(listing)
+    }
+
+    /// Every row of a place by its id, the terminated ones included, and those that do not say which tenant they are about.
+    ///
+    /// # Errors
+    /// Among others where the list changes each time while it is read, since then tenants may be missing from it.
+    pub async fn every(&self, place: &Place) -> Result<Every, Error> {
+        self.shared.lists.sweep();
+        let mut why = String::new();
+        for _ in 0..TRIES {
+            match self.turn().await?.at(place)?.census(place, None).await?.whole() {
+                Ok(every) => return Ok(every),
+                Err(fault) => why = fault,
+            }
+        }
+        Err(Error::malformed(format!("the list of tenants does not hold: {why}; ask again")))
+    }
+
     /// A page of all tenants of a place, 100 rows, the terminated ones included.
-    pub async fn page(&self, place: &Place, page_no: i64) -> Result<Envelope<SearchItem>, Error> {
+    pub async fn page(&self, place: &Place, page_no: i64) -> Result<Page, Error> {
         self.shared.lists.sweep();
         self.turn().await?.at(place)?.page(place, page_no, None).await
     }
@@ -221,7 +276,9 @@ impl Platform {
         if !turn.extensions {
             return Ok(None);
         }
-        let impact: Impact = json(&turn.body(&Call::get(&[checked(id)?, "impact"])).await?)?;
+        let body = map::json(&turn.body(&Call::get(&[checked(id)?, "impact"])).await?)?;
+        let impact: Impact =
+            serde_json::from_value(body).map_err(|_| Error::malformed("`counts` is not a number for each category"))?;
         if impact.unique_id == id { Ok(Some(impact.counts)) } else { Err(other_tenant(id)) }
     }
 }

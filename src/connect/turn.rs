@@ -1,24 +1,22 @@
 //! One call of the operator: the requests it makes, under one deadline.
 
-use std::collections::HashSet;
+mod census;
 
-use serde::de::DeserializeOwned;
+pub(super) use census::Every;
 use tokio::time::Instant;
 
 use super::budget::Lane;
 use super::call::{Call, Line, checked};
 use super::error::{Error, is_platforms};
 use super::http::Answer;
-use super::living::{Listed, Lists};
-use super::map::{self, Branded};
+use super::living::{Listing, Lists};
+use super::map::{self, Branded, Page, Parsed};
 use super::place::Place;
 use crate::plan::{Kind, TenantLife};
-use crate::wire::{Envelope, Minimal, SearchItem, Tenant};
+use crate::wire::Tenant;
 
 /// Rows of a page.
 const ROWS: i64 = 100;
-/// Pages beyond which a list is taken to have no end.
-const PAGES: i64 = 1000;
 
 /// What all clones of a platform share.
 pub(super) struct Shared {
@@ -61,14 +59,24 @@ impl<'a> Turn<'a> {
     }
 
     /// The tenant; nothing where this id does not exist.
-    pub(super) async fn tenant(&self, place: &Place, id: &str) -> Result<Option<Tenant>, Error> {
+    pub(super) async fn tenant(&self, place: &Place, id: &str) -> Result<Option<Parsed<Tenant>>, Error> {
         let Some(body) = self.tenant_body(place, id).await? else { return Ok(None) };
-        of_id(id, &body).map(Some)
+        self.of_id(id, &body).map(Some)
     }
 
     /// The partner of an id, by the one call about a partner that is documented.
-    pub(super) async fn partner(&self, id: &str) -> Result<Tenant, Error> {
-        of_id(id, &self.body(&Call::get(&[checked(id)?])).await?)
+    pub(super) async fn partner(&self, id: &str) -> Result<Parsed<Tenant>, Error> {
+        self.of_id(id, &self.body(&Call::get(&[checked(id)?])).await?)
+    }
+
+    /// The tenant of an answer, which must be the one that was asked for.
+    pub(super) fn of_id(&self, id: &str, body: &[u8]) -> Result<Parsed<Tenant>, Error> {
+        let tenant = map::read_tenant(body, self.extensions)?;
+        match tenant.known.unique_id.as_deref() {
+            Some(seen) if seen == id => Ok(tenant),
+            Some(_) => Err(other_tenant(id)),
+            None => Err(Error::malformed(format!("it holds no `uniqueId`, and tenant `{id}` was asked for"))),
+        }
     }
 
     /// The tenant as it was answered.
@@ -90,10 +98,11 @@ impl<'a> Turn<'a> {
     }
 
     /// The tenant's own branding, which the Partner's never fills up.
-    pub(super) async fn branding(&self, id: &str, tenant: &Tenant) -> Result<Branded, Error> {
+    pub(super) async fn branding(&self, id: &str, tenant: &Parsed<Tenant>) -> Result<Branded, Error> {
         let is_active = map::life(tenant) == TenantLife::Active;
         match self.body(&Call::get(&[checked(id)?, "customBranding"])).await {
-            Ok(body) => map::lenient(&body).map(|branding| Branded::Shown(Box::new(branding))),
+            Ok(body) if is_empty(&body) => Ok(Branded::Shown(Box::new(map::brand(b"{}", self.extensions)?))),
+            Ok(body) => map::brand(&body, self.extensions).map(|branding| Branded::Shown(Box::new(branding))),
             // The public API documents the write alone, and of a suspended tenant nothing.
             Err(Error::NotFound { .. } | Error::Unsupported { .. }) => Ok(Branded::Hidden),
             Err(Error::ParentGone { .. }) if !is_active => Ok(Branded::Hidden),
@@ -107,7 +116,7 @@ impl<'a> Turn<'a> {
         if is_empty(&body) {
             return Ok(());
         }
-        match map::lenient::<Tenant>(&body)?.unique_id {
+        match map::read_tenant(&body, self.extensions)?.known.unique_id {
             Some(seen) if seen != id => Err(other_tenant(id)),
             Some(_) | None => Ok(()),
         }
@@ -116,42 +125,34 @@ impl<'a> Turn<'a> {
     /// Sends what answers nothing, `null` or what it changed; something that is no JSON comes from elsewhere.
     pub(super) async fn act(&self, call: &Call<'_>) -> Result<(), Error> {
         let body = self.body(call).await?;
-        if is_empty(&body) { Ok(()) } else { json::<serde::de::IgnoredAny>(&body).map(drop) }
+        if is_empty(&body) { Ok(()) } else { map::json(&body).map(drop) }
     }
 
     /// Every living tenant of the place.
-    pub(super) async fn list(&self, place: &Place) -> Result<Vec<Listed>, Error> {
-        let rows: Vec<Minimal> = json(&self.body(&Call::list(&route(place, &["minimal"])?)).await?)?;
-        let mut listed: Vec<Listed> = rows.into_iter().map(Listed::from).collect();
-        if !self.extensions {
-            // Whether `minimal` has the inactive ones is not documented.
-            let known: HashSet<String> = listed.iter().map(|row| row.unique_id.clone()).collect();
-            let inactive = self.inactive(place).await?;
-            listed.extend(inactive.into_iter().filter(|row| !known.contains(&row.unique_id)));
+    pub(super) async fn list(&self, place: &Place) -> Result<Listing, Error> {
+        if self.extensions {
+            return self.minimal(place).await;
         }
-        Ok(listed)
+        // Whether `minimal` has the inactive ones is not documented. A tenant that changes its state between two lists
+        // is in one of the three, or makes the first differ from the last.
+        let before = self.census(place, Some(INACTIVE)).await?;
+        let mut listing = self.minimal(place).await?;
+        let after = self.census(place, Some(INACTIVE)).await?;
+        if let Err(why) = before.agrees(&after) {
+            return Err(Error::malformed(format!("the list of inactive tenants does not hold: {why}; ask again")));
+        }
+        listing.add(after.into_listing());
+        Ok(listing)
     }
 
-    async fn inactive(&self, place: &Place) -> Result<Vec<Listed>, Error> {
-        let mut listed = Vec::new();
-        for page_no in 1..=PAGES {
-            let Envelope { results, next_page, .. } = self.page(place, page_no, Some("activeStatus:false")).await?;
-            let is_last = !next_page || results.is_empty();
-            listed.extend(results.into_iter().filter_map(Listed::found));
-            if is_last {
-                return Ok(listed);
-            }
-        }
-        Err(Error::malformed(format!("the list of inactive tenants has more than {PAGES} pages")))
+    async fn minimal(&self, place: &Place) -> Result<Listing, Error> {
+        let body = self.body(&Call::list(&route(place, &["minimal"])?)).await?;
+        let map::Rows { rows, odd } = map::minimal(&body, self.extensions)?;
+        Ok(Listing::of(rows, odd))
     }
 
     /// A page of a search.
-    pub(super) async fn page(
-        &self,
-        place: &Place,
-        page_no: i64,
-        filter: Option<&str>,
-    ) -> Result<Envelope<SearchItem>, Error> {
+    pub(super) async fn page(&self, place: &Place, page_no: i64, filter: Option<&str>) -> Result<Page, Error> {
         let mut query = vec![
             ("pageNo", page_no.to_string()),
             ("pageSize", ROWS.to_string()),
@@ -159,26 +160,19 @@ impl<'a> Turn<'a> {
             ("isDescendingOrder", "false".to_owned()),
         ];
         query.extend(filter.map(|filter| ("queryString", filter.to_owned())));
-        json(&self.body(&Call::page(&route(place, &["search"])?, query)).await?)
+        let body = self.body(&Call::page(&route(place, &["search"])?, query)).await?;
+        map::page(&body, self.extensions)
     }
 }
+
+/// Filter for tenants that are not in service.
+const INACTIVE: &str = "activeStatus:false";
 
 /// The segments of a place's calls.
 pub(super) fn route<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a str>, Error> {
     let mut path = vec![checked(place.parent())?, place.segment()];
     path.extend(rest);
     Ok(path)
-}
-
-/// An answer of ours and of documented lists; what is about a tenant is read by [`map::lenient`].
-pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|error| map::unreadable(&error))
-}
-
-/// The tenant of an answer, which must be the one that was asked for.
-fn of_id(id: &str, body: &[u8]) -> Result<Tenant, Error> {
-    let tenant: Tenant = map::lenient(body)?;
-    if tenant.unique_id.as_deref() == Some(id) { Ok(tenant) } else { Err(other_tenant(id)) }
 }
 
 /// An answer about another tenant than the one asked for.

@@ -1,8 +1,8 @@
 //! What status records of the settings that hold and of what was written.
 
 use super::{Object, uid};
-use crate::api::EffectiveSetting;
-use crate::plan::{AppliedSecrets, Desired, Digest, Field, Form, Origin, RecordKey, Written};
+use crate::api::{EffectiveSetting, UnknownValue};
+use crate::plan::{AppliedSecrets, Desired, Digest, Field, Form, Origin, RecordKey, Unknown, Written};
 
 /// Path of the tenant's state among the effective settings.
 pub(crate) const TENANT_STATE: &str = "tenantState";
@@ -37,7 +37,6 @@ pub(crate) fn written<K: Object>(object: &K, key: Option<RecordKey>) -> Written 
         .write_only
         .into_iter()
         .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
-        .filter(|(field, _)| field.is_write_only())
         .collect();
     // What differed when it was last looked at was not applied.
     let differs = |path: &str| status.is_some_and(|status| status.drift.iter().any(|drift| drift.path == path));
@@ -48,6 +47,7 @@ pub(crate) fn written<K: Object>(object: &K, key: Option<RecordKey>) -> Written 
         shown: shown.filter_map(|one| Some((Field::from_path(&one.path)?, one.value.clone()))).collect(),
         records,
         suspended_by_us: applied.suspended.unwrap_or_default(),
+        marks: applied.marks.unwrap_or_default(),
     }
 }
 
@@ -63,4 +63,30 @@ pub(crate) fn applied_secrets<K: Object>(object: &K, origin: Origin) -> AppliedS
 
 fn shown<K: Object>(object: &K) -> impl Iterator<Item = &EffectiveSetting> {
     object.status().into_iter().flat_map(|status| &status.effective)
+}
+
+/// Longest list of what is not understood, and most values of one setting: status has an end.
+const MOST_UNKNOWN: usize = 64;
+
+/// What the platform answers and this release does not understand, as status shows it.
+pub(crate) fn unknown(unknown: &Unknown) -> Vec<UnknownValue> {
+    let Unknown { state, values, unreadable } = unknown;
+    let state =
+        state.iter().map(|word| UnknownValue { path: TENANT_STATE.to_owned(), values: vec![cut(word)], message: None });
+    let values = values.iter().map(|(field, values)| UnknownValue {
+        path: field.path().to_owned(),
+        values: values.iter().take(MOST_UNKNOWN).map(|value| cut(value)).collect(),
+        message: (values.len() > MOST_UNKNOWN).then(|| format!("{} in all", values.len())),
+    });
+    let unreadable = unreadable.iter().map(|(field, form)| UnknownValue {
+        path: field.path().to_owned(),
+        values: Vec::new(),
+        message: Some(form.clone()),
+    });
+    state.chain(values).chain(unreadable).take(MOST_UNKNOWN).collect()
+}
+
+/// A word of the platform, of bounded length.
+fn cut(word: &str) -> String {
+    word.chars().take(256).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Object, intent, mark, outcome};
 use crate::api::Reason;
-use crate::connect::{Error, Freshness, Listed, Place, Platform};
+use crate::connect::{Error, Freshness, Listed, Place, Platform, Sought};
 use crate::plan::{Candidate, Desired, Identity, MarkSeen, Names, Observed, Outcome, TenantLife, identify};
 
 /// What the look before a create found.
@@ -27,12 +27,22 @@ pub(crate) async fn look<K: Object>(
     let sent = intent(object).map(|intent| intent.name);
     let names = Names { declared: object.declared_name(), sent: sent.as_deref() };
     let stop = |error| outcome(K::KIND, &error);
-    let living = platform.living(place, freshness).await.map_err(stop)?;
+    let living = match platform.sought(place, (&names.all(), freshness)).await.map_err(stop)? {
+        Sought::Known(living) => living,
+        Sought::Unsettled(why) => {
+            return Err(Outcome::Failed(
+                Reason::InProgress,
+                format!(
+                    "whether the platform has this tenant already is not known, so none is created: {why}; looking again"
+                ),
+            ));
+        }
+    };
     let is_candidate = |listed: &&Listed| {
         names.contains(&listed.name) || listed.mark.as_ref().is_some_and(|seen| seen.is_same_place(&mark))
     };
     let mut candidates = Vec::new();
-    for listed in living.iter().filter(is_candidate) {
+    for listed in living.rows.iter().filter(is_candidate) {
         // The list may be older than the tenant's mark: each candidate is read on its own.
         match platform.read(place, &listed.unique_id, false).await {
             Ok(None) => {}

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use super::{Object, Parent, is_deleting, namespace, place, unique_id};
-use crate::api::{AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason, TenantPhase};
+use super::{Object, Parent, intent, is_deleting, namespace, place, unique_id};
+use crate::api::{
+    AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason, TenantPhase, TenantStatus,
+};
 use crate::connect::Place;
 use crate::plan::{Digest, Material, Outcome};
+use crate::wire::EXTENSIONS_HEADER;
 
 /// Whether a Partner takes Clients from a namespace.
 pub(crate) enum Allows {
@@ -94,7 +97,7 @@ pub(crate) fn pinned<K: Object>(
     (seen_host, seen_tenant): (&str, &str),
     place: &Place,
 ) -> Result<(), Outcome> {
-    let Some(ConnectionStatus { host, tenant_id, parent_id }) =
+    let Some(ConnectionStatus { host, tenant_id, parent_id, extensions: _ }) =
         object.status().and_then(|status| status.connection.as_ref())
     else {
         return Ok(());
@@ -117,6 +120,37 @@ pub(crate) fn pinned<K: Object>(
         )),
         Some(_) | None => Ok(()),
     }
+}
+
+/// A platform that had the extensions when the object or its Partner was last seen there has them still: where it says so
+/// no longer, something on the way hides it. What it shows is then read by other rules, under which the owner of a tenant
+/// cannot be seen and our mark would be written where the customer's own number stands.
+///
+/// # Errors
+/// What it said before, and that nothing is written.
+pub(crate) fn refuse_hidden_extensions<K: Object>(
+    object: &K,
+    partner: Option<&Partner>,
+    (host, extensions): (&str, bool),
+) -> Result<(), Outcome> {
+    let of_status = |status: Option<&TenantStatus>| {
+        let connection = status?.connection.as_ref().filter(|connection| connection.host == host)?;
+        connection.extensions
+    };
+    let known = [
+        of_status(object.status()),
+        intent(object).and_then(|intent| intent.extensions),
+        of_status(partner.and_then(|partner| partner.status.as_ref())),
+    ];
+    if extensions || !known.contains(&Some(true)) {
+        return Ok(());
+    }
+    Err(Outcome::Refused(
+        Reason::ExtensionsMissing,
+        format!(
+            "`{host}` had Tenantry's extensions and its answers no longer say so, so nothing is written: let the header `{EXTENSIONS_HEADER}` of its answers pass through every proxy on the way"
+        ),
+    ))
 }
 
 /// Digest of the images and of the versions of the Secrets that an object and the defaults which it inherits name.

@@ -115,6 +115,8 @@ pub(crate) struct Memory<K> {
     pub(crate) material: Option<String>,
     /// What was warned of already.
     pub(crate) tolerated: Vec<String>,
+    /// Whether the platform said that it has the extensions.
+    pub(crate) extensions: Option<bool>,
     /// What the platform said when it refused a change because the tenant above is out of service.
     pub(crate) refused_above: Option<String>,
 }
@@ -131,6 +133,7 @@ impl<K> Default for Memory<K> {
             corrections: BTreeMap::new(),
             material: None,
             tolerated: Vec::new(),
+            extensions: None,
             refused_above: None,
         }
     }

@@ -13,7 +13,11 @@ pub(crate) async fn count(partner: &Partner, platform: &Platform, context: &Cont
     let living = platform.polling().living(&Place::Clients { msp }, Freshness::Burst).await.ok()?;
     let clients = context.clients_of(partner);
     let claimed: BTreeSet<&str> = clients.iter().filter_map(|client| unique_id(client.as_ref())).collect();
-    let unmanaged = living.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
+    let unmanaged = living.rows.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-    Some(ClientCounts { declared: number(clients.len()), live: number(living.len()), unmanaged: number(unmanaged) })
+    Some(ClientCounts {
+        declared: number(clients.len()),
+        live: number(living.rows.len() + living.odd.len()),
+        unmanaged: number(unmanaged + living.odd.len()),
+    })
 }

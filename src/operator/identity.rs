@@ -72,6 +72,7 @@ pub(crate) async fn write_intent<K: TenantObject>(
         parent_id: place.parent().to_owned(),
         name: object.declared_name().to_owned(),
         adopted,
+        extensions: K::room(context).remember(object.as_ref(), |memory| memory.extensions),
     };
     let text = serde_json::to_string(&intent).unwrap_or_default();
     let written = hold(object.as_ref(), text, context).await?;

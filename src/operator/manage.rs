@@ -11,10 +11,11 @@ use super::dereference::{Referenced, dereference, note_material};
 use super::error::Stop;
 use super::events;
 use super::object::{TenantObject, as_partner, drift_policy, mode};
-use super::status::Facts;
+use super::status::{Facts, Known};
 use crate::api::{DriftPolicy, ManagementMode};
 use crate::object::{
-    digest_of, has_branding, keep_what_clients_use, missing, refuse_under_suspended, resolve, written,
+    digest_of, has_branding, keep_what_clients_use, missing, refuse_hidden_extensions, refuse_under_suspended, resolve,
+    written,
 };
 use crate::plan::{Desired, Effective, Observed, Outcome, Plan, Situation, Step, Writes, diff};
 
@@ -30,8 +31,9 @@ pub(crate) async fn manage<K: TenantObject>(
     let referenced = dereference(object.as_ref(), context).await?;
     note_material(object.as_ref(), digest_of(&referenced.material, &referenced.defaults_material), context);
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
-    let written = written(object.as_ref(), context.record_keys.key_for(&desired).await);
-    facts.know(&referenced, &desired, written);
+    let written = written(object.as_ref(), context.record_keys.key().await);
+    let extensions = extensions(object.as_ref(), &referenced, context).await?;
+    facts.know(&referenced, &desired, Known { extensions, written });
     events::tell_tolerated(object.as_ref(), &desired.effective.tolerated, context);
     if mode(object.as_ref()) == ManagementMode::Observe {
         let observed = tenant::observed_only(object, &referenced, &desired, context).await?;
@@ -67,6 +69,15 @@ pub(crate) async fn manage<K: TenantObject>(
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
     gated.count(object.as_ref(), context);
     gated.outcome(outcome)
+}
+
+/// Whether the platform has the extensions; one that had them and says so no longer is not believed.
+async fn extensions<K: TenantObject>(object: &K, referenced: &Referenced, context: &Context) -> Result<bool, Stop> {
+    let Referenced { platform, partner, .. } = referenced;
+    let extensions = platform.has_extensions().await.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    refuse_hidden_extensions(object, partner.as_deref(), (&platform.host(), extensions))?;
+    K::room(context).remember(object, |memory| memory.extensions = Some(extensions));
+    Ok(extensions)
 }
 
 /// Stage 5 and the read back.

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::FIELD_MANAGER;
 use super::error::sentence;
-use crate::plan::{Desired, RecordKey};
+use crate::plan::RecordKey;
 
 /// Name of the Secret.
 pub(crate) const NAME: &str = "tenantry-record-key";
@@ -42,13 +42,8 @@ impl RecordKeys {
         Self { secrets: Api::namespaced(client, namespace), held: Mutex::new(Held::Nothing) }
     }
 
-    /// The key, where the settings need one. Nothing where it cannot be had: then the versions of the Secrets are compared.
-    pub(crate) async fn key_for(&self, desired: &Desired) -> Option<RecordKey> {
-        let needs_key = desired.effective.written().any(|(field, _, _)| field.is_write_only());
-        if needs_key { self.key().await } else { None }
-    }
-
-    /// The key; where it is not there yet, it is made. A leader asks before its first pass.
+    /// The key; where it is not there yet, it is made. A leader asks before its first pass. Nothing where it cannot be had:
+    /// then the versions of the Secrets are compared.
     pub(crate) async fn key(&self) -> Option<RecordKey> {
         let mut held = self.held.lock().await;
         match &*held {

@@ -22,10 +22,10 @@ use crate::api::{
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{advice, digest, effective, no_longer_managed};
+use crate::object::{advice, digest, effective, no_longer_managed, unknown};
 use crate::plan::{
-    Desired, Effective, Field, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written, how_to_confirm,
-    is_legacy_digest, phase, verdict,
+    Desired, Effective, Field, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written,
+    how_to_confirm, is_legacy_digest, phase, verdict,
 };
 
 /// Tries against another writer; between read and write of one there is a single round trip.
@@ -57,6 +57,14 @@ pub(crate) struct Facts {
     settings: Effective,
 }
 
+/// What a pass knows before it looks for the tenant.
+pub(crate) struct Known {
+    /// Whether the platform has the extensions.
+    pub(crate) extensions: bool,
+    /// What status records of earlier writes.
+    pub(crate) written: Written,
+}
+
 impl Facts {
     /// Facts of a pass that only read.
     pub(crate) fn of(observed: Option<Observed>) -> Self {
@@ -64,12 +72,14 @@ impl Facts {
     }
 
     /// Keeps what holds for the tenant and where it stands.
-    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, written: Written) {
+    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, known: Known) {
+        let Known { extensions, written } = known;
         let Referenced { platform, place, .. } = referenced;
         self.connection = Some(ConnectionStatus {
             host: platform.host(),
             tenant_id: platform.tenant_id().to_owned(),
             parent_id: Some(place.parent().to_owned()),
+            extensions: Some(extensions),
         });
         self.digest = Some(digest(desired));
         self.effective = Some(effective(desired));
@@ -101,12 +111,28 @@ impl Facts {
         }
     }
 
+    /// Whether the platform does not show what was written: never, or not in a form that can be read.
+    fn is_hidden(&self, field: Field) -> bool {
+        let unreadable = self.observed.as_ref().map(|observed| &observed.unknown.unreadable);
+        field.is_write_only() || unreadable.is_none_or(|unreadable| unreadable.contains_key(&field))
+    }
+
+    /// How often the mark was written without being shown since.
+    fn marks_after(&self) -> i64 {
+        if self.observed.as_ref().is_some_and(|observed| observed.mark != MarkSeen::None) {
+            return 0;
+        }
+        let before = self.written.marks;
+        before.saturating_add(i64::from(self.done.created.is_some())).saturating_add(i64::from(self.done.is_marked))
+    }
+
     /// The record of write-only settings as it will stand after this pass.
     pub(crate) fn written_after(&self) -> Written {
         let Done { written, is_suspended, is_activated, .. } = &self.done;
         let fields: Vec<Field> = written.iter().map(|change| change.field).collect();
-        let mut after = self.written.after(&fields, &self.settings);
+        let mut after = self.written.after(&fields, &self.settings, |field| self.is_hidden(field));
         after.suspended_by_us = (after.suspended_by_us || *is_suspended) && !is_activated;
+        after.marks = self.marks_after();
         after
     }
 }
@@ -226,7 +252,7 @@ fn next_status<K: TenantObject>(
     let generation = object.meta().generation;
     after.observed_generation = generation;
     after.conditions = conditions(&before.conditions, report, generation, now);
-    let seen = facts.observed.as_ref().map(|observed| phase(observed.life));
+    let seen = facts.observed.as_ref().and_then(|observed| phase(observed.life));
     after.phase = report.phase.or(seen).or(before.phase).or(Some(TenantPhase::Pending));
     after.last_handled_reconcile_at = object.annotations().get(RECONCILE_REQUESTED_AT).cloned();
     after.unique_id = facts.unique_id.clone().or_else(|| before.unique_id.clone());
@@ -252,6 +278,10 @@ fn next_status<K: TenantObject>(
             after.effective.clone_from(effective);
         }
         after.applied = Some(applied(facts, &situation.rest));
+    } else if facts.done.is_marked || facts.done.created.is_some() {
+        // What was written counts, whatever came after it.
+        let marks = facts.marks_after();
+        after.applied.get_or_insert_default().marks = (marks > 0).then_some(marks);
     }
     after.termination = termination(object, before, facts, now);
     forget_digests(&mut after, outcome);
@@ -276,6 +306,7 @@ fn describe(after: &mut TenantStatus, observed: &Observed) {
     after.url.clone_from(&observed.url);
     after.api_endpoint.clone_from(&observed.api_endpoint);
     after.created_time = observed.created.map(|time| time.to_string());
+    after.unknown = unknown(&observed.unknown);
     let packages: Vec<Package> = observed
         .value(Field::Packages)
         .map(|value| value.entries().filter_map(Package::from_name).collect())
@@ -315,15 +346,16 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
 }
 
 fn applied(facts: &Facts, rest: &Plan) -> AppliedSettings {
-    let Written { uid: _, key: _, shown: _, records, suspended_by_us } = facts.written_after();
+    let Written { uid: _, key: _, shown: _, records, suspended_by_us, marks } = facts.written_after();
     let write_only =
         records.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect();
-    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty();
+    let is_as_declared = rest.differences.is_empty() && rest.waiting.is_empty() && rest.withheld.is_empty();
     AppliedSettings {
         digest: facts.digest.clone().unwrap_or_default(),
         revision: facts.observed.as_ref().and_then(|observed| observed.revision).filter(|_| is_as_declared),
         write_only,
         suspended: suspended_by_us.then_some(true),
+        marks: (marks > 0).then_some(marks),
     }
 }
 

@@ -123,6 +123,7 @@ mod tests {
             revision: None,
             url: None,
             api_endpoint: None,
+            unknown: Default::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! From what is wanted and what is there to the steps between: the one plan that the controller, drift reports and
 //! people see. An empty plan on the second pass is the test of idempotence.
 
-use super::{Effective, Field, Kind, Observed, Origin, Risk, Seen, TenantLife, Value, Written};
+use super::{Effective, Field, Kind, MarkSeen, Observed, Origin, Risk, Seen, TenantLife, Value, Written};
 use crate::api::TenantState;
 use crate::wire::Mark;
 
@@ -17,6 +17,9 @@ pub struct Desired {
     /// Who owns it.
     pub mark: Mark,
 }
+
+/// How often a mark is written that the platform does not show.
+const MOST_MARKS: i64 = 2;
 
 /// A setting to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +83,13 @@ pub struct Plan {
     pub unsupported: Vec<Field>,
     /// Branding that waits until the tenant is in service again.
     pub waiting: Vec<Field>,
+    /// Declared settings that are neither compared nor written, since what the platform holds cannot be read and a write
+    /// might take away what it holds.
+    pub withheld: Vec<Field>,
+    /// The state of the tenant, where this release does not know the word for it.
+    pub unknown_state: Option<String>,
+    /// The platform takes the mark and does not show it, so it counts as one that keeps none.
+    pub keeps_no_mark: bool,
     /// The tenant should be active, is not, and whether it was ended cannot be told.
     pub is_inactive_without_reason: bool,
 }
@@ -104,10 +114,14 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
             }
             Some(Seen::Value(seen)) if seen == *value => continue,
             Some(Seen::Value(seen)) => Some(seen),
+            Some(Seen::Unreadable) if is_catalogued(field) => {
+                plan.withheld.push(field);
+                continue;
+            }
             Some(Seen::Unreadable) if written.has(field, value, &desired.effective.payload) => continue,
             Some(Seen::Unreadable) | None => None,
         };
-        let change = Change { field, to: value.clone() };
+        let change = Change { field, to: with_unknown(field, value, observed) };
         if observed.is_none() && *value == Value::Cleared {
             // A tenant that does not exist yet has nothing to clear.
             continue;
@@ -120,6 +134,21 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
         Some(observed) => change(&mut plan, desired, observed, Changes { update, brand, written }),
     }
     plan
+}
+
+/// Whether the entries of a setting are those of a catalogue, which the platform's may be ahead of.
+const fn is_catalogued(field: Field) -> bool {
+    matches!(field, Field::Packages | Field::AddOns)
+}
+
+/// A value with the entries that the catalogue does not know: a write replaces the whole list, and what a manifest cannot
+/// name must not be taken away by it.
+fn with_unknown(field: Field, value: &Value, observed: Option<&Observed>) -> Value {
+    let unknown = observed.and_then(|observed| observed.unknown.values.get(&field)).filter(|_| is_catalogued(field));
+    match unknown {
+        Some(unknown) => Value::set(value.entries().map(str::to_owned).chain(unknown.iter().cloned())),
+        None => value.clone(),
+    }
 }
 
 struct Changes<'a> {
@@ -140,11 +169,15 @@ fn create(plan: &mut Plan, desired: &Desired, update: Vec<Change>, brand: Vec<Ch
 
 fn change(plan: &mut Plan, desired: &Desired, observed: &Observed, changes: Changes<'_>) {
     let Changes { update, brand, written } = changes;
-    if !observed.mark.is(&desired.mark) && observed.mark.may_be_written() {
+    plan.keeps_no_mark = observed.mark == MarkSeen::None && written.marks >= MOST_MARKS;
+    if !observed.mark.is(&desired.mark) && observed.mark.may_be_written() && !plan.keeps_no_mark {
         plan.steps.push(Step::Mark);
     }
+    if observed.life == TenantLife::Unknown {
+        plan.unknown_state = Some(observed.unknown.state.clone().unwrap_or_default());
+    }
     let mut is_active = observed.life == TenantLife::Active;
-    if desired.state == Some(TenantState::Active) && !is_active {
+    if desired.state == Some(TenantState::Active) && !is_active && plan.unknown_state.is_none() {
         let may = observed.life == TenantLife::Suspended || written.suspended_by_us;
         if may {
             plan.steps.push(Step::Activate);
@@ -170,7 +203,7 @@ fn change(plan: &mut Plan, desired: &Desired, observed: &Observed, changes: Chan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::MarkSeen;
+    use crate::plan::Unknown;
 
     fn mark() -> Mark {
         "c1/Client/ns/globex/u1".parse().unwrap()
@@ -194,6 +227,7 @@ mod tests {
             revision: None,
             url: None,
             api_endpoint: None,
+            unknown: Unknown::default(),
         }
     }
 
@@ -279,5 +313,62 @@ mod tests {
         };
         assert_eq!(difference(&["A", "B"], &["A"]).risk(), Risk::Quiet);
         assert_eq!(difference(&["A"], &["A", "B"]).risk(), Risk::Disruptive);
+    }
+
+    #[test]
+    fn what_the_catalogue_does_not_know_is_kept_and_sent_back() {
+        let kept = Unknown {
+            values: [(Field::AddOns, ["Synthetic Monitoring".to_owned()].into())].into(),
+            ..Unknown::default()
+        };
+        let there = Observed {
+            unknown: kept,
+            ..observed(&[(Field::AddOns, Seen::Value(Value::set(["SLAManagement"])))], TenantLife::Active)
+        };
+        let plan = |names: &[&str]| {
+            let wanted = desired(&[(Field::AddOns, Value::set(names.iter().copied()))], None);
+            diff(&wanted, Some(&there), &Written::default())
+        };
+        assert_eq!(plan(&["SLAManagement"]), Plan::default());
+        let to = Value::set(["KnowledgeBaseManagement", "Synthetic Monitoring"]);
+        let update = Step::Update(vec![Change { field: Field::AddOns, to }]);
+        assert_eq!(plan(&["KnowledgeBaseManagement"]).steps, [update]);
+        let last = Step::Update(vec![Change { field: Field::AddOns, to: Value::set(["Synthetic Monitoring"]) }]);
+        assert_eq!(plan(&[]).steps, [last]);
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_not_replaced() {
+        let wanted = desired(&[(Field::Packages, Value::set(["EventAndIncidentManagement"]))], None);
+        let there = observed(&[(Field::Packages, Seen::Unreadable)], TenantLife::Active);
+        let plan = diff(&wanted, Some(&there), &Written::default());
+        assert_eq!((plan.is_empty(), plan.withheld), (true, vec![Field::Packages]));
+    }
+
+    #[test]
+    fn in_a_state_that_is_not_known_nothing_is_written_that_depends_on_it() {
+        let settings = [(Field::City, Value::text("Berlin")), (Field::WebsiteTitle, Value::text("G"))];
+        let seen = [(Field::City, seen("Bonn")), (Field::WebsiteTitle, seen(""))];
+        let there = Observed {
+            unknown: Unknown { state: Some("MIGRATING".to_owned()), ..Unknown::default() },
+            ..observed(&seen, TenantLife::Unknown)
+        };
+        let ours = Written { suspended_by_us: true, ..Written::default() };
+        for state in [None, Some(TenantState::Active), Some(TenantState::Suspended)] {
+            let plan = diff(&desired(&settings, state), Some(&there), &ours);
+            let update = Step::Update(vec![Change { field: Field::City, to: Value::text("Berlin") }]);
+            assert_eq!(plan.steps, [update], "{state:?}");
+            assert_eq!((plan.unknown_state.as_deref(), plan.waiting), (Some("MIGRATING"), vec![Field::WebsiteTitle]));
+        }
+    }
+
+    #[test]
+    fn a_mark_that_does_not_come_back_is_written_twice_at_most() {
+        let there = Observed { mark: MarkSeen::None, ..observed(&[], TenantLife::Active) };
+        let plan = |marks| diff(&desired(&[], None), Some(&there), &Written { marks, ..Written::default() });
+        for marks in 0..2 {
+            assert_eq!((plan(marks).steps, plan(marks).keeps_no_mark), (vec![Step::Mark], false));
+        }
+        assert_eq!((plan(2).is_empty(), plan(2).keeps_no_mark), (true, true));
     }
 }

@@ -20,6 +20,9 @@ pub struct Intent {
     /// Tenant that was adopted instead of created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adopted: Option<String>,
+    /// Whether the platform said then that it has the extensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<bool>,
 }
 
 /// The mark as far as the platform shows it.
@@ -133,7 +136,13 @@ pub struct Names<'a> {
     pub sent: Option<&'a str>,
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    /// Each of them once.
+    pub fn all(&self) -> Vec<&'a str> {
+        let sent = self.sent.filter(|sent| *sent != self.declared);
+        std::iter::once(self.declared).chain(sent).collect()
+    }
+
     /// Whether it is one of them.
     pub fn contains(&self, name: &str) -> bool {
         self.declared == name || self.sent == Some(name)

@@ -1,6 +1,6 @@
 //! What the platform answers about a tenant.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -28,6 +28,19 @@ pub enum TenantLife {
     Inactive,
     /// Ended for ever.
     Terminated,
+    /// In a state that this release does not know: nothing that depends on the state is done, and no end is believed.
+    Unknown,
+}
+
+/// What the platform answers and this release does not understand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unknown {
+    /// Word for the state.
+    pub state: Option<String>,
+    /// Entries that the catalogue does not know, as the platform writes them; they are sent back with every write.
+    pub values: BTreeMap<Field, BTreeSet<String>>,
+    /// Settings whose value is of a form that cannot be read, each with the form.
+    pub unreadable: BTreeMap<Field, String>,
 }
 
 /// A tenant as it is on the platform.
@@ -45,6 +58,8 @@ pub struct Observed {
     pub mark: MarkSeen,
     /// Every field of the kind.
     pub seen: BTreeMap<Field, Seen>,
+    /// What is not understood of it.
+    pub unknown: Unknown,
     /// When it was created.
     pub created: Option<Timestamp>,
     /// When anything under it last changed.

@@ -65,6 +65,8 @@ pub struct Written {
     pub records: BTreeMap<Field, String>,
     /// Whether the operator suspended the tenant.
     pub suspended_by_us: bool,
+    /// How often the mark was written without being shown since.
+    pub marks: i64,
 }
 
 impl Written {
@@ -99,13 +101,13 @@ impl Written {
         self.shown.get(&field) == Some(&value.json())
     }
 
-    /// The records after these settings were written: none of an earlier form is kept, and one that was is made again where
-    /// the value is still the same.
+    /// The records after these settings were written, of those that the platform does not show: none of an earlier form is
+    /// kept, and one that was is made again where the value is still the same.
     #[must_use]
-    pub fn after(&self, written: &[Field], effective: &Effective) -> Self {
+    pub fn after(&self, written: &[Field], effective: &Effective, is_hidden: impl Fn(Field) -> bool) -> Self {
         let mut after = self.clone();
-        after.records.retain(|_, record| !record.starts_with(LEGACY));
-        for (field, value, _) in effective.written().filter(|(field, _, _)| field.is_write_only()) {
+        after.records.retain(|field, record| is_hidden(*field) && !record.starts_with(LEGACY));
+        for (field, value, _) in effective.written().filter(|(field, _, _)| is_hidden(*field)) {
             let known = self.records.get(&field);
             let is_old = known.is_some_and(|known| !known.starts_with(KEYED));
             let is_same = is_old && self.has(field, value, &effective.payload);
@@ -166,7 +168,7 @@ mod tests {
     /// What status holds after a pass that wrote these settings.
     fn wrote(key: Option<RecordKey>, effective: &Effective) -> Written {
         let shown = [(FIELD, effective.value(FIELD).unwrap().json())].into();
-        Written { uid: "u1".into(), key, shown, ..Written::default() }.after(&[FIELD], effective)
+        Written { uid: "u1".into(), key, shown, ..Written::default() }.after(&[FIELD], effective, Field::is_write_only)
     }
 
     #[test]
@@ -186,7 +188,7 @@ mod tests {
         let record = |fill, uid: &str| {
             let effective = effective("duo", "7", "sunshine42");
             let written = Written { uid: uid.into(), ..wrote(key(fill), &effective) };
-            written.after(&[FIELD], &effective).records[&FIELD].clone()
+            written.after(&[FIELD], &effective, Field::is_write_only).records[&FIELD].clone()
         };
         assert!(record(1, "u1").starts_with(KEYED));
         assert_ne!(record(1, "u1"), record(2, "u1"));
@@ -201,7 +203,7 @@ mod tests {
         let before = wrote(key(1), &now);
         let lost = Written { key: key(2), ..before };
         assert!(!has(&lost, &now));
-        assert!(has(&lost.after(&[FIELD], &now), &now));
+        assert!(has(&lost.after(&[FIELD], &now, Field::is_write_only), &now));
     }
 
     #[test]
@@ -214,14 +216,18 @@ mod tests {
             key: key(1),
             shown: [(FIELD, format!("\"{digest}\""))].into(),
             records: [(FIELD, record.clone())].into(),
-            suspended_by_us: false,
+            ..Written::default()
         };
         assert!(has(&old, &now));
-        let after = old.after(&[], &now);
+        let after = old.after(&[], &now, Field::is_write_only);
         assert!(after.records[&FIELD].starts_with(KEYED) && has(&after, &now));
         let changed = effective("duo", "8", "new");
         assert!(!has(&old, &changed));
-        assert_eq!(old.after(&[], &changed).records, BTreeMap::new(), "no digest stays, whatever became of the write");
+        assert_eq!(
+            old.after(&[], &changed, Field::is_write_only).records,
+            BTreeMap::new(),
+            "no digest stays, whatever became of the write"
+        );
         assert!(is_legacy_digest(FIELD, &format!("\"{digest}\"")) && is_legacy_digest(FIELD, &record));
         assert!(!is_legacy_digest(FIELD, &now.value(FIELD).unwrap().json()));
     }
@@ -233,14 +239,21 @@ mod tests {
         assert!(has(&unkeyed, &now));
         let changed = effective("duo", "8", "old");
         assert!(!has(&unkeyed, &changed));
-        assert!(has(&unkeyed.after(&[FIELD], &changed), &changed), "what is read back is what was written");
+        assert!(
+            has(&unkeyed.after(&[FIELD], &changed, Field::is_write_only), &changed),
+            "what is read back is what was written"
+        );
         let back = Written { key: key(1), ..unkeyed };
         assert!(has(&back, &now));
-        assert!(back.after(&[], &now).records[&FIELD].starts_with(KEYED));
+        assert!(back.after(&[], &now, Field::is_write_only).records[&FIELD].starts_with(KEYED));
         let keyed = wrote(key(1), &now);
         let away = Written { key: None, ..keyed.clone() };
         assert!(has(&away, &now));
-        assert_eq!(away.after(&[], &now).records, keyed.records, "a record that nobody can check now stays");
+        assert_eq!(
+            away.after(&[], &now, Field::is_write_only).records,
+            keyed.records,
+            "a record that nobody can check now stays"
+        );
     }
 
     #[test]

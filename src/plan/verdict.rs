@@ -206,7 +206,7 @@ fn resolved(report: Report) -> Report {
 
 fn settled(situation: &Situation) -> Report {
     let Situation { life, wanted, rest, advice, writes } = situation;
-    let report = Report { phase: Some(phase(*life)), ..resolved(Report::default()) };
+    let report = Report { phase: phase(*life), ..resolved(Report::default()) };
     if *writes == Writes::Observes {
         let message = "the tenant is only observed, so nothing is written to it";
         return finish(report, (Truth::True, Reason::AsDeclared), message, (rest, *writes));
@@ -219,10 +219,18 @@ fn settled(situation: &Situation) -> Report {
         );
         return finish(report, (Truth::False, Reason::NotSupportedByPlatform), &message, (rest, *writes));
     }
+    if let Some(word) = &rest.unknown_state {
+        let message = format!(
+            "the platform shows the tenant in the state `{word}`, which this release does not know, so its state is left as it is: wait until it shows another, or update the operator"
+        );
+        return finish(report, (Truth::Unknown, Reason::AnswerNotUnderstood), &message, (rest, *writes));
+    }
     if rest.is_inactive_without_reason {
         let message = "the platform shows the tenant as inactive, which may mean suspended or ended: activate it in the console, or set `tenantState` to `Suspended`";
         return finish(report, (Truth::False, Reason::Suspended), message, (rest, *writes));
     }
+    let unmarked = rest.keeps_no_mark.then(|| KEEPS_NO_MARK.to_owned());
+    let advice: Vec<String> = advice.iter().cloned().chain(unmarked).collect();
     let advice = if advice.is_empty() { String::new() } else { format!("; {}", advice.join("; ")) };
     match (life, wanted) {
         (TenantLife::Active, _) => finish(
@@ -246,6 +254,8 @@ fn settled(situation: &Situation) -> Report {
     }
 }
 
+const KEEPS_NO_MARK: &str = "the platform does not show the mark that was written, so nothing there says whose the tenant is: set `adoption.uniqueId` where its deletion is to suspend or end it";
+
 fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest, writes): (&Plan, Writes)) -> Report {
     let report = report.set(ConditionType::Ready, (ready, reason), message);
     let report = if !rest.is_empty() {
@@ -256,7 +266,13 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest
             (Truth::False, Reason::Drifted),
             &format!("{which} differs on the platform and {}", what_follows(writes)),
         )
-    } else if !rest.waiting.is_empty() {
+    } else if !rest.withheld.is_empty() {
+        let message = format!(
+            "what the platform holds for {} cannot be read, so it is neither compared nor written: read `status.unknown`",
+            paths(&rest.withheld)
+        );
+        report.set(ConditionType::InSync, (Truth::Unknown, Reason::AnswerNotUnderstood), &message)
+    } else if !rest.waiting.is_empty() && rest.unknown_state.is_none() {
         let message =
             format!("{} waits until the tenant is active again: set `tenantState` to `Active`", paths(&rest.waiting));
         report.set(ConditionType::InSync, (Truth::False, Reason::Suspended), &message)
@@ -272,12 +288,13 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest
     };
     match ready {
         Truth::False => report.only_while_true(&[(ConditionType::Stalled, reason, message)]),
-        Truth::True | Truth::Unknown if !rest.is_empty() && writes == Writes::Corrects => report.only_while_true(&[(
+        Truth::Unknown => report.only_while_true(&[(ConditionType::Reconciling, reason, message)]),
+        Truth::True if !rest.is_empty() && writes == Writes::Corrects => report.only_while_true(&[(
             ConditionType::Reconciling,
             Reason::InProgress,
             "settings are about to be written",
         )]),
-        Truth::True | Truth::Unknown => report.only_while_true(&[]),
+        Truth::True => report.only_while_true(&[]),
     }
 }
 
@@ -289,12 +306,13 @@ const fn what_follows(writes: Writes) -> &'static str {
     }
 }
 
-/// Where a tenant in this state on the platform is in its life.
-pub fn phase(life: TenantLife) -> TenantPhase {
+/// Where a tenant in this state on the platform is in its life; nothing for a state that this release does not know.
+pub fn phase(life: TenantLife) -> Option<TenantPhase> {
     match life {
-        TenantLife::Active => TenantPhase::Active,
-        TenantLife::Suspended | TenantLife::Inactive => TenantPhase::Suspended,
-        TenantLife::Terminated => TenantPhase::Terminated,
+        TenantLife::Active => Some(TenantPhase::Active),
+        TenantLife::Suspended | TenantLife::Inactive => Some(TenantPhase::Suspended),
+        TenantLife::Terminated => Some(TenantPhase::Terminated),
+        TenantLife::Unknown => None,
     }
 }
 

@@ -14,6 +14,7 @@ mod ask;
 mod cluster;
 mod deeds;
 mod fields;
+mod foreign;
 mod life;
 mod long;
 mod named;

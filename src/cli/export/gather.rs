@@ -91,7 +91,7 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
     let Some(inspection) = platform.inspect(place, id).await? else { return Ok(None) };
     let mut images = BTreeMap::new();
     for (field, path) in &inspection.images {
-        if matches!(inspection.observed.seen.get(field), Some(Seen::Value(_))) {
+        if matches!(inspection.observed.seen.get(field), Some(Seen::Value(_))) && Platform::has_image(path) {
             images.insert(*field, platform.image(path).await?);
         }
     }

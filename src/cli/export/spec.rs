@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::fit::{Schemas, put};
-use crate::connect::Inspection;
+use crate::connect::{Inspection, Platform};
 use crate::plan::{Field, Form, Kind, Seen, TenantLife, Value};
 
 /// The spec of a tenant.
@@ -34,15 +34,27 @@ pub(super) fn write(
     let mut written = Written { spec: json!({"details": {"name": found.observed.name}}), ..Written::default() };
     for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
         match found.observed.seen.get(&field) {
+            Some(Seen::Value(Value::Image(_)))
+                if found.images.get(&field).is_some_and(|path| !Platform::has_image(path)) =>
+            {
+                written.unreadable(field, found);
+            }
             Some(Seen::Value(value)) => {
                 let default = defaults.get(&field);
                 if default != Some(value) {
                     written.setting((kind, field, value), default, schemas);
                 }
             }
-            Some(Seen::Unreadable) => written.unreadable(field),
+            Some(Seen::Unreadable) => written.unreadable(field, found),
             Some(Seen::Unsupported) | None => {}
         }
+    }
+    for (field, values) in &found.observed.unknown.values {
+        let names = values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+        written.left_out.push(format!(
+            "`{}` on the platform also holds {names}, which this version does not know: the operator keeps it",
+            field.path()
+        ));
     }
     written.groups();
     written.pictures(images);
@@ -85,10 +97,21 @@ impl Written {
         put(&mut self.spec, field.path(), empty);
     }
 
-    fn unreadable(&mut self, field: Field) {
+    fn unreadable(&mut self, field: Field, found: &Inspection) {
         if field.form() == Form::Secret {
             // Said once, beside the host name that shows whether Duo is in use.
             return;
+        }
+        if let Some(form) = found.observed.unknown.unreadable.get(&field) {
+            let why = format!("`{}` cannot be read from the platform: {form}", field.path());
+            return self.left_out.push(why);
+        }
+        if found.images.contains_key(&field) {
+            let why = format!(
+                "`{}` is set on the platform, which shows its address and not its content: add the file by hand",
+                field.path()
+            );
+            return self.left_out.push(why);
         }
         self.left_out.push(format!("`{}` is not shown by the platform: add it if the tenant has one", field.path()));
     }
@@ -178,5 +201,77 @@ fn prune(value: &mut Json) {
             Json::Object(inner) => !inner.is_empty() || name == "pciDSS" || name == "custom",
             _ => true,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Digest, MarkSeen, Observed, Unknown};
+
+    fn found(seen: impl Into<BTreeMap<Field, Seen>>, unknown: Unknown, images: &[(Field, &str)]) -> Inspection {
+        let observed = Observed {
+            unique_id: "client_1".to_owned(),
+            account_id: None,
+            name: "Globex".to_owned(),
+            life: TenantLife::Active,
+            mark: MarkSeen::None,
+            seen: seen.into(),
+            created: None,
+            updated: None,
+            revision: None,
+            url: None,
+            api_endpoint: None,
+            unknown,
+        };
+        let images = images.iter().map(|(field, path)| (*field, (*path).to_owned())).collect();
+        Inspection { observed, images, unmapped: Vec::new() }
+    }
+
+    fn exported(found: &Inspection) -> Written {
+        write((Kind::Client, found), &BTreeMap::new(), (&Schemas::new(), "images"))
+    }
+
+    #[test]
+    fn an_add_on_that_is_not_known_costs_none_of_the_others_and_is_told_of() {
+        let unknown = Unknown {
+            values: [(Field::AddOns, ["Synthetic Monitoring".to_owned()].into())].into(),
+            ..Unknown::default()
+        };
+        let written = exported(&found([(Field::AddOns, Seen::Value(Value::set(["OfflineAlerts"])))], unknown, &[]));
+        assert_eq!(written.spec["addOns"], json!(["OfflineAlerts"]));
+        let told = "`addOns` on the platform also holds `Synthetic Monitoring`, which this version does not know: the operator keeps it";
+        assert_eq!(written.left_out, [told]);
+    }
+
+    #[test]
+    fn of_what_cannot_be_read_export_says_what_is_so() {
+        let unknown = Unknown {
+            unreadable: [(Field::City, "`city` is an object where a text is documented".to_owned())].into(),
+            ..Unknown::default()
+        };
+        let seen = [
+            (Field::City, Seen::Unreadable),
+            (Field::Logo, Seen::Unreadable),
+            (Field::Favicon, Seen::Unreadable),
+            (Field::LoginBackgroundImage, Seen::Value(Value::Image(Digest::of(b"png")))),
+        ];
+        let images = [
+            (Field::Logo, "https://cdn.example/a.png?1600"),
+            (Field::LoginBackgroundImage, "https://cdn.example/b.png"),
+        ];
+        let written = exported(&found(seen, unknown, &images));
+        assert_eq!((written.values.len(), written.images.len()), (0, 0));
+        let shown = "is set on the platform, which shows its address and not its content: add the file by hand";
+        assert_eq!(
+            written.left_out,
+            [
+                format!("`branding.favicon` is not shown by the platform: add it if the tenant has one"),
+                format!("`branding.loginPage.backgroundImage` {shown}"),
+                format!("`branding.logo` {shown}"),
+                "`details.city` cannot be read from the platform: `city` is an object where a text is documented"
+                    .to_owned(),
+            ]
+        );
     }
 }

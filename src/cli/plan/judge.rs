@@ -13,7 +13,7 @@ use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
     Found, Object, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, look, missing, mode, only,
-    outcome, pinned, read, recorded, refuse_foreign, refuse_new_under, unique_id,
+    outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under, unique_id,
 };
 use crate::plan::{
     Desired, Kind, MarkSeen, Observed, Outcome, Owner, Plan, Proposal, Seen, Step, TenantLife, Written, adopt, diff,
@@ -220,6 +220,8 @@ struct Tenant {
 
 /// Which tenant is the object's, and whether it may be; none where one is to be created.
 async fn found<K: Object>(object: &K, desired: &Desired, site: &Site<'_>) -> Result<Tenant, Outcome> {
+    let extensions = has_extensions::<K>(site.platform).await?;
+    refuse_hidden_extensions(object, site.partner, (&site.platform.host(), extensions))?;
     if mode(object) == ManagementMode::Observe {
         let id = object.adoption().and_then(|adoption| adoption.unique_id.as_deref()).unwrap_or_default();
         let observed = observe(object, id, (desired, site)).await?;
@@ -230,7 +232,7 @@ async fn found<K: Object>(object: &K, desired: &Desired, site: &Site<'_>) -> Res
     }
     if let Some(id) = unique_id(object) {
         let observed = observe(object, id, (desired, site)).await?;
-        let is_unmarked = observed.mark == MarkSeen::None && has_extensions::<K>(site.platform).await?;
+        let is_unmarked = observed.mark == MarkSeen::None && extensions;
         recorded(object, (&observed, is_unmarked), &desired.mark)?;
         return Ok(Tenant { observed: Some(observed), is_adopted: false });
     }

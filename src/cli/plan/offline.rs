@@ -45,6 +45,7 @@ pub(super) fn recognise<K: Object>(
         parent_id: parent.to_owned(),
         name: object.declared_name().to_owned(),
         adopted: asked_adoption(object).and_then(|adoption| adoption.unique_id.clone()),
+        extensions: None,
     };
     let meta = object.meta_mut();
     meta.uid = Some(mark.uid.clone());

@@ -14,7 +14,7 @@ use crate::cli::ground::named;
 use crate::cli::one::every;
 use crate::cli::output::plain;
 use crate::cli::reach::{Reached, reach, unanswered};
-use crate::connect::{Freshness, Place};
+use crate::connect::Place;
 use crate::object::{Object, Parent, namespace, place, uid, unique_id};
 use crate::plan::{Kind, MarkSeen, Observed, TenantLife, kept_settings};
 
@@ -63,8 +63,8 @@ pub(super) async fn see<K: Object>(object: &K, flags: &ConnectionFlags, cluster:
     let mut children = Vec::new();
     if K::KIND == Kind::Partner {
         let under = Place::Clients { msp: id.to_owned() };
-        let living = platform.living(&under, Freshness::Now).await.map_err(|error| unanswered(&error))?;
-        children.extend(living.iter().map(|listed| format!("client `{}`", listed.name)));
+        let living = platform.children(&under).await.map_err(|error| unanswered(&error))?;
+        children.extend(living.names().map(|name| format!("client `{name}`")));
         let own = (namespace(object), object.name_any());
         let objects = every::<TenantClient>(cluster, None).await?;
         let names_it = |client: &&TenantClient| matches!(client.parent(), Parent::Object(namespace, name) if (&namespace, &name) == (&own.0, &own.1));
@@ -146,6 +146,7 @@ const fn state(life: TenantLife) -> &'static str {
         TenantLife::Suspended => "suspended",
         TenantLife::Inactive => "not in service",
         TenantLife::Terminated => "ended",
+        TenantLife::Unknown => "in a state that this release does not know",
     }
 }
 
@@ -183,6 +184,7 @@ mod tests {
             revision: None,
             url: None,
             api_endpoint: None,
+            unknown: Default::default(),
         };
         let impact = impact.map(|impact| impact.iter().map(|(what, count)| ((*what).to_owned(), *count)).collect());
         let seen = Seen { observed, host: "api.platform.example".to_owned(), impact, children: Vec::new() };

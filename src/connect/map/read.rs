@@ -1,14 +1,15 @@
 //! From answers to fields.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::slot::{Catalog, Member, Slot, is_documented, slot};
+use super::members::Parsed;
+use super::slot::{Catalog, Member, Slot, is_documented, members, slot};
 use crate::api::Weekday;
 use crate::catalog::{AddOn, Package};
 use crate::connect::error::Error;
-use crate::plan::{Digest, Field, Kind, MarkSeen, Observed, Seen, TenantLife, Value};
+use crate::plan::{Digest, Field, Kind, MarkSeen, Observed, Seen, TenantLife, Unknown, Value};
 use crate::wire::{Branding, ImagePaths, State, TIME_FORMAT, Tenant};
 
 /// Branding, as far as it is known.
@@ -18,53 +19,97 @@ pub(in crate::connect) enum Branded {
     /// The platform does not show it.
     Hidden,
     /// The platform shows it.
-    Shown(Box<Branding<ImagePaths>>),
+    Shown(Box<Parsed<Branding<ImagePaths>>>),
 }
 
 /// A tenant as it is.
 pub(in crate::connect) fn observed(
     kind: Kind,
-    mut tenant: Tenant,
+    mut tenant: Parsed<Tenant>,
     mut branding: Branded,
     extensions: bool,
 ) -> Result<Observed, Error> {
+    let life = life(&tenant);
+    let mut unknown =
+        Unknown { state: tenant.state.take().filter(|_| life == TenantLife::Unknown), ..Unknown::default() };
     let mut seen = BTreeMap::new();
     let mark = mark(kind, &tenant, extensions);
-    let (url, api_endpoint) = addresses(kind, &tenant, &branding);
+    let (url, api_endpoint) = addresses(kind, &tenant.known, &branding);
     for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
+        if !extensions && !is_documented(field, kind) {
+            seen.insert(field, Seen::Unsupported);
+            continue;
+        }
+        if let Some(form) = odd(field, &tenant, &branding) {
+            unknown.unreadable.insert(field, form);
+            seen.insert(field, Seen::Unreadable);
+            continue;
+        }
         let answer = match slot::<ImagePaths>(field) {
-            _ if !extensions && !is_documented(field, kind) => Seen::Unsupported,
-            Slot::Tenant(member) => read(field, &member, &mut tenant),
+            Slot::Tenant(Member::Names(of, catalog)) => {
+                names(of(&mut tenant.known).take().unwrap_or_default(), catalog, (field, &mut unknown))
+            }
+            Slot::Tenant(member) => read(field, &member, &mut tenant.known),
             Slot::Words(of) => match &mut branding {
                 Branded::NotAsked => continue,
                 Branded::Hidden => Seen::Unreadable,
-                Branded::Shown(branding) => text(field, of(branding).take()),
+                Branded::Shown(branding) => text(field, of(&mut branding.known).take()),
             },
             Slot::Image(of) => match &mut branding {
                 Branded::NotAsked => continue,
                 Branded::Hidden => Seen::Unreadable,
-                Branded::Shown(branding) => image(of(branding).take()),
+                Branded::Shown(branding) => image(of(&mut branding.known).take()),
             },
         };
         seen.insert(field, answer);
     }
-    let (Some(unique_id), Some(Seen::Value(Value::Text(name)))) = (tenant.unique_id.take(), seen.get(&Field::Name))
-    else {
-        return Err(Error::malformed("the tenant has no id or no name"));
+    let name = match seen.get(&Field::Name) {
+        Some(Seen::Value(Value::Text(name))) => name.clone(),
+        // The tenant has one all the same, and nobody confirms an end under a name that cannot be read.
+        Some(Seen::Unreadable) => String::new(),
+        Some(Seen::Value(_) | Seen::Unsupported) | None => return Err(Error::malformed("it holds no `name`")),
     };
+    let Parsed { known: tenant, odd: _, state: _ } = tenant;
+    let Some(unique_id) = tenant.unique_id.clone() else { return Err(Error::malformed("it holds no `uniqueId`")) };
     Ok(Observed {
         unique_id,
         account_id: tenant.id.map(|id| id.to_string()),
-        name: name.clone(),
-        life: life(&tenant),
+        name,
+        life,
         mark,
         created: tenant.created_time.as_deref().and_then(time),
         updated: tenant.updated_time.as_deref().and_then(time),
-        revision: tenant.revision.filter(|_| extensions),
+        revision: tenant.revision,
         url,
         api_endpoint,
         seen,
+        unknown,
     })
+}
+
+/// The form of a setting whose member cannot be read.
+fn odd(field: Field, tenant: &Parsed<Tenant>, branding: &Branded) -> Option<String> {
+    let found = members(field).iter().find_map(|name| match branding {
+        _ if !field.is_branding() => tenant.odd_at(name),
+        Branded::Shown(branding) => branding.odd_at(name),
+        Branded::NotAsked | Branded::Hidden => None,
+    });
+    found.map(ToString::to_string)
+}
+
+/// Entries of a catalogue: those that it does not know are kept beside.
+fn names(entries: Vec<String>, catalog: Catalog, (field, unknown): (Field, &mut Unknown)) -> Seen {
+    let (mut known, mut others) = (BTreeSet::new(), BTreeSet::new());
+    for entry in entries {
+        match catalog.known(&entry) {
+            Some(name) => known.insert(name.to_owned()),
+            None => others.insert(entry),
+        };
+    }
+    if !others.is_empty() {
+        unknown.values.insert(field, others);
+    }
+    Seen::Value(Value::set(known))
 }
 
 fn read(field: Field, member: &Member, tenant: &mut Tenant) -> Seen {
@@ -84,9 +129,7 @@ fn read(field: Field, member: &Member, tenant: &mut Tenant) -> Seen {
             (None, _) => Value::Cleared,
         },
         Member::Day(of) => of(tenant).map_or(Value::Cleared, |number| Value::Text(day(number))),
-        Member::Names(of, catalog) => {
-            Value::set(of(tenant).take().unwrap_or_default().iter().map(|name| catalog.name(name)))
-        }
+        Member::Names(..) => return Seen::Unreadable,
         Member::Commas(of) => {
             let entries = of(tenant).take().unwrap_or_default();
             Value::set(entries.split(',').map(str::trim).filter(|entry| !entry.is_empty()))
@@ -115,11 +158,11 @@ fn day(number: i64) -> String {
 }
 
 impl Catalog {
-    /// The name in manifests; one that the catalog does not know is kept, so that it shows as a difference.
-    fn name(self, wire: &str) -> &str {
+    /// The name in manifests of an entry that the catalogue knows.
+    fn known(self, wire: &str) -> Option<&'static str> {
         match self {
-            Self::Packages => Package::from_wire(wire).map_or(wire, |package| package.name()),
-            Self::AddOns => AddOn::from_wire(wire).map_or(wire, |add_on| add_on.name()),
+            Self::Packages => Package::from_wire(wire).map(Package::name),
+            Self::AddOns => AddOn::from_wire(wire).map(AddOn::name),
         }
     }
 }
@@ -128,13 +171,19 @@ fn short(external_id: &str) -> MarkSeen {
     MarkSeen::from_external_id(Some(external_id))
 }
 
-fn mark(kind: Kind, tenant: &Tenant, extensions: bool) -> MarkSeen {
-    match (kind, &tenant.managed_by) {
-        (Kind::Partner | Kind::Client, Some(mark)) if extensions => MarkSeen::Whole(mark.clone()),
-        (Kind::Partner | Kind::Client, _) if extensions => MarkSeen::None,
-        (Kind::Client, _) => MarkSeen::from_external_id(tenant.ext_org_id.as_deref()),
+fn mark(kind: Kind, tenant: &Parsed<Tenant>, extensions: bool) -> MarkSeen {
+    let external = MarkSeen::from_external_id(tenant.known.ext_org_id.as_deref());
+    let place = if extensions { "managedBy" } else { "extOrgId" };
+    match (kind, &tenant.known.managed_by) {
+        // What stands there is somebody's, and must not be written over.
+        (Kind::Partner | Kind::Client, _) if tenant.odd_at(place).is_some() => MarkSeen::Unreadable,
+        (Kind::Partner | Kind::Client, Some(mark)) => MarkSeen::Whole(mark.clone()),
+        // Made while the platform did not say that it has the extensions.
+        (Kind::Client, None) if extensions && matches!(external, MarkSeen::Short(_)) => external,
+        (Kind::Partner | Kind::Client, None) if extensions => MarkSeen::None,
+        (Kind::Client, None) => external,
         // The documented partner has no place for a mark.
-        (Kind::Partner, _) => MarkSeen::Unreadable,
+        (Kind::Partner, None) => MarkSeen::Unreadable,
     }
 }
 
@@ -142,7 +191,7 @@ fn mark(kind: Kind, tenant: &Tenant, extensions: bool) -> MarkSeen {
 fn addresses(kind: Kind, tenant: &Tenant, branding: &Branded) -> (Option<String>, Option<String>) {
     let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let branded = match branding {
-        Branded::Shown(branding) => (filled(&branding.app_url), filled(&branding.api_url)),
+        Branded::Shown(branding) => (filled(&branding.known.app_url), filled(&branding.known.api_url)),
         Branded::NotAsked | Branded::Hidden => (None, None),
     };
     match (kind, &tenant.access_endpoint) {
@@ -154,12 +203,13 @@ fn addresses(kind: Kind, tenant: &Tenant, branding: &Branded) -> (Option<String>
 }
 
 /// The state, as far as the platform tells.
-pub(in crate::connect) fn life(tenant: &Tenant) -> TenantLife {
-    match (tenant.status, tenant.activated) {
-        (Some(State::Active), _) | (None, Some(true) | None) => TenantLife::Active,
-        (Some(State::Suspended), _) => TenantLife::Suspended,
-        (Some(State::Terminated), _) => TenantLife::Terminated,
-        (None, Some(false)) => TenantLife::Inactive,
+pub(in crate::connect) fn life(tenant: &Parsed<Tenant>) -> TenantLife {
+    match (tenant.known.status, &tenant.state, tenant.known.activated) {
+        (Some(State::Active), _, _) | (None, None, Some(true) | None) => TenantLife::Active,
+        (Some(State::Suspended), _, _) => TenantLife::Suspended,
+        (Some(State::Terminated), _, _) => TenantLife::Terminated,
+        (None, Some(_), _) => TenantLife::Unknown,
+        (None, None, Some(false)) => TenantLife::Inactive,
     }
 }
 

@@ -121,6 +121,62 @@ pub(super) fn slot<I>(field: Field) -> Slot<I> {
     Slot::Tenant(member)
 }
 
+/// Names of the members that hold a field, dotted where nested.
+pub(super) const fn members(field: Field) -> &'static [&'static str] {
+    match field {
+        Field::Name => &["name"],
+        Field::AlternateEmail => &["altEmail"],
+        Field::NotificationEmail => &["notificationEmail"],
+        Field::Timezone => &["timeZone"],
+        Field::Country => &["country"],
+        Field::City => &["city"],
+        Field::Address => &["address"],
+        Field::PostalCode => &["zip"],
+        Field::State => &["state"],
+        Field::ApplicationServer => &["accessEndpoint.applicationServer"],
+        Field::ExternalId => &["extOrgId"],
+        Field::PhoneNumber => &["phoneNumber"],
+        Field::PhoneExtension => &["phoneExtension"],
+        Field::PhoneMobile => &["mobileNumber"],
+        Field::ChannelId => &["channel.id"],
+        Field::NocId => &["nocDetails.id"],
+        Field::BusinessStart => &["clientDetails.businessStartHour", "clientDetails.businessStartMin"],
+        Field::BusinessEnd => &["clientDetails.businessEndHour", "clientDetails.businessEndMin"],
+        Field::BusinessFirstDay => &["clientDetails.businessDayStart"],
+        Field::BusinessLastDay => &["clientDetails.businessDayEnd"],
+        Field::SmsVoiceNotification => &["clientDetails.smsVoiceNotification"],
+        Field::RemoteAccess => &["clientDetails.remoteAccess"],
+        Field::CliRecording => &["enableCLIRecording"],
+        Field::ResourceDecommission => &["resourceDecommission"],
+        Field::Packages => &["packages"],
+        Field::AddOns => &["addOns"],
+        Field::AllowedIps => &["whiteListedIps"],
+        Field::TwoFactorAuthentication => &["twoFactorAuthentication"],
+        Field::DuoIntegrationKey => &["duoSecurity.integrationKey"],
+        Field::DuoSecretKey => &["duoSecurity.secretKey"],
+        Field::DuoApiHostname => &["duoSecurity.apiHostName"],
+        Field::BlockDuplicateCloudAccounts => &["blockDuplicateCloudAccounts"],
+        Field::SkipUserConsentForm => &["skipUserConsentForm"],
+        Field::ShowCopyClipboard => &["showCopyClipBoard"],
+        Field::PolicyPciDss => &["passwordPolicy.defaultPolicy"],
+        Field::PolicyMinLength => &["passwordPolicy.minPasswordLength"],
+        Field::PolicyAllClasses => &["passwordPolicy.enablePasswordConstraints"],
+        Field::PolicyValidityDays => &["passwordPolicy.passwordValidity"],
+        Field::PolicyLastFour => &["passwordPolicy.allowLastFourPasswords"],
+        Field::PolicyAttempts => &["passwordPolicy.maxAttemptsToLockout"],
+        Field::PolicyChangeAtNextLogin => &["passwordPolicy.changePasswordAtFirstLogin"],
+        Field::WebsiteTitle => &["applicationTitle"],
+        Field::DocumentationUrl => &["documentationURL"],
+        Field::Logo => &["logo"],
+        Field::Favicon => &["favIcon"],
+        Field::LoginHeader => &["loginPageHeaderText"],
+        Field::LoginSubheader => &["loginPageSubHeaderText"],
+        Field::LoginTextColor => &["loginPageTextColor"],
+        Field::LoginBackgroundColor => &["loginPageBackgroundColor"],
+        Field::LoginBackgroundImage => &["loginPageImage"],
+    }
+}
+
 /// Whether the public API documents the field for this kind; elsewhere only a platform with the extensions has it.
 pub(super) fn is_documented(field: Field, kind: Kind) -> bool {
     match field {

@@ -176,6 +176,7 @@ async fn identify<K: TenantObject>(
         host: platform.host(),
         tenant_id: platform.tenant_id().to_owned(),
         parent_id: Some(place.parent().to_owned()),
+        extensions: None,
     });
     Ok(Next::Again(Some(write_as_read(object, &status, context).await?)))
 }

@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use super::{Reached, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
 use crate::connect::{Error, Freshness, Place};
-use crate::object::{Found, Object as _, look};
+use crate::object::{Found, Object as _, look, refuse_hidden_extensions};
 use crate::operator::apply::stop;
 use crate::operator::context::Context;
 use crate::operator::dereference::tenancy_anew;
@@ -72,7 +72,14 @@ pub(super) async fn gather<K: TenantObject>(object: &K, context: &Context) -> Re
             unreached(&mut surroundings, outcome);
             None
         }
-        Ok((platform, place, _)) => {
+        Ok((platform, place, partner)) => {
+            let says = platform.has_extensions().await;
+            let hidden =
+                |extensions| refuse_hidden_extensions(object, partner.as_deref(), (&platform.host(), extensions)).err();
+            if let Some(outcome) = says.ok().and_then(hidden) {
+                unreached(&mut surroundings, outcome);
+                return Ok(Gathered { surroundings, reached: None, book });
+            }
             Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
         }
     };
@@ -89,9 +96,8 @@ async fn look_at<K: TenantObject>(
     surroundings.tenant = tenant(object, &reached, context).await?;
     if let (Kind::Partner, Tenant::Found(observed) | Tenant::Unmarked(observed)) = (K::KIND, &surroundings.tenant) {
         let under = Place::Clients { msp: observed.unique_id.clone() };
-        let living = reached.platform.living(&under, Freshness::Now).await;
-        surroundings.children.live =
-            living.ok().map(|living| living.iter().map(|listed| listed.name.clone()).collect());
+        let living = reached.platform.children(&under).await;
+        surroundings.children.live = living.ok().map(|living| living.names().collect());
     }
     Ok(reached)
 }

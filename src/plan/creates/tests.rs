@@ -10,7 +10,14 @@ fn at(second: u64) -> Duration {
 }
 
 fn intent(nonce: &str) -> Intent {
-    Intent { uid: "u1".into(), nonce: nonce.into(), parent_id: "msp_1".into(), name: "Globex".into(), adopted: None }
+    Intent {
+        uid: "u1".into(),
+        nonce: nonce.into(),
+        parent_id: "msp_1".into(),
+        name: "Globex".into(),
+        adopted: None,
+        extensions: None,
+    }
 }
 
 fn declared(nonce: &str) -> Creates {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 
 use super::RemovalIntent;
 use crate::api::{Acknowledgement, Confirmation};
-use crate::plan::{Digest, Form, Observed, Seen};
+use crate::plan::{Digest, Form, Observed, Seen, Value};
 
 /// Key under which the record stands.
 pub const EVIDENCE_KEY: &str = "evidence.json";
@@ -110,7 +110,13 @@ pub fn kept_settings(observed: &Observed) -> (BTreeMap<&'static str, Json>, Vec<
     for (field, seen) in &observed.seen {
         match seen {
             Seen::Value(value) if field.form() != Form::Secret => {
-                let text = value.json();
+                let unknown = observed.unknown.values.get(field);
+                let text = match unknown {
+                    Some(unknown) => {
+                        Value::set(value.entries().map(str::to_owned).chain(unknown.iter().cloned())).json()
+                    }
+                    None => value.json(),
+                };
                 let value = if text.len() > LONGEST_SETTING {
                     json!({"digest": Digest::of(text.as_bytes()).to_string(), "bytes": text.len()})
                 } else {

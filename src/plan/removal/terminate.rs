@@ -19,6 +19,7 @@ pub(super) fn suspend(children: &Children, observed: Option<&Observed>) -> Remov
     }
     match observed.map(|observed| observed.life) {
         Some(TenantLife::Active) => Removal::Suspend,
+        Some(TenantLife::Unknown) => unknown_state(),
         Some(TenantLife::Suspended | TenantLife::Inactive | TenantLife::Terminated) | None => {
             release(Reason::Suspended, "the tenant is suspended and stays on the platform".to_owned())
         }
@@ -49,6 +50,11 @@ pub(super) fn cancel(
         let is_stale = is_over && intent.record.purge_after.is_some();
         return if is_stale { note_suspension(intent, now) } else { suspend(children, observed) };
     }
+    if observed.is_some_and(|observed| observed.life == TenantLife::Unknown)
+        && intent.record.suspended_by_us == Some(true)
+    {
+        return unknown_state();
+    }
     let is_down = observed.is_some_and(|observed| observed.life != TenantLife::Active);
     if is_down && intent.record.suspended_by_us == Some(true) {
         return Removal::Activate;
@@ -56,6 +62,15 @@ pub(super) fn cancel(
     leaving(children).unwrap_or_else(|| {
         release(Reason::Cancelled, "the termination was cancelled and the tenant stays on the platform".to_owned())
     })
+}
+
+/// Neither a suspension nor an end is believed from a word that this release does not know.
+fn unknown_state() -> Removal {
+    hold(
+        Reason::AnswerNotUnderstood,
+        "the platform shows the tenant in a state that this release does not know: wait until it shows another, or update the operator"
+            .to_owned(),
+    )
 }
 
 fn record(intent: &RemovalIntent<'_>, change: impl FnOnce(&mut TerminationStatus)) -> Removal {
@@ -74,6 +89,9 @@ pub(super) fn terminate(
     let Some(observed) = observed else {
         return hold(Reason::PlatformUnavailable, "the tenant was not read: trying again".to_owned());
     };
+    if observed.life == TenantLife::Unknown {
+        return unknown_state();
+    }
     if let Some(waiting) = children(&surroundings.children) {
         return waiting;
     }

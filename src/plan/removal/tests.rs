@@ -47,6 +47,7 @@ fn observed(life: TenantLife) -> Tenant {
         revision: None,
         url: None,
         api_endpoint: None,
+        unknown: Default::default(),
     }))
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt as _;
 use futures::future::join_all;
 use serde_json::json;
-use tenantry::connect::{Freshness, Listed};
+use tenantry::connect::{Freshness, Listed, Listing, Sought};
 
 use super::fake::{Asked, Fake, Reply, extended};
 use super::{city, clients, mark, nothing, partners};
@@ -31,8 +31,8 @@ async fn slow() -> Fake {
     .await
 }
 
-fn ids(list: &[Listed]) -> Vec<&str> {
-    list.iter().map(|row| row.unique_id.as_str()).collect()
+fn ids(list: &Listing) -> Vec<&str> {
+    list.rows.iter().map(|row| row.unique_id.as_str()).collect()
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn one_answer_serves_a_burst_and_now_asks_again() {
     let fake = slow().await;
     let (platform, place) = (fake.platform(), clients());
     for list in join_all((0..32).map(|_| platform.living(&place, Freshness::Burst))).await {
-        assert_eq!(*list.unwrap(), [Listed { unique_id: "client_1".into(), name: "A".into(), mark: Some(mark()) }]);
+        assert_eq!(list.unwrap().rows, [Listed { unique_id: "client_1".into(), name: "A".into(), mark: Some(mark()) }]);
     }
     platform.living(&clients(), Freshness::Burst).await.unwrap();
     assert_eq!(fake.lines(), ["GET /api/v2/tenants/msp_1/clients/minimal"]);
@@ -70,7 +70,7 @@ async fn a_tenant_created_since_is_in_the_list_with_its_mark() {
     let held = platform.living(&clients(), Freshness::Burst).await.unwrap();
     platform.create(&clients(), &city(), &nothing(), &mark()).await.unwrap();
     let list = platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!(list[1], Listed { unique_id: "client_2".into(), name: "B".into(), mark: Some(mark()) });
+    assert_eq!(list.rows[1], Listed { unique_id: "client_2".into(), name: "B".into(), mark: Some(mark()) });
     assert_eq!((ids(&held), fake.asked().len()), (vec!["client_1"], 2));
 }
 
@@ -152,7 +152,7 @@ async fn a_new_mark_is_in_the_list_and_a_new_name_ends_it() {
     let other = tenantry::wire::Mark { uid: "u2".into(), ..mark() };
     platform.mark(&clients(), "client_1", &other).await.unwrap();
     let list = platform.living(&clients(), Freshness::Burst).await.unwrap();
-    assert_eq!((list[0].mark.as_ref(), fake.asked().len()), (Some(&other), 2));
+    assert_eq!((list.rows[0].mark.as_ref(), fake.asked().len()), (Some(&other), 2));
     let name = tenantry::plan::Change { field: tenantry::plan::Field::Name, to: tenantry::plan::Value::text("C") };
     platform.update(&clients(), "client_1", &[name], &nothing()).await.unwrap();
     platform.living(&clients(), Freshness::Burst).await.unwrap();
@@ -176,6 +176,82 @@ async fn without_the_extensions_the_inactive_ones_are_searched_page_by_page() {
     .await;
     let list = fake.platform().living(&clients(), Freshness::Now).await.unwrap();
     assert_eq!(ids(&list), ["client_1", "client_3", "client_4"]);
-    assert!(list.iter().all(|row| row.mark.is_none()));
-    assert!(fake.lines()[1].contains("queryString=activeStatus%3Afalse"), "{:?}", fake.lines());
+    assert!(list.rows.iter().all(|row| row.mark.is_none()));
+    assert!(fake.lines()[0].contains("queryString=activeStatus%3Afalse"), "{:?}", fake.lines());
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_costs_no_other_and_is_told_of_by_its_name() {
+    let rows = json!([
+        {"uniqueId": "client_1", "name": "A"}, {"uniqueId": "client_2", "name": null}, {"name": "C"}, 7, {},
+        {"uniqueId": 5, "name": 55, "managedBy": "somebody"},
+        {"uniqueId": "client_6", "name": "F", "status": "MIGRATING", "activated": "perhaps", "id": "six"},
+    ]);
+    let list = rows.clone();
+    let fake = Fake::new(move |asked| match asked.path.contains("/search") {
+        true => Reply::json(200, &json!({"results": list, "totalResults": "7", "nextPage": false})),
+        false => Reply::json(200, &list),
+    })
+    .await;
+    let platform = fake.platform();
+    let listing = platform.living(&clients(), Freshness::Now).await.unwrap();
+    assert_eq!(ids(&listing), ["client_1", "5", "client_6"]);
+    let odd: Vec<String> = listing.odd.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        odd,
+        [
+            "row 2 (`client_2`) has no name that can be read",
+            "row 3 (`C`) has no unique id that can be read",
+            "row 4 has neither a unique id nor a name that can be read",
+            "row 5 has neither a unique id nor a name that can be read",
+        ]
+    );
+    assert!(listing.odd[0].may_be_named("B") && listing.odd[1].may_be_named("C") && !listing.odd[1].may_be_named("B"));
+    let page = platform.page(&clients(), 1).await.unwrap();
+    assert_eq!((page.results.len(), page.odd.len(), page.total_results), (3, 4, Some(7)));
+    let (rows, odd) = platform.every(&clients()).await.unwrap();
+    assert_eq!((rows.len(), odd.len()), (3, 4));
+}
+
+/// A documented platform with these rows for the names that are asked for.
+async fn searched(rows: fn(&Asked) -> serde_json::Value) -> Fake {
+    Fake::documented(move |asked| {
+        let rows = rows(&asked);
+        let total = rows.as_array().unwrap().len();
+        Reply::json(200, &json!({"results": rows, "totalResults": total, "nextPage": false}))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
+    let fake = searched(|asked| {
+        let row = |id: &str, name: &str| json!({"uniqueId": id, "name": name});
+        match asked.path.contains("activeStatus%3Afalse") {
+            true => json!([row("client_1", "Globex"), row("client_2", "globex"), row("client_3", "Globex Two")]),
+            false => json!([]),
+        }
+    })
+    .await;
+    let sought = fake.platform().sought(&clients(), (&["Globex"], Freshness::Burst)).await.unwrap();
+    let Sought::Known(listing) = sought else { panic!("{sought:?}") };
+    assert_eq!(ids(&listing), ["client_1"]);
+    let asked: Vec<bool> = fake.asked().iter().map(|asked| asked.path.contains("activeStatus%3Afalse")).collect();
+    assert_eq!(asked, [false, true, true, false], "the second time in the other order");
+    assert!(fake.asked().iter().all(|asked| asked.path.contains("queryString=name%3AGlobex%2BactiveStatus")));
+}
+
+#[tokio::test]
+async fn a_row_without_a_name_leaves_open_whether_the_name_is_free_only_where_it_was_asked_for() {
+    let fake = searched(|asked| match asked.path.contains("Globex") {
+        true => json!([{"uniqueId": "client_1", "name": {"text": "Globex"}}]),
+        false => json!([]),
+    })
+    .await;
+    let platform = fake.platform();
+    let sought = platform.sought(&clients(), (&["Globex"], Freshness::Now)).await.unwrap();
+    let Sought::Unsettled(why) = sought else { panic!("{sought:?}") };
+    assert_eq!(why, "`Globex`: row 1 (`client_1`) has no name that can be read");
+    let other = platform.sought(&clients(), (&["Initech"], Freshness::Now)).await.unwrap();
+    assert!(matches!(other, Sought::Known(_)), "{other:?}");
 }

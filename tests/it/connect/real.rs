@@ -104,7 +104,7 @@ async fn a_partner_and_its_client_live_and_end() {
     platform.suspend(&clients, &id).await.unwrap();
     assert_eq!(read().await.life, TenantLife::Suspended);
     let listed = platform.living(&clients, Freshness::Now).await.unwrap();
-    assert_eq!((listed.len(), listed[0].mark.as_ref()), (1, Some(&mark())), "suspended ones live");
+    assert_eq!((listed.rows.len(), listed.rows[0].mark.as_ref()), (1, Some(&mark())), "suspended ones live");
     platform.update(&clients, &id, &city(), &nothing()).await.unwrap();
     platform.activate(&clients, &id).await.unwrap();
     assert_eq!(read().await.value(Field::City), Some(&Value::text("Berlin")));
@@ -112,9 +112,9 @@ async fn a_partner_and_its_client_live_and_end() {
     platform.suspend(&clients, &id).await.unwrap();
     platform.terminate(&clients, permit(read().await)).await.unwrap();
     assert_eq!(platform.read(&clients, &id, true).await, Ok(None));
-    assert!(platform.living(&clients, Freshness::Burst).await.unwrap().is_empty());
+    assert!(platform.living(&clients, Freshness::Burst).await.unwrap().rows.is_empty());
     let page = platform.page(&clients, 1).await.unwrap();
-    assert_eq!((page.total_results, page.results[0].activated), (1, false));
+    assert_eq!((page.total_results, page.results[0].activated), (Some(1), false));
     platform.suspend(&partners, &msp).await.unwrap();
     let partner = platform.read(&partners, &msp, false).await.unwrap().unwrap();
     platform.terminate(&partners, permit(partner)).await.unwrap();
@@ -174,7 +174,7 @@ async fn without_the_extensions_the_mark_lives_in_the_external_id() {
     platform.suspend(&clients, &id).await.unwrap();
     let seen = platform.read(&clients, &id, true).await.unwrap().unwrap();
     assert_eq!(seen.life, TenantLife::Inactive);
-    assert_eq!(platform.living(&clients, Freshness::Now).await.unwrap().len(), 1);
+    assert_eq!(platform.living(&clients, Freshness::Now).await.unwrap().rows.len(), 1);
     let partner = Place::Partners { sp: "sp_1".to_owned() };
     let seen = platform.read(&partner, platform.tenant_id(), true).await.unwrap().unwrap();
     assert_eq!(seen.mark, MarkSeen::Unreadable);

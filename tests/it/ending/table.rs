@@ -43,6 +43,7 @@ fn tenant(life: TenantLife) -> Box<Observed> {
         revision: None,
         url: None,
         api_endpoint: None,
+        unknown: Default::default(),
     })
 }
 

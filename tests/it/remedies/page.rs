@@ -66,6 +66,7 @@ fn remedy(reason: Reason) -> Remedy {
             "it::operator::management::a_tenant_of_another_owner_is_taken_only_when_that_owner_is_named_or_gone",
             "it::ending::messages::a_tenant_that_carries_another_owner_s_mark_is_held_and_retain_lets_go",
         ]),
+        Reason::ExtensionsMissing => Tests(&["it::sim::foreign::where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written"]),
         Reason::NotAdopted => Tests(&[
             "it::operator::management::observe_writes_nothing_anywhere_and_promotion_runs_adoption",
             "it::ending::references::where_no_mark_can_be_kept_a_tenant_is_neither_suspended_nor_ended_and_without_extensions_one_is_ended_by_its_mark",
@@ -100,6 +101,7 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::SettingUnsupported
         | Reason::PartnerTerminating
         | Reason::Adopted
+        | Reason::AnswerNotUnderstood
         | Reason::PlatformUnavailable
         | Reason::RateLimited
         | Reason::ClusterUnavailable

@@ -74,6 +74,12 @@ impl Ask {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
+    /// Whether it asks the platform which tenants there are.
+    pub(crate) fn is_list(&self) -> bool {
+        let is_list = self.path.ends_with("/minimal") || self.path.ends_with("/search");
+        self.side == Side::Platform && self.method == Method::GET && is_list
+    }
+
     /// One line for the story of a run.
     pub(crate) fn line(&self) -> String {
         let query = if self.query.is_empty() { String::new() } else { format!("?{}", self.query) };
@@ -99,6 +105,28 @@ impl Reply {
     /// Whether the request was carried out.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
+    }
+
+    /// Leaves a row out of a list, and of its total as well. Whether there was one.
+    pub(crate) fn leave_out(&mut self, row: usize) -> bool {
+        let mut list = self.value();
+        let rows = match &mut list {
+            Value::Array(rows) => rows,
+            Value::Object(page) => match page.get_mut("results") {
+                Some(Value::Array(rows)) => rows,
+                Some(_) | None => return false,
+            },
+            _ => return false,
+        };
+        if rows.is_empty() {
+            return false;
+        }
+        rows.remove(row % rows.len());
+        if let Some(total) = list.get("totalResults").and_then(Value::as_i64) {
+            list["totalResults"] = (total - 1).into();
+        }
+        self.body = Bytes::from(list.to_string());
+        true
     }
 
     /// The body as JSON.

@@ -48,6 +48,11 @@ impl Who {
     }
 }
 
+/// The spec of an object.
+pub(crate) fn spec(who: Who) -> Value {
+    who.spec()
+}
+
 /// What is wrong with the consent to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {

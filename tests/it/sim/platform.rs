@@ -64,14 +64,15 @@ fn folder() -> PathBuf {
 }
 
 impl Platform {
-    pub(crate) fn start() -> Self {
+    /// One that has the extensions, or one that has only what is documented.
+    pub(crate) fn start(documented_only: bool) -> Self {
         let folder = folder();
         let database = folder.join("platform.db").display().to_string();
         let (jobs, queue) = channel();
         let (started, credential) = channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(Box::pin(serve(database, queue, started)));
+            runtime.block_on(Box::pin(serve((database, documented_only), queue, started)));
         });
         Self { jobs, credential: credential.recv().unwrap(), folder }
     }
@@ -98,8 +99,8 @@ impl Platform {
     }
 }
 
-async fn serve(database: String, queue: Receiver<Job>, started: Sender<Credential>) {
-    let config = Config { limits: None, ..Config::new(&database) };
+async fn serve((database, documented_only): (String, bool), queue: Receiver<Job>, started: Sender<Credential>) {
+    let config = Config { limits: None, documented_only, ..Config::new(&database) };
     let (router, credential) = unlistened(&config).await.unwrap();
     let pool = AnyPool::connect(&format!("sqlite://{database}")).await.unwrap();
     started.send(credential).unwrap();
@@ -113,8 +114,8 @@ async fn serve(database: String, queue: Receiver<Job>, started: Sender<Credentia
                 let _ = answer.send(tenants(&pool).await);
             }
             Job::Reset(answer) => {
-                for statement in RESET {
-                    sqlx::query(statement).execute(&pool).await.unwrap();
+                for statement in if documented_only { &RESET_DOCUMENTED[..] } else { &RESET[..] } {
+                    sqlx::query(*statement).execute(&pool).await.unwrap();
                 }
                 let _ = answer.send(());
             }
@@ -132,6 +133,18 @@ const RESET: [&str; 9] = [
     "DELETE FROM tenant WHERE kind = 'CLIENT'",
     "DELETE FROM tenant WHERE kind = 'MSP'",
     "UPDATE counter SET value = 1 WHERE name = 'tenant'",
+];
+
+/// The same where the partner of the credential must stay.
+const RESET_DOCUMENTED: [&str; 8] = [
+    "DELETE FROM audit",
+    "DELETE FROM audit_head",
+    "DELETE FROM image",
+    "DELETE FROM branding",
+    "DELETE FROM mark",
+    "DELETE FROM token",
+    "DELETE FROM tenant WHERE kind = 'CLIENT'",
+    "UPDATE counter SET value = 2 WHERE name = 'tenant'",
 ];
 
 async fn carry_out(router: &Router, ask: &Ask) -> Reply {

@@ -31,6 +31,8 @@ pub(crate) enum Fate {
     SlowReply(Duration),
     /// Nothing is carried out and nothing said, until the connection breaks after this time.
     Silent(Duration),
+    /// Carried out; the list that is answered lacks this row, as where pages shift or a replica is behind.
+    LeftOut(usize),
     /// Answered with this instead; carried out all the same, or not.
     Instead(Box<(Reply, bool)>),
     /// The operator ends right before it, right after it was carried out, or with the reply.
@@ -47,6 +49,9 @@ pub(crate) enum When {
 
 /// What decides over the requests, by life and number.
 pub(crate) type Fates = Box<dyn FnMut((usize, usize), &Ask) -> Fate + Send>;
+
+/// What becomes of an answer of the platform on its way to an operator.
+pub(crate) type Edit = Box<dyn FnMut(&Ask, &mut Reply) + Send>;
 
 /// A request that lands later.
 struct Late {
@@ -71,6 +76,8 @@ pub(crate) struct State {
     /// Requests so far.
     pub(crate) asked: usize,
     pub(crate) fates: Fates,
+    /// What something in between, or another release of the platform, makes of its answers.
+    pub(crate) edit: Option<Edit>,
     late: Vec<Late>,
     landed: Vec<(usize, Reply)>,
     /// How long after a change watches tell of it.
@@ -135,6 +142,7 @@ impl State {
             oracle: Oracle::default(),
             asked: 0,
             fates: Box::new(|_, _| Fate::Pass),
+            edit: None,
             late: Vec::new(),
             landed: Vec::new(),
             lag: Duration::ZERO,
@@ -169,11 +177,14 @@ impl State {
 
     fn carry_out_at(&mut self, life: usize, ask: &Ask, at: Timestamp) -> Reply {
         let stale = self.list_at.filter(|_| life > 0 && ask.parameter("limit").is_some());
-        let reply = match (ask.side, stale) {
+        let mut reply = match (ask.side, stale) {
             (Side::Cluster, Some(version)) => self.cluster.stale_list(ask, version),
             (Side::Cluster, None) => self.cluster.answer(ask, at),
             (Side::Platform, _) => self.platform.answer(ask, at),
         };
+        if let Some(edit) = self.edit.as_mut().filter(|_| life > 0 && ask.side == Side::Platform) {
+            edit(ask, &mut reply);
+        }
         if let Some(record) = &mut self.record
             && ask.side == Side::Cluster
         {
@@ -280,6 +291,7 @@ impl World {
                 tokio::time::sleep(pause).await;
                 Ok(self.lock().cluster.watching(ask))
             }
+            Fate::LeftOut(_) => Ok(self.lock().cluster.watching(ask)),
             Fate::Lost | Fate::ReplyLost | Fate::Late(_) | Fate::Silent(_) => Err(Reset),
         }
     }
@@ -313,6 +325,13 @@ impl World {
             Fate::Silent(pause) => {
                 tokio::time::sleep(pause).await;
                 Err(Reset)
+            }
+            Fate::LeftOut(row) => {
+                let mut reply = carry_out();
+                if reply.leave_out(row) {
+                    self.lock().oracle.has_left_out = true;
+                }
+                Ok(reply)
             }
             Fate::Instead(instead) => {
                 let (reply, is_carried_out) = *instead;

@@ -17,6 +17,14 @@ pub(crate) fn world() -> World {
     new_world(false)
 }
 
+/// A world on a platform that has only what is documented. Its credential is that of a partner.
+pub(crate) fn documented_world() -> World {
+    thread_local! {
+        static DOCUMENTED: Arc<Platform> = Arc::new(Platform::start(true));
+    }
+    world_on(DOCUMENTED.with(Arc::clone), false)
+}
+
 /// The same, whose requests are kept.
 pub(crate) fn recorded_world() -> World {
     new_world(true)
@@ -24,9 +32,12 @@ pub(crate) fn recorded_world() -> World {
 
 fn new_world(is_recorded: bool) -> World {
     thread_local! {
-        static PLATFORM: Arc<Platform> = Arc::new(Platform::start());
+        static PLATFORM: Arc<Platform> = Arc::new(Platform::start(false));
     }
-    let platform = PLATFORM.with(Arc::clone);
+    world_on(PLATFORM.with(Arc::clone), is_recorded)
+}
+
+fn world_on(platform: Arc<Platform>, is_recorded: bool) -> World {
     platform.reset();
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let world = World::new(State::new(Cluster::new(&[HOME], now), platform, now));

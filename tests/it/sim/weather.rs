@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::Method;
+use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -26,6 +27,7 @@ impl Weather {
     /// What decides over the requests in this weather.
     pub(crate) fn fates(self) -> Fates {
         let mut chance = StdRng::seed_from_u64(self.seed);
+        let mut left_out: Option<Timestamp> = None;
         Box::new(move |_, ask| {
             if chance.random_range(0..1000) < self.crashes {
                 let whens = [When::Before, When::Done, When::Replied];
@@ -33,6 +35,13 @@ impl Weather {
             }
             if chance.random_range(0..1000) >= self.faults {
                 return Fate::Pass;
+            }
+            // Of lists that are asked for one after the other only one leaves a tenant out.
+            let now = tenantry::clock::now();
+            let is_free = left_out.is_none_or(|last| now.duration_since(last) > SignedDuration::from_mins(1));
+            if ask.is_list() && is_free && chance.random_bool(0.4) {
+                left_out = Some(now);
+                return Fate::LeftOut(chance.random_range(0..100));
             }
             fate(&mut chance, ask)
         })

@@ -129,5 +129,6 @@ fn observed(id: u8) -> Observed {
         revision: None,
         url: None,
         api_endpoint: None,
+        unknown: Default::default(),
     }
 }

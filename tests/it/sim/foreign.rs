@@ -1,0 +1,358 @@
+//! A platform that is not ours: one that has only what is documented, or that answers what this release does not know.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::http::Method;
+use serde_json::{Value, json};
+
+use super::ask::{Ask, Reply, Side};
+use super::cluster::{CLIENTS, Key};
+use super::deeds::{Deed, Who, spec};
+use super::life::{live, settings};
+use super::people::with;
+use super::platform::Tenant;
+use super::seam::{Fate, Life, When, World};
+use super::settle::{condition, documented_world, is_ready, rest, world};
+use super::sweep::scenarios::confirm;
+
+fn globex() -> Key {
+    Key::new(CLIENTS, "a", "globex")
+}
+
+/// A Client of the partner that the credential belongs to.
+fn client(world: &World, name: &str) -> Value {
+    let partner = world.lock().platform.credential.tenant_id.clone();
+    json!({
+        "partnerUniqueId": partner, "connectionSecretRef": {"name": "platform"},
+        "details": {"name": name, "address": "Hauptstr. 1", "timezone": "Europe/Berlin", "country": "Germany"},
+    })
+}
+
+/// Makes a tenant in the console.
+fn made(world: &World, name: &str) -> Tenant {
+    let partner = world.lock().platform.credential.tenant_id.clone();
+    let body = json!({"name": name, "address": "x", "timeZone": "Europe/Berlin", "country": "Germany"});
+    let id = world.console(Method::POST, &format!("{partner}/clients"), &body).value()["uniqueId"].clone();
+    world.tenants().into_iter().find(|tenant| id == *tenant.id).unwrap()
+}
+
+fn named(world: &World, name: &str) -> Vec<Tenant> {
+    world.tenants().into_iter().filter(|tenant| tenant.name == name).collect()
+}
+
+fn story(world: &World) -> String {
+    world.lock().story.join("\n")
+}
+
+async fn ready(world: &World) {
+    world.until("it is ready", |world| world.object(&globex()).is_some_and(|object| is_ready(&object))).await;
+}
+
+/// Edits an answer in JSON.
+fn edited(reply: &mut Reply, edit: impl FnOnce(&mut Value)) {
+    let mut value = reply.value();
+    edit(&mut value);
+    reply.body = Bytes::from(value.to_string());
+}
+
+fn is_create(ask: &Ask) -> bool {
+    ask.side == Side::Platform && ask.method == Method::POST && ask.path.ends_with("/clients")
+}
+
+fn is_page(ask: &Ask, number: &str) -> bool {
+    ask.path.ends_with("/search") && ask.parameter("pageNo").as_deref() == Some(number)
+}
+
+/// The operator makes a tenant and ends before it learns of it.
+fn made_in_vain(world: &World, name: &str) {
+    world.create(&globex(), &client(world, name));
+    world.lock().fates = Box::new(|_, ask| if is_create(ask) { Fate::Crash(When::Done) } else { Fate::Pass });
+    live(world, &Life::new(1), settings(), std::future::pending::<()>());
+    assert_eq!(named(world, name).len(), 1);
+    assert!(world.object(&globex()).unwrap()["status"]["uniqueId"].is_null());
+    world.lock().fates = Box::new(|_, _| Fate::Pass);
+}
+
+/// The operator makes a tenant and never learns of it; somebody suspends it among a hundred suspended siblings, one of
+/// which is activated between the first page and the second each time that a list is read.
+fn shifted(name: &str) -> (usize, usize, usize) {
+    let world = documented_world();
+    let siblings: Vec<Tenant> = (0..100).map(|number| made(&world, &format!("Sibling {number}"))).collect();
+    for sibling in &siblings {
+        world.act(sibling, "suspend");
+    }
+    made_in_vain(&world, name);
+    world.act(&named(&world, name)[0], "suspend");
+    let (shifts, creates) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counted, made) = (Arc::clone(&shifts), Arc::clone(&creates));
+    let (platform, paths) = (Arc::clone(&world.lock().platform), siblings.iter().map(World::path).collect::<Vec<_>>());
+    world.lock().fates = Box::new(move |_, ask| {
+        made.fetch_add(usize::from(is_create(ask)), Ordering::SeqCst);
+        let number = counted.load(Ordering::SeqCst);
+        // Three times, and then nobody touches the siblings any more.
+        if is_page(ask, "2") && number < 3 {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let mut activate = Ask::person(
+                Side::Platform,
+                Method::POST,
+                &format!("/api/v2/tenants/{}/activate", paths[number]),
+                &Value::Null,
+            );
+            activate.headers.insert("authorization".to_owned(), ask.header("authorization").to_owned());
+            assert!(platform.answer(&activate, tenantry::clock::now()).is_success());
+        }
+        Fate::Pass
+    });
+    live(&world, &Life::new(2), settings(), async {
+        ready(&world).await;
+        tokio::time::sleep(Duration::from_mins(30)).await;
+    });
+    assert!(is_ready(&world.object(&globex()).unwrap()), "{}", story(&world));
+    let counts = (named(&world, name).len(), creates.load(Ordering::SeqCst), shifts.load(Ordering::SeqCst));
+    println!("{name}: {counts:?}");
+    counts
+}
+
+#[test]
+fn a_tenant_that_moves_to_a_page_which_was_read_is_not_made_a_second_time() {
+    let (tenants, creates, _) = shifted("Globex");
+    assert_eq!((tenants, creates), (1, 0));
+}
+
+#[test]
+fn a_name_that_cannot_be_asked_for_is_looked_for_in_lists_that_hold_still() {
+    let (tenants, creates, shifts) = shifted("Globex + Co: one");
+    assert_eq!((tenants, creates), (1, 0));
+    assert!(shifts > 0, "no list was read in pages");
+}
+
+#[test]
+fn a_tenant_that_one_answer_leaves_out_is_not_made_a_second_time() {
+    let world = documented_world();
+    made_in_vain(&world, "Globex");
+    let mut answers = 0;
+    // Each second list leaves it out, as a replica that is behind would, and says so in its total.
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        if ask.path.ends_with("/search") && reply.value()["totalResults"] == json!(1) {
+            answers += 1;
+            if answers % 2 == 1 && answers < 8 {
+                edited(reply, |page| {
+                    page["results"] = json!([]);
+                    page["totalResults"] = json!(0);
+                });
+            }
+        }
+    }));
+    live(&world, &Life::new(2), settings(), async {
+        ready(&world).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
+    });
+    assert!(is_ready(&world.object(&globex()).unwrap()), "{}", story(&world));
+    assert_eq!(named(&world, "Globex").len(), 1, "{}", story(&world));
+}
+
+#[test]
+fn drift_on_a_platform_that_tells_of_no_change_is_found_within_a_day() {
+    let world = documented_world();
+    world.create(&globex(), &client(&world, "Globex"));
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    live(&world, &Life::new(1), settings(), async {
+        ready(&world).await;
+        let tenant = named(&world, "Globex").remove(0);
+        let id = tenant.id.clone();
+        world.lock().fates = Box::new(move |_, ask| {
+            counted.fetch_add(usize::from(ask.method == Method::GET && ask.path.ends_with(&id)), Ordering::SeqCst);
+            Fate::Pass
+        });
+        // Not at once, as after a restart: every slice of a day has begun.
+        tokio::time::sleep(Duration::from_hours(25)).await;
+        world.drift(&tenant, &json!({"address": "elsewhere"}));
+        tokio::time::sleep(Duration::from_hours(25)).await;
+        assert_eq!(named(&world, "Globex")[0].settings["address"], "Hauptstr. 1", "{}", story(&world));
+    });
+    let reads = reads.load(Ordering::SeqCst);
+    println!("{reads} reads in 50 hours");
+    assert!((2..=8).contains(&reads), "{reads} reads of one tenant in 50 hours, and looks every ten minutes");
+}
+
+#[test]
+fn a_mark_that_does_not_come_back_is_written_twice_and_then_no_more() {
+    let world = documented_world();
+    world.create(&globex(), &client(&world, "Globex"));
+    let marks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&marks);
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        let writes_mark = ask.method == Method::POST && ask.json()["extOrgId"].is_string();
+        counted.fetch_add(usize::from(writes_mark), Ordering::SeqCst);
+        if ask.method == Method::GET && reply.value()["uniqueId"].is_string() {
+            edited(reply, |tenant| drop(tenant.as_object_mut().unwrap().remove("extOrgId")));
+        }
+    }));
+    for life in 1..=3 {
+        live(&world, &Life::new(life), settings(), async {
+            ready(&world).await;
+            tokio::time::sleep(Duration::from_hours(30)).await;
+        });
+        assert_eq!(marks.load(Ordering::SeqCst), 2, "in life {life}: {}", story(&world));
+    }
+    let object = world.object(&globex()).unwrap();
+    assert_eq!(condition(&object, "InSync").map(|(truth, _)| truth).as_deref(), Some("True"));
+    let message = object["status"]["conditions"][0]["message"].as_str().unwrap();
+    assert!(message.contains("does not show the mark"), "{message}");
+}
+
+#[test]
+fn where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written() {
+    let world = world();
+    let hidden = Arc::new(AtomicBool::new(false));
+    let is_hidden = Arc::clone(&hidden);
+    world.lock().edit = Some(Box::new(move |_, reply| {
+        if is_hidden.load(Ordering::SeqCst) {
+            reply.headers.retain(|(name, _)| name != "x-tenantry-extensions");
+        }
+    }));
+    let script = async {
+        world.happen(&Deed::Create(Who::Acme));
+        world.happen(&Deed::Create(Who::Globex));
+        ready(&world).await;
+    };
+    live(&world, &Life::new(1), settings(), script);
+    hidden.store(true, Ordering::SeqCst);
+    let changes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&changes);
+    world.lock().fates = Box::new(move |_, ask| {
+        counted.fetch_add(usize::from(ask.side == Side::Platform && ask.is_write()), Ordering::SeqCst);
+        Fate::Pass
+    });
+    let why = |world: &World, key: &Key| condition(&world.object(key).unwrap(), "Ready").unwrap().1;
+    live(&world, &Life::new(2), settings(), async {
+        world.edit(&globex(), &json!({"details": {"city": "Bonn"}}));
+        // One that is made only now, under a Partner that was made with the extensions.
+        world.happen(&Deed::Create(Who::Initech));
+        world.until("it is told", |world| why(world, &globex()) == "ExtensionsMissing").await;
+        world.until("of both", |world| why(world, &Who::Initech.key()) == "ExtensionsMissing").await;
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        assert_eq!(changes.load(Ordering::SeqCst), 0, "{}", story(&world));
+        hidden.store(false, Ordering::SeqCst);
+    });
+    live(&world, &Life::new(3), settings(), rest(&world, 1));
+    assert!(world.faults().is_empty(), "{:#?}\n{}", world.faults(), story(&world));
+    assert!(world.tenants().iter().all(|tenant| tenant.settings["extOrgId"].is_null()));
+    assert_eq!(world.tenants().len(), 3);
+}
+
+#[test]
+fn add_ons_of_a_later_release_are_kept_shown_and_sent_back() {
+    let world = world();
+    let sold = json!({
+        "packages": ["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"],
+        "addOns": ["KnowledgeBaseManagement", "SLAManagement"],
+    });
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&sent);
+    // The platform brings an add-on of its own to every client.
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        if !ask.path.contains("/clients") {
+            return;
+        }
+        if ask.method == Method::POST && ask.json()["addOns"].is_array() {
+            noted.lock().unwrap().push(ask.json()["addOns"].clone());
+        }
+        if ask.method == Method::GET && reply.value()["addOns"].is_array() {
+            edited(reply, |tenant| tenant["addOns"].as_array_mut().unwrap().push(json!("Synthetic Monitoring")));
+        }
+    }));
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&Who::Acme.key(), &with(spec(Who::Acme), &sold));
+        let only = json!({"packages": sold["packages"], "addOns": ["SLAManagement"]});
+        world.create(&globex(), &with(spec(Who::Globex), &only));
+        ready(&world).await;
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        assert_eq!(*sent.lock().unwrap(), [json!(["SLA Management"])], "the create alone");
+        let status = world.object(&globex()).unwrap()["status"].clone();
+        assert_eq!(status["unknown"], json!([{"path": "addOns", "values": ["Synthetic Monitoring"]}]));
+        assert_eq!(condition(&world.object(&globex()).unwrap(), "InSync").unwrap().0, "True");
+        // What our own platform refuses the other takes; only the request counts here.
+        world.edit(&globex(), &json!({"addOns": sold["addOns"]}));
+        let count = Arc::clone(&sent);
+        world.until("the list is written", move |_| count.lock().unwrap().len() > 1).await;
+    });
+    let last = sent.lock().unwrap()[1].clone();
+    assert_eq!(last, json!(["Knowledgebase Management", "SLA Management", "Synthetic Monitoring"]));
+}
+
+#[test]
+fn in_a_state_of_a_later_release_nothing_is_done_that_depends_on_it_and_no_end_is_believed() {
+    let world = world();
+    let (migrates, acts) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (is_so, counted) = (Arc::clone(&migrates), Arc::clone(&acts));
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        let is_act = ["/suspend", "/activate", "/terminate"].iter().any(|end| ask.path.ends_with(end));
+        counted.fetch_add(usize::from(is_act), Ordering::SeqCst);
+        let is_client = ask.method == Method::GET && ask.path.contains("/clients/");
+        if is_client && is_so.load(Ordering::SeqCst) && reply.value()["uniqueId"].is_string() {
+            edited(reply, |tenant| {
+                tenant["status"] = json!("MIGRATING");
+                tenant["activated"] = json!(false);
+            });
+        }
+    }));
+    live(&world, &Life::new(1), settings(), async {
+        world.happen(&Deed::Create(Who::Acme));
+        world.happen(&Deed::Create(Who::Globex));
+        ready(&world).await;
+        migrates.store(true, Ordering::SeqCst);
+        world.edit(&globex(), &json!({"details": {"city": "Bonn"}, "tenantState": "Suspended"}));
+        let why = |world: &World, kind| condition(&world.object(&globex()).unwrap(), kind);
+        let told = Some(("Unknown".to_owned(), "AnswerNotUnderstood".to_owned()));
+        world.until("it is told", |world| why(world, "Ready") == told).await;
+        assert_eq!(named(&world, "Globex")[0].settings["city"], "Bonn", "what does not depend on the state is written");
+        let status = world.object(&globex()).unwrap()["status"].clone();
+        assert_eq!(status["unknown"], json!([{"path": "tenantState", "values": ["MIGRATING"]}]));
+        world.edit(&globex(), &confirm(&world, &globex(), 0));
+        world.delete(&globex());
+        let held = |world: &World| why(world, "DeletionBlocked").is_some_and(|(_, why)| why == "AnswerNotUnderstood");
+        world.until("the end is held", held).await;
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        assert_eq!(acts.load(Ordering::SeqCst), 0, "{}", story(&world));
+        migrates.store(false, Ordering::SeqCst);
+        world.until("it is ended", |world| world.object(&globex()).is_none()).await;
+    });
+    assert_eq!(named(&world, "Globex")[0].state, "TERMINATED");
+    assert!(world.faults().is_empty(), "{:#?}", world.faults());
+}
+
+#[test]
+fn one_member_that_cannot_be_read_is_named_and_nothing_else_is_the_worse_for_it() {
+    let world = documented_world();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&writes);
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        counted.fetch_add(usize::from(ask.is_write()), Ordering::SeqCst);
+        if ask.method == Method::GET && reply.value()["uniqueId"].is_string() {
+            edited(reply, |tenant| {
+                tenant["zip"] = json!(10115);
+                tenant["nocDetails"] = json!("");
+                tenant["channel"] = json!({"id": "7"});
+                tenant["city"] = json!({"name": tenant["city"]});
+            });
+        }
+    }));
+    live(&world, &Life::new(1), settings(), async {
+        let more = json!({"details": {"city": "Berlin", "postalCode": "10115", "channelId": 7}});
+        world.create(&globex(), &with(client(&world, "Globex"), &more));
+        world.create(&Key::new(CLIENTS, "a", "other"), &client(&world, "Other"));
+        ready(&world).await;
+        tokio::time::sleep(Duration::from_hours(60)).await;
+        assert!(is_ready(&world.object(&Key::new(CLIENTS, "a", "other")).unwrap()));
+    });
+    let status = world.object(&globex()).unwrap()["status"].clone();
+    let told = "`city` is an object where a text is documented";
+    assert_eq!(status["unknown"], json!([{"path": "details.city", "message": told}]));
+    // Two creates: that the city cannot be read back is no reason to write it again.
+    assert_eq!(writes.load(Ordering::SeqCst), 2, "{}", story(&world));
+}
