@@ -7,6 +7,7 @@ mod judge;
 mod look;
 mod names;
 mod outcome;
+mod reading;
 mod references;
 mod resolve;
 mod secret;
@@ -32,9 +33,10 @@ pub(crate) use judge::{Recorded, is_noted, missing, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use names::refuse_names;
 pub(crate) use outcome::{outcome, refused, sentence};
+pub(crate) use reading::{NotUnderstood, Reading, Understood, keep_unknown};
 pub(crate) use references::{
-    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, pinned, refuse_hidden_extensions,
-    refuse_new_under, refuse_under_suspended, stands_in,
+    Allows, allows, connection_secret, digest_of, no_partner, not_allowed, partner_not_understood, pinned,
+    refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 pub(crate) use secret::FoundSecret;

@@ -18,6 +18,7 @@ mod identity;
 mod lease;
 mod manage;
 mod metrics;
+mod newer;
 mod object;
 mod pass;
 mod probes;
@@ -202,6 +203,8 @@ impl Operator {
             tokio::spawn(watch::watch(client.clone(), partners.writer, Arc::clone(&context))),
             tokio::spawn(watch::watch(client.clone(), clients.writer, Arc::clone(&context))),
             tokio::spawn(watch::watch_images(client.clone(), Arc::clone(&context))),
+            tokio::spawn(newer::work::<Partner>(Arc::clone(&context))),
+            tokio::spawn(newer::work::<TenantClient>(Arc::clone(&context))),
             tokio::spawn(when_synced(Arc::clone(&context))),
         ];
         let passes = futures::future::join(

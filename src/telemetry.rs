@@ -4,10 +4,22 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
+/// What is logged: as `TENANTRY_LOG` says, else `default`.
+fn filter(default: &str) -> EnvFilter {
+    let filter = EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    // It logs whole answers that it cannot read, with every value in them.
+    match QUIET.parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    }
+}
+
+/// The client of the API server says what failed in its errors, and those are logged by who gets them.
+const QUIET: &str = "kube_client::client=off";
+
 /// Begins to log at the level of `TENANTRY_LOG`, default `info`.
 pub fn init() {
-    let filter = EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter("info")).with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         builder.compact().init();
     } else {
@@ -18,9 +30,8 @@ pub fn init() {
 /// Begins to log for a command that a person runs: its own output says what it did, so only what went wrong and what it
 /// waits for is logged, unless `TENANTRY_LOG` says otherwise.
 pub fn init_command() {
-    let filter =
-        EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new("warn,tenantry::pacer=debug"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter("warn,tenantry::pacer=debug")).with_writer(std::io::stderr);
     builder.without_time().with_target(false).compact().init();
 }
 

@@ -124,6 +124,8 @@ reasons! {
     ImageNotFound => true,
     /// An image is not a PNG or JPEG, or is too large.
     ImageInvalid => true,
+    /// The object holds a field or a value that this release does not know; nothing is written to the tenant.
+    NotUnderstood => true,
     /// A declared value is not one the platform knows, such as a country or time zone.
     InvalidValue => true,
     /// The Client's packages or add-ons go beyond its Partner's, or an add-on lacks its package.

@@ -26,6 +26,7 @@ use crate::catalog::{AddOn, Package};
     doc = "A partner (managed service provider, `msp` on the wire) of the service provider: a tenant that has clients.",
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.uniqueId) || (has(self.spec.adoption) && has(self.spec.adoption.uniqueId) ? self.spec.adoption.uniqueId : oldSelf.status.uniqueId) == oldSelf.status.uniqueId").message("`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
     printcolumn(name = "Unique-Id", type_ = "string", json_path = ".status.uniqueId"),
@@ -38,12 +39,6 @@ use crate::catalog::{AddOn, Package};
         priority = 1
     ),
     printcolumn(name = "Created", type_ = "date", json_path = ".status.createdTime", priority = 1),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#,
-        priority = 1
-    ),
     printcolumn(
         name = "Message",
         type_ = "string",

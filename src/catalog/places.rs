@@ -2,6 +2,9 @@
 //!
 //! Source: ISO 3166-1 (codes and English short names).
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// Every country: three-letter code and name.
 pub const COUNTRIES: &[(&str, &str)] = &[
     ("AFG", "Afghanistan"),
@@ -255,30 +258,132 @@ pub const COUNTRIES: &[(&str, &str)] = &[
     ("ALA", "Åland Islands"),
 ];
 
-/// Other names that people and the platform's own documentation use.
+/// Two-letter codes, each with the three-letter code of the same country.
+const TWO_LETTERS: &str = "\
+    AFAFG ALALB DZDZA ASASM ADAND AOAGO AIAIA AQATA AGATG ARARG AMARM AWABW AUAUS ATAUT AZAZE BSBHS BHBHR BDBGD \
+    BBBRB BYBLR BEBEL BZBLZ BJBEN BMBMU BTBTN BOBOL BABIH BWBWA BVBVT BRBRA IOIOT VGVGB BNBRN BGBGR BFBFA BIBDI \
+    KHKHM CMCMR CACAN CVCPV BQBES KYCYM CFCAF TDTCD CLCHL CNCHN CXCXR CCCCK COCOL KMCOM CGCOG CKCOK CRCRI HRHRV \
+    CUCUB CWCUW CYCYP CZCZE CICIV CDCOD DKDNK DJDJI DMDMA DODOM TLTLS ECECU EGEGY SVSLV GQGNQ ERERI EEEST SZSWZ \
+    ETETH FKFLK FOFRO FJFJI FIFIN FRFRA GFGUF PFPYF TFATF GAGAB GMGMB GEGEO DEDEU GHGHA GIGIB GRGRC GLGRL GDGRD \
+    GPGLP GUGUM GTGTM GGGGY GNGIN GWGNB GYGUY HTHTI HMHMD HNHND HKHKG HUHUN ISISL ININD IDIDN IRIRN IQIRQ IEIRL \
+    IMIMN ILISR ITITA JMJAM JPJPN JEJEY JOJOR KZKAZ KEKEN KIKIR KWKWT KGKGZ LALAO LVLVA LBLBN LSLSO LRLBR LYLBY \
+    LILIE LTLTU LULUX MOMAC MGMDG MWMWI MYMYS MVMDV MLMLI MTMLT MHMHL MQMTQ MRMRT MUMUS YTMYT MXMEX FMFSM MDMDA \
+    MCMCO MNMNG MEMNE MSMSR MAMAR MZMOZ MMMMR NANAM NRNRU NPNPL NLNLD NCNCL NZNZL NINIC NENER NGNGA NUNIU NFNFK \
+    KPPRK MKMKD MPMNP NONOR OMOMN PKPAK PWPLW PSPSE PAPAN PGPNG PYPRY PEPER PHPHL PNPCN PLPOL PTPRT PRPRI QAQAT \
+    ROROU RURUS RWRWA REREU BLBLM SHSHN KNKNA LCLCA MFMAF PMSPM VCVCT WSWSM SMSMR STSTP SASAU SNSEN RSSRB SCSYC \
+    SLSLE SGSGP SXSXM SKSVK SISVN SBSLB SOSOM ZAZAF GSSGS KRKOR SSSSD ESESP LKLKA SDSDN SRSUR SJSJM SESWE CHCHE \
+    SYSYR TWTWN TJTJK TZTZA THTHA TGTGO TKTKL TOTON TTTTO TNTUN TRTUR TMTKM TCTCA TVTUV VIVIR UMUMI UGUGA UAUKR \
+    AEARE GBGBR USUSA UYURY UZUZB VUVUT VAVAT VEVEN VNVNM WFWLF EHESH YEYEM ZMZMB ZWZWE AXALA";
+
+/// Other names: those of ISO 3166 where the table has another, and those that people and documentation use. Articles,
+/// accents and punctuation make no difference.
 const OTHER_NAMES: &[(&str, &str)] = &[
-    ("USA", "United States"),
-    ("US", "United States"),
     ("United States of America", "United States"),
     ("UK", "United Kingdom"),
     ("Great Britain", "United Kingdom"),
+    ("United Kingdom of Great Britain and Northern Ireland", "United Kingdom"),
     ("Czech Republic", "Czechia"),
     ("Holland", "Netherlands"),
+    ("Netherlands, Kingdom of the", "Netherlands"),
+    ("Kingdom of the Netherlands", "Netherlands"),
     ("Republic of Korea", "South Korea"),
     ("Korea, Republic of", "South Korea"),
+    ("Democratic People's Republic of Korea", "North Korea"),
+    ("Korea, Democratic People's Republic of", "North Korea"),
     ("Russian Federation", "Russia"),
     ("Viet Nam", "Vietnam"),
     ("Türkiye", "Turkey"),
+    ("Eswatini", "Eswatini (Swaziland)"),
+    ("Swaziland", "Eswatini (Swaziland)"),
+    ("Cabo Verde", "Cape Verde"),
+    ("Holy See", "Vatican City"),
+    ("Vatican City State", "Vatican City"),
+    ("Central African Republic", "Central African Rep."),
+    ("Democratic Republic of the Congo", "DR Congo"),
+    ("Congo, Democratic Republic of the", "DR Congo"),
+    ("Republic of the Congo", "Congo"),
+    ("Congo, Republic of the", "Congo"),
+    ("Moldova, Republic of", "Moldova"),
+    ("Republic of Moldova", "Moldova"),
+    ("Tanzania, United Republic of", "Tanzania"),
+    ("United Republic of Tanzania", "Tanzania"),
+    ("Iran (Islamic Republic of)", "Iran"),
+    ("Islamic Republic of Iran", "Iran"),
+    ("Bolivia (Plurinational State of)", "Bolivia"),
+    ("Plurinational State of Bolivia", "Bolivia"),
+    ("Venezuela (Bolivarian Republic of)", "Venezuela"),
+    ("Bolivarian Republic of Venezuela", "Venezuela"),
+    ("Taiwan, Province of China", "Taiwan"),
+    ("Palestine, State of", "Palestine"),
+    ("State of Palestine", "Palestine"),
+    ("Syrian Arab Republic", "Syria"),
+    ("Brunei Darussalam", "Brunei"),
+    ("Lao People's Democratic Republic", "Laos"),
+    ("Bonaire, Sint Eustatius and Saba", "Caribbean NL"),
+    ("Caribbean Netherlands", "Caribbean NL"),
+    ("Virgin Islands (British)", "British Virgin Islands"),
+    ("Virgin Islands (U.S.)", "US Virgin Islands"),
+    ("Virgin Islands (US)", "US Virgin Islands"),
+    ("United States Virgin Islands", "US Virgin Islands"),
+    ("United States Minor Outlying Islands", "US minor outlying islands"),
+    ("Timor-Leste", "East Timor"),
+    ("Falkland Islands (Malvinas)", "Falkland Islands"),
+    ("French Southern Territories", "French S. Terr."),
+    ("Macao", "Macau"),
+    ("Micronesia (Federated States of)", "Micronesia"),
+    ("Federated States of Micronesia", "Micronesia"),
+    ("Saint Helena, Ascension and Tristan da Cunha", "Saint Helena"),
+    ("Saint Martin (French part)", "Saint Martin"),
+    ("Sint Maarten (Dutch part)", "Sint Maarten"),
+    ("Saint Vincent and the Grenadines", "Saint Vincent"),
+    ("Turks and Caicos Islands", "Turks and Caicos Is"),
+    ("Ivory Coast", "Côte d'Ivoire"),
+    ("Burma", "Myanmar"),
+    ("Macedonia", "North Macedonia"),
+    ("Republic of North Macedonia", "North Macedonia"),
+    ("Pitcairn Islands", "Pitcairn"),
 ];
 
-/// Name of a country by its name, its three-letter code or another name in use; letters of any case.
+/// Countries by what their names come to.
+static BY_NAME: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
+    let own = COUNTRIES.iter().map(|(_, name)| (folded(name), *name));
+    let two = TWO_LETTERS.split_whitespace().filter_map(|pair| {
+        let (two, three) = pair.split_at_checked(2)?;
+        let (_, name) = COUNTRIES.iter().find(|(code, _)| *code == three)?;
+        Some((folded(two), *name))
+    });
+    let three = COUNTRIES.iter().map(|(code, name)| (folded(code), *name));
+    let other = OTHER_NAMES.iter().map(|(other, name)| (folded(other), *name));
+    own.chain(two).chain(three).chain(other).collect()
+});
+
+/// Name of a country by its name, its two- or three-letter code or another name in use; letters of any case.
 pub fn country(text: &str) -> Option<&'static str> {
-    let text = text.trim();
-    COUNTRIES
-        .iter()
-        .find(|(code, name)| code.eq_ignore_ascii_case(text) || name.eq_ignore_ascii_case(text))
-        .or_else(|| OTHER_NAMES.iter().find(|(other, _)| other.eq_ignore_ascii_case(text)))
-        .map(|(_, name)| *name)
+    BY_NAME.get(&folded(text)).copied()
+}
+
+/// A name as its words in small letters, without accents, punctuation and articles.
+fn folded(text: &str) -> String {
+    let plain: String = text.chars().flat_map(char::to_lowercase).filter_map(plain).collect();
+    let words: Vec<&str> = plain.split_whitespace().filter(|word| *word != "the").collect();
+    words.join(" ")
+}
+
+/// A small letter without its accent; a blank for what stands between words; nothing for an accent of its own or a dot
+/// of an abbreviation.
+fn plain(letter: char) -> Option<char> {
+    Some(match letter {
+        '\u{300}'..='\u{36f}' | '.' => return None,
+        'à'..='å' => 'a',
+        'ç' => 'c',
+        'è'..='ë' => 'e',
+        'ì'..='ï' | 'ı' => 'i',
+        'ñ' => 'n',
+        'ò'..='ö' => 'o',
+        'ù'..='ü' => 'u',
+        letter if letter.is_alphanumeric() => letter,
+        _ => ' ',
+    })
 }
 
 #[cfg(test)]
@@ -287,11 +392,58 @@ mod tests {
 
     #[test]
     fn a_country_is_found_by_name_code_and_other_name() {
-        for text in ["Germany", "germany", "DEU"] {
-            assert_eq!(country(text), Some("Germany"));
+        for text in ["Germany", "germany", " GERMANY ", "DEU", "deu", "DE", "de"] {
+            assert_eq!(country(text), Some("Germany"), "{text}");
         }
-        assert_eq!(country("USA"), Some("United States"));
-        assert_eq!(country("Atlantis"), None);
+        for (text, name) in [
+            ("USA", "United States"),
+            ("US", "United States"),
+            ("U.S.A.", "United States"),
+            ("uk", "United Kingdom"),
+            ("GB", "United Kingdom"),
+            ("TÜRKİYE", "Turkey"),
+            ("TÜRKIYE", "Turkey"),
+            ("Tu\u{308}rkiye", "Turkey"),
+            ("CÔTE D’IVOIRE", "Côte d'Ivoire"),
+            ("Cote d'Ivoire", "Côte d'Ivoire"),
+            ("CURAÇAO", "Curaçao"),
+            ("åland islands", "Åland Islands"),
+            ("Saint Barthélemy", "Saint Barthelemy"),
+            ("The Gambia", "Gambia"),
+            ("Bahamas (the)", "Bahamas"),
+            ("Congo (the Democratic Republic of the)", "DR Congo"),
+            ("Congo (the)", "Congo"),
+            ("Korea (the Republic of)", "South Korea"),
+            ("Korea (Democratic People's Republic of)", "North Korea"),
+            ("Guinea Bissau", "Guinea-Bissau"),
+            ("Niger", "Niger"),
+            ("Nigeria", "Nigeria"),
+        ] {
+            assert_eq!(country(text), Some(name), "{text}");
+        }
+        for text in ["Atlantis", "", "the", "XX", "D", "Congo Republic Democratic"] {
+            assert_eq!(country(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_country_has_its_codes_and_no_name_is_that_of_two() {
+        let two: Vec<&str> = TWO_LETTERS.split_whitespace().collect();
+        assert_eq!(two.len(), COUNTRIES.len());
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for (code, name) in COUNTRIES {
+            let pair = two.iter().find(|pair| pair.get(2..) == Some(code)).unwrap_or_else(|| panic!("{code}"));
+            let names = [*name, code, &pair[..2]];
+            let others = OTHER_NAMES.iter().filter(|(_, known)| known == name).map(|(other, _)| *other);
+            for text in names.into_iter().chain(others) {
+                assert_eq!(country(text), Some(*name), "{text}");
+                for text in [text.to_uppercase(), text.to_lowercase()] {
+                    assert_eq!(country(&text), Some(*name), "{text}");
+                }
+                let before = seen.insert(folded(text), name);
+                assert!(before.is_none_or(|before| before == *name), "{text} is {name} and {before:?}");
+            }
+        }
     }
 
     #[test]

@@ -9,8 +9,11 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
 use super::failure::Failure;
+use super::ground::not_understood;
+use super::output;
 use crate::api::Partner;
-use crate::object::unique_id;
+use crate::object::{Reading, unique_id};
+use crate::plan::Kind;
 
 /// Which cluster and which namespace, as kubectl asks for them.
 #[derive(clap::Args, Clone, Debug)]
@@ -99,8 +102,15 @@ impl Cluster {
 
     /// Partners by the id of their tenants.
     pub(crate) async fn partners(&self) -> Result<BTreeMap<String, Partner>, Failure> {
-        let listed = Api::<Partner>::all(self.client.clone()).list(&ListParams::default()).await?;
-        Ok(listed.items.into_iter().filter_map(|partner| Some((unique_id(&partner)?.to_owned(), partner))).collect())
+        let listed = Api::<Reading<Partner>>::all(self.client.clone()).list(&ListParams::default()).await?;
+        let mut partners = BTreeMap::new();
+        for partner in listed.items {
+            match partner.understood() {
+                Ok(partner) => partners.extend(unique_id(&partner).map(str::to_owned).map(|id| (id, partner))),
+                Err(other) => output::note(&not_understood(Kind::Partner, &other).to_string()),
+            }
+        }
+        Ok(partners)
     }
 
     /// A Secret; nothing where there is none.

@@ -10,7 +10,8 @@ use super::cluster::{Cluster, ClusterFlags};
 use super::failure::{Failure, Spot};
 use super::manifest::{Declared, FileFlags, Key, Manifests};
 use crate::api::{Partner, TenantClient};
-use crate::object::{FoundSecret, Object, Parent, namespace};
+use crate::object::{FoundSecret, NotUnderstood, Object, Parent, Reading, namespace};
+use crate::plan::Kind;
 
 /// An object that is looked at.
 #[derive(Debug)]
@@ -35,6 +36,12 @@ pub(crate) fn named<K: Object>(object: &K) -> String {
     format!("{} `{}/{}`", K::KIND.name(), namespace(object), object.name_any())
 }
 
+/// Why nothing is said or done about an object that this program does not understand.
+pub(crate) fn not_understood(kind: Kind, object: &NotUnderstood) -> Failure {
+    let message = format!("{}: upgrade `kubectl tenantry` or correct the value", object.sentence());
+    Failure::new(message).about(format!("{} `{}`", kind.name(), object.place()))
+}
+
 /// Everything that is looked at.
 pub(crate) struct Ground {
     /// The cluster, if there is one.
@@ -43,12 +50,30 @@ pub(crate) struct Ground {
     pub(crate) partners: BTreeMap<Key, Subject<Partner>>,
     /// Clients by namespace and name.
     pub(crate) clients: BTreeMap<Key, Subject<TenantClient>>,
+    /// Objects of the cluster that this program does not understand.
+    pub(crate) others: Vec<Other>,
     /// Secrets that the manifests hold.
     pub(crate) secrets: BTreeMap<Key, FoundSecret>,
     /// Files of `ConfigMaps` that the manifests hold.
     pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
     /// Objects of other kinds in the manifests.
     pub(crate) ignored: usize,
+}
+
+/// An object of the cluster that this program does not understand.
+pub(crate) struct Other {
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// What was read of it.
+    pub(crate) object: NotUnderstood,
+    /// Whether it was asked about.
+    pub(crate) is_asked: bool,
+}
+
+impl Other {
+    fn is(&self, kind: Kind, key: &Key) -> bool {
+        self.kind == kind && self.object.namespace() == key.0 && self.object.name() == key.1
+    }
 }
 
 impl Ground {
@@ -74,14 +99,23 @@ impl Ground {
             .chain(clients.iter().map(|declared| namespace(&declared.object)))
             .chain([fallback.clone()])
             .collect();
-        let mut ground =
-            Self { partners: BTreeMap::new(), clients: BTreeMap::new(), secrets, files: images, ignored, cluster };
+        let mut ground = Self {
+            partners: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            others: Vec::new(),
+            secrets,
+            files: images,
+            ignored,
+            cluster,
+        };
         if let Some(cluster) = &ground.cluster {
-            ground.partners = found(list::<Partner>(cluster, &spaces).await?);
-            ground.clients = found(list::<TenantClient>(cluster, &spaces).await?);
+            let partners = list::<Partner>(cluster, &spaces).await?;
+            let clients = list::<TenantClient>(cluster, &spaces).await?;
+            ground.partners = found(partners, &mut ground.others);
+            ground.clients = found(clients, &mut ground.others);
         }
-        put(&mut ground.partners, partners);
-        put(&mut ground.clients, clients);
+        put(&mut ground.partners, partners, &mut ground.others);
+        put(&mut ground.clients, clients, &mut ground.others);
         if files.is_empty() && objects.is_empty() {
             ground.ask_all(flags.namespace())?;
         }
@@ -101,6 +135,9 @@ impl Ground {
         let is_in = |key: &Key| namespace.is_none_or(|namespace| key.0 == namespace);
         self.partners.iter_mut().filter(|(key, _)| is_in(key)).for_each(|(_, subject)| subject.is_asked = true);
         self.clients.iter_mut().filter(|(key, _)| is_in(key)).for_each(|(_, subject)| subject.is_asked = true);
+        let others = self.others.iter_mut();
+        let asked = others.filter(|other| namespace.is_none_or(|namespace| namespace == other.object.namespace()));
+        asked.for_each(|other| other.is_asked = true);
         Ok(())
     }
 
@@ -109,11 +146,15 @@ impl Ground {
         let unknown = || Failure::new(format!("`{object}` is no object: write it as `partner/NAME` or `client/NAME`"));
         let (kind, name) = object.split_once('/').ok_or_else(unknown)?;
         let key = (namespace.to_owned(), name.to_owned());
-        let asked = match kind.split('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
-            "partner" | "partners" | "msp" => self.partners.get_mut(&key).map(|subject| &mut subject.is_asked),
-            "client" | "clients" => self.clients.get_mut(&key).map(|subject| &mut subject.is_asked),
+        let (kind, asked) = match kind.split('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "partner" | "partners" | "msp" => {
+                (Kind::Partner, self.partners.get_mut(&key).map(|subject| &mut subject.is_asked))
+            }
+            "client" | "clients" => (Kind::Client, self.clients.get_mut(&key).map(|subject| &mut subject.is_asked)),
             _ => return Err(unknown()),
         };
+        let other = self.others.iter_mut().find(|other| other.is(kind, &key));
+        let asked = asked.or(other.map(|other| &mut other.is_asked));
         match asked {
             Some(asked) => *asked = true,
             None if self.cluster.is_none() => {
@@ -142,6 +183,12 @@ impl Ground {
         }
     }
 
+    /// The Partner that a Client names, where this program does not understand it.
+    pub(crate) fn other_partner(&self, namespace: &str, name: &str) -> Option<&NotUnderstood> {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.others.iter().find(|other| other.is(Kind::Partner, &key)).map(|other| &other.object)
+    }
+
     /// The Partner that an object names.
     pub(crate) fn partner_of<K: Object>(&self, object: &K) -> Option<&Partner> {
         let Parent::Object(namespace, name) = object.parent() else { return None };
@@ -154,16 +201,28 @@ pub(crate) fn key<K: Object>(object: &K) -> Key {
     (namespace(object), object.name_any())
 }
 
-fn found<K: Object>(objects: Vec<K>) -> BTreeMap<Key, Subject<K>> {
+fn found<K: Object>(objects: Vec<Reading<K>>, others: &mut Vec<Other>) -> BTreeMap<Key, Subject<K>> {
     let subject = |object: K| (key(&object), Subject { object, declared: None, is_asked: false });
-    objects.into_iter().map(subject).collect()
+    let mut understood = BTreeMap::new();
+    for object in objects {
+        match object.understood() {
+            Ok(object) => understood.extend([subject(object)]),
+            Err(object) => others.push(Other { kind: K::KIND, object: *object, is_asked: false }),
+        }
+    }
+    understood
 }
 
 /// Puts what is declared over what the cluster holds: its spec, with the identity and status of the object there.
-fn put<K: Object>(subjects: &mut BTreeMap<Key, Subject<K>>, declared: Vec<Declared<K>>) {
+fn put<K: Object>(subjects: &mut BTreeMap<Key, Subject<K>>, declared: Vec<Declared<K>>, others: &mut [Other]) {
     for declared in declared {
         let (mut object, declared) = declared.split();
         let key = key(&object);
+        if let Some(other) = others.iter_mut().find(|other| other.is(K::KIND, &key)) {
+            // Which tenant it has is not known for certain.
+            other.is_asked = true;
+            continue;
+        }
         if let Some(there) = subjects.remove(&key) {
             let own = std::mem::take(object.annotations_mut());
             *object.meta_mut() = there.object.meta().clone();
@@ -178,20 +237,20 @@ fn put<K: Object>(subjects: &mut BTreeMap<Key, Subject<K>>, declared: Vec<Declar
 }
 
 /// All objects of a kind; where that is not allowed, those of some namespaces.
-async fn list<K: Object>(cluster: &Cluster, namespaces: &BTreeSet<String>) -> Result<Vec<K>, Failure> {
-    match pages(Api::<K>::all(cluster.client.clone())).await {
+async fn list<K: Object>(cluster: &Cluster, namespaces: &BTreeSet<String>) -> Result<Vec<Reading<K>>, Failure> {
+    match pages(Api::<Reading<K>>::all(cluster.client.clone())).await {
         Err(kube::Error::Api(status)) if status.is_forbidden() => {}
         listed => return Ok(listed?),
     }
     let mut objects = Vec::new();
     for namespace in namespaces {
-        objects.extend(pages(Api::<K>::namespaced(cluster.client.clone(), namespace)).await?);
+        objects.extend(pages(Api::<Reading<K>>::namespaced(cluster.client.clone(), namespace)).await?);
     }
     Ok(objects)
 }
 
-/// All objects behind an API, page by page.
-pub(crate) async fn pages<K: Object>(api: Api<K>) -> Result<Vec<K>, kube::Error> {
+/// All objects behind an API, page by page, each read for itself.
+pub(crate) async fn pages<K: Object>(api: Api<Reading<K>>) -> Result<Vec<Reading<K>>, kube::Error> {
     let mut objects = Vec::new();
     let mut next = None;
     loop {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::cluster::Cluster;
 use super::failure::Failure;
-use super::ground::named;
-use crate::object::{Object, namespace, uid};
+use super::ground::{named, not_understood};
+use crate::object::{Object, Reading, namespace, uid};
 
 /// Who writes, as managedFields show it.
 pub(crate) const FIELD_MANAGER: &str = "kubectl-tenantry";
@@ -34,7 +34,7 @@ pub(crate) async fn merge<K: Object>(
     cluster: &Cluster,
     decide: impl Fn(&K) -> Option<Value>,
 ) -> Result<Written<K>, Failure> {
-    let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
+    let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &namespace(object));
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let mut current = object.clone();
     for _ in 0..TRIES {
@@ -48,7 +48,7 @@ pub(crate) async fn merge<K: Object>(
             Err(error) => return Err(Failure::from(error).about(named(object))),
         }
         match objects.get_opt(&object.name_any()).await?.filter(|fresh| fresh.uid() == object.uid()) {
-            Some(fresh) => current = fresh,
+            Some(fresh) => current = fresh.understood().map_err(|other| not_understood(K::KIND, &other))?,
             None => return Ok(Written::Gone),
         }
     }

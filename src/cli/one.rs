@@ -5,9 +5,9 @@ use kube::{Api, ResourceExt as _};
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
-use super::ground::pages;
+use super::ground::{not_understood, pages};
 use crate::api::{Partner, TenantClient};
-use crate::object::{Object, namespace};
+use crate::object::{NotUnderstood, Object, Reading, namespace};
 use crate::plan::Kind;
 
 /// An object as it was named.
@@ -101,12 +101,12 @@ pub(crate) enum One {
 
 /// An object of the context's namespace; a cluster that does not know the kind says so.
 async fn get<K: Object>(cluster: &Cluster, name: &str) -> Result<Option<K>, Failure> {
-    let objects = Api::<K>::namespaced(cluster.client.clone(), &cluster.namespace);
+    let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &cluster.namespace);
     let found = objects.get_opt(name).await?;
     if found.is_none() {
         objects.list_metadata(&ListParams::default().limit(1)).await?;
     }
-    Ok(found)
+    found.map(Reading::understood).transpose().map_err(|other| not_understood(K::KIND, &other))
 }
 
 /// The cluster, for a verb that is about nothing else.
@@ -123,14 +123,29 @@ pub(crate) fn argument<K: Object>(object: &K) -> String {
     format!("{}/{} -n {}", K::KIND.name().to_ascii_lowercase(), object.name_any(), namespace(object))
 }
 
+/// Every object of a kind.
+pub(crate) struct Every<K> {
+    /// Those that this program understands.
+    pub(crate) understood: Vec<K>,
+    /// The others.
+    pub(crate) others: Vec<NotUnderstood>,
+}
+
 /// Every object of a kind, in the cluster or in one namespace.
-pub(crate) async fn every<K: Object>(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<K>, Failure> {
+pub(crate) async fn every<K: Object>(cluster: &Cluster, namespace: Option<&str>) -> Result<Every<K>, Failure> {
     let client = cluster.client.clone();
     let objects = match namespace {
-        Some(name) => Api::<K>::namespaced(client, name),
-        None => Api::<K>::all(client),
+        Some(name) => Api::<Reading<K>>::namespaced(client, name),
+        None => Api::<Reading<K>>::all(client),
     };
-    Ok(pages(objects).await?)
+    let mut every = Every { understood: Vec::new(), others: Vec::new() };
+    for object in pages(objects).await? {
+        match object.understood() {
+            Ok(object) => every.understood.push(object),
+            Err(object) => every.others.push(*object),
+        }
+    }
+    Ok(every)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::cluster::ClusterFlags;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::ground::Ground;
+use super::ground::{Ground, not_understood};
 use super::manifest::FileFlags;
 use super::output::{self, Machine};
 use super::{Ended, Exit};
@@ -98,6 +98,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         return Err(Failure::new(message).into());
     }
     let ignored = ground.ignored;
+    let others = ground.others.iter().filter(|other| other.is_asked);
+    let others: Vec<Failure> = others.map(|other| not_understood(other.kind, &other.object)).collect();
     let options = survey::Options { cluster_id: flags.cluster_id.clone(), read_all: flags.read_all };
     let rows = survey::survey(ground, given, &options).await?;
     let planned = Planned::new(rows, ignored);
@@ -109,6 +111,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     };
     output::print(&text)?;
     match () {
+        () if !others.is_empty() => Err(others),
         () if let Some(count) = planned.refused() => {
             let what = if count == 1 { "one object".to_owned() } else { format!("{count} objects") };
             Err(Failure::new(format!("{what} would be refused: the plan says why")).into())

@@ -5,12 +5,12 @@ use kube::Api;
 use super::cluster::Cluster;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::ground::named;
+use super::ground::{named, not_understood};
 use super::references::{Lack, References};
 use crate::api::Partner;
 use crate::connect::{Error, Place, Platform};
-use crate::object::{Object, Parent, no_partner, outcome, pinned, stands_in};
-use crate::plan::Outcome;
+use crate::object::{Object, Parent, Reading, no_partner, outcome, pinned, stands_in};
+use crate::plan::{Kind, Outcome};
 
 /// The platform of an object.
 pub(crate) struct Reached {
@@ -33,8 +33,9 @@ pub(crate) async fn reach<K: Object>(
     let refused = |outcome: Outcome| about(Failure::new(message(outcome)));
     let partner = match object.parent() {
         Parent::Object(namespace, name) => {
-            let found = Api::<Partner>::namespaced(cluster.client.clone(), &namespace).get_opt(&name).await?;
-            Some(found.ok_or_else(|| refused(no_partner(&namespace, &name)))?)
+            let partners = Api::<Reading<Partner>>::namespaced(cluster.client.clone(), &namespace);
+            let found = partners.get_opt(&name).await?.ok_or_else(|| refused(no_partner(&namespace, &name)))?;
+            Some(found.understood().map_err(|other| not_understood(Kind::Partner, &other))?)
         }
         Parent::Provider | Parent::Id(_) => None,
     };

@@ -2,19 +2,21 @@
 
 mod leases;
 
-use kube::ResourceExt as _;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::ask;
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::{Written, merge};
+use super::guarded::{FIELD_MANAGER, Written, merge};
 use super::one::{Named, One, every, required};
 use super::output::{self, Progress};
 use super::{Ended, Exit};
 use crate::api::{FINALIZER, Partner, TenantClient};
-use crate::object::{Object, is_deleting, is_held, unique_id};
+use crate::object::{NotUnderstood, Object, is_deleting, is_held, unique_id};
+use crate::plan::Kind;
 
 /// Objects that are named before the rest is only counted.
 const MOST_SHOWN: usize = 20;
@@ -45,6 +47,14 @@ pub(crate) struct Flags {
 struct Held {
     partners: Vec<Partner>,
     clients: Vec<TenantClient>,
+    /// Objects that this program does not understand: nothing but the finalizer is read or written.
+    others: Vec<Other>,
+}
+
+/// An object that this program does not understand.
+struct Other {
+    kind: Kind,
+    object: NotUnderstood,
 }
 
 pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
@@ -54,8 +64,13 @@ pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
     match named {
         None => {
             let namespace = cluster_flags.namespace();
-            held.partners = every::<Partner>(&cluster, namespace).await?;
-            held.clients = every::<TenantClient>(&cluster, namespace).await?;
+            let (partners, clients) =
+                (every::<Partner>(&cluster, namespace).await?, every::<TenantClient>(&cluster, namespace).await?);
+            held.partners = partners.understood;
+            held.clients = clients.understood;
+            held.others = clients.others.into_iter().map(|object| Other { kind: Kind::Client, object }).collect();
+            let others = partners.others.into_iter().map(|object| Other { kind: Kind::Partner, object });
+            held.others.extend(others);
         }
         Some(named) => match named.find(&cluster).await? {
             One::Partner(partner) => held.partners.push(*partner),
@@ -64,6 +79,7 @@ pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
     }
     held.partners.retain(is_held);
     held.clients.retain(is_held);
+    held.others.retain(|other| other.object.is_held());
     if held.count() == 0 {
         output::note("no finalizer of the operator is on what was named: there is nothing to release");
         return Ok(Exit::Nothing);
@@ -88,12 +104,18 @@ fn consent(count: usize) -> Result<(), Failure> {
 
 impl Held {
     fn count(&self) -> usize {
-        self.partners.len() + self.clients.len()
+        self.partners.len() + self.clients.len() + self.others.len()
     }
 
     /// What will be done.
     fn text(&self) -> String {
-        let mut lines: Vec<String> = self.clients.iter().map(line).chain(self.partners.iter().map(line)).collect();
+        let mut lines: Vec<String> = self
+            .clients
+            .iter()
+            .map(line)
+            .chain(self.partners.iter().map(line))
+            .chain(self.others.iter().map(Other::line))
+            .collect();
         let more = lines.len().saturating_sub(MOST_SHOWN);
         lines.truncate(MOST_SHOWN);
         if more > 0 {
@@ -102,7 +124,8 @@ impl Held {
         let head =
             "The operator's finalizer is taken off these objects. Their tenants stay on the platform as they are:\n";
         let going = self.clients.iter().filter(|one| is_deleting(*one)).count()
-            + self.partners.iter().filter(|one| is_deleting(*one)).count();
+            + self.partners.iter().filter(|one| is_deleting(*one)).count()
+            + self.others.iter().filter(|other| other.object.is_deleting()).count();
         let tail = match going {
             0 => String::new(),
             _ => {
@@ -122,7 +145,7 @@ fn line<K: Object>(object: &K) -> String {
 
 /// Releases Clients before Partners, so that none is ever without its own.
 async fn release(held: &Held, cluster: &Cluster) -> Ended {
-    let Held { partners, clients } = held;
+    let Held { partners, clients, others } = held;
     let count = held.count();
     let mut progress = Progress::begin("released");
     let mut failures = Vec::new();
@@ -140,8 +163,51 @@ async fn release(held: &Held, cluster: &Cluster) -> Ended {
     for partner in partners {
         take(let_go(partner, cluster).await)?;
     }
+    for other in others {
+        take(other.let_go(cluster).await)?;
+    }
     drop(progress);
     if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+}
+
+impl Other {
+    fn named(&self) -> String {
+        format!("{} `{}`", self.kind.name(), self.object.place())
+    }
+
+    fn line(&self) -> String {
+        let tenant = self.object.unique_id().map_or_else(|| "no tenant yet".to_owned(), |id| format!("tenant `{id}`"));
+        let going = if self.object.is_deleting() { ", being deleted" } else { "" };
+        format!("  {}: {tenant}{going}, not understood by this release", self.named())
+    }
+
+    /// Takes the finalizer off the object as it was read.
+    async fn let_go(&self, cluster: &Cluster) -> Result<String, Failure> {
+        let metadata = &self.object.metadata;
+        let others: Vec<&String> = metadata.finalizers.iter().flatten().filter(|one| *one != FINALIZER).collect();
+        let patch = json!({"metadata": {
+            "uid": metadata.uid, "resourceVersion": metadata.resource_version, "finalizers": others,
+        }});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let client = cluster.client.clone();
+        let (namespace, name) = (self.object.namespace(), self.object.name());
+        let patch = Patch::Merge(&patch);
+        let written = match self.kind {
+            Kind::Partner => {
+                let partners = Api::<Partner>::namespaced(client, namespace);
+                partners.patch_metadata(name, &params, &patch).await.map(drop)
+            }
+            Kind::Client => {
+                let clients = Api::<TenantClient>::namespaced(client, namespace);
+                clients.patch_metadata(name, &params, &patch).await.map(drop)
+            }
+        };
+        match written {
+            Ok(()) => Ok(format!("released {}\n", self.named())),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(format!("gone already: {}\n", self.named())),
+            Err(error) => Err(Failure::from(error).about(self.named())),
+        }
+    }
 }
 
 async fn let_go<K: Object>(object: &K, cluster: &Cluster) -> Result<String, Failure> {

@@ -44,8 +44,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         form.map_or_else(|| Ok(screen.text()), |form| form.text(&screen))?
     } else {
         let namespace = (!all_namespaces).then_some(cluster.namespace.as_str());
-        let mut rows: Vec<list::Row> = every::<Partner>(&cluster, namespace).await?.iter().map(list::Row::of).collect();
-        rows.extend(every::<TenantClient>(&cluster, namespace).await?.iter().map(list::Row::of));
+        let mut rows = list::Row::all(&every::<Partner>(&cluster, namespace).await?);
+        rows.extend(list::Row::all(&every::<TenantClient>(&cluster, namespace).await?));
         rows.sort_by(|one, other| one.place().cmp(&other.place()));
         match form {
             Some(form) => form.text(&rows)?,

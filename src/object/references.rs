@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 
-use super::{Object, Parent, intent, is_deleting, namespace, place, unique_id};
+use super::{NotUnderstood, Object, Parent, intent, is_deleting, namespace, place, unique_id};
 use crate::api::{
     AllowedNamespaces, ConditionType, ConnectionStatus, NamespacesFrom, Partner, Reason, TenantPhase, TenantStatus,
 };
@@ -43,6 +43,18 @@ pub(crate) fn no_partner(namespace: &str, name: &str) -> Outcome {
     Outcome::Unresolved(
         Reason::PartnerNotReady,
         format!("Partner `{namespace}/{name}` does not exist: create it, or correct `partnerRef`"),
+    )
+}
+
+/// The Partner of a Client holds something that this release does not know.
+pub(crate) fn partner_not_understood(partner: &NotUnderstood) -> Outcome {
+    Outcome::Unresolved(
+        Reason::PartnerNotReady,
+        format!(
+            "Partner `{}` is not understood: {}: upgrade the operator or correct the value there",
+            partner.place(),
+            partner.sentence()
+        ),
     )
 }
 

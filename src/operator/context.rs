@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures::channel::mpsc::UnboundedSender;
 use jiff::Timestamp;
 use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Client, Resource, ResourceExt};
+use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::claim::Claim;
 use super::connections::Connections;
 use super::events::Events;
 use super::metrics::Metrics;
+use super::newer::Newer;
 use super::object::{Object as _, TenantObject};
 use super::records::RecordKeys;
 use super::secrets::Secrets;
@@ -86,11 +87,13 @@ impl Context {
 }
 
 /// Store, queue and memory of one kind.
-pub(crate) struct Room<K: Resource<DynamicType = ()> + Clone + 'static> {
+pub(crate) struct Room<K: TenantObject> {
     /// What the watch brought.
     pub(crate) store: Store<K>,
     /// Asks for a pass.
     pub(crate) queue: UnboundedSender<ObjectRef<K>>,
+    /// Objects that this release does not understand; none of them is in the store.
+    pub(crate) newer: Newer<K>,
     memory: Mutex<HashMap<ObjectRef<K>, Memory<K>>>,
     /// Since when objects are due.
     due: Mutex<HashMap<ObjectRef<K>, Instant>>,
@@ -141,7 +144,7 @@ impl<K> Default for Memory<K> {
 
 impl<K: TenantObject> Room<K> {
     pub(crate) fn new(store: Store<K>, queue: UnboundedSender<ObjectRef<K>>) -> Self {
-        Self { store, queue, memory: Mutex::default(), due: Mutex::default() }
+        Self { store, queue, newer: Newer::default(), memory: Mutex::default(), due: Mutex::default() }
     }
 
     /// Works on what is remembered of an object.

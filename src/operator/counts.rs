@@ -2,21 +2,32 @@
 
 use std::collections::BTreeSet;
 
+use kube::ResourceExt;
+
 use super::context::Context;
-use super::object::unique_id;
+use super::newer::clients_under;
+use super::object::{namespace, place, unique_id};
 use crate::api::{ClientCounts, Partner};
 use crate::connect::{Freshness, Place, Platform};
+use crate::object::NotUnderstood;
 
 /// The counts, where the tenant is known and the platform answers; otherwise what was there before stays.
 pub(crate) async fn count(partner: &Partner, platform: &Platform, context: &Context) -> Option<ClientCounts> {
     let msp = unique_id(partner)?.to_owned();
     let living = platform.polling().living(&Place::Clients { msp }, Freshness::Burst).await.ok()?;
     let clients = context.clients_of(partner);
-    let claimed: BTreeSet<&str> = clients.iter().filter_map(|client| unique_id(client.as_ref())).collect();
+    let mut others = clients_under(&namespace(partner), &partner.name_any(), context);
+    let is_known = |other: &NotUnderstood| clients.iter().any(|client| place(client.as_ref()) == other.place());
+    others.retain(|other| !is_known(other));
+    let claimed: BTreeSet<&str> = clients
+        .iter()
+        .filter_map(|client| unique_id(client.as_ref()))
+        .chain(others.iter().filter_map(|client| client.unique_id()))
+        .collect();
     let unmanaged = living.rows.iter().filter(|listed| !claimed.contains(listed.unique_id.as_str())).count();
     let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     Some(ClientCounts {
-        declared: number(clients.len()),
+        declared: number(clients.len() + others.len()),
         live: number(living.rows.len() + living.odd.len()),
         unmanaged: number(unmanaged + living.odd.len()),
     })

@@ -15,8 +15,8 @@ use super::wake;
 use crate::api::{Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place, Platform};
 use crate::object::{
-    Allows, Sources, allows, applied_secrets, connection_secret, digest_of, no_partner, not_allowed, pinned,
-    refuse_names, stands_in,
+    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, no_partner, not_allowed,
+    partner_not_understood, pinned, refuse_names, stands_in,
 };
 use crate::plan::{Material, Origin, Outcome, SecretRead};
 
@@ -72,12 +72,16 @@ pub(crate) async fn tenancy_anew<K: TenantObject>(
 ) -> Result<(Platform, Place, Option<Arc<Partner>>), Stop> {
     refuse_names(object, None)?;
     let partner = match object.parent() {
-        Parent::Object(namespace, name) => {
-            Api::<Partner>::namespaced(context.client.clone(), &namespace).get_opt(&name).await?.map(Arc::new)
-        }
+        Parent::Object(namespace, name) => anew(&namespace, &name, context).await?.map(Arc::new),
         Parent::Provider | Parent::Id(_) => None,
     };
     tenancy_with(object, (partner, Duration::ZERO), context).await
+}
+
+/// A Partner as the API server holds it now.
+async fn anew(namespace: &str, name: &str, context: &Context) -> Result<Option<Partner>, Stop> {
+    let found = Api::<Reading<Partner>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
+    found.map(Reading::understood).transpose().map_err(|other| partner_not_understood(&other).into())
 }
 
 async fn tenancy_with<K: TenantObject>(
@@ -102,6 +106,9 @@ async fn usable<K: TenantObject>(
 ) -> Result<Option<Arc<Partner>>, Stop> {
     let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
     let own = namespace(object);
+    if let Some(other) = context.partners.newer.get(&partner_namespace, &name) {
+        return Err(partner_not_understood(&other).into());
+    }
     let Some(partner) = partner else {
         return Err(no_partner(&partner_namespace, &name).into());
     };

@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::Api;
 use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::error::Stop;
+use super::newer::read_understood;
 use super::object::{TenantObject, intent, is_deleting, is_held, namespace, unique_id};
 use super::status::{Facts, publish};
 use super::wake;
@@ -117,8 +117,7 @@ async fn walk<K: TenantObject>(object: &K, context: &Context) -> Result<End<K>, 
 /// The object as it is now, never from the cache: it may have been edited or replaced a moment ago. Nothing where it is
 /// no longer ours to end.
 async fn fresh<K: TenantObject>(object: &K, context: &Context) -> Result<Option<Arc<K>>, Stop> {
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
-    let found = api.get_opt(&object.name_any()).await?;
+    let found = read_understood::<K>((&namespace(object), &object.name_any()), context).await?;
     let is_it = |fresh: &K| fresh.uid() == object.uid() && is_deleting(fresh) && is_held(fresh);
     Ok(found.filter(is_it).map(|fresh| K::room(context).wrote(fresh)))
 }

@@ -33,6 +33,19 @@ impl Events {
         self.publish_as(object, reason.name(), (type_, note));
     }
 
+    /// Publishes one event about an object that is known by its reference alone.
+    pub(crate) fn publish_about(&self, reference: ObjectReference, reason: Reason, note: &str) {
+        let type_ = if reason.needs_person() { EventType::Warning } else { EventType::Normal };
+        let event = Event {
+            type_,
+            reason: reason.name().to_owned(),
+            note: Some(note.chars().take(900).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        self.send(event, reference);
+    }
+
     /// Publishes one event about an object in the operator's own namespace, where the object's takes none any more. An
     /// event must be about something of its own namespace, so it is about the ledger and names the object beside it.
     pub(crate) fn publish_at_home<K: TenantObject>(&self, home: &str, object: &K, (reason, note): (Reason, &str)) {

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use super::FIELD_MANAGER;
 use super::context::Context;
 use super::error::Stop;
+use super::newer::written;
 use super::object::{TenantObject, is_deleting, is_held, namespace};
 use crate::api::{ABANDON, FINALIZER, INTENT};
+use crate::object::Reading;
 
 /// Tries against another writer; between read and write of one there is a single round trip.
 const TRIES: usize = 20;
@@ -34,9 +36,9 @@ pub(crate) async fn let_loose<K: TenantObject>(object: &K, context: &Context) ->
 }
 
 async fn write<K: TenantObject>(object: &K, patch: &Value, context: &Context) -> Result<Arc<K>, Stop> {
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
-    let written = api.patch(&object.name_any(), &params(), &Patch::Merge(patch)).await?;
-    Ok(K::room(context).wrote(written))
+    let api = Api::<Reading<K>>::namespaced(context.client.clone(), &namespace(object));
+    let answer = api.patch(&object.name_any(), &params(), &Patch::Merge(patch)).await?;
+    Ok(K::room(context).wrote(written(answer, context)?))
 }
 
 /// A patch of finalizers that only succeeds on the object as it was read.
@@ -57,7 +59,7 @@ fn params() -> PatchParams {
 /// Takes our finalizer off, and nobody else's. A write of somebody else that changes nothing of what the release was
 /// decided on does not begin the whole decision anew: who writes without a pause would keep the object for ever.
 pub(crate) async fn take_off<K: TenantObject>(object: &K, context: &Context) -> Result<(), Stop> {
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
+    let api = Api::<Reading<K>>::namespaced(context.client.clone(), &namespace(object));
     let mut current = object.clone();
     for _ in 0..TRIES {
         let patch = patch(&current, &others(&current));
@@ -67,6 +69,7 @@ pub(crate) async fn take_off<K: TenantObject>(object: &K, context: &Context) -> 
             Err(error) => return Err(error.into()),
         }
         let Some(fresh) = api.get_opt(&object.name_any()).await? else { return Ok(()) };
+        let Some(fresh) = K::room(context).newer.understand(fresh) else { break };
         if !is_same_wish(object, &fresh) {
             break;
         }

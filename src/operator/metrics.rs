@@ -1,5 +1,6 @@
 //! Counters of the operator. No label ever holds the name of an object.
 
+mod newer;
 mod objects;
 mod queue;
 
@@ -17,6 +18,7 @@ use super::context::Context;
 use crate::api::Reason;
 use crate::connect::Exchange;
 use crate::plan::Kind;
+use newer::NotUnderstood;
 use objects::Objects;
 use queue::Queues;
 
@@ -74,6 +76,7 @@ pub(crate) struct Metrics {
     leader: Gauge,
     objects: Objects,
     queues: Queues,
+    not_understood: NotUnderstood,
 }
 
 fn seconds() -> Histogram {
@@ -96,6 +99,7 @@ impl Metrics {
             leader: Gauge::default(),
             objects: Objects::register(&mut registry),
             queues: Queues::register(&mut registry),
+            not_understood: NotUnderstood::register(&mut registry),
             registry: Registry::default(),
         };
         let build = Family::<Version, Gauge>::default();
@@ -176,6 +180,7 @@ impl Metrics {
         self.leader.set(i64::from(context.claim.holds()));
         self.objects.count(context);
         self.queues.count(context);
+        self.not_understood.count(context);
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &self.registry);

@@ -32,6 +32,9 @@ pub(crate) async fn reconcile<K: TenantObject>(stored: Arc<K>, context: Arc<Cont
     if let Some(waited) = K::room(&context).begin(stored.as_ref()) {
         context.metrics.waited(K::KIND, waited);
     }
+    if K::room(&context).newer.has(stored.as_ref()) {
+        return Action::await_change();
+    }
     let object = K::room(&context).current(stored);
     // Named by its trait alone: as part of one type with all that stands above it, it would be too deep to compile.
     let pass: BoxFuture<'_, Action> = Box::pin(bounded(&object, &context));

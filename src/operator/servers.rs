@@ -77,3 +77,27 @@ pub(crate) async fn cluster_id(client: &Client, settings: &Settings) -> Result<S
     }
     Err(StartError::NoClusterId(last))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_context_that_is_named_is_used() {
+        let text = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "one", "users": [{"name": "me", "user": {}}],
+            "clusters": [{"name": "one", "cluster": {"server": "https://one.example"}}, {"name": "two", "cluster": {"server": "https://two.example"}}],
+            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "me"}}, {"name": "two", "context": {"cluster": "two", "user": "me"}}]}"#;
+        let file = std::env::temp_dir().join(format!("tenantry-contexts-{}", std::process::id()));
+        std::fs::write(&file, text).unwrap();
+        let path = file.display().to_string();
+        for (more, host) in [(&[][..], "one.example"), (&["--context", "two"], "two.example")] {
+            let flags = ["tenantry-operator", "--namespace", "home", "--kubeconfig", &path];
+            let settings = Settings::parse_from(flags.iter().chain(more));
+            let config = config(&settings).await.unwrap();
+            assert_eq!(config.cluster_url.host(), Some(host), "{more:?}");
+        }
+        std::fs::remove_file(&file).unwrap();
+    }
+}

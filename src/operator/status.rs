@@ -13,6 +13,7 @@ use super::apply::Done;
 use super::context::Context;
 use super::dereference::Referenced;
 use super::error::sentence;
+use super::newer::{self, read_understood};
 use super::object::{TenantObject, deletion_policy, is_deleting, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
@@ -22,7 +23,7 @@ use crate::api::{
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{advice, digest, effective, no_longer_managed, unknown};
+use crate::object::{Reading, advice, digest, effective, keep_unknown, no_longer_managed, unknown};
 use crate::plan::{
     Desired, Effective, Field, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Truth, Value, Written,
     how_to_confirm, is_legacy_digest, phase, verdict,
@@ -197,13 +198,13 @@ async fn write_anyway<K: TenantObject>(
     status: &TenantStatus,
     context: &Context,
 ) -> Result<Arc<K>, kube::Error> {
-    let api = Api::<K>::namespaced(context.client.clone(), &namespace(object));
+    let place = (namespace(object), object.name_any());
     let mut fresh: Option<K> = None;
     for _ in 1..TRIES {
         match write_as_read(fresh.as_ref().unwrap_or(object), status, context).await {
             // The record of a termination may have been written with a reply that was lost: it is never written over.
             Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
-                let found = api.get_opt(&object.name_any()).await?;
+                let found = read_understood::<K>((&place.0, &place.1), context).await?;
                 let is_it = |found: &K| found.uid() == object.uid() && !is_deleting(found);
                 fresh = Some(found.filter(is_it).ok_or(kube::Error::Api(refusal))?);
             }
@@ -223,16 +224,20 @@ pub(crate) async fn write_as_read<K: TenantObject>(
     // status under any UID.
     let metadata =
         json!({"name": object.name_any(), "uid": object.uid(), "resourceVersion": object.resource_version()});
+    let mut status = serde_json::to_value(status).unwrap_or_default();
+    if let Some(unknown) = K::room(context).newer.unknown_status(object) {
+        keep_unknown(&mut status, &unknown);
+    }
     let body = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
         "metadata": metadata,
         "status": status,
     });
-    let written = Api::<K>::namespaced(context.client.clone(), &namespace(object))
+    let answer = Api::<Reading<K>>::namespaced(context.client.clone(), &namespace(object))
         .patch_status(&object.name_any(), &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&body))
         .await?;
-    Ok(K::room(context).wrote(written))
+    Ok(K::room(context).wrote(newer::written(answer, context)?))
 }
 
 fn was_ready<K: TenantObject>(object: &K, status: &TenantStatus) -> bool {
@@ -377,7 +382,12 @@ fn termination<K: TenantObject>(
     (known != TerminationStatus::default()).then_some(known)
 }
 
-fn conditions(before: &[Condition], report: &Report, generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub(super) fn conditions(
+    before: &[Condition],
+    report: &Report,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     let mut after: Vec<Condition> = Vec::new();
     for kind in ConditionType::ALL {
         let old = before.iter().find(|condition| condition.type_ == kind.name());
@@ -399,6 +409,9 @@ fn conditions(before: &[Condition], report: &Report, generation: Option<i64>, no
             (Some(_) | None, None) => {}
         }
     }
+    // Conditions of a newer release are its own.
+    let is_known = |one: &&Condition| ConditionType::ALL.iter().any(|kind| kind.name() == one.type_);
+    after.extend(before.iter().filter(|one| !is_known(one)).cloned());
     after
 }
 

@@ -3,9 +3,9 @@
 use kube::runtime::reflector::ObjectRef;
 
 use super::context::Context;
-use super::object::{Parent, TenantObject, as_partner, is_deleting};
+use super::object::{Object as _, Parent, TenantObject, as_partner, is_deleting};
 use crate::api::{ConditionType, Partner, Reason};
-use crate::plan::{Digest, Outcome, Truth};
+use crate::plan::{Digest, Kind, Outcome, Truth};
 
 /// Wakes the Clients of a Partner when anything changed that they take from it.
 pub(crate) fn users_of<K: TenantObject>(object: &K, context: &Context) {
@@ -21,6 +21,17 @@ pub(crate) fn users_of<K: TenantObject>(object: &K, context: &Context) {
 /// Wakes the Clients of a Partner.
 pub(crate) fn clients_of(partner: &Partner, context: &Context) {
     for client in context.clients_of(partner) {
+        context.clients.wake(ObjectRef::from_obj(client.as_ref()));
+    }
+}
+
+/// Wakes the Clients that name a Partner which is not understood any more.
+pub(crate) fn clients_under<K: TenantObject>(partner: &ObjectRef<K>, context: &Context) {
+    if K::KIND != Kind::Partner {
+        return;
+    }
+    let wanted = Parent::Object(partner.namespace.clone().unwrap_or_default(), partner.name.clone());
+    for client in context.clients.store.state().iter().filter(|client| client.parent() == wanted) {
         context.clients.wake(ObjectRef::from_obj(client.as_ref()));
     }
 }

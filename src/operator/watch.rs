@@ -1,6 +1,7 @@
 //! Watches: what makes an object due for a pass.
 
 mod joined;
+mod sieve;
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,20 +23,31 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 
 use joined::Joined;
+use sieve::Sieve;
 
 use super::FIELD_MANAGER;
 use super::context::Context;
 use super::object::{TenantObject, image_keys, is_held, namespace};
 use super::wake;
 use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
+use crate::object::Reading;
 
 /// Keeps the store of a kind and asks for a pass when something changed that a pass reads. Our own writes to status,
 /// finalizer and intent are no such thing.
 pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, context: Arc<Context>) {
     let spaces = &context.settings.namespaces;
     let mut joined = Joined::new(spaces, K::room(&context).store.clone());
-    let watched = apis::<K>(&client, spaces).into_iter().map(|(space, api)| {
-        watcher(api, Config::default()).backoff(Pauses::default()).map(move |event| (space.clone(), event))
+    // Each object is read for itself, so that one of a newer release ends no list.
+    let watched = apis::<Reading<K>>(&client, spaces).into_iter().map(|(space, api)| {
+        let (mut sieve, context) = (Sieve::new(space.clone()), Arc::clone(&context));
+        let events = watcher(api, Config::default()).backoff(Pauses::default());
+        let understood = events.filter_map(move |event| {
+            std::future::ready(match event {
+                Ok(event) => sieve.take(event, &context).map(Ok),
+                Err(error) => Some(Err(error)),
+            })
+        });
+        understood.map(move |event| (space.clone(), event))
     });
     let ordered = select_all(watched.map(StreamExt::boxed)).flat_map(|(space, event)| {
         // Without a list of namespaces there is one watch, whose events are in order already.

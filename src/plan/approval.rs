@@ -157,4 +157,45 @@ mod tests {
         assert!(!must_wait(Some(&approval(ApprovalMode::ManualIfRisky, Some(&proposed.hash))), &risky, &proposed));
         assert!(!must_wait(None, &risky, &proposed));
     }
+
+    /// A plan of these steps that changes these settings.
+    fn plan(steps: Vec<Step>, fields: &[Field]) -> Plan {
+        let difference = |field: &Field| Difference {
+            field: *field,
+            desired: Value::set(["new"]),
+            observed: Some(Value::set(["old"])),
+            origin: Origin::Spec,
+        };
+        Plan { steps, differences: fields.iter().map(difference).collect(), ..Plan::default() }
+    }
+
+    #[test]
+    fn each_change_that_interrupts_people_waits_and_no_other_does() {
+        let asks = |plan: &Plan| {
+            let approval = Approval { mode: Some(ApprovalMode::ManualIfRisky), approved_plan: None };
+            needs_approval(Some(&approval), plan)
+        };
+        let update = || vec![Step::Update(Vec::new())];
+        for (fields, waits) in [
+            (&[Field::Name][..], true),
+            (&[Field::Packages], true),
+            (&[Field::AllowedIps], true),
+            (&[Field::PolicyPciDss], true),
+            (&[Field::PolicyMinLength], true),
+            (&[Field::PolicyAttempts], true),
+            (&[Field::PolicyChangeAtNextLogin], true),
+            (&[Field::City, Field::Name], true),
+            (&[Field::City], false),
+            (&[Field::AddOns, Field::Logo, Field::TwoFactorAuthentication], false),
+        ] {
+            assert_eq!(asks(&plan(update(), fields)), waits, "{fields:?}");
+        }
+        assert!(asks(&plan(vec![Step::Suspend], &[])), "a suspension interrupts everybody");
+        for step in [Step::Activate, Step::Mark, Step::Create(Vec::new())] {
+            assert!(!asks(&plan(vec![step.clone()], &[])), "{step:?}");
+        }
+        assert!(!asks(&plan(vec![Step::Create(Vec::new())], &[Field::Name])), "a create interrupts nobody");
+        let (risky, no_mode) = (plan(vec![Step::Suspend], &[Field::Name]), Approval::default());
+        assert!(!needs_approval(None, &risky) && !needs_approval(Some(&no_mode), &risky), "the default is Automatic");
+    }
 }

@@ -207,6 +207,27 @@ mod tests {
     }
 
     #[test]
+    fn what_interrupts_people_is_as_the_documentation_of_approvals_says() {
+        // Typed by hand: a new setting must be thought about here too.
+        let disruptive = [
+            "details.name",
+            "packages",
+            "security.access.allowedIPs",
+            "security.passwordPolicy.pciDSS",
+            "security.passwordPolicy.custom.minLength",
+            "security.passwordPolicy.custom.requireAllCharacterClasses",
+            "security.passwordPolicy.custom.validityDays",
+            "security.passwordPolicy.custom.allowLastFourPasswords",
+            "security.passwordPolicy.custom.attemptsBeforeLockout",
+            "security.passwordPolicy.changePasswordAtNextLogin",
+        ];
+        let found: Vec<&str> =
+            Field::ALL.iter().filter(|field| field.risk() == Risk::Disruptive).map(|field| field.path()).collect();
+        assert_eq!(found, disruptive);
+        assert_eq!(Field::ALL.len(), 50, "think about what the new one does to people");
+    }
+
+    #[test]
     fn what_only_a_partner_has_is_marked_so() {
         for field in Field::ALL.iter().filter(|field| field.rule() == Rule::PartnerOnly) {
             assert!(!field.is_of(Kind::Client), "{}", field.path());

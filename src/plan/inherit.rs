@@ -157,6 +157,39 @@ mod tests {
     }
 
     #[test]
+    fn each_locked_default_locks_its_settings_and_no_other() {
+        let all: BTreeMap<Field, Value> =
+            Field::ALL.iter().map(|field| (*field, Value::text("the Partner's"))).collect();
+        let defaults = Settings { values: all.clone(), ..Settings::default() };
+        let others = all.keys().map(|field| (*field, Value::text("another"))).collect();
+        let client = Settings { values: others, ..Settings::default() };
+        // Typed by hand, and not taken from the names of the fields.
+        let access = [
+            "security.access.allowedIPs",
+            "security.access.twoFactorAuthentication",
+            "security.access.duo.integrationKeySecretRef",
+            "security.access.duo.secretKeySecretRef",
+            "security.access.duo.apiHostname",
+            "security.access.blockDuplicateCloudAccounts",
+            "security.access.skipUserConsentForm",
+            "security.access.showCopyClipboard",
+        ];
+        use LockedDefault::{Access, AddOns, Country, Packages, Timezone};
+        for one in [Timezone, Country, Packages, AddOns, Access] {
+            let locked: &[&str] = match one {
+                Timezone => &["details.timezone"],
+                Country => &["details.country"],
+                Packages => &["packages"],
+                AddOns => &["addOns"],
+                Access => &access,
+            };
+            let beyond: Vec<String> =
+                beyond_locked(&client, &defaults, &[one]).into_iter().map(|invalid| invalid.path).collect();
+            assert_eq!(beyond, locked, "{one:?}");
+        }
+    }
+
+    #[test]
     fn the_partners_own_settings_never_reach_a_client_but_what_the_platform_cascades_is_shown() {
         let partner = BTreeMap::from([
             (Field::AllowedIps, Value::set(["198.51.100.1"])),

@@ -260,6 +260,7 @@ fn one_word_lists_both_kinds_with_their_columns() {
         [
             ("NAME", "partner.tenantry.dev/acme"),
             empty,
+            ("REASON", ""),
             ("STATUS", ""),
             ("TENANT", "Acme Managed Services"),
             ("UNIQUE-ID", ""),
@@ -272,6 +273,7 @@ fn one_word_lists_both_kinds_with_their_columns() {
         [
             ("NAME", "client.tenantry.dev/globex"),
             ("READY", "True"),
+            ("REASON", "AsDeclared"),
             ("STATUS", "Active"),
             ("TENANT", "Globex GmbH"),
             ("UNIQUE-ID", "client_93"),
@@ -282,8 +284,8 @@ fn one_word_lists_both_kinds_with_their_columns() {
     assert_eq!(client.last().map(|(name, _)| name.as_str()), Some("AGE"));
     let table = kubectl().run(&["get", "tenantry", "-n", &namespace, "-o", "wide"]).unwrap();
     let client = row(&table, "client", "globex");
-    let created = &client[client.len() - 3];
+    let created = &client[client.len() - 2];
     assert!(created.0 == "CREATED" && !created.1.is_empty(), "{client:?}");
-    let wide: Vec<_> = pairs(&client)[7..].iter().copied().filter(|(name, _)| *name != "CREATED").collect();
-    assert_eq!(wide, [("IN-SYNC", "False"), ("REASON", "AsDeclared"), ("MESSAGE", "Ready is True")]);
+    let wide: Vec<_> = pairs(&client)[8..].iter().copied().filter(|(name, _)| *name != "CREATED").collect();
+    assert_eq!(wide, [("IN-SYNC", "False"), ("MESSAGE", "Ready is True")]);
 }

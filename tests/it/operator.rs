@@ -7,4 +7,5 @@ mod healing;
 mod life;
 mod management;
 mod namespaces;
+mod newer;
 mod secrets;

@@ -3,6 +3,7 @@
 
 mod allowed;
 mod reader;
+mod reads;
 mod world;
 
 use std::fs;

@@ -13,12 +13,15 @@
 mod ask;
 mod cluster;
 mod deeds;
+mod defaults;
 mod fields;
+mod flags;
 mod foreign;
 mod life;
 mod long;
 mod named;
 mod names;
+mod newer;
 mod oracle;
 mod people;
 mod platform;

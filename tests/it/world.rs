@@ -45,18 +45,21 @@ pub struct World {
     is_shared: bool,
 }
 
-static SHARED: OnceLock<World> = OnceLock::new();
+/// The error stays where it did not start, so that one missing program fails every test at once.
+static SHARED: OnceLock<std::result::Result<World, String>> = OnceLock::new();
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 impl World {
     /// The world that tests share which only touch their own namespace.
     pub fn shared() -> &'static Self {
-        SHARED.get_or_init(|| {
+        let started = SHARED.get_or_init(|| {
             // A proxy of a test says where people come from; nobody else who comes from here says anything.
             let flags = ["--trusted-proxies", "127.0.0.0/8"].map(str::to_owned).to_vec();
             let platform = PlatformOptions { flags, ..PlatformOptions::default() };
-            Self { is_shared: true, ..Self::start_with("shared", &platform, many_ends).unwrap() }
-        })
+            let world = Self::start_with("shared", &platform, many_ends).map_err(|error| error.to_string())?;
+            Ok(Self { is_shared: true, ..world })
+        });
+        started.as_ref().unwrap_or_else(|error| panic!("the shared world did not start: {error}"))
     }
 
     /// A world for the tests of one module.

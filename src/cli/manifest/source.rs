@@ -88,15 +88,52 @@ fn found(path: &Path, is_recursive: bool) -> Result<Vec<PathBuf>, Failure> {
     Ok(files)
 }
 
-/// The text of a file, or of standard input.
+/// The text of a file, or of standard input, in any of the encodings that kubectl takes.
 pub(crate) fn text_of(file: &Path) -> Result<String, Failure> {
     let read = if file == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
     } else {
-        std::fs::read_to_string(file)
+        std::fs::read(file)
     };
-    read.map_err(|error| Failure::new(format!("`{}` cannot be read: {error}", file.display())))
+    let failed = |why: String| Failure::new(format!("`{}` cannot be read: {why}", file.display()));
+    decoded(&read.map_err(|error| failed(error.to_string()))?).map_err(|why| failed(why.to_owned()))
+}
+
+/// Bytes as text: UTF-8 with or without a byte order mark, or UTF-16 with one, as PowerShell's `>` writes it.
+fn decoded(bytes: &[u8]) -> Result<String, &'static str> {
+    const UTF_16: &str = "it begins as UTF-16 and goes on as something else: save it as UTF-8";
+    const UTF_8: &str = "it is neither UTF-8 nor UTF-16 with a byte order mark: save it as UTF-8";
+    let wide = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|pair| unit(*pair)).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty()).ok_or(UTF_16)
+    };
+    let text = match bytes {
+        [0xff, 0xfe, rest @ ..] => wide(rest, u16::from_le_bytes)?,
+        [0xfe, 0xff, rest @ ..] => wide(rest, u16::from_be_bytes)?,
+        bytes => String::from_utf8(bytes.to_vec()).map_err(|_| UTF_8)?,
+    };
+    Ok(without_marks(&text))
+}
+
+/// A text without the byte order marks that stand before documents: tools that join files leave one before each.
+fn without_marks(text: &str) -> String {
+    const MARK: char = '\u{feff}';
+    if !text.contains(MARK) {
+        return text.to_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut is_at_beginning = true;
+    for line in text.split_inclusive('\n') {
+        let unmarked = line.trim_start_matches(MARK);
+        let is_separator = unmarked.starts_with("---");
+        let shown = if is_at_beginning || is_separator { unmarked } else { line };
+        plain.push_str(shown);
+        let is_empty = shown.trim().is_empty() || shown.trim_start().starts_with('#');
+        is_at_beginning = is_separator || is_at_beginning && is_empty;
+    }
+    plain
 }
 
 async fn kustomize(folder: &Path) -> Result<String, Failure> {
@@ -118,4 +155,51 @@ async fn kustomize(folder: &Path) -> Result<String, Failure> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     Err(Failure::new(format!("`kubectl kustomize {}` failed: {}", folder.display(), said.trim())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::manifest::Document;
+
+    const TEXT: &str = "kind: Partner\nspec: {city: Köln}\n---\nkind: Client\n";
+
+    fn utf_16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+        text.encode_utf16().flat_map(bytes).collect()
+    }
+
+    #[test]
+    fn what_tools_write_is_read_as_kubectl_reads_it() {
+        let wide = format!("\u{feff}{TEXT}");
+        for bytes in [
+            TEXT.as_bytes().to_vec(),
+            wide.clone().into_bytes(),
+            utf_16(&wide, u16::to_le_bytes),
+            utf_16(&wide, u16::to_be_bytes),
+            TEXT.replace("---\n", "---\n\u{feff}").into_bytes(),
+            TEXT.replace("---", "\u{feff}---").into_bytes(),
+            TEXT.replace("---\n", "---\n# Joined.\n\n\u{feff}").into_bytes(),
+        ] {
+            let text = decoded(&bytes).unwrap();
+            let documents = Document::all(&text).unwrap();
+            assert_eq!(documents.len(), 2, "{text:?}");
+            assert_eq!(documents[0].value["spec"]["city"], "Köln");
+            assert_eq!(documents[1].value["kind"], "Client");
+            let lines = text.replace("# Joined.\n\n", "");
+            assert_eq!(lines, TEXT, "lines stay where they are");
+        }
+        let crlf = TEXT.replace('\n', "\r\n");
+        let text = decoded(&utf_16(&format!("\u{feff}{crlf}"), u16::to_le_bytes)).unwrap();
+        let documents = Document::all(&text).unwrap();
+        assert_eq!((documents.len(), &documents[1].value["kind"]), (2, &serde_json::json!("Client")));
+    }
+
+    #[test]
+    fn a_mark_inside_of_a_text_stays_and_what_is_no_text_says_what_to_do() {
+        let inside = "city: \"K\u{feff}ln\"\nnote: |\n  \u{feff}x\n";
+        assert_eq!(decoded(inside.as_bytes()).unwrap(), inside);
+        for bytes in [b"city: K\xf6ln".as_slice(), b"\xff\xfea", b"\xff\xfe\x00\xd8"] {
+            assert!(decoded(bytes).unwrap_err().ends_with(": save it as UTF-8"));
+        }
+    }
 }

@@ -292,10 +292,11 @@ async fn owner(seen: &MarkSeen, ours: &Mark, cluster: Option<&Cluster>) -> Owner
     }
     let client = cluster.client.clone();
     let is_gone = if mark.kind == Kind::Partner.name() {
-        Api::<Partner>::namespaced(client, &mark.namespace).get_opt(&mark.name).await.is_ok_and(|found| found.is_none())
+        let partners = Api::<Partner>::namespaced(client, &mark.namespace);
+        partners.get_metadata_opt(&mark.name).await.is_ok_and(|found| found.is_none())
     } else {
         Api::<TenantClient>::namespaced(client, &mark.namespace)
-            .get_opt(&mark.name)
+            .get_metadata_opt(&mark.name)
             .await
             .is_ok_and(|found| found.is_none())
     };

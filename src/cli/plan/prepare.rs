@@ -7,8 +7,8 @@ use crate::cli::ground::{Ground, Subject, named};
 use crate::cli::references::{Lack, References, is_labelled};
 use crate::connect::Platform;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, edited, effective, mode, namespace, no_partner, not_allowed, resolve,
-    written,
+    Allows, Object, Parent, Sources, allows, edited, effective, mode, namespace, no_partner, not_allowed,
+    partner_not_understood, resolve, written,
 };
 use crate::plan::{Desired, Outcome, Written};
 
@@ -91,6 +91,9 @@ async fn usable<'a>(
     notes: &mut Vec<String>,
 ) -> Result<Option<&'a Partner>, Lack> {
     let Parent::Object(partner_namespace, name) = object.parent() else { return Ok(None) };
+    if let Some(other) = ground.other_partner(&partner_namespace, &name) {
+        return Err(partner_not_understood(other).into());
+    }
     let Some(partner) = ground.partner_of(object) else { return Err(no_partner(&partner_namespace, &name).into()) };
     let own = namespace(object);
     let is_allowed = match (allows(partner, &own), &ground.cluster) {

@@ -4,8 +4,9 @@ use serde::Serialize;
 
 use super::next;
 use crate::api::{ConditionType, TenantPhase};
+use crate::cli::one::Every;
 use crate::cli::output::{count, plain};
-use crate::object::{Object, namespace, unique_id};
+use crate::object::{NotUnderstood, Object, namespace, unique_id};
 
 /// The line of an object.
 #[derive(Serialize, Debug)]
@@ -41,6 +42,28 @@ impl Row {
             unique_id: unique_id(object).map(str::to_owned),
             differs: status.map_or(0, |status| status.drift.len()),
             attention: next::attention(object),
+        }
+    }
+
+    /// The lines of all objects of a kind.
+    pub(super) fn all<K: Object>(every: &Every<K>) -> Vec<Self> {
+        let others = every.others.iter().map(|other| Self::of_other(K::KIND.name(), other));
+        every.understood.iter().map(Self::of).chain(others).collect()
+    }
+
+    /// The line of an object that this program does not understand.
+    fn of_other(kind: &'static str, other: &NotUnderstood) -> Self {
+        let name = other.spec.pointer("/details/name").and_then(serde_json::Value::as_str);
+        Self {
+            namespace: other.namespace().to_owned(),
+            kind,
+            name: other.name().to_owned(),
+            ready: "Unknown".to_owned(),
+            phase: None,
+            tenant: name.unwrap_or_default().to_owned(),
+            unique_id: other.unique_id().map(str::to_owned),
+            differs: 0,
+            attention: Some(format!("{}: upgrade `kubectl tenantry` or correct the value", other.sentence())),
         }
     }
 

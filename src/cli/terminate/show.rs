@@ -15,7 +15,7 @@ use crate::cli::one::every;
 use crate::cli::output::plain;
 use crate::cli::reach::{Reached, reach, unanswered};
 use crate::connect::Place;
-use crate::object::{Object, Parent, namespace, place, uid, unique_id};
+use crate::object::{NotUnderstood, Object, Parent, namespace, place, uid, unique_id};
 use crate::plan::{Kind, MarkSeen, Observed, TenantLife, kept_settings};
 
 /// Seconds of the grace period where nobody says any: one day.
@@ -68,7 +68,16 @@ pub(super) async fn see<K: Object>(object: &K, flags: &ConnectionFlags, cluster:
         let own = (namespace(object), object.name_any());
         let objects = every::<TenantClient>(cluster, None).await?;
         let names_it = |client: &&TenantClient| matches!(client.parent(), Parent::Object(namespace, name) if (&namespace, &name) == (&own.0, &own.1));
-        children.extend(objects.iter().filter(names_it).map(|client| format!("object `{}`", self::place(client))));
+        children.extend(
+            objects.understood.iter().filter(names_it).map(|client| format!("object `{}`", self::place(client))),
+        );
+        let may_name_it = |client: &&NotUnderstood| match client.parent(Kind::Client) {
+            Some(Parent::Object(namespace, name)) => (&namespace, &name) == (&own.0, &own.1),
+            Some(Parent::Provider | Parent::Id(_)) => false,
+            None => true,
+        };
+        let others = objects.others.iter().filter(may_name_it);
+        children.extend(others.map(|client| format!("object `{}`, which is not understood", client.place())));
     }
     Ok(Seen { observed, host: platform.host(), impact, children })
 }

@@ -15,7 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::ground::named;
 use crate::cli::guarded::FIELD_MANAGER;
 use crate::cli::output::Machine;
-use crate::object::{Object, namespace, uid};
+use crate::object::{Object, Reading, namespace, uid};
 
 /// Writes the consent.
 ///
@@ -30,7 +30,7 @@ pub(super) async fn apply<K: Object>(
     patch["metadata"]["uid"] = json!(uid(object));
     patch["metadata"]["resourceVersion"] = json!(object.resource_version());
     let params = PatchParams { force: is_forced, ..PatchParams::apply(FIELD_MANAGER) };
-    let objects = Api::<K>::namespaced(cluster.client.clone(), &namespace(object));
+    let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &namespace(object));
     match objects.patch(&object.name_any(), &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
         Err(error) => Err(refused(error).about(named(object))),

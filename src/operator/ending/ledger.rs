@@ -8,11 +8,11 @@ use kube::ResourceExt;
 use kube::api::{Api, PostParams};
 
 use super::home;
-use crate::api::Partner;
+use crate::api::{FINALIZER, Partner};
 use crate::operator::FIELD_MANAGER;
 use crate::operator::context::Context;
 use crate::operator::error::sentence;
-use crate::operator::object::{TenantObject, is_held, uid};
+use crate::operator::object::{TenantObject, uid};
 use crate::plan::{Booked, Entry, Kind, Ledger};
 
 /// Name of the ConfigMap.
@@ -57,9 +57,13 @@ async fn open(ledger: &Ledger, own: &str, context: &Context) -> Vec<String> {
     let mut open = Vec::new();
     for Entry { uid, object, .. } in ledger.other_partners(own) {
         let Some((namespace, name)) = object.split_once('/') else { continue };
-        let found = Api::<Partner>::namespaced(context.client.clone(), namespace).get_opt(name).await;
+        // Its metadata says it all, whatever a newer release has written into its spec.
+        let found = Api::<Partner>::namespaced(context.client.clone(), namespace).get_metadata_opt(name).await;
         let stands = match &found {
-            Ok(Some(partner)) => partner.uid().as_ref() == Some(uid) && is_held(partner),
+            Ok(Some(partner)) => {
+                let is_held = partner.finalizers().iter().any(|finalizer| finalizer == FINALIZER);
+                partner.uid().as_ref() == Some(uid) && is_held
+            }
             Ok(None) => false,
             Err(_) => true,
         };

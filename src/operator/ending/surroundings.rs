@@ -8,7 +8,7 @@ use kube::api::{Api, ListParams};
 use super::{Reached, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
 use crate::connect::{Error, Freshness, Place};
-use crate::object::{Found, Object as _, look, refuse_hidden_extensions};
+use crate::object::{Found, Object as _, Reading, look, refuse_hidden_extensions};
 use crate::operator::apply::stop;
 use crate::operator::context::Context;
 use crate::operator::dereference::tenancy_anew;
@@ -187,15 +187,30 @@ fn unread<K: TenantObject>(error: &Error, reached: &Reached, context: &Context) 
 async fn declared_children<K: TenantObject>(object: &K, context: &Context) -> Result<Children, kube::Error> {
     let params = ListParams::default().fields(&format!("spec.partnerRef.name={}", object.name_any()));
     let mut clients = Vec::new();
-    for (_, api) in apis::<TenantClient>(&context.client, &context.settings.namespaces) {
+    for (_, api) in apis::<Reading<TenantClient>>(&context.client, &context.settings.namespaces) {
         clients.extend(api.list(&params).await?.items);
     }
     let wanted = Parent::Object(namespace(object), object.name_any());
     let mut children = Children::default();
-    for client in clients.iter().filter(|client| client.parent() == wanted) {
-        children.objects.push(place(client));
-        if is_deleting(client) && deletion_policy(client) != DeletionPolicy::Retain {
-            children.leaving.push(place(client));
+    for client in clients {
+        match client {
+            Reading::Understood(understood) if understood.object.parent() != wanted => {}
+            Reading::Understood(understood) => {
+                let client = &understood.object;
+                children.objects.push(place(client));
+                if is_deleting(client) && deletion_policy(client) != DeletionPolicy::Retain {
+                    children.leaving.push(place(client));
+                }
+            }
+            // What cannot be read of it counts against an end.
+            Reading::NotUnderstood(client) => {
+                if client.parent(Kind::Client).is_none_or(|parent| parent == wanted) {
+                    children.objects.push(client.place());
+                    if client.is_deleting() && !client.certainly_retains() {
+                        children.leaving.push(client.place());
+                    }
+                }
+            }
         }
     }
     Ok(children)

@@ -108,12 +108,12 @@ async fn owner(seen: &MarkSeen, ours: &Mark, context: &Context) -> Owner {
     }
     let is_gone = if kind == Kind::Partner.name() {
         Api::<Partner>::namespaced(context.client.clone(), namespace)
-            .get_opt(name)
+            .get_metadata_opt(name)
             .await
             .is_ok_and(|found| found.is_none())
     } else {
         let clients = Api::<TenantClient>::namespaced(context.client.clone(), namespace);
-        clients.get_opt(name).await.is_ok_and(|found| found.is_none())
+        clients.get_metadata_opt(name).await.is_ok_and(|found| found.is_none())
     };
     if is_gone { Owner::Gone } else { Owner::Exists }
 }

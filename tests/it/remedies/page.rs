@@ -45,6 +45,7 @@ fn remedy(reason: Reason) -> Remedy {
         Reason::SecretNotFound => Tests(&["it::remedies::references::a_secret_that_a_setting_names_is_created"]),
         Reason::ReferenceNotAllowed => Tests(&["it::remedies::references::a_secret_that_objects_may_not_reference_is_labelled"]),
         Reason::ImageNotFound | Reason::ImageInvalid => Tests(&["it::remedies::references::an_image_that_is_not_there_is_added_and_one_that_is_none_is_replaced"]),
+        Reason::NotUnderstood => Tests(&["it::operator::newer::an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts"]),
         Reason::InvalidValue => Tests(&["it::operator::bad_input::a_value_that_the_platform_does_not_know_is_named"]),
         Reason::PackageNotAvailable => Tests(&[
             "it::remedies::references::a_package_that_the_partner_lacks_is_added_there",

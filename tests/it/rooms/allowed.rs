@@ -132,7 +132,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room {
         name: "object",
         rooms: &["connect", "plan", "wire", "api", "catalog"],
-        crates: &["std", "k8s_openapi", "kube", "secrecy", "serde", "serde_json"],
+        crates: &["std", "k8s_openapi", "kube", "secrecy", "serde", "serde_json", "serde_path_to_error"],
         // It judges what others have read: of a cluster it knows no client.
         but: &["kube::Api", "kube::Client", "std::env", "std::fs", "std::net"],
     },

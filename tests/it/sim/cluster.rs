@@ -266,6 +266,11 @@ impl Cluster {
         self.history.iter().any(|change| change.key == *key)
     }
 
+    /// An object in all its versions, with the time of each.
+    pub(crate) fn past<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = (Timestamp, &'a Value)> {
+        self.history.iter().filter(move |change| change.key == *key).map(|change| (change.at, change.object.as_ref()))
+    }
+
     /// Whether any object ever asked to take a tenant over.
     pub(crate) fn was_ever_adopted(&self, id: &str) -> bool {
         self.history.iter().any(|change| {

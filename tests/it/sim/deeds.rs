@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tenantry::api::ABANDON;
 
 use super::cluster::{CLIENTS, Key, PARTNERS, Resource, SECRETS};
+use super::newer::{newer_field, understood};
 use super::people::with;
 use super::platform::Tenant;
 use super::seam::World;
@@ -83,6 +84,8 @@ pub(crate) enum Deed {
     Strip(Who),
     Abandon(Who),
     Estrange(Who),
+    Newer(Who),
+    Understand(Who),
     Foreign(Who),
     Adopt(Who),
     DeleteNamespace(&'static str),
@@ -158,6 +161,8 @@ pub(crate) fn deed(odds: Odds) -> impl Strategy<Value = (Deed, Duration)> {
         1 => who().prop_map(Deed::Strip),
         1 => who().prop_map(Deed::Foreign),
         1 => who().prop_map(Deed::Adopt),
+        1 => who().prop_map(Deed::Newer),
+        1 => who().prop_map(Deed::Understand),
         2 => place().prop_map(Deed::MakeNamespace),
         1 => kind().prop_map(Deed::MakeDefinition),
         2 => who().prop_map(Deed::Resume),
@@ -241,6 +246,8 @@ impl World {
                     self.drift(&tenant, &json!({"managedBy": other}))
                 });
             }
+            Deed::Newer(who) => drop(self.edit(&who.key(), &newer_field())),
+            Deed::Understand(who) => drop(self.edit(&who.key(), &understood())),
             Deed::Foreign(who) => self.foreign(*who),
             Deed::Adopt(who) => self.adopt(*who),
             Deed::DeleteNamespace(name) => self.delete_namespace(name),

@@ -25,6 +25,11 @@ pub(crate) const HOST: &str = "platform.example";
 
 /// The operator's flags. Long leases, since their renewals are requests too; nothing else differs from the defaults.
 pub(crate) fn settings() -> Settings {
+    settings_with(&[])
+}
+
+/// The same with more flags.
+pub(crate) fn settings_with(more: &[&str]) -> Settings {
     let flags = [
         "--platform-hosts",
         HOST,
@@ -39,7 +44,7 @@ pub(crate) fn settings() -> Settings {
         "--retry-period",
         "12m",
     ];
-    Settings::parse_from(["tenantry-operator"].iter().chain(&flags))
+    Settings::parse_from(["tenantry-operator"].iter().chain(&flags).chain(more))
 }
 
 /// Lives one life while `script` goes on beside it; ends with the script, or when the operator ends by itself or crashes.

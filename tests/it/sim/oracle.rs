@@ -12,6 +12,7 @@ use tenantry::api::FINALIZER;
 use super::ask::{Ask, Reply, Side};
 use super::cluster::{CLIENTS, Cluster, Key, LEASES, PARTNERS, Resource};
 use super::life::HOME;
+use super::newer::{UNDER_WAY, newer_since};
 use super::platform::Tenant;
 pub(crate) use ends::Accepted;
 
@@ -135,6 +136,10 @@ impl Oracle {
         let was_there = owner.as_ref().is_some_and(|owner| cluster.was_ever(owner));
         if !was_there && !cluster.was_ever_adopted(id) {
             self.broken(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
+        }
+        let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
+        if newer.is_some_and(|since| at.duration_since(since) > UNDER_WAY) {
+            self.broken(at, ask, "a change of a tenant whose object is not understood");
         }
         if matches!(about(ask), About::Act(_, "terminate")) {
             for fault in self.unlawful((life, &tenant), cluster, at) {

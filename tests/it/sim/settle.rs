@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{CLIENTS, Cluster, Key, PARTNERS};
 use super::life::HOME;
+use super::newer::is_newer;
 use super::oracle::holds;
 use super::platform::{Platform, Tenant};
 use super::seam::{State, World};
@@ -186,6 +187,7 @@ impl Judge<'_> {
             "CredentialsUnavailable" => {
                 self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
+            "NotUnderstood" => is_newer(self.object),
             _ => false,
         };
         (!is_so).then(|| format!("not Ready because of `{reason}`: {}", self.object["status"]["conditions"]))
@@ -245,6 +247,7 @@ impl Judge<'_> {
             "CredentialsUnavailable" => {
                 self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
+            "NotUnderstood" => is_newer(self.object) && policy != "Retain",
             "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
             _ => false,
         };

@@ -9,6 +9,7 @@ use super::{Oracle, key_of};
 use crate::sim::ask::Ask;
 use crate::sim::cluster::{CLIENTS, CONFIG_MAPS, Cluster, DEFINITIONS, Key, NAMESPACES, PARTNERS};
 use crate::sim::life::HOME;
+use crate::sim::newer::is_newer;
 use crate::sim::platform::Tenant;
 
 /// A confirmation that an operator accepted.
@@ -64,6 +65,7 @@ impl Oracle {
         let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
         must(tenant.uid.as_deref() == Some(uid), "its mark is not the object's");
         must(tenant.state == "SUSPENDED", "it was not suspended");
+        must(!is_newer(&object), "the object is not understood");
         must(is_deleting(&object), "nobody deleted the object");
         must(policy(&object) == "Terminate", "the policy is another");
         let mode = object["spec"]["management"]["mode"].as_str().unwrap_or("Manage");
@@ -179,6 +181,9 @@ impl Oracle {
         let is_let_go = before["metadata"]["annotations"][ABANDON].is_string();
         if is_let_go || !is_deleting(before) {
             return;
+        }
+        if is_newer(before) && policy(before) != "Retain" {
+            return self.broken(at, ask, format!("let go although it is not understood: {}", key.name));
         }
         let would_end = self.would_end(before);
         if whole {

@@ -1,0 +1,127 @@
+//! Definitions of a newer release on the API server, and objects that use them: this release does not understand those,
+//! says so, and goes on with all others.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::assets;
+use crate::cli::Desk;
+use crate::world::{Space, World};
+
+/// The definition of Clients as the next release might bring it: one more add-on, and one more field.
+fn newer_definition() -> Value {
+    let text = fs::read_to_string(assets::root().join("crds/clients.yaml")).unwrap();
+    let mut definition: Value = serde_yaml::from_str(&text).unwrap();
+    let spec = definition.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties").unwrap();
+    spec["addOns"]["items"]["enum"].as_array_mut().unwrap().push(json!("BrandNewAddOn"));
+    spec["quota"] = json!({"type": "object", "properties": {"users": {"type": "integer"}}});
+    definition
+}
+
+/// Tries until the API server takes an object as the newer definition has it.
+fn apply_newer(space: &Space<'_>, name: &str, more: &Value) {
+    let mut spec = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)}});
+    crate::world::merge(&mut spec, more);
+    let object =
+        json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name}, "spec": spec});
+    space.until(&format!("the newer definition takes `{name}`"), || {
+        let args = ["-n", &space.name, "apply", "--server-side", "-f", "-"];
+        Ok(space.world.kubectl.run_with(&args, &object.to_string()).is_ok())
+    });
+}
+
+/// Both are told what is not known, and another object is changed and followed meanwhile.
+fn others_go_on(space: &Space<'_>, city: &str) {
+    let value = space.not_ready("client/value", "NotUnderstood");
+    assert!(value.contains("the value `BrandNewAddOn` of `addOns[0]`"), "{value}");
+    assert!(value.contains("upgrade the operator or correct the value"), "{value}");
+    let field = space.not_ready("client/field", "NotUnderstood");
+    assert!(field.contains("the field `quota` (`{\"users\":3}`)"), "{field}");
+    let stalled = space.condition("client/field", "Stalled").unwrap();
+    assert_eq!((stalled.0.as_str(), stalled.1.as_str()), ("True", "NotUnderstood"));
+    space.patch("client/globex", &json!({"spec": {"details": {"city": city}}}));
+    let client = space.ready("client/globex");
+    let partner = space.ready("partner/acme");
+    assert_eq!(space.platform_client(&partner, &client)["city"], city);
+    let operator = &space.world.operator;
+    space.until("the metric counts both", || {
+        let count = |kind: &str| {
+            let label = format!("kind=\"{kind}\"");
+            operator.metric("tenantry_operator_objects_not_understood", &[&label])
+        };
+        Ok((count("Client")?, count("Partner")?) == (2.0, 0.0))
+    });
+}
+
+#[test]
+fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
+    let mut world = World::start("newer", |_| {}).unwrap();
+    let name = {
+        let space = world.namespace("newer");
+        space.partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
+        for client in ["globex", "field"] {
+            space.client(client, &json!({"deletion": {"policy": "Suspend"}}));
+            space.ready(&format!("client/{client}"));
+        }
+        world.kubectl.run_with(&["apply", "--server-side", "-f", "-"], &newer_definition().to_string()).unwrap();
+        let suspend = json!({"deletion": {"policy": "Suspend"}});
+        apply_newer(&space, "value", &json!({"addOns": ["BrandNewAddOn"], "deletion": suspend["deletion"]}));
+        // From now on the watch shows objects as the newer definition has them.
+        space.not_ready("client/value", "NotUnderstood");
+        space.patch("client/field", &json!({"spec": {"quota": {"users": 3}, "tenantState": "Suspended"}}));
+        others_go_on(&space, "Bonn");
+        space.name
+    };
+    // A list that every watch begins with, once over all namespaces and once over this one.
+    for (city, flag) in [("Ulm", None), ("Trier", Some(format!("--namespaces={name}")))] {
+        world.options.flags.extend(flag);
+        world.restart_operator().unwrap();
+        others_go_on(&Space::at(&world, name.clone()), city);
+    }
+    let space = Space::at(&world, name);
+    reads_of_the_plugin(&space);
+    let (partner, field) = (space.ready("partner/acme"), space.get("client/field").unwrap());
+    let id = field["status"]["uniqueId"].as_str().unwrap();
+    assert_eq!(space.platform_client(&partner, id)["state"], "ACTIVE", "nothing was written to it");
+    let living = world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
+    assert_eq!(living.len(), 2, "the new object made no tenant: {living:?}");
+    let log = world.operator.log().unwrap();
+    assert!(!log.contains("BrandNewAddOn"), "no values in the log:\n{log}");
+    the_ways_out(&space, &partner, id);
+}
+
+/// The plugin shows the others, and says of these two what is not known.
+fn reads_of_the_plugin(space: &Space<'_>) {
+    let desk = Desk::at(space);
+    let status = desk.run(&["status", "-n", &space.name, "-o", "json"]);
+    let rows = status.json();
+    let of = |name: &str| rows.as_array().unwrap().iter().find(|row| row["name"] == name).unwrap().clone();
+    assert_eq!(of("globex")["ready"], "True");
+    assert!(of("value")["attention"].as_str().unwrap().contains("`addOns[0]`"), "{rows}");
+    let plan = desk.run(&["plan", "-n", &space.name]);
+    assert_eq!(plan.code, 1, "{plan:?}");
+    assert!(plan.err.contains("Client `") && plan.err.contains("field `quota`"), "{plan:?}");
+    let typed = space.tenant_name("field");
+    let terminate = desk.run(&["terminate", "client/field", "-n", &space.name, "--yes-i-typed", &typed]);
+    assert!(terminate.code == 1 && terminate.err.contains("upgrade `kubectl tenantry`"), "{terminate:?}");
+}
+
+/// Deleted it is held; `Retain` lets it go, and a corrected one goes on.
+fn the_ways_out(space: &Space<'_>, partner: &str, id: &str) {
+    space.delete("client/field");
+    space.until("the deletion is held", || {
+        let held = space.condition("client/field", "DeletionBlocked");
+        Ok(held.is_some_and(|(status, reason, _)| status == "True" && reason == "NotUnderstood"))
+    });
+    space.patch(
+        "client/value",
+        &json!({"spec": {"addOns": ["SLAManagement"], "packages": ["EventAndIncidentManagement"]}}),
+    );
+    space.ready("client/value");
+    assert!(space.get("client/field").is_some());
+    space.patch("client/field", &json!({"spec": {"deletion": {"policy": "Retain"}}}));
+    space.gone("client/field");
+    assert_eq!(space.platform_client(partner, id)["state"], "ACTIVE");
+    assert!(space.events("field").iter().any(|reason| reason == "NotUnderstood"));
+}

@@ -1,0 +1,216 @@
+//! Each flag of the operator, followed to its effect: started with another value than the default, it acts otherwise.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clap::CommandFactory as _;
+use jiff::Timestamp;
+use serde_json::json;
+use tenantry::operator::Settings;
+
+use super::ask::{Ask, Side};
+use super::cluster::{CLIENTS, Key, PARTNERS};
+use super::life::{live, settings_with};
+use super::seam::{Fate, Life, World};
+use super::settle::{condition, is_ready, world};
+use super::sweep::scenarios;
+
+/// A test for each flag: here, or where a real process or a real API server shows the effect.
+const SHOWN: [(&str, &str); 18] = [
+    ("cluster-id", "the_cluster_id_is_in_every_mark"),
+    ("concurrency", "as_many_passes_as_allowed_wait_for_a_slow_platform"),
+    ("context", "operator::servers::tests::the_context_that_is_named_is_used"),
+    ("default-connection", "it::sim::defaults::the_default_connection_serves_partners_of_its_namespaces_alone"),
+    (
+        "default-connection-namespaces",
+        "it::sim::defaults::the_default_connection_serves_partners_of_its_namespaces_alone",
+    ),
+    ("drift-interval", "drift_is_looked_for_at_the_interval"),
+    ("kubeconfig", "it::operator::life::a_partner_and_its_clients_are_made_in_any_order_of_applying"),
+    (
+        "lease-duration",
+        "it::lease::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
+    ),
+    ("listen", "it::faults::restart::without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_come"),
+    ("most-client-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
+    ("most-partner-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
+    ("namespace", "it::operator::deletion::terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant"),
+    (
+        "namespaces",
+        "it::operator::namespaces::with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else",
+    ),
+    ("pass-timeout", "a_pass_is_given_up_after_its_time"),
+    ("platform-hosts", "a_host_that_is_not_named_is_not_talked_to"),
+    (
+        "renew-deadline",
+        "it::lease::cut_off::a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more",
+    ),
+    ("request-timeout", "a_request_is_given_up_after_its_time"),
+    (
+        "retry-period",
+        "it::lease::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
+    ),
+];
+
+#[test]
+fn every_flag_is_followed_to_its_effect_by_a_test() {
+    let command = Settings::command();
+    let own = ["help", "version"];
+    let flags: BTreeSet<&str> =
+        command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| !own.contains(flag)).collect();
+    let shown: BTreeSet<&str> = SHOWN.iter().map(|(flag, _)| *flag).collect();
+    assert_eq!(flags, shown, "a test for each flag, and none for another");
+    let tests = crate::seeds::names::of_all_tests();
+    for (flag, test) in SHOWN {
+        let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::flags::{test}") };
+        assert!(tests.contains(&name), "{flag}: there is no test `{name}`");
+    }
+}
+
+fn acme() -> Key {
+    Key::new(PARTNERS, "a", "acme")
+}
+
+fn globex() -> Key {
+    Key::new(CLIENTS, "a", "globex")
+}
+
+/// Plays a script with the flags' defaults but these.
+fn play(world: &World, flags: &[&str], script: impl AsyncFnOnce()) {
+    assert!(live(world, &Life::new(1), settings_with(flags), script()).is_some());
+    let violations = world.lock().oracle.violations.clone();
+    assert!(violations.is_empty(), "{violations:#?}\n{}", world.lock().story.join("\n"));
+}
+
+fn create(world: &World) {
+    world.create(&acme(), &scenarios::partner(&json!({})));
+}
+
+async fn ready(world: &World, key: &Key) {
+    let is_so = |world: &World| world.object(key).is_some_and(|object| is_ready(&object));
+    world.until(&format!("{} is Ready", key.name), is_so).await;
+}
+
+fn is(world: &World, key: &Key, kind: &str, reason: &str) -> bool {
+    world.object(key).and_then(|object| condition(&object, kind)).is_some_and(|(_, why)| why == reason)
+}
+
+/// Every request to the platform but for a token is answered so much later.
+fn slow_platform(world: &World, pause: Duration) {
+    world.lock().fates = Box::new(move |_, ask: &Ask| {
+        let is_tenants = ask.side == Side::Platform && ask.path.starts_with("/api/");
+        if is_tenants { Fate::SlowReply(pause) } else { Fate::Pass }
+    });
+}
+
+#[test]
+fn the_cluster_id_is_in_every_mark() {
+    let world = world();
+    play(&world, &["--cluster-id", "elsewhere"], async || {
+        create(&world);
+        ready(&world, &acme()).await;
+        let place = world.tenant(&acme()).unwrap().place;
+        assert_eq!(place.as_deref(), Some("elsewhere/Partner/a/acme"));
+    });
+}
+
+#[test]
+fn a_host_that_is_not_named_is_not_talked_to() {
+    let world = world();
+    play(&world, &["--platform-hosts", "another.example"], async || {
+        create(&world);
+        world.until("it is told", |world| is(world, &acme(), "Ready", "HostNotAllowed")).await;
+        assert_eq!(world.tenants().len(), 0);
+    });
+}
+
+#[test]
+fn drift_is_looked_for_at_the_interval() {
+    let world = world();
+    play(&world, &["--drift-interval", "3h"], async || {
+        create(&world);
+        ready(&world, &acme()).await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let tenant = world.tenant(&acme()).unwrap();
+        world.drift(&tenant, &json!({"name": "Renamed"}));
+        tokio::time::sleep(Duration::from_mins(120)).await;
+        assert_eq!(world.tenant(&acme()).unwrap().name, "Renamed", "the interval is not over");
+        tokio::time::sleep(Duration::from_mins(90)).await;
+        assert_eq!(world.tenant(&acme()).unwrap().name, "Acme");
+    });
+}
+
+#[test]
+fn a_request_is_given_up_after_its_time() {
+    for (flags, is_made) in [(&["--request-timeout", "5s"][..], false), (&[], true)] {
+        let world = world();
+        play(&world, flags, async || {
+            slow_platform(&world, Duration::from_secs(12));
+            create(&world);
+            tokio::time::sleep(Duration::from_mins(15)).await;
+            let object = world.object(&acme()).unwrap();
+            assert_eq!(is_ready(&object), is_made, "{flags:?}: {}", object["status"]);
+        });
+    }
+}
+
+#[test]
+fn a_pass_is_given_up_after_its_time() {
+    let world = world();
+    play(&world, &["--pass-timeout", "20s"], async || {
+        slow_platform(&world, Duration::from_secs(12));
+        create(&world);
+        world.until("it is given up", |world| is(world, &acme(), "Ready", "InternalError")).await;
+    });
+}
+
+#[test]
+fn as_many_passes_as_allowed_wait_for_a_slow_platform() {
+    for (flags, at_once) in [(&["--concurrency", "1"][..], false), (&[], true)] {
+        let world = world();
+        play(&world, flags, async || {
+            let looks: std::sync::Arc<std::sync::Mutex<Vec<Timestamp>>> = std::sync::Arc::default();
+            let noted = std::sync::Arc::clone(&looks);
+            world.lock().fates = Box::new(move |_, ask: &Ask| {
+                let is_create = ask.side == Side::Platform && ask.is_write() && ask.path.ends_with("/msps");
+                if !is_create {
+                    return Fate::Pass;
+                }
+                noted.lock().unwrap().push(tenantry::clock::now());
+                Fate::SlowReply(Duration::from_secs(30))
+            });
+            for name in ["one", "two"] {
+                let spec = scenarios::partner(&json!({"details": {"name": name}}));
+                world.create(&Key::new(PARTNERS, "a", name), &spec);
+            }
+            for name in ["one", "two"] {
+                ready(&world, &Key::new(PARTNERS, "a", name)).await;
+            }
+            let times = looks.lock().unwrap().clone();
+            let apart = times[1].duration_since(times[0]).as_secs();
+            assert_eq!(apart < 30, at_once, "{flags:?}: {times:?}");
+        });
+    }
+}
+
+#[test]
+fn no_more_tenants_are_ended_than_allowed() {
+    for (flag, key) in
+        [("--most-partner-terminations-per-hour", acme()), ("--most-client-terminations-per-hour", globex())]
+    {
+        let world = world();
+        play(&world, &[flag, "0"], async || {
+            create(&world);
+            ready(&world, &acme()).await;
+            if key == globex() {
+                world.create(&globex(), &json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}}));
+                ready(&world, &globex()).await;
+            }
+            world.edit(&key, &scenarios::confirm(&world, &key, 0));
+            world.delete(&key);
+            world.until("it is held", |world| is(world, &key, "DeletionBlocked", "BreakerOpen")).await;
+            tokio::time::sleep(Duration::from_hours(3)).await;
+            assert_ne!(world.tenant(&key).unwrap().state, "TERMINATED", "{flag}");
+        });
+    }
+}
