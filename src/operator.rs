@@ -7,6 +7,7 @@ mod claim;
 mod connections;
 mod context;
 mod counts;
+mod dated;
 mod dereference;
 mod drift;
 mod ending;
@@ -46,7 +47,7 @@ pub use servers::{ClusterWire, Servers};
 pub use settings::Settings;
 
 use crate::api::{Partner, TenantClient};
-use crate::connect::{Dial, Exchange, tallied};
+use crate::connect::{Dial, Exchange, ServerClock, tallied};
 use claim::Claim;
 use connections::Connections;
 use context::{Context, Room};
@@ -61,8 +62,9 @@ use servers::cluster_id;
 /// Who writes, as managedFields show it.
 const FIELD_MANAGER: &str = "tenantry-operator";
 
-/// A Pod is killed 30 s after it was asked to end: a lease given back before that spares the successor the wait.
-const DRAIN: std::time::Duration = std::time::Duration::from_secs(20);
+/// What an answer leads to takes some requests to the API server: so much longer than a request may take is waited for one
+/// that is under way when the end comes. The chart asks for a little more than both, so that the lease is given back too.
+const RECORDING: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Why the operator cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +160,8 @@ impl Operator {
         let claim = Claim::default();
         let terms = settings.terms().map_err(StartError::Terms)?;
         let unfit = |error: kube::Error| StartError::Client(error.to_string());
-        let client = guard::client((servers.cluster)().map_err(unfit)?, &claim);
+        let clock = Arc::new(ServerClock::default());
+        let client = guard::client((servers.cluster)().map_err(unfit)?, &claim, &clock);
         // No queue of other requests may stand before a renewal, and the guard would refuse the first claim.
         let own = (servers.cluster)().map_err(unfit)?.build();
         let keeper = Keeper::new(own, &servers.namespace, terms, claim.clone());
@@ -173,6 +176,7 @@ impl Operator {
             record_keys: RecordKeys::new(client.clone(), &servers.namespace),
             events: Events::new(client.clone()),
             client,
+            clock,
             metrics,
             creating: std::sync::Mutex::default(),
             ready: tokio::sync::watch::Sender::new(false),
@@ -227,6 +231,7 @@ async fn lead<T>(
     passes: impl Future<Output = T>,
     mut end: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), StartError> {
+    let drain = context.settings.request_timeout + RECORDING;
     let (let_go, mut is_over) = tokio::sync::oneshot::channel();
     let mut keeping = tokio::spawn(async move {
         // One that cannot list the objects would keep another from working on them.
@@ -238,7 +243,7 @@ async fn lead<T>(
     });
     let overdue = async {
         let _ = end.wait_for(|is_over| *is_over).await;
-        tokio::time::sleep(DRAIN).await;
+        tokio::time::sleep(drain).await;
     };
     let kept = tokio::select! {
         ended = &mut keeping => ended,

@@ -37,9 +37,9 @@ pub use observed::{Observed, Seen, TenantLife, Unknown};
 pub use packages::{ClientUse, still_used, within};
 pub use record::{RecordKey, Written, is_legacy_digest};
 pub use removal::{
-    Author, Booked, Children, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit, Release, Removal,
-    RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence, evidence_names,
-    how_to_confirm, is_evidence, kept_settings, offered_until, removal,
+    Author, Booked, Children, ClockReading, Clocks, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit,
+    Release, Removal, RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence,
+    evidence_names, how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
 pub use secret::{AppliedSecrets, SecretRead, SecretSource};
 pub use value::Value;

@@ -192,7 +192,9 @@ reasons! {
     LedgerUnusable => true,
     /// As many tenants were ended within the hour as the operator allows, or another Partner is being ended.
     BreakerOpen => false,
-    /// The termination was cancelled when the tenant had already been ended.
+    /// The operator's clock differs from the one of the API server or the platform, so nothing is ended by time.
+    ClockDisagrees => true,
+    /// The termination was cancelled after the call that ended the tenant had been sent.
     TooLateToCancel => true,
     /// A tenant was found that this object owned before, and was taken up again.
     Reattached => false,
@@ -202,7 +204,7 @@ reasons! {
     Updated => false,
     /// The tenant was activated.
     Activated => false,
-    /// The tenant had gone from the platform before its object was deleted.
+    /// The tenant had gone from the platform, and no call of this object is known to have ended it.
     AlreadyGone => false,
     /// The tenant was ended on the platform.
     Terminated => false,

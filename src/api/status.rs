@@ -286,7 +286,19 @@ pub struct TerminationStatus {
     /// example `tenantry-system/terminated-6b4a5f03-7d49-4915-9792-2d964806cbd1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
-    /// When a cancel was noticed after the call that ends the tenant may have been made, for example
+    /// When the operator last wrote that it is about to send the call that ends the tenant, for example
+    /// `2026-11-23T09:30:02.034517Z`; the call is sent only on the object as this write left it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminating_at: Option<String>,
+    /// When the call that ends the tenant was sent, for example `2026-11-23T09:30:03Z`; absent: no call is known to have been
+    /// sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called_at: Option<String>,
+    /// When the platform took the call that ends the tenant, for example `2026-11-23T09:30:04Z`; from then on the tenant is
+    /// only read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<String>,
+    /// When a cancel was noticed after the call that ends the tenant may have been sent, for example
     /// `2026-11-23T09:30:05Z`; a minute later it shows whether it came in time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled_at: Option<String>,

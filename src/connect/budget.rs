@@ -30,6 +30,8 @@ pub(super) enum Lane {
     Change,
     /// The look for drift, which leaves a fifth of the budgets of reads to changes.
     Polling,
+    /// The holder of a write slot, which waits for nothing else.
+    AtOnce,
 }
 
 /// What the headers of an answer say.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::DATE;
 use reqwest::{Method, Request};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use super::guard::Guard;
 use super::http::{Answer, Fault, Wire, exchange, request};
 use super::pacer::{Pacer, Pass};
 use super::place::is_id;
+use super::server_clock::ServerClock;
 use super::token::{Token, Tokens, join};
 use crate::plan::Payload;
 use crate::wire::code;
@@ -109,7 +111,14 @@ pub(super) struct Line {
     guard: Guard,
     tokens: Tokens,
     pacer: Pacer,
+    pub(super) clock: ServerClock,
     timeout: Duration,
+}
+
+/// What a write needs before it may be sent.
+pub(super) struct Reserved<'a> {
+    pub(super) token: Arc<Token>,
+    pub(super) pass: Pass<'a>,
 }
 
 /// What has been tried within a call.
@@ -121,7 +130,15 @@ struct Tried {
 
 impl Line {
     pub(super) fn new(connection: Connection, (wire, guard): (Wire, Guard), timeout: Duration) -> Self {
-        Self { connection, wire, guard, tokens: Tokens::default(), pacer: Pacer::default(), timeout }
+        Self {
+            connection,
+            wire,
+            guard,
+            tokens: Tokens::default(),
+            pacer: Pacer::default(),
+            clock: ServerClock::default(),
+            timeout,
+        }
     }
 
     /// When a call that begins now must have ended.
@@ -172,6 +189,24 @@ impl Line {
         }
     }
 
+    /// Waits for the slot of a write under a tenant.
+    pub(super) async fn reserve(&self, tenant: &str, deadline: Instant) -> Result<Pass<'_>, Error> {
+        self.pacer.enter(tenant, (Category::Write, Lane::Change), deadline).await
+    }
+
+    /// Sends a write whose token and slot were had before, once and at once. A refused token is not used again: the next
+    /// reservation gets another.
+    pub(super) async fn send_reserved(&self, call: &Call<'_>, reserved: Reserved<'_>) -> Result<Answer, Error> {
+        let Reserved { token, pass } = reserved;
+        let sent = tokio::time::timeout(self.timeout, self.send(call, &token)).await;
+        let too_long = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
+        let answer = self.settle(call, pass, sent.unwrap_or_else(too_long))?;
+        if matches!(answer.status, 401 | 407) {
+            self.tokens.forget(&token);
+        }
+        Ok(answer)
+    }
+
     /// What an answer other than success means.
     pub(super) fn refusal(&self, call: &Call<'_>, answer: &Answer) -> Error {
         let token = self.tokens.current();
@@ -184,8 +219,11 @@ impl Line {
     async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Fault> {
         let mut request = call.request(&self.connection);
         token.authorise(&mut request).map_err(Fault::Unfit)?;
+        let asked = crate::clock::now();
         let exchange = exchange(&self.wire, request, call.limit);
-        if call.is_write() { self.guard.send(exchange).await } else { exchange.await }
+        let answer = if call.is_write() { self.guard.send(exchange).await? } else { exchange.await? };
+        self.clock.saw(asked, answer.headers.get(DATE));
+        Ok(answer)
     }
 
     /// Tells the pacer how a request ended, and what a missing answer means.

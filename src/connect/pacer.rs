@@ -41,7 +41,7 @@ impl Pacer {
     /// Waits until the request may be sent.
     ///
     /// # Errors
-    /// `Throttled`, at once, where it may not be sent before the deadline.
+    /// `Throttled`, at once, where it may not be sent before the deadline, or not now for one that does not wait.
     pub(super) async fn enter(
         &self,
         tenant: &str,
@@ -62,7 +62,8 @@ impl Pacer {
                 Leave::Soon(None) => None,
             };
             let wake = until.map_or(deadline, |at| instant(at, now));
-            if wake > deadline && !matches!(leave, Leave::Soon(_)) || Instant::now() >= deadline {
+            if lane == Lane::AtOnce || wake > deadline && !matches!(leave, Leave::Soon(_)) || Instant::now() >= deadline
+            {
                 return Err(throttled(until));
             }
             if lane == Lane::Change && waiting.is_none() {

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::budget::Lane;
 use super::call::{Call, Line, checked};
 use super::connection::{Connection, ConnectionError};
@@ -14,8 +16,9 @@ use super::http::{Wire, network};
 use super::living::{Freshness, Listed, Listing, Lists, Sought};
 use super::map::{self, Branded, Page};
 use super::place::Place;
+use super::reservation::Reservation;
 use super::turn::{Every, Shared, Turn, other_tenant, route};
-use crate::plan::{Change, Field, MarkSeen, Observed, Payload, Permit, TenantLife, short_mark};
+use crate::plan::{Change, ClockReading, Field, MarkSeen, Observed, Payload, TenantLife, short_mark};
 use crate::wire::{Created, Impact, Lifecycle, Mark, Tenant};
 
 /// How often a list is read that changes meanwhile.
@@ -71,6 +74,25 @@ impl Platform {
         Self { shared: Arc::clone(&self.shared), lane: Lane::Polling }
     }
 
+    /// The same platform for reads that do not wait for a rate limit: they are made while a write slot is held.
+    #[must_use]
+    pub fn at_once(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), lane: Lane::AtOnce }
+    }
+
+    /// The platform's time by an answer that came since then; nothing where none did, or none gave a time.
+    pub fn clock(&self, since: Instant) -> Option<ClockReading> {
+        self.shared.line.clock.since(since)
+    }
+
+    /// Waits until a change under the tenant of a place may be sent, and keeps token and slot for it.
+    ///
+    /// # Errors
+    /// No token can be had, or no slot within the deadline.
+    pub async fn reserve_write<'a>(&'a self, place: &'a Place) -> Result<Reservation<'a>, Error> {
+        Reservation::wait(self.turn().await?.at(place)?, place).await
+    }
+
     /// Whether a token can be had.
     pub async fn check(&self) -> Result<(), Error> {
         self.turn().await.map(drop)
@@ -92,6 +114,21 @@ impl Platform {
         let Some(tenant) = turn.tenant(place, id).await? else { return Ok(None) };
         let branding = if with_branding { turn.branding(id, &tenant).await? } else { Branded::NotAsked };
         map::observed(place.kind(), tenant, branding, turn.extensions).map(Some)
+    }
+
+    /// Reads a tenant for which the platform took the call that ends it; nothing where it is ended. After that call each
+    /// form of not being there says so: "not found" in whichever shape, "gone", and out of service under an id that the list
+    /// of inactive tenants names where a platform tells no more.
+    pub async fn read_after_end(&self, place: &Place, id: &str) -> Result<Option<Observed>, Error> {
+        let turn = self.turn().await?;
+        let tenant = match turn.tenant(place, id).await {
+            Ok(Some(tenant)) => tenant,
+            Ok(None) | Err(Error::NotFound { .. } | Error::ParentGone { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let observed = map::observed(place.kind(), tenant, Branded::NotAsked, turn.extensions)?;
+        let is_ended = observed.life == TenantLife::Inactive && turn.is_inactive(place, id).await?;
+        Ok((!is_ended).then_some(observed))
     }
 
     /// Whether a partner is in service, so that the platform takes changes under it.
@@ -191,13 +228,6 @@ impl Platform {
     /// Stops a tenant.
     pub async fn suspend(&self, place: &Place, id: &str) -> Result<(), Error> {
         self.act(place, id, Lifecycle::Suspend).await
-    }
-
-    /// Ends a tenant for ever; only `plan::removal` makes the permit.
-    pub async fn terminate(&self, place: &Place, permit: Permit) -> Result<(), Error> {
-        self.act(place, permit.id(), Lifecycle::Terminate).await?;
-        self.shared.lists.ended(place, permit.id());
-        Ok(())
     }
 
     async fn act(&self, place: &Place, id: &str, action: Lifecycle) -> Result<(), Error> {

@@ -81,6 +81,16 @@ impl Tokens {
         self.flight.last().as_ref().and_then(|landed| landed.outcome.clone().ok())
     }
 
+    /// Forgets a token that was refused.
+    pub(super) fn forget(&self, refused: &Arc<Token>) {
+        let mut last = self.flight.last();
+        let is_it =
+            |landed: &Landed<Arc<Token>>| landed.outcome.as_ref().is_ok_and(|token| Arc::ptr_eq(token, refused));
+        if last.as_ref().is_some_and(is_it) {
+            *last = None;
+        }
+    }
+
     async fn fetch(&self, wire: &Wire, connection: &Connection) -> Result<Arc<Token>, Error> {
         let kept = self.path.load(Ordering::Relaxed);
         for path in [kept, 1 - kept] {

@@ -6,7 +6,7 @@ pub(super) use census::Every;
 use tokio::time::Instant;
 
 use super::budget::Lane;
-use super::call::{Call, Line, checked};
+use super::call::{Call, Line, Reserved, checked};
 use super::error::{Error, is_platforms};
 use super::http::Answer;
 use super::living::{Listing, Lists};
@@ -28,7 +28,7 @@ pub(super) struct Shared {
 pub(super) struct Turn<'a> {
     pub(super) shared: &'a Shared,
     lane: Lane,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// Whether the platform has the extensions.
     pub(super) extensions: bool,
 }
@@ -124,8 +124,13 @@ impl<'a> Turn<'a> {
 
     /// Sends what answers nothing, `null` or what it changed; something that is no JSON comes from elsewhere.
     pub(super) async fn act(&self, call: &Call<'_>) -> Result<(), Error> {
-        let body = self.body(call).await?;
-        if is_empty(&body) { Ok(()) } else { map::json(&body).map(drop) }
+        acted(&self.body(call).await?)
+    }
+
+    /// The same for a call that was reserved.
+    pub(super) async fn act_reserved(&self, call: &Call<'_>, reserved: Reserved<'_>) -> Result<(), Error> {
+        let answer = self.shared.line.send_reserved(call, reserved).await?;
+        if answer.is_success() { acted(&answer.body) } else { Err(self.shared.line.refusal(call, &answer)) }
     }
 
     /// Every living tenant of the place.
@@ -143,6 +148,11 @@ impl<'a> Turn<'a> {
         }
         listing.add(after.into_listing());
         Ok(listing)
+    }
+
+    /// Whether the list of inactive tenants names a tenant.
+    pub(super) async fn is_inactive(&self, place: &Place, id: &str) -> Result<bool, Error> {
+        Ok(self.census(place, Some(INACTIVE)).await?.names(id))
     }
 
     async fn minimal(&self, place: &Place) -> Result<Listing, Error> {
@@ -178,6 +188,11 @@ pub(super) fn route<'a>(place: &'a Place, rest: &[&'a str]) -> Result<Vec<&'a st
 /// An answer about another tenant than the one asked for.
 pub(super) fn other_tenant(id: &str) -> Error {
     Error::malformed(format!("it is not about tenant `{id}`"))
+}
+
+/// An answer to an action.
+fn acted(body: &[u8]) -> Result<(), Error> {
+    if is_empty(body) { Ok(()) } else { map::json(body).map(drop) }
 }
 
 fn is_empty(body: &[u8]) -> bool {

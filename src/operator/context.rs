@@ -20,12 +20,15 @@ use super::records::RecordKeys;
 use super::secrets::Secrets;
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
+use crate::connect::ServerClock;
 use crate::plan::{Creates, Field};
 
 /// What every pass shares.
 pub(crate) struct Context {
     /// The API server.
     pub(crate) client: Client,
+    /// What the API server says of the time.
+    pub(crate) clock: Arc<ServerClock>,
     /// Flags.
     pub(crate) settings: Settings,
     /// Cluster id in every mark.

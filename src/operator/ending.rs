@@ -2,6 +2,7 @@
 
 mod evidence;
 mod ledger;
+mod permit;
 mod release;
 mod step;
 mod surroundings;
@@ -88,8 +89,8 @@ struct Waiting<K> {
 /// What a walk has done and no other knows.
 #[derive(Clone, Copy, Default)]
 struct Done {
-    /// Whether it made the call that ends the tenant.
-    has_called: bool,
+    /// Whether the platform refused a token for a call of this walk.
+    has_renewed: bool,
     /// Whether its last step was a write that changed the object as it was read.
     has_recorded: bool,
 }

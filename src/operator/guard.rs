@@ -1,6 +1,7 @@
 //! Keeps every change of the cluster to the time in which this process leads.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::http::{Method, Request, Response};
@@ -10,7 +11,9 @@ use tower::{BoxError, Layer, Service};
 
 use super::calm::Calm;
 use super::claim::Claim;
+use super::dated::Dated;
 use super::servers::ClusterWire;
+use crate::connect::ServerClock;
 
 /// What a change without the claim comes to.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +21,9 @@ use super::servers::ClusterWire;
 struct NoLongerLeads;
 
 /// A client whose changes are sent only while the claim holds; whoever keeps the lease needs another one.
-pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim) -> Client {
-    builder.with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
+pub(crate) fn client(builder: ClientBuilder<ClusterWire>, claim: &Claim, clock: &Arc<ServerClock>) -> Client {
+    let dated = builder.with_layer(&Dated(Arc::clone(clock)));
+    dated.with_layer(&Calm::default()).with_layer(&Guard(claim.clone())).build()
 }
 
 struct Guard(Claim);

@@ -3,12 +3,14 @@
 //! The operator asks after every step again, with everything read anew. Only this file makes a [`Permit`], and
 //! `connect::terminate` takes nothing else.
 
+mod clock;
 mod confirm;
 mod evidence;
 mod gates;
 mod ledger;
 mod terminate;
 
+pub use clock::{ClockReading, Clocks};
 pub use confirm::{confirm_digest, how_to_confirm, offered_until};
 pub use evidence::{Author, EVIDENCE_KEY, Statement, evidence, evidence_names, is_evidence, kept_settings};
 pub use ledger::{Entry, Ledger, Limits};
@@ -79,7 +81,7 @@ pub struct Walk {
     /// When this step began: all that is decided on was read later.
     pub begun: Timestamp,
     /// Whether the last thing that was done is a write that changed the object as it was read. No write that was given up
-    /// before can land any more.
+    /// before can land any more, and the object is what that write made of it.
     pub has_recorded: bool,
 }
 
@@ -181,6 +183,8 @@ pub struct Surroundings {
     pub evidence: Kept,
     /// The ledger of terminations.
     pub ledger: Booked,
+    /// What the API server and the platform say of the time.
+    pub clocks: Clocks,
 }
 
 impl Surroundings {
@@ -193,6 +197,7 @@ impl Surroundings {
             reference_broken: None,
             evidence: Kept::NotAsked,
             ledger: Booked::NotAsked,
+            clocks: Clocks::default(),
         }
     }
 }
@@ -240,17 +245,19 @@ pub enum Removal {
     Reserve(Ledger),
     /// End the tenant, then ask again.
     Terminate(Permit),
+    /// The platform took the call that ends the tenant and still shows it: only read it, after growing pauses.
+    AwaitEnd(String),
 }
 
 /// The next step, from everything that was read since the step began. A time that must have come before the tenant was
 /// read is compared with that beginning, not with `now`.
 pub fn removal(intent: &RemovalIntent<'_>, surroundings: &Surroundings, now: Timestamp) -> Removal {
-    let observed = match gates::pass(intent, surroundings) {
+    let observed = match gates::pass(intent, surroundings, now) {
         Ok(observed) => observed,
         Err(early) => return *early,
     };
     if is_cancelled(intent) {
-        return terminate::cancel(intent, &surroundings.children, observed, now);
+        return terminate::cancel(intent, surroundings, observed, now);
     }
     match intent.policy {
         DeletionPolicy::Terminate => terminate::terminate(intent, surroundings, observed, now),
@@ -281,7 +288,7 @@ fn is_cancelled(intent: &RemovalIntent<'_>) -> bool {
     !stands || intent.record.cancelled_at.is_some()
 }
 
-/// Whether the call that ends the tenant may have been made.
+/// Whether the call that ends the tenant may have been sent.
 fn is_terminating(intent: &RemovalIntent<'_>) -> bool {
     intent.record.step == Some(TerminationStep::Terminating)
 }

@@ -3,7 +3,9 @@
 mod breaker;
 mod cancel;
 mod evidence;
+mod forms;
 mod messages;
+mod permit;
 mod references;
 mod table;
 mod whole;

@@ -24,6 +24,7 @@ mod names;
 mod newer;
 mod oracle;
 mod people;
+mod permit;
 mod platform;
 mod random;
 mod replay;

@@ -71,8 +71,8 @@ capabilities: {drop: [ALL]}
 {{- if and .Values.namespaces (not .Values.clusterId) -}}
 {{- fail "with `namespaces` the operator may not read `kube-system`: set `clusterId` to a name of this cluster that no other has" -}}
 {{- end -}}
-{{- if le (int .Values.terminationGracePeriodSeconds) (include "tenantry.seconds" .Values.requestTimeout | int) -}}
-{{- fail "`terminationGracePeriodSeconds` must be more than `requestTimeout`: what was sent must be recorded before the process ends" -}}
+{{- if lt (int .Values.terminationGracePeriodSeconds) (add 20 (include "tenantry.seconds" .Values.requestTimeout | int) | int) -}}
+{{- fail "`terminationGracePeriodSeconds` must be at least 20 s more than `requestTimeout`: what was sent must be recorded before the process ends" -}}
 {{- end -}}
 {{- if and .Values.defaultConnection.namespaces (not .Values.defaultConnection.secretName) -}}
 {{- fail "`defaultConnection.namespaces` without `defaultConnection.secretName` connects nobody: name the Secret" -}}

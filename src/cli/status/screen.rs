@@ -213,6 +213,9 @@ impl Screen {
             suspending_at,
             purge_after,
             evidence,
+            terminating_at: _,
+            called_at,
+            accepted_at,
             cancelled_at,
             impact,
             how_to_confirm,
@@ -225,6 +228,8 @@ impl Screen {
             ("erased for ever after", purge_after.clone()),
             ("erases", (!counts.is_empty()).then_some(counts)),
             ("evidence", evidence.as_ref().map(|name| format!("ConfigMap `{name}`"))),
+            ("call sent", called_at.clone()),
+            ("call taken", accepted_at.clone()),
             ("cancelled", cancelled_at.clone()),
         ];
         let row = |(name, value): (&str, Option<String>)| value.map(|value| format!("{name:<21} {value}"));

@@ -243,7 +243,7 @@ fn null_and_strange_people_do_not_hide_a_tenant() {
 #[test]
 fn a_number_may_be_a_text_a_text_a_number_and_nothing_may_have_any_form() {
     let tenant = json!({
-        "id": "7", "zip": 10115, "phoneNumber": 493012, "nocDetails": {"id": "11"}, "channel": "7",
+        "id": "7", "zip": 10115, "phoneNumber": 493_012, "nocDetails": {"id": "11"}, "channel": "7",
         "enableCLIRecording": "true", "resourceDecommission": 1, "showCopyClipboard": true,
         "clientDetails": {"businessStartHour": "9", "businessStartMinute": 30.0, "businessDayEnd": "7"},
         "passwordPolicy": {"minPasswordLength": "12", "defaultPolicy": "false"},

@@ -61,6 +61,11 @@ impl Census {
         }
     }
 
+    /// Whether it names a tenant.
+    pub(in crate::connect) fn names(&self, id: &str) -> bool {
+        self.rows.contains_key(id)
+    }
+
     /// The living tenants of a name.
     fn of_name(&self, name: &str) -> impl Iterator<Item = Listed> {
         self.rows.values().filter(move |row| row.name == name).cloned().filter_map(Listed::found)

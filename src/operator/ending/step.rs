@@ -5,10 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::surroundings::{Gathered, gather};
-use super::{Done, End, Next, Reached, Waiting, evidence, fresh, ledger, release};
+use super::permit::{self, Asked};
+use super::surroundings::{Gathered, Patience, gather};
+use super::{Done, End, Next, Reached, Waiting, evidence, ledger, release};
 use crate::api::{ABANDON, ConnectionStatus, ManagementMode, Reason, TerminationStatus};
-use crate::connect::trace;
 use crate::operator::apply::stop;
 use crate::operator::audit;
 use crate::operator::context::Context;
@@ -18,7 +18,7 @@ use crate::operator::object::{
 };
 use crate::operator::status::{record, write_as_read};
 use crate::plan::{
-    Booked, Kept, Limits, Observed, Outcome, Permit, Removal, RemovalIntent, Rules, Surroundings, Tenant, Walk, removal,
+    Booked, Kept, Limits, Observed, Outcome, Removal, RemovalIntent, Rules, Surroundings, Tenant, Walk, removal,
 };
 use crate::wire::Mark;
 
@@ -29,7 +29,8 @@ pub(super) async fn step<K: TenantObject>(
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let walk = Walk { begun: crate::clock::now(), has_recorded: std::mem::take(&mut done.has_recorded) };
-    let Gathered { mut surroundings, reached, book } = gather(object.as_ref(), context).await?;
+    let Gathered { mut surroundings, reached, book } =
+        Box::pin(gather(object.as_ref(), Patience::RateLimit, context)).await?;
     let decide = |surroundings: &Surroundings| decide(object.as_ref(), surroundings, walk, context);
     let mut decided = decide(&surroundings);
     // What cannot be written down is one more thing to decide on.
@@ -52,14 +53,14 @@ pub(super) async fn step<K: TenantObject>(
         }
         _ => {}
     }
-    act(object, (decided, surroundings, reached), done, context).await
+    Box::pin(act(object, (decided, surroundings, reached), (done, walk), context)).await
 }
 
 /// Does what was decided.
 async fn act<K: TenantObject>(
     object: &Arc<K>,
     (decided, surroundings, reached): (Removal, Surroundings, Option<Reached>),
-    done: &mut Done,
+    (done, walk): (&mut Done, Walk),
     context: &Context,
 ) -> Result<Next<K>, Stop> {
     let observed = match surroundings.tenant {
@@ -84,13 +85,13 @@ async fn act<K: TenantObject>(
             Ok(Next::Again(Some(written)))
         }
         (Removal::Identify(found), Some(reached)) => identify(object.as_ref(), found, &reached, context).await,
-        (Removal::Suspend, Some(reached)) => change(object, (&id, true), &reached, context).await,
-        (Removal::Activate, Some(reached)) => change(object, (&id, false), &reached, context).await,
-        (Removal::Terminate(_), _) if done.has_called => {
-            let message = format!("tenant `{id}` was told to end and is still there: looking again");
-            waits(Outcome::Ending(Reason::Terminating, message), None)
+        (Removal::Activate, Some(reached)) => activate(object, &id, &reached, context).await,
+        (Removal::AwaitEnd(accepted), _) => {
+            waits(Outcome::Ending(Reason::Terminating, still_there(&id, &accepted)), None)
         }
-        (Removal::Terminate(permit), Some(reached)) => terminate(object, permit, (&reached, done), context).await,
+        (Removal::Suspend | Removal::Terminate(_), Some(reached)) => {
+            Box::pin(permit::send(object, Asked { reached: &reached, walk }, (done, context))).await
+        }
         // Without the platform nothing is done there; what was to be written down has been tried.
         (Removal::Identify(_) | Removal::Suspend | Removal::Activate | Removal::Terminate(_), None)
         | (Removal::KeepEvidence(_) | Removal::Reserve(_), _) => waits(
@@ -100,7 +101,7 @@ async fn act<K: TenantObject>(
     }
 }
 
-fn waiting<K: TenantObject>(
+pub(super) fn waiting<K: TenantObject>(
     object: &Arc<K>,
     (outcome, until): (Outcome, Option<Timestamp>),
     observed: Option<&Observed>,
@@ -121,45 +122,24 @@ fn in_doubt(id: &str, time: Timestamp) -> String {
     )
 }
 
-/// Suspends or activates the tenant.
-async fn change<K: TenantObject>(
+fn still_there(id: &str, accepted: &str) -> String {
+    format!(
+        "the platform took the call that ends tenant `{id}` at {accepted} and still shows the tenant: the call is not sent again; where it stays so ask the platform's support"
+    )
+}
+
+/// Activates the tenant.
+async fn activate<K: TenantObject>(
     object: &Arc<K>,
-    (id, is_down): (&str, bool),
+    id: &str,
     Reached { platform, place }: &Reached,
     context: &Context,
 ) -> Result<Next<K>, Stop> {
-    let what = |operation| audit::Change { operation, tenant: id, fields: Vec::new(), digests: None };
-    let (result, reason, note) = if is_down {
-        let note = format!("suspended tenant `{id}` because its object is being deleted");
-        let call = platform.suspend(place, id);
-        (audit::change(object.as_ref(), what("suspend"), call).await, Reason::Suspended, note)
-    } else {
-        let note = format!("activated tenant `{id}` because its termination was cancelled");
-        let call = platform.activate(place, id);
-        (audit::change(object.as_ref(), what("activate"), call).await, Reason::Activated, note)
-    };
-    result.map_err(|error| stop(K::KIND, &error, platform, context))?;
-    context.events.publish(object.as_ref(), reason, &note);
-    Ok(Next::Again(None))
-}
-
-/// Ends the tenant, unless the object has changed since the decision was begun: then that is judged first.
-async fn terminate<K: TenantObject>(
-    object: &Arc<K>,
-    permit: Permit,
-    (Reached { platform, place: stands }, done): (&Reached, &mut Done),
-    context: &Context,
-) -> Result<Next<K>, Stop> {
-    let Some(now) = fresh(object.as_ref(), context).await? else { return Ok(Next::End(End::Gone)) };
-    if now.resource_version() != object.resource_version() {
-        return Ok(Next::Again(Some(now)));
-    }
-    done.has_called = true;
-    tracing::warn!(trace = trace().id, kind = K::KIND.name(), object = place(object.as_ref()), tenant = permit.id(), mark = %permit.mark(), "ending a tenant");
-    let tenant = permit.id().to_owned();
-    let what = audit::Change { operation: "terminate", tenant: &tenant, fields: Vec::new(), digests: None };
-    let called = audit::change(object.as_ref(), what, platform.terminate(stands, permit)).await;
-    called.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    let what = audit::Change { operation: "activate", tenant: id, fields: Vec::new(), digests: None };
+    let activated = audit::change(object.as_ref(), what, platform.activate(place, id)).await;
+    activated.map_err(|error| stop(K::KIND, &error, platform, context))?;
+    let note = format!("activated tenant `{id}` because its termination was cancelled");
+    context.events.publish(object.as_ref(), Reason::Activated, &note);
     Ok(Next::Again(None))
 }
 
@@ -228,7 +208,12 @@ fn has_adoption_id<K: TenantObject>(object: &K) -> bool {
     asked.is_some() && asked == unique_id(object) && intent(object).is_some()
 }
 
-fn decide<K: TenantObject>(object: &K, surroundings: &Surroundings, walk: Walk, context: &Context) -> Removal {
+pub(super) fn decide<K: TenantObject>(
+    object: &K,
+    surroundings: &Surroundings,
+    walk: Walk,
+    context: &Context,
+) -> Removal {
     let said = Said::of(object, context);
     removal(&said.intent(object, walk, context), surroundings, crate::clock::now())
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
+use tokio::time::Instant;
 
 use super::{Reached, evidence, ledger};
 use crate::api::{DeletionPolicy, GROUP, Reason, TenantClient, VERSION};
@@ -17,7 +18,7 @@ use crate::operator::object::{
     Parent, TenantObject, deletion_policy, intent, is_deleting, mark, namespace, place, unique_id,
 };
 use crate::operator::watch::apis;
-use crate::plan::{Children, Going, Kind, MarkSeen, Outcome, Surroundings, Tenant};
+use crate::plan::{Children, Clocks, Going, Kind, MarkSeen, Outcome, Surroundings, Tenant};
 
 /// Everything that the end of an object depends on.
 pub(super) struct Gathered {
@@ -29,8 +30,31 @@ pub(super) struct Gathered {
     pub(super) book: Option<ConfigMap>,
 }
 
-/// Reads everything that the end of an object depends on.
-pub(super) async fn gather<K: TenantObject>(object: &K, context: &Context) -> Result<Gathered, Stop> {
+/// What the reads of a step may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// For the platform's rate limit.
+    RateLimit,
+    /// For nothing: a write slot is held meanwhile.
+    None,
+}
+
+/// Reads everything that the end of an object depends on, and the clocks with it.
+pub(super) async fn gather<K: TenantObject>(
+    object: &K,
+    patience: Patience,
+    context: &Context,
+) -> Result<Gathered, Stop> {
+    let begun = Instant::now();
+    let mut gathered = Box::pin(gather_all(object, patience, context)).await?;
+    gathered.surroundings.clocks = Clocks {
+        cluster: context.clock.since(begun),
+        platform: gathered.reached.as_ref().and_then(|reached| reached.platform.clock(begun)),
+    };
+    Ok(gathered)
+}
+
+async fn gather_all<K: TenantObject>(object: &K, patience: Patience, context: &Context) -> Result<Gathered, Stop> {
     let mut surroundings = Surroundings::new(going(object, context).await);
     let record = object.status().and_then(|status| status.termination.as_ref());
     let accepted = record.and_then(|record| record.confirm_digest.as_deref());
@@ -80,7 +104,8 @@ pub(super) async fn gather<K: TenantObject>(object: &K, context: &Context) -> Re
                 unreached(&mut surroundings, outcome);
                 return Ok(Gathered { surroundings, reached: None, book });
             }
-            Some(look_at(object, &mut surroundings, Reached { platform, place }, context).await?)
+            let platform = if patience == Patience::None { platform.at_once() } else { platform };
+            Some(Box::pin(look_at(object, &mut surroundings, Reached { platform, place }, context)).await?)
         }
     };
     Ok(Gathered { surroundings, reached, book })
@@ -93,7 +118,7 @@ async fn look_at<K: TenantObject>(
     reached: Reached,
     context: &Context,
 ) -> Result<Reached, Stop> {
-    surroundings.tenant = tenant(object, &reached, context).await?;
+    surroundings.tenant = Box::pin(tenant(object, &reached, context)).await?;
     if let (Kind::Partner, Tenant::Found(observed) | Tenant::Unmarked(observed)) = (K::KIND, &surroundings.tenant) {
         let under = Place::Clients { msp: observed.unique_id.clone() };
         let living = reached.platform.children(&under).await;
@@ -123,7 +148,12 @@ fn unreachable(outcome: Outcome) -> Tenant {
 async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
     let Some(id) = unique_id(object) else { return unrecorded(object, reached, context).await };
     let Reached { platform, place } = reached;
-    let observed = match platform.read(place, id, false).await {
+    let record = object.status().and_then(|status| status.termination.as_ref());
+    let read = match record.and_then(|record| record.accepted_at.as_ref()) {
+        None => platform.read(place, id, false).await,
+        Some(_) => platform.read_after_end(place, id).await,
+    };
+    let observed = match read {
         Err(error) => return unread::<K>(&error, reached, context),
         Ok(Some(observed)) => observed,
         Ok(None) if object.status().is_some_and(|status| status.connection.is_some()) => return Ok(Tenant::Gone),

@@ -1,8 +1,10 @@
 //! What decides before the policy does: the annotation, what else is going, the tenant, its clients, a pause.
 
+use jiff::Timestamp;
+
 use super::{
     Children, Going, Observed, Removal, RemovalIntent, Surroundings, Tenant, TenantLife, hold, is_accepted,
-    is_cancelled, is_terminating, release,
+    is_cancelled, is_terminating, release, whole_second,
 };
 use crate::api::{ABANDON, DeletionPolicy, Reason};
 
@@ -10,6 +12,7 @@ use crate::api::{ABANDON, DeletionPolicy, Reason};
 pub(super) fn pass<'a>(
     intent: &RemovalIntent<'_>,
     surroundings: &'a Surroundings,
+    now: Timestamp,
 ) -> Result<Option<&'a Observed>, Box<Removal>> {
     if let Some(early) = abandoned(intent).or_else(|| going(intent, &surroundings.going)) {
         return Err(Box::new(early));
@@ -19,7 +22,7 @@ pub(super) fn pass<'a>(
         let message = format!("{reason}; or {}", ways_out(intent, true));
         return Err(Box::new(hold(Reason::NamespaceNotAllowed, message)));
     }
-    let observed = tenant(intent, &surroundings.tenant)?;
+    let observed = tenant(intent, &surroundings.tenant, now)?;
     if intent.is_paused && !is_retain {
         let message =
             "the object is paused or only observed: set `management.mode` to `Manage`, or set `deletion.policy` to `Retain`".to_owned();
@@ -65,15 +68,19 @@ fn ways_out(intent: &RemovalIntent<'_>, may_retain: bool) -> String {
 }
 
 /// The tenant, or the step that follows without one.
-fn tenant<'a>(intent: &RemovalIntent<'_>, tenant: &'a Tenant) -> Result<Option<&'a Observed>, Box<Removal>> {
+fn tenant<'a>(
+    intent: &RemovalIntent<'_>,
+    tenant: &'a Tenant,
+    now: Timestamp,
+) -> Result<Option<&'a Observed>, Box<Removal>> {
     let early = match tenant {
         Tenant::NotAsked => return Ok(None),
-        Tenant::Unmarked(observed) if observed.life == TenantLife::Terminated => gone(intent),
-        Tenant::Found(observed) if observed.life == TenantLife::Terminated => gone(intent),
+        Tenant::Unmarked(observed) if observed.life == TenantLife::Terminated => gone(intent, now),
+        Tenant::Found(observed) if observed.life == TenantLife::Terminated => gone(intent, now),
         Tenant::Unmarked(observed) if intent.has_adoption_id => return Ok(Some(observed)),
         Tenant::Found(observed) if intent.unique_id.is_none() => Removal::Identify(observed.unique_id.clone()),
         Tenant::Found(observed) => return Ok(Some(observed)),
-        Tenant::Gone => gone(intent),
+        Tenant::Gone => gone(intent, now),
         Tenant::None => release(Reason::Retained, "no tenant of this object is on the platform".to_owned()),
         Tenant::NotOurs(id) if intent.unique_id.is_none() => {
             release(Reason::Retained, format!("tenant `{id}` is not this object's"))
@@ -101,13 +108,29 @@ fn tenant<'a>(intent: &RemovalIntent<'_>, tenant: &'a Tenant) -> Result<Option<&
     Err(Box::new(early))
 }
 
-fn gone(intent: &RemovalIntent<'_>) -> Removal {
-    let (reason, message) = match (is_terminating(intent), is_cancelled(intent)) {
-        (true, true) => (Reason::TooLateToCancel, "the tenant had been ended on the platform before the cancel"),
-        (true, false) => (Reason::Terminated, "the tenant was ended on the platform"),
-        (false, _) => (Reason::AlreadyGone, "the tenant had already gone from the platform"),
+/// The release of an object whose tenant is gone, with what is known of the call that may have ended it.
+fn gone(intent: &RemovalIntent<'_>, now: Timestamp) -> Removal {
+    let record = intent.record;
+    let seen = || record.cancelled_at.clone().unwrap_or_else(|| whole_second(now).to_string());
+    let (reason, message) = match (is_terminating(intent), is_cancelled(intent), record.called_at.as_deref()) {
+        (true, true, Some(called)) => (
+            Reason::TooLateToCancel,
+            format!("the call that ended the tenant was sent at {called}, before the cancel was seen at {}", seen()),
+        ),
+        (true, true, None) => (
+            Reason::AlreadyGone,
+            format!(
+                "the tenant has gone from the platform; the cancel was seen at {}, and no call of the operator that could have ended the tenant is on record",
+                seen()
+            ),
+        ),
+        (true, false, Some(called)) => {
+            (Reason::Terminated, format!("the tenant was ended on the platform by the call that was sent at {called}"))
+        }
+        (true, false, None) => (Reason::Terminated, "the tenant was ended on the platform".to_owned()),
+        (false, ..) => (Reason::AlreadyGone, "the tenant had already gone from the platform".to_owned()),
     };
-    release(reason, message.to_owned())
+    release(reason, message)
 }
 
 /// Retain lets go without the platform, unless a tenant that we suspended would stay so for no reason.

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::clock::disagreement;
 use super::gates::{children, leaving};
 use super::{
     Children, Kept, Observed, Permit, Removal, RemovalIntent, Surroundings, TenantLife, before_the_look, confirm,
@@ -29,11 +30,15 @@ pub(super) fn suspend(children: &Children, observed: Option<&Observed>) -> Remov
 /// The way back. A call that may still be under way is waited for, since until then nobody knows whether it is too late.
 pub(super) fn cancel(
     intent: &RemovalIntent<'_>,
-    children: &Children,
+    Surroundings { children, clocks, .. }: &Surroundings,
     observed: Option<&Observed>,
     now: Timestamp,
 ) -> Removal {
     if is_terminating(intent) {
+        // The wait below is measured by the clock, and an object that is released too early says what is not known yet.
+        if let Some(held) = disagreement(clocks) {
+            return held;
+        }
         let timeout = SignedDuration::try_from(intent.rules.request_timeout).unwrap_or(SignedDuration::MAX);
         let cancelled = intent.record.cancelled_at.as_deref().and_then(|text| text.parse::<Timestamp>().ok());
         let Some(shows) = cancelled.map(|at| at.saturating_add(timeout).unwrap_or(Timestamp::MAX)) else {
@@ -89,16 +94,25 @@ pub(super) fn terminate(
     let Some(observed) = observed else {
         return hold(Reason::PlatformUnavailable, "the tenant was not read: trying again".to_owned());
     };
+    let is_active = observed.life == TenantLife::Active;
+    if let Some(accepted) = intent.record.accepted_at.as_ref().filter(|_| is_terminating(intent) && !is_active) {
+        return Removal::AwaitEnd(accepted.clone());
+    }
     if observed.life == TenantLife::Unknown {
         return unknown_state();
     }
     if let Some(waiting) = children(&surroundings.children) {
         return waiting;
     }
+    // Without a confirmation no time decides anything.
+    let is_timed = intent.record.confirm_digest.is_some() || intent.confirm.is_some();
+    if let Some(held) = disagreement(&surroundings.clocks).filter(|_| is_timed) {
+        return held;
+    }
     if intent.record.confirm_digest.is_none() {
         return accept(intent, observed, now);
     }
-    if observed.life == TenantLife::Active {
+    if is_active {
         return suspend_again(intent, now);
     }
     wait(intent, now).unwrap_or_else(|| end(intent, surroundings, observed, now))
@@ -132,6 +146,9 @@ fn note_suspension(intent: &RemovalIntent<'_>, now: Timestamp) -> Removal {
         record.step = Some(reached(intent, TerminationStep::Confirmed));
         record.suspended_by_us = Some(true);
         record.purge_after = None;
+        // A tenant that is in service was not ended by an earlier call.
+        record.called_at = None;
+        record.accepted_at = None;
         // To the last digit: a write that changes nothing shuts nothing out.
         record.suspending_at = Some(now.to_string());
     })
@@ -159,8 +176,8 @@ fn wait(intent: &RemovalIntent<'_>, now: Timestamp) -> Option<Removal> {
     (before_the_look(intent, now) < purge_after).then_some(Removal::WaitUntil(purge_after))
 }
 
-/// Evidence, then the ledger, then the mark in status, and only then the leave to end the tenant. The mark replaces no
-/// check: everything before it is looked at again for each call.
+/// Evidence, then the ledger, then the step in status, and only then the leave to end the tenant. Each call has a write of
+/// the step of its own, and the step replaces no check: everything is read and judged again once the call may be sent.
 fn end(intent: &RemovalIntent<'_>, surroundings: &Surroundings, observed: &Observed, now: Timestamp) -> Removal {
     let name = match &surroundings.evidence {
         Kept::There(name) => name,
@@ -178,8 +195,12 @@ fn end(intent: &RemovalIntent<'_>, surroundings: &Surroundings, observed: &Obser
     if let Some(open) = ledger::judge(intent, &observed.unique_id, &surroundings.ledger, now) {
         return open;
     }
-    if !is_terminating(intent) {
-        return record(intent, |record| record.step = Some(TerminationStep::Terminating));
+    // The call follows right after this write, and only on the object as the write left it.
+    if !(is_terminating(intent) && intent.walk.has_recorded) {
+        return record(intent, |record| {
+            record.step = Some(TerminationStep::Terminating);
+            record.terminating_at = Some(now.to_string());
+        });
     }
     Removal::Terminate(Permit { id: observed.unique_id.clone(), mark: intent.mark.clone() })
 }

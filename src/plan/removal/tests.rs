@@ -1,4 +1,5 @@
 mod cancel;
+mod clock;
 mod evidence;
 mod ledger;
 mod model;
@@ -93,6 +94,8 @@ impl Case {
         case.record.evidence = Some(RECORD.into());
         case.surroundings.evidence = Kept::There(RECORD.into());
         case.surroundings.ledger = booked(vec![entry("u1", "Client", "client_2", "2026-11-22T11:50:00Z")]);
+        // The step's own write is the last thing that was done.
+        case.walk.has_recorded = step == TerminationStep::Terminating;
         case
     }
 
@@ -222,6 +225,10 @@ fn the_tenant_is_suspended_then_waited_for_then_ended() {
 
     let over = Case::ready(TerminationStep::Suspended);
     assert_eq!(over.records().step, Some(TerminationStep::Terminating));
+    // Also where an earlier process wrote it: each call has a write of its own before it.
+    let mut over = Case::ready(TerminationStep::Terminating);
+    over.walk.has_recorded = false;
+    assert_eq!(over.records().terminating_at.as_deref(), Some("2026-11-22T12:00:00Z"));
 
     let permit = Case::ready(TerminationStep::Terminating).next();
     assert!(matches!(permit, Removal::Terminate(permit) if permit.id() == "client_2"));
@@ -229,6 +236,25 @@ fn the_tenant_is_suspended_then_waited_for_then_ended() {
     let mut gone = Case::terminate().accepted(TerminationStep::Terminating, Some("2026-11-22T11:30:00Z"));
     gone.surroundings.tenant = Tenant::Gone;
     assert_eq!(gone.released(), Reason::Terminated);
+}
+
+#[test]
+fn a_call_that_the_platform_took_is_not_sent_again_and_whatever_holds_an_end_does_not_matter_any_more() {
+    let mut case = Case::ready(TerminationStep::Terminating);
+    case.record.called_at = Some("2026-11-22T11:59:58Z".into());
+    assert!(matches!(case.next(), Removal::Terminate(_)), "its reply was lost and the tenant is still there");
+    case.record.accepted_at = Some("2026-11-22T11:59:59Z".into());
+    for has_recorded in [false, true] {
+        case.walk.has_recorded = has_recorded;
+        assert!(matches!(case.next(), Removal::AwaitEnd(since) if since == "2026-11-22T11:59:59Z"));
+    }
+    case.surroundings.children = Children::default();
+    assert!(matches!(case.next(), Removal::AwaitEnd(_)));
+    // Put back in service, it was not ended by that call, which counts for nothing any more.
+    case.surroundings = Case::ready(TerminationStep::Terminating).surroundings;
+    case.surroundings.tenant = observed(TenantLife::Active);
+    let noted = case.records();
+    assert_eq!((noted.called_at, noted.accepted_at, noted.purge_after), (None, None, None));
 }
 
 #[test]

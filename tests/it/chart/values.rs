@@ -120,7 +120,7 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
         (&["replicas=two"], "/replicas"),
         (&["platformHosts={https://acme.example}"], "/platformHosts/0"),
         (&["namespaces={acme}"], "set `clusterId`"),
-        (&["requestTimeout=2m"], "`terminationGracePeriodSeconds` must be more than `requestTimeout`"),
+        (&["requestTimeout=71s"], "`terminationGracePeriodSeconds` must be at least 20 s more than `requestTimeout`"),
         (&["defaultConnection.namespaces={acme}"], "name the Secret"),
         (&["serviceAccount.create=false"], "`serviceAccount.name` is needed"),
         (&["platform.enabled=true", "platform.ingress.enabled=true"], "`platform.ingress.host` is needed"),

@@ -67,7 +67,7 @@ fn permit(observed: Observed) -> Permit {
         has_adoption_id: false,
         is_paused: false,
         rules: Rules { request_timeout: Duration::ZERO, limits: Limits { partners: 1, clients: 1 } },
-        walk: Walk { begun: now, has_recorded: false },
+        walk: Walk { begun: now, has_recorded: true },
     };
     let entry = Entry {
         uid: "u1".to_owned(),
@@ -110,14 +110,15 @@ async fn a_partner_and_its_client_live_and_end() {
     assert_eq!(read().await.value(Field::City), Some(&Value::text("Berlin")));
     assert_eq!(platform.impact(&msp).await.unwrap().unwrap()["clients"], 1);
     platform.suspend(&clients, &id).await.unwrap();
-    platform.terminate(&clients, permit(read().await)).await.unwrap();
+    let permit_of_client = permit(read().await);
+    platform.reserve_write(&clients).await.unwrap().terminate(permit_of_client).await.unwrap();
     assert_eq!(platform.read(&clients, &id, true).await, Ok(None));
     assert!(platform.living(&clients, Freshness::Burst).await.unwrap().rows.is_empty());
     let page = platform.page(&clients, 1).await.unwrap();
     assert_eq!((page.total_results, page.results[0].activated), (Some(1), false));
     platform.suspend(&partners, &msp).await.unwrap();
     let partner = platform.read(&partners, &msp, false).await.unwrap().unwrap();
-    platform.terminate(&partners, permit(partner)).await.unwrap();
+    platform.reserve_write(&partners).await.unwrap().terminate(permit(partner)).await.unwrap();
     let error = platform.read(&clients, &id, false).await.unwrap_err();
     assert!(
         matches!(error, Error::ParentGone { .. }),

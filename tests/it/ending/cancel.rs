@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::{end, family, kept, state, uid};
 use crate::world::{Space, World};
 
+/// When a call was sent, as a process that is no more wrote it down.
+const CALLED: &str = "2026-11-22T09:30:03Z";
+
 fn waits(space: &Space<'_>, object: &str) {
     space.until(&format!("the grace period of {object} runs"), || {
         let found = space.get(object).unwrap();
@@ -24,7 +27,7 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
         options.flags.extend(["--request-timeout".to_owned(), "4s".to_owned()]);
     })
     .unwrap();
-    let names = ["alive", "stopped", "gone"];
+    let names = ["alive", "stopped", "gone", "unknown"];
     let (name, partner, ids) = {
         let (space, partner, _) = family(&world, "late", &json!({}));
         let ids = names.map(|name| {
@@ -43,10 +46,13 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
         for name in names {
             set_status(&space, &format!("client/{name}"), &json!({"termination": {"step": "Terminating"}}));
         }
-        for (name, policy) in [("alive", "Retain"), ("stopped", "Suspend"), ("gone", "Retain")] {
+        set_status(&space, "client/gone", &json!({"termination": {"calledAt": CALLED}}));
+        for (name, policy) in [("alive", "Retain"), ("stopped", "Suspend"), ("gone", "Retain"), ("unknown", "Retain")] {
             space.patch(&format!("client/{name}"), &json!({"spec": {"deletion": {"policy": policy}}}));
         }
-        world.tenancy.change(&format!("{}/terminate", space.client_path(&partner, &ids[2])), &json!({})).unwrap();
+        for id in &ids[2..] {
+            world.tenancy.change(&format!("{}/terminate", space.client_path(&partner, id)), &json!({})).unwrap();
+        }
     }
     world.restart_operator().unwrap();
     let space = Space::at(&world, name);
@@ -61,10 +67,16 @@ fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_wh
         space.gone(&format!("client/{name}"));
     }
     let states = ids.each_ref().map(|id| state(&space, &partner, id));
-    assert_eq!(states, ["ACTIVE", "SUSPENDED", "TERMINATED"]);
-    for (name, reason) in [("alive", "Cancelled"), ("stopped", "Suspended"), ("gone", "TooLateToCancel")] {
+    assert_eq!(states, ["ACTIVE", "SUSPENDED", "TERMINATED", "TERMINATED"]);
+    let reasons =
+        [("alive", "Cancelled"), ("stopped", "Suspended"), ("gone", "TooLateToCancel"), ("unknown", "AlreadyGone")];
+    for (name, reason) in reasons {
         space.until("the event is there", || Ok(space.events(name).contains(&reason.to_owned())));
     }
+    let note = "jsonpath={.items[?(@.reason==\"TooLateToCancel\")].note}";
+    let said =
+        space.kubectl(&["get", "events.v1.events.k8s.io", "--field-selector", "regarding.name=gone", "-o", note]);
+    assert!(said.contains(&format!("was sent at {CALLED}, before the cancel was seen at 20")), "{said}");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tenantry::api::{Acknowledgement, Confirmation, DeletionPolicy, Reason, TerminationStatus};
 use tenantry::plan::{
-    Booked, Children, Entry, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Removal, RemovalIntent, Rules,
-    Surroundings, Tenant, TenantLife, Walk, removal,
+    Booked, Children, ClockReading, Entry, Going, Kept, Kind, Ledger, Limits, MarkSeen, Observed, Removal,
+    RemovalIntent, Rules, Surroundings, Tenant, TenantLife, Walk, removal,
 };
 use tenantry::wire::Mark;
 
@@ -121,7 +121,12 @@ impl Small {
             }
             Removal::Suspend => self.moved("Suspend", Tenant::Found(tenant(TenantLife::Suspended))),
             Removal::Activate => self.moved("Activate", Tenant::Found(tenant(TenantLife::Active))),
-            Removal::Terminate(_) => self.moved("Terminate", Tenant::Gone),
+            Removal::Terminate(_) => {
+                self.record.called_at = Some(self.now.to_string());
+                self.record.accepted_at = Some(self.now.to_string());
+                self.moved("Terminate", Tenant::Gone)
+            }
+            Removal::AwaitEnd(_) => "AwaitEnd".to_owned(),
             Removal::WaitUntil(time) => self.waited("WaitUntil", time),
             Removal::LookAgain(time) => self.waited("LookAgain", time),
             Removal::KeepEvidence(name) => {
@@ -156,6 +161,7 @@ fn label(before: &TerminationStatus, after: &TerminationStatus) -> String {
     match after.step {
         Some(step) if before.step != after.step => format!("Record({step:?})"),
         _ if before.suspending_at != after.suspending_at => "Record(suspendingAt)".to_owned(),
+        _ if before.terminating_at != after.terminating_at => "Record(terminatingAt)".to_owned(),
         _ if before.evidence != after.evidence => "Record(evidence)".to_owned(),
         _ if before.cancelled_at != after.cancelled_at => "Record(cancelledAt)".to_owned(),
         _ if before.purge_after != after.purge_after => "Record(purgeAfter)".to_owned(),
@@ -207,7 +213,11 @@ fn a_tenant_found_active_is_suspended_again_in_the_steps_of_the_page() {
     let walked: Vec<String> = (0..4).map(|_| format!("`{}`", small.step())).collect();
     let page = fs::read_to_string(assets::root().join("docs/deletion.md")).unwrap();
     assert!(page.contains(&walked.join(", ")), "{walked:?}");
-    assert_eq!([small.step(), small.step()], ["Terminate", "Release(Terminated)"]);
+    assert_eq!(
+        [small.step(), small.step(), small.step()],
+        ["Record(terminatingAt)", "Terminate", "Release(Terminated)"],
+        "each call has a write of its own before it"
+    );
     // Earlier the state is set back too, by which these writes are named.
     let mut small = activated_after("WaitUntil");
     assert_eq!([small.step(), small.step(), small.step()], ["Record(Confirmed)", "Suspend", "Record(Suspended)"]);
@@ -253,6 +263,14 @@ fn obstacles() -> Vec<(Reason, Small)> {
             }),
         ),
         (Reason::ManagementPaused, with(&|small| small.is_paused = true)),
+        (
+            Reason::ClockDisagrees,
+            with(&|small| {
+                let date = small.now + jiff::SignedDuration::from_hours(25);
+                let reading = ClockReading { asked: small.now, date, answered: small.now };
+                small.around.clocks.cluster = Some(reading);
+            }),
+        ),
         (Reason::EvidenceMissing, due(&|small| small.around.evidence = Kept::Unusable("why".to_owned()))),
         (
             Reason::LedgerUnusable,

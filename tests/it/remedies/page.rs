@@ -81,6 +81,10 @@ fn remedy(reason: Reason) -> Remedy {
             "it::ending::references::a_partner_with_retain_waits_for_clients_that_need_its_connection_for_their_end",
         ]),
         Reason::CannotTellWhy | Reason::EvidenceMissing => Tests(&["it::ending::evidence::without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it"]),
+        Reason::ClockDisagrees => Tests(&[
+            "it::sim::permit::a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_is_right",
+            "it::sim::permit::a_platform_whose_clock_is_wrong_holds_an_end_too",
+        ]),
         Reason::LedgerUnusable => Tests(&[
             "it::ending::evidence::without_a_look_at_the_namespace_evidence_or_ledger_nothing_is_ended_and_the_rights_that_the_message_names_heal_it",
             "it::ending::breaker::partners_are_ended_one_at_a_time_and_a_ledger_that_is_not_understood_ends_none",

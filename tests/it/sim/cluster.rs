@@ -279,6 +279,11 @@ impl Cluster {
         })
     }
 
+    /// The version that was the newest one at a time.
+    pub(crate) fn version_at(&self, time: Timestamp) -> u64 {
+        self.history.iter().rev().find(|change| change.at <= time).map_or(0, |change| change.version)
+    }
+
     /// An object in every version since one, that one included.
     pub(crate) fn versions<'a>(&'a self, key: &'a Key, since: u64) -> impl Iterator<Item = &'a Value> {
         self.history

@@ -79,8 +79,17 @@ pub(crate) fn live<T>(world: &World, life: &Life, settings: Settings, script: im
 
 /// One operator, until it ends by itself.
 pub(crate) async fn operate(world: &World, life: &Life, settings: Settings) -> Result<(), StartError> {
+    operate_until(world, life, (settings, std::future::pending())).await
+}
+
+/// One operator, until it is asked to end or ends by itself.
+pub(crate) async fn operate_until(
+    world: &World,
+    life: &Life,
+    (settings, stop): (Settings, impl Future<Output = ()> + Send + 'static),
+) -> Result<(), StartError> {
     let operator = Box::pin(Operator::new(settings, servers(world, life))).await?;
-    Box::pin(operator.work(std::future::pending())).await
+    Box::pin(operator.work(stop)).await
 }
 
 fn servers(world: &World, life: &Life) -> Servers {
@@ -144,9 +153,13 @@ async fn to_cluster(world: World, life: Life, request: Request<Body>) -> Result<
     answer(world.exchange(&life, ask).await?)
 }
 
-fn answer(Reply { status, headers: _, body }: Reply) -> Result<Response<Box<DynBody>>, BoxError> {
+fn answer(Reply { status, headers, body }: Reply) -> Result<Response<Box<DynBody>>, BoxError> {
     let body: Box<DynBody> = Box::new(Body::from(body.to_vec()).map_err(BoxError::from));
-    Ok(Response::builder().status(status).header("content-type", "application/json").body(body)?)
+    let mut response = Response::builder().status(status).header("content-type", "application/json");
+    for (name, value) in headers.into_iter().filter(|(name, _)| name == "date") {
+        response = response.header(name, value);
+    }
+    Ok(response.body(body)?)
 }
 
 /// A watch: what changed is told in order, after the lag, until its time is over.

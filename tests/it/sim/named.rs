@@ -13,7 +13,7 @@ use super::ask::{Ask, Reply};
 use super::cluster::answer::{expired, refuse};
 use super::cluster::{CLIENTS, Key, PARTNERS};
 use super::deeds::{Deed, Who};
-use super::life::{live, operate, settings};
+use super::life::{live, operate, operate_until, settings};
 use super::seam::{Fate, Life, World};
 use super::settle::{condition, is_ready, rest, world};
 use super::sweep::scenarios;
@@ -277,4 +277,38 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
     assert!(is_ready(&world.object(&globex()).unwrap()));
     let ended = world.lock().story.iter().filter(|line| line.contains(" ended: Err(NoLongerLeads")).count();
     assert_eq!(ended, 1, "{}", world.lock().story.join("\n"));
+}
+
+#[test]
+fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the_lease_till_then_and_gives_it_back() {
+    let world = world();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    runtime.block_on(async {
+        tenantry::clock::follow(world.lock().now);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stop = Arc::new(Mutex::new(Some(stop)));
+        // Longer than the Pod of a program that nobody configured would get; the default timeout is longer still.
+        world.lock().fates = Box::new(move |_, ask| {
+            if ask.method == axum::http::Method::POST && ask.path.ends_with("/msps") {
+                let asked = stop.lock().unwrap().take().map(|stop| stop.send(()));
+                assert_eq!(asked, Some(Ok(())), "one create");
+                return Fate::Slow(Duration::from_secs(35));
+            }
+            Fate::Pass
+        });
+        world.create(&acme(), &scenarios::partner(&json!({})));
+        let begun = tokio::time::Instant::now();
+        let asked = async {
+            let _ = stopped.await;
+        };
+        let ended = operate_until(&world, &Life::new(1), (settings(), asked)).await;
+        assert!(ended.is_ok(), "{ended:?}");
+        assert!(begun.elapsed() < Duration::from_secs(75), "it ends soon after: {:?}", begun.elapsed());
+    });
+    let recorded = world.object(&acme()).unwrap()["status"]["uniqueId"].clone();
+    assert_eq!(recorded, json!(world.tenants()[0].id), "{}", world.lock().story.join("\n"));
+    let lease =
+        world.lock().cluster.get(&Key::new(super::cluster::LEASES, super::life::HOME, "tenantry-operator")).cloned();
+    let holder = lease.unwrap()["spec"]["holderIdentity"].clone();
+    assert!(holder.as_str().unwrap_or_default().is_empty(), "{holder}");
 }

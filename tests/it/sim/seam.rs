@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -50,6 +50,13 @@ pub(crate) enum When {
 /// What decides over the requests, by life and number.
 pub(crate) type Fates = Box<dyn FnMut((usize, usize), &Ask) -> Fate + Send>;
 
+/// How far clocks are ahead of the operator's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ahead {
+    pub(crate) cluster: SignedDuration,
+    pub(crate) platform: SignedDuration,
+}
+
 /// What becomes of an answer of the platform on its way to an operator.
 pub(crate) type Edit = Box<dyn FnMut(&Ask, &mut Reply) + Send>;
 
@@ -82,6 +89,8 @@ pub(crate) struct State {
     landed: Vec<(usize, Reply)>,
     /// How long after a change watches tell of it.
     pub(crate) lag: Duration,
+    /// How far the clocks of the two servers are ahead of the operator's.
+    pub(crate) ahead: Ahead,
     /// A version at which lists are answered, as after a restart of a server that is behind.
     pub(crate) list_at: Option<u64>,
     /// What happened, for a run that fails.
@@ -146,6 +155,7 @@ impl State {
             late: Vec::new(),
             landed: Vec::new(),
             lag: Duration::ZERO,
+            ahead: Ahead::default(),
             list_at: None,
             story: Vec::new(),
             record: None,
@@ -190,6 +200,9 @@ impl State {
         {
             record.push(Recorded::Asked(ask.clone(), reply.clone()));
         }
+        let ahead = if ask.side == Side::Cluster { self.ahead.cluster } else { self.ahead.platform };
+        let date = (at + ahead).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        reply.headers.push(("date".to_owned(), date));
         let tenants = (ask.side == Side::Platform && ask.is_write()).then(|| self.platform.tenants());
         self.tell(at, format!("   life {life} {} -> {}", ask.line(), reply.status));
         let Self { oracle, cluster, .. } = self;

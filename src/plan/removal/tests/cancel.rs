@@ -49,9 +49,33 @@ fn a_cancel_after_the_call_may_have_been_made_waits_for_one_request_then_tells()
         }
         for gone in [Tenant::Gone, observed(TenantLife::Terminated)] {
             case.surroundings.tenant = gone;
+            case.record.called_at = None;
+            assert_eq!(case.released(), Reason::AlreadyGone, "no call is known to have been sent");
+            case.record.called_at = Some("2026-11-22T11:58:59.5Z".into());
             assert_eq!(case.released(), Reason::TooLateToCancel);
         }
     }
+}
+
+#[test]
+fn the_release_of_a_late_cancel_says_when_the_call_was_sent_and_when_the_cancel_was_seen() {
+    let mut case = Case::ready(TerminationStep::Terminating);
+    (case.confirm, case.surroundings.tenant) = (None, Tenant::Gone);
+    let says = |case: &Case| match case.next() {
+        Removal::Release(release) => release.message,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        says(&case),
+        "the tenant has gone from the platform; the cancel was seen at 2026-11-22T12:00:00Z, and no call of the operator that \
+         could have ended the tenant is on record"
+    );
+    case.record.called_at = Some("2026-11-22T11:58:59.5Z".into());
+    case.record.cancelled_at = Some("2026-11-22T11:59:00Z".into());
+    assert_eq!(
+        says(&case),
+        "the call that ended the tenant was sent at 2026-11-22T11:58:59.5Z, before the cancel was seen at 2026-11-22T11:59:00Z"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod worlds;
 
 use super::*;
 use crate::plan::explore::{Calm, Lease, World};
-use judge::Judge;
+use judge::{Clock, Judge};
 use mutant::Mutant;
 use people::Edit;
 
@@ -29,6 +29,10 @@ struct Bounds {
     may: &'static [Edit],
     /// Whether another Partner is being ended at the same time.
     has_other: bool,
+    /// Whether the second operator's clock is an hour ahead of all others.
+    is_clock_wrong: bool,
+    /// Whether the platform shows a tenant that was ended as one that is out of service.
+    is_documented: bool,
     mutant: Option<Mutant>,
     judge: Judge,
 }
@@ -101,6 +105,8 @@ struct Progress {
     by_us: Option<bool>,
     purge_in: Option<u8>,
     has_evidence: bool,
+    /// Whether it says that the platform took the call.
+    is_taken: bool,
     cancelled_ago: Option<u8>,
 }
 
@@ -152,7 +158,8 @@ struct Operator {
     copy: Option<Object>,
     is_current: bool,
     doing: Doing,
-    has_called: bool,
+    /// Whether the slot for the call is held.
+    has_slot: bool,
     has_led: bool,
     /// What its walk knows in this step.
     walk: Walked,
@@ -174,8 +181,12 @@ enum Doing {
     Nothing,
     /// What has been read so far, and whether the ledger is as it was read.
     Reading(u8, Around, bool),
+    /// For the slot of the call that ends the tenant.
+    Queueing,
     /// The object once more, before the call that ends the tenant.
     ReadingAgain,
+    /// What that read found, on its way back: whether the object is as it was.
+    Hearing(bool),
     Sending(Request),
     Waiting(Request),
     /// Until a person does something.
@@ -190,6 +201,8 @@ enum Request {
     Suspend,
     Activate,
     Terminate,
+    /// The record that the call was taken, on the object as it is.
+    Taken(bool),
     Evidence(Says),
     Ledger(Book, bool),
     Release(Done, bool),
@@ -198,6 +211,7 @@ enum Request {
 /// Why an object is let go.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 enum Done {
+    TooLate,
     Ended,
     Alive,
     Otherwise,
@@ -212,7 +226,9 @@ enum Event {
     Begins(u8),
     Reads(u8, &'static str),
     Decides(u8, Decided),
+    GetsSlot(u8),
     ReadsAgain(u8),
+    Hears(u8),
     Sends(u8, Request),
     Answered(u8, Request),
     GivesUp(u8, Request),
@@ -245,7 +261,7 @@ impl Bounds {
         if !lapses || state.lapses > 0 {
             let mut next = state.clone();
             next.lapses -= u8::from(lapses);
-            next.tick();
+            next.tick(self.is(Mutant::LateLookBelieved));
             all.push((Event::Tick, next));
         }
         for index in 0..state.adrift.len() {

@@ -19,6 +19,9 @@ pub(crate) struct Accepted {
     version: u64,
 }
 
+/// Longest time between the last look at an object and the call that ends its tenant.
+const JUST_NOW: SignedDuration = SignedDuration::from_secs(6);
+
 /// Time between a decision and the write that follows from it.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_mins(6);
 
@@ -77,6 +80,12 @@ impl Oracle {
             "no accepted confirmation stands",
         );
         must(termination["step"] == "Terminating", "the step was not recorded");
+        let then = cluster.version_at(at - JUST_NOW);
+        let known = cluster.at(&key, then);
+        let mut lately = known.as_deref().into_iter().chain(cluster.versions(&key, then));
+        let stood = lately.any(|known| policy(known) == "Terminate" && digest(known) == stands);
+        must(stood, &format!("the consent had been withdrawn for more than {JUST_NOW:#}"));
+        must(termination["acceptedAt"].is_null(), "the platform had taken the call before");
         must(object["status"]["uniqueId"] == *tenant.id, "status names another tenant");
         match self.accepted.get(uid) {
             Some(Accepted { digest, version: since }) if Some(digest) == stands.as_ref() => {
@@ -250,6 +259,7 @@ fn why(reason: &str, message: &str) -> Option<&'static str> {
         "OwnedElsewhere" => "mark differs",
         "GracePeriod" => "grace not passed",
         "CannotTellWhy" => "cannot tell what goes",
+        "ClockDisagrees" => "clocks apart",
         "EvidenceMissing" => "no evidence",
         "LedgerUnusable" => "no ledger",
         "BreakerOpen" => "breaker",

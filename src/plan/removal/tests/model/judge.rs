@@ -11,7 +11,17 @@ use super::*;
 #[derive(Default)]
 pub(super) struct Judge(RefCell<HashMap<Asked, Decided>>);
 
-type Asked = (u8, Wish, Around, Walked);
+type Asked = (u8, Wish, Around, Walked, Clock);
+
+/// The clock of the operator that asks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Clock {
+    Right,
+    /// An hour ahead of the servers'.
+    Ahead,
+    /// The same, and nobody compares it.
+    AheadAndBelieved,
+}
 
 fn minutes(number: i64) -> SignedDuration {
     SignedDuration::from_mins(number)
@@ -47,6 +57,8 @@ fn record(Wish { confirm, record, .. }: Wish, uid: &str) -> TerminationStatus {
         suspended_by_us: record.by_us,
         purge_after: record.purge_in.map(|left| text(i64::from(left))),
         evidence: record.has_evidence.then(|| RECORD.to_owned()),
+        called_at: record.is_taken.then(|| text(0)),
+        accepted_at: record.is_taken.then(|| text(0)),
         cancelled_at: record.cancelled_ago.map(|ago| text(-i64::from(ago))),
         ..TerminationStatus::default()
     }
@@ -64,11 +76,12 @@ fn progress(made: &TerminationStatus, before: Wish) -> Progress {
             Some(TerminationStep::Terminating | TerminationStep::Terminated) => 3,
         },
         accepted: if is_new { before.confirm.map(|confirm| confirm.says) } else { before.record.accepted },
-        accepted_ago: u8::try_from(-from_now(&made.confirmed_at).unwrap_or_default()).unwrap(),
+        accepted_ago: u8::try_from(-from_now(&made.confirmed_at).unwrap_or_default()).unwrap_or_default(),
         by_us: made.suspended_by_us,
         purge_in: from_now(&made.purge_after).map(|left| u8::try_from(left).unwrap()),
         has_evidence: made.evidence.is_some(),
-        cancelled_ago: from_now(&made.cancelled_at).map(|left| u8::try_from(-left).unwrap()),
+        is_taken: made.accepted_at.is_some(),
+        cancelled_ago: from_now(&made.cancelled_at).map(|left| u8::try_from(-left).unwrap_or_default()),
     }
 }
 
@@ -109,13 +122,18 @@ fn surroundings(seen: Around, object: u8) -> Surroundings {
 
 impl Judge {
     /// What the real function says to an object and what stands around it.
-    pub(super) fn decide(&self, (object, wish): (u8, Wish), seen: Around, walk: Walked) -> Decided {
-        let asked = || asked((object, wish), seen, walk);
-        *self.0.borrow_mut().entry((object, wish, seen, walk)).or_insert_with(asked)
+    pub(super) fn decide(&self, (object, wish): (u8, Wish), seen: Around, (walk, clock): (Walked, Clock)) -> Decided {
+        let asked = || asked((object, wish), seen, (walk, clock));
+        *self.0.borrow_mut().entry((object, wish, seen, walk, clock)).or_insert_with(asked)
     }
 }
 
-fn asked((object, wish): (u8, Wish), seen: Around, Walked { has_recorded, is_early }: Walked) -> Decided {
+fn asked(
+    (object, wish): (u8, Wish),
+    seen: Around,
+    (Walked { has_recorded, is_early }, clock): (Walked, Clock),
+) -> Decided {
+    let ours = if clock == Clock::Right { now() } else { now() + minutes(60) };
     let uid = uid(object);
     let record = record(wish, &uid);
     let confirm = wish.confirm.map(consent);
@@ -141,7 +159,7 @@ fn asked((object, wish): (u8, Wish), seen: Around, Walked { has_recorded, is_ear
             request_timeout: Duration::from_mins(u64::from(REQUEST)),
             limits: Limits { partners: 1, clients: 1 },
         },
-        walk: Walk { begun: now() - minutes(i64::from(is_early)), has_recorded },
+        walk: Walk { begun: ours - minutes(i64::from(is_early)), has_recorded },
     };
     // Of the record of what is ended only that of the accepted confirmation counts.
     let mut surroundings = surroundings(seen, object);
@@ -152,10 +170,14 @@ fn asked((object, wish): (u8, Wish), seen: Around, Walked { has_recorded, is_ear
         };
     }
     let accepted = wish.record.accepted.unwrap_or(Says::Right);
-    match removal(&intent, &surroundings, now()) {
+    let theirs = if clock == Clock::Ahead { now() } else { ours };
+    let reading = Some(ClockReading { asked: ours, date: theirs, answered: ours });
+    surroundings.clocks = Clocks { cluster: reading, platform: reading };
+    match removal(&intent, &surroundings, ours) {
         Removal::Release(release) => Decided::Does(Request::Release(
             match release.reason {
-                Reason::Terminated | Reason::AlreadyGone | Reason::TooLateToCancel => Done::Ended,
+                Reason::Terminated | Reason::AlreadyGone => Done::Ended,
+                Reason::TooLateToCancel => Done::TooLate,
                 Reason::Cancelled | Reason::Suspended => Done::Alive,
                 _ => Done::Otherwise,
             },
@@ -167,7 +189,7 @@ fn asked((object, wish): (u8, Wish), seen: Around, Walked { has_recorded, is_ear
         Removal::Record(made) => Decided::Does(Request::Record(progress(&made, wish), true)),
         Removal::Suspend => Decided::Does(Request::Suspend),
         Removal::Activate => Decided::Does(Request::Activate),
-        Removal::WaitUntil(_) | Removal::LookAgain(_) => Decided::Waits,
+        Removal::WaitUntil(_) | Removal::LookAgain(_) | Removal::AwaitEnd(_) => Decided::Waits,
         Removal::KeepEvidence(_) => Decided::Does(Request::Evidence(accepted)),
         Removal::Reserve(ledger) => {
             let has = |uid: &str| ledger.entries.iter().any(|entry| entry.uid == uid);

@@ -25,10 +25,16 @@ pub(super) enum Mutant {
     LateRecordOfSuspension,
     /// Found active, the step is set back.
     CallForgottenWhenFoundActive,
-    /// A tenant that was read before the period ran out counts as read after it.
-    PeriodJudgedAfterTheLook,
     /// One that was read while the call could still be carried out counts as read after it.
     CancelJudgedAfterTheLook,
     /// A cancel that suspends again leaves the period of the suspension before.
     PeriodKeptBySuspend,
+    /// The slot for the call is waited for after everything was read.
+    SlotAfterTheLook,
+    /// The answer to the last read counts however late it comes.
+    LateLookBelieved,
+    /// A clock that is not the time of the servers counts as theirs.
+    ClockBelieved,
+    /// That the platform took the call is not remembered.
+    TakenForgotten,
 }

@@ -45,13 +45,24 @@ pub(super) enum Edit {
 impl Operator {
     /// Whether nothing that it does can change anything any more.
     pub(super) fn is_harmless(&self) -> bool {
-        !matches!(self.doing, Doing::Sending(_) | Doing::Waiting(_) | Doing::ReadingAgain)
+        !matches!(
+            self.doing,
+            Doing::Sending(_) | Doing::Waiting(_) | Doing::Queueing | Doing::ReadingAgain | Doing::Hearing(_)
+        )
     }
 
     /// A step begins.
     pub(super) fn read_anew(&mut self) {
         self.held = 0;
         self.walk = Walked::default();
+        self.has_slot = false;
+        self.doing = Doing::Reading(0, Around::NOT_READ, true);
+    }
+
+    /// The slot is held: all is read once more, and what held before counts for nothing.
+    pub(super) fn reads_with_slot(&mut self) {
+        self.held = 0;
+        self.has_slot = true;
         self.doing = Doing::Reading(0, Around::NOT_READ, true);
     }
 
@@ -86,7 +97,8 @@ impl State {
         [
             (WISH, stands),
             (NO_CHILD, !around.has_child_object && !around.has_living_child),
-            (GRACE, is_down && self.down >= self.promised),
+            // One that was ended once is not ended too early once more.
+            (GRACE, is_down && (self.down >= self.promised || around.life == TenantLife::Terminated)),
             (STAYS, matches!(around.going, Gone::No | Gone::Hidden)),
             (REFERENCE, !around.is_reference_broken),
             (MARK, around.mark == uid),
@@ -103,9 +115,9 @@ impl State {
         for process in 0..self.operators.len() {
             let operator = &self.operators[process];
             let is_deciding = match operator.doing {
-                Doing::Reading(..) | Doing::ReadingAgain => true,
+                Doing::Reading(..) | Doing::ReadingAgain | Doing::Hearing(_) => true,
                 Doing::Sending(request) => matches!(request, Request::Terminate | Request::Suspend),
-                Doing::Nothing | Doing::Waiting(_) | Doing::Held(_) | Doing::Waits => false,
+                Doing::Nothing | Doing::Queueing | Doing::Waiting(_) | Doing::Held(_) | Doing::Waits => false,
             };
             let uid = operator.copy.as_ref().map_or(UID, |copy| copy.uid);
             let held = if is_deciding { operator.held | self.truths(uid) } else { 0 };
@@ -113,7 +125,7 @@ impl State {
         }
     }
 
-    pub(super) fn tick(&mut self) {
+    pub(super) fn tick(&mut self, is_late_believed: bool) {
         // A suspension of ours that is under way counts: where it is carried out late, nobody can tell.
         let is_down = self.around.life == TenantLife::Suspended || self.is_under_way(Request::Suspend);
         self.down = if is_down { (self.down + 1).min(2) } else { 0 };
@@ -134,12 +146,15 @@ impl State {
         }
         for operator in &mut self.operators {
             if let Some(copy) = &mut operator.copy {
-                let comes = matches!(operator.doing, Doing::Reading(..)) && copy.wish.record.has_a_time_that_comes();
+                let comes = matches!(operator.doing, Doing::Reading(..) | Doing::Queueing)
+                    && copy.wish.record.has_a_time_that_comes();
                 operator.walk.is_early |= comes;
                 copy.wish.tick();
             }
             match &mut operator.doing {
-                Doing::Waits => operator.doing = Doing::Nothing,
+                Doing::Hearing(_) if is_late_believed => operator.held &= !WISH,
+                // What the last look found so long ago says nothing of now.
+                Doing::Waits | Doing::Hearing(_) => operator.doing = Doing::Nothing,
                 Doing::Sending(Request::Record(record, _)) | Doing::Waiting(Request::Record(record, _)) => {
                     record.tick();
                 }
@@ -164,7 +179,9 @@ impl State {
             _ => None,
         });
         for request in sent.chain(self.adrift.iter_mut().map(|(request, _)| request)) {
-            if let Request::Record(_, is_current) | Request::Release(_, is_current) = request {
+            if let Request::Record(_, is_current) | Request::Release(_, is_current) | Request::Taken(is_current) =
+                request
+            {
                 *is_current = false;
             }
         }

@@ -24,7 +24,6 @@ impl Bounds {
                 let Some(object) = state.object.as_ref().filter(|object| object.is_leaving) else { return };
                 own.copy = Some(object.clone());
                 own.is_current = true;
-                own.has_called = false;
                 own.read_anew();
                 all.push((Event::Begins(process), next));
             }
@@ -32,9 +31,22 @@ impl Bounds {
                 let event = self.read(&mut next, process, (at, seen, is_book_current));
                 all.push((event, next));
             }
+            Doing::Queueing => {
+                if self.is(Mutant::SlotAfterTheLook) {
+                    own.held = 0;
+                    own.doing = Doing::Sending(Request::Terminate);
+                } else {
+                    own.reads_with_slot();
+                }
+                all.push((Event::GetsSlot(process), next));
+            }
             Doing::ReadingAgain => {
                 self.read_again(&mut next, process);
                 all.push((Event::ReadsAgain(process), next));
+            }
+            Doing::Hearing(is_same) => {
+                self.hear(&mut next, (process, is_same));
+                all.push((Event::Hears(process), next));
             }
             Doing::Sending(request) => {
                 let is_sent = leads || self.is(Mutant::ClaimIgnored);
@@ -45,7 +57,11 @@ impl Bounds {
                         Request::Suspend => operator.missing_for_suspension(),
                         _ => None,
                     });
-                    next.has_called |= request == Request::Terminate;
+                    let is_taken = state.object.as_ref().is_some_and(|object| object.wish.record.is_taken);
+                    if request == Request::Terminate {
+                        next.has_called = true;
+                        next.wrong = next.wrong.or(is_taken.then_some("sent again although the platform had taken it"));
+                    }
                 }
                 all.push((Event::Sends(process, request), next));
             }
@@ -76,6 +92,10 @@ impl Bounds {
             4 => seen.is_reference_broken = around.is_reference_broken,
             5 => {
                 (seen.life, seen.mark) = (around.life, around.mark);
+                let is_taken = wish.is_some_and(|wish| wish.record.is_taken) && !self.is(Mutant::TakenForgotten);
+                if self.is_documented && around.life == TenantLife::Terminated && !is_taken {
+                    seen.life = TenantLife::Suspended;
+                }
                 if self.is(Mutant::MarkNotRead) {
                     seen.mark = UID;
                 }
@@ -86,7 +106,7 @@ impl Bounds {
             0 if seen.going == Gone::Namespace => None,
             1 if policy == Some(Policy::Retain) && accepted.is_none() => None,
             1 if !(is_late && accepted.is_some()) => Some(4),
-            5 if around.life == TenantLife::Terminated || seen.mark != UID => None,
+            5 if seen.life == TenantLife::Terminated || seen.mark != UID => None,
             6 => None,
             at => Some(at + 1),
         };
@@ -95,15 +115,25 @@ impl Bounds {
             let event = Event::Reads(process, READS[usize::from(at)]);
             return if self.moves(at) { event } else { self.read(state, process, (next, seen, is_current)) };
         }
-        let decided = self.decide(operator, seen);
+        let decided = self.decide(process, operator, seen);
+        let has_slot = std::mem::take(&mut operator.has_slot);
+        if decided == Decided::Terminates {
+            if has_slot || self.is(Mutant::SlotAfterTheLook) {
+                operator.reads_wish_again();
+            } else {
+                operator.doing = Doing::Queueing;
+            }
+            return Event::Decides(process, decided);
+        }
         let walk = std::mem::take(&mut operator.walk);
         match decided {
-            Decided::Terminates if operator.has_called => operator.doing = Doing::Waits,
-            Decided::Terminates => operator.reads_wish_again(),
+            Decided::Terminates => {}
             Decided::Holds(reason) => operator.doing = Doing::Held(reason),
             // The time that it waits for has come.
             Decided::Waits if walk.is_early => operator.doing = Doing::Nothing,
             Decided::Waits => operator.doing = Doing::Waits,
+            // The slot goes back, and all is read before anything else is done.
+            Decided::Does(_) if has_slot => operator.read_anew(),
             Decided::Does(Request::Ledger(book, _)) => {
                 operator.doing = Doing::Sending(Request::Ledger(book, is_current));
             }
@@ -141,7 +171,7 @@ impl Bounds {
     }
 
     /// The real decision, with what a defect would make of it.
-    fn decide(&self, operator: &Operator, mut seen: Around) -> Decided {
+    fn decide(&self, process: u8, operator: &Operator, mut seen: Around) -> Decided {
         let Some(copy) = &operator.copy else { return Decided::Waits };
         let mut wish = copy.wish;
         let is_accepted = wish.record.accepted.is_some();
@@ -172,11 +202,20 @@ impl Bounds {
         }
         let mut walk = operator.walk;
         walk.has_recorded |= self.is(Mutant::LateRecordOfSuspension);
-        walk.is_early &= !self.is(match wish.record.cancelled_ago {
-            None => Mutant::PeriodJudgedAfterTheLook,
-            Some(_) => Mutant::CancelJudgedAfterTheLook,
-        });
-        let mut decided = self.judge.decide((copy.uid, wish), seen, walk);
+        let is_cancelled = wish.record.cancelled_ago.is_some();
+        walk.is_early &= !(is_cancelled && self.is(Mutant::CancelJudgedAfterTheLook));
+        wish.record.is_taken &= !self.is(Mutant::TakenForgotten);
+        let clock = match (self.is_clock_wrong && process == 1, self.is(Mutant::ClockBelieved)) {
+            (false, _) => Clock::Right,
+            (true, false) => Clock::Ahead,
+            (true, true) => Clock::AheadAndBelieved,
+        };
+        let mut decided = self.judge.decide((copy.uid, wish), seen, (walk, clock));
+        if let Decided::Does(Request::Record(record, _)) = &mut decided
+            && self.is(Mutant::TakenForgotten)
+        {
+            record.is_taken = copy.wish.record.is_taken;
+        }
         if let (Decided::Does(Request::Record(record, _)), TenantLife::Active) = (&mut decided, seen.life) {
             if self.is(Mutant::CallForgottenWhenFoundActive) && record.cancelled_ago.is_none() {
                 record.step = 1;
@@ -199,12 +238,20 @@ impl Bounds {
             return;
         };
         let is_same = operator.is_current || self.is(Mutant::ObjectNotReadAgain) || self.is(Mutant::UidNotCompared);
-        if is_same {
-            operator.doing = Doing::Sending(Request::Terminate);
-        } else {
+        if !is_same {
             operator.copy = Some(object);
             operator.is_current = true;
-            operator.read_anew();
+        }
+        operator.doing = Doing::Hearing(is_same);
+    }
+
+    /// The answer to that read.
+    fn hear(&self, state: &mut State, (process, is_same): (u8, bool)) {
+        let operator = &mut state.operators[usize::from(process)];
+        match (is_same, self.is(Mutant::SlotAfterTheLook)) {
+            (false, _) => operator.read_anew(),
+            (true, false) => operator.doing = Doing::Sending(Request::Terminate),
+            (true, true) => operator.doing = Doing::Queueing,
         }
     }
 
@@ -230,6 +277,13 @@ impl Bounds {
             }
             Request::Suspend | Request::Activate => {}
             Request::Terminate => state.around.life = TenantLife::Terminated,
+            Request::Taken(is_current) => {
+                let Some(object) = state.object.as_mut().filter(|object| is_current && object.uid == UID) else {
+                    return false;
+                };
+                object.wish.record.is_taken = true;
+                state.changed();
+            }
             Request::Evidence(says) => {
                 state.around.evidence = Some(says);
             }
@@ -270,12 +324,13 @@ impl State {
     fn broken_word(&self, done: Done) -> Option<&'static str> {
         let is_gone = self.around.life == TenantLife::Terminated;
         match done {
-            Done::Ended if !is_gone => Some("let go as ended while the tenant lives"),
+            Done::TooLate if !self.has_called => Some("let go as too late although no call was sent"),
+            Done::Ended | Done::TooLate if !is_gone => Some("let go as ended while the tenant lives"),
             Done::Alive if is_gone => Some("let go as alive although it was ended"),
             Done::Alive if self.is_under_way(Request::Terminate) => {
                 Some("let go as alive while the call that ends the tenant is under way")
             }
-            Done::Ended | Done::Alive | Done::Otherwise => None,
+            Done::TooLate | Done::Ended | Done::Alive | Done::Otherwise => None,
         }
     }
 
@@ -299,8 +354,22 @@ impl State {
                 operator.walk.has_recorded = true;
             }
             Request::Terminate => {
-                operator.has_called = true;
-                operator.read_anew();
+                operator.copy = object.filter(|object| object.uid == UID);
+                operator.is_current = true;
+                let is_there = operator.copy.is_some();
+                operator.doing = if is_there { Doing::Sending(Request::Taken(true)) } else { Doing::Nothing };
+            }
+            Request::Taken(_) if object.as_ref().is_none_or(|object| object.uid != UID) => {
+                operator.doing = Doing::Nothing;
+            }
+            Request::Taken(_) => {
+                operator.copy = object;
+                operator.is_current = true;
+                if is_done {
+                    operator.read_anew();
+                } else {
+                    operator.doing = Doing::Sending(Request::Taken(true));
+                }
             }
             Request::Suspend | Request::Activate | Request::Evidence(_) | Request::Ledger(..) => operator.read_anew(),
         }

@@ -12,6 +12,8 @@ fn bounds(may: &'static [Edit]) -> Bounds {
         edits: 2,
         may,
         has_other: false,
+        is_clock_wrong: false,
+        is_documented: false,
         mutant: None,
         judge: Judge::default(),
     }
@@ -69,6 +71,16 @@ fn limited() -> Bounds {
     Bounds { has_other: true, crashes: 1, losses: 1, edits: 0, ..bounds(&[]) }
 }
 
+/// The second operator's clock is ahead.
+fn apart() -> Bounds {
+    Bounds { operators: 2, crashes: 1, is_clock_wrong: true, ..bounds(&[RETAIN, Edit::Activates]) }
+}
+
+/// The platform shows no difference between a suspended tenant and one that was ended.
+fn documented() -> Bounds {
+    Bounds { crashes: 1, losses: 1, edits: 1, is_documented: true, ..bounds(&[Edit::TouchesObject]) }
+}
+
 /// Walks a world; answers in which states of the tenant the object was let go.
 fn lawful(name: &str, bounds: &Bounds) {
     let mut ends = BTreeMap::<String, usize>::new();
@@ -102,8 +114,14 @@ fn of_two_operators_and_two_partners_none_ends_a_tenant_unlawfully() {
 }
 
 #[test]
+fn by_no_wrong_clock_and_no_form_of_an_end_is_a_tenant_ended_unlawfully_or_told_so_twice() {
+    lawful("deletion, clocks apart", &apart());
+    lawful("deletion, ended and out of service look the same", &documented());
+}
+
+#[test]
 fn each_defect_of_the_deletion_is_found_by_a_shortest_way() {
-    let worlds: [(Mutant, Bounds); 23] = [
+    let worlds: [(Mutant, Bounds); 26] = [
         (Mutant::ConfirmationNotCompared, consented()),
         (Mutant::ExpiryIgnored, consented()),
         (Mutant::RevocationIgnored, consented()),
@@ -124,12 +142,15 @@ fn each_defect_of_the_deletion_is_found_by_a_shortest_way() {
         (Mutant::CancelWithoutWaiting, cancelled()),
         (Mutant::LateRecordOfSuspension, cancelled()),
         (Mutant::CallForgottenWhenFoundActive, cancelled()),
-        (Mutant::PeriodJudgedAfterTheLook, cancelled()),
         (Mutant::CancelJudgedAfterTheLook, cancelled()),
         (Mutant::PeriodKeptBySuspend, taken_back()),
+        (Mutant::SlotAfterTheLook, consented()),
+        (Mutant::LateLookBelieved, consented()),
+        (Mutant::ClockBelieved, apart()),
+        (Mutant::TakenForgotten, documented()),
     ];
     for (mutant, bounds) in worlds {
         found("deletion", mutant, &walk(&Bounds { mutant: Some(mutant), ..bounds }, |_| {}));
     }
-    all_found("deletion", 23);
+    all_found("deletion", 26);
 }
