@@ -3,12 +3,15 @@
 //! One [`Platform`] stands for one [`Connection`]. Every call ends within one deadline, says in [`Error`] what is to be
 //! done about its failure, and never repeats a request that the platform may have carried out.
 
+mod bucket;
 mod budget;
 mod call;
 mod connection;
 mod error;
 mod flight;
 mod guard;
+mod headers;
+mod hold;
 mod http;
 mod inspect;
 mod living;
@@ -16,7 +19,9 @@ mod map;
 mod pacer;
 mod place;
 mod platform;
+mod proxy;
 mod reservation;
+mod said;
 mod server_clock;
 mod tally;
 mod token;
@@ -32,6 +37,7 @@ pub use living::{Freshness, Listed, Listing, Sought};
 pub use map::{OddRow, Page};
 pub use place::Place;
 pub use platform::Platform;
+pub use proxy::Proxy;
 pub use reservation::Reservation;
 pub use server_clock::ServerClock;
 pub use tally::{Exchange, tallied};

@@ -44,7 +44,7 @@ use kube::runtime::reflector::{ObjectRef, store};
 use rand::RngExt;
 
 pub use servers::{ClusterWire, Servers};
-pub use settings::Settings;
+pub use settings::{Hosts, Moves, Names, Settings};
 
 use crate::api::{Partner, TenantClient};
 use crate::connect::{Dial, Exchange, ServerClock, tallied};

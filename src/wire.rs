@@ -5,6 +5,7 @@
 
 mod branding;
 mod error;
+mod lenient;
 mod list;
 mod mark;
 mod role;

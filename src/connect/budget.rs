@@ -1,6 +1,11 @@
 //! The pure half of the pacer: how much of a budget is left, as far as the platform's headers tell. Times are
 //! milliseconds since the epoch, and arguments.
 
+use super::headers::LONGEST_WAIT;
+
+/// Ends of windows that differ by less are one: headers have whole seconds, and so has the clock that moves them to ours.
+const SAME_WINDOW: i64 = 1_500;
+
 /// Kind of request; each has a budget of its own, so a write never waits for a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Category {
@@ -42,7 +47,16 @@ pub(super) struct Told {
     /// Requests left in this one.
     pub(super) remaining: Option<i64>,
     /// When the budget is whole again.
-    pub(super) reset: Option<i64>,
+    pub(super) reset: Option<Reset>,
+}
+
+/// End of a window, at most [`LONGEST_WAIT`] away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reset {
+    /// When that is.
+    pub(super) at: i64,
+    /// Whether the platform said so; otherwise it said something impossible, and any later answer knows better.
+    pub(super) is_sure: bool,
 }
 
 /// Whether a request may be sent.
@@ -63,7 +77,7 @@ pub(super) struct Budget {
     /// The least that was told for this window, or what is left of a new one.
     remaining: Option<i64>,
     /// End of the window; nothing between its end and the first answer of the next.
-    reset: Option<i64>,
+    reset: Option<Reset>,
     /// Sent and not yet answered: the platform may or may not have counted them.
     in_flight: i64,
     /// Changes that wait.
@@ -89,7 +103,7 @@ impl Budget {
         if may || (self.reset.is_none() && self.in_flight == 0) {
             return self.go();
         }
-        match self.reset {
+        match self.reset.map(|reset| reset.at) {
             Some(reset) if self.in_flight == 0 || remaining <= reserve => Leave::At(reset),
             reset => Leave::Soon(reset),
         }
@@ -100,12 +114,19 @@ impl Budget {
         Leave::Go
     }
 
-    /// Starts a new window where the old one is over.
+    /// Starts a new window where the old one is over, and one that a clock that was set back would make endless.
     fn roll(&mut self, now: i64) {
-        if self.reset.is_some_and(|reset| now >= reset) {
+        let latest = now.saturating_add(LONGEST_WAIT);
+        if self.reset.is_some_and(|reset| now >= reset.at || reset.at > latest) {
             self.reset = None;
             self.remaining = self.limit;
         }
+        self.blocked_until = self.blocked_until.min(latest);
+    }
+
+    /// A request that was let through as one of another budget is counted in this one.
+    pub(super) fn take_over(&mut self) {
+        self.in_flight += 1;
     }
 
     /// An answer came, with these headers.
@@ -118,15 +139,21 @@ impl Budget {
     fn learn(&mut self, told: Told, now: i64) {
         self.roll(now);
         let Some((remaining, reset)) = told.remaining.zip(told.reset) else { return };
-        if reset <= now || self.reset.is_some_and(|known| reset < known) {
+        if reset.at <= now {
             // An answer of a window that is over.
             return;
         }
+        let known = self.reset.filter(|known| known.is_sure);
+        if known.is_some_and(|known| reset.is_sure && reset.at <= known.at - SAME_WINDOW) {
+            return;
+        }
         self.limit = told.limit.or(self.limit);
-        // Answers overtake each other, so within one window only the least counts.
-        let known = self.remaining.filter(|_| self.reset == Some(reset));
-        self.remaining = Some(known.map_or(remaining, |known| known.min(remaining)));
-        self.reset = Some(reset);
+        if known.is_some_and(|known| !reset.is_sure || reset.at < known.at + SAME_WINDOW) {
+            // Answers overtake each other, so within one window only the least counts.
+            self.remaining = Some(self.remaining.map_or(remaining, |known| known.min(remaining)));
+        } else {
+            (self.remaining, self.reset) = (Some(remaining), Some(reset));
+        }
     }
 
     /// The platform refused with 429: nothing goes out before its window ends, or a growing pause where it names none.
@@ -135,7 +162,7 @@ impl Budget {
         self.learn(told, now);
         let pause = 500 << self.refusals.min(6);
         self.refusals += 1;
-        let named = retry_after.or(told.reset.filter(|reset| *reset > now));
+        let named = retry_after.or(told.reset.map(|reset| reset.at).filter(|reset| *reset > now));
         self.blocked_until = self.blocked_until.max(named.unwrap_or(now + pause)).max(now + 100);
     }
 
@@ -157,7 +184,7 @@ impl Budget {
         self.in_flight == 0
             && self.changes_waiting == 0
             && now >= self.blocked_until
-            && self.reset.is_none_or(|reset| now >= reset)
+            && self.reset.is_none_or(|reset| now >= reset.at)
     }
 }
 
@@ -168,8 +195,12 @@ mod tests {
     const NOW: i64 = 60_000;
     const RESET: i64 = 120_000;
 
+    fn sure(at: i64) -> Reset {
+        Reset { at, is_sure: true }
+    }
+
     fn told(limit: i64, remaining: i64) -> Told {
-        Told { limit: Some(limit), remaining: Some(remaining), reset: Some(RESET) }
+        Told { limit: Some(limit), remaining: Some(remaining), reset: Some(sure(RESET)) }
     }
 
     fn write(budget: &mut Budget, now: i64) -> Leave {
@@ -213,7 +244,7 @@ mod tests {
         assert_eq!(write(&mut budget, NOW), Leave::Go);
         assert_eq!(write(&mut budget, RESET), Leave::Go);
         assert_eq!(write(&mut budget, RESET), Leave::Soon(None));
-        budget.told(Told { limit: Some(2), remaining: Some(0), reset: Some(2 * RESET) }, RESET);
+        budget.told(Told { limit: Some(2), remaining: Some(0), reset: Some(sure(2 * RESET)) }, RESET);
         assert_eq!(write(&mut budget, RESET), Leave::At(2 * RESET));
         // An answer of the window before changes nothing.
         budget.told(told(2, 2), RESET);
@@ -258,5 +289,45 @@ mod tests {
             budget.lost(true);
         }
         assert!(budget.is_idle(RESET));
+    }
+
+    #[test]
+    fn a_later_answer_wins_over_an_impossible_one_and_a_possible_one_is_kept() {
+        let impossible = Reset { at: NOW + LONGEST_WAIT, is_sure: false };
+        let mut budget = Budget::default();
+        write(&mut budget, NOW);
+        budget.told(Told { limit: Some(50), remaining: Some(0), reset: Some(impossible) }, NOW);
+        assert_eq!(write(&mut budget, NOW), Leave::At(NOW + LONGEST_WAIT));
+        budget.take_over();
+        budget.told(told(50, 49), NOW);
+        assert_eq!(write(&mut budget, NOW), Leave::Go);
+        // The other way round the window stays, with the least that was told.
+        budget.told(Told { limit: Some(50), remaining: Some(0), reset: Some(impossible) }, NOW);
+        assert_eq!(write(&mut budget, NOW), Leave::At(RESET));
+        assert_eq!(write(&mut budget, RESET), Leave::Go);
+    }
+
+    #[test]
+    fn ends_that_differ_by_a_rounding_are_one_window() {
+        let mut budget = known(50, 3);
+        for (shift, left) in [(-900, 2), (900, 1), (-900, 2)] {
+            write(&mut budget, NOW);
+            let told = Told { limit: Some(50), remaining: Some(left), reset: Some(sure(RESET + shift)) };
+            budget.told(told, NOW);
+        }
+        assert_eq!(write(&mut budget, NOW), Leave::Go);
+        assert_eq!(write(&mut budget, NOW), Leave::Soon(Some(RESET)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_ends_the_window() {
+        let (now, before) = (10_000_000, 10_000_000 - 3_600_000);
+        let mut budget = Budget::default();
+        write(&mut budget, now);
+        budget.told(Told { limit: Some(1), remaining: Some(0), reset: Some(sure(now + 60_000)) }, now);
+        assert_eq!(write(&mut budget, now), Leave::At(now + 60_000));
+        assert_eq!(write(&mut budget, before), Leave::Go);
+        budget.refused(Told::default(), Some(now + 60_000), now);
+        assert_eq!(write(&mut budget, before), Leave::At(before + LONGEST_WAIT));
     }
 }

@@ -3,19 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::DATE;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Method, Request};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::bucket::Route;
 use super::budget::{Category, Lane};
 use super::connection::Connection;
-use super::error::{Error, classify, clean, code_of};
+use super::error::{Error, classify, clean};
 use super::guard::Guard;
 use super::http::{Answer, Fault, Wire, exchange, request};
-use super::pacer::{Pacer, Pass};
-use super::place::is_id;
+use super::pacer::{Pacer, Pass, Wanted};
+use super::place::{Place, is_id};
+use super::said::{code_of, is_about_credential};
 use super::server_clock::ServerClock;
 use super::token::{Token, Tokens, join};
 use crate::plan::Payload;
@@ -93,6 +95,20 @@ impl<'a> Call<'a> {
         self.category == Category::Write
     }
 
+    /// What the pacer needs to know of the request.
+    fn wanted(&self, lane: Lane) -> Result<Wanted, Error> {
+        let [tenant, rest @ ..] = &self.path[..] else { return Err(Error::invalid("uniqueId", "is missing")) };
+        let (shape, subject) = match rest {
+            _ if self.root.is_empty() => ("file".to_owned(), *tenant),
+            [] => ("{id}".to_owned(), *tenant),
+            [kind] => (format!("{{id}}/{kind}"), *tenant),
+            [kind, list @ ("minimal" | "search")] => (format!("{{id}}/{kind}/{list}"), *tenant),
+            [kind, id, action @ ..] => (format!("{{id}}/{kind}/{{id}}/{}", action.join("/")), *id),
+        };
+        let route = Route { tenant: (*tenant).to_owned(), class: format!("{} {shape}", self.method) };
+        Ok(Wanted { route, subject: subject.to_owned(), category: self.category, lane })
+    }
+
     fn request(&self, connection: &Connection) -> Request {
         let mut segments = self.root.to_vec();
         segments.extend(&self.path);
@@ -160,23 +176,29 @@ impl Line {
 
     /// The answer to a call, of any status.
     pub(super) async fn answer(&self, call: &Call<'_>, lane: Lane, deadline: Instant) -> Result<Answer, Error> {
-        let [tenant, ..] = call.path[..] else { return Err(Error::invalid("uniqueId", "is missing")) };
+        let wanted = call.wanted(lane)?;
         let mut tried = Tried::default();
         let mut token = self.token(deadline).await?;
         loop {
-            let pass = self.pacer.enter(tenant, (call.category, lane), deadline).await?;
-            let sent = tokio::time::timeout_at(deadline, self.send(call, &token)).await;
+            let pass = Box::pin(self.pacer.enter(wanted.clone(), deadline)).await?;
+            let sent = tokio::time::timeout_at(deadline, Box::pin(self.send(call, &token))).await;
             let too_long = |_| Err(Fault::Broken(format!("no answer within {:?}", self.timeout)));
             let answer = self.settle(call, pass, sent.unwrap_or_else(too_long))?;
             match answer.status {
-                401 | 407 if !tried.renewed => {
-                    // It was not carried out, so even a write may go out again.
+                401 | 407 if !tried.renewed && (!call.is_write() || is_about_credential(&answer)) => {
+                    // The platform itself carried nothing out, so even a write may go out again. Something before it
+                    // may have blocked an answer.
                     tried.renewed = true;
                     token = self.renewed(Some(&token), deadline).await?;
                 }
                 // The pacer has learnt of it and waits, or says `Throttled`.
                 429 => {}
                 _ if !call.is_write() && is_passing(&answer) && tried.repeats < PAUSES.len() => {
+                    if answer.status == 503 && answer.headers.contains_key(RETRY_AFTER) {
+                        // The pacer waits for that long, or says until when.
+                        tried.repeats += 1;
+                        continue;
+                    }
                     let pause = Instant::now() + PAUSES[tried.repeats];
                     if pause >= deadline {
                         return Ok(answer);
@@ -190,8 +212,13 @@ impl Line {
     }
 
     /// Waits for the slot of a write under a tenant.
-    pub(super) async fn reserve(&self, tenant: &str, deadline: Instant) -> Result<Pass<'_>, Error> {
-        self.pacer.enter(tenant, (Category::Write, Lane::Change), deadline).await
+    pub(super) async fn reserve(&self, place: &Place, deadline: Instant) -> Result<Pass<'_>, Error> {
+        let tenant = place.parent().to_owned();
+        // Which of the two calls of an end it will be is not known yet.
+        let route =
+            Route { tenant: tenant.clone(), class: format!("POST {{id}}/{}/{{id}}/terminate", place.segment()) };
+        let wanted = Wanted { route, subject: tenant, category: Category::Write, lane: Lane::Change };
+        self.pacer.enter(wanted, deadline).await
     }
 
     /// Sends a write whose token and slot were had before, once and at once. A refused token is not used again: the next
@@ -213,7 +240,7 @@ impl Line {
         let mut secrets = vec![self.connection.client_secret(), self.connection.client_id()];
         secrets.extend(token.iter().map(|token| token.text()));
         secrets.extend(call.secrets.iter().map(|secret| secret.expose_secret()));
-        classify(answer.status, &answer.body, call.is_write(), &secrets)
+        classify(answer, call.is_write(), &secrets)
     }
 
     async fn send(&self, call: &Call<'_>, token: &Token) -> Result<Answer, Fault> {

@@ -2,7 +2,9 @@
 
 use jiff::Timestamp;
 
-use crate::wire::{FieldError, OAuthError, PlatformError, code};
+use super::http::Answer;
+use super::said::said;
+use crate::wire::{FieldError, code};
 
 /// Longest text of an answer that goes into a message, in characters.
 const LONGEST: usize = 300;
@@ -117,16 +119,27 @@ fn fields(errors: &[FieldError]) -> String {
 }
 
 fn until(retry_at: Option<Timestamp>) -> String {
-    retry_at.map(|at| format!(" until {}", at.strftime("%FT%TZ"))).unwrap_or_default()
+    retry_at.map(|at| format!(" until {}", instant_text(at))).unwrap_or_default()
+}
+
+/// A time in a message.
+pub(super) fn instant_text(at: Timestamp) -> String {
+    at.strftime("%FT%TZ").to_string()
+}
+
+/// Removes from a text what must not be shown.
+pub(super) fn without(text: &str, secrets: &[&str]) -> String {
+    let mut text = text.to_owned();
+    for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
+        text = text.replace(*secret, "***");
+    }
+    text
 }
 
 /// Removes from a text what must not be shown, and everything beyond [`LONGEST`]. Platforms like to repeat what they
 /// were sent.
 pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
-    let mut text = text.to_owned();
-    for secret in secrets.iter().filter(|secret| secret.len() >= 4) {
-        text = text.replace(*secret, "***");
-    }
+    let text = without(text, secrets);
     let mut kept: String = text.trim().chars().take(LONGEST).collect();
     if kept.len() < text.trim().len() {
         kept.push_str("...");
@@ -135,37 +148,27 @@ pub(super) fn clean(text: &str, secrets: &[&str]) -> String {
 }
 
 /// What an answer other than success means. `is_write` says whether the request may have changed something.
-pub(super) fn classify(status: u16, body: &[u8], is_write: bool, secrets: &[&str]) -> Error {
-    let (said, code) = words(body);
-    let message = match clean(&said, secrets) {
-        empty if empty.is_empty() => format!("HTTP {status}"),
-        text => format!("{text} (HTTP {status})"),
-    };
+pub(super) fn classify(answer: &Answer, is_write: bool, secrets: &[&str]) -> Error {
+    let Answer { status, headers: _, body } = answer;
+    let status = *status;
+    let said = said(answer);
+    let message = said.sentence(status, secrets);
     match status {
         400 => Error::Invalid { errors: field_errors(body, secrets, &message) },
-        401 | 407 => Error::Unauthorised { message },
-        403 => Error::Forbidden { message },
+        401 | 407 if said.is_about_credential() => Error::Unauthorised { message },
+        403 if said.is_about_credential() => Error::Forbidden { message },
         404 => Error::NotFound { message },
         405 | 501 => Error::Unsupported { message },
         410 => Error::ParentGone { message },
         429 => Error::Throttled { retry_at: None },
         // Documented with 500, sent with 404 as well.
-        500 if code == code::NOT_FOUND => Error::NotFound { message },
-        408 | 425 | 500..=599 => Error::Unavailable { message, maybe_applied: is_write },
+        500 if said.code() == code::NOT_FOUND => Error::NotFound { message },
+        // The first three are from something before the platform. A firewall that looks at answers blocks one after the
+        // platform has carried the request out.
+        401 | 403 | 407 | 408 | 425 | 500..=599 => Error::Unavailable { message, maybe_applied: is_write },
         402..=499 => Error::Invalid { errors: vec![whole(&message)] },
         _ => Error::malformed(format!("{message}: redirects are not followed, write the final address as `url`")),
     }
-}
-
-/// The sentence of a body in any of the three shapes, and its code.
-fn words(body: &[u8]) -> (String, String) {
-    if let Ok(error) = serde_json::from_slice::<PlatformError>(body) {
-        return (error.message, error.code);
-    }
-    if let Ok(OAuthError { error, error_description }) = serde_json::from_slice(body) {
-        return (if error_description.is_empty() { error.clone() } else { error_description }, error);
-    }
-    (String::from_utf8_lossy(body).into_owned(), String::new())
 }
 
 fn field_errors(body: &[u8], secrets: &[&str], message: &str) -> Vec<FieldError> {
@@ -189,30 +192,31 @@ fn whole(message: &str) -> FieldError {
     FieldError { code: code::INVALID.to_owned(), field_name: String::new(), message: message.to_owned(), holder: None }
 }
 
-/// Whether an error body is in the application's shape, and so not from something in between: gateways answer 404 too.
-pub(super) fn is_platforms(body: &[u8]) -> bool {
-    code_of(body).is_some()
-}
-
-/// The code of a body in the application's shape.
-pub(super) fn code_of(body: &[u8]) -> Option<String> {
-    serde_json::from_slice::<PlatformError>(body).ok().map(|error| error.code)
-}
-
 #[cfg(test)]
 mod tests {
+    use reqwest::header::{HeaderName, HeaderValue};
+
     use super::*;
 
     fn of(status: u16, body: &str) -> Error {
-        classify(status, body.as_bytes(), true, &["s3cr3t"])
+        with(status, &[], body)
+    }
+
+    fn with(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Error {
+        let header = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        let headers = headers.iter().map(header).collect();
+        classify(&Answer { status, headers, body: body.as_bytes().to_vec() }, true, &["s3cr3t"])
     }
 
     #[test]
     fn every_status_has_a_meaning() {
         let app = r#"{"code":"0005","message":"Boom"}"#;
-        assert!(matches!(of(401, r#"{"error":"invalid_token"}"#), Error::Unauthorised { .. }));
-        assert!(matches!(of(407, ""), Error::Unauthorised { .. }));
-        assert!(matches!(of(403, ""), Error::Forbidden { .. }));
+        let oauth = r#"{"error":"invalid_token"}"#;
+        assert!(matches!(of(401, oauth), Error::Unauthorised { .. }));
+        assert!(matches!(of(407, oauth), Error::Unauthorised { .. }));
+        assert!(matches!(of(403, app), Error::Forbidden { .. }));
         assert!(matches!(of(404, app), Error::NotFound { .. }));
         assert!(matches!(of(405, app), Error::Unsupported { .. }));
         assert!(matches!(of(410, app), Error::ParentGone { .. }));
@@ -223,6 +227,22 @@ mod tests {
         assert!(matches!(of(413, ""), Error::Invalid { .. }));
         let gone = r#"{"code":"0003","message":"No resource found with UUID : x"}"#;
         assert!(matches!(of(500, gone), Error::NotFound { .. }));
+    }
+
+    #[test]
+    fn only_a_documented_body_or_a_challenge_of_oauth_speaks_about_the_credential() {
+        let page = "<html><head><title>Attention Required!</title></head></html>";
+        for status in [401, 403, 407] {
+            for body in ["", page, "Forbidden", r#"{"message":"Forbidden"}"#, "[]", "null", "7"] {
+                let error = of(status, body);
+                assert!(matches!(error, Error::Unavailable { maybe_applied: true, .. }), "{status} {body}: {error:?}");
+            }
+        }
+        let challenge = [("www-authenticate", "Bearer realm=\"api\", error=\"insufficient_scope\"")];
+        assert!(matches!(with(403, &challenge, ""), Error::Forbidden { .. }));
+        assert!(matches!(with(401, &[("www-authenticate", "bearer")], page), Error::Unauthorised { .. }));
+        let login = [("www-authenticate", "Basic realm=\"intranet\"")];
+        assert!(matches!(with(401, &login, page), Error::Unavailable { .. }));
     }
 
     #[test]
@@ -237,7 +257,7 @@ mod tests {
 
     #[test]
     fn texts_are_short_and_without_secrets_and_line_feeds() {
-        let long = format!("a\nb s3cr3t {}", "x".repeat(1000));
+        let long = format!(r#"{{"code":"0005","message":"a\nb s3cr3t {}"}}"#, "x".repeat(1000));
         let shown = of(503, &long).to_string();
         assert!(shown.contains("a b *** xxx") && !shown.contains("s3cr3t"), "{shown}");
         assert!(shown.chars().count() < 380, "{}", shown.len());

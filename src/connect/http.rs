@@ -11,6 +11,7 @@ use url::Url;
 
 use super::connection::{Connection, ConnectionError};
 use super::error::Error;
+use super::proxy::Proxy;
 
 /// Longest error body that is read.
 const ERROR_BODY: usize = 64 << 10;
@@ -51,26 +52,34 @@ impl Answer {
     }
 }
 
-/// Over the network, which is where platforms are.
-pub fn dial() -> Dial {
-    Arc::new(network)
+/// Over the network, which is where platforms are, and through the proxy where there is one.
+pub fn dial(proxy: Option<Proxy>) -> Dial {
+    Arc::new(move |connection, timeout| network(connection, timeout, proxy.as_ref()))
 }
 
 /// A client for one platform.
-pub(super) fn network(connection: &Connection, timeout: Duration) -> Result<Wire, ConnectionError> {
+pub(super) fn network(
+    connection: &Connection,
+    timeout: Duration,
+    proxy: Option<&Proxy>,
+) -> Result<Wire, ConnectionError> {
     // The program installs it first; a library user or a test may not have.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::builder()
+    let unfit = |error: reqwest::Error| ConnectionError::Client(cause(&error));
+    let mut builder = Client::builder()
         .user_agent(concat!("tenantry/", env!("CARGO_PKG_VERSION")))
-        // A proxy or a redirect would send the credential to another host than the Secret names.
+        // A redirect, or a proxy that only the environment names, would send the credential to another host than the
+        // Secret and the flags name.
         .no_proxy()
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .connect_timeout(CONNECT.min(timeout))
         .pool_idle_timeout(IDLE)
-        .tls_certs_merge(connection.certificates().iter().cloned())
-        .build()
-        .map_err(|error| ConnectionError::Client(cause(&error)))?;
+        .tls_certs_merge(connection.certificates().iter().cloned());
+    if let Some(proxy) = proxy {
+        builder = builder.proxy(reqwest::Proxy::all(proxy.url().clone()).map_err(unfit)?);
+    }
+    let client = builder.build().map_err(unfit)?;
     Ok(Wire::new(client.map_err(BoxError::from)))
 }
 

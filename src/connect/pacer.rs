@@ -1,99 +1,188 @@
 //! The waiting half of the pacer: holds each request until its tenant's budget has room.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::budget::{Budget, Category, Lane, Leave, Told};
-use super::error::Error;
-
-const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+use super::bucket::{Buckets, Route};
+use super::budget::{Budget, Category, Lane, Leave};
+use super::error::{Error, instant_text};
+use super::headers::{self, Doubted, Reading};
+use super::hold::Holds;
 
 /// Budgets beyond which those that say nothing any more are forgotten.
 const MANY: usize = 1024;
 
-/// Clocks that differ by less are taken to be the same: `Date` has no fractions of a second.
-const SAME_CLOCK: i64 = 2_000;
-
-/// The budgets of every tenant that stood in a path.
+/// The budgets of a platform: by the bucket that answers name, and where they name none by the tenant of the path.
 #[derive(Default)]
 pub(super) struct Pacer {
-    budgets: Mutex<HashMap<Key, Budget>>,
+    known: Mutex<Known>,
     answered: Notify,
+    has_doubted: AtomicBool,
 }
 
-type Key = (String, Category);
+#[derive(Default)]
+struct Known {
+    budgets: HashMap<Key, Budget>,
+    buckets: Buckets,
+    holds: Holds,
+}
+
+/// What a budget belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Bucket(String),
+    Tenant(String, Category),
+}
+
+/// A request that wants to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// What it is, for its bucket.
+    pub(super) route: Route,
+    /// Tenant that it is about.
+    pub(super) subject: String,
+    pub(super) category: Category,
+    pub(super) lane: Lane,
+}
 
 /// Leave to send one request. Dropped without an answer it counts as sent.
 pub(super) struct Pass<'a> {
     pacer: &'a Pacer,
+    wanted: Wanted,
     key: Option<Key>,
+}
+
+/// What a request has to wait for.
+enum Wait {
+    Budget(Key, Leave),
+    /// The platform asked to be left alone until then.
+    Hold(i64),
 }
 
 impl Pacer {
     /// Waits until the request may be sent.
     ///
     /// # Errors
-    /// `Throttled`, at once, where it may not be sent before the deadline, or not now for one that does not wait.
-    pub(super) async fn enter(
-        &self,
-        tenant: &str,
-        (category, lane): (Category, Lane),
-        deadline: Instant,
-    ) -> Result<Pass<'_>, Error> {
-        let key = (tenant.to_owned(), category);
-        let mut waiting = None;
+    /// `Throttled` or `Unavailable`, at once, where it may not be sent before the deadline, or not now for one that does
+    /// not wait.
+    pub(super) async fn enter(&self, wanted: Wanted, deadline: Instant) -> Result<Pass<'_>, Error> {
+        let mut waiting: Option<Waiting<'_>> = None;
         loop {
             // Registered before asking, so that no answer in between is missed.
             let mut answered = std::pin::pin!(self.answered.notified());
             answered.as_mut().enable();
             let now = now();
-            let leave = self.with(&key, |budget| budget.ask(category, lane, now));
+            let (key, leave) = match self.ask(&wanted, now) {
+                Wait::Budget(key, Leave::Go) => return Ok(Pass { pacer: self, wanted, key: Some(key) }),
+                Wait::Budget(key, leave) => (key, leave),
+                Wait::Hold(until) => {
+                    let wake = instant(until, now);
+                    if wanted.lane == Lane::AtOnce || wake > deadline {
+                        return Err(held(until));
+                    }
+                    tokio::time::sleep_until(wake).await;
+                    continue;
+                }
+            };
             let until = match leave {
-                Leave::Go => return Ok(Pass { pacer: self, key: Some(key) }),
                 Leave::At(at) | Leave::Soon(Some(at)) => Some(at),
-                Leave::Soon(None) => None,
+                Leave::Go | Leave::Soon(None) => None,
             };
             let wake = until.map_or(deadline, |at| instant(at, now));
-            if lane == Lane::AtOnce || wake > deadline && !matches!(leave, Leave::Soon(_)) || Instant::now() >= deadline
+            if wanted.lane == Lane::AtOnce
+                || wake > deadline && !matches!(leave, Leave::Soon(_))
+                || Instant::now() >= deadline
             {
                 return Err(throttled(until));
             }
-            if lane == Lane::Change && waiting.is_none() {
-                waiting = Some(Waiting::begin(self, key.clone()));
+            if wanted.lane == Lane::Change && waiting.as_ref().is_none_or(|waiting| waiting.key != key) {
+                waiting = Some(Waiting::begin(self, key));
             }
             let wake = wake.min(deadline);
             if matches!(leave, Leave::At(_)) {
-                say_wait(tenant, wake);
-                tokio::time::sleep_until(wake).await;
-            } else {
-                // The deadline ends the wait as well; the next round says so.
-                let _ = tokio::time::timeout_at(wake, answered).await;
+                say_wait(&wanted.route.tenant, wake);
             }
+            // An answer may tell of another window or bucket. The deadline ends the wait as well; the next round says so.
+            let _ = tokio::time::timeout_at(wake, answered).await;
         }
     }
 
-    fn with<T>(&self, key: &Key, act: impl FnOnce(&mut Budget) -> T) -> T {
-        let mut budgets = self.lock();
-        if let Some(budget) = budgets.get_mut(key) {
-            return act(budget);
+    fn ask(&self, wanted: &Wanted, now: i64) -> Wait {
+        let mut known = self.lock();
+        if let Some(until) = known.holds.held(&wanted.subject, now) {
+            return Wait::Hold(until);
         }
-        if budgets.len() >= MANY {
-            let now = now();
-            budgets.retain(|_, budget| !budget.is_idle(now));
-        }
-        act(budgets.entry(key.clone()).or_default())
+        let key = known.key(wanted);
+        let leave = known.budget(&key, now).ask(wanted.category, wanted.lane, now);
+        Wait::Budget(key, leave)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Budget>> {
-        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One line is enough: such a server writes the same into each answer.
+    fn say_doubt(&self, tenant: &str, doubted: Option<Doubted>) {
+        let Some(Doubted { header, value }) = doubted else { return };
+        if !self.has_doubted.swap(true, Ordering::Relaxed) {
+            let seconds = headers::LONGEST_WAIT / 1000;
+            tracing::warn!(
+                target: "tenantry::pacer",
+                tenant,
+                header,
+                value,
+                "the platform sends a header that cannot be meant; it delays no request for more than {seconds} seconds"
+            );
+        }
+    }
+}
+
+impl Known {
+    fn key(&self, wanted: &Wanted) -> Key {
+        let Wanted { route, category, subject: _, lane: _ } = wanted;
+        let bucket = self.buckets.of(route).map(|bucket| Key::Bucket(bucket.to_owned()));
+        bucket.unwrap_or_else(|| Key::Tenant(route.tenant.clone(), *category))
+    }
+
+    fn budget(&mut self, key: &Key, now: i64) -> &mut Budget {
+        if self.budgets.len() >= MANY && !self.budgets.contains_key(key) {
+            self.budgets.retain(|_, budget| !budget.is_idle(now));
+        }
+        self.budgets.entry(key.clone()).or_default()
+    }
+
+    /// The budget that an answer is about, which counts the request from now on.
+    fn counted(&mut self, entered: &Key, bucket: Option<&str>, now: i64) -> &mut Budget {
+        let named = bucket.map(|bucket| Key::Bucket(bucket.to_owned())).filter(|named| named != entered);
+        let Some(named) = named else { return self.budget(entered, now) };
+        self.budget(entered, now).lost(false);
+        let budget = self.budget(&named, now);
+        budget.take_over();
+        budget
+    }
+
+    fn answered(&mut self, (wanted, entered): (&Wanted, &Key), (status, reading): (u16, &Reading), now: i64) {
+        let Reading { told, bucket, retry_at, doubted: _ } = reading;
+        if let Some(bucket) = bucket {
+            self.buckets.learn(&wanted.route, bucket);
+        }
+        let budget = self.counted(entered, bucket.as_deref(), now);
+        match status {
+            429 => budget.refused(*told, *retry_at, now),
+            _ => budget.told(*told, now),
+        }
+        match (status, retry_at) {
+            (503, Some(until)) => self.holds.hold(&wanted.subject, *until, now),
+            (200..=299, _) => self.holds.release(&wanted.subject),
+            _ => {}
+        }
     }
 }
 
@@ -109,21 +198,20 @@ impl Pass<'_> {
     /// The request was answered, with these headers.
     pub(super) fn answered(mut self, status: u16, headers: &HeaderMap) {
         let now = now();
-        let told = told(headers, now);
-        self.settle(|budget| match status {
-            429 => budget.refused(told, retry_after(headers, now), now),
-            _ => budget.told(told, now),
-        });
+        let mut reading = headers::read(headers, now);
+        self.pacer.say_doubt(&self.wanted.route.tenant, reading.doubted.take());
+        let wanted = self.wanted.clone();
+        self.settle(|known, key| known.answered((&wanted, key), (status, &reading), now));
     }
 
     /// The request never left.
     pub(super) fn unsent(mut self) {
-        self.settle(|budget| budget.lost(false));
+        self.settle(|known, key| known.budget(key, now()).lost(false));
     }
 
-    fn settle(&mut self, act: impl FnOnce(&mut Budget)) {
+    fn settle(&mut self, act: impl FnOnce(&mut Known, &Key)) {
         if let Some(key) = self.key.take() {
-            self.pacer.with(&key, act);
+            act(&mut self.pacer.lock(), &key);
             self.pacer.answered.notify_waiters();
         }
     }
@@ -131,7 +219,7 @@ impl Pass<'_> {
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        self.settle(|budget| budget.lost(true));
+        self.settle(|known, key| known.budget(key, now()).lost(true));
     }
 }
 
@@ -143,14 +231,14 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn begin(pacer: &'a Pacer, key: Key) -> Self {
-        pacer.with(&key, |budget| budget.wait(true));
+        pacer.lock().budget(&key, now()).wait(true);
         Self { pacer, key }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.pacer.with(&self.key, |budget| budget.wait(false));
+        self.pacer.lock().budget(&self.key, now()).wait(false);
         self.pacer.answered.notify_waiters();
     }
 }
@@ -168,83 +256,11 @@ pub(super) fn throttled(until: Option<i64>) -> Error {
     Error::Throttled { retry_at: until.and_then(|at| Timestamp::from_millisecond(at).ok()) }
 }
 
-fn number(headers: &HeaderMap, name: HeaderName) -> Option<i64> {
-    headers.get(name)?.to_str().ok()?.trim().trim_matches('"').parse().ok()
-}
-
-fn told(headers: &HeaderMap, now: i64) -> Told {
-    Told {
-        limit: number(headers, LIMIT),
-        remaining: number(headers, REMAINING),
-        reset: number(headers, RESET).map(|seconds| seconds.saturating_mul(1000) + skew(headers, now)),
-    }
-}
-
-/// What the headers say is left of a budget.
-pub(super) fn remaining(headers: &HeaderMap) -> Option<u64> {
-    number(headers, REMAINING).and_then(|left| u64::try_from(left).ok())
-}
-
-/// When a 429 says that it may be tried again: `Retry-After` in seconds.
-pub(super) fn retry_after(headers: &HeaderMap, now: i64) -> Option<i64> {
-    number(headers, RETRY_AFTER).map(|seconds| now + seconds.clamp(0, 86_400) * 1000)
-}
-
-/// How far our clock is ahead of the platform's: `Reset` is a time of its clock, the wait is one of ours.
-fn skew(headers: &HeaderMap, now: i64) -> i64 {
-    let date = headers.get(DATE).and_then(|date| jiff::fmt::rfc2822::parse(date.to_str().ok()?).ok());
-    let ahead = date.map_or(0, |date| now - date.timestamp().as_millisecond());
-    if ahead.abs() < SAME_CLOCK { 0 } else { ahead }
+/// Nothing is sent before the given millisecond, as the platform asked for.
+pub(super) fn held(until: i64) -> Error {
+    let until = Timestamp::from_millisecond(until).map(instant_text).unwrap_or_default();
+    Error::unsent(format!("it asked for no request before {until} (HTTP 503 with `Retry-After`)"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use reqwest::header::HeaderValue;
-
-    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
-    }
-
-    #[test]
-    fn headers_are_read_with_quotes_and_moved_to_our_clock() {
-        let plain = headers(&[
-            ("x-ratelimit-limit", "\"50\""),
-            ("x-ratelimit-remaining", "7"),
-            ("x-ratelimit-reset", "784887151"),
-            ("date", "Tue, 15 Nov 1994 08:12:01 GMT"),
-        ]);
-        let server = 784_887_121_000;
-        let expected = Told { limit: Some(50), remaining: Some(7), reset: Some(server + 30_000) };
-        assert_eq!(told(&plain, server + 900), expected);
-        assert_eq!(told(&plain, server + 60_000).reset, Some(server + 90_000));
-        assert_eq!(told(&headers(&[("x-ratelimit-limit", "many")]), 0), Told::default());
-        assert_eq!(retry_after(&headers(&[("retry-after", "3")]), 1000), Some(4000));
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_sent_before_the_deadline_is_refused_at_once() {
-        let pacer = Pacer::default();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let ask = (Category::Write, Lane::Change);
-        let pass = pacer.enter("msp_1", ask, deadline).await.unwrap();
-        pass.answered(429, &headers(&[("retry-after", "60")]));
-        let begun = Instant::now();
-        let Err(Error::Throttled { retry_at: Some(at) }) = pacer.enter("msp_1", ask, deadline).await else {
-            panic!("not throttled")
-        };
-        assert!(begun.elapsed() < Duration::from_secs(1) && at > Timestamp::now());
-        assert!(pacer.enter("msp_2", ask, deadline).await.is_ok(), "another tenant has a budget of its own");
-        assert!(pacer.enter("msp_1", (Category::Read, Lane::Change), deadline).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn budgets_that_say_nothing_any_more_are_forgotten() {
-        let pacer = Pacer::default();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        for tenant in 0..3 * MANY {
-            drop(pacer.enter(&tenant.to_string(), (Category::Read, Lane::Change), deadline).await.unwrap());
-        }
-        assert!(pacer.lock().len() <= MANY);
-    }
-}
+mod tests;

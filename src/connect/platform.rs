@@ -16,6 +16,7 @@ use super::http::{Wire, network};
 use super::living::{Freshness, Listed, Listing, Lists, Sought};
 use super::map::{self, Branded, Page};
 use super::place::Place;
+use super::proxy::Proxy;
 use super::reservation::Reservation;
 use super::turn::{Every, Shared, Turn, other_tenant, route};
 use crate::plan::{Change, ClockReading, Field, MarkSeen, Observed, Payload, TenantLife, short_mark};
@@ -43,7 +44,15 @@ impl Platform {
     /// # Errors
     /// No HTTPS client can be made, for example because neither the system nor the Secret has a certificate.
     pub fn new(connection: Connection, timeout: Duration) -> Result<Self, ConnectionError> {
-        let wire = network(&connection, timeout)?;
+        Self::through(connection, timeout, None)
+    }
+
+    /// The same through a proxy, where there is one.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn through(connection: Connection, timeout: Duration, proxy: Option<&Proxy>) -> Result<Self, ConnectionError> {
+        let wire = network(&connection, timeout, proxy)?;
         Ok(Self::guarded(connection, timeout, (wire, Guard::default())))
     }
 

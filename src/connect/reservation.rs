@@ -32,7 +32,7 @@ impl<'a> Reservation<'a> {
     pub(super) async fn wait(turn: Turn<'a>, place: &'a Place) -> Result<Self, Error> {
         let line = &turn.shared.line;
         let token = line.token(turn.deadline).await?;
-        let pass = line.reserve(place.parent(), turn.deadline).await?;
+        let pass = line.reserve(place, turn.deadline).await?;
         Ok(Self { turn, place, token, pass: Some(pass) })
     }
 

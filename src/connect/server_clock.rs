@@ -35,7 +35,7 @@ impl ServerClock {
 
 /// The time of an HTTP header.
 fn http_date(text: &str) -> Option<Timestamp> {
-    jiff::fmt::rfc2822::parse(text).ok().map(|date| date.timestamp())
+    Timestamp::from_millisecond(super::headers::date(text)?).ok()
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use tower::ServiceExt as _;
 use url::Url;
 
 use super::budget::Category;
+use super::headers::remaining;
 use super::http::Wire;
-use super::pacer::remaining;
 use super::trace::next_request;
 
 /// Header with the id under which a request is found in the logs of both sides.

@@ -7,11 +7,12 @@ use tokio::time::Instant;
 
 use super::budget::Lane;
 use super::call::{Call, Line, Reserved, checked};
-use super::error::{Error, is_platforms};
+use super::error::Error;
 use super::http::Answer;
 use super::living::{Listing, Lists};
 use super::map::{self, Branded, Page, Parsed};
 use super::place::Place;
+use super::said::is_platforms;
 use crate::plan::{Kind, TenantLife};
 use crate::wire::Tenant;
 

@@ -115,10 +115,17 @@ pub(crate) fn pinned<K: Object>(
         return Ok(());
     };
     if host != seen_host || tenant_id != seen_tenant {
+        let moved = if tenant_id == seen_tenant {
+            format!(
+                "; where that platform itself has moved, start the operator with `--platform-moved {host}={seen_host}`"
+            )
+        } else {
+            String::new()
+        };
         return Err(Outcome::Unauthorised(
             Reason::ConnectionIdentityChanged,
             format!(
-                "the connection leads to account `{seen_tenant}` on `{seen_host}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret"
+                "the connection leads to account `{seen_tenant}` on `{seen_host}`, and the tenant was made with `{tenant_id}` on `{host}`: restore the Secret{moved}"
             ),
         ));
     }

@@ -102,7 +102,7 @@ mod tests {
                 .map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec()))
                 .into();
         let claim = Claim::default();
-        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(), claim.clone());
+        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), claim.clone());
         let platform = connections.platform(Connection::from_secret(&data).unwrap()).unwrap();
         let place = Place::Clients { msp: "msp_1".to_owned() };
         let refused = platform.suspend(&place, "client_1").await.unwrap_err().to_string();

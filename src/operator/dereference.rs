@@ -94,7 +94,10 @@ async fn tenancy_with<K: TenantObject>(
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
     let platform = platform(context, (&secret_namespace, &secret_name), age).await?;
     let place = stands_in(object, platform.tenant_id(), partner.as_deref())?;
-    pinned(object, (&platform.host(), platform.tenant_id()), &place)?;
+    let host = platform.host();
+    let recorded = object.status().and_then(|status| status.connection.as_ref()).map(|recorded| recorded.host.as_str());
+    let host = context.settings.platform_moved.recorded(&host, recorded);
+    pinned(object, (host, platform.tenant_id()), &place)?;
     Ok((platform, place, partner))
 }
 

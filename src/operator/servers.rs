@@ -33,7 +33,8 @@ impl Servers {
     pub(crate) async fn named(settings: &Settings) -> Result<Self, StartError> {
         let config = config(settings).await?;
         let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        Ok(Self { cluster: Box::new(move || ClientBuilder::try_from(config.clone())), namespace, platform: dial() })
+        let platform = dial(settings.platform_proxy.clone());
+        Ok(Self { cluster: Box::new(move || ClientBuilder::try_from(config.clone())), namespace, platform })
     }
 }
 

@@ -6,7 +6,13 @@ use std::time::Duration;
 
 use clap::Parser;
 
+mod value;
+
+use crate::connect::Proxy;
 use crate::plan::lease::Terms;
+
+pub use value::{Hosts, Moves, Names};
+use value::{ProxyParser, cluster_id, duration, hosts, moves, name, names, object_name};
 
 /// Keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 #[derive(Parser, Clone, Debug)]
@@ -19,14 +25,22 @@ pub struct Settings {
     #[arg(long, env = "TENANTRY_CONTEXT")]
     pub context: Option<String>,
     /// Namespace of the operator's own objects; in a cluster: the ServiceAccount's.
-    #[arg(long, env = "TENANTRY_NAMESPACE")]
+    #[arg(long, env = "TENANTRY_NAMESPACE", value_parser = name)]
     pub namespace: Option<String>,
     /// Address of `/healthz`, `/readyz` and `/metrics`.
     #[arg(long, env = "TENANTRY_LISTEN", default_value = "127.0.0.1:8081")]
     pub listen: SocketAddr,
     /// Hosts (`host` or `host:port`, separated by commas) that a connection's `url` may name.
-    #[arg(long, env = "TENANTRY_PLATFORM_HOSTS", value_delimiter = ',')]
-    pub platform_hosts: Vec<String>,
+    #[arg(long, env = "TENANTRY_PLATFORM_HOSTS", default_value = "", hide_default_value = true, value_parser = hosts)]
+    pub platform_hosts: Hosts,
+    /// Platforms that have got another host (`OLD=NEW`, separated by commas): objects that recorded the old one go on with
+    /// the new one, in the same account. Without it a Secret that leads to another host stops its objects.
+    #[arg(long, env = "TENANTRY_PLATFORM_MOVED", default_value = "", hide_default_value = true, value_parser = moves)]
+    pub platform_moved: Moves,
+    /// Proxy (`http://host:port`) that every request to a platform goes through. Without it none does, whatever other
+    /// variables of the environment name.
+    #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_parser = ProxyParser)]
+    pub platform_proxy: Option<Proxy>,
     /// Time between two looks for drift, for example `10m`.
     #[arg(long, env = "TENANTRY_DRIFT_INTERVAL", default_value = "10m", value_parser = duration)]
     pub drift_interval: Duration,
@@ -47,8 +61,8 @@ pub struct Settings {
     pub most_client_terminations_per_hour: u16,
     /// Namespaces, separated by commas, in which the operator looks for Partners and Clients; default: all. With a list it
     /// needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
-    #[arg(long, env = "TENANTRY_NAMESPACES", value_delimiter = ',')]
-    pub namespaces: Vec<String>,
+    #[arg(long, env = "TENANTRY_NAMESPACES", default_value = "", hide_default_value = true, value_parser = names)]
+    pub namespaces: Names,
     /// Id of this cluster in every mark; default: the UID of the namespace `kube-system`.
     #[arg(long, env = "TENANTRY_CLUSTER_ID", value_parser = cluster_id)]
     pub cluster_id: Option<String>,
@@ -56,8 +70,14 @@ pub struct Settings {
     #[arg(long, env = "TENANTRY_DEFAULT_CONNECTION", value_parser = object_name)]
     pub default_connection: Option<(String, String)>,
     /// Namespaces, separated by commas, whose Partners may use the default connection.
-    #[arg(long, env = "TENANTRY_DEFAULT_CONNECTION_NAMESPACES", value_delimiter = ',')]
-    pub default_connection_namespaces: Vec<String>,
+    #[arg(
+        long,
+        env = "TENANTRY_DEFAULT_CONNECTION_NAMESPACES",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = names
+    )]
+    pub default_connection_namespaces: Names,
     /// How long a leader that was never heard of again is waited for before another takes its place.
     #[arg(long, env = "TENANTRY_LEASE_DURATION", default_value = "15s", value_parser = duration)]
     pub lease_duration: Duration,
@@ -72,7 +92,7 @@ pub struct Settings {
 impl Settings {
     /// Whether a host may be talked to.
     pub fn allows_host(&self, host: &str) -> bool {
-        self.platform_hosts.iter().any(|allowed| allowed == host)
+        self.platform_hosts.holds(host)
     }
 
     /// The times of leadership.
@@ -81,46 +101,5 @@ impl Settings {
     /// They would not keep two operators apart.
     pub fn terms(&self) -> Result<Terms, &'static str> {
         Terms::new(self.lease_duration, self.renew_deadline, self.retry_period)
-    }
-}
-
-/// Reads `250ms`, `30s`, `10m`, `24h`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no duration: write a number with `ms`, `s`, `m` or `h`, for example `10m`");
-    let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
-    let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
-    let duration = match &text[digits..] {
-        "ms" => Duration::from_millis(number),
-        "s" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number * 60),
-        "h" => Duration::from_secs(number * 3600),
-        _ => return Err(wrong()),
-    };
-    if duration.is_zero() { Err(wrong()) } else { Ok(duration) }
-}
-
-fn cluster_id(text: &str) -> Result<String, String> {
-    let is_fit = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
-    if is_fit { Ok(text.to_owned()) } else { Err(format!("`{text}` must be 1 to 64 letters, digits, `-`, `.` or `_`")) }
-}
-
-fn object_name(text: &str) -> Result<(String, String), String> {
-    text.split_once('/')
-        .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
-        .map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
-        .ok_or_else(|| format!("`{text}` must be `namespace/name`"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_need_a_unit() {
-        assert_eq!(duration("10m"), Ok(Duration::from_mins(10)));
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for wrong in ["10", "m", "0s", "1d", ""] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
     }
 }

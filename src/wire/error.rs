@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient::or_default;
+
 /// Codes of the application and validation shapes.
 pub mod code {
     /// A field holds an invalid value; HTTP 400.
@@ -18,7 +20,7 @@ pub struct OAuthError {
     /// Machine-readable code.
     pub error: String,
     /// Sentence for a person.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub error_description: String,
 }
 
@@ -29,6 +31,7 @@ pub struct FieldError {
     /// See [`code`].
     pub code: String,
     /// Name of the field on the wire, dotted where nested.
+    #[serde(default, deserialize_with = "or_default")]
     pub field_name: String,
     /// Sentence for a person.
     pub message: String,
@@ -43,5 +46,6 @@ pub struct PlatformError {
     /// See [`code`].
     pub code: String,
     /// Sentence for a person.
+    #[serde(deserialize_with = "or_default")]
     pub message: String,
 }

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use serde_json::Value;
+
 use super::Hidden;
+use super::lenient::or_default;
 
 /// Form of a token request.
 #[derive(Serialize, Deserialize, Clone, Debug, Default)]
@@ -30,39 +33,74 @@ pub struct TokenRequest {
 pub struct TokenResponse {
     /// The bearer token.
     pub access_token: String,
-    /// `bearer`.
-    #[serde(default)]
+    /// `bearer`, in any case of letters.
+    #[serde(default, deserialize_with = "or_default")]
     pub token_type: String,
-    /// Seconds until it ends; documented as a number and as a string.
-    #[serde(deserialize_with = "number_or_text")]
-    pub expires_in: i64,
+    /// Seconds until it ends; documented as a number and as a string, and optional in RFC 6749. Nothing where the server
+    /// does not say, or not in a number above zero.
+    #[serde(default, deserialize_with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
     /// `global:manage`; `password:change` where a person must change the password first.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     pub scope: String,
 }
 
-fn number_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(i64),
-        Text(String),
-    }
-    match Either::deserialize(deserializer)? {
-        Either::Number(number) => Ok(number),
-        Either::Text(text) => text.parse().map_err(serde::de::Error::custom),
-    }
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let number = match Value::deserialize(from)? {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float that is cast saturates")]
+    Ok(number.filter(|seconds: &f64| *seconds >= 1.0 && seconds.is_finite()).map(|seconds| seconds as u64))
+}
+
+/// Nobody decides by the scope, so another form of it is no reason to have no token.
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Value::deserialize(from)?.as_str().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
+    fn read(members: Value) -> TokenResponse {
+        let mut body = json!({"access_token": "t"});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        serde_json::from_value(body).unwrap()
+    }
+
     #[test]
-    fn expires_in_is_read_as_number_and_as_text() {
-        for body in [r#"{"access_token":"t","expires_in":7199}"#, r#"{"access_token":"t","expires_in":"7199"}"#] {
-            let response: TokenResponse = serde_json::from_str(body).unwrap();
-            assert_eq!(response.expires_in, 7199);
+    fn expires_in_is_read_in_each_form_and_what_is_no_time_is_unknown() {
+        for form in [json!(7199), json!("7199"), json!(7199.0), json!(7199.9), json!("7199.0"), json!(" 7199 ")] {
+            assert_eq!(read(json!({"expires_in": form})).expires_in, Some(7199), "{form}");
         }
+        for form in [
+            json!(null),
+            json!(""),
+            json!("never"),
+            json!(0),
+            json!(-1),
+            json!("NaN"),
+            json!("inf"),
+            json!(true),
+            json!({}),
+        ] {
+            assert_eq!(read(json!({"expires_in": form})).expires_in, None, "{form}");
+        }
+        assert_eq!(read(json!({})).expires_in, None);
+        assert_eq!(read(json!({"expires_in": 1e300})).expires_in, Some(u64::MAX));
+    }
+
+    #[test]
+    fn members_that_nobody_needs_may_be_null_or_of_another_form() {
+        for members in
+            [json!({"scope": null, "token_type": null}), json!({"scope": ["a", "b"]}), json!({"refresh_token": null})]
+        {
+            assert_eq!(read(members).scope, "");
+        }
+        assert_eq!(read(json!({"scope": "global:manage"})).scope, "global:manage");
     }
 }

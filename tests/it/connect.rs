@@ -1,11 +1,15 @@
 //! The client of the tenancy API, over real HTTP against servers that misbehave on purpose.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
+mod again;
+mod dialects;
 mod fake;
 mod faults;
 mod guard;
 mod limits;
 mod living;
+mod middle;
+mod proxy;
 #[cfg(feature = "platform")]
 mod real;
 mod routes;

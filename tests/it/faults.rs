@@ -109,6 +109,12 @@ fn status(status: u16) -> Fault {
     Fault::Answer(Answer { status, ..Answer::default() })
 }
 
+/// The documented refusal of a credential or a token.
+fn refused() -> Fault {
+    let body = r#"{"error":"invalid_token","error_description":"Invalid access token"}"#.to_owned();
+    Fault::Answer(Answer { status: 401, body, ..Answer::default() })
+}
+
 /// The status of a Client's tenant, asked of the platform itself.
 fn state(site: &Site<'_>, partner: &str, client: &str) -> String {
     site.space.platform_client(partner, client)["status"].as_str().unwrap_or_default().to_owned()

@@ -19,6 +19,7 @@ mod flags;
 mod foreign;
 mod life;
 mod long;
+mod moved;
 mod named;
 mod names;
 mod newer;

@@ -119,6 +119,9 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
         (&["driftInterval=10"], "/driftInterval"),
         (&["replicas=two"], "/replicas"),
         (&["platformHosts={https://acme.example}"], "/platformHosts/0"),
+        (&["platformMoved={old.example}"], "/platformMoved/0"),
+        (&["platformProxy=proxy.example:3128"], "/platformProxy"),
+        (&["platformProxy=http://key:secret@proxy.example:3128"], "/platformProxy"),
         (&["namespaces={acme}"], "set `clusterId`"),
         (&["requestTimeout=71s"], "`terminationGracePeriodSeconds` must be at least 20 s more than `requestTimeout`"),
         (&["defaultConnection.namespaces={acme}"], "name the Secret"),
@@ -153,6 +156,8 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
 
     let (told, env) = settings(&[
         "platformHosts={acme.example,other.example:8443}",
+        "platformMoved={old.example=acme.example}",
+        "platformProxy=http://proxy.example:3128",
         "clusterId=c1",
         "namespaces={acme,globex}",
         "defaultConnection.secretName=platform",
@@ -169,7 +174,8 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
         "metrics.port=9000",
         "log=debug",
     ]);
-    let args = "tenantry-operator --listen 0.0.0.0:9000 --platform-hosts acme.example,other.example:8443 --cluster-id c1 \
+    let args = "tenantry-operator --listen 0.0.0.0:9000 --platform-hosts acme.example,other.example:8443 \
+        --platform-moved old.example=acme.example --platform-proxy http://proxy.example:3128 --cluster-id c1 \
         --namespaces acme,globex --default-connection tenantry-system/platform --default-connection-namespaces acme \
         --drift-interval 1h --request-timeout 30s --pass-timeout 1m --concurrency 4 \
         --most-partner-terminations-per-hour 0 --most-client-terminations-per-hour 1 --lease-duration 30s \

@@ -171,7 +171,8 @@ async fn each_refusal_has_its_kind() {
         assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&written));
         read
     };
-    assert!(matches!(kind(|| Reply::text(403, "no")).await, Error::Forbidden { .. }));
+    let forbidden = || Reply::json(403, &json!({"error": "access_denied", "error_description": "no"}));
+    assert!(matches!(kind(forbidden).await, Error::Forbidden { .. }));
     assert!(matches!(kind(|| Reply::text(410, "gone")).await, Error::ParentGone { .. }));
     assert!(matches!(kind(|| Reply::text(405, "")).await, Error::Unsupported { .. }));
     assert!(matches!(kind(|| Reply::text(422, "no")).await, Error::Invalid { .. }));

@@ -14,7 +14,7 @@ use super::{city, clients, mark, nothing, secret};
 fn guarded(url: &str, may_change: impl Fn() -> bool + Send + Sync + 'static) -> Platform {
     let connection = Connection::from_secret(&secret(url)).unwrap();
     let timeout = Duration::from_millis(1500);
-    let wire = dial()(&connection, timeout).unwrap();
+    let wire = dial(None)(&connection, timeout).unwrap();
     Platform::guarded(connection, timeout, (wire, Guard::new(may_change)))
 }
 

@@ -11,17 +11,21 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tenantry::connect::{Connection, Error, Platform};
 
 /// Made for this test alone; the CA's key was thrown away.
-const CA: &[u8] = include_bytes!("tls/ca.pem");
+pub(super) const CA: &[u8] = include_bytes!("tls/ca.pem");
 const CERTIFICATE: &[u8] = include_bytes!("tls/server.pem");
 const KEY: &[u8] = include_bytes!("tls/server.key");
 
-/// A server that hands out a token per connection, and its port.
-fn serve() -> u16 {
+/// What a server with the certificate needs.
+pub(super) fn config() -> rustls::ServerConfig {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let chain = vec![CertificateDer::from_pem_slice(CERTIFICATE).unwrap()];
     let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
-    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    let config = Arc::new(config);
+    rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap()
+}
+
+/// A server that hands out a token per connection, and its port.
+pub(super) fn serve() -> u16 {
+    let config = Arc::new(config());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -39,7 +43,8 @@ fn serve() -> u16 {
     port
 }
 
-fn data(port: u16, ca: Option<&[u8]>) -> BTreeMap<String, Vec<u8>> {
+/// A Secret that leads there.
+pub(super) fn data(port: u16, ca: Option<&[u8]>) -> BTreeMap<String, Vec<u8>> {
     let mut data = super::secret(&format!("https://127.0.0.1:{port}"));
     data.extend(ca.map(|ca| ("ca.crt".to_owned(), ca.to_vec())));
     data

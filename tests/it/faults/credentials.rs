@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Site, state, status, with_client};
+use super::{Site, refused, state, with_client};
 use crate::proxy::rules::{Answer, Fault, Rule, When};
 use crate::world::World;
 
@@ -38,12 +38,12 @@ fn a_rotated_credential_is_used_within_seconds_and_the_old_one_is_tried_once() {
     let asked = tokens(&site);
     // The account ends the old key: its token is worth nothing, and there is no other for it.
     site.proxy
-        .set(vec![Rule::new("POST", "/oauth/token", status(401)).with_body(&old), Rule::new("", "/api/", status(401))]);
+        .set(vec![Rule::new("POST", "/oauth/token", refused()).with_body(&old), Rule::new("", "/api/", refused())]);
     site.space.patch("client/globex", &json!({"spec": {"details": {"city": "Bonn"}}}));
     site.space.not_ready("client/globex", "CredentialsRefused");
     std::thread::sleep(Duration::from_secs(3));
     assert!(tokens(&site) - asked <= 1, "{} tries with the refused key", tokens(&site) - asked);
-    site.proxy.set(vec![Rule::new("POST", "/oauth/token", status(401)).with_body(&old)]);
+    site.proxy.set(vec![Rule::new("POST", "/oauth/token", refused()).with_body(&old)]);
     site.space.secret("platform", &new);
     let begin = Instant::now();
     site.space.until("the new key is used", || Ok(site.space.platform_client(&partner, &client)["city"] == "Bonn"));
@@ -136,7 +136,7 @@ fn a_token_that_the_platform_forgets_in_the_middle_of_a_batch_is_renewed_once_fo
     site.proxy.set(vec![
         // Long enough for all workers to be on their way with it.
         Rule::new("POST", "/clients$", Fault::Delay(700)).when(When::First(12)),
-        Rule::new("", "/api/", status(401)).with_header(&token),
+        Rule::new("", "/api/", refused()).with_header(&token),
     ]);
     batch(&site, &partner, 20);
     assert_eq!(tokens(&site) - asked, 1);

@@ -194,3 +194,25 @@ async fn the_first_credential_is_written_once_and_for_its_owner_only() {
     let error = tenantry::platform::start(stranger).await.err().unwrap().to_string();
     assert!(error.contains("another database"), "{error}");
 }
+
+#[tokio::test]
+async fn a_credential_in_a_header_is_taken_as_one_in_the_form() {
+    let platform = Platform::start().await;
+    let Credential { client_id, client_secret, .. } = credential(&platform);
+    let url = format!("{}/tenancy/auth/oauth/token", platform.url());
+    let ask = |id: &str, secret: &str| {
+        let form = [("grant_type", "client_credentials")];
+        reqwest::Client::new().post(&url).basic_auth(id, Some(secret)).form(&form).send()
+    };
+    let answer = ask(&client_id, &client_secret).await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let body: Value = answer.json().await.unwrap();
+    let caller = platform.sp.with_token(body["access_token"].as_str().unwrap());
+    assert_eq!(caller.get("/cfg/countries").await.status, 200);
+    // Each half is encoded as in a form: `%61` is an `a`.
+    let encoded = client_secret.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    assert_eq!(ask(&client_id, &encoded).await.unwrap().status(), 200);
+    for (id, secret) in [(client_id.as_str(), "wrong"), ("wrong", &client_secret), (&client_id, "")] {
+        assert_eq!(ask(id, secret).await.unwrap().status(), 401);
+    }
+}

@@ -1,0 +1,8 @@
+//! Members that other servers write in several forms.
+
+use serde::{Deserialize, Deserializer};
+
+/// A member that is `null` is one that is absent.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}

@@ -1,0 +1,116 @@
+//! The one proxy that a flag names, and no other.
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::json;
+use tenantry::connect::{Connection, Platform, Proxy};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::fake::{Fake, Reply};
+use super::{clients, secret, tls};
+
+/// A proxy that writes down the head of each request that it gets, and passes it on.
+struct Between {
+    address: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Between {
+    async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let heads = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&heads);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(pass_on(stream, Arc::clone(&kept)));
+            }
+        });
+        Self { address, heads }
+    }
+
+    /// First lines of what came.
+    fn lines(&self) -> Vec<String> {
+        self.heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+async fn pass_on(mut stream: TcpStream, heads: Arc<Mutex<Vec<String>>>) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let Ok(byte) = stream.read_u8().await else { return };
+        head.push(byte);
+    }
+    let text = String::from_utf8(head.clone()).unwrap();
+    heads.lock().unwrap().push(text.clone());
+    let mut words = text.split(' ');
+    let (method, target) = (words.next().unwrap(), words.next().unwrap());
+    let host = target.trim_start_matches("http://").split('/').next().unwrap();
+    let mut platform = TcpStream::connect(host).await.unwrap();
+    if method == "CONNECT" {
+        stream.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").await.unwrap();
+    } else {
+        platform.write_all(&head).await.unwrap();
+    }
+    let _ = tokio::io::copy_bidirectional(&mut stream, &mut platform).await;
+}
+
+fn connection(url: &str) -> Connection {
+    Connection::from_secret(&secret(url)).unwrap()
+}
+
+fn through(connection: Connection, proxy: &str) -> Platform {
+    let proxy: Proxy = proxy.parse().unwrap();
+    Platform::through(connection, Duration::from_secs(5), Some(&proxy)).unwrap()
+}
+
+async fn fake() -> Fake {
+    Fake::new(|_| Reply::json(200, &json!({"uniqueId": "client_1", "name": "A"}))).await
+}
+
+#[tokio::test]
+async fn each_request_goes_through_the_proxy_that_the_flag_names() {
+    let (fake, between) = (fake().await, Between::new().await);
+    let platform = through(connection(&fake.url), &format!("http://key:s3cr3t@{}", between.address));
+    platform.read(&clients(), "client_1", false).await.unwrap();
+    assert_eq!((fake.tokens(), fake.asked().len()), (1, 1));
+    let lines = between.lines();
+    let wanted = format!("POST {}/tenancy/auth/oauth/token HTTP/1.1", fake.url);
+    assert_eq!(lines.first(), Some(&wanted), "{lines:?}");
+    let head = between.heads.lock().unwrap()[0].to_lowercase();
+    assert!(head.contains("proxy-authorization: basic "), "{head}");
+}
+
+#[tokio::test]
+async fn a_platform_with_https_is_reached_through_a_tunnel_that_the_proxy_cannot_read() {
+    let (port, between) = (tls::serve(), Between::new().await);
+    let connection = Connection::from_secret(&tls::data(port, Some(tls::CA))).unwrap();
+    through(connection, &format!("http://{}", between.address)).check().await.unwrap();
+    assert_eq!(between.lines(), [format!("CONNECT 127.0.0.1:{port} HTTP/1.1")]);
+}
+
+/// The environment of a process cannot be changed safely while its threads run, so the test starts itself again.
+#[tokio::test]
+async fn without_the_flag_no_proxy_is_used_whatever_the_environment_names() {
+    if let Ok(url) = std::env::var("TENANTRY_TEST_PLATFORM") {
+        let platform = Platform::new(connection(&url), Duration::from_secs(5)).unwrap();
+        platform.read(&clients(), "client_1", false).await.unwrap();
+        return;
+    }
+    let (fake, between) = (fake().await, Between::new().await);
+    let name = "connect::proxy::without_the_flag_no_proxy_is_used_whatever_the_environment_names";
+    let mut again = tokio::process::Command::new(std::env::current_exe().unwrap());
+    again.args(["--exact", name]).env("TENANTRY_TEST_PLATFORM", &fake.url).stdout(Stdio::null());
+    for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        again.env(variable, format!("http://{}", between.address));
+    }
+    for variable in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        again.env_remove(variable);
+    }
+    assert!(again.status().await.unwrap().success());
+    assert_eq!((fake.tokens(), fake.asked().len()), (1, 1));
+    assert_eq!(between.lines(), [""; 0]);
+}
