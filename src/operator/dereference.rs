@@ -231,13 +231,13 @@ pub(crate) async fn has_new_material<K: TenantObject>(object: &K, context: &Cont
     refuse_names(object, as_partner(object).or(partner.as_deref()))?;
     let own = material(object, context).await?;
     let defaults = defaults_material(partner.as_deref(), object, context).await?;
-    Ok(note_material(object, digest_of(&own, &defaults), context))
+    Ok(note_material(object, &digest_of(&own, &defaults), context))
 }
 
 /// Keeps the digest of what an object takes from Secrets and images; says whether it moved. The Clients of a Partner are
 /// woken then, since they take its defaults.
-pub(crate) fn note_material<K: TenantObject>(object: &K, digest: String, context: &Context) -> bool {
-    let before = K::room(context).remember(object, |memory| memory.material.replace(digest.clone()));
+pub(crate) fn note_material<K: TenantObject>(object: &K, digest: &str, context: &Context) -> bool {
+    let before = K::room(context).remember(object, |memory| memory.material.replace(digest.to_owned()));
     let has_moved = before.is_some_and(|before| before != digest);
     if has_moved && let Some(partner) = as_partner(object) {
         wake::clients_of(partner, context);

@@ -29,7 +29,7 @@ pub(crate) async fn manage<K: TenantObject>(
         return Ok(Outcome::Paused);
     }
     let referenced = dereference(object.as_ref(), context).await?;
-    note_material(object.as_ref(), digest_of(&referenced.material, &referenced.defaults_material), context);
+    note_material(object.as_ref(), &digest_of(&referenced.material, &referenced.defaults_material), context);
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
     let written = written(object.as_ref(), context.record_keys.key().await);
     let extensions = extensions(object.as_ref(), &referenced, context).await?;
