@@ -14,6 +14,7 @@ use super::context::{Context, Verified};
 use super::dereference::{Referenced, dereference, note_material};
 use super::error::Stop;
 use super::events;
+use super::newer::look_again;
 use super::object::{TenantObject, as_partner, drift_policy, mode};
 use super::status::{Facts, Known};
 use crate::api::{DriftPolicy, ManagementMode};
@@ -96,6 +97,10 @@ async fn with_references<K: TenantObject>(
     if gated.plan.steps.iter().any(|step| !matches!(step, Step::Activate | Step::Suspend)) {
         refuse_under_suspended(partner.as_deref())?;
         refuse_still(object.as_ref(), (platform, place), context).await?;
+    }
+    // A create has had its answer from the API server: finalizer and intent came just before it.
+    if observed.is_some() {
+        look_again(object.as_ref(), context).await?;
     }
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());

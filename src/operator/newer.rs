@@ -14,8 +14,8 @@ use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::context::{Context, lock};
-use super::error::sentence;
-use super::object::{Parent, TenantObject};
+use super::error::{Stop, sentence};
+use super::object::{Parent, TenantObject, namespace};
 use crate::object::{NotUnderstood, Reading, Understood};
 
 /// Pause before an object is handled again that could not be, or that waits for something.
@@ -204,6 +204,17 @@ pub(crate) async fn read_understood<K: TenantObject>(
 ) -> Result<Option<K>, kube::Error> {
     let found = kube::Api::<Reading<K>>::namespaced(context.client.clone(), namespace).get_opt(name).await?;
     Ok(found.and_then(|reading| K::room(context).newer.understand(reading)))
+}
+
+/// Stops a pass before it changes a tenant whose object is not understood. A watch that began under an earlier definition
+/// shows the object without the fields that are new.
+///
+/// # Errors
+/// The object is not understood, has gone, or cannot be read.
+pub(crate) async fn look_again<K: TenantObject>(object: &K, context: &Context) -> Result<(), Stop> {
+    let place = (namespace(object), object.name_any());
+    let found = read_understood::<K>((&place.0, &place.1), context).await?;
+    found.map(drop).ok_or(Stop::Stale)
 }
 
 /// The answer to a write of an object, as the object. One that is not understood any more was changed meanwhile.

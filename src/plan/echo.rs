@@ -164,7 +164,10 @@ impl OwnWrite {
             (Some(before), Some(now)) => *now <= before,
             _ => is_former,
         };
-        if is_older && at.duration_since(self.first.at) < VISIBLE_WITHIN {
+        // Where revisions are counted, reads do not fall behind each other: what was shown once and is older now was put
+        // back, as by a restored backup.
+        let may_be_late = revision.is_none() || !self.was_shown;
+        if is_older && may_be_late && at.duration_since(self.first.at) < VISIBLE_WITHIN {
             return Reading::Late;
         }
         if self.was_shown {
@@ -251,6 +254,13 @@ mod tests {
         assert_eq!(reading(&mut own, CITY, ("2", 2, None)), Reading::Changed);
         let again = OwnWrite::after(Some(own), write(200));
         assert!(!again.is_given_up(at(200)));
+    }
+
+    #[test]
+    fn with_revisions_what_was_shown_and_is_older_again_was_put_back() {
+        let mut own = OwnWrite::after(None, NewWrite { revision: Some(5), ..write(0) });
+        assert_eq!(reading(&mut own, CITY, ("555-0100", 1, Some(6))), Reading::Taken);
+        assert_eq!(reading(&mut own, CITY, ("1", 2, Some(4))), Reading::Changed, "a backup was restored");
     }
 
     #[test]

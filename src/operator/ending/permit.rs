@@ -12,15 +12,15 @@ use tokio::time::timeout;
 use super::step::{decide, waiting};
 use super::surroundings::{Gathered, Patience, gather};
 use super::{Done, End, Next, Reached, fresh};
-use crate::api::{Reason, TerminationStatus};
+use crate::api::{DeletionPolicy, Reason, TerminationStatus};
 use crate::connect::{Error, Reservation, trace};
 use crate::operator::apply::stop;
 use crate::operator::audit;
 use crate::operator::context::Context;
 use crate::operator::error::Stop;
-use crate::operator::object::{TenantObject, place, unique_id};
+use crate::operator::object::{TenantObject, deletion_policy, place, unique_id};
 use crate::operator::status::record;
-use crate::plan::{Outcome, Permit, Removal, Walk};
+use crate::plan::{Outcome, Permit, Removal, Surroundings, Walk};
 
 /// Longest time that a write slot is held for the reads. Other changes under the same parent wait for it.
 const HELD_SLOT: Duration = Duration::from_secs(15);
@@ -60,13 +60,23 @@ pub(super) async fn send<K: TenantObject>(
     };
     let last = timeout(LAST_READ, fresh(object.as_ref(), context)).await;
     let Some(now) = last.map_err(|_| too_slow())?? else { return Ok(Next::End(End::Gone)) };
-    if now.resource_version() != object.resource_version() {
-        return Ok(Next::Again(Some(now)));
-    }
+    let is_as_read = now.resource_version() == object.resource_version();
     match decided {
-        Removal::Terminate(permit) => terminate(object, (permit, reservation), (reached, done), context).await,
-        _ => suspend(object, reservation, (reached, done), context).await,
+        Removal::Terminate(permit) if is_as_read => {
+            terminate(object, (permit, reservation), (reached, done), context).await
+        }
+        Removal::Suspend if is_as_read || is_still_asked(&now, &surroundings, walk, context) => {
+            suspend(&now, reservation, (reached, done), context).await
+        }
+        _ => Ok(Next::Again(Some(now))),
     }
+}
+
+/// Whether an object that was edited meanwhile still asks for nothing but its suspension. That can be undone, and somebody
+/// who never rests must not hold it up; the suspension of a termination is sent only on the object of its own record.
+fn is_still_asked<K: TenantObject>(now: &Arc<K>, surroundings: &Surroundings, walk: Walk, context: &Context) -> bool {
+    deletion_policy(now.as_ref()) == DeletionPolicy::Suspend
+        && matches!(decide(now.as_ref(), surroundings, walk, context), Removal::Suspend)
 }
 
 fn too_slow() -> Stop {

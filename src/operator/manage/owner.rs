@@ -5,6 +5,7 @@ use kube::{Api, ResourceExt};
 use super::super::context::Context;
 use super::super::dereference::Referenced;
 use super::super::error::Stop;
+use super::super::newer::clients_under;
 use super::super::object::{TenantObject, namespace};
 use crate::api::Partner;
 use crate::connect::{Freshness, Place};
@@ -75,7 +76,8 @@ impl Asking<'_> {
     /// Whether Clients belong to the Partner that is handed over, declared or living; what cannot be read counts as one.
     async fn has_clients<K: TenantObject>(&self, owner: &K, context: &Context) -> bool {
         let Some(partner) = (owner as &dyn std::any::Any).downcast_ref::<Partner>() else { return false };
-        if !context.clients_of(partner).is_empty() {
+        let others = clients_under(&namespace(partner), &partner.name_any(), context);
+        if !context.clients_of(partner).is_empty() || !others.is_empty() {
             return true;
         }
         let under = Place::Clients { msp: self.observed.unique_id.clone() };

@@ -76,7 +76,7 @@ fn is_value(key: &str, value: &str) -> bool {
     let is_reason = || Reason::ALL.iter().any(|reason| reason.name() == value);
     match key {
         "reason" => is_reason(),
-        "outcome" => is_reason() || ["done", "failed"].contains(&value),
+        "outcome" => is_reason() || ["done", "failed", "refused"].contains(&value),
         "condition" => ConditionType::ALL.iter().any(|one| one.name() == value),
         "status" => ["True", "False", "Unknown"].contains(&value),
         "state" => ["held", "pending"].contains(&value),

@@ -116,10 +116,7 @@ fn the_ways_out(space: &Space<'_>, partner: &str, id: &str) {
         let held = space.condition("client/field", "DeletionBlocked");
         Ok(held.is_some_and(|(status, reason, _)| status == "True" && reason == "NotUnderstood"))
     });
-    space.patch(
-        "client/value",
-        &json!({"spec": {"addOns": ["SLAManagement"], "packages": ["EventAndIncidentManagement"]}}),
-    );
+    space.patch("client/value", &json!({"spec": {"addOns": []}}));
     space.ready("client/value");
     assert!(space.get("client/field").is_some());
     space.patch("client/field", &json!({"spec": {"deletion": {"policy": "Retain"}}}));

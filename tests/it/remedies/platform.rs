@@ -59,14 +59,21 @@ fn a_permission_that_is_missing_for_one_tenant_is_given_and_no_other_object_wait
     let answer = Answer { status: 403, body: refusal, ..Answer::default() };
     proxy.set(vec![Rule::new("POST", &format!("/clients/{globex}$"), Fault::Answer(answer))]);
     let city = |name: &str| space.patch(name, &json!({"spec": {"details": {"city": "Bonn"}}}));
+    let valid_since = || {
+        let conditions = space.get("client/initech").unwrap()["status"]["conditions"].as_array().unwrap().clone();
+        let valid = conditions.into_iter().find(|one| one["type"] == "CredentialsValid").unwrap();
+        (valid["status"].clone(), valid["lastTransitionTime"].clone())
+    };
+    let before = valid_since();
     city("client/globex");
     asks(&space.not_ready("client/globex", "PermissionMissing"), &["give the credential a role"]);
     city("client/initech");
     space.client("umbrella", &json!({}));
     space.ready("client/initech");
     space.ready("client/umbrella");
-    let refused = proxy.seen().iter().filter(|seen| seen.is_faulty).count();
-    assert_eq!(refused, 1, "the others went on before it was tried again");
+    assert!(proxy.seen().iter().any(|seen| seen.is_faulty));
+    assert_eq!(valid_since(), before, "the credential was never taken for refused");
+    assert_eq!(space.condition("client/globex", "Ready").unwrap().1, "PermissionMissing");
     proxy.set(Vec::new());
     look_again(&space, "client/globex");
     space.ready("client/globex");

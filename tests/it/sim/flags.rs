@@ -16,7 +16,8 @@ use super::settle::{condition, is_ready, world};
 use super::sweep::scenarios;
 
 /// A test for each flag: here, or where a real process or a real API server shows the effect.
-const SHOWN: [(&str, &str); 18] = [
+const SHOWN: [(&str, &str); 21] = [
+    ("account-concurrency", "it::sim::bulkheads::without_bulkheads_the_same_count_shows_who_waits"),
     ("cluster-id", "the_cluster_id_is_in_every_mark"),
     ("concurrency", "as_many_passes_as_allowed_wait_for_a_slow_platform"),
     ("context", "operator::servers::tests::the_context_that_is_named_is_used"),
@@ -40,6 +41,8 @@ const SHOWN: [(&str, &str); 18] = [
         "it::operator::namespaces::with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else",
     ),
     ("pass-timeout", "a_pass_is_given_up_after_its_time"),
+    ("platform-moved", "it::sim::moved::a_platform_that_moved_keeps_its_objects_only_where_the_flag_names_both_hosts"),
+    ("platform-proxy", "it::connect::proxy::each_request_goes_through_the_proxy_that_the_flag_names"),
     ("platform-hosts", "it::remedies::platform::a_host_that_is_not_allowed_is_corrected"),
     (
         "renew-deadline",
