@@ -11,6 +11,7 @@ mod condition;
 mod deletion;
 mod details;
 mod management;
+pub(crate) mod names;
 mod partner;
 mod reference;
 mod schema;
@@ -28,6 +29,7 @@ pub use details::{BusinessHours, ClientDetails, PartnerDetails, Phone, Weekday};
 pub use management::{
     Adoption, AdoptionPolicy, Approval, ApprovalMode, DriftPolicy, HandOver, LockedDefault, Management, ManagementMode,
 };
+pub use names::{is_data_key, is_namespace_name, is_object_name};
 pub use partner::{Partner, PartnerSpec};
 pub use reference::{PartnerRef, SecretKeyRef, SecretRef};
 pub use schema::{crds, to_yaml};
@@ -37,7 +39,7 @@ pub use security::{
 pub use status::{
     AppliedSettings, ClientCounts, ConnectionStatus, Drift, EffectiveSetting, NormalisedSetting, PlanStatus,
     TenantPhase, TenantState, TenantStatus, TerminationStatus, TerminationStep, Unavailable, UnknownValue,
-    WriteOnlySetting,
+    UnmanagedSetting, WriteOnlySetting,
 };
 
 /// API group of both kinds.
@@ -54,3 +56,5 @@ pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
 pub const ABANDON: &str = "tenantry.dev/abandon";
 /// Label of a `ConfigMap` whose change wakes the objects that use their images.
 pub const WATCH_LABEL: &str = "tenantry.dev/watch";
+/// Label of a `Secret` whose keys objects may reference for more than the connection; its value is `true`.
+pub const ALLOW_REFERENCE: &str = "tenantry.dev/allow-reference";

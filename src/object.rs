@@ -6,11 +6,14 @@ mod edits;
 mod fit;
 mod judge;
 mod look;
+mod names;
 mod outcome;
 mod owner;
 mod reading;
 mod references;
 mod resolve;
+mod secret;
+mod unmanaged;
 
 use std::fmt::Debug;
 
@@ -26,20 +29,22 @@ use crate::api::{
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
 
-pub(crate) use applied::{TENANT_STATE, digest, effective, unknown, written};
+pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, unknown, written};
 pub(crate) use edits::{edited, only};
 pub(crate) use fit::fit;
 pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
+pub(crate) use names::refuse_names;
 pub(crate) use outcome::{outcome, refused, sentence};
 pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};
 pub(crate) use reading::{NotUnderstood, Reading, Understood, Unknown, keep_unknown};
 pub(crate) use references::{
     Allows, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed, not_allowed_by_id, of_id,
-    partner_not_understood, pinned, refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, secret_text,
-    stands_in,
+    partner_not_understood, pinned, refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
+pub(crate) use secret::FoundSecret;
+pub(crate) use unmanaged::{advice, no_longer_managed};
 
 /// Name of the Lease that says which operator leads.
 pub(crate) const LEASE: &str = "tenantry-operator";

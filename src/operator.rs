@@ -27,6 +27,7 @@ mod object;
 mod pass;
 mod probes;
 mod reads;
+mod records;
 mod secrets;
 mod servers;
 mod settings;
@@ -63,6 +64,7 @@ use guard::Layers;
 use lease::Keeper;
 use metrics::Metrics;
 use object::TenantObject;
+use records::RecordKeys;
 use servers::cluster_id;
 use tasks::Tasks;
 
@@ -197,6 +199,7 @@ impl Operator {
             connections: Connections::new(settings.request_timeout, told(servers.platform, &metrics), claim.clone()),
             secrets: secrets::secrets(client.clone()),
             config_maps: secrets::config_maps(client.clone()),
+            record_keys: RecordKeys::new(client.clone(), &servers.namespace),
             events: Events::new(client.clone()),
             client,
             clock,
@@ -307,6 +310,8 @@ async fn work<K: TenantObject>(
         () = stand_by(&mut wakes, &context) => {}
         _ = end.wait_for(|is_over| *is_over) => return,
     }
+    // Before the first pass, so that what it writes is recorded under the key.
+    context.record_keys.key().await;
     let store = K::room(&context).store.clone();
     K::room(&context).begin_anew();
     for object in store.state() {

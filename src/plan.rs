@@ -18,7 +18,9 @@ mod inherit;
 pub mod lease;
 mod observed;
 mod packages;
+mod record;
 mod removal;
+mod secret;
 mod shown;
 mod value;
 mod verdict;
@@ -27,7 +29,7 @@ pub use adoption::{Owner, Ownership, adopt, owned_in_another_cluster};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
 pub use creates::{Creates, Leave};
 pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
-pub use diff::{Change, Desired, Difference, Plan, Step, Written, diff};
+pub use diff::{Change, Desired, Difference, Plan, Step, diff};
 pub use digest::Digest;
 pub use echo::{COUNTED_WITHIN, Echo, Echoes, MOST_WRITES, NewWrite, OwnWrite, Part, Read, Reading, VISIBLE_WITHIN};
 pub use fields::{Field, Form, Kind, Risk, Rule};
@@ -36,11 +38,13 @@ pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};
 pub use packages::{ClientUse, still_used, within};
+pub use record::{RecordKey, Written, is_legacy_digest};
 pub use removal::{
     Author, Booked, Children, ClockReading, Clocks, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit,
     Release, Removal, RemovalIntent, Rules, Statement, Surroundings, Tenant, Walk, confirm_digest, evidence,
     evidence_names, how_to_confirm, is_evidence, kept_settings, offered_until, removal,
 };
+pub use secret::{AppliedSecrets, SecretRead, SecretSource};
 pub use shown::{LONGEST_SHOWN, is_same_shown, shown, summary};
 pub use value::Value;
 pub use verdict::{ConditionState, Outcome, Report, Situation, Standing, Truth, Writes, phase, verdict};

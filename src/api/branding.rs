@@ -77,9 +77,9 @@ pub struct Image {
 pub struct ConfigMapKeyRef {
     /// Name of the ConfigMap in the object's own namespace, for example `brand`. With the label
     /// `tenantry.dev/watch: "true"` a change of it is applied at once, without at the next drift interval.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "super::names::object_name")]
     pub name: String,
     /// Key in the ConfigMap's `binaryData`, for example `logo.png`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "super::names::data_key")]
     pub key: String,
 }

@@ -124,6 +124,8 @@ reasons! {
     NamespaceNotAllowed => true,
     /// A Secret that a setting is read from does not exist or lacks the key.
     SecretNotFound => true,
+    /// A Secret that a setting is read from does not carry the label by which objects may reference it.
+    ReferenceNotAllowed => true,
     /// An image's ConfigMap does not exist or lacks the key.
     ImageNotFound => true,
     /// An image is not a PNG or JPEG, or is too large.
@@ -232,4 +234,6 @@ reasons! {
     DNSRecordNeeded => false,
     /// An image exceeds the recommended size.
     ImageLarge => false,
+    /// A security setting was declared and no longer is; it stays in force on the platform.
+    NoLongerManaged => false,
 }

@@ -30,11 +30,11 @@ pub struct Adoption {
 pub struct HandOver {
     /// Namespace of the object that receives the tenant, for example `acme-eu`; default: this object's own namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(schema_with = "super::names::namespace_name")]
     pub namespace: Option<String>,
     /// Name of the object that receives the tenant, for example `globex`; it names the tenant's id in
     /// `adoption.uniqueId`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "super::names::object_name")]
     pub name: String,
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct SecretRef {
     /// Name of the Secret in the object's own namespace, for example `platform`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "super::names::object_name")]
     pub name: String,
 }
 
@@ -17,11 +17,12 @@ pub struct SecretRef {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKeyRef {
-    /// Name of the Secret that holds the value, in the object's own namespace, for example `duo`.
-    #[schemars(length(min = 1, max = 253))]
+    /// Name of the Secret that holds the value, in the object's own namespace, for example `duo`. It must carry the label
+    /// `tenantry.dev/allow-reference: "true"`.
+    #[schemars(schema_with = "super::names::object_name")]
     pub name: String,
     /// Key inside the Secret whose value is sent, for example `secretKey`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "super::names::data_key")]
     pub key: String,
 }
 
@@ -30,11 +31,11 @@ pub struct SecretKeyRef {
 #[serde(rename_all = "camelCase")]
 pub struct PartnerRef {
     /// Name of the Partner object, for example `acme`.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(schema_with = "super::names::object_name")]
     pub name: String,
     /// Namespace of the Partner object; default: the Client's own namespace. Another namespace must be allowed by the
     /// Partner's `spec.clients.allowedNamespaces`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(schema_with = "super::names::namespace_name")]
     pub namespace: Option<String>,
 }

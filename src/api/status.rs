@@ -52,6 +52,10 @@ pub struct TenantStatus {
     /// Declared settings that this platform cannot hold, by path, for example `details.notificationEmail`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unsupported: Vec<String>,
+    /// Security settings that were declared and no longer are, with what stays in force on the platform.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
+    pub no_longer_managed: Vec<UnmanagedSetting>,
     /// What the platform answers and this release does not understand, by path; it is kept and never removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
@@ -62,7 +66,7 @@ pub struct TenantStatus {
     /// How far a termination has come, and how to confirm one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub termination: Option<TerminationStatus>,
-    /// What was last written to the platform, as digests.
+    /// What was last written to the platform, as digests that tell nothing of a secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<AppliedSettings>,
     /// How many clients a Partner has; absent on a Client.
@@ -121,8 +125,8 @@ pub enum TenantPhase {
 pub struct EffectiveSetting {
     /// Where the setting stands in the spec, for example `details.timezone`.
     pub path: String,
-    /// The value as JSON in a string, for example `"Europe/Berlin"`; images and secrets are digests, and a value of more
-    /// than 8 KiB is shown as its size and digest.
+    /// The value as JSON in a string, for example `"Europe/Berlin"`; an image is its digest, and of a secret it is Secret, key
+    /// and `resourceVersion`, as `"duo/secretKey@1234"`; a value of more than 8 KiB is shown as its size and digest.
     pub value: String,
     /// Who says so: `Spec`, `PartnerDefault` or `Platform`, for example `PartnerDefault`.
     pub source: String,
@@ -166,6 +170,16 @@ pub struct Drift {
     pub since: String,
 }
 
+/// A security setting that was declared and no longer is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct UnmanagedSetting {
+    /// Where the setting stood in the spec, for example `security.access.allowedIPs`.
+    pub path: String,
+    /// What stays in force, as JSON in a string and cut where it is long, for example `["198.51.100.0/24"]`.
+    pub value: String,
+}
+
 /// What the platform answers for a setting and this release does not understand.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq, Default)]
 #[serde(rename_all = "camelCase")]
@@ -207,7 +221,8 @@ pub struct AppliedSettings {
     /// tenant still has it, nobody has changed anything. Absent: something differed, or the platform does not count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<i64>,
-    /// Settings that the platform never shows again, each as a salted digest of what was last written.
+    /// Settings that the platform never shows again, each as an HMAC of what was last written, whose key only the operator
+    /// has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub write_only: Vec<WriteOnlySetting>,
@@ -231,7 +246,7 @@ pub struct AppliedSettings {
 pub struct WriteOnlySetting {
     /// Where the write-only setting stands in the spec, for example `security.access.duo.secretKeySecretRef`.
     pub path: String,
-    /// Salted digest of the value last written, for example `sha256:9f86d081884c7d65`.
+    /// HMAC of the value last written, for example `hmac-sha256:9f86d081884c7d65`; `unkeyed` where the operator had no key.
     pub digest: String,
 }
 

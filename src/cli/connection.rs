@@ -78,7 +78,7 @@ fn read(file: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {
         let manifests = manifest::Manifests::parse(file, &text, "default").map_err(first)?;
         let mut secrets = manifests.secrets.into_values();
         return match (secrets.next(), secrets.next()) {
-            (Some(data), None) => Ok(data),
+            (Some(secret), None) => Ok(secret.data),
             _ => Err(Failure::new(format!("`{}` must hold exactly one Secret", file.display()))),
         };
     }

@@ -11,7 +11,7 @@ use super::cluster::{Cluster, ClusterFlags};
 use super::failure::{Failure, Spot};
 use super::manifest::{Declared, FileFlags, Key, Manifests};
 use crate::api::{Partner, TenantClient};
-use crate::object::{NotUnderstood, Object, Parent, Reading, namespace};
+use crate::object::{FoundSecret, NotUnderstood, Object, Parent, Reading, namespace};
 use crate::plan::Kind;
 
 /// An object that is looked at.
@@ -53,8 +53,8 @@ pub(crate) struct Ground {
     pub(crate) clients: BTreeMap<Key, Subject<TenantClient>>,
     /// Objects of the cluster that this program does not understand.
     pub(crate) others: Vec<Other>,
-    /// Data of Secrets that the manifests hold.
-    pub(crate) secrets: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// Secrets that the manifests hold.
+    pub(crate) secrets: BTreeMap<Key, FoundSecret>,
     /// Files of `ConfigMaps` that the manifests hold.
     pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
     /// Objects of other kinds in the manifests.

@@ -25,8 +25,8 @@ use schema::Schema;
 /// would (catalog, references among the manifests, locked defaults, images), what two objects claim both, and texts
 /// that YAML reads as something else: an unquoted colour, a postal code that became a number, `no` as a country.
 ///
-/// What is referred to and is not in the input is counted and not judged. Exit status: 0 nothing was found, 1 something
-/// was, or an error.
+/// What is referred to and is not in the input is counted and not judged. Exit status: 0 nothing was found, or only
+/// Secrets that lack the label `tenantry.dev/allow-reference`; 1 something else was, or an error.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry lint -f tenants/ -R\n  kubectl tenantry lint -k overlays/prod\n  kubectl tenantry lint -f tenants/ -o sarif > tenantry.sarif"
@@ -60,11 +60,17 @@ enum Mistake {
     Catalog,
     Reference,
     Twice,
+    Label,
 }
 
 impl Mistake {
-    const ALL: [Self; 7] =
-        [Self::Yaml, Self::Quotes, Self::Schema, Self::Rule, Self::Catalog, Self::Reference, Self::Twice];
+    const ALL: [Self; 8] =
+        [Self::Yaml, Self::Quotes, Self::Schema, Self::Rule, Self::Catalog, Self::Reference, Self::Twice, Self::Label];
+
+    /// Whether objects that were applied before go on with it.
+    const fn is_warning(self) -> bool {
+        matches!(self, Self::Label)
+    }
 
     /// The word by which reports name it.
     const fn name(self) -> &'static str {
@@ -76,6 +82,7 @@ impl Mistake {
             Self::Catalog => "catalog",
             Self::Reference => "reference",
             Self::Twice => "twice",
+            Self::Label => "label",
         }
     }
 
@@ -90,6 +97,7 @@ impl Mistake {
             }
             Self::Reference => "What it refers to does not fit, or may not be referred to.",
             Self::Twice => "Two objects claim the same.",
+            Self::Label => "The operator refuses a new reference to a Secret without the label for it.",
         }
     }
 }
@@ -133,7 +141,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     };
     output::print(&text)?;
     output::note(&report::sum(findings.len(), &seen));
-    if findings.is_empty() { Ok(Exit::Nothing) } else { Err(Vec::new()) }
+    let are_warnings = findings.iter().all(|finding| finding.mistake.is_warning());
+    if are_warnings { Ok(Exit::Nothing) } else { Err(Vec::new()) }
 }
 
 /// What was checked.

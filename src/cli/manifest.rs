@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::{Failure, Spot};
-use crate::api::{GROUP, Partner, TenantClient, VERSION};
+use crate::api::{ALLOW_REFERENCE, GROUP, Partner, TenantClient, VERSION};
+use crate::object::FoundSecret;
 
 pub(crate) use source::{FileFlags, text_of};
 pub(crate) use tree::{Document, Scalar};
@@ -51,8 +52,8 @@ pub(crate) struct Manifests {
     pub(crate) partners: Vec<Declared<Partner>>,
     /// Clients.
     pub(crate) clients: Vec<Declared<TenantClient>>,
-    /// Data of Secrets.
-    pub(crate) secrets: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// Secrets.
+    pub(crate) secrets: BTreeMap<Key, FoundSecret>,
     /// Binary data of `ConfigMaps`.
     pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
     /// Objects of other kinds.
@@ -223,7 +224,9 @@ impl Manifests {
             for (name, text) in value["stringData"].as_object().into_iter().flatten() {
                 data.insert(name.clone(), text.as_str().unwrap_or_default().as_bytes().to_vec());
             }
-            self.secrets.insert(key, data);
+            let labels = &value["metadata"]["labels"];
+            let is_allowed = labels[ALLOW_REFERENCE].as_str() == Some("true");
+            self.secrets.insert(key, FoundSecret { data, version: String::new(), is_allowed });
         } else {
             self.files.insert(key, data);
         }

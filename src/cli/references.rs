@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
-use secrecy::SecretString;
 
 use super::cluster::Cluster;
 use super::connection;
@@ -12,8 +12,8 @@ use super::ground::Ground;
 use super::manifest::Key;
 use crate::api::{ConfigMapKeyRef, LabelSelector, Partner, Reason, SecretKeyRef};
 use crate::connect::Platform;
-use crate::object::{Object, connection_secret, image_keys, namespace, secret_keys, secret_text, uid};
-use crate::plan::{Material, Outcome};
+use crate::object::{FoundSecret, Object, applied_secrets, connection_secret, image_keys, namespace, secret_keys};
+use crate::plan::{Material, Origin, Outcome, SecretRead};
 
 type Data = Option<BTreeMap<String, Vec<u8>>>;
 
@@ -40,7 +40,7 @@ impl From<Failure> for Lack {
 /// What was read so far; many objects share a Secret.
 pub(crate) struct References {
     given: Option<Platform>,
-    secrets: BTreeMap<Key, Data>,
+    secrets: BTreeMap<Key, Option<FoundSecret>>,
     files: BTreeMap<Key, Data>,
     platforms: BTreeMap<Key, Platform>,
 }
@@ -48,10 +48,9 @@ pub(crate) struct References {
 impl References {
     /// `given` is the platform that a flag named.
     pub(crate) fn new(ground: &Ground, given: Option<Platform>) -> Self {
-        let held = |data: &BTreeMap<Key, BTreeMap<String, Vec<u8>>>| {
-            data.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect()
-        };
-        Self { given, secrets: held(&ground.secrets), files: held(&ground.files), platforms: BTreeMap::new() }
+        let files = ground.files.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect();
+        let secrets = ground.secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.clone()))).collect();
+        Self { given, secrets, files, platforms: BTreeMap::new() }
     }
 
     /// With nothing from manifests.
@@ -77,13 +76,13 @@ impl References {
             return Ok(platform.clone());
         }
         let (namespace, name) = &key;
-        let Some(data) = self.secret(&key, cluster).await? else {
+        let Some(secret) = self.secret(&key, cluster).await? else {
             let message = format!(
                 "Secret `{namespace}/{name}` does not exist: create it with `url`, `tenantId`, `clientId` and `clientSecret`, or give the connection with `--connection FILE`"
             );
             return Err(Outcome::Unauthorised(Reason::CredentialsUnavailable, message).into());
         };
-        let platform = connection::platform(&data, &format!("Secret `{namespace}/{name}`"))?;
+        let platform = connection::platform(&secret.data, &format!("Secret `{namespace}/{name}`"))?;
         self.platforms.insert(key, platform.clone());
         Ok(platform)
     }
@@ -109,7 +108,7 @@ impl References {
             }
         }
         let secrets = self.secret_values(secret_keys(object.access()), &own, cluster).await?;
-        Ok(Material { images, secrets, salt: uid(object) })
+        Ok(Material { images, secrets, applied: applied_secrets(object, Origin::Spec) })
     }
 
     /// Secrets that a Partner's defaults name, for one of its Clients.
@@ -119,7 +118,8 @@ impl References {
         partner: Option<&Partner>,
         cluster: Option<&Cluster>,
     ) -> Result<Material, Failure> {
-        let mut material = Material { salt: uid(object), ..Material::default() };
+        let applied = applied_secrets(object, Origin::PartnerDefault);
+        let mut material = Material { applied, ..Material::default() };
         if let Some(partner) = partner {
             let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
             let keys = secret_keys(defaults.and_then(|defaults| defaults.access.as_ref()));
@@ -133,29 +133,28 @@ impl References {
         keys: Vec<SecretKeyRef>,
         namespace: &str,
         cluster: Option<&Cluster>,
-    ) -> Result<BTreeMap<SecretKeyRef, SecretString>, Failure> {
+    ) -> Result<BTreeMap<SecretKeyRef, SecretRead>, Failure> {
         let mut values = BTreeMap::new();
         for key in keys {
-            let data = self.secret(&(namespace.to_owned(), key.name.clone()), cluster).await?;
-            if let Some(text) = data.as_ref().and_then(|data| data.get(&key.key)).and_then(|bytes| secret_text(bytes)) {
-                values.insert(key, text);
+            let place = (namespace.to_owned(), key.name.clone());
+            let Some(mut secret) = self.secret(&place, cluster).await? else { continue };
+            if let Some(cluster) = cluster.filter(|_| secret.version.is_empty()) {
+                secret = applied(secret, &key, cluster.secret(namespace, &key.name).await.ok().flatten());
             }
+            let read = secret.read(namespace, &key);
+            values.insert(key, read);
         }
         Ok(values)
     }
 
-    async fn secret(&mut self, key: &Key, cluster: Option<&Cluster>) -> Result<Data, Failure> {
+    async fn secret(&mut self, key: &Key, cluster: Option<&Cluster>) -> Result<Option<FoundSecret>, Failure> {
         if let Some(data) = self.secrets.get(key) {
             return Ok(data.clone());
         }
         let Some(cluster) = cluster else { return Ok(None) };
-        let found = cluster.secret(&key.0, &key.1).await?;
-        let bytes = |data: BTreeMap<String, k8s_openapi::ByteString>| {
-            data.into_iter().map(|(key, value)| (key, value.0)).collect::<BTreeMap<_, _>>()
-        };
-        let data = found.map(|secret| bytes(secret.data.unwrap_or_default()));
-        self.secrets.insert(key.clone(), data.clone());
-        Ok(data)
+        let found = cluster.secret(&key.0, &key.1).await?.map(FoundSecret::from);
+        self.secrets.insert(key.clone(), found.clone());
+        Ok(found)
     }
 
     async fn config_map(&mut self, key: &Key, cluster: Option<&Cluster>) -> Result<Data, Failure> {
@@ -169,6 +168,15 @@ impl References {
         self.files.insert(key.clone(), data);
         Ok(self.files.get(key).cloned().flatten())
     }
+}
+
+/// A Secret of a manifest as it will be once it is applied over the one of the cluster: a key with the same value is the
+/// same, and labels of others stay.
+fn applied(declared: FoundSecret, SecretKeyRef { name: _, key }: &SecretKeyRef, there: Option<Secret>) -> FoundSecret {
+    let Some(there) = there.map(FoundSecret::from) else { return declared };
+    let FoundSecret { data, version: _, is_allowed } = declared;
+    let version = if there.data.get(key) == data.get(key) { there.version } else { String::new() };
+    FoundSecret { data, version, is_allowed: is_allowed || there.is_allowed }
 }
 
 /// Whether a namespace carries labels.

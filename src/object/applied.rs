@@ -2,7 +2,7 @@
 
 use super::{Object, uid};
 use crate::api::{EffectiveSetting, NormalisedSetting, UnknownValue};
-use crate::plan::{Desired, Digest, Echo, Field, Origin, Unknown, Written, shown};
+use crate::plan::{AppliedSecrets, Desired, Digest, Echo, Field, Form, Origin, RecordKey, Unknown, Written, shown};
 
 /// Path of the tenant's state among the effective settings.
 pub(crate) const TENANT_STATE: &str = "tenantState";
@@ -29,24 +29,44 @@ pub(crate) fn digest(desired: &Desired) -> String {
     Digest::of(written.join("\n").as_bytes()).to_string()
 }
 
-/// What status records of the settings that the platform never shows.
-pub(crate) fn written<K: Object>(object: &K) -> Written {
-    let applied = object.status().and_then(|status| status.applied.clone()).unwrap_or_default();
-    let digests = applied
+/// What status records of the settings that the platform never shows. `key` is the operator's.
+pub(crate) fn written<K: Object>(object: &K, key: Option<RecordKey>) -> Written {
+    let status = object.status();
+    let applied = status.and_then(|status| status.applied.clone()).unwrap_or_default();
+    let records = applied
         .write_only
         .into_iter()
         .filter_map(|one| Field::from_path(&one.path).map(|field| (field, one.digest)))
         .collect();
+    // What differed when it was last looked at was not applied.
+    let differs = |path: &str| status.is_some_and(|status| status.drift.iter().any(|drift| drift.path == path));
+    let shown = shown_settings(object).filter(|one| !differs(&one.path));
     let echoes = applied.normalised.into_iter().filter_map(|NormalisedSetting { path, declared, shown }| {
         Field::from_path(&path).map(|field| (field, Echo { declared, shown }))
     });
     Written {
-        salt: uid(object),
-        digests,
+        uid: uid(object),
+        key,
+        shown: shown.filter_map(|one| Some((Field::from_path(&one.path)?, one.value.clone()))).collect(),
+        records,
         echoes: echoes.collect(),
         suspended_by_us: applied.suspended.unwrap_or_default(),
         marks: applied.marks.unwrap_or_default(),
     }
+}
+
+/// References to Secrets that status shows as applied, with where they come from.
+pub(crate) fn applied_secrets<K: Object>(object: &K, origin: Origin) -> AppliedSecrets {
+    let of_origin = shown_settings(object).filter(|one| one.source == origin.name());
+    let secrets = of_origin.filter_map(|one| {
+        let field = Field::from_path(&one.path).filter(|field| field.form() == Form::Secret)?;
+        Some((field, one.value.clone()))
+    });
+    AppliedSecrets::of(&uid(object), secrets)
+}
+
+fn shown_settings<K: Object>(object: &K) -> impl Iterator<Item = &EffectiveSetting> {
+    object.status().into_iter().flat_map(|status| &status.effective)
 }
 
 /// Longest list of what is not understood, and most values of one setting: status has an end.

@@ -18,7 +18,9 @@ pub(crate) fn refused(invalid: &[Invalid]) -> Outcome {
     let reason = invalid.first().map_or(Reason::InvalidValue, |first| first.reason);
     let message = invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     match reason {
-        Reason::ImageNotFound | Reason::SecretNotFound => Outcome::Unresolved(reason, message),
+        Reason::ImageNotFound | Reason::SecretNotFound | Reason::ReferenceNotAllowed => {
+            Outcome::Unresolved(reason, message)
+        }
         _ => Outcome::Refused(reason, message),
     }
 }

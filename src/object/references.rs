@@ -3,7 +3,6 @@
 use std::ops::Deref;
 
 use kube::ResourceExt;
-use secrecy::{ExposeSecret, SecretString};
 
 use super::{NotUnderstood, Object, Parent, intent, is_deleting, is_held, namespace, place, unique_id};
 use crate::api::{
@@ -147,12 +146,6 @@ pub(crate) fn connection_secret<K: Object>(object: &K, partner: Option<&Partner>
     partner.connection_secret().map(|name| (namespace(partner), name.to_owned()))
 }
 
-/// The text of a Secret's key; files often end with a line feed.
-pub(crate) fn secret_text(bytes: &[u8]) -> Option<SecretString> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
-}
-
 /// A tenant stays with the account and the parent that it was made with: a Secret that leads elsewhere must not make
 /// the operator look for it there, miss it, and make a second one.
 ///
@@ -229,16 +222,15 @@ pub(crate) fn refuse_hidden_extensions<K: Object>(
     ))
 }
 
-/// Digest of Secrets and images.
-pub(crate) fn digest_of(material: &Material) -> String {
-    let Material { images, secrets, salt } = material;
-    let files = images.iter().map(|(key, bytes)| format!("{}/{}={}", key.name, key.key, Digest::of(bytes)));
-    let values = secrets.iter().map(|(key, secret)| {
-        let digest = Digest::salted(salt, secret.expose_secret().as_bytes());
-        format!("{}/{}={digest}", key.name, key.key)
+/// Digest of the images and of the versions of the Secrets that an object and the defaults which it inherits name.
+pub(crate) fn digest_of(own: &Material, defaults: &Material) -> String {
+    let lines = [own, defaults].into_iter().flat_map(|Material { images, secrets, applied: _ }| {
+        let files = images.iter().map(|(key, bytes)| format!("{}/{}={}", key.name, key.key, Digest::of(bytes)));
+        // A version names its Secret's value without telling anything of it.
+        let versions = secrets.values().map(|read| format!("{}/{}", read.source.namespace, read.source));
+        files.chain(versions).chain(["-".to_owned()]).collect::<Vec<_>>()
     });
-    let lines: Vec<String> = files.chain(values).collect();
-    Digest::of(lines.join("\n").as_bytes()).hex().to_owned()
+    Digest::of(lines.collect::<Vec<_>>().join("\n").as_bytes()).hex().to_owned()
 }
 
 /// Whether the Partner is on its way out, so that nothing is created under it.

@@ -18,6 +18,7 @@ use super::events::Events;
 use super::metrics::Metrics;
 use super::newer::Newer;
 use super::object::{Object as _, Parent, TenantObject, unique_id};
+use super::records::RecordKeys;
 use super::secrets::{ConfigMaps, Secrets};
 use super::settings::Settings;
 use crate::api::{Partner, TenantClient};
@@ -48,6 +49,8 @@ pub(crate) struct Context {
     pub(crate) secrets: Secrets,
     /// ConfigMaps by name.
     pub(crate) config_maps: ConfigMaps,
+    /// The key of the records of write-only settings.
+    pub(crate) record_keys: RecordKeys,
     /// Events, best effort.
     pub(crate) events: Events,
     /// Counters.
@@ -125,7 +128,7 @@ pub(crate) struct Memory<K> {
     pub(crate) fingerprint: Option<String>,
     /// When settings were put right after somebody else had changed them.
     pub(crate) corrections: BTreeMap<Field, Vec<Timestamp>>,
-    /// Digest of the Secrets and images that it refers to.
+    /// Digest of the Secrets' versions and the images that it refers to.
     pub(crate) material: Option<String>,
     /// When its tenant was created by this process.
     pub(crate) created: Option<Timestamp>,
@@ -135,6 +138,8 @@ pub(crate) struct Memory<K> {
     pub(crate) own_writes: BTreeMap<Part, OwnWrite>,
     /// Digest of the status that the API server refused for good, as far as it is not conditions.
     pub(crate) refused_status: Option<Digest>,
+    /// What was warned of already.
+    pub(crate) tolerated: Vec<String>,
     /// Whether the platform said that it has the extensions.
     pub(crate) extensions: Option<bool>,
     /// What the platform said when it refused a change because the tenant above is out of service.
@@ -168,6 +173,7 @@ impl<K> Default for Memory<K> {
             is_visible: false,
             own_writes: BTreeMap::new(),
             refused_status: None,
+            tolerated: Vec::new(),
             extensions: None,
             refused_above: None,
         }

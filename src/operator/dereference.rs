@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::{Api, ResourceExt};
-use secrecy::SecretString;
 
 use super::accounts::{Account, Lane, Queue};
 use super::context::Context;
 use super::error::Stop;
-use super::object::{Parent, TenantObject, image_keys, namespace, place, secret_keys, uid};
+use super::object::{Parent, TenantObject, as_partner, image_keys, namespace, place, secret_keys};
 use super::reads::Place;
 use super::secrets::SecretData;
+use super::wake;
 use crate::api::{Partner, Reason, SecretKeyRef};
 use crate::connect::{Connection, Place as Stands, Platform};
 use crate::object::{
-    Allows, Reading, Sources, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed,
-    not_allowed_by_id, of_id, partner_not_understood, pinned, secret_text, stands_in,
+    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, is_connection_of, no_partner,
+    not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names, stands_in,
 };
-use crate::plan::{Material, Outcome};
+use crate::plan::{Material, Origin, Outcome, SecretRead};
 
 /// A Secret that an object is blocked on is read again this often; many objects share the read.
 const BLOCKED_AGE: Duration = Duration::from_secs(5);
@@ -88,6 +88,7 @@ pub(crate) async fn tenancy_anew<K: TenantObject>(
     object: &K,
     context: &Context,
 ) -> Result<(Platform, Stands, Option<Arc<Partner>>), Stop> {
+    refuse_names(object, None)?;
     let partner = match object.parent() {
         Parent::Object(namespace, name) => anew(&namespace, &name, context).await?.map(Arc::new),
         Parent::Provider | Parent::Id(_) => None,
@@ -106,6 +107,7 @@ async fn tenancy_with<K: TenantObject>(
     (partner, age): (Option<Arc<Partner>>, Duration),
     context: &Context,
 ) -> Result<(Platform, Stands, Option<Arc<Partner>>), Stop> {
+    refuse_names(object, partner.as_deref())?;
     let partner = usable(object, partner, context).await?;
     let (secret_namespace, secret_name) = connection_or_default(object, partner.as_deref(), context)?;
     let source = source(object, (&secret_namespace, &secret_name), partner.as_deref());
@@ -222,7 +224,7 @@ async fn lane<K: TenantObject>(object: &K, partner: Option<&Partner>, context: &
         return Lane::Account(account);
     }
     let data = context.secrets.get(&secret.namespace, &secret.name, BLOCKED_AGE).await;
-    match data.ok().flatten().map(|data| Connection::from_secret(&data)) {
+    match data.ok().flatten().map(|secret| Connection::from_secret(&secret.data)) {
         Some(Ok(connection)) => Lane::Account(Account::new(connection.host(), connection.tenant_id())),
         // The pass says what is wrong with it.
         Some(Err(_)) | None => Lane::Secret(secret),
@@ -244,7 +246,7 @@ async fn platform(
             ),
         ));
     };
-    let connection = Connection::from_secret(&data)
+    let connection = Connection::from_secret(&data.data)
         .map_err(|error| refuse(Reason::CredentialsUnavailable, format!("Secret `{namespace}/{name}`: {error}")))?;
     let host = connection.host();
     if !context.settings.allows_host(&host) {
@@ -278,40 +280,57 @@ async fn material<K: TenantObject>(object: &K, age: Duration, context: &Context)
         }
     }
     let secrets = secret_values(secret_keys(object.access()), &namespace(object), context).await?;
-    Ok(Material { images, secrets, salt: uid(object) })
+    Ok(Material { images, secrets, applied: applied_secrets(object, Origin::Spec) })
 }
 
+/// Secrets that defaults name: a Client's are its Partner's, and a Partner has its own, since its Clients must hear of them.
 async fn defaults_material<K: TenantObject>(
     partner: Option<&Partner>,
     object: &K,
     context: &Context,
 ) -> Result<Material, Stop> {
-    let salt = uid(object);
-    let Some(partner) = partner else { return Ok(Material { salt, ..Material::default() }) };
+    let Some(partner) = as_partner(object).or(partner) else { return Ok(Material::default()) };
     let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
     let keys = secret_keys(defaults.and_then(|defaults| defaults.access.as_ref()));
     let secrets = secret_values(keys, &namespace(partner), context).await?;
-    Ok(Material { secrets, salt, ..Material::default() })
+    Ok(Material { images: BTreeMap::new(), secrets, applied: applied_secrets(object, Origin::PartnerDefault) })
 }
 
 async fn secret_values(
     keys: Vec<SecretKeyRef>,
     namespace: &str,
     context: &Context,
-) -> Result<BTreeMap<SecretKeyRef, SecretString>, Stop> {
+) -> Result<BTreeMap<SecretKeyRef, SecretRead>, Stop> {
     let mut values = BTreeMap::new();
     for key in keys {
-        let data = context.secrets.get(namespace, &key.name, BLOCKED_AGE).await?;
-        let value = data.as_ref().and_then(|data| data.get(&key.key)).and_then(|bytes| secret_text(bytes));
-        if let Some(value) = value {
-            values.insert(key, value);
+        if let Some(found) = context.secrets.get(namespace, &key.name, BLOCKED_AGE).await? {
+            let read = found.read(namespace, &key);
+            values.insert(key, read);
         }
     }
     Ok(values)
 }
 
-/// Digest of everything outside the object that its tenant is made of, to see whether a look at it is due. Objects that
-/// share a ConfigMap share one read of it for each look.
-pub(crate) async fn material_digest<K: TenantObject>(object: &K, context: &Context) -> Result<String, Stop> {
-    Ok(digest_of(&material(object, context.settings.drift_interval / 2, context).await?))
+/// Whether what an object takes from Secrets and images has changed since that was last asked. Objects that share a
+/// ConfigMap share one read of it for each look.
+pub(crate) async fn has_new_material<K: TenantObject>(
+    object: &K,
+    partner: Option<&Partner>,
+    context: &Context,
+) -> Result<bool, Stop> {
+    refuse_names(object, as_partner(object).or(partner))?;
+    let own = material(object, context.settings.drift_interval / 2, context).await?;
+    let defaults = defaults_material(partner, object, context).await?;
+    Ok(note_material(object, &digest_of(&own, &defaults), context))
+}
+
+/// Keeps the digest of what an object takes from Secrets and images; says whether it moved. The Clients of a Partner are
+/// woken then, since they take its defaults.
+pub(crate) fn note_material<K: TenantObject>(object: &K, digest: &str, context: &Context) -> bool {
+    let before = K::room(context).remember(object, |memory| memory.material.replace(digest.to_owned()));
+    let has_moved = before.is_some_and(|before| before != digest);
+    if has_moved && let Some(partner) = as_partner(object) {
+        wake::clients_of(partner, context);
+    }
+    has_moved
 }

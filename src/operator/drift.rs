@@ -13,7 +13,7 @@ use kube::runtime::reflector::ObjectRef;
 use tokio::task::JoinHandle;
 
 use super::context::{Context, Room, Verified, jitter};
-use super::dereference::{material_digest, tenancy};
+use super::dereference::{has_new_material, tenancy};
 use super::error::Stop;
 use super::object::{TenantObject, is_deleting, is_settled, mode, unique_id};
 use crate::api::{ManagementMode, Partner, Reason, TenantClient};
@@ -171,13 +171,8 @@ fn look_up<K: TenantObject>(object: Arc<K>, context: Arc<Context>) -> BoxFuture<
 }
 
 async fn references<K: TenantObject>(object: &K, context: &Context) -> Result<Looked, Stop> {
-    let (platform, place, _) = tenancy(object, context).await?;
-    let digest = material_digest(object, context).await?;
-    let is_changed = K::room(context).remember(object, |memory| {
-        let is_changed = memory.material.as_ref().is_some_and(|known| *known != digest);
-        memory.material = Some(digest);
-        is_changed
-    });
+    let (platform, place, partner) = tenancy(object, context).await?;
+    let is_changed = has_new_material(object, partner.as_deref(), context).await?;
     Ok(if is_changed { Looked::Changed } else { Looked::Same(Box::new((platform, place))) })
 }
 

@@ -15,7 +15,8 @@ use super::error::sentence;
 use super::object::TenantObject;
 use super::status::Facts;
 use crate::api::{ConditionType, Reason, TenantStatus};
-use crate::plan::{Field, TenantLife, Truth};
+use crate::object::advice;
+use crate::plan::{Field, Invalid, TenantLife, Truth};
 
 /// Publishes events.
 pub(crate) struct Events {
@@ -176,7 +177,21 @@ pub(crate) fn tell<K: TenantObject>(
     if facts.done.is_activated && is_active != Some(false) {
         events.publish(object.as_ref(), Reason::Activated, &format!("activated tenant `{id}`"));
     }
+    for one in &after.no_longer_managed {
+        if before.no_longer_managed.iter().all(|known| known.path != one.path) {
+            events.publish_as(object.as_ref(), Reason::NoLongerManaged.name(), (EventType::Warning, &advice(one)));
+        }
+    }
     newly_wrong(object.as_ref(), (before, after), context);
+}
+
+/// Warns of what goes on for now and is refused where it is new: once for each life of the operator and each change of it.
+pub(crate) fn tell_tolerated<K: TenantObject>(object: &K, tolerated: &[Invalid], context: &Context) {
+    let now: Vec<String> = tolerated.iter().map(ToString::to_string).collect();
+    let before = K::room(context).remember(object, |memory| std::mem::replace(&mut memory.tolerated, now.clone()));
+    for (one, note) in tolerated.iter().zip(&now).filter(|(_, note)| !before.contains(note)) {
+        context.events.publish(object, one.reason, note);
+    }
 }
 
 /// Whether the tenant answers at a name that it did not have before.

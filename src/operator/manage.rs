@@ -11,16 +11,17 @@ pub(super) use owner::is_taken_unmarked;
 
 use super::apply::{Target, apply, refuse_still, stop};
 use super::context::{Context, Verified};
-use super::dereference::{Referenced, dereference};
+use super::dereference::{Referenced, dereference, note_material};
 use super::error::Stop;
+use super::events;
 use super::newer::look_again;
-use super::object::{TenantObject, drift_policy, mode};
-use super::status::Facts;
-use crate::api::{DriftPolicy, ManagementMode, Partner};
+use super::object::{TenantObject, as_partner, drift_policy, mode};
+use super::status::{Facts, Known};
+use crate::api::{DriftPolicy, ManagementMode};
 use crate::object::{
     digest_of, has_branding, keep_what_clients_use, refuse_hidden_extensions, refuse_under_suspended, resolve, written,
 };
-use crate::plan::{Desired, Observed, Outcome, Plan, Situation, Step, Writes, diff};
+use crate::plan::{Desired, Effective, Observed, Outcome, Plan, Situation, Step, Writes, diff};
 pub(super) use readback::is_young;
 use readback::{Awaited, not_found, read_back};
 
@@ -44,25 +45,26 @@ async fn with_references<K: TenantObject>(
     referenced: &Referenced,
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Outcome, Stop> {
-    let material = digest_of(&referenced.material);
-    K::room(context).remember(object, |memory| memory.material = Some(material));
+    note_material(object.as_ref(), &digest_of(&referenced.material, &referenced.defaults_material), context);
     let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
+    let written = written(object.as_ref(), context.record_keys.key().await);
     let extensions = extensions(object.as_ref(), referenced, context).await?;
-    facts.know(referenced, &desired, extensions);
+    facts.know(referenced, &desired, Known { extensions, written });
+    events::tell_tolerated(object.as_ref(), &desired.effective.tolerated, context);
     if mode(object.as_ref()) == ManagementMode::Observe {
         let observed = tenant::observed_only(object, referenced, &desired, context).await?;
-        let rest = diff(&desired, Some(&observed), &written(object.as_ref()));
+        let rest = diff(&desired, Some(&observed), facts.written());
         facts.seen(&observed);
         return Ok(settled(&desired, rest, (&observed, Writes::Observes)));
     }
     let observed = tenant::find(object, (referenced, &desired), (context, facts)).await?;
-    let mut plan = diff(&desired, observed.as_ref(), &written(object.as_ref()));
+    let mut plan = diff(&desired, observed.as_ref(), facts.written());
     let mut awaited = Awaited::default();
     if let Some(observed) = &observed {
         readback::saw(object.as_ref(), observed, context);
         awaited = read_back(object.as_ref(), (&desired, &plan), observed, (context, facts));
         // What was learnt just now counts in this very pass.
-        plan = diff(&desired, Some(observed), &facts.written_after(written(object.as_ref())));
+        plan = diff(&desired, Some(observed), &facts.written_after());
     }
     if let Some(partner) = as_partner(object.as_ref()) {
         keep_what_clients_use(&desired, &context.clients_of(partner))?;
@@ -136,7 +138,7 @@ async fn carry_out<K: TenantObject>(
         .ok_or_else(|| not_found(object.as_ref(), &id, context))?;
     facts.seen(&observed);
     readback::saw(object.as_ref(), &observed, context);
-    let rest = diff(target.desired, Some(&observed), &facts.written_after(written(object.as_ref())));
+    let rest = diff(target.desired, Some(&observed), &facts.written_after());
     let awaited = read_back(object.as_ref(), (target.desired, &rest), &observed, (context, facts));
     if let Some(outcome) = awaited.outcome(facts) {
         return Ok(outcome);
@@ -146,7 +148,8 @@ async fn carry_out<K: TenantObject>(
 }
 
 fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes)) -> Outcome {
-    let advice = desired.effective.advice.clone();
+    let Effective { advice, tolerated, .. } = &desired.effective;
+    let advice = advice.iter().cloned().chain(tolerated.iter().map(ToString::to_string)).collect();
     Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
 }
 
@@ -154,8 +157,4 @@ fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context)
     let Observed { revision, updated, .. } = observed;
     let verified = Verified { revision: *revision, updated: *updated, read: crate::clock::now() };
     K::room(context).remember(object, |memory| memory.verified = Some(verified));
-}
-
-fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {
-    (object as &dyn std::any::Any).downcast_ref::<Partner>()
 }

@@ -24,3 +24,8 @@ impl TenantObject for TenantClient {
         &context.clients
     }
 }
+
+/// The object as a Partner, where it is one.
+pub(crate) fn as_partner<K: TenantObject>(object: &K) -> Option<&Partner> {
+    (object as &dyn std::any::Any).downcast_ref::<Partner>()
+}

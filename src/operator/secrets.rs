@@ -1,6 +1,5 @@
 //! Secrets and ConfigMaps, read by name and never listed.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -8,9 +7,10 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 
 use super::reads::{Place, Reads};
+use crate::object::FoundSecret;
 
-/// Data of a Secret; nothing where it does not exist.
-pub(crate) type SecretData = Option<Arc<BTreeMap<String, Vec<u8>>>>;
+/// A Secret; nothing where it does not exist.
+pub(crate) type SecretData = Option<Arc<FoundSecret>>;
 
 /// Secrets by namespace and name.
 pub(crate) type Secrets = Reads<SecretData>;
@@ -23,9 +23,7 @@ pub(crate) fn secrets(client: Client) -> Secrets {
         let client = client.clone();
         async move {
             let secret = Api::<Secret>::namespaced(client, &namespace).get_opt(&name).await?;
-            Ok(secret.map(|secret| {
-                Arc::new(secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect())
-            }))
+            Ok(secret.map(|secret| Arc::new(FoundSecret::from(secret))))
         }
         .boxed()
     })

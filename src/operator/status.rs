@@ -23,14 +23,14 @@ use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
     NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus,
-    Unavailable, WriteOnlySetting,
+    Unavailable, UnmanagedSetting, WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{Reading, digest, effective, fit, keep_unknown, unknown, written};
+use crate::object::{Reading, advice, digest, effective, fit, keep_unknown, no_longer_managed, unknown};
 use crate::plan::{
-    Desired, Echo, Echoes, Field, Form, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Standing, Truth, Value,
-    Written, how_to_confirm, is_same_shown, phase, shown, verdict,
+    Desired, Echo, Echoes, Effective, Field, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Standing, Truth,
+    Value, Written, how_to_confirm, is_legacy_digest, is_same_shown, phase, shown, verdict,
 };
 
 /// Time without a read after which a tenant is no longer said to be Ready.
@@ -62,6 +62,18 @@ pub(crate) struct Facts {
     effective: Option<Vec<EffectiveSetting>>,
     digest: Option<String>,
     connection: Option<ConnectionStatus>,
+    /// What status records of earlier writes.
+    written: Written,
+    /// The settings that hold.
+    settings: Effective,
+}
+
+/// What a pass knows before it looks for the tenant.
+pub(crate) struct Known {
+    /// Whether the platform has the extensions.
+    pub(crate) extensions: bool,
+    /// What status records of earlier writes.
+    pub(crate) written: Written,
 }
 
 impl Facts {
@@ -71,7 +83,8 @@ impl Facts {
     }
 
     /// Keeps what holds for the tenant and where it stands.
-    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, extensions: bool) {
+    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, known: Known) {
+        let Known { extensions, written } = known;
         let Referenced { platform, place, .. } = referenced;
         self.connection = Some(ConnectionStatus {
             host: platform.host(),
@@ -81,6 +94,13 @@ impl Facts {
         });
         self.digest = Some(digest(desired));
         self.effective = Some(effective(desired));
+        self.written = written;
+        self.settings = desired.effective.clone();
+    }
+
+    /// What status records of earlier writes.
+    pub(crate) const fn written(&self) -> &Written {
+        &self.written
     }
 
     /// What holds for the tenant, as status will show it.
@@ -94,35 +114,39 @@ impl Facts {
         self.observed = Some(observed.clone());
     }
 
-    /// The record of write-only settings as it will stand after this pass.
-    pub(crate) fn written_after(&self, before: Written) -> Written {
-        let Written { salt, mut digests, mut echoes, suspended_by_us, marks } = before;
-        echoes.extend(self.echoes.clone());
-        for change in self.done.written.iter().filter(|change| self.is_hidden(change.field)) {
-            digests.insert(change.field, Written::record(&salt, &change.to));
+    /// Security settings that were declared before this pass and no longer are.
+    fn no_longer_managed(&self, before: &TenantStatus, outcome: &Outcome) -> Vec<UnmanagedSetting> {
+        match (outcome, &self.observed) {
+            (Outcome::Settled(_), Some(observed)) => no_longer_managed(before, &self.settings, observed),
+            _ => before.no_longer_managed.clone(),
         }
-        digests.retain(|field, _| self.is_hidden(*field));
-        let suspended_by_us = (suspended_by_us || self.done.is_suspended) && !self.done.is_activated;
-        Written { salt, digests, echoes, suspended_by_us, marks: self.marks_after(marks) }
     }
 
     /// Whether the platform does not show what was written: never, or not in a form that can be read.
     fn is_hidden(&self, field: Field) -> bool {
         let unreadable = self.observed.as_ref().map(|observed| &observed.unknown.unreadable);
-        is_write_only(field) || unreadable.is_none_or(|unreadable| unreadable.contains_key(&field))
+        field.is_write_only() || unreadable.is_none_or(|unreadable| unreadable.contains_key(&field))
     }
 
     /// How often the mark was written without being shown since.
-    fn marks_after(&self, before: i64) -> i64 {
+    fn marks_after(&self) -> i64 {
         if self.observed.as_ref().is_some_and(|observed| observed.mark != MarkSeen::None) {
             return 0;
         }
+        let before = self.written.marks;
         before.saturating_add(i64::from(self.done.created.is_some())).saturating_add(i64::from(self.done.is_marked))
     }
-}
 
-fn is_write_only(field: Field) -> bool {
-    matches!(field.form(), Form::Secret | Form::Image)
+    /// The record of write-only settings as it will stand after this pass.
+    pub(crate) fn written_after(&self) -> Written {
+        let Done { written, is_suspended, is_activated, .. } = &self.done;
+        let fields: Vec<Field> = written.iter().map(|change| change.field).collect();
+        let mut after = self.written.after(&fields, &self.settings, |field| self.is_hidden(field));
+        after.suspended_by_us = (after.suspended_by_us || *is_suspended) && !is_activated;
+        after.echoes.extend(self.echoes.clone());
+        after.marks = self.marks_after();
+        after
+    }
 }
 
 /// Writes status if it changed, and events for what happened. Returns the object as it now is.
@@ -135,9 +159,10 @@ pub(crate) async fn publish<K: TenantObject>(
     // What this process wrote since must not be undone: the record of a termination is part of status.
     let object = &K::room(context).current(Arc::clone(object));
     let before = object.status().cloned().unwrap_or_default();
+    let unmanaged = facts.no_longer_managed(&before, outcome);
     let now = crate::clock::now();
     let standing = if facts.is_unconfirmed { Standing::NotReady } else { standing(object.as_ref(), &before, now) };
-    let report = verdict(outcome, standing);
+    let report = verdict(&advised(outcome, &unmanaged), standing);
     let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
     events::tell(object, (&before, &after), facts, context);
     if object.status() == Some(&after) {
@@ -155,6 +180,15 @@ pub(crate) async fn publish<K: TenantObject>(
         );
         Arc::clone(object)
     })
+}
+
+/// The outcome with what is to be said of settings that are not declared any more.
+fn advised(outcome: &Outcome, unmanaged: &[UnmanagedSetting]) -> Outcome {
+    let mut outcome = outcome.clone();
+    if let Outcome::Settled(situation) = &mut outcome {
+        situation.advice.extend(unmanaged.iter().map(advice));
+    }
+    outcome
 }
 
 /// Writes the record of a termination and nothing else, only on the object as it was read.
@@ -257,6 +291,7 @@ fn next_status<K: TenantObject>(
         }
         _ => None,
     };
+    after.no_longer_managed = facts.no_longer_managed(before, outcome);
     if let Some(clients) = &facts.clients {
         after.clients = Some(clients.clone());
     }
@@ -269,17 +304,31 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
-        after.applied = Some(applied(facts, (&situation.rest, written(object))));
+        after.applied = Some(applied(facts, &situation.rest));
     } else if facts.done.has_any() {
         // What was written counts, whatever came after it.
-        let Written { salt: _, digests, echoes: _, suspended_by_us, marks } = facts.written_after(written(object));
+        let Written { records, suspended_by_us, marks, .. } = facts.written_after();
         let applied = after.applied.get_or_insert_default();
         applied.marks = (marks > 0).then_some(marks);
         applied.suspended = suspended_by_us.then_some(true);
-        applied.write_only = write_only(digests.into_iter().filter(|(field, _)| is_write_only(*field)));
+        applied.write_only = write_only(records.into_iter().filter(|(field, _)| field.is_write_only()));
     }
     after.termination = termination(object, before, facts, now);
+    forget_digests(&mut after, outcome);
     fit(&after)
+}
+
+/// Drops what releases before 0.2 showed of Secrets' values. What a paused object records of its writes goes as well: when
+/// it goes on, those settings are written once.
+fn forget_digests(after: &mut TenantStatus, outcome: &Outcome) {
+    let is_digest = |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
+    if *outcome == Outcome::Paused {
+        after.effective.retain(|one| !is_digest(&one.path, &one.value));
+        if let Some(applied) = &mut after.applied {
+            applied.write_only.retain(|one| !is_digest(&one.path, &one.digest));
+        }
+    }
+    after.drift.retain(|one| !is_digest(&one.path, &one.desired));
 }
 
 fn describe(after: &mut TenantStatus, observed: &Observed, is_deleting: bool) {
@@ -329,13 +378,13 @@ fn settle(after: &mut TenantStatus, before: &TenantStatus, rest: &Plan, now: Tim
     after.unsupported = rest.unsupported.iter().map(|field| field.path().to_owned()).collect();
 }
 
-fn write_only(digests: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOnlySetting> {
-    digests.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect()
+fn write_only(records: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOnlySetting> {
+    records.into_iter().map(|(field, digest)| WriteOnlySetting { path: field.path().to_owned(), digest }).collect()
 }
 
-fn applied(facts: &Facts, (rest, before): (&Plan, Written)) -> AppliedSettings {
-    let Written { salt: _, digests, echoes, suspended_by_us, marks } = facts.written_after(before);
-    let write_only = write_only(digests);
+fn applied(facts: &Facts, rest: &Plan) -> AppliedSettings {
+    let Written { uid: _, key: _, shown: _, records, echoes, suspended_by_us, marks } = facts.written_after();
+    let write_only = write_only(records);
     // The form of a value that is no longer declared says nothing.
     let is_declared = |path: &str, declared: &str| {
         facts.effective().iter().any(|one| one.path == path && is_same_shown(&one.value, declared))

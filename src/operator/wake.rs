@@ -4,19 +4,24 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::context::Context;
-use super::object::{Object as _, Parent, TenantObject, is_deleting, namespace};
+use super::object::{Object as _, Parent, TenantObject, as_partner, is_deleting, namespace};
 use crate::api::{ConditionType, Partner, Reason};
 use crate::object::{ready_reason, receiver};
 use crate::plan::{Digest, Kind, Outcome, Truth};
 
 /// Wakes the Clients of a Partner when anything changed that they take from it.
 pub(crate) fn users_of<K: TenantObject>(object: &K, context: &Context) {
-    let Some(partner) = (object as &dyn std::any::Any).downcast_ref::<Partner>() else { return };
+    let Some(partner) = as_partner(object) else { return };
     let fingerprint = fingerprint(partner);
     let before = context.partners.remember(partner, |memory| memory.fingerprint.replace(fingerprint.clone()));
     if before.as_ref() == Some(&fingerprint) {
         return;
     }
+    clients_of(partner, context);
+}
+
+/// Wakes the Clients of a Partner.
+pub(crate) fn clients_of(partner: &Partner, context: &Context) {
     for client in context.clients_of(partner) {
         context.clients.wake(ObjectRef::from_obj(client.as_ref()));
     }

@@ -1,16 +1,18 @@
 //! From a spec to settings. Each struct is destructured whole, so a new member does not compile until it is handled.
 
 mod branding;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::{Digest, Field, Value};
+use super::{AppliedSecrets, Field, Form, SecretRead, Value};
 use crate::api::{
-    Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec, ConfigMapKeyRef,
-    CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy, Phone, Reason,
-    SecretKeyRef,
+    ALLOW_REFERENCE, Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
+    ConfigMapKeyRef, CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy,
+    Phone, Reason, SecretKeyRef,
 };
 use crate::catalog::{AddOn, Package};
 
@@ -19,10 +21,10 @@ use crate::catalog::{AddOn, Package};
 pub struct Material {
     /// Files by reference.
     pub images: BTreeMap<ConfigMapKeyRef, Vec<u8>>,
-    /// Secrets by reference.
-    pub secrets: BTreeMap<SecretKeyRef, SecretString>,
-    /// Salt of the secrets' digests: the object's UID.
-    pub salt: String,
+    /// Secrets by reference; one that does not exist is not among them.
+    pub secrets: BTreeMap<SecretKeyRef, SecretRead>,
+    /// References to Secrets that were applied to the tenant before.
+    pub applied: AppliedSecrets,
 }
 
 /// The bytes behind digests, needed only to write them.
@@ -43,6 +45,8 @@ pub struct Settings {
     pub payload: Payload,
     /// Sentences about what goes beyond a recommendation.
     pub advice: Vec<String>,
+    /// What is refused where it is new, and goes on for now because it was applied before.
+    pub tolerated: Vec<Invalid>,
 }
 
 /// A declared setting that cannot be applied.
@@ -168,9 +172,13 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, field: Field, text: Option<&str>) {
-        if let Some(text) = text {
-            self.put(field, Value::text(text));
+        let Some(text) = text else { return };
+        let value = Value::text(text).normal(field);
+        if value == Value::Cleared && field.form() == Form::Name && !text.is_empty() {
+            let message = "is blank: write a value, or remove the field".to_owned();
+            return self.refuse(field, Reason::InvalidValue, message);
         }
+        self.put(field, value);
     }
 
     fn flag(&mut self, field: Field, flag: Option<bool>) {
@@ -309,18 +317,35 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Nothing of a Secret without the label is looked at before its reference is known to be an old one: not even whether
+    /// it has the key.
     fn secret(&mut self, field: Field, reference: &SecretKeyRef) {
-        let Some(secret) = self.material.secrets.get(reference) else {
-            let message = format!(
-                "names key `{}` of Secret `{}`, which does not exist: create it in this namespace",
-                reference.key, reference.name
-            );
-            return self.refuse(field, Reason::SecretNotFound, message);
+        let SecretKeyRef { name, key } = reference;
+        let Some(SecretRead { source, text, is_allowed }) = self.material.secrets.get(reference) else {
+            return self.refuse(field, Reason::SecretNotFound, missing(reference));
         };
-        let digest = Digest::salted(&self.material.salt, secret.expose_secret().as_bytes());
-        self.put(field, Value::Secret(digest));
-        self.settings.payload.secrets.insert(field, secret.clone());
+        if !is_allowed {
+            let message = format!(
+                "names key `{key}` of Secret `{name}`, which lacks the label `{ALLOW_REFERENCE}`: if objects may use it, run `kubectl label secret {name} --namespace {} {ALLOW_REFERENCE}=true`",
+                source.namespace
+            );
+            if !self.material.applied.has(field, reference, text.as_ref()) {
+                return self.refuse(field, Reason::ReferenceNotAllowed, message);
+            }
+            let message = format!("{message}; it was applied before, and goes on without the label until release 0.3");
+            let reason = Reason::ReferenceNotAllowed;
+            self.settings.tolerated.push(Invalid { path: field.path().to_owned(), reason, message });
+        }
+        let Some(text) = text else { return self.refuse(field, Reason::SecretNotFound, missing(reference)) };
+        self.put(field, Value::Secret(source.clone()));
+        self.settings.payload.secrets.insert(field, text.clone());
     }
+}
+
+fn missing(SecretKeyRef { name, key }: &SecretKeyRef) -> String {
+    format!(
+        "names key `{key}` of Secret `{name}`, which does not exist: create it in this namespace, with the label `{ALLOW_REFERENCE}: \"true\"`"
+    )
 }
 
 /// Packages as they are compared: the default one is always there, and leaving it out never removes it.
@@ -331,51 +356,4 @@ pub fn package_set(packages: &[Package]) -> Value {
 /// Add-ons as they are compared.
 pub fn add_on_set(add_ons: &[AddOn]) -> Value {
     Value::set(add_ons.iter().map(|add_on| add_on.name()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::{Branding, Image};
-
-    #[test]
-    fn what_is_left_out_is_not_managed_and_what_is_empty_is_cleared() {
-        let spec = ClientSpec {
-            details: ClientDetails { name: "Globex".into(), city: Some(String::new()), ..ClientDetails::default() },
-            add_ons: Some(Vec::new()),
-            ..ClientSpec::default()
-        };
-        let settings = client(&spec, &Material::default()).unwrap();
-        assert_eq!(settings.values.get(&Field::City), Some(&Value::Cleared));
-        assert_eq!(settings.values.get(&Field::AddOns), Some(&Value::Cleared));
-        assert_eq!(settings.values.get(&Field::Address), None);
-        assert_eq!(settings.values.get(&Field::Packages), None);
-    }
-
-    #[test]
-    fn the_default_package_is_always_there() {
-        let spec = PartnerSpec { packages: Some(vec![Package::RemediationAndAutomation]), ..PartnerSpec::default() };
-        let settings = partner(&spec, &Material::default()).unwrap();
-        let expected = Value::set(["HybridDiscoveryAndMonitoring", "RemediationAndAutomation"]);
-        assert_eq!(settings.values.get(&Field::Packages), Some(&expected));
-    }
-
-    #[test]
-    fn everything_wrong_is_named_at_once() {
-        let reference = SecretKeyRef { name: "duo".into(), key: "secretKey".into() };
-        let duo = Duo {
-            integration_key_secret_ref: reference.clone(),
-            secret_key_secret_ref: reference,
-            api_hostname: "api.duo.example".into(),
-        };
-        let image = Image { inline: Some("!!".into()), ..Image::default() };
-        let spec = ClientSpec {
-            security: Some(ClientSecurity { access: Some(ClientAccess { duo: Some(duo), ..ClientAccess::default() }) }),
-            branding: Some(Branding { logo: Some(image), ..Branding::default() }),
-            ..ClientSpec::default()
-        };
-        let invalid = client(&spec, &Material::default()).unwrap_err();
-        let reasons: Vec<_> = invalid.iter().map(|invalid| invalid.reason).collect();
-        assert_eq!(reasons, [Reason::SecretNotFound, Reason::SecretNotFound, Reason::ImageInvalid]);
-    }
 }

@@ -1,9 +1,7 @@
 //! From what is wanted and what is there to the steps between: the one plan that the controller, drift reports and
 //! people see. An empty plan on the second pass is the test of idempotence.
 
-use std::collections::BTreeMap;
-
-use super::{Digest, Echoes, Effective, Field, Kind, MarkSeen, Observed, Origin, Part, Risk, Seen, TenantLife, Value};
+use super::{Effective, Field, Kind, MarkSeen, Observed, Origin, Risk, Seen, TenantLife, Value, Written};
 use crate::api::TenantState;
 use crate::wire::Mark;
 
@@ -20,35 +18,8 @@ pub struct Desired {
     pub mark: Mark,
 }
 
-/// What was last written, as status records it.
-#[derive(Clone, Debug, Default)]
-pub struct Written {
-    /// Salt of the digests: the object's UID.
-    pub salt: String,
-    /// Digests of settings that the platform never shows.
-    pub digests: BTreeMap<Field, String>,
-    /// Forms in which the platform keeps what was written.
-    pub echoes: Echoes,
-    /// Whether the operator suspended the tenant.
-    pub suspended_by_us: bool,
-    /// How often the mark was written without being shown since.
-    pub marks: i64,
-}
-
 /// How often a mark is written that the platform does not show.
 const MOST_MARKS: i64 = 2;
-
-impl Written {
-    /// The record of a value that the platform will not show.
-    pub fn record(salt: &str, value: &Value) -> String {
-        Digest::salted(salt, value.json().as_bytes()).to_string()
-    }
-
-    /// Whether the platform shows a value in the form in which it keeps it.
-    fn is_echo(&self, field: Field, value: &Value, seen: &Value) -> bool {
-        !Part::Setting(field).is_exact() && self.echoes.get(&field).is_some_and(|echo| echo.is_of(value, seen))
-    }
-}
 
 /// A setting to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +109,7 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
     let (mut update, mut brand) = (Vec::new(), Vec::new());
     for (field, value, origin) in desired.effective.written() {
         let seen = observed.map(|observed| observed.seen.get(&field).cloned().unwrap_or(Seen::Unsupported));
-        if observed.is_some_and(|observed| observed.unknown.unreadable.contains_key(&field)) && !is_write_only(field) {
+        if observed.is_some_and(|observed| observed.unknown.unreadable.contains_key(&field)) && !is_never_shown(field) {
             plan.unread.push(field);
         }
         let observed_value = match seen {
@@ -153,9 +124,7 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
             }
             Some(Seen::Value(seen)) => Some(seen),
             Some(Seen::Unreadable) if is_catalogued(field) => continue,
-            Some(Seen::Unreadable) if written.digests.get(&field) == Some(&Written::record(&written.salt, value)) => {
-                continue;
-            }
+            Some(Seen::Unreadable) if written.has(field, value, &desired.effective.payload) => continue,
             Some(Seen::Unreadable) | None => None,
         };
         let change = Change { field, to: with_unknown(field, value, observed) };
@@ -179,7 +148,7 @@ const fn is_catalogued(field: Field) -> bool {
 }
 
 /// Whether a platform never shows the setting, so that nothing is missing where it cannot be read.
-const fn is_write_only(field: Field) -> bool {
+const fn is_never_shown(field: Field) -> bool {
     matches!(field, Field::DuoIntegrationKey | Field::DuoSecretKey)
 }
 
@@ -331,20 +300,6 @@ mod tests {
         assert!(plan.is_empty() && plan.is_inactive_without_reason);
         let ours = Written { suspended_by_us: true, ..Written::default() };
         assert_eq!(diff(&wanted, Some(&there), &ours).steps, [Step::Activate]);
-    }
-
-    #[test]
-    fn a_write_only_setting_is_written_once_and_again_when_it_changes() {
-        let secret = |text: &str| Value::Secret(Digest::salted("u1", text.as_bytes()));
-        let there = observed(&[(Field::DuoSecretKey, Seen::Unreadable)], TenantLife::Active);
-        let written = Written {
-            salt: "u1".into(),
-            digests: [(Field::DuoSecretKey, Written::record("u1", &secret("old")))].into(),
-            ..Written::default()
-        };
-        let plan = |text| diff(&desired(&[(Field::DuoSecretKey, secret(text))], None), Some(&there), &written);
-        assert!(plan("old").is_empty());
-        assert_eq!(plan("new").steps.len(), 1);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Digests: how a value is compared that must not be shown.
+//! Digests: how long values are compared that need not be shown. Never of a Secret's value: whoever guesses it can check.
 
 use std::fmt;
 
@@ -34,7 +34,8 @@ impl Digest {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.

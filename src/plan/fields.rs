@@ -184,6 +184,11 @@ impl Field {
         self.path().starts_with("security.")
     }
 
+    /// Whether there are platforms that never show the setting.
+    pub const fn is_write_only(self) -> bool {
+        matches!(self.form(), Form::Secret | Form::Image)
+    }
+
     /// The field of a path.
     pub fn from_path(path: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.path() == path)

@@ -36,6 +36,8 @@ pub struct Effective {
     pub payload: Payload,
     /// Sentences about what goes beyond a recommendation.
     pub advice: Vec<String>,
+    /// What is refused where it is new, and goes on for now because it was applied before.
+    pub tolerated: Vec<Invalid>,
 }
 
 impl Effective {
@@ -55,14 +57,16 @@ impl Effective {
 
 /// A Partner's settings: its own and nothing else.
 pub fn own(settings: Settings) -> Effective {
-    let Settings { values, payload, advice } = settings;
-    Effective { values: tagged(values, Origin::Spec), payload, advice }
+    let Settings { values, payload, advice, tolerated } = settings;
+    Effective { values: tagged(values, Origin::Spec), payload, advice, tolerated }
 }
 
 /// A Client's settings: its own; what it leaves out from the Partner's defaults; and, shown but never written, what
 /// the platform takes from the Partner itself.
 pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, Value>) -> Effective {
-    let Settings { values, payload: Payload { images, secrets }, advice } = client;
+    let Settings { values, payload: Payload { images, secrets }, advice, tolerated } = client;
+    // A default that the Client does not take is nothing to say at the Client.
+    let of_defaults = defaults.tolerated.into_iter().filter(|one| values.keys().all(|field| field.path() != one.path));
     let mut result = Effective {
         values: BTreeMap::new(),
         payload: Payload {
@@ -70,6 +74,7 @@ pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, V
             secrets: defaults.payload.secrets,
         },
         advice,
+        tolerated: tolerated.into_iter().chain(of_defaults).collect(),
     };
     for (field, value) in partner {
         match field.rule() {

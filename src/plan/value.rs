@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Digest, Field, Form};
+use super::{Digest, Field, Form, SecretSource};
 
 /// The value of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,8 @@ pub enum Value {
     Set(BTreeSet<String>),
     /// An image, by the digest of its bytes.
     Image(Digest),
-    /// A secret, by its salted digest.
-    Secret(Digest),
+    /// A secret, by where it comes from.
+    Secret(SecretSource),
 }
 
 impl Value {
@@ -41,8 +41,8 @@ impl Value {
         set.into_iter().flatten().map(String::as_str)
     }
 
-    /// The form in which two spellings of the same thing are equal: aliases of time zones and countries, colours with
-    /// `#`, letters of addresses.
+    /// The form in which two spellings of the same thing are equal: white space around texts, aliases of time zones and
+    /// countries, colours with `#`, letters of addresses.
     #[must_use]
     pub fn normal(self, field: Field) -> Self {
         match self {
@@ -59,7 +59,8 @@ impl Value {
         }
     }
 
-    /// The value as JSON in a string, as status and plans show it. Secrets and images are digests.
+    /// The value as JSON in a string, as status and plans show it: an image as its digest, a secret as Secret, key and
+    /// version.
     pub fn json(&self) -> String {
         match self {
             Self::Cleared => "null".to_owned(),
@@ -67,11 +68,13 @@ impl Value {
             Self::Flag(flag) => flag.to_string(),
             Self::Number(number) => number.to_string(),
             Self::Set(set) => serde_json::Value::from(set.iter().cloned().collect::<Vec<_>>()).to_string(),
-            Self::Image(digest) | Self::Secret(digest) => format!("\"{digest}\""),
+            Self::Image(digest) => format!("\"{digest}\""),
+            Self::Secret(source) => format!("\"{source}\""),
         }
     }
 
-    /// Reads back what [`Value::json`] wrote for this field; nothing for a text that it cannot have written.
+    /// Reads back what [`Value::json`] wrote for this field; nothing for a text that it cannot have written, and for a
+    /// secret, whose namespace is not in it.
     pub fn from_json(field: Field, json: &str) -> Option<Self> {
         let value: serde_json::Value = serde_json::from_str(json).ok()?;
         let digest = |text: &str| Some(Digest::from_hex(text.strip_prefix("sha256:")?));
@@ -84,19 +87,30 @@ impl Value {
                 Some(Self::set(entries.iter().filter_map(|entry| entry.as_str()).map(str::to_owned)))
             }
             (Form::Image, serde_json::Value::String(text)) => digest(&text).map(Self::Image),
-            (Form::Secret, serde_json::Value::String(text)) => digest(&text).map(Self::Secret),
             _ => None,
         }
     }
 }
 
+/// White space around a text is no part of it, as platforms store it: a block of YAML ends with a line feed, and a text of
+/// blanks alone is empty. Line ends within it are single line feeds.
 fn normal_text(field: Field, text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let text = text.trim();
     match field {
-        Field::LoginTextColor | Field::LoginBackgroundColor => text.trim_start_matches('#').to_ascii_uppercase(),
+        Field::LoginTextColor | Field::LoginBackgroundColor => {
+            text.trim_start_matches('#').trim_start().to_ascii_uppercase()
+        }
         Field::Country => crate::catalog::country(text).unwrap_or(text).to_owned(),
         Field::Timezone => crate::catalog::timezone(text).to_owned(),
+        Field::DuoApiHostname => bare(text).to_ascii_lowercase(),
         _ => text.to_owned(),
     }
+}
+
+/// A host name without the scheme and slash that documented samples show.
+fn bare(host: &str) -> &str {
+    host.trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/').trim()
 }
 
 #[cfg(test)]
@@ -131,6 +145,11 @@ mod tests {
             (Field::LoginTextColor, "#1f2937", "1F2937"),
             (Field::Country, "DEU", "Germany"),
             (Field::Timezone, "Asia/Calcutta", "Asia/Kolkata"),
+            (Field::Timezone, "Europe/Berlin\n", "Europe/Berlin"),
+            (Field::City, " \t\n", ""),
+            (Field::Address, "Hauptstr. 1\r\nHinterhaus\r\n", "Hauptstr. 1\nHinterhaus"),
+            (Field::DuoApiHostname, "https://API-1.duosecurity.com/ ", "api-1.duosecurity.com"),
+            (Field::ApplicationServer, "acme.app.example\n", "acme.app.example"),
         ] {
             assert_eq!(Value::text(one).normal(field), Value::text(other).normal(field), "{field:?}");
         }

@@ -102,6 +102,34 @@ fn every_text_list_map_and_number_has_a_maximum() {
     assert_eq!(unlimited(&bad).len(), bad.len());
 }
 
+/// Names, namespaces and keys in references of the specs that have no form, so that they could be paths of requests.
+fn formless(nodes: &[Node]) -> Vec<String> {
+    // What people and the platform call a tenant.
+    let is_tenants = |path: &str| path == "spec.details.name" || path == "spec.deletion.confirm.name";
+    let is_reference = |node: &&Node| {
+        let last = node.path.rsplit('.').next().unwrap_or_default();
+        node.path.starts_with("spec.") && ["name", "namespace", "key"].contains(&last) && !is_tenants(&node.path)
+    };
+    let is_formless =
+        |node: &&Node| ["pattern", "minLength", "maxLength"].iter().any(|key| node.schema.get(key).is_none());
+    nodes.iter().filter(is_reference).filter(is_formless).map(Node::place).collect()
+}
+
+#[test]
+fn every_name_namespace_and_key_of_a_reference_has_the_form_of_kubernetes() {
+    let nodes = schema::nodes();
+    assert_eq!(formless(&nodes), [""; 0]);
+    let found = |path: &str| nodes.iter().find(|node| node.kind == "Client" && node.path == path).unwrap();
+    let reference = found("spec.partnerRef.name");
+    assert_eq!(reference.schema["maxLength"], 253);
+    assert_eq!(found("spec.partnerRef.namespace").schema["maxLength"], 63);
+    for key in ["pattern", "maxLength"] {
+        let mut bad = reference.clone();
+        bad.schema.as_object_mut().unwrap().remove(key);
+        assert_eq!(formless(&[bad]).len(), 1, "{key}");
+    }
+}
+
 #[test]
 fn null_means_left_out() {
     let nullable: Vec<String> =

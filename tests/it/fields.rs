@@ -1,6 +1,7 @@
 //! Every field of both kinds, set, changed, cleared and changed behind our back, over real HTTP against our platform.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail and print as tests do")]
 
+mod normal;
 mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use reqwest::Method;
 use tenantry::connect::{Connection, Place, Platform};
 use tenantry::plan::{
-    Desired, Effective, Field, Form, Kind, Observed, Origin, Payload, Plan, Seen, Step, Value, Written, diff,
+    Desired, Effective, Field, Form, Kind, Observed, Origin, Payload, Plan, RecordKey, Seen, Step, Value, Written, diff,
 };
 use tenantry::platform::Credential;
 use tenantry::wire::Mark;
@@ -47,7 +48,7 @@ impl Tenant {
 
     fn desired(&self) -> Desired {
         let values = self.declared.iter().map(|(field, value)| (*field, (value.clone(), Origin::Spec))).collect();
-        let effective = Effective { values, payload: self.payload.clone(), advice: Vec::new() };
+        let effective = Effective { values, payload: self.payload.clone(), ..Effective::default() };
         Desired { kind: self.kind, effective, state: None, mark: self.mark() }
     }
 
@@ -71,8 +72,8 @@ impl Tenant {
             .unwrap_or_else(|error| panic!("{step:?}: {error}"));
         }
         for difference in &plan.differences {
-            let record = Written::record(&self.written.salt, &difference.desired);
-            self.written.digests.insert(difference.field, record);
+            let record = self.written.record(difference.field, &difference.desired, &self.payload);
+            self.written.records.insert(difference.field, record);
         }
     }
 
@@ -205,7 +206,7 @@ async fn tenant(server: &Server, credential: &Credential, place: Place, id: &str
         other: Caller::new(server.url(), credential).await,
         declared: BTreeMap::new(),
         payload: Payload::default(),
-        written: Written { salt: "u1".to_owned(), ..Written::default() },
+        written: Written { uid: "u1".to_owned(), key: RecordKey::from_bytes(&[1; 32]), ..Written::default() },
     }
 }
 

@@ -10,3 +10,4 @@ mod limits;
 mod management;
 mod namespaces;
 mod newer;
+mod secrets;

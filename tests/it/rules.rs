@@ -3,6 +3,7 @@
 mod bounds;
 mod changes;
 mod limits;
+mod names;
 mod table;
 
 use std::collections::BTreeSet;
@@ -44,7 +45,7 @@ pub(crate) fn specs() -> Vec<(String, Value)> {
     };
     let changed = changes::ROWS.iter().flat_map(changes::Change::specs);
     let rows = table::ROWS.iter().chain(limits::ROWS).flat_map(of_row);
-    rows.chain(changed).chain(bounds::specs()).collect()
+    rows.chain(changed).chain(bounds::specs()).chain(names::specs()).collect()
 }
 
 /// The API server, asked without keeping what it takes.

@@ -15,7 +15,7 @@ fn no_secret_is_found_in_logs_status_events_or_metrics() {
     })
     .unwrap();
     let space = world.namespace("secrecy");
-    space.secret("duo", &json!({"integrationKey": SEEDS[0], "secretKey": SEEDS[1]}));
+    space.referenced_secret("duo", &json!({"integrationKey": SEEDS[0], "secretKey": SEEDS[1]}));
     let duo = json!({
         "integrationKeySecretRef": {"name": "duo", "key": "integrationKey"},
         "secretKeySecretRef": {"name": "duo", "key": "secretKey"},

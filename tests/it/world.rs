@@ -248,6 +248,14 @@ impl Space<'_> {
         }));
     }
 
+    /// Puts a Secret into the namespace that objects may reference.
+    pub fn referenced_secret(&self, name: &str, data: &Value) {
+        let labels = json!({"tenantry.dev/allow-reference": "true"});
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": labels}, "stringData": data,
+        }));
+    }
+
     /// Applies one object.
     pub fn apply(&self, object: &Value) {
         let text = object.to_string();

@@ -129,7 +129,7 @@ impl Written {
             }
             self.values.retain(|field, _| !field.path().starts_with(DUO));
             self.left_out.push(
-                "`security.access.duo` is in use, and the platform never shows its keys: put them into a Secret and declare all three"
+                "`security.access.duo` is in use, and the platform never shows its keys: put them into a Secret with the label `tenantry.dev/allow-reference: \"true\"` and declare all three"
                     .to_owned(),
             );
         }

@@ -4,20 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::ResourceExt as _;
-use secrecy::SecretString;
 
 use super::{Finding, Mistake};
-use crate::api::{Partner, Reason, SecretKeyRef};
+use crate::api::{ALLOW_REFERENCE, Partner, Reason, SecretKeyRef};
 use crate::catalog;
 use crate::cli::failure::{Failure, Spot};
 use crate::cli::ground::named;
 use crate::cli::manifest::{Declared, Key, Manifests};
 use crate::connect::Connection;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, asked_adoption, connection_secret, image_keys, namespace, not_allowed,
-    resolve, secret_keys, secret_text,
+    Allows, FoundSecret, Object, Parent, Sources, allows, asked_adoption, connection_secret, image_keys, namespace,
+    not_allowed, resolve, secret_keys,
 };
-use crate::plan::{Invalid, Kind, Material, Outcome, client_defaults};
+use crate::plan::{Invalid, Kind, Material, Outcome, SecretRead, client_defaults};
 
 /// What an image is taken for that the input does not hold: the head of a picture of one dot.
 const SOUND_IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
@@ -56,6 +55,7 @@ impl<'a> Judge<'a> {
         self.claim(declared);
         self.connection(declared, partner);
         self.places(declared, "spec.details");
+        self.labels(declared, secret_keys(object.access()), "spec.security.access.duo");
         let material = self.material(declared);
         let partners_material = partner.map(|partner| self.defaults_material(partner));
         if let Err(invalid) = object.declared(&material) {
@@ -77,6 +77,7 @@ impl<'a> Judge<'a> {
 
     /// What a Partner hands to its Clients.
     fn defaults(&mut self, declared: &Declared<Partner>) {
+        self.labels(declared, default_keys(&declared.object), "spec.clients.defaults.access.duo");
         let material = self.defaults_material(&declared.object);
         self.places(declared, "spec.clients.defaults");
         if let Err(invalid) = defaults_of(&declared.object, &material) {
@@ -99,7 +100,8 @@ impl<'a> Judge<'a> {
         let text = |name: &str| {
             let path = format!("{below}.{name}");
             let value = object.pointer(&format!("/{}", path.replace('.', "/")))?.as_str()?;
-            (!value.is_empty()).then(|| (path, value.to_owned()))
+            // As the operator takes it: a block of YAML ends with a line feed.
+            Some(value.trim()).filter(|text| !text.is_empty()).map(|text| (path, text.to_owned()))
         };
         if let Some((path, country)) = text("country").filter(|(_, text)| catalog::country(text).is_none()) {
             let message = format!(
@@ -154,7 +156,7 @@ impl<'a> Judge<'a> {
         let Some(key) = connection_secret(&declared.object, partner) else { return };
         match self.manifests.secrets.get(&key) {
             None => drop(self.unknown.insert(secret_name(&key))),
-            Some(data) => {
+            Some(FoundSecret { data, .. }) => {
                 if let Err(error) = Connection::from_secret(data) {
                     let message = format!("{} is no connection: {error}", secret_name(&key));
                     self.find(Mistake::Reference, declared, ("spec.connectionSecretRef", message));
@@ -196,7 +198,7 @@ impl<'a> Judge<'a> {
     fn material<K: Object>(&mut self, declared: &Declared<K>) -> Material {
         let object = &declared.object;
         let own = namespace(object);
-        let mut material = Material { salt: "-".to_owned(), ..Material::default() };
+        let mut material = Material::default();
         for reference in image_keys(object.branding()) {
             match self.manifests.files.get(&(own.clone(), reference.name.clone())) {
                 None => {
@@ -215,29 +217,47 @@ impl<'a> Judge<'a> {
     }
 
     fn defaults_material(&mut self, partner: &Partner) -> Material {
-        let mut material = Material { salt: "-".to_owned(), ..Material::default() };
-        let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
-        let keys = secret_keys(defaults.and_then(|defaults| defaults.access.as_ref()));
-        self.secrets(keys, &namespace(partner), &mut material);
+        let mut material = Material::default();
+        self.secrets(default_keys(partner), &namespace(partner), &mut material);
         material
     }
 
     fn secrets(&mut self, keys: Vec<SecretKeyRef>, namespace: &str, material: &mut Material) {
         for reference in keys {
             let key = (namespace.to_owned(), reference.name.clone());
-            match self.manifests.secrets.get(&key) {
-                None => {
-                    self.unknown.insert(secret_name(&key));
-                    material.secrets.insert(reference, SecretString::from("not in the input"));
-                }
-                Some(data) => {
-                    if let Some(text) = data.get(&reference.key).and_then(|bytes| secret_text(bytes)) {
-                        material.secrets.insert(reference, text);
-                    }
-                }
+            let read = if let Some(secret) = self.manifests.secrets.get(&key) {
+                secret.read(namespace, &reference)
+            } else {
+                self.unknown.insert(secret_name(&key));
+                let data = BTreeMap::from([(reference.key.clone(), b"not in the input".to_vec())]);
+                FoundSecret { data, ..FoundSecret::default() }.read(namespace, &reference)
+            };
+            // A label that is missing has a finding of its own and hides no other.
+            material.secrets.insert(reference, SecretRead { is_allowed: true, ..read });
+        }
+    }
+
+    /// Secrets of the input that are referenced and do not carry the label for it.
+    fn labels<K: Object>(&mut self, declared: &Declared<K>, keys: Vec<SecretKeyRef>, path: &str) {
+        let own = namespace(&declared.object);
+        let names: BTreeSet<String> = keys.into_iter().map(|reference| reference.name).collect();
+        for name in names {
+            let key = (own.clone(), name);
+            if self.manifests.secrets.get(&key).is_some_and(|secret| !secret.is_allowed) {
+                let message = format!(
+                    "{} lacks the label `{ALLOW_REFERENCE}: \"true\"`, without which the operator refuses a new reference to its keys: add it",
+                    secret_name(&key)
+                );
+                self.find(Mistake::Label, declared, (path, message));
             }
         }
     }
+}
+
+/// Secrets that a Partner's defaults name.
+fn default_keys(partner: &Partner) -> Vec<SecretKeyRef> {
+    let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
+    secret_keys(defaults.and_then(|defaults| defaults.access.as_ref()))
 }
 
 fn secret_name((namespace, name): &Key) -> String {

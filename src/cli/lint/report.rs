@@ -65,7 +65,8 @@ pub(super) fn sarif(findings: &[Finding]) -> Result<String, Failure> {
             location["logicalLocations"] = json!([{"fullyQualifiedName": name, "kind": "member"}]);
         }
         json!({
-            "ruleId": mistake.name(), "ruleIndex": index, "level": "error",
+            "ruleId": mistake.name(), "ruleIndex": index,
+            "level": if mistake.is_warning() { "warning" } else { "error" },
             "message": {"text": message}, "locations": [location],
         })
     };

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use crate::api::names;
+
 /// The schema of a kind.
 pub(super) struct Schema {
     /// For everything below `spec`, and for texts of `metadata`.
@@ -159,6 +161,12 @@ fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
 fn string(text: &str, schema: &Value, (path, misfits): Place<'_>) {
     let length = text.chars().count();
     size(length, (schema, "Length", "characters"), (path, misfits));
+    if let Some(pattern) = schema["pattern"].as_str().filter(|pattern| !names::fits(pattern, text)) {
+        add_beside(
+            (path, &mut *misfits),
+            format!("`{text}` in body should match '{pattern}': write a name that Kubernetes takes"),
+        );
+    }
     if schema["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
         add((path, misfits), format!("`{text}` in body must be of type date-time: write it as `2026-12-01T12:00:00Z`"));
     }
@@ -189,7 +197,7 @@ mod tests {
     use super::*;
 
     /// What this file knows to check, and what only speaks to people or is checked elsewhere.
-    const KNOWN: [&str; 19] = [
+    const KNOWN: [&str; 20] = [
         "additionalProperties",
         "description",
         "enum",
@@ -203,6 +211,7 @@ mod tests {
         "minLength",
         "minProperties",
         "minimum",
+        "pattern",
         "properties",
         "required",
         "title",
@@ -218,6 +227,12 @@ mod tests {
                 "properties" => value.as_object().into_iter().flatten().for_each(|(_, child)| words(child, found)),
                 "items" | "additionalProperties" => words(value, found),
                 "format" => assert!(["date-time", "int64"].contains(&value.as_str().unwrap()), "{value}"),
+                "pattern" => {
+                    assert!(
+                        [names::OBJECT, names::NAMESPACE, names::KEY].contains(&value.as_str().unwrap()),
+                        "{value}"
+                    );
+                }
                 "x-kubernetes-list-type" => assert_eq!(value, "set"),
                 _ => {}
             }

@@ -1,5 +1,7 @@
 //! What the operator would do with an object: its own stages, without the writes between them.
 
+use std::collections::BTreeSet;
+
 use super::owner::Asking;
 use super::prepare::Prepared;
 use super::row::{Action, Row, requests};
@@ -9,13 +11,13 @@ use crate::cli::ground::{Ground, Subject};
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, asked_adoption, drift_policy, edited, effective, has_branding, is_deleting, is_noted, look, mode,
-    never_found, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under,
-    refuse_to_create, unique_id, written,
+    Found, Object, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, look, mode, never_found, only,
+    outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under, refuse_to_create,
+    unique_id,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, adopt, diff,
-    must_wait, needs_approval, propose,
+    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, Written,
+    adopt, diff, must_wait, needs_approval, propose,
 };
 
 /// Where a tenant stands and what is known of it before it is read.
@@ -34,6 +36,10 @@ pub(super) struct Site<'a> {
     pub(super) ground: &'a Ground,
     /// Whether a flag named the platform.
     pub(super) is_given: bool,
+    /// What status records of earlier writes.
+    pub(super) written: &'a Written,
+    /// Paths whose declared value is not the one that was last applied.
+    pub(super) edited: &'a BTreeSet<String>,
 }
 
 /// What became of an object.
@@ -58,6 +64,7 @@ pub(super) async fn judge<K: Object>(
         return Judged { row: row.stopped(outcome), observed: None };
     }
     row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
+    row.notes.extend(prepared.desired.effective.tolerated.iter().map(ToString::to_string));
     if is_deleting(object) {
         return Judged { row: ending(object, row), observed: None };
     }
@@ -81,7 +88,7 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
         return row.stopped(never_found(&subject.object, id));
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
-    let plan = diff(desired, None, &written(&subject.object));
+    let plan = diff(desired, None, &prepared.written);
     row.acts(&plan, false);
     row.requests = requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
@@ -110,7 +117,7 @@ fn tell<K: Object>(
     (desired, observed, is_adopted): (&Desired, Option<&Observed>, bool),
     (site, row): (&Site<'_>, &mut Row),
 ) {
-    let whole = diff(desired, observed, &written(object));
+    let whole = diff(desired, observed, site.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
     notes(&whole, row);
     if mode(object) == ManagementMode::Observe {
@@ -121,7 +128,7 @@ fn tell<K: Object>(
         return;
     }
     let mut plan = match (drift_policy(object), observed) {
-        (DriftPolicy::Report, Some(_)) => only(whole, &edited(object, &effective(desired))),
+        (DriftPolicy::Report, Some(_)) => only(whole, site.edited),
         (DriftPolicy::Report | DriftPolicy::Correct, _) => whole,
     };
     if let Some(observed) = observed.filter(|observed| observed.mark.is_same_place(&desired.mark))
@@ -259,7 +266,7 @@ async fn adopted<K: Object>(
     if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
         refuse_foreign(object, &observed, ours)?;
     }
-    let plan = diff(desired, Some(&observed), &written(object));
+    let plan = diff(desired, Some(&observed), site.written);
     adopt(adoption, ours, Ownership { seen: &observed.mark, owner }, &plan)
         .map_err(|(reason, message)| Outcome::Refused(reason, message))?;
     Ok(Tenant { observed: Some(observed), is_adopted: true })
@@ -274,7 +281,7 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
     let row = site.rows.as_ref().and_then(|rows| rows.get(id));
     if let Some(observed) = row.and_then(|row| proven(object, desired, row))
         && observed.life != TenantLife::Terminated
-        && diff(desired, Some(&observed), &written(object)) == Plan::default()
+        && diff(desired, Some(&observed), site.written) == Plan::default()
     {
         return Ok(observed);
     }

@@ -1,15 +1,17 @@
 //! From objects to what their tenants should be: references, defaults and inheritance, as the operator takes them.
 
+use std::collections::BTreeSet;
+
 use crate::api::{ManagementMode, Partner, TenantClient};
 use crate::cli::failure::Failure;
 use crate::cli::ground::{Ground, Subject, named};
 use crate::cli::references::{Lack, References, is_labelled};
 use crate::connect::Platform;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, effective, is_connection_of, mode, namespace, no_partner, not_allowed,
-    not_allowed_by_id, of_id, partner_not_understood, resolve,
+    Allows, Object, Parent, Sources, allows, edited, effective, is_connection_of, mode, namespace, no_partner,
+    not_allowed, not_allowed_by_id, of_id, partner_not_understood, resolve, written,
 };
-use crate::plan::{Desired, Outcome};
+use crate::plan::{Desired, Outcome, Written};
 
 /// An object with everything that it refers to.
 pub(super) struct Prepared {
@@ -19,6 +21,10 @@ pub(super) struct Prepared {
     pub(super) platform: Platform,
     /// What a person should know.
     pub(super) notes: Vec<String>,
+    /// What status records of earlier writes.
+    pub(super) written: Written,
+    /// Paths whose declared value is not the one that was last applied.
+    pub(super) edited: BTreeSet<String>,
 }
 
 /// What became of an object before the platform was asked.
@@ -77,7 +83,9 @@ async fn prepare<K: Object>(
     let defaults_material = references.defaults_material(object, partner, there).await?;
     let sources = Sources { partner, material: &material, defaults_material: &defaults_material };
     let desired = resolve(object, sources, cluster)?;
-    Ok(Prepared { desired, platform, notes })
+    // Now, since a Partner's status is soon shown to its Clients as it will be. The key of the records is the operator's.
+    let (written, edited) = (written(object, None), edited(object, &effective(&desired)));
+    Ok(Prepared { desired, platform, notes, written, edited })
 }
 
 fn about<K: Object>(lack: Lack, object: &K) -> Lack {

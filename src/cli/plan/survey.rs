@@ -227,6 +227,8 @@ impl Survey {
                     cluster: self.ground.cluster.as_ref(),
                     ground: &self.ground,
                     is_given: self.references.is_given(),
+                    written: &prepared.written,
+                    edited: &prepared.edited,
                 };
                 Box::pin(judge(subject, prepared, (&site, keeps))).await
             }

@@ -114,8 +114,7 @@ fn names(entries: Vec<String>, catalog: Catalog, (field, unknown): (Field, &mut 
 
 fn read(field: Field, member: &Member, tenant: &mut Tenant) -> Seen {
     let value = match member {
-        Member::Text(of) => return text(field, of(tenant).take()),
-        Member::Host(of) => return text(field, of(tenant).take().map(|host| bare(&host).to_owned())),
+        Member::Text(of) | Member::Host(of) => return text(field, of(tenant).take()),
         // Our own mark stands where the customer's number would: there is none.
         Member::ExternalId(of) => {
             let own = of(tenant).take().filter(|id| !matches!(short(id), MarkSeen::Short(_)));
@@ -150,11 +149,6 @@ fn image(paths: Option<ImagePaths>) -> Seen {
         Some(ImagePaths { logo_path, .. }) if !logo_path.is_empty() => Seen::Unreadable,
         Some(_) | None => Seen::Value(Value::Cleared),
     }
-}
-
-/// A host name without the scheme and slash that documented samples show.
-fn bare(host: &str) -> &str {
-    host.trim().trim_start_matches("https://").trim_start_matches("http://").trim_end_matches('/')
 }
 
 /// The name of a day; a number that is none is kept, so that it shows as a difference.

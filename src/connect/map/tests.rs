@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::*;
 use crate::plan::{
-    Change, Digest, Field, Form, Kind, MarkSeen, Observed, Payload, Seen, TenantLife, Unknown, Value, short_mark,
+    Change, Digest, Field, Form, Kind, MarkSeen, Observed, Payload, SecretSource, Seen, TenantLife, Unknown, Value,
+    short_mark,
 };
 use crate::wire::{Branding, ImageFile, ImagePaths, Mark, Tenant};
 
@@ -36,8 +37,12 @@ fn sample(field: Field) -> Value {
         (_, Form::Number) => Value::Number(11),
         (_, Form::Set) => Value::set(["10.0.0.*", "172.22.2.[0-50]"]),
         (_, Form::Image) => Value::Image(Digest::of(b"png")),
-        (_, Form::Secret) => Value::Secret(Digest::of(b"secret")),
+        (_, Form::Secret) => Value::Secret(source()),
     }
+}
+
+fn source() -> SecretSource {
+    SecretSource { namespace: "a".into(), name: "duo".into(), key: "k".into(), version: "7".into() }
 }
 
 fn payload() -> Payload {
@@ -108,7 +113,7 @@ fn a_value_of_another_form_and_bytes_that_are_missing_are_refused_by_path() {
         (Field::City, Value::Flag(true)),
         (Field::BusinessStart, Value::text("noon")),
         (Field::BusinessFirstDay, Value::text("Someday")),
-        (Field::DuoSecretKey, Value::Secret(Digest::of(b""))),
+        (Field::DuoSecretKey, Value::Secret(source())),
         (Field::WebsiteTitle, Value::text("of the branding")),
     ] {
         let error = tenant(&[Change { field, to }], &Payload::default()).unwrap_err().to_string();

@@ -15,7 +15,7 @@ use super::readback::not_found;
 use crate::api::Adoption;
 use crate::connect::Freshness;
 use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, refuse_to_create, written,
+    Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, refuse_to_create,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
@@ -98,9 +98,9 @@ async fn adopted<K: TenantObject>(
     if object.hand_over().is_some() || is_noted && owner != Owner::HandsOver {
         refuse_foreign(object.as_ref(), &observed, &ours)?;
     }
-    let plan = diff(desired, Some(&observed), &written(object.as_ref()));
-    let standing = Ownership { seen: &observed.mark, owner };
-    adopt(adoption, &ours, standing, &plan)
+    let plan = diff(desired, Some(&observed), facts.written());
+    let ownership = Ownership { seen: &observed.mark, owner };
+    adopt(adoption, &ours, ownership, &plan)
         .map_err(|(reason, message)| Stop::from(Outcome::Refused(reason, message)))?;
     *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
     facts.unique_id = Some(id);

@@ -116,6 +116,7 @@ fn least(kept: Kept, (before, after): (&TenantStatus, &TenantStatus), said: &str
         plan: _,
         drift: _,
         unsupported: _,
+        no_longer_managed: _,
         unknown: _,
     } = after.clone();
     let former = if kept == Kept::Former { before.clone() } else { TenantStatus::default() };

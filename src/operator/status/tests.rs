@@ -7,9 +7,12 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::*;
-use crate::api::{Partner, TenantClient};
+use crate::api::{Partner, SecretKeyRef, TenantClient};
 use crate::object::{Sources, refused, resolve, secret_keys};
-use crate::plan::{Digest, Kind, MarkSeen, Material, Plan, Seen, Situation, TenantLife, Writes, diff, propose};
+use crate::plan::{
+    Digest, Form, Kind, MarkSeen, Material, Plan, SecretRead, SecretSource, Seen, Situation, TenantLife, Writes, diff,
+    propose,
+};
 use schema::{Extent, draw, misfits};
 
 /// What the API server takes for a whole object, less what a spec and its metadata may need.
@@ -95,8 +98,17 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
     let Ok(mut object) = serde_json::from_value::<K>(object.clone()) else {
         return vec![format!("no object: {object}")];
     };
-    let secrets = secret_keys(object.access()).into_iter().map(|key| (key, "s".repeat(1 << 16).into())).collect();
-    let material = Material { secrets, salt: "u".to_owned(), ..Material::default() };
+    let read = |key: SecretKeyRef| {
+        let source = SecretSource {
+            namespace: "n".repeat(63),
+            name: key.name.clone(),
+            key: key.key.clone(),
+            version: u64::MAX.to_string(),
+        };
+        (key, SecretRead { source, text: Some("s".repeat(1 << 16).into()), is_allowed: true })
+    };
+    let secrets = secret_keys(object.access()).into_iter().map(read).collect();
+    let material = Material { secrets, ..Material::default() };
     let sources = Sources { partner: None, material: &material, defaults_material: &material };
     let desired =
         object.declared(&material).map_err(|invalid| refused(&invalid)).and_then(|_| resolve(&object, sources, "c"));
@@ -107,6 +119,7 @@ fn faults<K: TenantObject>(spec: &Json, answer: Answer) -> Vec<String> {
         if let Ok(desired) = &desired {
             facts.effective = Some(effective(desired));
             facts.digest = Some(digest(desired));
+            facts.settings = desired.effective.clone();
         }
         let before = object.status().cloned().unwrap_or_default();
         let report = verdict(&outcome, Standing::NotReady);

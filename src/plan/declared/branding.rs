@@ -27,7 +27,7 @@ impl Reader<'_> {
         let Some(Image { config_map_key_ref, inline }) = image else { return };
         let bytes = match (config_map_key_ref, inline) {
             (Some(reference), _) => self.file(field, reference),
-            (None, Some(text)) if text.is_empty() => return self.put(field, Value::Cleared),
+            (None, Some(text)) if text.trim().is_empty() => return self.put(field, Value::Cleared),
             (None, Some(text)) => self.inline(field, text),
             (None, None) => None,
         };

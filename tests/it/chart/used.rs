@@ -149,7 +149,7 @@ impl<'a> Play<'a> {
             "metadata": {"name": "brand", "labels": {"tenantry.dev/watch": "true"}},
             "binaryData": {"logo.png": base64::engine::general_purpose::STANDARD.encode(image)},
         }));
-        self.first.secret("duo", &json!({"integrationKey": "one", "secretKey": "two"}));
+        self.first.referenced_secret("duo", &json!({"integrationKey": "one", "secretKey": "two"}));
         for space in [&self.second, &self.going] {
             self.first.world.kubectl.run(&["label", "namespace", &space.name, "tenants=acme"]).unwrap();
         }

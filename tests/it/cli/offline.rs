@@ -45,7 +45,7 @@ fn what_is_written_and_never_shown_is_left_open_without_the_cluster_and_is_no_se
     let desk = Desk::at(&space);
     let connection = desk.connection(&space);
     let keys = json!({"integrationKey": "geheim-integration", "secretKey": "geheim-secret"});
-    space.secret("duo", &keys);
+    space.referenced_secret("duo", &keys);
     let reference = |key: &str| json!({"name": "duo", "key": key});
     let duo = json!({
         "integrationKeySecretRef": reference("integrationKey"), "secretKeySecretRef": reference("secretKey"),
@@ -59,7 +59,8 @@ fn what_is_written_and_never_shown_is_left_open_without_the_cluster_and_is_no_se
         },
     });
     let secret = json!({
-        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "duo", "namespace": space.name}, "stringData": keys,
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "duo", "namespace": space.name, "labels": {"tenantry.dev/allow-reference": "true"}}, "stringData": keys,
     });
     let plan = |how: &[&str]| {
         let ran =

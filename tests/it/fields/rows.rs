@@ -5,7 +5,7 @@ use std::io::Cursor;
 
 use base64::Engine as _;
 use serde_json::{Value as Json, json};
-use tenantry::plan::{Digest, Field, Form, Kind, Value};
+use tenantry::plan::{Digest, Field, Form, Kind, SecretSource, Value};
 
 /// The values of a field.
 pub(super) struct Row {
@@ -148,7 +148,8 @@ fn image(file: &[u8]) -> Value {
 }
 
 fn secret(text: &str) -> Value {
-    Value::Secret(Digest::salted("u1", text.as_bytes()))
+    let (namespace, name, version) = ("ns".to_owned(), "duo".to_owned(), "1".to_owned());
+    Value::Secret(SecretSource { namespace, name, key: text.to_owned(), version })
 }
 
 fn png(side: u32) -> Vec<u8> {

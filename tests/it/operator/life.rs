@@ -182,3 +182,44 @@ fn under_a_suspended_partner_nothing_is_written_and_it_heals() {
     space.ready("client/globex");
     assert_eq!(space.platform_client(&partner, &client)["city"], "Berlin");
 }
+
+#[test]
+fn white_space_that_blocks_of_yaml_leave_is_no_difference() {
+    let space = World::shared().namespace("white");
+    space.referenced_secret("duo", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX\n", "skey": "s".repeat(40)}));
+    let reference = |key: &str| json!({"name": "duo", "key": key});
+    let duo = json!({
+        "integrationKeySecretRef": reference("ikey"), "secretKeySecretRef": reference("skey"),
+        "apiHostname": "API-1.duo.example \n",
+    });
+    space.partner(
+        "acme",
+        &json!({
+            "details": {"applicationServer": "acme.app.example.org\n", "city": "Munich\n"},
+            "clients": {"defaults": {"timezone": "Europe/Berlin \n", "access": {"duo": duo}}},
+        }),
+    );
+    let blank = json!({
+        "details": {"city": " ", "postalCode": " ", "externalId": " ", "address": "Hauptstr. 1\nHinterhaus\n", "phone": {"number": " "}},
+        "branding": {"websiteTitle": " "},
+    });
+    space.client("globex", &blank);
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let tenant = space.platform_client(&partner, &client);
+    assert_eq!(tenant["timeZone"], "Europe/Berlin");
+    assert_eq!(tenant["address"], "Hauptstr. 1\nHinterhaus");
+    assert_eq!(tenant["duoSecurity"]["apiHostName"], "api-1.duo.example");
+    let revision = || space.platform_client(&partner, &client)["revision"].clone();
+    let (before, checks) = (revision(), checks(&space));
+    space.until("drift was looked for twice", || Ok(self::checks(&space) > checks + 2.5));
+    assert_eq!(revision(), before, "nothing was written again");
+    let (status, reason, _) = space.condition("client/globex", "InSync").unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "AsDeclared"));
+    space.patch("client/globex", &json!({"spec": {"details": {"timezone": " \n"}}}));
+    assert!(space.not_ready("client/globex", "InvalidValue").contains("`details.timezone` is blank"));
+}
+
+/// Looks for drift of the operator so far.
+fn checks(space: &crate::world::Space<'_>) -> f64 {
+    space.world.operator.metric("tenantry_operator_drift_looks_total", &["kind=\"Client\""]).unwrap()
+}

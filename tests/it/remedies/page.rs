@@ -44,6 +44,7 @@ fn remedy(reason: Reason) -> Remedy {
             "it::ending::references::a_reference_that_is_no_longer_allowed_holds_until_it_is_allowed_again",
         ]),
         Reason::SecretNotFound => Tests(&["it::remedies::references::a_secret_that_a_setting_names_is_created"]),
+        Reason::ReferenceNotAllowed => Tests(&["it::remedies::references::a_secret_that_objects_may_not_reference_is_labelled"]),
         Reason::ImageNotFound | Reason::ImageInvalid => Tests(&["it::remedies::references::an_image_that_is_not_there_is_added_and_one_that_is_none_is_replaced"]),
         Reason::NotUnderstood => Tests(&["it::operator::newer::an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts"]),
         Reason::InvalidValue => Tests(&["it::operator::bad_input::a_value_that_the_platform_does_not_know_is_named"]),
@@ -136,7 +137,8 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::Abandoned
         | Reason::Cancelled
         | Reason::DNSRecordNeeded
-        | Reason::ImageLarge => None,
+        | Reason::ImageLarge
+        | Reason::NoLongerManaged => None,
     }
 }
 

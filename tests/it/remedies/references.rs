@@ -80,8 +80,24 @@ fn a_secret_that_a_setting_names_is_created() {
     });
     space.partner("acme", &json!({"security": {"access": {"twoFactorAuthentication": true, "duo": duo}}}));
     let message = space.not_ready("partner/acme", "SecretNotFound");
-    asks(&message, &["Secret `duo`", "create it in this namespace"]);
+    asks(&message, &["Secret `duo`", "create it in this namespace", "`tenantry.dev/allow-reference: \"true\"`"]);
+    space.referenced_secret("duo", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "s".repeat(40)}));
+    space.ready("partner/acme");
+}
+
+#[test]
+fn a_secret_that_objects_may_not_reference_is_labelled() {
+    let space = World::shared().namespace("label");
     space.secret("duo", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "s".repeat(40)}));
+    let key = |key: &str| json!({"name": "duo", "key": key});
+    let duo = json!({
+        "integrationKeySecretRef": key("ikey"), "secretKeySecretRef": key("skey"), "apiHostname": "api-1.duo.example",
+    });
+    space.partner("acme", &json!({"security": {"access": {"duo": duo}}}));
+    let message = space.not_ready("partner/acme", "ReferenceNotAllowed");
+    let command = format!("kubectl label secret duo --namespace {} tenantry.dev/allow-reference=true", space.name);
+    asks(&message, &["`security.access.duo.secretKeySecretRef`", "key `skey` of Secret `duo`", &command]);
+    space.world.kubectl.run(&command.split(' ').skip(1).collect::<Vec<_>>()).unwrap();
     space.ready("partner/acme");
 }
 

@@ -46,7 +46,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room {
         name: "plan",
         rooms: &["wire", "api", "catalog"],
-        crates: pure!("base64", "imagesize", "jiff", "secrecy", "sha2", "thiserror", "url"),
+        crates: pure!("base64", "hmac", "imagesize", "jiff", "secrecy", "sha2", "thiserror", "url"),
         but: IMPURE,
     },
     Room {

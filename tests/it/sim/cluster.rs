@@ -17,7 +17,7 @@ use tokio::sync::watch::{Receiver, Sender};
 use super::ask::{Ask, Reply};
 use answer::refuse;
 use target::Target;
-pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
+pub(crate) use target::{CLIENTS, CONFIG_MAPS, DEFINITIONS, EVENTS, LEASES, NAMESPACES, PARTNERS, Resource, SECRETS};
 pub(crate) use watch::Watching;
 
 /// Place of an object; no namespace where its kind has none.

@@ -1,0 +1,59 @@
+//! Secrets as they are read: from a cluster, or from a manifest.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
+use secrecy::SecretString;
+
+use crate::api::{ALLOW_REFERENCE, SecretKeyRef};
+use crate::plan::{SecretRead, SecretSource};
+
+/// A Secret as it was read.
+#[derive(Clone, Default)]
+pub(crate) struct FoundSecret {
+    /// Its data.
+    pub(crate) data: BTreeMap<String, Vec<u8>>,
+    /// Its `resourceVersion`; empty for one that is not in a cluster yet.
+    pub(crate) version: String,
+    /// Whether objects may reference its keys for more than the connection.
+    pub(crate) is_allowed: bool,
+}
+
+impl std::fmt::Debug for FoundSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { data, version, is_allowed } = self;
+        write!(f, "FoundSecret {{ {} keys, version {version:?}, allowed: {is_allowed} }}", data.len())
+    }
+}
+
+impl From<Secret> for FoundSecret {
+    fn from(secret: Secret) -> Self {
+        let is_allowed = allows_reference(secret.labels());
+        let version = secret.resource_version().unwrap_or_default();
+        let data = secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+        Self { data, version, is_allowed }
+    }
+}
+
+impl FoundSecret {
+    /// What a reference finds in it.
+    pub(crate) fn read(&self, namespace: &str, reference: &SecretKeyRef) -> SecretRead {
+        let Self { data, version, is_allowed } = self;
+        let SecretKeyRef { name, key } = reference.clone();
+        let text = data.get(&key).and_then(|bytes| secret_text(bytes));
+        let source = SecretSource { namespace: namespace.to_owned(), name, key, version: version.clone() };
+        SecretRead { source, text, is_allowed: *is_allowed }
+    }
+}
+
+/// Whether the labels of a Secret let objects reference its keys.
+fn allows_reference(labels: &BTreeMap<String, String>) -> bool {
+    labels.get(ALLOW_REFERENCE).is_some_and(|value| value == "true")
+}
+
+/// The text of a Secret's key; files often end with a line feed.
+fn secret_text(bytes: &[u8]) -> Option<SecretString> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    Some(SecretString::from(text.trim_end_matches(['\r', '\n']).to_owned()))
+}

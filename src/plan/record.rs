@@ -1,0 +1,270 @@
+//! What was last written of settings that the platform never shows, known again without showing what it was.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
+
+use super::{Digest, Echoes, Effective, Field, Form, Part, Payload, Value};
+
+/// Begins a record that a key made.
+const KEYED: &str = "hmac-sha256:";
+/// Begins a record of releases before 0.2, which anybody can compute who guesses the value.
+const LEGACY: &str = "sha256:";
+/// The record where no key could be had.
+const UNKEYED: &str = "unkeyed";
+
+/// The key of the records. Only the operator has it.
+#[derive(Clone)]
+pub struct RecordKey(SecretString);
+
+impl RecordKey {
+    /// Bytes of a key.
+    pub const BYTES: usize = 32;
+
+    /// A key from the bytes of the Secret that keeps it; nothing where they are too few.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        use base64::Engine as _;
+        (bytes.len() >= Self::BYTES)
+            .then(|| Self(SecretString::from(base64::engine::general_purpose::STANDARD.encode(bytes))))
+    }
+
+    /// The record of parts. Each part has its length in front, so that none can be shifted into another.
+    fn record(&self, parts: &[&[u8]]) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.expose_secret().as_bytes()) else {
+            // An HMAC takes a key of any length.
+            return UNKEYED.to_owned();
+        };
+        for part in parts {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        let bytes = mac.finalize().into_bytes();
+        format!("{KEYED}{}", super::digest::hex(&bytes))
+    }
+}
+
+impl fmt::Debug for RecordKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RecordKey")
+    }
+}
+
+/// What was last written, as status records it.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    /// UID of the object.
+    pub uid: String,
+    /// The key of the records; nothing where it could not be had, and for programs beside the operator.
+    pub key: Option<RecordKey>,
+    /// What status shows of the settings that were last applied, as JSON.
+    pub shown: BTreeMap<Field, String>,
+    /// Records of settings that the platform never shows.
+    pub records: BTreeMap<Field, String>,
+    /// Forms in which the platform keeps what was written.
+    pub echoes: Echoes,
+    /// Whether the operator suspended the tenant.
+    pub suspended_by_us: bool,
+    /// How often the mark was written without being shown since.
+    pub marks: i64,
+}
+
+impl Written {
+    /// The record of a value that the platform will not show. It covers where the value comes from: a reference to another
+    /// Secret is always written, so that nobody learns by it whether two Secrets hold the same.
+    pub fn record(&self, field: Field, value: &Value, payload: &Payload) -> String {
+        let Some(key) = &self.key else { return UNKEYED.to_owned() };
+        let (uid, path, json) = (self.uid.as_bytes(), field.path().as_bytes(), value.json());
+        match (value, payload.secrets.get(&field)) {
+            (Value::Secret(source), Some(text)) => key.record(&[
+                uid,
+                path,
+                source.namespace.as_bytes(),
+                source.name.as_bytes(),
+                source.key.as_bytes(),
+                text.expose_secret().as_bytes(),
+            ]),
+            _ => key.record(&[uid, path, json.as_bytes()]),
+        }
+    }
+
+    /// Whether this very value is what was last written.
+    pub fn has(&self, field: Field, value: &Value, payload: &Payload) -> bool {
+        let Some(known) = self.records.get(&field) else { return false };
+        if known.starts_with(LEGACY) {
+            return *known == self.legacy(field, value, payload);
+        }
+        if known.starts_with(KEYED) && self.key.is_some() {
+            return *known == self.record(field, value, payload);
+        }
+        // Without a key the version of the Secret tells whether anything changed.
+        self.shown.get(&field) == Some(&value.json())
+    }
+
+    /// Whether the platform shows a value in the form in which it keeps it.
+    pub(super) fn is_echo(&self, field: Field, value: &Value, seen: &Value) -> bool {
+        !Part::Setting(field).is_exact() && self.echoes.get(&field).is_some_and(|echo| echo.is_of(value, seen))
+    }
+
+    /// The records after these settings were written, of those that the platform does not show: none of an earlier form is
+    /// kept, and one that was is made again where the value is still the same.
+    #[must_use]
+    pub fn after(&self, written: &[Field], effective: &Effective, is_hidden: impl Fn(Field) -> bool) -> Self {
+        let mut after = self.clone();
+        after.records.retain(|field, record| is_hidden(*field) && !record.starts_with(LEGACY));
+        for (field, value, _) in effective.written().filter(|(field, _, _)| is_hidden(*field)) {
+            let known = self.records.get(&field);
+            let is_old = known.is_some_and(|known| !known.starts_with(KEYED));
+            let is_same = is_old && self.has(field, value, &effective.payload);
+            if is_same || written.contains(&field) {
+                after.shown.insert(field, value.json());
+                after.records.insert(field, self.record(field, value, &effective.payload));
+            }
+        }
+        after
+    }
+
+    /// The record as releases before 0.2 made it.
+    fn legacy(&self, field: Field, value: &Value, payload: &Payload) -> String {
+        let json = match (value, payload.secrets.get(&field)) {
+            (Value::Secret(_), Some(text)) => format!("\"{}\"", legacy_digest(&self.uid, text)),
+            _ => value.json(),
+        };
+        Digest::salted(&self.uid, json.as_bytes()).to_string()
+    }
+}
+
+/// The digest that releases before 0.2 showed of a Secret's value.
+pub(super) fn legacy_digest(uid: &str, text: &SecretString) -> String {
+    Digest::salted(uid, text.expose_secret().as_bytes()).to_string()
+}
+
+/// Whether a value in status is the digest of a Secret's value, as releases before 0.2 showed it.
+pub fn is_legacy_digest(field: Field, json: &str) -> bool {
+    field.form() == Form::Secret && json.trim_matches('"').starts_with(LEGACY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Origin, SecretSource};
+
+    const FIELD: Field = Field::DuoSecretKey;
+
+    fn key(fill: u8) -> Option<RecordKey> {
+        RecordKey::from_bytes(&[fill; RecordKey::BYTES])
+    }
+
+    /// The settings of a tenant whose Duo secret key is this text of a Secret in this version.
+    fn effective(name: &str, version: &str, text: &str) -> Effective {
+        let source =
+            SecretSource { namespace: "a".into(), name: name.into(), key: "k".into(), version: version.into() };
+        Effective {
+            values: [(FIELD, (Value::Secret(source), Origin::Spec))].into(),
+            payload: Payload { secrets: [(FIELD, text.into())].into(), ..Payload::default() },
+            ..Effective::default()
+        }
+    }
+
+    fn has(written: &Written, effective: &Effective) -> bool {
+        written.has(FIELD, effective.value(FIELD).unwrap(), &effective.payload)
+    }
+
+    /// What status holds after a pass that wrote these settings.
+    fn wrote(key: Option<RecordKey>, effective: &Effective) -> Written {
+        let shown = [(FIELD, effective.value(FIELD).unwrap().json())].into();
+        Written { uid: "u1".into(), key, shown, ..Written::default() }.after(&[FIELD], effective, Field::is_write_only)
+    }
+
+    #[test]
+    fn a_setting_is_written_when_its_value_or_its_reference_changes_and_not_with_the_version_of_its_secret_alone() {
+        let written = wrote(key(1), &effective("duo", "7", "old"));
+        assert!(has(&written, &effective("duo", "7", "old")));
+        assert!(has(&written, &effective("duo", "8", "old")), "a label was added");
+        assert!(!has(&written, &effective("duo", "8", "new")));
+        assert!(
+            !has(&written, &effective("other", "9", "old")),
+            "who only guesses learns nothing by a write that is missing"
+        );
+    }
+
+    #[test]
+    fn a_record_shows_nothing_to_who_knows_all_but_the_key() {
+        let record = |fill, uid: &str| {
+            let effective = effective("duo", "7", "sunshine42");
+            let written = Written { uid: uid.into(), ..wrote(key(fill), &effective) };
+            written.after(&[FIELD], &effective, Field::is_write_only).records[&FIELD].clone()
+        };
+        assert!(record(1, "u1").starts_with(KEYED));
+        assert_ne!(record(1, "u1"), record(2, "u1"));
+        assert_ne!(record(1, "u1"), record(1, "u2"));
+        assert_eq!(record(1, "u1"), record(1, "u1"));
+        assert!(!format!("{:?}", wrote(key(1), &effective("duo", "7", "sunshine42"))).contains("sunshine42"));
+    }
+
+    #[test]
+    fn a_lost_key_writes_a_setting_once() {
+        let now = effective("duo", "7", "old");
+        let before = wrote(key(1), &now);
+        let lost = Written { key: key(2), ..before };
+        assert!(!has(&lost, &now));
+        assert!(has(&lost.after(&[FIELD], &now, Field::is_write_only), &now));
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_release_is_known_again_and_made_anew_without_a_write() {
+        let now = effective("duo", "7", "old");
+        let digest = legacy_digest("u1", &"old".into());
+        let record = Digest::salted("u1", format!("\"{digest}\"").as_bytes()).to_string();
+        let old = Written {
+            uid: "u1".into(),
+            key: key(1),
+            shown: [(FIELD, format!("\"{digest}\""))].into(),
+            records: [(FIELD, record.clone())].into(),
+            ..Written::default()
+        };
+        assert!(has(&old, &now));
+        let after = old.after(&[], &now, Field::is_write_only);
+        assert!(after.records[&FIELD].starts_with(KEYED) && has(&after, &now));
+        let changed = effective("duo", "8", "new");
+        assert!(!has(&old, &changed));
+        assert_eq!(
+            old.after(&[], &changed, Field::is_write_only).records,
+            BTreeMap::new(),
+            "no digest stays, whatever became of the write"
+        );
+        assert!(is_legacy_digest(FIELD, &format!("\"{digest}\"")) && is_legacy_digest(FIELD, &record));
+        assert!(!is_legacy_digest(FIELD, &now.value(FIELD).unwrap().json()));
+    }
+
+    #[test]
+    fn without_the_key_the_version_of_the_secret_decides_and_the_key_that_comes_writes_nothing() {
+        let now = effective("duo", "7", "old");
+        let unkeyed = wrote(None, &now);
+        assert!(has(&unkeyed, &now));
+        let changed = effective("duo", "8", "old");
+        assert!(!has(&unkeyed, &changed));
+        assert!(
+            has(&unkeyed.after(&[FIELD], &changed, Field::is_write_only), &changed),
+            "what is read back is what was written"
+        );
+        let back = Written { key: key(1), ..unkeyed };
+        assert!(has(&back, &now));
+        assert!(back.after(&[], &now, Field::is_write_only).records[&FIELD].starts_with(KEYED));
+        let keyed = wrote(key(1), &now);
+        let away = Written { key: None, ..keyed.clone() };
+        assert!(has(&away, &now));
+        assert_eq!(
+            away.after(&[], &now, Field::is_write_only).records,
+            keyed.records,
+            "a record that nobody can check now stays"
+        );
+    }
+
+    #[test]
+    fn too_few_bytes_are_no_key() {
+        assert!(RecordKey::from_bytes(&[1; 31]).is_none());
+    }
+}

@@ -1,0 +1,82 @@
+//! Where the value of a secret setting comes from. That is shown; the value and everything made of it is not.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use secrecy::SecretString;
+
+use super::{Field, record};
+use crate::api::SecretKeyRef;
+
+/// A key of a Secret in one of its versions.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretSource {
+    /// Namespace of the Secret.
+    pub namespace: String,
+    /// Name of the Secret.
+    pub name: String,
+    /// Key in its data.
+    pub key: String,
+    /// `resourceVersion` of the Secret; empty for one that is not in a cluster yet.
+    pub version: String,
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { namespace: _, name, key, version } = self;
+        let at = if version.is_empty() { "" } else { "@" };
+        write!(f, "{name}/{key}{at}{version}")
+    }
+}
+
+/// What was read of a reference to a Secret.
+#[derive(Clone, Debug)]
+pub struct SecretRead {
+    /// Where it was read.
+    pub source: SecretSource,
+    /// The value; nothing where the Secret lacks the key.
+    pub text: Option<SecretString>,
+    /// Whether the Secret carries the label by which objects may reference it.
+    pub is_allowed: bool,
+}
+
+/// The reference of a setting as status shows that it was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Applied {
+    /// `name/key@version`.
+    Source(String),
+    /// The digest that releases before 0.2 showed instead.
+    Legacy(String),
+}
+
+/// References that were applied, by setting. They go on without the label until release 0.3.
+#[derive(Clone, Debug, Default)]
+pub struct AppliedSecrets {
+    /// UID of the object.
+    uid: String,
+    by_field: BTreeMap<Field, Applied>,
+}
+
+impl AppliedSecrets {
+    /// From what status shows of the settings of one origin, as JSON by field.
+    pub fn of(uid: &str, shown: impl IntoIterator<Item = (Field, String)>) -> Self {
+        let applied = |(field, json): (Field, String)| {
+            let text = json.trim_matches('"').to_owned();
+            let is_legacy = record::is_legacy_digest(field, &json);
+            (field, if is_legacy { Applied::Legacy(text) } else { Applied::Source(text) })
+        };
+        Self { uid: uid.to_owned(), by_field: shown.into_iter().map(applied).collect() }
+    }
+
+    /// Whether this reference was applied to the setting already, in whichever version.
+    pub(super) fn has(&self, field: Field, reference: &SecretKeyRef, text: Option<&SecretString>) -> bool {
+        match self.by_field.get(&field) {
+            None => false,
+            Some(Applied::Source(shown)) => {
+                let SecretKeyRef { name, key } = reference;
+                shown.split('@').next() == Some(format!("{name}/{key}").as_str())
+            }
+            Some(Applied::Legacy(digest)) => text.is_some_and(|text| record::legacy_digest(&self.uid, text) == *digest),
+        }
+    }
+}

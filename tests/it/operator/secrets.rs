@@ -1,0 +1,128 @@
+//! Secrets that settings are read from, on a real API server and by people with the rights that they have.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::world::{Space, World};
+
+fn duo(secret: &str) -> Value {
+    let reference = |key: &str| json!({"name": secret, "key": key});
+    json!({"duo": {
+        "integrationKeySecretRef": reference("ikey"), "secretKeySecretRef": reference("skey"),
+        "apiHostname": "api-1.duo.example",
+    }})
+}
+
+/// What status shows of the secret key.
+fn shown(space: &Space<'_>, object: &str) -> String {
+    let object = space.get(object).unwrap();
+    let effective = object["status"]["effective"].as_array().cloned().unwrap_or_default();
+    let found = effective.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef");
+    found.map(|one| one["value"].as_str().unwrap().to_owned()).unwrap_or_default()
+}
+
+fn record(space: &Space<'_>, object: &str) -> Value {
+    let object = space.get(object).unwrap();
+    let records = object["status"]["applied"]["writeOnly"].as_array().cloned().unwrap_or_default();
+    let found = records.iter().find(|one| one["path"] == "security.access.duo.secretKeySecretRef");
+    found.map(|one| one["digest"].clone()).unwrap_or_default()
+}
+
+#[test]
+fn a_rotated_key_behind_the_defaults_reaches_the_client() {
+    let space = World::shared().namespace("rotate");
+    let keys = |skey: &str| json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": skey});
+    space.referenced_secret("duo", &keys("old"));
+    space.partner("acme", &json!({"clients": {"defaults": {"access": duo("duo")}}}));
+    space.client("globex", &json!({}));
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    let (before, first) = (shown(&space, "client/globex"), record(&space, "client/globex"));
+    let revision = || space.platform_client(&partner, &client)["revision"].as_i64().unwrap();
+    let written = revision();
+    space.referenced_secret("duo", &keys("new"));
+    space.until("the new key is written and recorded", || Ok(record(&space, "client/globex") != first));
+    assert!(revision() > written, "the tenant was changed");
+    assert_ne!(shown(&space, "client/globex"), before);
+    space.ready("client/globex");
+}
+
+/// Everything that `kubectl` shows of Clients and events, as somebody.
+fn read_as(space: &Space<'_>, who: &str) -> String {
+    let user = format!("--as=system:serviceaccount:{}:{who}", space.name);
+    let objects = space.kubectl(&["get", "clients.tenantry.dev,events.v1.events.k8s.io", "-o", "yaml", &user]);
+    let refused = space.world.kubectl.run(&["-n", &space.name, "get", "secrets", &user]).unwrap_err().to_string();
+    assert!(refused.contains("forbidden"), "{refused}");
+    objects
+}
+
+/// Digests of a guess, as somebody would try them who knows all that stands in the object.
+fn guesses(value: &str, uid: &str) -> Vec<String> {
+    let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let salted = |bytes: &[u8]| {
+        let length = (uid.len() as u64).to_be_bytes();
+        hex(&[&length[..], uid.as_bytes(), bytes].concat())
+    };
+    let one = salted(value.as_bytes());
+    let two = salted(format!("\"sha256:{one}\"").as_bytes());
+    vec![hex(value.as_bytes()), one, two]
+}
+
+#[test]
+fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
+    let space = World::shared().namespace("thief");
+    let (role, account) = ("--role=thief", format!("--serviceaccount={}:thief", space.name));
+    space.kubectl(&["create", "serviceaccount", "thief"]);
+    let verbs = "--verb=get,list,watch,create,update,patch,delete";
+    space.kubectl(&["create", "role", "thief", verbs, "--resource=clients.tenantry.dev,events.events.k8s.io"]);
+    space.kubectl(&["create", "rolebinding", "thief", role, &account]);
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    space.secret("db", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
+    space.referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "sunshine42"}));
+    let thief = |name: &str, secret: &str| {
+        let object = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name},
+            "spec": {
+                "partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name(name)},
+                "management": {"approval": {"mode": "Manual"}}, "security": {"access": duo(secret)},
+            },
+        });
+        let user = format!("--as=system:serviceaccount:{}:thief", space.name);
+        let args = ["-n", &space.name, "apply", "--server-side", "-f", "-", &user];
+        space.world.kubectl.run_with(&args, &object.to_string()).unwrap();
+    };
+    thief("refused", "db");
+    let message = space.not_ready("client/refused", "ReferenceNotAllowed");
+    assert!(message.contains("key `skey` of Secret `db`"), "{message}");
+    thief("planned", "allowed");
+    let plan = || space.get("client/planned").unwrap()["status"]["plan"].clone();
+    space.until("the plan waits", || Ok(plan()["hash"].is_string()));
+    let steps = |version: &str| format!("from what is not shown to \"allowed/skey@{version}\"");
+    let version = |name: &str| {
+        let secret = space.get(&format!("secret/{name}")).unwrap();
+        secret["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
+    };
+    let first = plan();
+    assert!(first.to_string().contains(&steps(&version("allowed")).replace('"', "\\\"")), "{first}");
+    let seen = read_as(&space, "thief");
+    for object in ["client/planned", "client/refused"] {
+        let uid = space.get(object).unwrap()["metadata"]["uid"].as_str().unwrap().to_owned();
+        for guess in guesses("sunshine42", &uid) {
+            assert!(!seen.contains(&guess), "{object} tells {guess}");
+        }
+    }
+    assert!(!seen.contains("sunshine42"));
+    // Another value: nothing differs but the version.
+    let before = version("allowed");
+    space.referenced_secret("allowed", &json!({"ikey": "DIXXXXXXXXXXXXXXXXXX", "skey": "another"}));
+    let mut asked = 0;
+    space.until("the plan names the new version", || {
+        // A Secret that was read a moment ago is not read again.
+        asked += 1;
+        let annotation = format!("tenantry.dev/reconcile-requested-at={asked}");
+        space.kubectl(&["annotate", "client/planned", "--overwrite", &annotation]);
+        Ok(plan().to_string().contains(&version("allowed")))
+    });
+    let without = |plan: &Value, version: &str| plan["steps"].to_string().replace(version, "");
+    assert_eq!(without(&plan(), &version("allowed")), without(&first, &before));
+}

@@ -1,0 +1,43 @@
+//! Names in references that would be other paths of requests.
+
+use serde_json::{Value, json};
+
+use super::{Server, at};
+use crate::support::schema;
+
+const NO_NAMES: [&str; 9] =
+    ["%2e%2e%2f", "../../x", "platform?x=1", "a/b", "a#b", "..", "Platform", "platform ", "platform\n"];
+const NO_KEYS: [&str; 5] = ["a/b", "%2e", "a key", "key?x", "key\n"];
+
+/// Places of references, each with what may not stand there.
+fn places() -> Vec<(String, String, &'static [&'static str])> {
+    let nodes = schema::nodes();
+    let with_pattern = nodes.iter().filter(|node| node.schema.get("pattern").is_some());
+    let place = |node: &schema::Node| {
+        let wrong: &[&str] = if node.path.ends_with(".key") { &NO_KEYS } else { &NO_NAMES };
+        (node.kind.clone(), node.path.clone(), wrong)
+    };
+    with_pattern.map(place).collect()
+}
+
+/// The specs with them.
+pub(super) fn specs() -> Vec<(String, Value)> {
+    let specs = places().into_iter().flat_map(|(kind, path, wrong)| {
+        wrong.iter().map(|text| (kind.clone(), at(&kind, &path, json!(text)).0)).collect::<Vec<_>>()
+    });
+    specs.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_would_be_another_path_is_no_name_and_no_key() {
+    let server = Server::new("names").await;
+    let places = places();
+    assert!(places.len() > 20, "{}", places.len());
+    for (kind, path, wrong) in places {
+        for text in wrong {
+            let (spec, field) = at(&kind, &path, json!(text));
+            let refusal = server.judge(&kind, &spec).await.expect_err(&format!("{kind} {path}: {text} is taken"));
+            assert!(refusal.says(&field, "should match"), "{kind} {path}: {text}: {refusal:?}");
+        }
+    }
+}
