@@ -84,6 +84,11 @@ impl Proxy {
         self.shared.book().set(rules);
     }
 
+    /// Puts one more rule in force, after the others.
+    pub fn add(&self, rule: Rule) {
+        self.shared.book().add(rule);
+    }
+
     /// How often each rule struck.
     pub fn done(&self) -> Vec<u64> {
         self.shared.book().done()

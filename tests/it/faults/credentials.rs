@@ -123,6 +123,8 @@ fn batch(site: &Site<'_>, partner: &str, count: usize) {
 #[test]
 fn tokens_that_end_in_the_middle_of_a_batch_are_renewed_once_each_for_all() {
     let (site, partner, _) = with_token("expiry", 3);
+    // Sixteen creates at a time: the batch takes longer than a token lives.
+    site.proxy.add(Rule::new("POST", "/clients$", Fault::Delay(2000)));
     let (asked, begin) = (tokens(&site), Instant::now());
     batch(&site, &partner, 30);
     // A token is renewed a tenth of its life before it ends.

@@ -207,6 +207,11 @@ impl Book {
         self.rules = rules.into_iter().map(|rule| (rule, Count::default())).collect();
     }
 
+    /// Puts one more rule in force, after the others.
+    pub fn add(&mut self, rule: Rule) {
+        self.rules.push((rule, Count::default()));
+    }
+
     /// The fault of a request.
     pub fn decide(&mut self, asked: &Asked<'_>) -> Fault {
         let mut fault = None;
