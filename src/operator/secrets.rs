@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 
 use super::reads::{Place, Reads};
+use crate::api::{is_namespace_name, is_object_name};
 use crate::object::FoundSecret;
 
 /// A Secret; nothing where it does not exist.
@@ -22,6 +23,9 @@ pub(crate) fn secrets(client: Client) -> Secrets {
     Reads::new(move |Place { namespace, name }| {
         let client = client.clone();
         async move {
+            if !is_path(&namespace, &name) {
+                return Ok(None);
+            }
             let secret = Api::<Secret>::namespaced(client, &namespace).get_opt(&name).await?;
             Ok(secret.map(|secret| Arc::new(FoundSecret::from(secret))))
         }
@@ -33,6 +37,18 @@ pub(crate) fn secrets(client: Client) -> Secrets {
 pub(crate) fn config_maps(client: Client) -> ConfigMaps {
     Reads::new(move |Place { namespace, name }| {
         let client = client.clone();
-        async move { Ok(Api::<ConfigMap>::namespaced(client, &namespace).get_opt(&name).await?.map(Arc::new)) }.boxed()
+        async move {
+            if !is_path(&namespace, &name) {
+                return Ok(None);
+            }
+            Ok(Api::<ConfigMap>::namespaced(client, &namespace).get_opt(&name).await?.map(Arc::new))
+        }
+        .boxed()
     })
+}
+
+/// Whether a namespace and a name lead to an object of that name. Older definitions let others through, which would be
+/// another path of a request; nothing can exist under them.
+fn is_path(namespace: &str, name: &str) -> bool {
+    is_namespace_name(namespace) && is_object_name(name)
 }

@@ -1,5 +1,6 @@
 //! Stage 6: from a report to the object's status. The only place where a `metav1.Condition` is made.
 
+mod facts;
 mod least;
 #[cfg(test)]
 mod tests;
@@ -11,143 +12,29 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::ResourceExt;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use tokio::sync::OwnedMutexGuard;
 
-use super::apply::Done;
+pub(crate) use self::facts::{Facts, Known};
 use super::context::Context;
-use super::dereference::Referenced;
 use super::error::sentence;
 use super::newer::{self, read_understood};
 use super::object::{TenantObject, deletion_policy, is_deleting, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
-    AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
-    NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus,
-    Unavailable, UnmanagedSetting, WriteOnlySetting,
+    AppliedSettings, ConditionType, DeletionPolicy, Drift, NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT,
+    Reason, TenantPhase, TenantStatus, TerminationStatus, Unavailable, UnmanagedSetting, WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::connect::trace;
-use crate::object::{Reading, advice, digest, effective, fit, keep_unknown, no_longer_managed, unknown};
+use crate::object::{Reading, advice, fit, keep_unknown, unknown};
 use crate::plan::{
-    Desired, Echo, Echoes, Effective, Field, MarkSeen, Observed, Outcome, Plan, Proposal, Report, Standing, Truth,
-    Value, Written, how_to_confirm, is_legacy_digest, is_same_shown, phase, shown, verdict,
+    Echo, Field, Observed, Outcome, Plan, Proposal, Report, Standing, Truth, Value, Written, how_to_confirm,
+    is_legacy_digest, is_same_shown, phase, shown, verdict,
 };
 
 /// Time without a read after which a tenant is no longer said to be Ready.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_mins(30);
 /// Tries against another writer; between read and write of one there is a single round trip.
 const TRIES: usize = 20;
-
-/// What a pass learnt and did.
-#[derive(Debug, Default)]
-pub(crate) struct Facts {
-    /// Id found or made in this pass.
-    pub(crate) unique_id: Option<String>,
-    /// Whether an earlier object's tenant was taken up again.
-    pub(crate) is_reattached: bool,
-    /// Whether an existing tenant was taken over in this pass.
-    pub(crate) is_adopted: bool,
-    /// What was done.
-    pub(crate) done: Done,
-    /// The tenant as it was read last.
-    pub(crate) observed: Option<Observed>,
-    /// Counts of a Partner's clients.
-    pub(crate) clients: Option<ClientCounts>,
-    /// The turn to create under this name; held until status is written.
-    pub(crate) turn: Option<OwnedMutexGuard<()>>,
-    /// Forms in which the platform keeps what was written, as this pass learnt.
-    pub(crate) echoes: Echoes,
-    /// Whether something that must be exact was written and is not read back as such.
-    pub(crate) is_unconfirmed: bool,
-    effective: Option<Vec<EffectiveSetting>>,
-    digest: Option<String>,
-    connection: Option<ConnectionStatus>,
-    /// What status records of earlier writes.
-    written: Written,
-    /// The settings that hold.
-    settings: Effective,
-}
-
-/// What a pass knows before it looks for the tenant.
-pub(crate) struct Known {
-    /// Whether the platform has the extensions.
-    pub(crate) extensions: bool,
-    /// What status records of earlier writes.
-    pub(crate) written: Written,
-}
-
-impl Facts {
-    /// Facts of a pass that only read.
-    pub(crate) fn of(observed: Option<Observed>) -> Self {
-        Self { observed, ..Self::default() }
-    }
-
-    /// Keeps what holds for the tenant and where it stands.
-    pub(crate) fn know(&mut self, referenced: &Referenced, desired: &Desired, known: Known) {
-        let Known { extensions, written } = known;
-        let Referenced { platform, place, .. } = referenced;
-        self.connection = Some(ConnectionStatus {
-            host: platform.host(),
-            tenant_id: platform.tenant_id().to_owned(),
-            parent_id: Some(place.parent().to_owned()),
-            extensions: Some(extensions),
-        });
-        self.digest = Some(digest(desired));
-        self.effective = Some(effective(desired));
-        self.written = written;
-        self.settings = desired.effective.clone();
-    }
-
-    /// What status records of earlier writes.
-    pub(crate) const fn written(&self) -> &Written {
-        &self.written
-    }
-
-    /// What holds for the tenant, as status will show it.
-    pub(crate) fn effective(&self) -> &[EffectiveSetting] {
-        self.effective.as_deref().unwrap_or_default()
-    }
-
-    /// Keeps what was read.
-    pub(crate) fn seen(&mut self, observed: &Observed) {
-        self.unique_id = Some(observed.unique_id.clone());
-        self.observed = Some(observed.clone());
-    }
-
-    /// Security settings that were declared before this pass and no longer are.
-    fn no_longer_managed(&self, before: &TenantStatus, outcome: &Outcome) -> Vec<UnmanagedSetting> {
-        match (outcome, &self.observed) {
-            (Outcome::Settled(_), Some(observed)) => no_longer_managed(before, &self.settings, observed),
-            _ => before.no_longer_managed.clone(),
-        }
-    }
-
-    /// Whether the platform does not show what was written: never, or not in a form that can be read.
-    fn is_hidden(&self, field: Field) -> bool {
-        let unreadable = self.observed.as_ref().map(|observed| &observed.unknown.unreadable);
-        field.is_write_only() || unreadable.is_none_or(|unreadable| unreadable.contains_key(&field))
-    }
-
-    /// How often the mark was written without being shown since.
-    fn marks_after(&self) -> i64 {
-        if self.observed.as_ref().is_some_and(|observed| observed.mark != MarkSeen::None) {
-            return 0;
-        }
-        let before = self.written.marks;
-        before.saturating_add(i64::from(self.done.created.is_some())).saturating_add(i64::from(self.done.is_marked))
-    }
-
-    /// The record of write-only settings as it will stand after this pass.
-    pub(crate) fn written_after(&self) -> Written {
-        let Done { written, is_suspended, is_activated, .. } = &self.done;
-        let fields: Vec<Field> = written.iter().map(|change| change.field).collect();
-        let mut after = self.written.after(&fields, &self.settings, |field| self.is_hidden(field));
-        after.suspended_by_us = (after.suspended_by_us || *is_suspended) && !is_activated;
-        after.echoes.extend(self.echoes.clone());
-        after.marks = self.marks_after();
-        after
-    }
-}
 
 /// Writes status if it changed, and events for what happened. Returns the object as it now is.
 pub(crate) async fn publish<K: TenantObject>(

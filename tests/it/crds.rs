@@ -108,7 +108,10 @@ fn formless(nodes: &[Node]) -> Vec<String> {
     let is_tenants = |path: &str| path == "spec.details.name" || path == "spec.deletion.confirm.name";
     let is_reference = |node: &&Node| {
         let last = node.path.rsplit('.').next().unwrap_or_default();
-        node.path.starts_with("spec.") && ["name", "namespace", "key"].contains(&last) && !is_tenants(&node.path)
+        // Keys of labels are compared with labels that exist, and never sent.
+        let is_label = node.path.ends_with("matchExpressions[*].key");
+        let is_named = ["name", "namespace", "key"].contains(&last) && !is_label && !is_tenants(&node.path);
+        node.path.starts_with("spec.") && is_named
     };
     let is_formless =
         |node: &&Node| ["pattern", "minLength", "maxLength"].iter().any(|key| node.schema.get(key).is_none());

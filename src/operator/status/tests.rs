@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 use super::*;
 use crate::api::{Partner, SecretKeyRef, TenantClient};
 use crate::object::{Sources, refused, resolve, secret_keys};
+use crate::object::{digest, effective};
 use crate::plan::{
     Digest, Form, Kind, MarkSeen, Material, Plan, SecretRead, SecretSource, Seen, Situation, TenantLife, Writes, diff,
     propose,

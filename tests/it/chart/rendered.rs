@@ -194,6 +194,10 @@ fn own_rules(values: &[&str]) -> Vec<(String, Value)> {
 
 #[test]
 fn secrets_are_read_by_name_alone_and_with_a_list_of_namespaces_only_in_these() {
+    // The key of the records is made in the operator's own namespace.
+    let makes_its_key = |kind: &str, rule: &Value| {
+        kind == "Role" && rule == &json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]})
+    };
     let scoped = ["namespaces={acme}", "clusterId=c1", "defaultConnection.secretName=platform"];
     for values in [&[][..], &scoped[..]] {
         let rules = own_rules(values);
@@ -202,7 +206,7 @@ fn secrets_are_read_by_name_alone_and_with_a_list_of_namespaces_only_in_these() 
         for (kind, rule) in &rules {
             let text = rule.to_string();
             assert!(!text.contains("\"*\""), "{text}");
-            if text.contains("secrets") {
+            if text.contains("secrets") && !makes_its_key(kind, rule) {
                 assert_eq!((&rule["verbs"], &rule["resources"]), (&json!(["get"]), &json!(["secrets"])), "{text}");
                 assert!(values.is_empty() || kind == "Role", "{text}");
                 secrets += 1;
