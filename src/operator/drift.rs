@@ -244,10 +244,41 @@ async fn rows(platform: &Platform, place: &Place) -> Result<HashMap<String, Row>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+    use crate::connect::{Connection, Guard, Wire};
 
     fn time(text: &str) -> Timestamp {
         text.parse().unwrap()
+    }
+
+    /// A platform whose search always has another page, up to a last one far behind.
+    fn endless(asked: Arc<AtomicUsize>) -> Platform {
+        let wire = Wire::new(tower::service_fn(move |request: reqwest::Request| {
+            let is_search = request.url().path().ends_with("/search");
+            let count = asked.fetch_add(usize::from(is_search), Ordering::SeqCst);
+            let body = if is_search {
+                serde_json::json!({"results": [], "nextPage": count < 1200})
+            } else {
+                serde_json::json!({"access_token": "t", "expires_in": 7200})
+            };
+            async move { Ok::<_, tower::BoxError>(http::Response::new(reqwest::Body::from(body.to_string())).into()) }
+        }));
+        let pairs = [("url", "https://acme.example"), ("tenantId", "1"), ("clientId", "a"), ("clientSecret", "b")];
+        let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
+        let connection = Connection::from_secret(&data).unwrap();
+        Platform::guarded(connection, Duration::from_mins(1), (wire, Guard::new(|| true)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_search_without_an_end_is_given_up() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let platform = endless(Arc::clone(&asked));
+        let place = Place::Clients { msp: "1".to_owned() };
+        let error = rows(&platform, &place).await.unwrap_err().to_string();
+        assert!(error.contains("more than 1000 pages"), "{error}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1000);
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Events {
         let event = Event {
             type_,
             reason: reason.name().to_owned(),
-            note: Some(note.chars().take(900).collect()),
+            note: Some(note.to_owned()),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
@@ -96,7 +96,7 @@ impl Events {
         let event = Event {
             type_: EventType::Normal,
             reason: reason.name().to_owned(),
-            note: Some(cut(&format!("{} `{}`: {note}", K::KIND.name(), super::object::place(object)))),
+            note: Some(format!("{} `{}`: {note}", K::KIND.name(), super::object::place(object))),
             action: "Reconcile".to_owned(),
             secondary: Some(object.object_ref(&())),
         };
@@ -114,14 +114,15 @@ impl Events {
         let event = Event {
             type_,
             reason: reason.to_owned(),
-            note: Some(cut(note)),
+            note: Some(note.to_owned()),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
         self.send(event, object.object_ref(&()));
     }
 
-    fn send(&self, event: Event, reference: ObjectReference) {
+    fn send(&self, mut event: Event, reference: ObjectReference) {
+        event.note = event.note.as_deref().map(cut);
         let (recorder, client, reporter) = (self.recorder.clone(), self.client.clone(), self.reporter.clone());
         tokio::spawn(async move {
             let sent = match reference.name.as_deref() {
@@ -234,6 +235,35 @@ mod tests {
                 assert!(note.len() <= LONGEST_NOTE, "{text} {length}");
                 assert!(note.len() > LONGEST_NOTE - 8 || note == text.repeat(length), "{text} {length}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn every_event_is_sent_with_a_note_that_the_api_server_takes() {
+        let (sent, mut notes) = tokio::sync::mpsc::unbounded_channel();
+        let server = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let sent = sent.clone();
+            async move {
+                let bytes = request.into_body().collect_bytes().await.unwrap();
+                let event: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+                sent.send(event["note"].as_str().unwrap().len()).unwrap();
+                Ok::<_, tower::BoxError>(http::Response::new(kube::client::Body::from(bytes.to_vec())))
+            }
+        });
+        let events = Events::new(Client::new(server, "a"));
+        let long = "語".repeat(900);
+        let object: crate::api::TenantClient = serde_json::from_value(serde_json::json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "spec": {"details": {"name": "a"}},
+            "metadata": {"name": "a", "namespace": "a", "uid": "u"},
+        }))
+        .unwrap();
+        let reason = Reason::NotUnderstood;
+        events.publish(&object, reason, &long);
+        events.publish_about(kube::Resource::object_ref(&object, &()), reason, &long);
+        events.publish_at_home("home", &object, (reason, &long));
+        for _ in 0..3 {
+            let note = notes.recv().await.unwrap();
+            assert!((LONGEST_NOTE - 8..=LONGEST_NOTE).contains(&note), "{note} bytes");
         }
     }
 

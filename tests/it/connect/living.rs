@@ -1,7 +1,7 @@
 //! The list of living tenants: one request for a burst, and never without what this process created.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -178,6 +178,23 @@ async fn without_the_extensions_the_inactive_ones_are_searched_page_by_page() {
     assert_eq!(ids(&list), ["client_1", "client_3", "client_4"]);
     assert!(list.rows.iter().all(|row| row.mark.is_none()));
     assert!(fake.lines()[0].contains("queryString=activeStatus%3Afalse"), "{:?}", fake.lines());
+}
+
+#[tokio::test]
+async fn a_list_of_inactive_ones_that_changes_meanwhile_is_not_believed() {
+    let searches = AtomicUsize::new(0);
+    let fake = Fake::documented(move |asked| {
+        if asked.path.ends_with("/minimal") {
+            return Reply::json(200, &json!([]));
+        }
+        // One was activated between the two searches, after the list of those in service was read.
+        let rows = if searches.fetch_add(1, Ordering::SeqCst) == 0 { 1..3 } else { 2..3 };
+        let rows: Vec<_> = rows.map(|id| json!({"uniqueId": format!("client_{id}"), "name": "X"})).collect();
+        Reply::json(200, &json!({"results": rows, "totalResults": rows.len(), "nextPage": false}))
+    })
+    .await;
+    let unknown = fake.platform().living(&clients(), Freshness::Now).await.unwrap_err().to_string();
+    assert!(unknown.contains("the list of inactive tenants does not hold"), "{unknown}");
 }
 
 #[tokio::test]

@@ -208,7 +208,13 @@ fn a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards() {
     ask(&to, 2);
     assert!(to.not_ready("partner/acme", "OwnedElsewhere").contains("without Clients"));
     from.world.tenancy.change(&format!("{}/terminate", from.client_path(&id, &client)), &json!({})).unwrap();
+    // One that is declared and has no tenant yet.
+    from.client("planned", &json!({"management": {"mode": "Paused"}}));
     ask(&to, 3);
+    assert!(to.not_ready("partner/acme", "OwnedElsewhere").contains("without Clients"));
+    from.delete("client/planned");
+    from.gone("client/planned");
+    ask(&to, 4);
     assert_eq!(to.ready("partner/acme"), id);
     from.not_ready("partner/acme", "HandedOver");
     from.client("late", &json!({}));

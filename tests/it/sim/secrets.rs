@@ -237,6 +237,28 @@ fn a_reference_that_was_applied_goes_on_without_the_label_and_a_new_one_waits_fo
     must_be_whole(&world);
 }
 
+#[test]
+fn a_create_that_waits_for_approval_names_a_rotated_secret_with_the_next_look() {
+    let world = world();
+    let secret = Key::new(SECRETS, "a", "duo");
+    let is_named = |world: &World| {
+        let version = world.object(&secret).unwrap()["metadata"]["resourceVersion"].clone();
+        let plan = world.object(&client("globex")).unwrap()["status"]["plan"]["steps"].to_string();
+        plan.contains(&format!("duo/skey@{}", version.as_str().unwrap()))
+    };
+    let done = live(&world, &Life::new(1), settings(), async {
+        world.duo_secret("duo", "old", true);
+        world.create(&acme(), &scenarios::partner(&json!({})));
+        world.client_with("globex", &duo("duo"), &json!({"management": {"approval": {"mode": "Manual"}}}));
+        world.until("the plan waits", is_named).await;
+        // No watch tells of it, and an object that has no tenant yet is looked at all the same.
+        world.patch(&secret, &json!({"data": data("new")}));
+        world.until("the plan names the new version", is_named).await;
+    });
+    assert!(done.is_some());
+    assert!(world.lock().oracle.violations.is_empty(), "{:#?}", world.lock().oracle.violations);
+}
+
 fn record_key() -> Key {
     Key::new(SECRETS, HOME, "tenantry-record-key")
 }
