@@ -127,6 +127,16 @@ pub(crate) fn has_taken<K: Object>(object: &K, id: &str) -> bool {
     noted.as_deref() == Some(id) && object.hand_over().is_none()
 }
 
+/// Why a tenant is not read for an object of another namespace than that of its owner.
+pub(crate) fn not_shown(id: &str) -> Outcome {
+    Outcome::Refused(
+        Reason::OwnedElsewhere,
+        format!(
+            "tenant `{id}` belongs to an object in another namespace of this cluster, so nothing of it is shown here: observe it from its owner's namespace, or delete this object"
+        ),
+    )
+}
+
 /// An object that hands its tenant over creates nothing.
 ///
 /// # Errors

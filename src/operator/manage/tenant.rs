@@ -15,7 +15,7 @@ use super::readback::not_found;
 use crate::api::Adoption;
 use crate::connect::Freshness;
 use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, refuse_to_create,
+    Found, Recorded, has_branding, is_noted, look, not_shown, refuse_foreign, refuse_new_under, refuse_to_create,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
@@ -45,7 +45,13 @@ pub(super) async fn observed_only<K: TenantObject>(
         *object = let_loose(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    read(object.as_ref(), &id, (referenced, desired), context).await
+    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
+    let ours = mark(object.as_ref(), &context.cluster);
+    let asking = Asking { observed: &observed, ours: &ours, take_from: None, referenced };
+    if asking.is_anothers::<K>(context).await {
+        return Err(not_shown(&id).into());
+    }
+    Ok(observed)
 }
 
 /// The tenant of an id that status records.

@@ -95,6 +95,9 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
         let world = play(&run);
         if let Err(why) = verdict(&world) {
             violations.push(format!("run {worlds}: {run:?}\n{why}"));
+            if let Ok(folder) = std::env::var("TENANTRY_STORIES") {
+                let _ = std::fs::write(format!("{folder}/{seed}-{worlds}.txt"), violations.last().unwrap());
+            }
         }
         count(&world, &mut tally);
         done += run.deeds.len();

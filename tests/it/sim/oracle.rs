@@ -60,6 +60,8 @@ pub(crate) struct Oracle {
     holders: BTreeMap<usize, String>,
     /// Who leads, and since when.
     leader: Option<(String, Timestamp)>,
+    /// The life that last began to lead.
+    led: Option<usize>,
     suspended_since: BTreeMap<String, Timestamp>,
     accepted: BTreeMap<String, Accepted>,
     /// Version of the cluster when a life last read an object.
@@ -256,9 +258,10 @@ impl Oracle {
         if ask.is_lease() && reply.is_success() {
             let holder = ask.json()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
             if self.leader.as_ref().is_none_or(|(leader, _)| *leader != holder) {
-                if self.leading().is_some_and(|life| self.alive.contains(&life)) && !holder.is_empty() {
+                if self.led.is_some_and(|before| before != life && self.alive.contains(&before)) {
                     self.occurred.entry("changes of the leader").or_default().insert(holder.clone());
                 }
+                self.led = Some(life);
                 self.leader = Some((holder, at));
             }
         }

@@ -286,7 +286,7 @@ impl Judge<'_> {
             "ConfirmationNeeded" => policy == "Terminate" && spec["deletion"]["confirm"].is_null(),
             "ConfirmationInvalid" => policy == "Terminate" && !spec["deletion"]["confirm"].is_null(),
             "ClientsRemain" => children(),
-            "ManagementPaused" => spec["management"]["mode"] == "Paused",
+            "ManagementPaused" => ["Paused", "Observe"].iter().any(|mode| spec["management"]["mode"] == *mode),
             "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
                 tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
             }),

@@ -238,7 +238,14 @@ impl World {
         json!({"ikey": STANDARD.encode("DIXXXXXXXXXXXXXXXXXX"), "skey": STANDARD.encode(key)})
     }
 
+    /// The Secret has a new value, and the Clients of `acme` inherit it.
     fn rotate(&self) {
+        let reference = |key: &str| json!({"name": "duo", "key": key});
+        let access = json!({"duo": {
+            "integrationKeySecretRef": reference("ikey"), "secretKeySecretRef": reference("skey"),
+            "apiHostname": "api-1.duosecurity.com",
+        }});
+        self.edit(&Who::Acme.key(), &json!({"clients": {"defaults": {"access": access}}}));
         self.patch(&Key::new(SECRETS, "a", "duo"), &json!({"data": self.duo_data()}));
     }
 

@@ -46,6 +46,26 @@ pub(crate) enum Neighbour {
     Approve(Who),
 }
 
+/// Settings that inherit, that wait for a person, or that the platform keeps apart from the others.
+pub(super) fn setting(who: Who) -> impl Strategy<Value = Value> {
+    let is_partner = [Who::Acme, Who::Beta, Who::Upstart].contains(&who);
+    let packages = |more: &[&str], add_ons: &[&str]| {
+        let all: Vec<&str> = ["HybridDiscoveryAndMonitoring"].iter().chain(more).copied().collect();
+        json!({"packages": all, "addOns": add_ons})
+    };
+    let subscribed = if is_partner {
+        [json!({"branding": {"websiteTitle": format!("The {who:?}")}}), json!({"clients": {"defaults": null}})]
+    } else {
+        [packages(&["EventAndIncidentManagement"], &["SLAManagement"]), packages(&[], &[])]
+    };
+    prop_oneof![
+        2 => prop::sample::select(subscribed.to_vec()),
+        1 => Just(json!({"branding": {"websiteTitle": format!("{who:?}")}})),
+        2 => prop::sample::select(vec![json!("Manual"), json!("ManualIfRisky"), Value::Null])
+            .prop_map(|mode| json!({"management": {"approval": {"mode": mode}}})),
+    ]
+}
+
 /// Two objects of one kind.
 fn pair() -> impl Strategy<Value = (Who, Who)> {
     use Who::{Acme, Beta, Globex, Hooli, Initech, Rival, Upstart};
