@@ -17,8 +17,9 @@ use super::wake;
 use crate::api::{Partner, Reason, SecretKeyRef, TenantStatus};
 use crate::connect::{Connection, Place as Stands, Platform};
 use crate::object::{
-    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, is_connection_of, is_own_connection, no_partner,
-    not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names, stands_in,
+    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, is_connection_of,
+    is_own_connection, no_partner, not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names,
+    stands_in,
 };
 use crate::plan::{Material, Origin, Outcome, SecretRead};
 

@@ -22,8 +22,8 @@ use super::object::{TenantObject, deletion_policy, is_deleting, mode, namespace}
 use super::{FIELD_MANAGER, events};
 use crate::api::{
     AppliedSettings, ClientCounts, ConditionType, ConnectionStatus, DeletionPolicy, Drift, EffectiveSetting,
-    ManagementMode, NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus,
-    Unavailable, UnmanagedSetting, WriteOnlySetting,
+    ManagementMode, NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus,
+    TerminationStatus, Unavailable, UnmanagedSetting, WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::connect::trace;
@@ -53,7 +53,7 @@ pub(crate) struct Facts {
     pub(crate) observed: Option<Observed>,
     /// Counts of a Partner's clients.
     pub(crate) clients: Option<ClientCounts>,
-    /// The turn to create under this name; held until status is written.
+    /// The turn to create under this name, or to take this tenant over; held until status is written.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
     /// Forms in which the platform keeps what was written, as this pass learnt.
     pub(crate) echoes: Echoes,

@@ -11,9 +11,9 @@ use crate::cli::ground::{Ground, Subject};
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection, look, mode, never_found, not_shown, only,
-    outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under, refuse_to_create,
-    unique_id,
+    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection, look,
+    mode, never_found, not_shown, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions,
+    refuse_new_under, refuse_to_create, unique_id,
 };
 use crate::plan::{
     Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, Written,

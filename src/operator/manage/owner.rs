@@ -81,11 +81,9 @@ impl Asking<'_> {
             Claimant::This => Standing::Nowhere(Owner::Nobody),
             Claimant::Elsewhere => Standing::Nowhere(Owner::Elsewhere),
             Claimant::At(mark) if mark.kind != K::KIND.name() => Standing::Silent(mark.namespace.clone()),
-            Claimant::At(Mark { namespace, name, .. }) => Standing::At(Standpoint {
-                namespace: namespace.clone(),
-                name: name.clone(),
-                unless: Owner::Gone,
-            }),
+            Claimant::At(Mark { namespace, name, .. }) => {
+                Standing::At(Standpoint { namespace: namespace.clone(), name: name.clone(), unless: Owner::Gone })
+            }
             Claimant::Among => {
                 let newer = K::room(context).newer.all();
                 let held = newer.iter().find(|other| other.is_held() && other.unique_id() == Some(claimed.id));

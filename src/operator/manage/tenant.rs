@@ -7,7 +7,7 @@ use super::super::context::Context;
 use super::super::dereference::Referenced;
 use super::super::error::Stop;
 use super::super::finalizer::let_loose;
-use super::super::identity::{create_key, declare_intent, take_over, write_intent};
+use super::super::identity::{adopt_key, create_key, declare_intent, take_over, write_intent};
 use super::super::object::{TenantObject, asked_adoption, intent, is_held, mark, unique_id};
 use super::super::status::Facts;
 use super::owner::{self, Asking};
@@ -90,6 +90,7 @@ async fn adopted<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
+    let turn = context.create_lock(adopt_key(&referenced.place, &id)).lock_owned().await;
     let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
     let ours = mark(object.as_ref(), &context.cluster);
     owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
@@ -111,6 +112,8 @@ async fn adopted<K: TenantObject>(
     *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
     facts.unique_id = Some(id);
     facts.is_adopted = true;
+    // Until the mark is written: who comes next reads it.
+    facts.turn = Some(turn);
     Ok(observed)
 }
 

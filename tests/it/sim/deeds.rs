@@ -48,7 +48,11 @@ impl Who {
     }
 
     fn spec(self) -> Value {
-        let connection = json!({"connectionSecretRef": {"name": "platform"}});
+        // Clients subscribe to no more than their Partner has.
+        let connection = json!({
+            "connectionSecretRef": {"name": "platform"}, "addOns": ["SLAManagement"],
+            "packages": ["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"],
+        });
         let reference = match self {
             Self::Acme => with(connection, &json!({"clients": {"allowedNamespaces": {"from": "All"}}})),
             Self::Beta | Self::Upstart => connection,
@@ -297,7 +301,9 @@ impl World {
     fn foreign(&self, who: Who) {
         let parent = match who {
             Who::Acme | Who::Beta | Who::Upstart => Some("sp_1/msps".to_owned()),
-            Who::Globex | Who::Initech | Who::Rival => self.owned(Who::Acme).map(|tenant| format!("{}/clients", tenant.id)),
+            Who::Globex | Who::Initech | Who::Rival => {
+                self.owned(Who::Acme).map(|tenant| format!("{}/clients", tenant.id))
+            }
             Who::Hooli => self.owned(Who::Beta).map(|tenant| format!("{}/clients", tenant.id)),
         };
         if let Some(path) = parent {

@@ -117,7 +117,8 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     for why in SINGLE {
         let many = found(&format!("refused: {why}"));
         assert!(many >= floor(500), "{why}: {many}");
-    }    for what in WIDER {
+    }
+    for what in WIDER {
         assert!(found(what) >= floor(1), "{what} never happened");
     }
 }

@@ -11,10 +11,14 @@ use super::deeds::{Deed, Odds, deed};
 use super::life::{live_beside, wide_settings};
 use super::seam::{Ahead, Fate, Life, State, World};
 use super::settle::{rest_mended, wide_world};
+use super::troubles::Trouble;
 use super::weather::Weather;
 
 /// In which an operator that ends tenants without a deletion would have shown itself.
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
+
+/// In which another operator takes the place of one that cannot renew its lease.
+const LEASE_AND_MORE: Duration = Duration::from_mins(36);
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ pub(crate) fn run(odds: Odds, steps: std::ops::Range<usize>) -> impl Strategy<Va
     let weather = (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
     let lag = prop_oneof![2 => Just(0_u64), 1 => 1_u64..20_000];
     let behind = prop_oneof![3 => Just(0_u64), 1 => 1_u64..30];
-    let kind = (prop::bool::weighted(0.3), prop::bool::weighted(0.3));
+    let kind = (prop::bool::weighted(0.4), prop::bool::weighted(0.4));
     (prop::collection::vec(deed(odds), steps), weather, lag, behind, kind).prop_map(
         |(deeds, (seed, faults, crashes), lag, behind, (is_doubled, normalises))| Run {
             deeds,
@@ -89,6 +93,9 @@ async fn script(world: &World, life: &Life, (run, next): (&Run, &Cell<usize>)) {
         }
         if let Deed::Waver(who, waits) = deed {
             world.waver(*who, *waits).await;
+        }
+        if matches!(deed, Deed::Trouble(Trouble::LoseLease)) && run.is_doubled {
+            tokio::time::sleep(LEASE_AND_MORE).await;
         }
         tokio::time::sleep(*pause).await;
         if *pause >= LONG_ENOUGH {

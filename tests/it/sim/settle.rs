@@ -186,9 +186,12 @@ impl Judge<'_> {
         let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
         let is_so = match reason.as_str() {
             "NameTaken" => self.tenants.iter().any(|tenant| {
+                // One that was its own in a former life holds the name against the one that it asks for now.
+                let asked = &self.object["spec"]["adoption"]["uniqueId"];
+                let is_other = tenant.place.as_deref() != Some(&self.place());
                 tenant.name == self.object["spec"]["details"]["name"]
                     && tenant.state != "TERMINATED"
-                    && tenant.place.as_deref() != Some(&self.place())
+                    && (is_other || asked.as_str().is_some_and(|asked| asked != tenant.id))
             }),
             "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
             "HandedOver" => self.tenant().is_none_or(|tenant| tenant.place.as_deref() != Some(&self.place())),

@@ -48,7 +48,7 @@ pub(crate) fn trouble() -> impl Strategy<Value = Trouble> {
         2 => (5_i64..90).prop_map(Trouble::LateReads),
         3 => (ahead(), ahead()).prop_map(|(cluster, platform)| Trouble::Clocks { cluster, platform }),
         1 => (5_i64..60).prop_map(Trouble::UsedUp),
-        1 => Just(Trouble::LoseLease),
+        3 => Just(Trouble::LoseLease),
         3 => (0_u32..1000).prop_map(Trouble::Rotate),
         1 => (namespace(), any::<bool>())
             .prop_map(|(namespace, is_refused)| Trouble::Reissue { namespace, is_refused }),
@@ -167,7 +167,7 @@ impl Troubles {
 
     /// The value of the Secret that settings are read from.
     pub(crate) fn key(&self) -> String {
-        format!("key {}", self.rotated)
+        format!("key-{}", self.rotated)
     }
 
     /// All of them end, but not how the platform writes.

@@ -61,8 +61,16 @@ pub(super) fn setting(who: Who) -> impl Strategy<Value = Value> {
     prop_oneof![
         2 => prop::sample::select(subscribed.to_vec()),
         1 => Just(json!({"branding": {"websiteTitle": format!("{who:?}")}})),
-        2 => prop::sample::select(vec![json!("Manual"), json!("ManualIfRisky"), Value::Null])
-            .prop_map(|mode| json!({"management": {"approval": {"mode": mode}}})),
+        // With something to approve.
+        4 => (prop::sample::select(vec![json!("Manual"), json!("ManualIfRisky"), Value::Null]), 0..9).prop_map(
+            move |(mode, number)| {
+                let approval = json!({"mode": mode, "approvedPlan": null});
+                json!({
+                    "management": {"mode": "Manage", "approval": approval},
+                    "details": {"city": format!("City {number} of {who:?}")},
+                })
+            }
+        ),
     ]
 }
 

@@ -18,7 +18,7 @@ impl Oracle {
     /// Marks that moved from one object of this cluster to another.
     pub(super) fn moved(&mut self, tenants: &[Tenant], cluster: &Cluster, at: Timestamp) {
         for tenant in tenants {
-            let before = self.tenants.get(&tenant.id).and_then(|before| before.place.clone());
+            let Some(before) = self.tenants.get(&tenant.id).map(|before| before.place.clone()) else { continue };
             if before == tenant.place {
                 continue;
             }
@@ -38,20 +38,29 @@ impl Oracle {
     pub(super) fn told(&mut self, object: &Value, cluster: &Cluster) {
         let (uid, spec) = (object["metadata"]["uid"].as_str().unwrap_or_default(), &object["spec"]);
         let generation = &object["metadata"]["generation"];
+        if object["status"]["applied"]["normalised"].is_array() {
+            self.saw("values in the platform's own form", uid.to_owned());
+        }
         for condition in object["status"]["conditions"].as_array().into_iter().flatten() {
             match condition["reason"].as_str().unwrap_or_default() {
                 "OwnedElsewhere" => {
                     let asked = spec["adoption"]["uniqueId"].as_str().and_then(|id| self.tenants.get(id));
                     let owner = asked.and_then(|tenant| tenant.place.as_deref()).and_then(key_of);
                     if owner.is_some_and(|owner: Key| cluster.get(&owner).is_some()) {
-                        self.saw("tries to take a living neighbour's tenant, refused", format!("{uid} {}", spec["adoption"]));
+                        self.saw(
+                            "tries to take a living neighbour's tenant, refused",
+                            format!("{uid} {}", spec["adoption"]),
+                        );
                     }
                 }
                 "NotUnderstood" => self.saw("newer objects", format!("{uid} {generation}")),
-                "ApprovalNeeded" => self.saw("plans that waited", format!("{uid} {}", object["status"]["plan"]["hash"])),
-                "NormalisedByPlatform" => self.saw("values in the platform's own form", uid.to_owned()),
+                "ApprovalNeeded" => {
+                    self.saw("plans that waited", format!("{uid} {}", object["status"]["plan"]["hash"]))
+                }
                 "HandedOver" => self.saw("givers that say so", uid.to_owned()),
-                "AsDeclared" if spec["management"]["mode"] == "Observe" => self.saw("tenants only read", uid.to_owned()),
+                "AsDeclared" if spec["management"]["mode"] == "Observe" => {
+                    self.saw("tenants only read", uid.to_owned())
+                }
                 _ => {}
             }
         }
@@ -70,10 +79,9 @@ impl Oracle {
         if body["addOns"].is_array() || body["packages"].is_array() {
             self.saw("packages and add-ons written", line());
         }
-        let id = reply.value()["uniqueId"].as_str().map_or_else(
-            || ask.path.rsplit('/').next().unwrap_or_default().to_owned(),
-            str::to_owned,
-        );
+        let id = reply.value()["uniqueId"]
+            .as_str()
+            .map_or_else(|| ask.path.rsplit('/').next().unwrap_or_default().to_owned(), str::to_owned);
         if let Some(key) = body["duoSecurity"]["secretKey"].as_str() {
             let before = self.keys.insert(id, key.to_owned());
             if before.is_some_and(|before| before != key) {
