@@ -58,6 +58,9 @@ const ODDS: Odds = Odds { ends: 120, mishaps: 2, neighbours: 25, flawless: 10, u
 /// From how many steps on each condition must have been seen often.
 const LONG: usize = 200_000;
 
+/// After so many steps it says how far it is.
+const SOME: usize = 10_000;
+
 /// Counts by what is counted.
 type Tally = BTreeMap<String, usize>;
 
@@ -100,6 +103,9 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
             }
         }
         count(&world, &mut tally);
+        if (done + run.deeds.len()) / SOME > done / SOME {
+            println!("{done} steps in {worlds} worlds: violations {}", violations.len());
+        }
         done += run.deeds.len();
         worlds += 1;
     }

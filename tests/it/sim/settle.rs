@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -264,8 +266,13 @@ impl Judge<'_> {
 
     /// The value that the tenant takes from a Secret behind its Partner's defaults.
     fn key(&self) -> Option<String> {
-        let defaults = &self.partner()?["spec"]["clients"]["defaults"];
-        (!defaults["access"]["duo"].is_null()).then(|| self.state.troubles.key())
+        let partner = self.partner()?;
+        let reference = &partner["spec"]["clients"]["defaults"]["access"]["duo"]["secretKeySecretRef"];
+        let namespace = partner["metadata"]["namespace"].as_str()?;
+        let secret =
+            self.state.cluster.get(&Key::new(super::cluster::SECRETS, namespace, reference["name"].as_str()?))?;
+        let value = STANDARD.decode(secret["data"][reference["key"].as_str()?].as_str()?).ok()?;
+        String::from_utf8(value).ok()
     }
 
     /// Being deleted and still there: something must hold it that only a person or time can change.
