@@ -305,7 +305,8 @@ impl Judge<'_> {
             "CredentialsUnavailable" => {
                 self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
-            "NotUnderstood" => is_newer(self.object) && policy != "Retain",
+            // Clients that are leaving may need its connection for their own end.
+            "NotUnderstood" => is_newer(self.object) && (policy != "Retain" || children()),
             "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
             _ => false,
         };
