@@ -36,11 +36,12 @@ pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, re
 pub(crate) use look::{Found, has_branding, look, name_taken, read};
 pub(crate) use names::refuse_names;
 pub(crate) use outcome::{outcome, refused, sentence};
-pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, receiver, refuse_to_create};
+pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, not_shown, receiver, refuse_to_create};
 pub(crate) use reading::{NotUnderstood, Reading, Understood, Unknown, keep_unknown};
 pub(crate) use references::{
-    Allows, allows, connection_secret, digest_of, is_connection_of, no_partner, not_allowed, not_allowed_by_id, of_id,
-    partner_not_understood, pinned, refuse_hidden_extensions, refuse_new_under, refuse_under_suspended, stands_in,
+    Allows, allows, connection_secret, digest_of, is_connection_of, is_own_connection, no_partner, not_allowed,
+    not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_hidden_extensions, refuse_new_under,
+    refuse_under_suspended, stands_in,
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 pub(crate) use secret::FoundSecret;

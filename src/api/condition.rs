@@ -110,7 +110,7 @@ reasons! {
     ConnectionIdentityChanged => true,
     /// The Partner resolves to another tenant than the one the client was made under.
     ParentChanged => true,
-    /// The connection is not one of exactly the tenant that `partnerUniqueId` names.
+    /// The connection of the Client's own is not one of exactly its partner's tenant.
     ConnectionMismatch => true,
     /// The Partner object that the Client names does not exist.
     PartnerNotFound => false,

@@ -23,7 +23,7 @@ use crate::wire::Mark;
 use files::Files;
 use fit::Schemas;
 use gather::{Family, Found, families};
-use names::{Taken, is_reserved};
+use names::{Taken, is_namespace, is_object, is_reserved};
 use spec::Written;
 
 /// Write every tenant as a manifest that takes it over without changing it.
@@ -65,6 +65,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         schemas: Schemas::new(),
         files: Files::default(),
         namespaces: Taken::default(),
+        seated: BTreeSet::new(),
         names: BTreeMap::new(),
         left_out: Vec::new(),
         spaces: BTreeSet::new(),
@@ -87,6 +88,8 @@ struct Export<'a> {
     schemas: Schemas,
     files: Files,
     namespaces: Taken,
+    /// Places that a mark showed and that have their tenant: a mark that was copied is no place for a second one.
+    seated: BTreeSet<(String, Kind, String)>,
     /// Names in use by namespace and kind.
     names: BTreeMap<(String, Kind), Taken>,
     left_out: Vec<String>,
@@ -121,7 +124,8 @@ impl Export<'_> {
     }
 
     fn family(&mut self, family: &Family) -> Result<(), Failure> {
-        let Family { id, partner, clients } = family;
+        let Family { id, partner, clients, left_out } = family;
+        self.left_out.extend(left_out.iter().cloned());
         let (own, seat) = match partner {
             None => (BTreeMap::new(), None),
             Some(partner) => {
@@ -147,7 +151,9 @@ impl Export<'_> {
 
     /// Where an object stands: where its tenant's mark says, else in the namespace of its Partner.
     fn seat(&mut self, kind: Kind, found: &Found, above: Option<&Seat>) -> Seat {
-        if let Some(Mark { namespace, name, .. }) = mark(found) {
+        if let Some(Mark { namespace, name, .. }) = mark(found)
+            && self.seated.insert((namespace.clone(), kind, name.clone()))
+        {
             return Seat { namespace: namespace.clone(), name: name.clone() };
         }
         let observed = &found.inspection.observed;
@@ -203,7 +209,7 @@ impl Export<'_> {
 
     /// Adds the files of an object; nothing is added for one whose name cannot be declared.
     fn object(&mut self, kind: Kind, seat: &Seat, (found, written): (&Found, Written)) -> Result<bool, Failure> {
-        let Written { mut spec, images, left_out, values } = written;
+        let Written { mut spec, images, mut left_out, values } = written;
         let Seat { namespace, name } = seat;
         if !values.contains_key(&Field::Name) {
             let id = &found.inspection.observed.unique_id;
@@ -216,10 +222,17 @@ impl Export<'_> {
         }
         let id = &found.inspection.observed.unique_id;
         spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
-        let object = json!({
+        let mut object = json!({
             "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind.name(),
             "metadata": {"name": name, "namespace": namespace}, "spec": spec,
         });
+        match self.schemas.take_out(kind, &mut object) {
+            Ok(refused) => left_out.extend(refused),
+            Err(why) => {
+                self.left_out.push(format!("{} {id} as a whole: {why}", kind.name()));
+                return Ok(false);
+            }
+        }
         let file = |what: &str| format!("{namespace}/{what}-{name}.yaml");
         let lower = kind.name().to_ascii_lowercase();
         self.files.add(file(&lower), &object, &left_out)?;
@@ -259,7 +272,8 @@ impl Export<'_> {
 /// The mark of a tenant, where one is shown whole.
 fn mark(found: &Found) -> Option<&Mark> {
     match &found.inspection.observed.mark {
-        MarkSeen::Whole(mark) => Some(mark),
+        // What no object can be called is the mark of none.
+        MarkSeen::Whole(mark) => (is_namespace(&mark.namespace) && is_object(&mark.name)).then_some(mark),
         MarkSeen::Short(_) | MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => None,
     }
 }

@@ -158,7 +158,7 @@ struct Seen {
 /// Reads texts one after the other, and all together at the end.
 struct Linter<'a> {
     namespace: &'a str,
-    kinds: Vec<Kind>,
+    kinds: Vec<Definition>,
     manifests: Manifests,
     findings: Vec<Finding>,
     partners: usize,
@@ -166,21 +166,48 @@ struct Linter<'a> {
 }
 
 /// A kind with what its definition demands.
-struct Kind {
+pub(super) struct Definition {
     name: String,
     schema: Schema,
     rules: Rules,
 }
 
-impl<'a> Linter<'a> {
-    fn new(namespace: &'a str) -> Self {
+/// Something that the API server would refuse, by its path.
+pub(super) struct Refusal {
+    /// Path in the object, such as `spec.addOns`.
+    pub(super) path: String,
+    /// The API server's words.
+    pub(super) message: String,
+}
+
+impl Definition {
+    /// The definitions of both kinds.
+    pub(super) fn all() -> Vec<Self> {
         let kind = |crd: &_| {
             let crd = serde_json::to_value(crd).unwrap_or_default();
             let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
             let name = crd["spec"]["names"]["kind"].as_str().unwrap_or_default().to_owned();
-            Kind { name, schema: Schema::new(schema), rules: Rules::new(schema) }
+            Self { name, schema: Schema::new(schema), rules: Rules::new(schema) }
         };
-        let kinds = crate::api::crds().iter().map(kind).collect();
+        crate::api::crds().iter().map(kind).collect()
+    }
+
+    /// Name of the kind.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the API server would refuse of an object.
+    pub(super) fn refusals(&self, object: &serde_json::Value) -> Vec<Refusal> {
+        let misfits = self.schema.judge(object);
+        let rules = if misfits.iter().any(|misfit| misfit.is_blocking) { Vec::new() } else { self.rules.judge(object) };
+        misfits.into_iter().chain(rules).map(|misfit| Refusal { path: misfit.path, message: misfit.message }).collect()
+    }
+}
+
+impl<'a> Linter<'a> {
+    fn new(namespace: &'a str) -> Self {
+        let kinds = Definition::all();
         Self { namespace, kinds, manifests: Manifests::default(), findings: Vec::new(), partners: 0, clients: 0 }
     }
 
@@ -247,7 +274,7 @@ impl Found {
 }
 
 /// What the API server would say of one object.
-fn judge(kind: &Kind, document: &Document, text: &str) -> Vec<Found> {
+fn judge(kind: &Definition, document: &Document, text: &str) -> Vec<Found> {
     let misread = scalars::misread(document, &kind.schema, text);
     let mut found: Vec<Found> = Vec::new();
     let misfits = kind.schema.judge(&document.value);

@@ -57,7 +57,7 @@ fn flow(value: &Value) -> String {
 
 /// A text, quoted unless no version of YAML takes it for something else.
 fn scalar(text: &str) -> String {
-    let quoted = || Value::from(text).to_string();
+    let quoted = || escaped(&Value::from(text).to_string());
     let is_plain = text.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && text.chars().all(|letter| letter.is_ascii_alphanumeric() || " ._/@-+".contains(letter))
         && !text.ends_with(' ');
@@ -66,6 +66,25 @@ fn scalar(text: &str) -> String {
     // A colour of six hex digits, such as `F9E100`, is one letter away from a number.
     let is_hex = text.len() <= 8 && text.chars().all(|letter| letter.is_ascii_hexdigit());
     if is_plain && !is_word && !is_hex { text.to_owned() } else { quoted() }
+}
+
+/// JSON lets letters stand as they are that YAML takes for the end of a line or for none at all, and that nobody sees.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        match letter {
+            '\u{7f}'..='\u{9f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{ffff}' => {
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
+            }
+            letter => text.push(letter),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -94,6 +113,7 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             "\\PC{0,12}".prop_map(Value::from),
+            "[\u{0}-\u{ff}\u{2000}-\u{206f}\u{feff}\u{fff0}-\u{fffd}]{0,6}".prop_map(Value::from),
             "[ -~]{0,8}".prop_map(Value::from),
             Just(json!({})),
             Just(json!([])),

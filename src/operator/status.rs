@@ -17,11 +17,12 @@ pub(crate) use self::facts::{Facts, Known};
 use super::context::Context;
 use super::error::sentence;
 use super::newer::{self, read_understood};
-use super::object::{TenantObject, deletion_policy, is_deleting, namespace};
+use super::object::{TenantObject, deletion_policy, is_deleting, mode, namespace};
 use super::{FIELD_MANAGER, events};
 use crate::api::{
-    AppliedSettings, ConditionType, DeletionPolicy, Drift, NormalisedSetting, PlanStatus, RECONCILE_REQUESTED_AT,
-    Reason, TenantPhase, TenantStatus, TerminationStatus, Unavailable, UnmanagedSetting, WriteOnlySetting,
+    AppliedSettings, ConditionType, DeletionPolicy, Drift, ManagementMode, NormalisedSetting, PlanStatus,
+    RECONCILE_REQUESTED_AT, Reason, TenantPhase, TenantStatus, TerminationStatus, Unavailable, UnmanagedSetting,
+    WriteOnlySetting,
 };
 use crate::catalog::Package;
 use crate::connect::trace;
@@ -201,6 +202,9 @@ fn next_status<K: TenantObject>(
         applied.write_only = write_only(records.into_iter().filter(|(field, _)| field.is_write_only()));
     }
     after.termination = termination(object, before, facts, now);
+    if mode(object) == ManagementMode::Observe && matches!(outcome, Outcome::Refused(Reason::OwnedElsewhere, _)) {
+        after = least::unshown(after);
+    }
     forget_digests(&mut after, outcome);
     fit(&after)
 }

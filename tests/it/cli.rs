@@ -1,6 +1,7 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
 mod cancel;
+mod everything;
 mod export;
 mod golden;
 mod krew;

@@ -3,7 +3,7 @@
 
 mod again;
 mod dialects;
-mod fake;
+pub(crate) mod fake;
 mod faults;
 mod guard;
 mod limits;

@@ -37,5 +37,6 @@ mod settle;
 mod siblings;
 mod status;
 mod sweep;
+mod troubles;
 mod undeclared;
 mod weather;

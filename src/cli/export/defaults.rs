@@ -29,11 +29,22 @@ pub(super) fn shared(clients: &[&Inspection], schemas: &Schemas) -> BTreeMap<Fie
         let is_common = clients.iter().all(|client| client.observed.value(field) == Some(value));
         // An add-on needs its package beside it.
         let has_packages = field != Field::AddOns || shared.contains_key(&Field::Packages);
-        if is_common && has_packages && schemas.objection(Kind::Client, field, value).is_none() {
+        let is_taken = || {
+            let packages = shared.get(&Field::Packages).filter(|_| field == Field::AddOns);
+            let together =
+                [(Field::Packages, packages), (field, Some(value))].map(|(field, value)| Some((field, json(value?))));
+            schemas.objection(Kind::Client, field, value).is_none()
+                && schemas.refused(Kind::Client, &together.into_iter().flatten().collect::<Vec<_>>()).is_none()
+        };
+        if is_common && has_packages && is_taken() {
             shared.insert(field, value.clone());
         }
     }
     shared
+}
+
+fn json(value: &Value) -> Json {
+    serde_json::from_str(&value.json()).unwrap_or_default()
 }
 
 /// The block `clients.defaults`.
@@ -42,7 +53,7 @@ pub(super) fn block(shared: &BTreeMap<Field, Value>) -> Json {
     for (field, value) in shared {
         let path = field.path();
         let path = path.strip_prefix("details.").or_else(|| path.strip_prefix("security.")).unwrap_or(path);
-        put(&mut block, path, serde_json::from_str(&value.json()).unwrap_or_default());
+        put(&mut block, path, json(value));
     }
     block
 }

@@ -29,7 +29,7 @@ impl Files {
         let mut text = format!("{HEAD}\n");
         for comment in comments {
             // A line break of a tenant's name must not end the comment.
-            let _ = writeln!(text, "# Not exported: {}", comment.replace(char::is_control, " "));
+            let _ = writeln!(text, "# Not exported: {}", comment.replace(is_break, " "));
         }
         text.push_str(&yaml::document(object));
         let reads_back = Document::all(&text).is_ok_and(|read| read.len() == 1 && read[0].value == *object);
@@ -104,6 +104,12 @@ impl Files {
     pub(super) fn count(&self) -> usize {
         self.0.keys().filter(|path| *path != LIST).count()
     }
+}
+
+/// Whether a letter may end a line, or is not seen.
+fn is_break(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{ffff}')
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, std::io::Error> {

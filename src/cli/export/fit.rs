@@ -5,10 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::api::{ClientSpec, PartnerSpec, crds};
+use crate::cli::lint::{Definition, Refusal};
 use crate::plan::{Field, Kind, Material, Settings, Value, client, partner};
 
-/// The schemas of both specs.
-pub(super) struct Schemas(BTreeMap<Kind, Json>);
+/// The schemas of both specs, and the rules that the definitions carry.
+pub(super) struct Schemas {
+    specs: BTreeMap<Kind, Json>,
+    definitions: Vec<Definition>,
+}
 
 impl Schemas {
     /// The schemas of this release.
@@ -17,17 +21,66 @@ impl Schemas {
             let crd = serde_json::to_value(crd).unwrap_or_default();
             crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec").cloned().unwrap_or_default()
         };
-        Self([Kind::Partner, Kind::Client].into_iter().zip(crds().into_iter().map(spec)).collect())
+        let specs = [Kind::Partner, Kind::Client].into_iter().zip(crds().into_iter().map(spec)).collect();
+        Self { specs, definitions: Definition::all() }
     }
 
     /// Why a setting cannot be declared with the value that the platform has, if it cannot.
     pub(super) fn objection(&self, kind: Kind, field: Field, value: &Value) -> Option<String> {
-        let json = serde_json::from_str(&value.json()).unwrap_or_default();
-        let mut schema = self.0.get(&kind)?;
+        let json: Json = serde_json::from_str(&value.json()).unwrap_or_default();
+        let mut schema = self.specs.get(&kind)?;
         for segment in field.path().split('.') {
             schema = &schema["properties"][segment];
         }
-        against(schema, &json).or_else(|| beyond_schema(field, &json)).or_else(|| declared(kind, field, value))
+        let refused = || {
+            // Only few settings have rules, and to ask them takes its time.
+            let has_rules = schema.to_string().contains("x-kubernetes-validations");
+            has_rules.then(|| self.refused(kind, &[(field, json.clone())]))?
+        };
+        let plain = against(schema, &json).or_else(|| beyond_schema(field, &json)).or_else(refused);
+        plain.or_else(|| declared(kind, field, value))
+    }
+
+    /// What the API server says of settings that stand alone in a spec.
+    pub(super) fn refused(&self, kind: Kind, settings: &[(Field, Json)]) -> Option<String> {
+        let mut spec = serde_json::json!({"details": {"name": "x"}});
+        for (field, value) in settings {
+            put(&mut spec, field.path(), value.clone());
+        }
+        let is_of = |refusal: &Refusal| {
+            settings.iter().any(|(field, _)| refusal.path.starts_with(&format!("spec.{}", field.path())))
+        };
+        let object = serde_json::json!({"metadata": {"name": "x"}, "spec": spec});
+        let found = self.refusals(kind, &object).into_iter().find(is_of)?;
+        Some(format!("would be refused: {}", found.message))
+    }
+
+    fn refusals(&self, kind: Kind, object: &Json) -> Vec<Refusal> {
+        let mut definitions = self.definitions.iter();
+        definitions.find(|one| one.name() == kind.name()).map(|one| one.refusals(object)).unwrap_or_default()
+    }
+
+    /// Takes out of a manifest what the API server would refuse all the same; says what, and why.
+    ///
+    /// # Errors
+    /// What it refuses is no setting.
+    pub(super) fn take_out(&self, kind: Kind, object: &mut Json) -> Result<Vec<String>, String> {
+        let mut left_out = Vec::new();
+        loop {
+            let Some(Refusal { path, message }) = self.refusals(kind, object).into_iter().next() else {
+                return Ok(left_out);
+            };
+            let whole = || format!("`{path}` would be refused: {message}");
+            let setting = path.strip_prefix("spec.").unwrap_or_default();
+            let setting = setting.split('[').next().unwrap_or_default();
+            let sections = ["details.", "security.", "branding.", "packages", "addOns"];
+            let is_one = setting != "details.name" && sections.iter().any(|section| setting.starts_with(section));
+            let taken = is_one.then(|| take(&mut object["spec"], setting)).flatten().ok_or_else(whole)?;
+            left_out.push(format!(
+                "`{setting}` would be refused: {message}: the platform holds {}",
+                cut(&taken.to_string())
+            ));
+        }
     }
 }
 
@@ -122,6 +175,21 @@ pub(super) fn settings(kind: Kind, spec: Json) -> Result<Settings, String> {
             client(&spec, &Material::default()).map_err(invalid)
         }
     }
+}
+
+/// Takes the value at a path away.
+fn take(from: &mut Json, path: &str) -> Option<Json> {
+    match path.split_once('.') {
+        Some((section, rest)) => take(from.get_mut(section)?, rest),
+        None => from.as_object_mut()?.remove(path),
+    }
+}
+
+/// As much of a value as a sentence holds.
+pub(super) fn cut(json: &str) -> String {
+    const LONGEST: usize = 60;
+    let is_long = json.chars().count() > LONGEST;
+    if is_long { json.chars().take(LONGEST - 3).chain("...".chars()).collect() } else { json.to_owned() }
 }
 
 /// Puts a value at a path, with the members around it.

@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Progress, note};
 use crate::cli::tenants;
 use crate::connect::{Error, Inspection, Place, Platform};
-use crate::plan::{Field, Seen};
+use crate::plan::{Field, Kind, Seen};
 use crate::wire::State;
 
 /// Tenants that are read at the same time.
@@ -32,6 +32,15 @@ pub(super) struct Family {
     pub(super) partner: Option<Found>,
     /// Its living clients, in the order of their ids.
     pub(super) clients: Vec<Found>,
+    /// Tenants whose answer cannot be read, and why.
+    pub(super) left_out: Vec<String>,
+}
+
+/// What was read of several tenants.
+#[derive(Default)]
+struct Gathered {
+    found: Vec<Found>,
+    left_out: Vec<String>,
 }
 
 /// Every living partner, or one of them, with its clients.
@@ -45,8 +54,9 @@ pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Resul
             note(
                 "this platform does not offer partners through its API: the clients of the credential's own tenant are taken",
             );
-            let clients = clients(platform, wanted.unwrap_or(&account)).await.map_err(|error| failed(&error))?;
-            return Ok(vec![Family { id: wanted.unwrap_or(&account).to_owned(), partner: None, clients }]);
+            let id = wanted.unwrap_or(&account).to_owned();
+            let Gathered { found: clients, left_out } = clients(platform, &id).await.map_err(|error| failed(&error))?;
+            return Ok(vec![Family { id, partner: None, clients, left_out }]);
         }
         Err(error) => return Err(failed(&error)),
     };
@@ -58,9 +68,14 @@ pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Resul
     }
     let mut families = Vec::new();
     for id in ids.into_iter().filter(|id| wanted.is_none_or(|wanted| wanted == id)) {
-        let Some(partner) = found(platform, &place, &id).await.map_err(|error| failed(&error))? else { continue };
-        let clients = clients(platform, &id).await.map_err(|error| failed(&error))?;
-        families.push(Family { id, partner: Some(partner), clients });
+        let mut own = Gathered::default();
+        let read = found(platform, &place, &id).await;
+        if !own.take(read, (place.kind(), &id)).map_err(|error| failed(&error))? {
+            continue;
+        }
+        let Gathered { found: clients, left_out } = clients(platform, &id).await.map_err(|error| failed(&error))?;
+        own.left_out.extend(left_out);
+        families.push(Family { id, partner: own.found.pop(), clients, left_out: own.left_out });
     }
     Ok(families)
 }
@@ -72,27 +87,52 @@ async fn living(platform: &Platform, place: &Place) -> Result<Vec<String>, Error
     Ok(living.into_iter().map(|row| row.unique_id.clone()).collect())
 }
 
-async fn clients(platform: &Platform, partner: &str) -> Result<Vec<Found>, Error> {
+impl Gathered {
+    /// Keeps a tenant, or why its answer cannot be read; false for one that went meanwhile.
+    fn take(&mut self, read: Result<Option<Found>, Error>, (kind, id): (Kind, &str)) -> Result<bool, Error> {
+        match read {
+            Ok(None) => return Ok(false),
+            Ok(Some(found)) => self.found.push(found),
+            Err(error @ Error::Malformed { .. }) => {
+                self.left_out.push(format!("{} {id} as a whole: {error}", kind.name()));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+}
+
+async fn clients(platform: &Platform, partner: &str) -> Result<Gathered, Error> {
     let place = Place::Clients { msp: partner.to_owned() };
     let ids = living(platform, &place).await?;
     let mut progress = Progress::begin("clients read");
     let all = ids.len();
     let mut reads = futures::stream::iter(ids.iter().map(|id| found(platform, &place, id))).buffered(AT_ONCE);
-    let mut clients = Vec::new();
+    let (mut clients, mut names) = (Gathered::default(), ids.iter());
     while let Some(read) = reads.next().await {
         progress.step(all);
+        let id = names.next().map_or("", String::as_str);
         // One that went meanwhile is not there.
-        clients.extend(read?);
+        clients.take(read, (Kind::Client, id))?;
     }
     Ok(clients)
 }
 
 async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Found>, Error> {
-    let Some(inspection) = platform.inspect(place, id).await? else { return Ok(None) };
+    let Some(mut inspection) = platform.inspect(place, id).await? else { return Ok(None) };
     let mut images = BTreeMap::new();
-    for (field, path) in &inspection.images {
-        if matches!(inspection.observed.seen.get(field), Some(Seen::Value(_))) && Platform::has_image(path) {
-            images.insert(*field, platform.image(path).await?);
+    let Inspection { observed, images: paths, .. } = &mut inspection;
+    for (field, path) in paths.iter() {
+        if !matches!(observed.seen.get(field), Some(Seen::Value(_))) || !Platform::has_image(path) {
+            continue;
+        }
+        match platform.image(path).await {
+            Ok(bytes) => drop(images.insert(*field, bytes)),
+            // Its address is shown, and there is nothing at it.
+            Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {
+                observed.seen.insert(*field, Seen::Unreadable);
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(Some(Found { inspection, images }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use super::fit::{Schemas, put};
+use super::fit::{Schemas, cut, put};
 use crate::connect::{Inspection, Platform};
 use crate::plan::{Field, Form, Kind, Seen, TenantLife, Value};
 
@@ -91,7 +91,7 @@ impl Written {
         if *value != Value::Cleared
             && let Some(why) = schemas.objection(kind, field, value)
         {
-            return self.left_out.push(format!("`{}` {why}", field.path()));
+            return self.left_out.push(format!("`{}` {why}: the platform holds {}", field.path(), cut(&value.json())));
         }
         self.values.insert(field, value.clone());
         put(&mut self.spec, field.path(), empty);

@@ -11,9 +11,9 @@ use crate::cli::ground::{Ground, Subject};
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, look, mode, never_found, only,
-    outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions, refuse_new_under, refuse_to_create,
-    unique_id,
+    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection, look,
+    mode, never_found, not_shown, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions,
+    refuse_new_under, refuse_to_create, unique_id,
 };
 use crate::plan::{
     Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, Written,
@@ -58,9 +58,7 @@ pub(super) async fn judge<K: Object>(
 ) -> Judged {
     let object = &subject.object;
     let mut row = Row::of(subject);
-    if !site.is_given
-        && let Err(outcome) = pinned(object, (&site.platform.host(), site.platform.tenant_id()), &site.place)
-    {
+    if let Err(outcome) = connected(object, site) {
         return Judged { row: row.stopped(outcome), observed: None };
     }
     row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
@@ -78,6 +76,18 @@ pub(super) async fn judge<K: Object>(
             Judged { row, observed }
         }
     }
+}
+
+/// Whether the connection is one that the object may have.
+fn connected<K: Object>(object: &K, site: &Site<'_>) -> Result<(), Outcome> {
+    if site.is_given {
+        return Ok(());
+    }
+    let (host, account) = (site.platform.host(), site.platform.tenant_id());
+    if matches!(object.parent(), Parent::Object(..)) {
+        is_own_connection(object, (&host, account), site.partner)?;
+    }
+    pinned(object, (&host, account), &site.place)
 }
 
 /// An object whose Partner is about to be made: nothing can stand under that one yet.
@@ -226,6 +236,10 @@ async fn found<K: Object>(object: &K, desired: &Desired, site: &Site<'_>) -> Res
     if mode(object) == ManagementMode::Observe {
         let id = object.adoption().and_then(|adoption| adoption.unique_id.as_deref()).unwrap_or_default();
         let observed = observe(object, id, (desired, site)).await?;
+        let asking = Asking { observed: &observed, ours: &desired.mark, take_from: None, site };
+        if asking.is_anothers::<K>().await {
+            return Err(not_shown(id));
+        }
         return Ok(Tenant { observed: Some(observed), is_adopted: false });
     }
     if let Some(adoption) = asked_adoption(object) {

@@ -49,6 +49,24 @@ impl Asking<'_> {
         }
     }
 
+    /// Whether a living object of another namespace owns the tenant, so that the operator shows nothing of it.
+    pub(super) async fn is_anothers<K: Object>(&self) -> bool {
+        let Self { observed, ours, take_from, site } = self;
+        let host = site.platform.host();
+        let claimed =
+            Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
+        match claimed.claimant() {
+            Claimant::This | Claimant::Elsewhere => false,
+            Claimant::At(mark) if mark.namespace == ours.namespace => false,
+            Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name)).await != Owner::Gone,
+            Claimant::Among => {
+                let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
+                let owner = known.find(|subject| claimed.is_owned_by(&subject.object));
+                owner.is_some_and(|subject| namespace(&subject.object) != ours.namespace)
+            }
+        }
+    }
+
     async fn answer_of<K: Object>(&self, (namespace, name): (&str, &str)) -> Owner {
         let key = (namespace.to_owned(), name.to_owned());
         if let Some(subject) = self.site.ground.subjects::<K>().and_then(|subjects| subjects.get(&key)) {

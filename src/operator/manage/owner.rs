@@ -25,36 +25,83 @@ pub(super) struct Asking<'a> {
     pub(super) referenced: &'a Referenced,
 }
 
+/// Where another owner stands.
+enum Standing {
+    /// Nowhere in this cluster, and what that means.
+    Nowhere(Owner),
+    /// An object of this cluster, which says itself what it does with the tenant.
+    At(Standpoint),
+    /// One that cannot be asked, in this namespace.
+    Silent(String),
+}
+
+/// Namespace and name of an owner.
+struct Standpoint {
+    namespace: String,
+    name: String,
+    /// What its absence means.
+    unless: Owner,
+}
+
 impl Asking<'_> {
     /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
     pub(super) async fn owner<K: TenantObject>(&self, context: &Context) -> Owner {
+        match self.standing::<K>(context) {
+            Standing::Nowhere(owner) => owner,
+            Standing::Silent(_) => Owner::Keeps,
+            Standing::At(Standpoint { namespace, name, unless }) => {
+                match self.answer_of::<K>((&namespace, &name), context).await {
+                    Owner::Gone => unless,
+                    answer => answer,
+                }
+            }
+        }
+    }
+
+    /// Whether a living object of another namespace of this cluster owns the tenant: who may write the one that asks must
+    /// not read from it what stands there.
+    pub(super) async fn is_anothers<K: TenantObject>(&self, context: &Context) -> bool {
+        let own = &self.ours.namespace;
+        match self.standing::<K>(context) {
+            Standing::Nowhere(_) => false,
+            Standing::Silent(namespace) => namespace != *own,
+            Standing::At(Standpoint { namespace, .. }) if namespace == *own => false,
+            Standing::At(Standpoint { namespace, name, unless: _ }) => {
+                self.answer_of::<K>((&namespace, &name), context).await != Owner::Gone
+            }
+        }
+    }
+
+    fn standing<K: TenantObject>(&self, context: &Context) -> Standing {
         let Self { observed, ours, take_from, referenced } = self;
         let host = referenced.platform.host();
         let claimed =
             Claimed { id: &observed.unique_id, host: &host, seen: &observed.mark, ours, take_from: *take_from };
         match claimed.claimant() {
-            Claimant::This => Owner::Nobody,
-            Claimant::Elsewhere => Owner::Elsewhere,
-            Claimant::At(mark) if mark.kind != K::KIND.name() => Owner::Keeps,
-            Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name), context).await,
+            Claimant::This => Standing::Nowhere(Owner::Nobody),
+            Claimant::Elsewhere => Standing::Nowhere(Owner::Elsewhere),
+            Claimant::At(mark) if mark.kind != K::KIND.name() => Standing::Silent(mark.namespace.clone()),
+            Claimant::At(Mark { namespace, name, .. }) => {
+                Standing::At(Standpoint { namespace: namespace.clone(), name: name.clone(), unless: Owner::Gone })
+            }
             Claimant::Among => {
-                let mut known = K::room(context).store.state().into_iter().map(|one| K::room(context).current(one));
                 let newer = K::room(context).newer.all();
-                if newer.iter().any(|other| other.is_held() && other.unique_id() == Some(claimed.id)) {
-                    return Owner::Keeps;
+                let held = newer.iter().find(|other| other.is_held() && other.unique_id() == Some(claimed.id));
+                if let Some(held) = held {
+                    return Standing::Silent(held.namespace().to_owned());
                 }
-                match known.find(|other| claimed.is_owned_by(other.as_ref())) {
-                    None => match claimed.named_here() {
-                        None => claimed.unfound(),
-                        Some(Spot { namespace, name }) => match self.answer_of::<K>((namespace, name), context).await {
-                            Owner::Gone => claimed.unfound(),
-                            answer => answer,
-                        },
-                    },
-                    Some(other) => {
-                        let place = (namespace(other.as_ref()), other.name_any());
-                        self.answer_of::<K>((&place.0, &place.1), context).await
-                    }
+                let mut known = K::room(context).store.state().into_iter().map(|one| K::room(context).current(one));
+                if let Some(other) = known.find(|other| claimed.is_owned_by(other.as_ref())) {
+                    let (namespace, name) = (namespace(other.as_ref()), other.name_any());
+                    return Standing::At(Standpoint { namespace, name, unless: Owner::Gone });
+                }
+                match claimed.named_here() {
+                    None => Standing::Nowhere(claimed.unfound()),
+                    Some(Spot { namespace, name }) => Standing::At(Standpoint {
+                        namespace: namespace.to_owned(),
+                        name: name.to_owned(),
+                        unless: claimed.unfound(),
+                    }),
                 }
             }
         }

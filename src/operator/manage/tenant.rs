@@ -7,7 +7,7 @@ use super::super::context::Context;
 use super::super::dereference::Referenced;
 use super::super::error::Stop;
 use super::super::finalizer::let_loose;
-use super::super::identity::{create_key, declare_intent, take_over, write_intent};
+use super::super::identity::{adopt_key, create_key, declare_intent, take_over, write_intent};
 use super::super::object::{TenantObject, asked_adoption, intent, is_held, mark, unique_id};
 use super::super::status::Facts;
 use super::owner::{self, Asking};
@@ -15,7 +15,8 @@ use super::readback::not_found;
 use crate::api::Adoption;
 use crate::connect::Freshness;
 use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, refuse_foreign, refuse_new_under, refuse_to_create,
+    Found, Recorded, has_branding, is_noted, look, not_shown, refuse_foreign, refuse_new_under, refuse_to_create,
+    refuse_under_suspended,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
@@ -45,7 +46,13 @@ pub(super) async fn observed_only<K: TenantObject>(
         *object = let_loose(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    read(object.as_ref(), &id, (referenced, desired), context).await
+    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
+    let ours = mark(object.as_ref(), &context.cluster);
+    let asking = Asking { observed: &observed, ours: &ours, take_from: None, referenced };
+    if asking.is_anothers::<K>(context).await {
+        return Err(not_shown(&id).into());
+    }
+    Ok(observed)
 }
 
 /// The tenant of an id that status records.
@@ -84,6 +91,7 @@ async fn adopted<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
+    let turn = context.create_lock(adopt_key(&referenced.place, &id)).lock_owned().await;
     let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
     let ours = mark(object.as_ref(), &context.cluster);
     owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
@@ -102,9 +110,15 @@ async fn adopted<K: TenantObject>(
     let ownership = Ownership { seen: &observed.mark, owner };
     adopt(adoption, &ours, ownership, &plan)
         .map_err(|(reason, message)| Stop::from(Outcome::Refused(reason, message)))?;
-    *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
+    // Under a suspended Partner the platform takes no mark, so nothing is noted and nothing is said yet.
+    refuse_under_suspended(referenced.partner.as_deref())?;
+    if !is_noted {
+        *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
+    }
     facts.unique_id = Some(id);
     facts.is_adopted = true;
+    // Until the mark is written: who comes next reads it.
+    facts.turn = Some(turn);
     Ok(observed)
 }
 

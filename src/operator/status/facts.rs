@@ -23,7 +23,7 @@ pub(crate) struct Facts {
     pub(crate) observed: Option<Observed>,
     /// Counts of a Partner's clients.
     pub(crate) clients: Option<ClientCounts>,
-    /// The turn to create under this name; held until status is written.
+    /// The turn to create under this name, or to take this tenant over; held until status is written.
     pub(crate) turn: Option<OwnedMutexGuard<()>>,
     /// Forms in which the platform keeps what was written, as this pass learnt.
     pub(crate) echoes: Echoes,

@@ -149,3 +149,20 @@ fn digest_of(status: &TenantStatus) -> Digest {
     let status = TenantStatus { conditions: Vec::new(), ..status.clone() };
     Digest::of(serde_json::to_string(&status).unwrap_or_default().as_bytes())
 }
+
+/// Drops what was read of a tenant that this object may not show.
+pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
+    let TenantStatus { conditions, observed_generation, phase, unique_id, connection, .. } = after;
+    let TenantStatus { termination, last_handled_reconcile_at, effective, .. } = after;
+    TenantStatus {
+        conditions,
+        observed_generation,
+        phase,
+        unique_id,
+        connection,
+        termination,
+        last_handled_reconcile_at,
+        effective,
+        ..TenantStatus::default()
+    }
+}

@@ -11,8 +11,8 @@ use crate::api::{Partner, SecretKeyRef, TenantClient};
 use crate::object::{Sources, refused, resolve, secret_keys};
 use crate::object::{digest, effective};
 use crate::plan::{
-    Digest, Form, Kind, MarkSeen, Material, Plan, SecretRead, SecretSource, Seen, Situation, TenantLife, Writes, diff,
-    propose,
+    Desired, Digest, Form, Kind, MarkSeen, Material, Plan, SecretRead, SecretSource, Seen, Situation, TenantLife,
+    Writes, diff, propose,
 };
 use schema::{Extent, draw, misfits};
 

@@ -284,3 +284,68 @@ fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_pa
     let client = thief.space.ready("client/fits");
     assert_eq!(home.platform_client(&id, &client)["country"], "Germany");
 }
+
+#[test]
+fn a_connection_of_a_client_s_own_is_one_of_exactly_its_partner() {
+    let (home, partner) = open_partner("landlord", &json!({}));
+    let thief = Stranger::of("lender");
+    let own = |secret: &str| with(under(&home), &json!({"connectionSecretRef": {"name": secret}}));
+    // The provider's connection may do far more than the Partner's own.
+    thief.client("globex", &own("platform"));
+    let message = thief.refused("globex", "ConnectionMismatch");
+    assert!(message.contains(&partner) && message.contains("or remove `connectionSecretRef`"), "{message}");
+    assert_eq!(count(&home.world.tenancy, &partner), 0);
+
+    thief.space.secret("own", &credential_of(&home, &partner));
+    thief.patch("globex", &json!({"connectionSecretRef": {"name": "own"}}));
+    let id = thief.space.ready("client/globex");
+    assert_eq!(count(&home.world.tenancy, &partner), 1);
+    // One that was made with the Partner's connection takes up its own, and keeps its tenant.
+    thief.client("initech", &under(&home));
+    let other = thief.space.ready("client/initech");
+    thief.patch("initech", &json!({"connectionSecretRef": {"name": "platform"}}));
+    thief.refused("initech", "ConnectionMismatch");
+    thief.patch("initech", &json!({"connectionSecretRef": {"name": "own"}, "details": {"city": "Bonn"}}));
+    assert_eq!(thief.space.ready("client/initech"), other);
+    assert_eq!(home.platform_client(&partner, &other)["city"], "Bonn");
+    assert_eq!(thief.space.ready("client/globex"), id);
+    assert_eq!(count(&home.world.tenancy, &partner), 2);
+}
+
+#[test]
+fn a_stranger_who_only_observes_is_shown_nothing_of_a_neighbour_s_tenant() {
+    let (home, _) = open_partner("landlord", &json!({}));
+    let owner = World::shared().namespace("neighbour");
+    let settings = json!({"details": {"city": "Berlin"}, "security": {"access": {"allowedIPs": ["198.51.100.7"]}}});
+    owner.client("globex", &with(under(&home), &settings));
+    let id = owner.ready("client/globex");
+    let observes = |mine: &Value| {
+        with(with(under(&home), mine), &json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": id}}))
+    };
+    let guess = json!({"details": {"city": "Bonn"}, "security": {"access": {"allowedIPs": ["203.0.113.66"]}}});
+    let thief = Stranger::of("spy");
+    thief.client("mine", &observes(&guess));
+    let message = thief.refused("mine", "OwnedElsewhere");
+    assert!(message.contains("another namespace") && !message.contains(&owner.name), "{message}");
+    let status = thief.space.get("client/mine").unwrap()["status"].to_string();
+    for secret in ["Berlin", "198.51.100.7", "drift"] {
+        assert!(!status.contains(secret), "`{secret}` in {status}");
+    }
+    // In the namespace of its owner the difference is shown, as it is to who may read the owner itself.
+    owner.client("watcher", &observes(&guess));
+    owner.ready("client/watcher");
+    assert!(owner.get("client/watcher").unwrap()["status"]["drift"].to_string().contains("198.51.100.7"));
+    // A tenant that nobody of this cluster owns any more may be looked at before it is taken over.
+    owner.delete("client/globex");
+    owner.gone("client/globex");
+    thief.run(&thief.space.name, &["annotate", "client/mine", "tenantry.dev/reconcile-requested-at=now"], "").unwrap();
+    thief.space.ready("client/mine");
+    assert!(thief.space.get("client/mine").unwrap()["status"]["drift"].to_string().contains("198.51.100.7"));
+    // Once it has an owner again, what was shown goes.
+    owner.client("heir", &with(with(under(&home), &settings), &adopts(&id)));
+    owner.ready("client/heir");
+    thief.patch("mine", &json!({"details": {"city": "Kiel"}}));
+    thief.refused("mine", "OwnedElsewhere");
+    let status = thief.space.get("client/mine").unwrap()["status"].to_string();
+    assert!(!status.contains("Berlin") && !status.contains("198.51.100.7"), "{status}");
+}

@@ -1,5 +1,7 @@
 //! What may happen in a random run: what people do on both sides, in an order that nobody planned.
 
+mod neighbours;
+
 use std::time::Duration;
 
 use axum::http::Method;
@@ -9,12 +11,15 @@ use serde_json::{Value, json};
 use tenantry::api::ABANDON;
 
 use super::cluster::{CLIENTS, Key, PARTNERS, Resource, SECRETS};
-use super::newer::{newer_field, understood};
+use super::newer::{newer_field, newer_value, understood};
 use super::people::with;
 use super::platform::Tenant;
 use super::seam::World;
+use super::troubles::{Trouble, trouble};
+use neighbours::Neighbour;
 
-/// The objects of a random run: two Partners in two namespaces, and three Clients of them.
+/// The objects of a random run: two Partners in two namespaces, three Clients of them, and one of each kind that has its
+/// eye on the tenants of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
     Acme,
@@ -22,10 +27,13 @@ pub(crate) enum Who {
     Globex,
     Initech,
     Hooli,
+    Upstart,
+    Rival,
 }
 
 impl Who {
-    pub(crate) const ALL: [Self; 5] = [Self::Acme, Self::Beta, Self::Globex, Self::Initech, Self::Hooli];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Acme, Self::Beta, Self::Globex, Self::Initech, Self::Hooli, Self::Upstart, Self::Rival];
 
     pub(crate) fn key(self) -> Key {
         match self {
@@ -34,15 +42,23 @@ impl Who {
             Self::Globex => Key::new(CLIENTS, "a", "globex"),
             Self::Initech => Key::new(CLIENTS, "a", "initech"),
             Self::Hooli => Key::new(CLIENTS, "b", "hooli"),
+            Self::Upstart => Key::new(PARTNERS, "a", "upstart"),
+            Self::Rival => Key::new(CLIENTS, "b", "rival"),
         }
     }
 
     fn spec(self) -> Value {
-        let connection = json!({"connectionSecretRef": {"name": "platform"}});
+        // Clients subscribe to no more than their Partner has.
+        let connection = json!({
+            "connectionSecretRef": {"name": "platform"}, "addOns": ["SLAManagement"],
+            "packages": ["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"],
+        });
         let reference = match self {
-            Self::Acme | Self::Beta => connection,
+            Self::Acme => with(connection, &json!({"clients": {"allowedNamespaces": {"from": "All"}}})),
+            Self::Beta | Self::Upstart => connection,
             Self::Globex | Self::Initech => json!({"partnerRef": {"name": "acme"}}),
             Self::Hooli => json!({"partnerRef": {"name": "beta"}}),
+            Self::Rival => json!({"partnerRef": {"name": "acme", "namespace": "a"}}),
         };
         let details = json!({"name": format!("{self:?}"), "timezone": "Europe/Berlin", "country": "Germany"});
         with(reference, &json!({"details": details}))
@@ -84,8 +100,12 @@ pub(crate) enum Deed {
     Strip(Who),
     Abandon(Who),
     Estrange(Who),
-    Newer(Who),
+    Newer(Who, bool),
     Understand(Who),
+    Neighbour(Neighbour),
+    Trouble(Trouble),
+    /// The end of a tenant whose consent is withdrawn while the call waits for its turn: after so many seconds of waiting.
+    Waver(Who, u64),
     Foreign(Who),
     Adopt(Who),
     DeleteNamespace(&'static str),
@@ -101,12 +121,15 @@ fn who() -> impl Strategy<Value = Who> {
     prop::sample::select(Who::ALL.to_vec())
 }
 
-fn edit() -> impl Strategy<Value = Value> {
+/// Settings differ from object to object, so that a write shows by whom it was declared.
+fn edit(who: Who) -> impl Strategy<Value = Value> {
     prop_oneof![
-        prop::sample::select(vec!["Bonn", "Ulm", "Trier"]).prop_map(|city| json!({"details": {"city": city}})),
+        prop::sample::select(vec!["Bonn", "Ulm", "Trier"])
+            .prop_map(move |city| json!({"details": {"city": format!("{city} of {who:?}")}})),
         prop::sample::select(vec!["Active", "Suspended"]).prop_map(|state| json!({"tenantState": state})),
-        any::<bool>()
-            .prop_map(|other| json!({"details": {"address": if other { "Hauptstr. 1" } else { "Am Markt 2" }}})),
+        any::<bool>().prop_map(move |other| {
+            json!({"details": {"address": if other { format!("{who:?}str. 1") } else { format!("Am {who:?} 2") }}})
+        }),
         Just(json!({"management": {"mode": "Paused"}})),
     ]
 }
@@ -126,6 +149,8 @@ pub(crate) struct Odds {
     pub(crate) ends: u32,
     /// Mishaps, against the same 30.
     pub(crate) mishaps: u32,
+    /// What objects want of each other's tenants, and troubles on the way to the servers.
+    pub(crate) neighbours: u32,
     /// A consent without a flaw.
     pub(crate) flawless: u32,
     /// A consent with one of the flaws of the confirmation, against 3 for one of policy or mode.
@@ -153,15 +178,16 @@ pub(crate) fn deed(odds: Odds) -> impl Strategy<Value = (Deed, Duration)> {
     let place = || prop::sample::select(vec!["a", "b"]);
     let kind = || prop::sample::select(vec![PARTNERS, CLIENTS]);
     let people = prop_oneof![
-        10 => who().prop_map(Deed::Create),
-        4 => (who(), edit()).prop_map(|(who, spec)| Deed::Edit(who, spec)),
+        10 => prop::sample::select(Who::ALL[..5].to_vec()).prop_map(Deed::Create),
+        1 => who().prop_map(Deed::Create),
+        5 => who().prop_flat_map(|who| edit(who).prop_map(move |spec| Deed::Edit(who, spec))),
         3 => (who(), drift()).prop_map(|(who, change)| Deed::Drift(who, change)),
         2 => (who(), act).prop_map(|(who, act)| Deed::Act(who, act)),
         3 => who().prop_map(Deed::Delete),
         1 => who().prop_map(Deed::Strip),
         1 => who().prop_map(Deed::Foreign),
         1 => who().prop_map(Deed::Adopt),
-        1 => who().prop_map(Deed::Newer),
+        1 => (who(), any::<bool>()).prop_map(|(who, is_value)| Deed::Newer(who, is_value)),
         1 => who().prop_map(Deed::Understand),
         2 => place().prop_map(Deed::MakeNamespace),
         1 => kind().prop_map(Deed::MakeDefinition),
@@ -180,15 +206,21 @@ pub(crate) fn deed(odds: Odds) -> impl Strategy<Value = (Deed, Duration)> {
         8 => (who(), flaw(odds), grace()).prop_map(|(who, flaw, grace)| Deed::End(who, flaw, grace)),
         1 => (who(), grace()).prop_map(|(who, grace)| Deed::EndWithNamespace(who, grace)),
         2 => (who(), prop::sample::select(vec!["Retain", "Suspend", "Terminate"])).prop_map(|(who, policy)| Deed::Revoke(who, policy)),
+        1 => (who(), 0_u64..25).prop_map(|(who, waits)| Deed::Waver(who, waits)),
     ];
-    let deed = prop_oneof![30 => people, odds.mishaps => mishaps, odds.ends => end];
+    let wider = prop_oneof![
+        4 => neighbours::neighbour().prop_map(Deed::Neighbour),
+        2 => trouble().prop_map(Deed::Trouble),
+        1 => who().prop_flat_map(|who| neighbours::setting(who).prop_map(move |spec| Deed::Edit(who, spec))),
+    ];
+    let deed = prop_oneof![30 => people, odds.mishaps => mishaps, odds.neighbours => wider, odds.ends => end];
     let pause = prop_oneof![3 => 0_u64..1000, odds.calm => 1000_u64..90_000, 1 => 90_000_u64..1_200_000];
     (deed, pause.prop_map(Duration::from_millis))
 }
 
 impl World {
     /// The tenant of an object: the one that it records, or the living one with its mark.
-    fn owned(&self, who: Who) -> Option<Tenant> {
+    pub(super) fn owned(&self, who: Who) -> Option<Tenant> {
         let key = who.key();
         let place = format!("sim/{}/{}/{}", key.resource.kind, key.namespace, key.name);
         let lives = |tenant: &Tenant| tenant.place.as_deref() == Some(&place) && tenant.state != "TERMINATED";
@@ -210,7 +242,7 @@ impl World {
             }
             Deed::Delete(who) => drop(self.delete(&who.key())),
             // Where there is nothing to end, it is declared: a run would else be over with its first ends.
-            Deed::Consent(who, ..) | Deed::End(who, ..) | Deed::EndWithNamespace(who, _)
+            Deed::Consent(who, ..) | Deed::End(who, ..) | Deed::EndWithNamespace(who, _) | Deed::Waver(who, _)
                 if self.object(&who.key()).is_none() =>
             {
                 self.namespace(&who.key().namespace);
@@ -246,7 +278,11 @@ impl World {
                     self.drift(&tenant, &json!({"managedBy": other}))
                 });
             }
-            Deed::Newer(who) => drop(self.edit(&who.key(), &newer_field())),
+            Deed::Newer(who, is_value) => {
+                drop(self.edit(&who.key(), &if *is_value { newer_value() } else { newer_field() }));
+            }
+            Deed::Neighbour(neighbour) => self.neighbour(neighbour),
+            Deed::Trouble(trouble) => self.trouble(trouble),
             Deed::Understand(who) => drop(self.edit(&who.key(), &understood())),
             Deed::Foreign(who) => self.foreign(*who),
             Deed::Adopt(who) => self.adopt(*who),
@@ -255,16 +291,19 @@ impl World {
             Deed::DropSecret(namespace) => drop(self.delete(&Key::new(SECRETS, namespace, "platform"))),
             Deed::DeleteDefinition(resource) => self.delete_definition(*resource),
             Deed::MakeDefinition(resource) => self.definition(*resource),
-            Deed::Resume(who) => drop(self.edit(&who.key(), &json!({"management": {"mode": "Manage"}}))),
-            Deed::Crash => {}
+            Deed::Resume(who) => self.resume(*who),
+            // Both take their time: the script of a run plays them.
+            Deed::Waver(..) | Deed::Crash => {}
         }
     }
 
     /// Makes a tenant of somebody else under the name that an object wants.
     fn foreign(&self, who: Who) {
         let parent = match who {
-            Who::Acme | Who::Beta => Some("sp_1/msps".to_owned()),
-            Who::Globex | Who::Initech => self.owned(Who::Acme).map(|tenant| format!("{}/clients", tenant.id)),
+            Who::Acme | Who::Beta | Who::Upstart => Some("sp_1/msps".to_owned()),
+            Who::Globex | Who::Initech | Who::Rival => {
+                self.owned(Who::Acme).map(|tenant| format!("{}/clients", tenant.id))
+            }
             Who::Hooli => self.owned(Who::Beta).map(|tenant| format!("{}/clients", tenant.id)),
         };
         if let Some(path) = parent {
@@ -284,16 +323,11 @@ impl World {
             self.foreign(who);
         }
         let Some(tenant) = under_name() else { return };
-        let adoption = json!({"adoption": {"policy": "Adopt", "uniqueId": tenant.id}});
-        if self.object(&who.key()).is_none() {
-            self.create(&who.key(), &with(who.spec(), &adoption));
-        } else {
-            self.edit(&who.key(), &adoption);
-        }
+        self.ask_for(who, &tenant.id, &json!({"takeFrom": null}));
     }
 
     /// Sets policy, grace period and a confirmation that has a flaw or none.
-    fn consent(&self, who: Who, flaw: Flaw, grace: i64) {
+    pub(super) fn consent(&self, who: Who, flaw: Flaw, grace: i64) {
         let Some(tenant) = self.owned(who) else { return };
         let now = tenantry::clock::now();
         let (mut name, mut id, mut until) = (tenant.name, tenant.id, now + SignedDuration::from_hours(48));

@@ -17,6 +17,7 @@ use tower::{BoxError, service_fn};
 use super::ask::{Ask, Reply, Side};
 use super::cluster::Cluster;
 use super::seam::{Life, World};
+use super::troubles::OTHER_HOST;
 
 /// Namespace of lease, evidence and ledger.
 pub(crate) const HOME: &str = "tenantry-system";
@@ -47,19 +48,59 @@ pub(crate) fn settings_with(more: &[&str]) -> Settings {
     Settings::parse_from(["tenantry-operator"].iter().chain(&flags).chain(more))
 }
 
+/// The same where the accounts have hosts of their own.
+pub(crate) fn wide_settings() -> Settings {
+    let hosts = format!("{HOST},{OTHER_HOST}");
+    let Settings { platform_hosts, .. } = Settings::parse_from(["tenantry-operator", "--platform-hosts", &hosts]);
+    Settings { platform_hosts, ..settings() }
+}
+
 /// Lives one life while `script` goes on beside it; ends with the script, or when the operator ends by itself or crashes.
 /// Returns the script's result where it came to its end.
 pub(crate) fn live<T>(world: &World, life: &Life, settings: Settings, script: impl Future<Output = T>) -> Option<T> {
+    live_beside(world, (life, false), settings, script)
+}
+
+/// An operator beside the one of a life, which crashes and is started again for itself.
+async fn second(world: &World, life: &Life, settings: &Settings) {
+    for number in 1.. {
+        let own = Life::new(1000 * life.number + number);
+        tokio::select! {
+            biased;
+            () = own.over() => {}
+            _ = operate(world, &own, settings.clone()) => {}
+        }
+        own.end();
+        world.lock().oracle.alive.remove(&own.number);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}
+
+/// The same, with a second operator beside it or without.
+pub(crate) fn live_beside<T>(
+    world: &World,
+    (life, is_doubled): (&Life, bool),
+    settings: Settings,
+    script: impl Future<Output = T>,
+) -> Option<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let ended = runtime.block_on(async {
         tenantry::clock::follow(world.lock().now);
         tokio::pin!(script);
+        let beside = async {
+            if is_doubled {
+                second(world, life, &settings).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::pin!(beside);
         loop {
             let running = operate(world, life, settings.clone());
             tokio::select! {
                 biased;
                 () = life.over() => break None,
                 done = &mut script => break Some(done),
+                () = &mut beside => break None,
                 // A Pod whose operator ends is started again.
                 ended = running => world.lock().tell(tenantry::clock::now(), format!(" ! the operator ended: {ended:?}")),
             }
@@ -71,6 +112,7 @@ pub(crate) fn live<T>(world: &World, life: &Life, settings: Settings, script: im
         state.now = runtime.block_on(async { tenantry::clock::now() });
         let now = state.now;
         state.tell(now, format!("life {} ends", life.number));
+        state.oracle.alive.clear();
     }
     life.end();
     drop(runtime);
@@ -88,6 +130,7 @@ pub(crate) async fn operate_until(
     life: &Life,
     (settings, stop): (Settings, impl Future<Output = ()> + Send + 'static),
 ) -> Result<(), StartError> {
+    world.lock().oracle.alive.insert(life.number);
     let operator = Box::pin(Operator::new(settings, servers(world, life))).await?;
     Box::pin(operator.work(stop)).await
 }

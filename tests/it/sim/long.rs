@@ -26,11 +26,40 @@ const SINGLE: [&str; 13] = [
     "namespace going",
 ];
 
+/// What the neighbours, the accounts and the clocks must have done, each at least once.
+const WIDER: [&str; 22] = [
+    "accounts that hung",
+    "branding written",
+    "changes of the leader",
+    "clocks that were apart",
+    "consents withdrawn while the call waited",
+    "givers that say so",
+    "hand-overs",
+    "newer objects",
+    "packages and add-ons written",
+    "plans approved",
+    "plans that waited",
+    "reads that were late",
+    "refused: clocks apart",
+    "requests that hung",
+    "rotated values written",
+    "tenants only read",
+    "tenants taken from owners that were gone",
+    "tries to take a living neighbour's tenant, refused",
+    "values in the platform's own form",
+    "writes beside an account that hung",
+    "writes that had to wait",
+    "adoptions",
+];
+
 /// Mostly attempts to end tenants, each with enough time before the next to be judged.
-const ODDS: Odds = Odds { ends: 120, mishaps: 2, flawless: 10, unconfirmed: 20, calm: 15 };
+const ODDS: Odds = Odds { ends: 120, mishaps: 2, neighbours: 25, flawless: 10, unconfirmed: 20, calm: 15 };
 
 /// From how many steps on each condition must have been seen often.
 const LONG: usize = 200_000;
+
+/// After so many steps it says how far it is.
+const SOME: usize = 10_000;
 
 /// Counts by what is counted.
 type Tally = BTreeMap<String, usize>;
@@ -45,6 +74,12 @@ fn count(world: &World, tally: &mut Tally) {
     add("lawful terminations", oracle.ended.len());
     for (event, what) in [("Reattached", "re-attachments"), ("Cancelled", "cancels"), ("Adopted", "adoptions")] {
         add(what, oracle.events.get(event).copied().unwrap_or_default());
+    }
+    for (what, whom) in &oracle.occurred {
+        add(what, whom.len());
+    }
+    for (what, many) in &state.troubles.counts {
+        add(what, *many);
     }
     for (why, ends) in &oracle.refused {
         add(&format!("refused: {why}"), ends.len());
@@ -63,8 +98,14 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
         let world = play(&run);
         if let Err(why) = verdict(&world) {
             violations.push(format!("run {worlds}: {run:?}\n{why}"));
+            if let Ok(folder) = std::env::var("TENANTRY_STORIES") {
+                let _ = std::fs::write(format!("{folder}/{seed}-{worlds}.txt"), violations.last().unwrap());
+            }
         }
         count(&world, &mut tally);
+        if (done + run.deeds.len()) / SOME > done / SOME {
+            println!("{done} steps in {worlds} worlds: violations {}", violations.len());
+        }
         done += run.deeds.len();
         worlds += 1;
     }
@@ -82,5 +123,8 @@ fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     for why in SINGLE {
         let many = found(&format!("refused: {why}"));
         assert!(many >= floor(500), "{why}: {many}");
+    }
+    for what in WIDER {
+        assert!(found(what) >= floor(1), "{what} never happened");
     }
 }

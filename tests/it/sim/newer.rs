@@ -20,7 +20,7 @@ pub(crate) fn newer_field() -> Value {
 }
 
 /// A value that no release knows yet.
-fn newer_value() -> Value {
+pub(crate) fn newer_value() -> Value {
     json!({"addOns": ["BrandNewAddOn"]})
 }
 

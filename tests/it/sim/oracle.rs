@@ -1,6 +1,8 @@
 //! Judges every request by what the two servers hold and by the requests before it, and by nothing else.
 
+mod counts;
 mod ends;
+mod rules;
 mod siblings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,9 +45,23 @@ pub(crate) struct Oracle {
     pub(crate) has_left_out: bool,
     /// Requests of each life.
     pub(crate) asked: BTreeMap<usize, usize>,
+    /// Lives that go on.
+    pub(crate) alive: BTreeSet<usize>,
+    /// Since when the clocks of the servers and the operator's have been more than a minute apart.
+    pub(crate) apart_since: Option<Timestamp>,
+    /// What the next answer showed of its tenant, where it was not the present.
+    pub(crate) shown_late: Option<Option<Tenant>>,
+    /// What happened, and to whom.
+    pub(crate) occurred: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Value of the Secret that a tenant was last given.
+    pub(crate) keys: BTreeMap<String, String>,
+    /// When the mark of a tenant last moved.
+    moved: BTreeMap<String, Timestamp>,
     holders: BTreeMap<usize, String>,
     /// Who leads, and since when.
     leader: Option<(String, Timestamp)>,
+    /// The life that last began to lead.
+    led: Option<usize>,
     suspended_since: BTreeMap<String, Timestamp>,
     accepted: BTreeMap<String, Accepted>,
     /// Version of the cluster when a life last read an object.
@@ -138,7 +154,10 @@ impl Oracle {
         if !was_there && !cluster.was_ever_adopted(id) {
             self.broken(at, ask, format!("a change of a tenant of somebody else: {tenant:?}"));
         }
-        if let Some(fault) = self.meddles((life, ask), &tenant, cluster) {
+        if let Some(fault) = self.meddles((life, ask), &tenant, (cluster, at)) {
+            self.broken(at, ask, fault);
+        }
+        if let Some(fault) = self.forbidden(ask, &tenant, (cluster, at)) {
             self.broken(at, ask, fault);
         }
         let newer = owner.as_ref().and_then(|owner| newer_since(cluster, owner));
@@ -159,14 +178,16 @@ impl Oracle {
         (cluster, tenants): (&Cluster, Option<Vec<Tenant>>),
         at: Timestamp,
     ) {
+        let shown = self.shown_late.take();
         if let Some(tenants) = tenants {
+            self.moved(&tenants, cluster, at);
             self.learn(tenants, at);
         }
         if life == 0 {
             return;
         }
         match ask.side {
-            Side::Platform => self.platform_answered((life, ask, reply), at),
+            Side::Platform => self.platform_answered((life, ask, reply), shown, at),
             Side::Cluster => self.cluster_answered((life, ask, reply), cluster, at),
         }
     }
@@ -182,10 +203,16 @@ impl Oracle {
         }
     }
 
-    fn platform_answered(&mut self, (life, ask, reply): (usize, &Ask, &Reply), at: Timestamp) {
+    fn platform_answered(
+        &mut self,
+        (life, ask, reply): (usize, &Ask, &Reply),
+        shown: Option<Option<Tenant>>,
+        at: Timestamp,
+    ) {
+        self.given(ask, reply, at);
         match about(ask) {
             About::Read(id) => {
-                let now = self.tenants.get(id).cloned();
+                let now = shown.unwrap_or_else(|| self.tenants.get(id).cloned());
                 match now.filter(|_| reply.is_success()) {
                     Some(tenant) => self.seen.insert((life, id.to_owned()), tenant),
                     None => self.seen.remove(&(life, id.to_owned())),
@@ -231,6 +258,10 @@ impl Oracle {
         if ask.is_lease() && reply.is_success() {
             let holder = ask.json()["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
             if self.leader.as_ref().is_none_or(|(leader, _)| *leader != holder) {
+                if self.led.is_some_and(|before| before != life && self.alive.contains(&before)) {
+                    self.occurred.entry("changes of the leader").or_default().insert(holder.clone());
+                }
+                self.led = Some(life);
                 self.leader = Some((holder, at));
             }
         }
@@ -240,6 +271,7 @@ impl Oracle {
         let Some((key, is_status)) = object_of(&ask.path).filter(|_| reply.is_success()) else { return };
         let after = reply.value();
         if is_status {
+            self.told(&after, cluster);
             self.status_written((life, &key, &after), ask, at);
         } else if ask.json()["metadata"]["finalizers"].is_array() && !holds(&after) {
             let version = cluster.version().saturating_sub(1);
@@ -249,11 +281,17 @@ impl Oracle {
         }
     }
 
-    /// Since when nothing was written by the operator of the newest life; nothing where it does not lead.
+    /// Since when nothing was written; nothing where no operator leads that lives.
     pub(crate) fn quiet_since(&self) -> Option<Timestamp> {
-        let newest = self.holders.get(self.asked.keys().max()?)?;
-        let (_, since) = self.leader.as_ref().filter(|(leader, _)| leader == newest)?;
+        let (_, since) = self.leader.as_ref()?;
+        self.leading().filter(|life| self.alive.contains(life))?;
         Some(self.last_write.map_or(*since, |last| last.max(*since)))
+    }
+
+    /// The life that leads.
+    pub(crate) fn leading(&self) -> Option<usize> {
+        let (leader, _) = self.leader.as_ref()?;
+        self.holders.iter().find(|(_, holder)| *holder == leader).map(|(life, _)| *life)
     }
 
     /// What still stands between the tests and the truth at the end of a run.

@@ -10,7 +10,6 @@ use tenantry::api::FINALIZER;
 
 use super::ask::{Ask, Reply, Side};
 use super::cluster::{CLIENTS, DEFINITIONS, Key, NAMESPACES, PARTNERS, SECRETS};
-use super::life::HOST;
 use super::platform::Tenant;
 use super::seam::World;
 
@@ -96,8 +95,9 @@ impl World {
     /// The Secret `platform` of a namespace.
     pub(crate) fn secret(&self, namespace: &str) -> Reply {
         let credential = self.lock().platform.credential.clone();
+        let host = self.lock().troubles.host(namespace);
         let data = json!({
-            "url": STANDARD.encode(format!("https://{HOST}")), "tenantId": STANDARD.encode(&credential.tenant_id),
+            "url": STANDARD.encode(format!("https://{host}")), "tenantId": STANDARD.encode(&credential.tenant_id),
             "clientId": STANDARD.encode(&credential.client_id), "clientSecret": STANDARD.encode(&credential.client_secret),
         });
         let body = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "platform", "namespace": namespace}, "data": data});
@@ -142,6 +142,9 @@ impl World {
         }
         for name in ["a", "b"] {
             self.namespace(name);
+        }
+        if self.lock().troubles.is_wide {
+            self.duo();
         }
     }
 

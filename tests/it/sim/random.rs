@@ -8,13 +8,17 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, RngSeed, TestCaseError, TestRunner};
 
 use super::deeds::{Deed, Odds, deed};
-use super::life::{live, settings};
-use super::seam::{Fate, Life, State, World};
-use super::settle::{rest_mended, world};
+use super::life::{live_beside, wide_settings};
+use super::seam::{Ahead, Fate, Life, State, World};
+use super::settle::{rest_mended, wide_world};
+use super::troubles::Trouble;
 use super::weather::Weather;
 
 /// In which an operator that ends tenants without a deletion would have shown itself.
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
+
+/// In which another operator takes the place of one that cannot renew its lease.
+const LEASE_AND_MORE: Duration = Duration::from_mins(36);
 
 /// A run.
 #[derive(Clone, Debug)]
@@ -25,28 +29,36 @@ pub(crate) struct Run {
     pub(crate) lag: Duration,
     /// How many versions a list after a restart is behind.
     pub(crate) behind: u64,
+    /// Whether a second operator is there, to lead when the first cannot.
+    pub(crate) is_doubled: bool,
+    /// Whether the platform shows values in a form of its own.
+    pub(crate) normalises: bool,
 }
 
 pub(crate) fn run(odds: Odds, steps: std::ops::Range<usize>) -> impl Strategy<Value = Run> {
     let weather = (any::<u64>(), prop_oneof![Just(0_u16), 1_u16..120], prop_oneof![2 => Just(0_u16), 1 => 1_u16..12]);
     let lag = prop_oneof![2 => Just(0_u64), 1 => 1_u64..20_000];
     let behind = prop_oneof![3 => Just(0_u64), 1 => 1_u64..30];
-    (prop::collection::vec(deed(odds), steps), weather, lag, behind).prop_map(
-        |(deeds, (seed, faults, crashes), lag, behind)| Run {
+    let kind = (prop::bool::weighted(0.4), prop::bool::weighted(0.4));
+    (prop::collection::vec(deed(odds), steps), weather, lag, behind, kind).prop_map(
+        |(deeds, (seed, faults, crashes), lag, behind, (is_doubled, normalises))| Run {
             deeds,
             weather: Weather { seed, faults, crashes },
             lag: Duration::from_millis(lag),
             behind,
+            is_doubled,
+            normalises,
         },
     )
 }
 
 /// Plays a run to its rest.
 pub(crate) fn play(run: &Run) -> World {
-    let world = world();
+    let world = wide_world();
     {
         let mut state = world.lock();
         state.fates = run.weather.fates();
+        state.troubles.normalises = run.normalises;
         state.lag = run.lag;
     }
     let (next, mut lives) = (Cell::new(0), 0);
@@ -59,7 +71,7 @@ pub(crate) fn play(run: &Run) -> World {
             state.list_at = (lives > 1 && run.behind > 0 && next.get() < run.deeds.len())
                 .then(|| version.saturating_sub(run.behind).max(110).min(version));
         }
-        let done = live(&world, &life, settings(), script(&world, &life, (run, &next)));
+        let done = live_beside(&world, (&life, run.is_doubled), wide_settings(), script(&world, &life, (run, &next)));
         if done.is_some() {
             return world;
         }
@@ -78,6 +90,12 @@ async fn script(world: &World, life: &Life, (run, next): (&Run, &Cell<usize>)) {
         if matches!(deed, Deed::Crash) {
             life.end();
             std::future::pending::<()>().await;
+        }
+        if let Deed::Waver(who, waits) = deed {
+            world.waver(*who, *waits).await;
+        }
+        if matches!(deed, Deed::Trouble(Trouble::LoseLease)) && run.is_doubled {
+            tokio::time::sleep(LEASE_AND_MORE).await;
         }
         tokio::time::sleep(*pause).await;
         if *pause >= LONG_ENOUGH {
@@ -105,8 +123,14 @@ fn calm(world: &World) {
     state.fates = Box::new(|_, _| Fate::Pass);
     state.lag = Duration::ZERO;
     state.list_at = None;
+    state.ahead = Ahead::default();
+    state.oracle.apart_since = None;
+    state.troubles.end();
     drop(state);
     world.mend();
+    for namespace in ["a", "b"] {
+        world.reissue(namespace, false);
+    }
 }
 
 /// Why a run failed, with its story.
@@ -147,7 +171,7 @@ fn hold((name, seed): (&'static str, u64), strategy: impl Strategy<Value = Run>)
     }
 }
 
-const ODDS: Odds = Odds { ends: 13, mishaps: 4, flawless: 6, unconfirmed: 6, calm: 4 };
+const ODDS: Odds = Odds { ends: 13, mishaps: 4, neighbours: 12, flawless: 6, unconfirmed: 6, calm: 4 };
 
 /// Two thousand cases in two halves, so that a machine with two cores plays them in half the time.
 const HALF: u32 = 1_000;

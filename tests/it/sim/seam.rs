@@ -13,6 +13,7 @@ use super::ask::{Ask, Reply, Side};
 use super::cluster::{Cluster, Key, Watching};
 use super::oracle::Oracle;
 use super::platform::Platform;
+use super::troubles::Troubles;
 
 /// What becomes of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ pub(crate) struct State {
     pub(crate) lag: Duration,
     /// How far the clocks of the two servers are ahead of the operator's.
     pub(crate) ahead: Ahead,
+    /// What lasts for a while.
+    pub(crate) troubles: Troubles,
     /// A version at which lists are answered, as after a restart of a server that is behind.
     pub(crate) list_at: Option<u64>,
     /// What happened, for a run that fails.
@@ -156,6 +159,7 @@ impl State {
             landed: Vec::new(),
             lag: Duration::ZERO,
             ahead: Ahead::default(),
+            troubles: Troubles::default(),
             list_at: None,
             story: Vec::new(),
             record: None,
@@ -172,6 +176,14 @@ impl State {
             self.oracle.violations.push(format!("{now}: {MOST} requests without a pause"));
         }
         (self.moment.1 < MOST).then_some(self.asked)
+    }
+
+    /// What lasts for a while makes this of a request.
+    fn trouble(&mut self, (life, ask): (usize, &Ask), now: Timestamp) -> Fate {
+        if let Some(leading) = self.oracle.leading() {
+            self.troubles.led_by(leading);
+        }
+        self.troubles.fate(life, ask, now)
     }
 
     /// A line of the story.
@@ -192,6 +204,9 @@ impl State {
             (Side::Cluster, None) => self.cluster.answer(ask, at),
             (Side::Platform, _) => self.platform.answer(ask, at),
         };
+        if life > 0 && ask.side == Side::Platform {
+            self.look(ask, &mut reply, at);
+        }
         if let Some(edit) = self.edit.as_mut().filter(|_| life > 0 && ask.side == Side::Platform) {
             edit(ask, &mut reply);
         }
@@ -208,6 +223,17 @@ impl State {
         let Self { oracle, cluster, .. } = self;
         oracle.answered((life, ask, &reply), (cluster, tenants), at);
         reply
+    }
+
+    /// What the platform shows an operator of a tenant: late, or in a form of its own.
+    fn look(&mut self, ask: &Ask, reply: &mut Reply, at: Timestamp) {
+        if let Some(shown) = self.troubles.late_read(ask, at) {
+            *reply = shown.reply;
+            self.oracle.shown_late = Some(shown.tenant);
+        } else if reply.is_success() {
+            self.troubles.note(ask, (reply, &self.oracle.tenants), at);
+        }
+        self.troubles.normalise(ask, reply);
     }
 
     /// Carries out what is due.
@@ -264,7 +290,10 @@ impl World {
             let mut state = self.lock();
             state.land(now);
             let Some(number) = state.number(now) else { return life.too_much() };
-            let fate = (state.fates)((life.number, number), &ask);
+            let fate = match (state.fates)((life.number, number), &ask) {
+                Fate::Pass => state.trouble((life.number, &ask), now),
+                fate => fate,
+            };
             if fate != Fate::Pass {
                 state.tell(now, format!(" ! {number} {fate:?}: {}", ask.line()));
             }

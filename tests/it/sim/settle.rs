@@ -1,8 +1,11 @@
 //! When a world has come to rest, and whether it is then as it should be.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -15,7 +18,13 @@ use super::seam::{State, World};
 
 /// A world on this thread's platform, with the namespaces `a` and `b` and a connection in each.
 pub(crate) fn world() -> World {
-    new_world(false)
+    new_world((false, false))
+}
+
+/// A world as random runs have it: the accounts of the namespaces have hosts of their own, and settings are read from a
+/// Secret.
+pub(crate) fn wide_world() -> World {
+    new_world((false, true))
 }
 
 /// A world on a platform that has only what is documented. Its credential is that of a partner.
@@ -23,29 +32,33 @@ pub(crate) fn documented_world() -> World {
     thread_local! {
         static DOCUMENTED: Arc<Platform> = Arc::new(Platform::start(true));
     }
-    world_on(DOCUMENTED.with(Arc::clone), false)
+    world_on(DOCUMENTED.with(Arc::clone), (false, false))
 }
 
 /// The same, whose requests are kept.
 pub(crate) fn recorded_world() -> World {
-    new_world(true)
+    new_world((true, false))
 }
 
-fn new_world(is_recorded: bool) -> World {
+fn new_world((is_recorded, is_wide): (bool, bool)) -> World {
     thread_local! {
         static PLATFORM: Arc<Platform> = Arc::new(Platform::start(false));
     }
-    world_on(PLATFORM.with(Arc::clone), is_recorded)
+    world_on(PLATFORM.with(Arc::clone), (is_recorded, is_wide))
 }
 
-fn world_on(platform: Arc<Platform>, is_recorded: bool) -> World {
+fn world_on(platform: Arc<Platform>, (is_recorded, is_wide): (bool, bool)) -> World {
     platform.reset();
     let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
     let world = World::new(State::new(Cluster::new(&[HOME], now), platform, now));
     tenantry::clock::follow(now);
     world.lock().record = is_recorded.then(Vec::new);
+    world.lock().troubles.is_wide = is_wide;
     world.namespace("a");
     world.namespace("b");
+    if is_wide {
+        world.duo();
+    }
     world
 }
 
@@ -116,8 +129,9 @@ impl World {
         let state = self.lock();
         let mut faults = state.oracle.violations.clone();
         faults.extend(state.oracle.doubles());
+        faults.extend(shared(&state.cluster));
         for (key, object) in state.cluster.ours() {
-            let judge = Judge { key, object, tenants: &tenants, cluster: &state.cluster };
+            let judge = Judge { key, object, tenants: &tenants, state: &state };
             faults.extend(judge.fault().map(|fault| format!("{}/{}: {fault}", key.namespace, key.name)));
         }
         faults
@@ -129,7 +143,18 @@ struct Judge<'a> {
     key: &'a Key,
     object: &'a Value,
     tenants: &'a [Tenant],
-    cluster: &'a Cluster,
+    state: &'a State,
+}
+
+/// Objects that all manage one tenant.
+fn shared(cluster: &Cluster) -> Vec<String> {
+    let mut owners: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let manages = |object: &Value| is_ready(object) && object["spec"]["management"]["mode"] != "Observe";
+    for (key, object) in cluster.ours().filter(|(_, object)| manages(object)) {
+        let id = object["status"]["uniqueId"].as_str().unwrap_or_default();
+        owners.entry(id).or_default().push(&key.name);
+    }
+    owners.into_iter().filter(|(_, all)| all.len() > 1).map(|(id, all)| format!("{id} has owners {all:?}")).collect()
 }
 
 impl Judge<'_> {
@@ -146,25 +171,29 @@ impl Judge<'_> {
     fn partner(&self) -> Option<&Value> {
         let reference = &self.object["spec"]["partnerRef"];
         let namespace = reference["namespace"].as_str().unwrap_or(&self.key.namespace);
-        self.cluster.get(&Key::new(PARTNERS, namespace, reference["name"].as_str()?))
+        self.state.cluster.get(&Key::new(PARTNERS, namespace, reference["name"].as_str()?))
     }
 
     fn fault(&self) -> Option<String> {
         if self.object["metadata"]["deletionTimestamp"].is_string() {
             return self.deleting();
         }
-        if self.object["spec"]["management"]["mode"] == "Paused" {
+        let mode = &self.object["spec"]["management"]["mode"];
+        if *mode == "Paused" {
             return None;
         }
         if is_ready(self.object) {
-            return self.as_declared();
+            return (*mode != "Observe").then(|| self.as_declared())?;
         }
         let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
         let is_so = match reason.as_str() {
             "NameTaken" => self.tenants.iter().any(|tenant| {
+                // One that was its own in a former life holds the name against the one that it asks for now.
+                let asked = &self.object["spec"]["adoption"]["uniqueId"];
+                let is_other = tenant.place.as_deref() != Some(&self.place());
                 tenant.name == self.object["spec"]["details"]["name"]
                     && tenant.state != "TERMINATED"
-                    && tenant.place.as_deref() != Some(&self.place())
+                    && (is_other || asked.as_str().is_some_and(|asked| asked != tenant.id))
             }),
             "TenantMissing" => self.tenant().is_none_or(|tenant| tenant.state == "TERMINATED"),
             "HandedOver" => self.tenant().is_none_or(|tenant| tenant.place.as_deref() != Some(&self.place())),
@@ -198,9 +227,10 @@ impl Judge<'_> {
                 })
             }
             "CredentialsUnavailable" => {
-                self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
+                self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
             "NotUnderstood" => is_newer(self.object),
+            "ApprovalNeeded" => self.object["spec"]["management"]["approval"]["mode"].is_string(),
             _ => false,
         };
         (!is_so).then(|| format!("not Ready because of `{reason}`: {}", self.object["status"]["conditions"]))
@@ -225,10 +255,24 @@ impl Judge<'_> {
             same(&json!(self.place()), &json!(tenant.place), "the mark's place");
             same(&self.object["metadata"]["uid"], &json!(tenant.uid), "the mark's uid");
         }
+        if let Some(key) = self.key().filter(|key| self.state.oracle.keys.get(&tenant.id) != Some(key)) {
+            faults.push(format!("it was last given {:?} and not `{key}`", self.state.oracle.keys.get(&tenant.id)));
+        }
         if tenant.state == "TERMINATED" {
             faults.push("its tenant is ended".to_owned());
         }
         (!faults.is_empty()).then(|| format!("{} [{}]", faults.join("; "), tenant.id))
+    }
+
+    /// The value that the tenant takes from a Secret behind its Partner's defaults.
+    fn key(&self) -> Option<String> {
+        let partner = self.partner()?;
+        let reference = &partner["spec"]["clients"]["defaults"]["access"]["duo"]["secretKeySecretRef"];
+        let namespace = partner["metadata"]["namespace"].as_str()?;
+        let secret =
+            self.state.cluster.get(&Key::new(super::cluster::SECRETS, namespace, reference["name"].as_str()?))?;
+        let value = STANDARD.decode(secret["data"][reference["key"].as_str()?].as_str()?).ok()?;
+        String::from_utf8(value).ok()
     }
 
     /// Being deleted and still there: something must hold it that only a person or time can change.
@@ -242,7 +286,7 @@ impl Judge<'_> {
             .or_else(|| condition(self.object, "Reconciling"))
             .unwrap_or_default();
         let children = || {
-            self.cluster.all(CLIENTS).any(|(_, child)| child["spec"]["partnerRef"]["name"] == *self.key.name)
+            self.state.cluster.all(CLIENTS).any(|(_, child)| child["spec"]["partnerRef"]["name"] == *self.key.name)
                 || self
                     .tenants
                     .iter()
@@ -252,16 +296,17 @@ impl Judge<'_> {
             "ConfirmationNeeded" => policy == "Terminate" && spec["deletion"]["confirm"].is_null(),
             "ConfirmationInvalid" => policy == "Terminate" && !spec["deletion"]["confirm"].is_null(),
             "ClientsRemain" => children(),
-            "ManagementPaused" => spec["management"]["mode"] == "Paused",
+            "ManagementPaused" => ["Paused", "Observe"].iter().any(|mode| spec["management"]["mode"] == *mode),
             "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
                 tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
             }),
             "PartnerNotFound" => self.partner().is_none(),
             "PartnerNotReady" => self.partner().is_none_or(|partner| !is_ready(partner)),
             "CredentialsUnavailable" => {
-                self.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
+                self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
-            "NotUnderstood" => is_newer(self.object) && policy != "Retain",
+            // Clients that are leaving may need its connection for their own end.
+            "NotUnderstood" => is_newer(self.object) && (policy != "Retain" || children()),
             "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
             _ => false,
         };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
 use clap::Parser;
 use serde_json::{Value, json};
 use tenantry::operator::Settings;
@@ -94,6 +95,56 @@ fn a_sibling_takes_nothing_from_a_living_owner_and_gets_what_that_one_hands_over
     assert!(done.is_some());
     must_be_whole(&world);
     assert_eq!(world.tenants().len(), 2);
+}
+
+#[test]
+fn under_a_suspended_partner_nothing_is_taken_over_and_nothing_is_written_again_and_again() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        let id = neighbour(&world).await;
+        world.happen(&Deed::Act(Who::Acme, "suspend"));
+        tokio::time::sleep(Duration::from_mins(15)).await;
+        world.edit(&globex(), &json!({"handOver": {"namespace": "b", "name": "rival"}}));
+        world.create(&rival(), &asking(&id, &json!({})));
+        tokio::time::sleep(Duration::from_mins(15)).await;
+        assert!(has_reason(&world, &rival(), "PartnerSuspended"), "{:?}", world.object(&rival()));
+        let writes = world.lock().oracle.writes;
+        tokio::time::sleep(Duration::from_mins(45)).await;
+        assert_eq!(world.lock().oracle.writes, writes, "{}", world.lock().story.join("\n"));
+        assert_eq!(world.lock().oracle.events.get("Adopted"), None, "it was not adopted yet");
+        world.happen(&Deed::Act(Who::Acme, "activate"));
+        world.until("it is handed over", |world| is_up(world, &rival())).await;
+        assert_eq!(world.tenant(&rival()).unwrap().id, id);
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+}
+
+#[test]
+fn of_two_that_ask_at_once_for_the_tenant_of_an_owner_that_is_gone_one_gets_it() {
+    let world = world();
+    let heir = Key::new(CLIENTS, "b", "heir");
+    let done = live(&world, &Life::new(1), settings(), async {
+        let id = neighbour(&world).await;
+        world.delete(&globex());
+        world.until("the owner is gone", |world| world.object(&globex()).is_none()).await;
+        let path = format!("/clients/{id}");
+        // Each has its answer before the other writes.
+        world.lock().fates = Box::new(move |_, ask| {
+            let is_read = ask.side == Side::Platform && ask.method == Method::GET && ask.path.ends_with(&path);
+            if is_read { Fate::SlowReply(Duration::from_secs(5)) } else { Fate::Pass }
+        });
+        world.create(&rival(), &asking(&id, &json!({})));
+        world.create(&heir, &asking(&id, &json!({"details": {"name": "Heir"}})));
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        let keys = [rival(), heir.clone()];
+        let (up, refused): (Vec<&Key>, Vec<&Key>) = keys.iter().partition(|key| is_up(&world, key));
+        assert_eq!((up.len(), refused.len()), (1, 1), "{}", world.lock().story.join("\n"));
+        assert!(has_reason(&world, refused[0], "OwnedElsewhere"));
+        assert_eq!(world.tenant(up[0]).unwrap().place, Some(format!("sim/Client/b/{}", up[0].name)));
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
 }
 
 #[test]

@@ -1,23 +1,25 @@
 //! Objects of one cluster leave each other's tenants alone: what is written to a tenant was declared by the object whose
 //! mark it carries, and its mark moves only to whom that object hands it over, or when that object is gone.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{About, Oracle, about, key_of};
 use crate::sim::ask::Ask;
 use crate::sim::cluster::{Cluster, Key};
+use crate::sim::newer::UNDER_WAY;
 use crate::sim::platform::Tenant;
 
 /// Settings that runs declare, by member of the wire and path of the spec.
 const SETTINGS: [(&str, &str); 3] =
     [("name", "/details/name"), ("city", "/details/city"), ("address", "/details/address")];
 
-fn is_deleting(object: &Value) -> bool {
+pub(super) fn is_deleting(object: &Value) -> bool {
     object["metadata"]["deletionTimestamp"].is_string()
 }
 
 /// The object that an object ever handed its tenant over to.
-fn receivers<'a>(cluster: &'a Cluster, giver: &'a Key) -> impl Iterator<Item = Key> + 'a {
+pub(super) fn receivers<'a>(cluster: &'a Cluster, giver: &'a Key) -> impl Iterator<Item = Key> + 'a {
     cluster.versions(giver, 0).filter_map(move |object| {
         let named = &object["spec"]["handOver"];
         let namespace = named["namespace"].as_str().unwrap_or(&giver.namespace);
@@ -27,7 +29,12 @@ fn receivers<'a>(cluster: &'a Cluster, giver: &'a Key) -> impl Iterator<Item = K
 
 impl Oracle {
     /// Why a change of a tenant, as the life has seen it, is not its owner's.
-    pub(super) fn meddles(&self, (life, ask): (usize, &Ask), seen: &Tenant, cluster: &Cluster) -> Option<String> {
+    pub(super) fn meddles(
+        &self,
+        (life, ask): (usize, &Ask),
+        seen: &Tenant,
+        (cluster, at): (&Cluster, Timestamp),
+    ) -> Option<String> {
         let now = self.tenants.get(&seen.id);
         let owner = now.unwrap_or(seen).place.as_deref().and_then(key_of).filter(|owner| cluster.was_ever(owner))?;
         let body = ask.json();
@@ -41,7 +48,10 @@ impl Oracle {
                 .then(|| format!("{next:?} takes the tenant of {owner:?}, which lives and hands nothing over"));
         }
         let mut owners = vec![owner];
-        owners.extend(seen.place.as_deref().and_then(key_of));
+        // Who was the owner a moment ago may have decided then.
+        if self.moved.get(&seen.id).is_none_or(|moved| at.duration_since(*moved) <= UNDER_WAY) {
+            owners.extend(seen.place.as_deref().and_then(key_of));
+        }
         let given: Vec<Key> = owners.iter().flat_map(|owner| receivers(cluster, owner)).collect();
         owners.extend(given);
         let versions = || owners.iter().flat_map(|owner| cluster.versions(owner, 0));

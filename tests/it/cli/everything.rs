@@ -1,0 +1,356 @@
+//! `export` of everything that the wire allows: each document is one that the API server takes, and what is in none was
+//! left out with a sentence that names it.
+
+use std::collections::BTreeMap;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
+use rand::{RngExt, SeedableRng as _};
+use serde_json::{Value, json};
+
+use super::{Desk, Ran};
+use crate::connect::fake::{Asked, Fake, Reply};
+use crate::world::World;
+
+/// Texts that people and tools leave behind.
+const TEXTS: [&str; 36] = [
+    "",
+    " ",
+    "NO",
+    "null",
+    "~",
+    "true",
+    "1e3",
+    "0123",
+    "0o17",
+    "---",
+    "...",
+    "- a",
+    "# c",
+    ": ",
+    "a: b",
+    "'",
+    "\"",
+    "`x`",
+    "日本",
+    "עברית \u{202e}abc",
+    "😀😀😀",
+    " leads",
+    "ends ",
+    "a\nb",
+    "a\r\nb",
+    "a\tb",
+    "\u{85}x",
+    "\u{2028}",
+    "\u{feff}x",
+    "\u{7f}",
+    "{{ x }}",
+    "%2e%2e",
+    "../../x",
+    "*a",
+    "&a",
+    "!t",
+];
+const COUNTRIES: [&str; 14] = [
+    "Germany",
+    "germany",
+    "DE",
+    "DEU",
+    "Eswatini",
+    "Swaziland",
+    "Cabo Verde",
+    "Central African Republic",
+    "TÜRKIYE",
+    "UK",
+    "US",
+    "Atlantis",
+    " Germany ",
+    "Côte d'Ivoire",
+];
+const ZONES: [&str; 7] = [
+    "Europe/Berlin",
+    "Asia/Calcutta",
+    "Europe/Kiev",
+    "Asia/Beijing",
+    "UTC",
+    "W. Europe Standard Time",
+    "Europe/Berlin\n",
+];
+const PHONES: [&str; 8] = [
+    "+49 30 1234",
+    "030/1234",
+    "(030) 1234-0",
+    "004930123456789012345678901234567890",
+    "call me",
+    "+",
+    "1",
+    "+49301234x5",
+];
+const ADDRESSES: [&str; 8] = [
+    "198.51.100.7",
+    "198.51.100.0/24",
+    "172.22.2.[0-50]",
+    "172.22.22.*",
+    "198.51.100.7,,2001:db8::/32",
+    "all",
+    "999.1.1.1",
+    "198.51.100.7-9",
+];
+const MAILS: [&str; 6] =
+    ["a@b.example", "A <a@b.example>", "a@b.example,c@d.example", "nobody", "ä@ö.example", "a b@c.example"];
+const PACKAGES: [&str; 5] = [
+    "Event and Incident Management",
+    "Remediation and Automation",
+    "Hybrid Discovery and Monitoring",
+    "Next Package",
+    "",
+];
+const ADD_ONS: [&str; 5] = ["SLA Management", "Process Automation", "Brand New", "Knowledge Base Management", ""];
+const COLOURS: [&str; 6] = ["123456", "#abcdef", "red", "12345", "rgb(0,0,0)", "ABCDEG"];
+const URLS: [&str; 7] = [
+    "https://docs.example",
+    "http://docs.example",
+    "javascript:alert(1)",
+    "https://",
+    "https://a b",
+    "docs",
+    "https://[::1",
+];
+
+/// Values of one tenant.
+struct Odd(StdRng);
+
+impl Odd {
+    fn one(&mut self, of: &[&'static str]) -> String {
+        (*of.choose(&mut self.0).unwrap()).to_owned()
+    }
+
+    fn text(&mut self) -> String {
+        match self.0.random_range(0..10) {
+            0 => "x".repeat(self.0.random_range(60..400)),
+            1 => "ü".repeat(self.0.random_range(60..300)),
+            _ => self.one(&TEXTS),
+        }
+    }
+
+    /// A text, a number, nothing, or something else.
+    fn any(&mut self, text: String) -> Value {
+        match self.0.random_range(0..12) {
+            0 => json!(self.0.random_range(0..4_930_123_456_789_i64)),
+            1 => Value::Null,
+            2 => json!(true),
+            3 => json!([text]),
+            _ => json!(text),
+        }
+    }
+
+    fn some(&mut self, of: &[&'static str]) -> Value {
+        let many = self.0.random_range(0..4);
+        json!((0..many).map(|_| self.one(of)).collect::<Vec<_>>())
+    }
+
+    fn number(&mut self) -> Value {
+        json!(*[-1_i64, 0, 1, 3, 7, 8, 23, 24, 59, 60, 99, 365, 1 << 40].choose(&mut self.0).unwrap())
+    }
+
+    /// Some of the members.
+    fn few(&mut self, members: Vec<(&str, Value)>) -> Value {
+        let kept = members.into_iter().filter(|_| self.0.random_bool(0.6));
+        Value::Object(kept.map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn tenant(&mut self, id: &str) -> Value {
+        let texts = ["address", "city", "state", "zip", "extOrgId", "phoneExtension"];
+        let mut members: Vec<(&str, Value)> = Vec::new();
+        for name in texts {
+            let text = self.text();
+            members.push((name, self.any(text)));
+        }
+        for (name, of) in [
+            ("country", &COUNTRIES[..]),
+            ("timeZone", &ZONES),
+            ("phoneNumber", &PHONES),
+            ("mobileNumber", &PHONES),
+            ("notificationEmail", &MAILS),
+            ("altEmail", &MAILS),
+            ("whiteListedIps", &ADDRESSES),
+        ] {
+            let text = self.one(of);
+            members.push((name, self.any(text)));
+        }
+        for name in ["enableCLIRecording", "showCopyClipBoard", "resourceDecommission", "twoFactorAuthentication"] {
+            members.push((name, json!(self.0.random_bool(0.5))));
+        }
+        members.push(("packages", self.some(&PACKAGES)));
+        members.push(("addOns", self.some(&ADD_ONS)));
+        let id_of = |number: Value| json!({"id": number});
+        members.push(("channel", id_of(self.number())));
+        members.push(("nocDetails", if self.0.random_bool(0.5) { json!("") } else { id_of(self.number()) }));
+        let server =
+            self.one(&["acme.tenants.example", "ACME.example", "acme/x", "https://acme.example", "ä.example", ""]);
+        members.push(("accessEndpoint", json!({"applicationServer": server})));
+        let duo = self.one(&["api-1.duosecurity.com", "https://api-1.duosecurity.com/", "", "x y"]);
+        members.push(("duoSecurity", json!({"apiHostName": duo})));
+        let policy =
+            ["minPasswordLength", "passwordValidity", "maxAttemptsToLockout"].map(|name| (name, self.number()));
+        let mut policy = policy.to_vec();
+        policy.push(("defaultPolicy", json!(self.0.random_bool(0.3))));
+        members.push(("passwordPolicy", self.few(policy)));
+        let hours = [
+            "businessStartHour",
+            "businessStartMin",
+            "businessEndHour",
+            "businessEndMin",
+            "businessDayStart",
+            "businessDayEnd",
+        ];
+        let hours = hours.map(|name| (name, self.number())).to_vec();
+        members.push(("clientDetails", self.few(hours)));
+        let place = self.one(&["a", "../../x", "A B", "x?y=1", ""]);
+        members.push((
+            "managedBy",
+            json!({"cluster": "c", "kind": "Client", "namespace": place, "name": place, "uid": "u"}),
+        ));
+        let mut tenant = self.few(members);
+        tenant["uniqueId"] = json!(id);
+        tenant["name"] = json!(if self.0.random_bool(0.4) { self.text() } else { format!("Tenant {id}") });
+        tenant["activated"] = json!(true);
+        tenant
+    }
+
+    fn branding(&mut self) -> Value {
+        let image = self.one(&["https://cdn.example/logo.png", "//cdn.example/x", "/nowhere/logo.png", "", "../x"]);
+        let image = json!({"logoPath": image, "imageType": "image/png"});
+        let members = vec![
+            ("applicationTitle", json!(self.text())),
+            ("documentationURL", json!(self.one(&URLS))),
+            ("loginPageHeaderText", json!(self.text())),
+            ("loginPageSubHeaderText", json!(self.text())),
+            ("loginPageTextColor", json!(self.one(&COLOURS))),
+            ("loginPageBackgroundColor", json!(self.one(&COLOURS))),
+            ("logo", image),
+        ];
+        self.few(members)
+    }
+}
+
+/// Everything that the platform holds.
+struct Held {
+    tenants: BTreeMap<String, Value>,
+    branding: BTreeMap<String, Value>,
+}
+
+const MANY: usize = 60;
+
+impl Held {
+    fn of(seed: u64) -> Self {
+        let mut odd = Odd(StdRng::seed_from_u64(seed));
+        let ids = ["msp_1".to_owned(), "msp_2".to_owned()].into_iter().chain((1..=MANY).map(|n| format!("client_{n}")));
+        let tenants: BTreeMap<String, Value> = ids.map(|id| (id.clone(), odd.tenant(&id))).collect();
+        let branding = tenants.keys().map(|id| (id.clone(), odd.branding())).collect();
+        Self { tenants, branding }
+    }
+
+    /// The living tenants under a parent: two partners, of which each has every second client.
+    fn under(&self, parent: &str) -> Vec<Value> {
+        let number = |id: &str| id.rsplit('_').next().and_then(|text| text.parse::<usize>().ok()).unwrap_or_default();
+        let stands = |id: &str| match parent {
+            "sp_1" => id.starts_with("msp_"),
+            _ => id.starts_with("client_") && number(id) % 2 == number(parent) % 2,
+        };
+        let all = self.tenants.iter().filter(|(id, _)| stands(id));
+        all.map(|(id, tenant)| json!({"uniqueId": id, "name": tenant["name"], "activated": true})).collect()
+    }
+
+    fn answer(&self, asked: &Asked) -> Reply {
+        let (path, query) = asked.path.split_once('?').unwrap_or((&asked.path, ""));
+        let parts: Vec<&str> = path.trim_start_matches("/api/v2/tenants/").split('/').collect();
+        match parts[..] {
+            [parent, _, "minimal"] => Reply::json(200, &json!(self.under(parent))),
+            [parent, _, "search"] => {
+                let rows = if query.contains("activated:false") { Vec::new() } else { self.under(parent) };
+                Reply::json(200, &json!({"results": rows, "totalResults": rows.len(), "pageNo": 1, "totalPages": 1}))
+            }
+            [id, "customBranding"] => Reply::json(200, &self.branding[id]),
+            [_, _, id] if self.tenants.contains_key(id) => Reply::json(200, &self.tenants[id]),
+            _ => Reply::json(404, &json!({"code": "0003", "message": "No resource found"})),
+        }
+    }
+}
+
+/// The lines of an export that say what was left out.
+fn left_out(ran: &Ran) -> Vec<&str> {
+    ran.err.lines().filter_map(|line| line.strip_prefix("note: not exported: ")).collect()
+}
+
+/// Each document that was exported, by the id of its tenant.
+fn documents(ran: &Ran) -> BTreeMap<String, Value> {
+    let lines: Vec<&str> = ran.out.lines().collect();
+    let all = lines.split(|line| *line == "---").map(|lines| serde_yaml::from_str::<Value>(&lines.join("\n")).unwrap());
+    all.map(|one| (one["spec"]["adoption"]["uniqueId"].as_str().unwrap().to_owned(), one)).collect()
+}
+
+/// What is wrong with an export of this platform.
+async fn faults(seed: u64) -> Vec<String> {
+    let space = World::shared().namespace("everything");
+    let (held, shown) = (Held::of(seed), Held::of(seed));
+    let fake = Fake::new(move |asked| held.answer(&asked)).await;
+    let desk = Desk::alone();
+    let connection = format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url);
+    let connection = desk.put("platform.env", &connection).display().to_string();
+    let args = ["export", "--connection", &connection, "--namespace", &space.name];
+    let ran = tokio::task::block_in_place(|| desk.run(&args));
+    if ran.code != 0 {
+        return vec![format!("{seed}: {ran:?}")];
+    }
+    let (written, told) = (documents(&ran), left_out(&ran));
+    let mut faults = Vec::new();
+    for (id, document) in &written {
+        let create = ["-n", &space.name, "create", "--dry-run=server", "-f", "-"];
+        // A mark names a namespace of its own, which is not there.
+        let mut document = document.clone();
+        document["metadata"]["namespace"] = json!(space.name);
+        let text = document.to_string();
+        if let Err(error) = tokio::task::block_in_place(|| space.world.kubectl.run_with(&create, &text)) {
+            faults.push(format!("{seed}: {id}: {error}: {document}"));
+        }
+    }
+    for (id, tenant) in &shown.tenants {
+        let about = |line: &&&str| line.contains(&format!("({id})")) || line.contains(&format!(" {id} as a whole:"));
+        let lines: Vec<&str> = told.iter().filter(about).copied().collect();
+        let Some(document) = written.get(id) else {
+            let is_said = |line: &str| line.contains(id.as_str()) && line.contains("name");
+            if !ran.err.lines().any(is_said) {
+                faults.push(format!("{seed}: {id} {} is nowhere: {lines:?}", tenant["name"]));
+            }
+            continue;
+        };
+        for (member, field) in [("address", "address"), ("city", "city"), ("zip", "postalCode"), ("country", "country")]
+        {
+            let is_there = match &tenant[member] {
+                Value::String(text) => !text.trim().is_empty(),
+                Value::Null => false,
+                _ => true,
+            };
+            let defaults = ["msp_1", "msp_2"].map(|id| written.get(id));
+            let is_shared = defaults.iter().flatten().any(|one| !one["spec"]["clients"]["defaults"][field].is_null());
+            let is_said = lines.iter().any(|line| line.contains(&format!("`details.{field}`")));
+            if is_there && document["spec"]["details"][field].is_null() && !is_shared && !is_said {
+                faults.push(format!("{seed}: {id}: {} of `{member}` was dropped in silence", tenant[member]));
+            }
+        }
+    }
+    for line in told.iter().filter(|line| !line.contains('`')) {
+        faults.push(format!("{seed}: names no field: {line}"));
+    }
+    faults
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_the_wire_allows_is_exported_as_the_api_server_takes_it_or_left_out_by_name() {
+    let (mut all, seeds) = (Vec::new(), 3);
+    for seed in 0..seeds {
+        all.extend(faults(seed).await);
+    }
+    assert!(all.is_empty(), "{} faults:\n{}", all.len(), all.join("\n"));
+}
