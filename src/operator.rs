@@ -19,6 +19,7 @@ mod events;
 mod finalizer;
 mod guard;
 mod identity;
+mod installation;
 mod lease;
 mod manage;
 mod metrics;
@@ -193,6 +194,7 @@ impl Operator {
         let ((partner_room, partners), (client_room, clients)) = (room(), room());
         let context = Arc::new(Context {
             cluster: cluster_id(&client, &settings).await?,
+            installation: format!("{}/{}", servers.namespace, crate::object::LEASE),
             partners: partner_room,
             clients: client_room,
             accounts: Accounts::new(settings.limits()),
