@@ -1,5 +1,7 @@
 //! One object that something delays for ever delays no other: for each thing that objects share, requests are counted.
 
+mod credential;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -94,7 +96,7 @@ impl Trouble {
             Self::SecretHangs if ask.path.ends_with("/namespaces/b/secrets/slow") => Fate::Silent(EVER),
             Self::ListHangs if is_theirs && ask.method == Method::GET => Fate::Silent(EVER),
             Self::Forbidden if is_theirs => plain(403, r#"{"code":"0004","message":"not allowed"}"#, Vec::new()),
-            Self::Refused if ask.header("host") == SLOW => plain(401, r#"{"message":"no"}"#, Vec::new()),
+            Self::Refused if ask.header("host") == SLOW => plain(401, r#"{"error":"invalid_client"}"#, Vec::new()),
             Self::Throttled if is_theirs => {
                 let headers = [("retry-after", "45"), ("x-ratelimit-remaining", "0")];
                 plain(429, "", headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
