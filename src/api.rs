@@ -52,6 +52,8 @@ pub const FINALIZER: &str = "tenantry.dev/tenant";
 pub const INTENT: &str = "tenantry.dev/intent";
 /// Annotation that asks for a pass now; its value is acknowledged in `status.lastHandledReconcileAt`.
 pub const RECONCILE_REQUESTED_AT: &str = "tenantry.dev/reconcile-requested-at";
+/// Annotation that names the installation of the operator that is to manage the object, as `namespace/lease`.
+pub const OPERATOR: &str = "tenantry.dev/operator";
 /// Annotation that lets go of an object without touching its tenant: its value is the tenant's unique id, or `none`.
 pub const ABANDON: &str = "tenantry.dev/abandon";
 /// Label of a `ConfigMap` whose change wakes the objects that use their images.

@@ -22,6 +22,7 @@ mod place;
 mod platform;
 mod proxy;
 mod reservation;
+mod roots;
 mod said;
 mod server_clock;
 mod tally;

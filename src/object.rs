@@ -23,8 +23,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::api::{
     Adoption, AdoptionPolicy, Branding, ClientAccess, ConditionType, ConfigMapKeyRef, Deletion, DeletionPolicy,
-    DriftPolicy, FINALIZER, HandOver, INTENT, Image, Management, ManagementMode, Partner, SecretKeyRef, TenantClient,
-    TenantState, TenantStatus,
+    DriftPolicy, FINALIZER, HandOver, INTENT, Image, Management, ManagementMode, OPERATOR, Partner, SecretKeyRef,
+    TenantClient, TenantState, TenantStatus,
 };
 use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
 use crate::wire::Mark;
@@ -230,6 +230,18 @@ pub(crate) fn intent<K: Object>(object: &K) -> Option<Intent> {
     let text = object.annotations().get(INTENT)?;
     let intent: Intent = serde_json::from_str(text).ok()?;
     (intent.uid == uid(object)).then_some(intent)
+}
+
+/// The installation of the operator that is to manage the object: the one that is asked for, else the one that has
+/// written to it.
+pub(crate) fn installation<K: Object>(object: &K) -> Option<String> {
+    object.annotations().get(OPERATOR).cloned().or_else(|| recorded_installation(object))
+}
+
+/// The installation that has written to the object. Its status counts before its intent, which may be from before a move.
+pub(crate) fn recorded_installation<K: Object>(object: &K) -> Option<String> {
+    let of_status = object.status().and_then(|status| status.operator.clone());
+    of_status.or_else(|| intent(object).and_then(|intent| intent.operator))
 }
 
 /// What the operator does with the tenant.

@@ -19,6 +19,7 @@ mod events;
 mod finalizer;
 mod guard;
 mod identity;
+mod installation;
 mod lease;
 mod manage;
 mod metrics;
@@ -193,6 +194,7 @@ impl Operator {
         let ((partner_room, partners), (client_room, clients)) = (room(), room());
         let context = Arc::new(Context {
             cluster: cluster_id(&client, &settings).await?,
+            installation: format!("{}/{}", servers.namespace, crate::object::LEASE),
             partners: partner_room,
             clients: client_room,
             accounts: Accounts::new(settings.limits()),
@@ -243,14 +245,8 @@ impl Operator {
             work(partners.wakes, Arc::clone(&context), end.clone()),
             work(clients.wakes, Arc::clone(&context), end.clone()),
         );
-        let led = tokio::select! {
-            led = lead(keeper, Arc::clone(&context), passes, end) => led,
-            // Without it the process would look alive and do half of its work.
-            ended = tasks.first_ended() => {
-                context.claim.end();
-                Err(ended)
-            }
-        };
+        // Without one of them the process would look alive and do half of its work.
+        let led = lead(keeper, Arc::clone(&context), (passes, tasks.first_ended()), end).await;
         drop(tasks);
         tracing::info!("stopped");
         led
@@ -261,15 +257,16 @@ impl Operator {
 async fn lead<T>(
     keeper: Keeper,
     context: Arc<Context>,
-    passes: impl Future<Output = T>,
+    (passes, failed): (impl Future<Output = T>, impl Future<Output = StartError>),
     mut end: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), StartError> {
     let drain = context.settings.request_timeout + RECORDING;
     let (let_go, mut is_over) = tokio::sync::oneshot::channel();
+    let listed = Arc::clone(&context);
     let mut keeping = tokio::spawn(async move {
         // One that cannot list the objects would keep another from working on them.
         tokio::select! {
-            () = context.synced() => {}
+            () = listed.synced() => {}
             _ = &mut is_over => return Ok(()),
         }
         keeper.keep(is_over).await
@@ -282,6 +279,13 @@ async fn lead<T>(
         ended = &mut keeping => ended,
         _ = passes => { let _ = let_go.send(()); keeping.await }
         () = overdue => { let _ = let_go.send(()); keeping.await }
+        failed = failed => {
+            context.claim.end();
+            // Given back as after any other end, so that a standby need not wait for its duration.
+            let _ = let_go.send(());
+            let _ = keeping.await;
+            return Err(failed);
+        }
     };
     match kept {
         Ok(Ok(())) => Ok(()),

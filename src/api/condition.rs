@@ -154,6 +154,8 @@ reasons! {
     NameTaken => true,
     /// The tenant carries the mark of another owner.
     OwnedElsewhere => true,
+    /// The object names another installation of the operator, so this one writes nothing to it or its tenant.
+    ManagedElsewhere => true,
     /// The tenant was handed over to another object of this cluster, which manages it now.
     HandedOver => true,
     /// The tenant that the object names was never adopted by it and does not carry its mark.

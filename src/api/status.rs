@@ -14,6 +14,10 @@ pub struct TenantStatus {
     /// Generation of the spec that this status speaks of; default: -1, nothing seen yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Installation of the operator that manages the object, as namespace and name of its Lease, for example
+    /// `tenantry-system/tenantry-operator`; no other writes anything. The annotation `tenantry.dev/operator` names another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     /// Id of the tenant on the platform, set once and for ever, for example `client_93`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique_id: Option<String>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::cluster::Cluster;
 use super::failure::Failure;
 use super::manifest;
-use crate::connect::{Connection, Platform};
+use crate::connect::{Connection, Platform, Proxy};
 
 /// The keys of a connection, the last of which may be left out.
 const KEYS: [&str; 5] = ["url", "tenantId", "clientId", "clientSecret", "ca.crt"];
@@ -26,14 +26,38 @@ pub(crate) struct ConnectionFlags {
     /// Secret of the cluster with the connection of the service provider.
     #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "connection")]
     connection_secret: Option<String>,
+    /// Proxy (`http://host:port`) that every request to a platform goes through. Without it none does, whatever other
+    /// variables of the environment name.
+    // A text until it is used: the error of a flag repeats its value, which may hold a login.
+    #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_name = "URL")]
+    platform_proxy: Option<String>,
+}
+
+/// What the flags say of platforms.
+#[derive(Clone, Default)]
+pub(crate) struct Given {
+    /// The platform that was named.
+    pub(crate) platform: Option<Platform>,
+    /// What every request to a platform goes through.
+    pub(crate) proxy: Option<Proxy>,
 }
 
 impl ConnectionFlags {
-    /// The platform that was named, if one was.
+    /// The platform that was named, if one was, and the way to each.
     ///
     /// # Errors
     /// What was named cannot be read or is no connection.
-    pub(crate) async fn platform(&self, cluster: Option<&Cluster>) -> Result<Option<Platform>, Failure> {
+    pub(crate) async fn given(&self, cluster: Option<&Cluster>) -> Result<Given, Failure> {
+        let proxy = self.proxy()?;
+        Ok(Given { platform: self.platform(cluster, proxy.as_ref()).await?, proxy })
+    }
+
+    fn proxy(&self) -> Result<Option<Proxy>, Failure> {
+        let proxy = self.platform_proxy.as_deref().map(str::parse).transpose();
+        proxy.map_err(|why| Failure::new(format!("the value of `--platform-proxy` {why}")))
+    }
+
+    async fn platform(&self, cluster: Option<&Cluster>, proxy: Option<&Proxy>) -> Result<Option<Platform>, Failure> {
         if let Some(secret) = &self.connection_secret {
             let Some(cluster) = cluster else {
                 return Err(Failure::new(
@@ -47,11 +71,11 @@ impl ConnectionFlags {
                 )));
             };
             let data = found.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-            return platform(&data, &format!("Secret `{namespace}/{name}`")).map(Some);
+            return platform(&data, &format!("Secret `{namespace}/{name}`"), proxy).map(Some);
         }
         let Some(file) = &self.connection else { return Ok(None) };
         let data = read(file)?;
-        platform(&data, &format!("`{}`", file.display())).map(Some)
+        platform(&data, &format!("`{}`", file.display()), proxy).map(Some)
     }
 
     /// The platform, which must be named.
@@ -59,17 +83,21 @@ impl ConnectionFlags {
     /// # Errors
     /// None is, or it cannot be read.
     pub(crate) async fn platform_or_secret(&self, cluster: Option<&Cluster>) -> Result<Platform, Failure> {
-        self.platform(cluster).await?.ok_or_else(|| {
+        self.given(cluster).await?.platform.ok_or_else(|| {
             Failure::new("the platform must be named: give the connection with `--connection FILE` or `--connection-secret NAME`")
         })
     }
 }
 
 /// The platform of a Secret's data; `whose` begins the sentence of an error.
-pub(crate) fn platform(data: &BTreeMap<String, Vec<u8>>, whose: &str) -> Result<Platform, Failure> {
+pub(crate) fn platform(
+    data: &BTreeMap<String, Vec<u8>>,
+    whose: &str,
+    proxy: Option<&Proxy>,
+) -> Result<Platform, Failure> {
     let unfit = |error: &dyn std::fmt::Display| Failure::new(format!("{whose} is no connection: {error}"));
     let connection = Connection::from_secret(data).map_err(|error| unfit(&error))?;
-    Platform::new(connection, TIMEOUT).map_err(|error| unfit(&error))
+    Platform::through(connection, TIMEOUT, proxy).map_err(|error| unfit(&error))
 }
 
 fn read(file: &Path) -> Result<BTreeMap<String, Vec<u8>>, Failure> {

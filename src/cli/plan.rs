@@ -93,8 +93,8 @@ impl Planned {
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let ground = Ground::gather(&flags.files, &flags.objects, cluster).await?;
-    let given = flags.connection.platform(ground.cluster.as_ref()).await?;
-    if ground.cluster.is_none() && given.is_none() && ground.secrets.is_empty() {
+    let given = flags.connection.given(ground.cluster.as_ref()).await?;
+    if ground.cluster.is_none() && given.platform.is_none() && ground.secrets.is_empty() {
         let message = "without a cluster the platform must be named: give the connection with `--connection FILE`";
         return Err(Failure::new(message).into());
     }

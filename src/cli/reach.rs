@@ -39,7 +39,7 @@ pub(crate) async fn reach<K: Object>(
         }
         Parent::Provider | Parent::Id(_) => None,
     };
-    let mut references = References::of_the_cluster(flags.platform(Some(cluster)).await?);
+    let mut references = References::of_the_cluster(flags.given(Some(cluster)).await?);
     let platform = match references.platform(object, partner.as_ref(), Some(cluster)).await {
         Ok(platform) => platform,
         Err(Lack::Outcome(outcome)) => return Err(refused(outcome)),

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 
 use super::cluster::Cluster;
-use super::connection;
+use super::connection::{self, Given};
 use super::failure::Failure;
 use super::ground::Ground;
 use super::manifest::Key;
@@ -39,22 +39,22 @@ impl From<Failure> for Lack {
 
 /// What was read so far; many objects share a Secret.
 pub(crate) struct References {
-    given: Option<Platform>,
+    given: Given,
     secrets: BTreeMap<Key, Option<FoundSecret>>,
     files: BTreeMap<Key, Data>,
     platforms: BTreeMap<Key, Platform>,
 }
 
 impl References {
-    /// `given` is the platform that a flag named.
-    pub(crate) fn new(ground: &Ground, given: Option<Platform>) -> Self {
+    /// `given` is what flags name.
+    pub(crate) fn new(ground: &Ground, given: Given) -> Self {
         let files = ground.files.iter().map(|(key, data)| (key.clone(), Some(data.clone()))).collect();
         let secrets = ground.secrets.iter().map(|(key, secret)| (key.clone(), Some(secret.clone()))).collect();
         Self { given, secrets, files, platforms: BTreeMap::new() }
     }
 
     /// With nothing from manifests.
-    pub(crate) fn of_the_cluster(given: Option<Platform>) -> Self {
+    pub(crate) fn of_the_cluster(given: Given) -> Self {
         Self { given, secrets: BTreeMap::new(), files: BTreeMap::new(), platforms: BTreeMap::new() }
     }
 
@@ -65,7 +65,7 @@ impl References {
         partner: Option<&Partner>,
         cluster: Option<&Cluster>,
     ) -> Result<Platform, Lack> {
-        if let Some(given) = &self.given {
+        if let Some(given) = &self.given.platform {
             return Ok(given.clone());
         }
         let Some(key) = connection_secret(object, partner) else {
@@ -82,14 +82,15 @@ impl References {
             );
             return Err(Outcome::Unauthorised(Reason::CredentialsUnavailable, message).into());
         };
-        let platform = connection::platform(&secret.data, &format!("Secret `{namespace}/{name}`"))?;
+        let platform =
+            connection::platform(&secret.data, &format!("Secret `{namespace}/{name}`"), self.given.proxy.as_ref())?;
         self.platforms.insert(key, platform.clone());
         Ok(platform)
     }
 
     /// Whether the connection is the one that a flag named.
     pub(crate) fn is_given(&self) -> bool {
-        self.given.is_some()
+        self.given.platform.is_some()
     }
 
     /// Secrets and images of an object.

@@ -7,7 +7,7 @@ use kube::ResourceExt as _;
 use serde::Serialize;
 
 use super::cluster::ClusterFlags;
-use super::connection::ConnectionFlags;
+use super::connection::{ConnectionFlags, Given};
 use super::failure::Failure;
 use super::ground::{Ground, named};
 use super::manifest::FileFlags;
@@ -78,7 +78,7 @@ struct Found {
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let ground = Ground::gather(&flags.files, &[], cluster).await?;
-    let given = flags.connection.platform(ground.cluster.as_ref()).await?;
+    let given = flags.connection.given(ground.cluster.as_ref()).await?;
     let platforms = platforms(&ground, given).await?;
     let claimed = claimed(&ground);
     let mut found = Found::default();
@@ -117,11 +117,11 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 }
 
 /// Every platform that the Partners lead to, or the one that was named.
-async fn platforms(ground: &Ground, given: Option<Platform>) -> Result<Vec<Platform>, Failure> {
-    if let Some(given) = given {
-        return Ok(vec![given]);
+async fn platforms(ground: &Ground, given: Given) -> Result<Vec<Platform>, Failure> {
+    if let Some(named) = given.platform {
+        return Ok(vec![named]);
     }
-    let mut references = References::new(ground, None);
+    let mut references = References::new(ground, given);
     let mut platforms: BTreeMap<(String, String), Platform> = BTreeMap::new();
     for subject in ground.partners.values().filter(|subject| subject.object.connection_secret().is_some()) {
         match references.platform(&subject.object, None, ground.cluster.as_ref()).await {

@@ -12,6 +12,7 @@ use url::Url;
 use super::connection::{Connection, ConnectionError};
 use super::error::Error;
 use super::proxy::Proxy;
+use super::roots;
 
 /// Longest error body that is read.
 const ERROR_BODY: usize = 64 << 10;
@@ -79,8 +80,11 @@ pub(super) fn network(
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .connect_timeout(CONNECT.min(timeout))
-        .pool_idle_timeout(IDLE)
-        .tls_certs_merge(connection.certificates().iter().cloned());
+        .pool_idle_timeout(IDLE);
+    builder = match connection.certificates() {
+        [] => builder.tls_backend_preconfigured(roots::shared().map_err(ConnectionError::Client)?),
+        own => builder.tls_certs_merge(own.iter().cloned()),
+    };
     if let Some(proxy) = proxy {
         builder = builder.proxy(reqwest::Proxy::all(proxy.url().clone()).map_err(unfit)?);
     }

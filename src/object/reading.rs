@@ -13,8 +13,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{Object, Parent};
-use crate::api::{ABANDON, DeletionPolicy, FINALIZER};
-use crate::plan::Kind;
+use crate::api::{ABANDON, DeletionPolicy, FINALIZER, INTENT, OPERATOR};
+use crate::plan::{Intent, Kind};
 pub(crate) use members::{Unknown, keep_unknown};
 use members::{unknown_in_spec, unknown_in_status};
 
@@ -191,6 +191,17 @@ impl NotUnderstood {
     /// Namespace; both kinds always have one.
     pub(crate) fn namespace(&self) -> &str {
         self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The installation of the operator that is to manage it.
+    pub(crate) fn installation(&self) -> Option<String> {
+        let annotation = |name: &str| self.metadata.annotations.as_ref().and_then(|all| all.get(name));
+        let recorded = || self.status.get("operator").and_then(Value::as_str).map(str::to_owned);
+        let intended = || {
+            let intent: Intent = serde_json::from_str(annotation(INTENT)?).ok()?;
+            intent.operator.filter(|_| self.metadata.uid.as_ref() == Some(&intent.uid))
+        };
+        annotation(OPERATOR).cloned().or_else(recorded).or_else(intended)
     }
 
     /// Name.

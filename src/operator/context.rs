@@ -35,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) settings: Settings,
     /// Cluster id in every mark.
     pub(crate) cluster: String,
+    /// This installation, as namespace and name of its Lease.
+    pub(crate) installation: String,
     /// Whether this process leads.
     pub(crate) claim: Claim,
     /// Partners.
@@ -140,6 +142,8 @@ pub(crate) struct Memory<K> {
     pub(crate) refused_status: Option<Digest>,
     /// What was warned of already.
     pub(crate) tolerated: Vec<String>,
+    /// When it was last told that another installation manages the object.
+    pub(crate) stood_aside: Option<Instant>,
     /// Whether the platform said that it has the extensions.
     pub(crate) extensions: Option<bool>,
     /// What the platform said when it refused a change because the tenant above is out of service.
@@ -174,6 +178,7 @@ impl<K> Default for Memory<K> {
             own_writes: BTreeMap::new(),
             refused_status: None,
             tolerated: Vec::new(),
+            stood_aside: None,
             extensions: None,
             refused_above: None,
         }

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use super::context::{Context, Room, Verified, jitter};
 use super::dereference::{has_new_material, tenancy};
 use super::error::Stop;
+use super::installation::is_elsewhere;
 use super::object::{TenantObject, is_deleting, is_settled, mode, unique_id};
 use crate::api::{ManagementMode, Partner, Reason, TenantClient};
 use crate::connect::{Error, Place, Platform};
@@ -47,7 +48,8 @@ pub(crate) async fn poll(context: Arc<Context>) {
         looks.retain(|_, look| !look.is_finished());
         look_at::<Partner>(&context, round, &mut looks).await;
         look_at::<TenantClient>(&context, round, &mut looks).await;
-        for partner in context.partners.store.state() {
+        let partners = context.partners.store.state();
+        for partner in partners.iter().filter(|partner| !is_elsewhere(partner.as_ref(), &context)) {
             // Its counts of clients move only here.
             context.partners.wake(ObjectRef::from_obj(partner.as_ref()));
         }
@@ -122,7 +124,7 @@ async fn groups<K: TenantObject>(context: &Arc<Context>, round: u64) -> Vec<Grou
     let room = K::room(context);
     let due = room.store.state().into_iter().filter(|object| {
         let is_paused = mode(object.as_ref()) == ManagementMode::Paused;
-        if is_paused || is_deleting(object.as_ref()) {
+        if is_paused || is_deleting(object.as_ref()) || is_elsewhere(object.as_ref(), context) {
             return false;
         }
         let is_settled = unique_id(object.as_ref()).is_some() && is_settled(object.as_ref());

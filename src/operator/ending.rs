@@ -18,6 +18,7 @@ use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::error::Stop;
+use super::installation::is_elsewhere;
 use super::newer::read_understood;
 use super::object::{TenantObject, intent, is_deleting, is_held, namespace, unique_id};
 use super::pass::again;
@@ -117,10 +118,12 @@ async fn walk<K: TenantObject>(object: &K, context: &Context) -> Result<End<K>, 
 }
 
 /// The object as it is now, never from the cache: it may have been edited or replaced a moment ago. Nothing where it is
-/// no longer ours to end.
+/// no longer ours to end: another installation tells what becomes of one that was moved to it.
 async fn fresh<K: TenantObject>(object: &K, context: &Context) -> Result<Option<Arc<K>>, Stop> {
     let found = read_understood::<K>((&namespace(object), &object.name_any()), context).await?;
-    let is_it = |fresh: &K| fresh.uid() == object.uid() && is_deleting(fresh) && is_held(fresh);
+    let is_it = |fresh: &K| {
+        fresh.uid() == object.uid() && is_deleting(fresh) && is_held(fresh) && !is_elsewhere(fresh, context)
+    };
     Ok(found.filter(is_it).map(|fresh| K::room(context).wrote(fresh)))
 }
 

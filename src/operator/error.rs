@@ -53,8 +53,16 @@ fn remedy(error: &kube::Error) -> &'static str {
         kube::Error::Api(status) if status.is_forbidden() && !status.message.contains("being terminated") => {
             ": give the operator's ServiceAccount this right, as the chart's roles do"
         }
+        _ if is_undeclared(error) => {
+            ": the resource definitions are older than this operator, so nothing new can be recorded; apply those of its release, for example with `kubectl apply -f crds`"
+        }
         _ => "",
     }
+}
+
+/// Whether the API server refused a field that its definitions do not have.
+pub(crate) fn is_undeclared(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.message.contains("field not declared in schema"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::FIELD_MANAGER;
 use super::context::Context;
 use super::error::Stop;
 use super::newer::written;
-use super::object::{TenantObject, is_deleting, is_held, namespace};
+use super::object::{TenantObject, installation, is_deleting, is_held, namespace};
 use crate::api::{ABANDON, FINALIZER, INTENT};
 use crate::object::Reading;
 
@@ -86,6 +86,7 @@ fn is_same_wish<K: TenantObject>(object: &K, fresh: &K) -> bool {
         && fresh.meta().generation == object.meta().generation
         && is_deleting(fresh)
         && is_held(fresh)
+        && installation(fresh) == installation(object)
         && abandon(fresh) == abandon(object)
         && record(fresh) == record(object)
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::context::Context;
 use super::error::Stop;
 use super::finalizer::hold;
+use super::newer::look_again;
 use super::object::{TenantObject, intent, is_held, uid};
 use super::random_nonce;
 use crate::api::Reason;
@@ -55,7 +56,11 @@ pub(crate) async fn take_over<K: TenantObject>(
             Err(Outcome::Failed(Reason::InProgress, message.to_owned()).into())
         }
         Leave::TakeOver => Ok((write_intent(object, place, (None, context)).await?, true)),
-        Leave::Create => Ok((object, false)),
+        Leave::Create => {
+            // The intent may be from an earlier pass, and the watch late: somebody may have moved the object since.
+            look_again(object.as_ref(), context).await?;
+            Ok((object, false))
+        }
     }
 }
 
@@ -73,6 +78,7 @@ pub(crate) async fn write_intent<K: TenantObject>(
         name: object.declared_name().to_owned(),
         adopted,
         extensions: K::room(context).remember(object.as_ref(), |memory| memory.extensions),
+        operator: Some(context.installation.clone()),
     };
     let text = serde_json::to_string(&intent).unwrap_or_default();
     let written = hold(object.as_ref(), text, context).await?;

@@ -98,7 +98,7 @@ async fn with_references<K: TenantObject>(
         refuse_under_suspended(partner.as_deref())?;
         refuse_still(object.as_ref(), (platform, place), context).await?;
     }
-    // A create has had its answer from the API server: finalizer and intent came just before it.
+    // A create has had its answer from the API server when its turn came.
     if observed.is_some() {
         look_again(object.as_ref(), context).await?;
     }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::context::{Context, lock};
 use super::error::{Stop, sentence};
+use super::installation::is_elsewhere;
 use super::object::{Parent, TenantObject, namespace};
 use crate::object::{NotUnderstood, Reading, Understood};
 
@@ -206,15 +207,15 @@ pub(crate) async fn read_understood<K: TenantObject>(
     Ok(found.and_then(|reading| K::room(context).newer.understand(reading)))
 }
 
-/// Stops a pass before it changes a tenant whose object is not understood. A watch that began under an earlier definition
+/// Stops a pass before it changes a tenant whose object is not understood, or was moved to another installation. A watch that began under an earlier definition
 /// shows the object without the fields that are new.
 ///
 /// # Errors
-/// The object is not understood, has gone, or cannot be read.
+/// The object is not understood, is managed elsewhere, has gone, or cannot be read.
 pub(crate) async fn look_again<K: TenantObject>(object: &K, context: &Context) -> Result<(), Stop> {
     let place = (namespace(object), object.name_any());
     let found = read_understood::<K>((&place.0, &place.1), context).await?;
-    found.map(drop).ok_or(Stop::Stale)
+    found.filter(|found| !is_elsewhere(found, context)).map(drop).ok_or(Stop::Stale)
 }
 
 /// The answer to a write of an object, as the object. One that is not understood any more was changed meanwhile.

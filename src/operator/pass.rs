@@ -14,6 +14,7 @@ use super::context::Context;
 use super::dereference;
 use super::ending;
 use super::error::Stop;
+use super::installation::{self, is_elsewhere};
 use super::manage::manage;
 use super::object::{TenantObject, is_deleting};
 use super::status::{Facts, publish};
@@ -155,12 +156,20 @@ async fn failed<K: TenantObject>(object: &Arc<K>, context: &Context, message: &s
 }
 
 async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action, &'static str) {
-    if is_deleting(object.as_ref()) {
-        return ending::end(object, context).await;
+    if is_elsewhere(object.as_ref(), context) {
+        return installation::stand_aside(object.as_ref(), context);
     }
     let mut facts = Facts::default();
     let mut current = Arc::clone(&object);
-    let outcome = match Box::pin(manage(&mut current, context, &mut facts)).await {
+    let claimed = installation::claim(&mut current, context).await;
+    if claimed.is_ok() && is_deleting(current.as_ref()) {
+        return ending::end(current, context).await;
+    }
+    let managed = match claimed {
+        Ok(()) => Box::pin(manage(&mut current, context, &mut facts)).await,
+        Err(stop) => Err(stop),
+    };
+    let outcome = match managed {
         Ok(outcome) | Err(Stop::Outcome(outcome)) => outcome,
         Err(Stop::Stale) => return again(&current, context).await,
     };

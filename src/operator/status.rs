@@ -16,6 +16,7 @@ use serde_json::json;
 pub(crate) use self::facts::{Facts, Known};
 use super::context::Context;
 use super::error::sentence;
+use super::installation::is_elsewhere;
 use super::newer::{self, read_understood};
 use super::object::{TenantObject, deletion_policy, is_deleting, mode, namespace};
 use super::{FIELD_MANAGER, events};
@@ -51,7 +52,10 @@ pub(crate) async fn publish<K: TenantObject>(
     let now = crate::clock::now();
     let standing = if facts.is_unconfirmed { Standing::NotReady } else { standing(object.as_ref(), &before, now) };
     let report = verdict(&advised(outcome, &unmanaged), standing);
-    let after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    let mut after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
+    if *outcome != Outcome::Paused {
+        after.operator = Some(context.installation.clone());
+    }
     events::tell(object, (&before, &after), facts, context);
     if object.status() == Some(&after) {
         return Arc::clone(object);
@@ -104,7 +108,8 @@ async fn write_anyway<K: TenantObject>(
             // The record of a termination may have been written with a reply that was lost: it is never written over.
             Err(kube::Error::Api(refusal)) if refusal.is_conflict() && !is_deleting(object) => {
                 let found = read_understood::<K>((&place.0, &place.1), context).await?;
-                let is_it = |found: &K| found.uid() == object.uid() && !is_deleting(found);
+                let is_it =
+                    |found: &K| found.uid() == object.uid() && !is_deleting(found) && !is_elsewhere(found, context);
                 fresh = Some(found.filter(is_it).ok_or(kube::Error::Api(refusal))?);
             }
             written => return written,

@@ -27,6 +27,7 @@ use sieve::Sieve;
 
 use super::FIELD_MANAGER;
 use super::context::Context;
+use super::installation::is_elsewhere;
 use super::object::{TenantObject, image_keys, is_held, is_settled, namespace};
 use super::wake;
 use crate::api::{ABANDON, RECONCILE_REQUESTED_AT, WATCH_LABEL};
@@ -68,7 +69,7 @@ pub(crate) async fn watch<K: TenantObject>(client: Client, writer: Writer<K>, co
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 K::room(&context).caught_up(&object);
                 let key = ObjectRef::from_obj(&object);
-                let now = Seen::of(&object);
+                let now = Seen::of(&object, &context);
                 let before = seen.insert(key.clone(), now);
                 if before.is_none_or(|before| before.is_due(now)) {
                     K::room(&context).wake(key);
@@ -140,17 +141,26 @@ struct Seen {
     relevance: u64,
     is_held: bool,
     is_settled: bool,
+    is_elsewhere: bool,
 }
 
 impl Seen {
-    fn of<K: TenantObject>(object: &K) -> Self {
-        Self { relevance: relevance(object), is_held: is_held(object), is_settled: is_settled(object) }
+    fn of<K: TenantObject>(object: &K, context: &Context) -> Self {
+        Self {
+            relevance: relevance(object),
+            is_held: is_held(object),
+            is_settled: is_settled(object),
+            is_elsewhere: is_elsewhere(object, context),
+        }
     }
 
     /// Whether the object is due now that it is so. Our own writes add the finalizer and fill status: only their loss is
-    /// somebody else's.
+    /// somebody else's. Which installation is to manage it is asked of this one by others alone.
     const fn is_due(self, now: Self) -> bool {
-        self.relevance != now.relevance || self.is_held && !now.is_held || self.is_settled && !now.is_settled
+        self.relevance != now.relevance
+            || self.is_held && !now.is_held
+            || self.is_settled && !now.is_settled
+            || self.is_elsewhere != now.is_elsewhere
     }
 }
 

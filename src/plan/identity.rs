@@ -23,6 +23,9 @@ pub struct Intent {
     /// Whether the platform said then that it has the extensions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extensions: Option<bool>,
+    /// Installation of the operator that said so, as namespace and name of its Lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
 }
 
 /// The mark as far as the platform shows it.

@@ -10,6 +10,7 @@ mod migrate;
 mod offline;
 mod plan;
 mod promise;
+mod proxy;
 mod pull_request;
 mod release;
 mod status;

@@ -2,6 +2,7 @@
 
 mod breaker;
 mod cancel;
+mod definitions;
 mod evidence;
 mod forms;
 mod messages;

@@ -10,6 +10,7 @@ mod page;
 mod pressure;
 mod replies;
 mod restart;
+mod silence;
 mod writer;
 
 use std::collections::BTreeSet;

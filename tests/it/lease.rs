@@ -10,6 +10,7 @@ use crate::programs::{OperatorOptions, PlatformOptions, Service};
 use crate::world::{Space, World, short_lease};
 
 mod cut_off;
+mod installations;
 mod stopped;
 
 /// Changes by the operators' own users, once each is done.

@@ -35,6 +35,7 @@ mod faults;
 mod fields;
 mod fleet;
 mod gitops;
+mod hex;
 mod image;
 mod lease;
 mod observability;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::process::Result;
@@ -39,6 +39,8 @@ pub struct Proxy {
 struct Shared {
     to: String,
     book: Mutex<Book>,
+    /// How often the answers without an end were cut.
+    cuts: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -53,7 +55,7 @@ impl Proxy {
         let listener = TcpListener::bind(listen).map_err(|error| format!("`{listen}` cannot be bound: {error}"))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared { to: to.to_owned(), book: Mutex::default() });
+        let shared = Arc::new(Shared { to: to.to_owned(), book: Mutex::default(), cuts: watch::Sender::new(0) });
         shared.book().set(rules);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
@@ -87,6 +89,11 @@ impl Proxy {
     /// Puts one more rule in force, after the others.
     pub fn add(&self, rule: Rule) {
         self.shared.book().add(rule);
+    }
+
+    /// Breaks the connections of all answers that have no end, such as watches.
+    pub fn cut(&self) {
+        self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// How often each rule struck.
@@ -141,6 +148,14 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
             let Request { method, target, headers, .. } = &request;
             let asked = Asked { method, target, headers, body: &body };
             let fault = shared.book().decide(&asked);
+            if request.has_endless_answer() && matches!(fault, Fault::None) {
+                let mut cuts = shared.cuts.subscribe();
+                tokio::select! {
+                    _ = request.pipe(&shared.to, &mut stream) => {}
+                    _ = cuts.changed() => {}
+                }
+                return;
+            }
             matches!(answer(&mut stream, &request, (fault, &shared.to)).await, Ok(true))
         };
         if !goes_on {

@@ -46,6 +46,7 @@ pub(super) fn recognise<K: Object>(
         name: object.declared_name().to_owned(),
         adopted: asked_adoption(object).and_then(|adoption| adoption.unique_id.clone()),
         extensions: None,
+        operator: None,
     };
     let meta = object.meta_mut();
     meta.uid = Some(mark.uid.clone());

@@ -9,6 +9,7 @@ use super::offline::recognise;
 use super::prepare::{self, Preparation, Prepared};
 use super::row::{Action, Row};
 use crate::api::{Reason, TenantPhase};
+use crate::cli::connection::Given;
 use crate::cli::failure::Failure;
 use crate::cli::ground::{Ground, Subject};
 use crate::cli::manifest::Key;
@@ -44,11 +45,7 @@ struct Survey {
 }
 
 /// The rows of all objects that were asked about, in the order of their names.
-pub(super) async fn survey(
-    ground: Ground,
-    given: Option<Platform>,
-    options: &Options,
-) -> Result<Vec<Row>, Vec<Failure>> {
+pub(super) async fn survey(ground: Ground, given: Given, options: &Options) -> Result<Vec<Row>, Vec<Failure>> {
     let cluster_id = cluster_id(&ground, options).await?;
     let references = References::new(&ground, given);
     let options = Options { cluster_id: options.cluster_id.clone(), read_all: options.read_all };

@@ -5,8 +5,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::OfKind;
 use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
 use crate::operator::context::{Context, Room};
+use crate::operator::installation::is_elsewhere;
 use crate::operator::object::{TenantObject, deletion_policy, is_deleting};
 use crate::plan::{Field, Truth};
 
@@ -36,6 +38,7 @@ pub(super) struct Objects {
     conditions: Family<State, Gauge>,
     drifted: Family<Drifted, Gauge>,
     endings: Family<Ending, Gauge>,
+    elsewhere: Family<OfKind, Gauge>,
 }
 
 impl Objects {
@@ -50,6 +53,9 @@ impl Objects {
         );
         let endings = "Deleted objects whose tenant is to be ended: held until something changes, or pending";
         registry.register("terminations", endings, all.endings.clone());
+        let elsewhere =
+            "Objects that name another installation of the operator, by kind; this one writes nothing to them";
+        registry.register("objects_managed_elsewhere", elsewhere, all.elsewhere.clone());
         all
     }
 
@@ -58,16 +64,22 @@ impl Objects {
         self.conditions.clear();
         self.drifted.clear();
         self.endings.clear();
-        self.count_of(&context.partners);
-        self.count_of(&context.clients);
+        self.count_of(&context.partners, context);
+        self.count_of(&context.clients, context);
     }
 
-    fn count_of<K: TenantObject>(&self, room: &Room<K>) {
+    fn count_of<K: TenantObject>(&self, room: &Room<K>, context: &Context) {
         let kind = K::KIND.name();
+        let elsewhere = self.elsewhere.get_or_create_owned(&OfKind { kind });
+        elsewhere.set(0);
         for state in ["held", "pending"] {
             self.endings.get_or_create(&Ending { kind, state }).set(0);
         }
         for object in room.store.state() {
+            if is_elsewhere(object.as_ref(), context) {
+                elsewhere.inc();
+                continue;
+            }
             let Some(status) = object.status() else { continue };
             for one in &status.conditions {
                 let (condition, status, reason) = (one.type_.clone(), one.status.clone(), one.reason.clone());

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::FIELD_MANAGER;
 use super::super::context::Context;
+use super::super::installation::names_another;
 use super::super::object::{Object as _, Parent, TenantObject, deletion_policy, is_deleting, place};
 use super::super::status::conditions;
 use super::{Handled, clients_under};
@@ -16,6 +17,10 @@ use crate::plan::{Kind, Outcome, Standing, Truth, verdict};
 
 /// Writes the condition; lets go of an object where that certainly ends nothing.
 pub(super) async fn handle<K: TenantObject>(object: &NotUnderstood, context: &Context) -> Result<Handled, kube::Error> {
+    if names_another(object.installation().as_deref(), context) {
+        // The one that it names tells of it.
+        return Ok(Handled::Done);
+    }
     if !object.is_deleting() {
         let message = format!(
             "{}: upgrade the operator or correct the value; until then nothing is written to the tenant",

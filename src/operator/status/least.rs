@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::write_anyway;
 use crate::api::{AppliedSettings, ConditionType, Reason, TenantStatus};
 use crate::operator::context::Context;
-use crate::operator::error::sentence;
+use crate::operator::error::{is_undeclared, sentence};
 use crate::operator::metrics::NotWritten;
 use crate::operator::object::TenantObject;
 use crate::plan::{Digest, Truth};
@@ -55,7 +55,7 @@ pub(super) async fn write<K: TenantObject>(
 /// Whether the API server would refuse the very same status again.
 fn is_permanent(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
-    matches!(status.code, 400 | 413 | 422) || status.message.contains("too large")
+    matches!(status.code, 400 | 413 | 422) || status.message.contains("too large") || is_undeclared(error)
 }
 
 fn message(said: &str) -> String {
@@ -98,6 +98,7 @@ async fn write_least<K: TenantObject>(
 fn least(kept: Kept, (before, after): (&TenantStatus, &TenantStatus), said: &str) -> TenantStatus {
     let TenantStatus {
         observed_generation,
+        operator,
         unique_id,
         connection,
         phase,
@@ -122,6 +123,7 @@ fn least(kept: Kept, (before, after): (&TenantStatus, &TenantStatus), said: &str
     let former = if kept == Kept::Former { before.clone() } else { TenantStatus::default() };
     let mut least = TenantStatus {
         observed_generation,
+        operator,
         unique_id,
         connection,
         phase,
@@ -152,17 +154,40 @@ fn digest_of(status: &TenantStatus) -> Digest {
 
 /// Drops what was read of a tenant that this object may not show.
 pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
-    let TenantStatus { conditions, observed_generation, phase, unique_id, connection, .. } = after;
-    let TenantStatus { termination, last_handled_reconcile_at, effective, .. } = after;
-    TenantStatus {
-        conditions,
+    let TenantStatus {
         observed_generation,
-        phase,
+        operator,
         unique_id,
+        account_id: _,
+        url: _,
+        api_endpoint: _,
+        created_time: _,
+        phase,
+        effective,
+        modules: _,
+        unavailable: _,
+        plan: _,
+        drift: _,
+        unsupported: _,
+        no_longer_managed: _,
+        unknown: _,
+        connection,
+        termination,
+        applied: _,
+        clients: _,
+        last_handled_reconcile_at,
+        conditions,
+    } = after;
+    TenantStatus {
+        observed_generation,
+        operator,
+        unique_id,
+        phase,
+        effective,
         connection,
         termination,
         last_handled_reconcile_at,
-        effective,
+        conditions,
         ..TenantStatus::default()
     }
 }

@@ -17,6 +17,7 @@ fn intent(nonce: &str) -> Intent {
         name: "Globex".into(),
         adopted: None,
         extensions: None,
+        operator: None,
     }
 }
 

@@ -5,8 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Removal, hold};
 use crate::api::Reason;
 
-/// Clocks that are further apart than this do not agree.
-const APART: SignedDuration = SignedDuration::from_secs(60);
+/// How far apart clocks are said to be. Those that are no further apart than the least of these agree.
+const APART: [(SignedDuration, &str); 4] = [
+    (SignedDuration::from_hours(24), "24 hours"),
+    (SignedDuration::from_hours(1), "1 hour"),
+    (SignedDuration::from_mins(10), "10 minutes"),
+    (SignedDuration::from_secs(60), "60 s"),
+];
 
 /// The time of a server as one of its answers gave it, between two times of the clock of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,10 +34,14 @@ pub struct Clocks {
 }
 
 impl ClockReading {
-    /// Whether the two clocks cannot be the same. However long the answer took, the server's time lies in between.
-    fn is_apart(&self) -> bool {
+    /// By how much the two clocks certainly differ, where they cannot be the same, and how. However long the answer took,
+    /// the server's time lies in between.
+    fn apart(&self) -> Option<(&'static str, &'static str)> {
         let Self { asked, date, answered } = *self;
-        asked.duration_since(date) > APART || date.duration_since(answered) > APART
+        let (ahead, behind) = (asked.duration_since(date), date.duration_since(answered));
+        let (by, direction) = if ahead > behind { (ahead, "ahead of") } else { (behind, "behind") };
+        let known = APART.iter().find(|(least, _)| by > *least);
+        known.map(|(_, words)| (*words, direction))
     }
 }
 
@@ -45,13 +54,12 @@ pub(super) fn disagreement(clocks: &Clocks) -> Option<Removal> {
     let Clocks { cluster, platform } = clocks;
     let readings = [("the API server", cluster), ("the platform", platform)];
     let apart = |(server, reading): (&str, &Option<ClockReading>)| {
-        reading.filter(ClockReading::is_apart).map(|ClockReading { date, answered, .. }| {
-            let (ours, theirs) = (answered.strftime("%FT%TZ"), date.strftime("%FT%TZ"));
-            let message = format!(
-                "the operator's clock says {ours} and the one of {server} says {theirs}: nothing is ended by a clock that may be wrong; set the clocks of the nodes and of the platform, for example with NTP"
-            );
-            hold(Reason::ClockDisagrees, message)
-        })
+        let (by, direction) = reading.and_then(|reading| reading.apart())?;
+        // Neither time nor the exact distance: they differ at each look, and each look would write status.
+        let message = format!(
+            "the operator's clock is more than {by} {direction} the one of {server}: nothing is ended by a clock that may be wrong; set the clocks of the nodes and of the platform, for example with NTP"
+        );
+        Some(hold(Reason::ClockDisagrees, message))
     };
     readings.into_iter().find_map(apart)
 }

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
 use super::session::Session;
 use crate::assets;
+use crate::hex::sha256;
 use crate::platform::Platform;
 
 /// What a picture was taken of, and the picture: both must be as they were.
@@ -48,8 +48,7 @@ fn without_token(markup: &str) -> String {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let parts: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    parts.concat()
+    sha256(bytes)
 }
 
 /// Compares with the pictures in `docs/images`, or writes them with `TENANTRY_SCREENSHOTS=write`.

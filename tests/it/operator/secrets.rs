@@ -1,8 +1,8 @@
 //! Secrets that settings are read from, on a real API server and by people with the rights that they have.
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+use crate::hex::sha256;
 use crate::world::{Space, World};
 
 fn duo(secret: &str) -> Value {
@@ -57,14 +57,13 @@ fn read_as(space: &Space<'_>, who: &str) -> String {
 
 /// Digests of a guess, as somebody would try them who knows all that stands in the object.
 fn guesses(value: &str, uid: &str) -> Vec<String> {
-    let hex = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let salted = |bytes: &[u8]| {
         let length = (uid.len() as u64).to_be_bytes();
-        hex(&[&length[..], uid.as_bytes(), bytes].concat())
+        sha256([&length[..], uid.as_bytes(), bytes].concat())
     };
     let one = salted(value.as_bytes());
     let two = salted(format!("\"sha256:{one}\"").as_bytes());
-    vec![hex(value.as_bytes()), one, two]
+    vec![sha256(value), one, two]
 }
 
 #[test]

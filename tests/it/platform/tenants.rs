@@ -57,7 +57,8 @@ async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
     // What was read may be sent back as it is.
     let mut again = platform.sp.post("/tenants/msp_2/clients/client_3", read.clone()).await.json();
     for moment in ["revision", "updatedTime"] {
-        assert!(again[moment].to_string() >= read[moment].to_string(), "{moment}");
+        let (now, before) = (again[moment].to_string(), read[moment].to_string());
+        assert!(now >= before, "{moment}: {now} after {before}");
         again[moment] = read[moment].clone();
     }
     assert_eq!(again, read);

@@ -61,6 +61,10 @@ fn remedy(reason: Reason) -> Remedy {
         Reason::TenantMissing => Tests(&["it::remedies::references::a_tenant_that_has_gone_lets_its_object_go_and_a_new_object_makes_a_new_one"]),
         Reason::AdoptionTargetNotFound => Tests(&["it::remedies::references::an_adoption_id_that_never_existed_is_corrected"]),
         Reason::HandedOver => Tests(&["it::operator::authority::a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it"]),
+        Reason::ManagedElsewhere => Tests(&[
+            "it::lease::installations::of_two_installations_one_manages_an_object_until_it_is_moved_also_when_the_first_is_gone",
+            "it::sim::installations::an_object_is_moved_by_annotation_also_from_an_installation_that_is_gone",
+        ]),
         Reason::ConnectionMismatch => Tests(&["it::operator::authority::a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_partner_objects_leave"]),
         Reason::AmbiguousCreate => Tests(&["it::remedies::references::of_tenants_that_could_all_be_its_own_the_right_one_is_named"]),
         Reason::NameTaken => Tests(&[

@@ -75,6 +75,7 @@ pub(super) const ROOMS: &[Room] = &[
             "rand",
             "reqwest",
             "rustls",
+            "rustls_platform_verifier",
             "secrecy",
             "serde",
             "serde_json",

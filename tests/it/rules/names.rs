@@ -14,7 +14,7 @@ fn places() -> Vec<(String, String, &'static [&'static str])> {
     let nodes = schema::nodes();
     let with_pattern = nodes.iter().filter(|node| node.schema.get("pattern").is_some());
     let place = |node: &schema::Node| {
-        let wrong: &[&str] = if node.path.ends_with(".key") { &NO_KEYS } else { &NO_NAMES };
+        let wrong: &[&str] = if node.path.rsplit('.').next() == Some("key") { &NO_KEYS } else { &NO_NAMES };
         (node.kind.clone(), node.path.clone(), wrong)
     };
     with_pattern.map(place).collect()

@@ -1,5 +1,7 @@
 //! One object that something delays for ever delays no other: for each thing that objects share, requests are counted.
 
+mod credential;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,8 +15,8 @@ use tenantry::operator::Settings;
 
 use super::ask::{Ask, Reply, Side};
 use super::cluster::answer::refuse;
-use super::cluster::{CLIENTS, CONFIG_MAPS, Key, PARTNERS, SECRETS};
-use super::life::{HOST, live, settings};
+use super::cluster::{CLIENTS, CONFIG_MAPS, Key, LEASES, PARTNERS, SECRETS};
+use super::life::{HOME, HOST, live, settings};
 use super::people::with;
 use super::seam::{Fate, Life, World};
 use super::settle::{condition, is_ready, world};
@@ -71,6 +73,8 @@ enum Trouble {
     SecretHangs,
     /// The credential gate: each of their tenants refuses the credential for want of a permission.
     Forbidden,
+    /// The credential gate: their credential itself is refused.
+    Refused,
     /// The rate budget: that of their Partner is used up; Partners of the same account are the others.
     Throttled,
 }
@@ -92,6 +96,7 @@ impl Trouble {
             Self::SecretHangs if ask.path.ends_with("/namespaces/b/secrets/slow") => Fate::Silent(EVER),
             Self::ListHangs if is_theirs && ask.method == Method::GET => Fate::Silent(EVER),
             Self::Forbidden if is_theirs => plain(403, r#"{"code":"0004","message":"not allowed"}"#, Vec::new()),
+            Self::Refused if ask.header("host") == SLOW => plain(401, r#"{"error":"invalid_client"}"#, Vec::new()),
             Self::Throttled if is_theirs => {
                 let headers = [("retry-after", "45"), ("x-ratelimit-remaining", "0")];
                 plain(429, "", headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into())
@@ -164,14 +169,14 @@ fn counts(befores: &[Before]) -> Vec<(usize, i64)> {
 
 #[test]
 fn whatever_many_objects_wait_for_a_new_one_elsewhere_has_no_more_requests_before_it() {
+    use Trouble::{Forbidden, Hangs, ListHangs, Refused, SecretHangs, Throttled};
     // Fewer passes in all than Clients in trouble, which would take every one of them.
     let settings = || with_flags(&["--concurrency", "32"]);
     let usual = counts(&befores(Trouble::None, settings()));
-    for trouble in [Trouble::Hangs, Trouble::SecretHangs, Trouble::ListHangs, Trouble::Forbidden, Trouble::Throttled] {
+    for trouble in [Hangs, SecretHangs, ListHangs, Forbidden, Refused, Throttled] {
         let troubled = befores(trouble, settings());
         assert_eq!(counts(&troubled), usual, "{trouble:?}: {troubled:#?}");
     }
-    println!("{usual:?}");
 }
 
 #[test]
@@ -308,19 +313,30 @@ fn one_secret_that_is_never_answered_stops_neither_other_objects_nor_the_look_fo
 }
 
 #[test]
-fn a_task_that_dies_ends_the_operator_with_its_name() {
+fn a_task_that_dies_ends_the_operator_with_its_name_and_gives_the_lease_back() {
     let world = world();
-    world.lock().fates = Box::new(|_, ask| {
-        let is_it = ask.parameter("watch").is_some() && ask.path.ends_with("/clients");
-        assert!(!is_it, "a defect in the watch");
-        Fate::Pass
-    });
+    let holder = |world: &World| {
+        let lease = world.object(&Key::new(LEASES, HOME, "tenantry-operator"))?;
+        lease["spec"]["holderIdentity"].as_str().map(str::to_owned)
+    };
     let done = live(&world, &Life::new(1), settings(), async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.until("it leads", |world| holder(world).is_some()).await;
+        world.lock().fates = Box::new(|_, ask| {
+            let is_it = ask.parameter("watch").is_some() && ask.path.ends_with("/clients");
+            assert!(!is_it, "a defect in the watch");
+            Fate::Pass
+        });
+        world
+            .until("the watch is begun again", |world| world.lock().story.join("").contains("the operator ended"))
+            .await;
     });
     assert!(done.is_some());
     let story = world.lock().story.join("\n");
     assert!(story.contains("the operator ended: Err(TaskEnded { task: \"watch of Clients\""), "{story}");
+    // Before the process ends, or it never happens.
+    let before = story.split("the operator ended").next().unwrap_or_default();
+    assert!(before.contains(" PUT /apis/coordination.k8s.io/v1/namespaces/tenantry-system/leases/"), "{story}");
+    assert_eq!(holder(&world), None, "a standby would wait for its duration");
 }
 
 /// Twenty Ready Clients under the Ready Partner `acme` in `a`, with more in their specs.

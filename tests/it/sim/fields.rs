@@ -9,7 +9,6 @@ use axum::http::Method;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use tenantry::plan::{Field, Kind};
 
 use super::ask::{Ask, Side};
@@ -18,6 +17,7 @@ use super::life::{live, settings};
 use super::people::with;
 use super::seam::{Fate, Life, World};
 use super::settle::{is_ready, world};
+use crate::hex::sha256;
 use crate::support::schema;
 
 /// So many specs, one after the other, hold different values of each field.
@@ -80,7 +80,7 @@ fn png(seed: usize) -> Vec<u8> {
 
 fn image(path: &'static str, wire: &'static str, seed: usize) -> Row {
     let file = |round: usize| png(seed + round);
-    let digest = |round| Sha256::digest(file(round)).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let digest = |round| sha256(file(round));
     Row {
         path,
         spec: [0, 1, 2, 3].map(|round| json!({"inline": STANDARD.encode(file(round))})),

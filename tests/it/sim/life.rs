@@ -131,11 +131,12 @@ pub(crate) async fn operate_until(
     (settings, stop): (Settings, impl Future<Output = ()> + Send + 'static),
 ) -> Result<(), StartError> {
     world.lock().oracle.alive.insert(life.number);
-    let operator = Box::pin(Operator::new(settings, servers(world, life))).await?;
+    let home = settings.namespace.clone().unwrap_or_else(|| HOME.to_owned());
+    let operator = Box::pin(Operator::new(settings, servers(world, life, home))).await?;
     Box::pin(operator.work(stop)).await
 }
 
-fn servers(world: &World, life: &Life) -> Servers {
+fn servers(world: &World, life: &Life, home: String) -> Servers {
     let (for_cluster, for_platform) = ((world.clone(), life.clone()), (world.clone(), life.clone()));
     Servers {
         cluster: Box::new(move || {
@@ -146,7 +147,7 @@ fn servers(world: &World, life: &Life) -> Servers {
             });
             Ok(ClientBuilder::new(ClusterWire::new(service), "default"))
         }),
-        namespace: HOME.to_owned(),
+        namespace: home,
         platform: Arc::new(move |_, _| {
             let (world, life) = for_platform.clone();
             let service = service_fn(move |request| {

@@ -58,6 +58,8 @@ pub(crate) struct Oracle {
     /// When the mark of a tenant last moved.
     moved: BTreeMap<String, Timestamp>,
     holders: BTreeMap<usize, String>,
+    /// Where the lease of a life is, for one of another installation.
+    homes: BTreeMap<usize, String>,
     /// Who leads, and since when.
     leader: Option<(String, Timestamp)>,
     /// The life that last began to lead.
@@ -125,6 +127,8 @@ impl Oracle {
         if ask.is_lease() {
             if let Some(holder) = ask.json()["spec"]["holderIdentity"].as_str() {
                 self.holders.insert(life, holder.to_owned());
+                let home = ask.path.split('/').skip_while(|part| *part != "namespaces").nth(1);
+                self.homes.insert(life, home.unwrap_or_default().to_owned());
             }
             return;
         }
@@ -132,7 +136,8 @@ impl Oracle {
             self.writes += 1;
             self.last_write = Some(at);
         }
-        let lease = cluster.get(&Key::new(LEASES, HOME, "tenantry-operator"));
+        let home = self.homes.get(&life).map_or(HOME, String::as_str);
+        let lease = cluster.get(&Key::new(LEASES, home, "tenantry-operator"));
         let holder = lease.and_then(|lease| lease["spec"]["holderIdentity"].as_str());
         if holder.is_none() || holder != self.holders.get(&life).map(String::as_str) {
             self.broken(at, ask, format!("sent by life {life} while `{holder:?}` leads"));

@@ -63,6 +63,12 @@ fn calls(world: &World, action: &str) -> usize {
     world.lock().story.iter().filter(sent).count()
 }
 
+/// Writes of the status of `globex`.
+fn status_writes(world: &World) -> usize {
+    let story = &world.lock().story;
+    story.iter().filter(|line| line.contains(" Cluster PATCH ") && line.contains("/clients/globex/status")).count()
+}
+
 fn step(world: &World, key: &Key) -> String {
     let object = world.object(key).unwrap_or_default();
     object["status"]["termination"]["step"].as_str().unwrap_or_default().to_owned()
@@ -319,7 +325,9 @@ fn a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_
     jump(&world, day);
     let second = live(&world, &Life::new(2), settings(), async {
         world.until("it is held", |world| blocked(world, &globex()) == "ClockDisagrees").await;
+        let before = status_writes(&world);
         tokio::time::sleep(Duration::from_mins(30)).await;
+        assert_eq!(status_writes(&world), before, "nothing but the time has changed");
         assert_eq!(
             (blocked(&world, &globex()).as_str(), state(&world, "Globex").as_str()),
             ("ClockDisagrees", "SUSPENDED")

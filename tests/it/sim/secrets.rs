@@ -18,6 +18,7 @@ use super::people::with;
 use super::seam::{Fate, Life, World};
 use super::settle::{condition, is_ready, rest, world};
 use super::sweep::scenarios;
+use crate::hex::{hex, sha256};
 
 const LABEL: &str = "tenantry.dev/allow-reference";
 
@@ -192,7 +193,7 @@ fn of_two_secrets_with_different_values_nothing_that_others_read_tells_which_is_
     let differs = one.lines().zip(other.lines()).find(|(one, other)| one != other);
     assert_eq!(differs, None, "{one}\n=====\n{other}");
     assert_eq!(one.len(), other.len());
-    let digest: String = Sha256::digest(b"sunshine42").iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = sha256("sunshine42");
     assert!(!one.contains(&digest) && !one.contains("sunshine42"));
 }
 
@@ -365,8 +366,7 @@ fn salted(salt: &str, bytes: &[u8]) -> String {
     hash.update((salt.len() as u64).to_be_bytes());
     hash.update(salt.as_bytes());
     hash.update(bytes);
-    let digits: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digits}")
+    format!("sha256:{}", hex(hash.finalize()))
 }
 
 #[test]

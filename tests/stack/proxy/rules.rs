@@ -16,6 +16,9 @@ pub struct Rule {
     /// the list and no single client.
     #[serde(default)]
     pub path: String,
+    /// A part of the query, such as `watch=true`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
     /// A part of a header line, such as `Bearer ...`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub header: String,
@@ -107,8 +110,14 @@ impl Rule {
     /// A fault that each request meets.
     pub fn new(method: &str, path: &str, fault: Fault) -> Self {
         let method = Some(method.to_owned()).filter(|method| !method.is_empty());
-        let (path, header, body) = (path.to_owned(), String::new(), String::new());
-        Self { method, path, header, body, when: When::Always, fault }
+        let (path, query, header, body) = (path.to_owned(), String::new(), String::new(), String::new());
+        Self { method, path, query, header, body, when: When::Always, fault }
+    }
+
+    /// The rule for requests with this text in the query only.
+    #[must_use]
+    pub fn with_query(self, query: &str) -> Self {
+        Self { query: query.to_owned(), ..self }
     }
 
     /// The rule for some of the requests only.
@@ -130,9 +139,10 @@ impl Rule {
     }
 
     fn fits(&self, asked: &Asked<'_>) -> bool {
-        let path = asked.target.split('?').next().unwrap_or_default();
+        let (path, query) = asked.target.split_once('?').unwrap_or((asked.target, ""));
         self.method.as_ref().is_none_or(|method| method == asked.method)
             && format!("^{path}$").contains(&self.path)
+            && query.contains(&self.query)
             && (self.header.is_empty() || asked.headers.iter().any(|line| line.contains(&self.header)))
             && asked.body.contains(&self.body)
     }
@@ -280,6 +290,7 @@ mod tests {
         assert_eq!(of(Rule::new("POST", "/clients$", Fault::Hang)), [true, false]);
         assert_eq!(of(Rule::new("GET", "", Fault::Hang)), [false, false]);
         assert_eq!(of(Rule::new("", "^/clients", Fault::Hang)), [false, false]);
+        assert_eq!(of(Rule::new("", "", Fault::Hang).with_query("x=")), [true, false]);
         assert_eq!(of(Rule::new("", "client_2", Fault::Hang).with_body("Globex")), [false, true]);
         assert_eq!(of(Rule::new("", "", Fault::Hang).with_body("Initech")), [false, false]);
         assert_eq!(of(Rule::new("", "", Fault::Hang).with_header("Bearer one")), [true, true]);

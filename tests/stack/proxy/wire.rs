@@ -89,6 +89,24 @@ impl Request {
         Self { method: "GET".to_owned(), target: target.to_owned(), headers: self.headers.clone(), body: Vec::new() }
     }
 
+    /// Whether the answer is passed on as it comes, since it has no end: a watch of Kubernetes.
+    pub(super) fn has_endless_answer(&self) -> bool {
+        self.target.contains("watch=true")
+    }
+
+    /// Sends it on and passes the answer on until one side ends it.
+    pub(super) async fn pipe(&self, to: &str, back: &mut BufReader<TcpStream>) -> io::Result<()> {
+        let mut stream = TcpStream::connect(to).await?;
+        let Self { method, target, headers, body } = self;
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\n{}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            headers.join("\r\n"),
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).await?;
+        tokio::io::copy_bidirectional(back, &mut stream).await.map(drop)
+    }
+
     /// Sends it on and reads the whole reply. Version 1.0 keeps the server from answering in chunks.
     pub(super) async fn forward(&self, to: &str) -> io::Result<Reply> {
         let mut stream = TcpStream::connect(to).await?;

@@ -44,12 +44,18 @@ fn nothing_of_an_end_is_decided_by_a_clock_that_is_more_than_a_minute_from_the_o
 }
 
 #[test]
-fn the_hold_names_both_times_and_what_to_do() {
+fn the_hold_says_which_clock_is_how_far_from_which_and_is_the_same_at_the_next_look() {
     let mut case = Case::ready(TerminationStep::Terminating);
-    case.surroundings.clocks.platform = Some(ahead(-90_000));
-    let Hold { message, .. } = case.holds();
-    let said = ["2026-11-22T12:00:00Z", "2026-11-21T11:00:00Z", "the platform", "NTP"];
-    assert!(said.iter().all(|word| message.contains(word)), "{message}");
+    let mut said = |seconds: i64| {
+        case.surroundings.clocks.platform = Some(ahead(seconds));
+        case.holds().message
+    };
+    let message = said(-90_000);
+    assert!(message.contains("more than 24 hours ahead of the one of the platform"), "{message}");
+    assert!(message.contains("NTP"), "{message}");
+    assert_eq!(message, said(-90_007));
+    assert!(said(4_000).contains("more than 1 hour behind the one of the platform"));
+    assert!(said(-70).contains("more than 60 s ahead of"));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::answer::{is_chosen, shown};
-use super::{Cluster, How, Resource};
+use super::target::Target;
+use super::{Cluster, How, Key, Resource};
 use crate::sim::ask::Ask;
 
 /// A watch under way.
@@ -27,13 +28,15 @@ impl Watching {
 impl Cluster {
     /// The next event of a watch among those that are at least as old as the lag, as a line of the stream.
     pub(crate) fn next_event(&self, watching: &mut Watching, ask: &Ask, until: Timestamp) -> Option<Bytes> {
+        let Target::All { namespace, .. } = Target::of(&ask.path) else { panic!("not a watch of many: {}", ask.path) };
+        let is_there = |key: &Key| namespace.as_ref().is_none_or(|namespace| key.namespace == *namespace);
         let after = self.history.partition_point(|change| change.version <= watching.told);
         for change in &self.history[after..] {
             if change.at > until {
                 return None;
             }
             watching.told = change.version;
-            if change.key.resource == watching.resource && is_chosen(ask, &change.object) {
+            if change.key.resource == watching.resource && is_there(&change.key) && is_chosen(ask, &change.object) {
                 let how = match change.how {
                     How::Added => "ADDED",
                     How::Modified => "MODIFIED",

@@ -1,0 +1,64 @@
+//! `--platform-proxy`: each request of the plugin to a platform goes through it.
+
+use serde_json::json;
+
+use super::Desk;
+use crate::proxy::Proxy;
+use crate::world::{Space, World};
+
+/// Where nobody listens: only a proxy that takes it for the platform leads anywhere.
+const NOWHERE: &str = "http://127.0.0.1:1";
+
+fn asked(proxy: &Proxy) -> Vec<String> {
+    proxy.seen().into_iter().map(|seen| seen.target).collect()
+}
+
+fn must_be_through(proxy: &Proxy) {
+    let asked = asked(proxy);
+    assert!(!asked.is_empty() && asked.iter().all(|target| target.starts_with(NOWHERE)), "{asked:?}");
+}
+
+fn credential(space: &Space<'_>) -> serde_json::Value {
+    let mut data = space.credential();
+    data["url"] = json!(NOWHERE);
+    data
+}
+
+#[test]
+fn the_plugin_reaches_a_platform_through_the_proxy_that_a_flag_names() {
+    let space = World::shared().namespace("forward");
+    let desk = Desk::at(&space);
+    let proxy = Proxy::start("127.0.0.1:0", space.world.platform.host(), Vec::new()).unwrap();
+    let data = credential(&space);
+    let line = |key: &str| format!("{key}={}\n", data[key].as_str().unwrap());
+    desk.put("platform.env", &["url", "tenantId", "clientId", "clientSecret"].map(line).concat());
+    let (url, named) = (proxy.url(), ["export", "--connection", "platform.env", "-o", "out"]);
+    let ran = desk.run(&[&named[..], &["--platform-proxy", &url]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    must_be_through(&proxy);
+
+    let before = asked(&proxy).len();
+    let object = |kind: &str, more: serde_json::Value| {
+        let mut object = json!({"metadata": {"name": "platform", "namespace": space.name}, "kind": kind});
+        crate::world::merge(&mut object, &more);
+        object
+    };
+    let secret = object("Secret", json!({"apiVersion": "v1", "stringData": data}));
+    let spec = json!({"connectionSecretRef": {"name": "platform"}, "details": {"name": space.tenant_name("new")}});
+    let partner = object("Partner", json!({"apiVersion": "tenantry.dev/v1alpha1", "spec": spec}));
+    desk.put("tenants.yaml", &format!("{secret}\n---\n{partner}\n"));
+    let ran = desk.run(&["plan", "-f", "tenants.yaml", "--offline", "--platform-proxy", &url]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(asked(&proxy).len() > before, "the Secret of an object leads past the proxy");
+    must_be_through(&proxy);
+}
+
+#[test]
+fn an_address_of_a_proxy_that_is_none_is_refused_without_its_login() {
+    let desk = Desk::alone();
+    desk.put("platform.env", &format!("url={NOWHERE}\ntenantId=sp_1\nclientId=a\nclientSecret=b\n"));
+    let wrong = "socks5://key:s3cr3t@proxy.example";
+    let ran = desk.run(&["export", "--connection", "platform.env", "--offline", "--platform-proxy", wrong]);
+    assert!(ran.code != 0 && ran.err.contains("`--platform-proxy` is no address of a proxy"), "{ran:?}");
+    assert!(!ran.err.contains("s3cr3t") && !ran.out.contains("s3cr3t"), "{ran:?}");
+}

@@ -1,0 +1,39 @@
+//! Definitions of an earlier release under this operator.
+
+use serde_json::json;
+
+use super::{end, family, state};
+use crate::world::{Space, World};
+
+/// A field of this release by which an end is recorded.
+const FIELD: &str =
+    "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/termination/properties/terminatingAt";
+
+/// Whether the API server takes the field in a status.
+fn is_declared(space: &Space<'_>) -> bool {
+    let object = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex"},
+        "status": {"termination": {"terminatingAt": "2030-01-01T00:00:00Z"}},
+    });
+    let args = ["-n", &space.name, "apply", "--server-side", "--field-manager", "test", "--dry-run=server"];
+    let args = [&args[..], &["--subresource=status", "--force-conflicts", "-f", "-"]].concat();
+    space.world.kubectl.run_with(&args, &object.to_string()).is_ok()
+}
+
+#[test]
+fn under_older_definitions_nothing_is_ended_and_the_message_says_to_apply_those_of_this_release() {
+    let world = World::start("older", |_| {}).unwrap();
+    let (space, partner, client) = family(&world, "older", &json!({"policy": "Terminate"}));
+    space.until("the field is there", || Ok(is_declared(&space)));
+    let patch = json!([{"op": "remove", "path": FIELD}]).to_string();
+    world.kubectl.run(&["patch", "crd", "clients.tenantry.dev", "--type=json", "-p", &patch]).unwrap();
+    space.until("the field is gone", || Ok(!is_declared(&space)));
+    end(&space, "client/globex", 0);
+    let message = space.not_ready("client/globex", "ClusterUnavailable");
+    let said = ["terminatingAt", "the resource definitions are older than this operator", "kubectl apply -f crds"];
+    assert!(said.iter().all(|word| message.contains(word)), "{message}");
+    assert_eq!(state(&space, &partner, &client), "SUSPENDED");
+    world.kubectl.run(&["apply", "--server-side", "--force-conflicts", "-f", "crds"]).unwrap();
+    space.gone("client/globex");
+    assert_eq!(state(&space, &partner, &client), "TERMINATED");
+}
