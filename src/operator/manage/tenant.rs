@@ -16,6 +16,7 @@ use crate::api::Adoption;
 use crate::connect::Freshness;
 use crate::object::{
     Found, Recorded, has_branding, is_noted, look, not_shown, refuse_foreign, refuse_new_under, refuse_to_create,
+    refuse_under_suspended,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
@@ -109,7 +110,11 @@ async fn adopted<K: TenantObject>(
     let ownership = Ownership { seen: &observed.mark, owner };
     adopt(adoption, &ours, ownership, &plan)
         .map_err(|(reason, message)| Stop::from(Outcome::Refused(reason, message)))?;
-    *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
+    // Under a suspended Partner the platform takes no mark, so nothing is noted and nothing is said yet.
+    refuse_under_suspended(referenced.partner.as_deref())?;
+    if !is_noted {
+        *object = write_intent(Arc::clone(object), &referenced.place, (Some(id.clone()), context)).await?;
+    }
     facts.unique_id = Some(id);
     facts.is_adopted = true;
     // Until the mark is written: who comes next reads it.

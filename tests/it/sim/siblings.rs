@@ -98,6 +98,29 @@ fn a_sibling_takes_nothing_from_a_living_owner_and_gets_what_that_one_hands_over
 }
 
 #[test]
+fn under_a_suspended_partner_nothing_is_taken_over_and_nothing_is_written_again_and_again() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        let id = neighbour(&world).await;
+        world.happen(&Deed::Act(Who::Acme, "suspend"));
+        tokio::time::sleep(Duration::from_mins(15)).await;
+        world.edit(&globex(), &json!({"handOver": {"namespace": "b", "name": "rival"}}));
+        world.create(&rival(), &asking(&id, &json!({})));
+        tokio::time::sleep(Duration::from_mins(15)).await;
+        assert!(has_reason(&world, &rival(), "PartnerSuspended"), "{:?}", world.object(&rival()));
+        let writes = world.lock().oracle.writes;
+        tokio::time::sleep(Duration::from_mins(45)).await;
+        assert_eq!(world.lock().oracle.writes, writes, "{}", world.lock().story.join("\n"));
+        assert_eq!(world.lock().oracle.events.get("Adopted"), None, "it was not adopted yet");
+        world.happen(&Deed::Act(Who::Acme, "activate"));
+        world.until("it is handed over", |world| is_up(world, &rival())).await;
+        assert_eq!(world.tenant(&rival()).unwrap().id, id);
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+}
+
+#[test]
 fn of_two_that_ask_at_once_for_the_tenant_of_an_owner_that_is_gone_one_gets_it() {
     let world = world();
     let heir = Key::new(CLIENTS, "b", "heir");
