@@ -152,17 +152,17 @@ fn digest_of(status: &TenantStatus) -> Digest {
 
 /// Drops what was read of a tenant that this object may not show.
 pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
-    let TenantStatus { conditions, observed_generation, phase, unique_id, connection, .. } = after;
-    let TenantStatus { termination, last_handled_reconcile_at, effective, .. } = after;
+    let TenantStatus { observed_generation, unique_id, phase, effective, connection, .. } = after;
+    let TenantStatus { termination, last_handled_reconcile_at, conditions, .. } = after;
     TenantStatus {
-        conditions,
         observed_generation,
-        phase,
         unique_id,
+        phase,
+        effective,
         connection,
         termination,
         last_handled_reconcile_at,
-        effective,
+        conditions,
         ..TenantStatus::default()
     }
 }

@@ -281,7 +281,7 @@ impl World {
             Deed::Newer(who, is_value) => {
                 drop(self.edit(&who.key(), &if *is_value { newer_value() } else { newer_field() }));
             }
-            Deed::Neighbour(neighbour) => self.neighbour(neighbour),
+            Deed::Neighbour(neighbour) => self.neighbour(*neighbour),
             Deed::Trouble(trouble) => self.trouble(trouble),
             Deed::Understand(who) => drop(self.edit(&who.key(), &understood())),
             Deed::Foreign(who) => self.foreign(*who),
