@@ -305,8 +305,12 @@ impl Judge<'_> {
             "CredentialsUnavailable" => {
                 self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
-            // Clients that are leaving may need its connection for their own end.
-            "NotUnderstood" => is_newer(self.object) && (policy != "Retain" || children()),
+            // Clients that are leaving may need its connection for their own end; an end that was agreed to may have
+            // suspended the tenant.
+            "NotUnderstood" => {
+                let was_agreed = !self.object["status"]["termination"]["confirmDigest"].is_null();
+                is_newer(self.object) && (policy != "Retain" || children() || was_agreed)
+            }
             "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
             _ => false,
         };
