@@ -16,7 +16,7 @@ use super::people::with;
 use super::platform::Tenant;
 use super::seam::World;
 use super::troubles::{Trouble, trouble};
-use neighbours::Neighbour;
+pub(crate) use neighbours::{Claim, From, Neighbour};
 
 /// The objects of a random run: two Partners in two namespaces, three Clients of them, and one of each kind that has its
 /// eye on the tenants of the others.
