@@ -248,10 +248,13 @@ impl NotUnderstood {
             }
             Some(_) => false,
         };
+        is_retain && !self.was_agreed()
+    }
+
+    /// Whether an end was agreed to: the tenant may be suspended for it, and is not let go without a word to it.
+    pub(crate) fn was_agreed(&self) -> bool {
         let record = self.status.get("termination");
-        let was_agreed =
-            record.is_some_and(|record| record.get("confirmDigest").is_some_and(|digest| !digest.is_null()));
-        is_retain && !was_agreed
+        record.is_some_and(|record| record.get("confirmDigest").is_some_and(|digest| !digest.is_null()))
     }
 
     /// Who it stands under, as far as that can be read; nothing where it cannot.

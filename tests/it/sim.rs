@@ -19,6 +19,7 @@ mod echo;
 mod fields;
 mod flags;
 mod foreign;
+mod held;
 mod installations;
 mod life;
 mod long;

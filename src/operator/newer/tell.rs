@@ -48,13 +48,18 @@ pub(super) async fn handle<K: TenantObject>(object: &NotUnderstood, context: &Co
 fn held(object: &NotUnderstood, leaving: &[String]) -> String {
     let sentence = object.sentence();
     let let_go = format!("annotate the object with `{ABANDON}: {}`", object.unique_id().unwrap_or("none"));
+    let ways = "upgrade the operator or correct the value";
     if object.certainly_retains() && !leaving.is_empty() {
         return format!(
-            "{sentence}, and Clients that are being deleted still need it ({}): wait for them, or {let_go}",
+            "{sentence}, and Clients that are being deleted still need it ({}): {ways}, set their `deletion.policy` to `Retain`, or {let_go}",
             leaving.join(", ")
         );
     }
-    let ways = "upgrade the operator or correct the value";
+    if object.was_agreed() {
+        return format!(
+            "{sentence}, so that nothing is ended or let go, and `Retain` alone lets go of nothing once an end was agreed to: {ways}, or {let_go}"
+        );
+    }
     format!("{sentence}, so that nothing is ended or let go: {ways}, set `deletion.policy` to `Retain`, or {let_go}")
 }
 

@@ -134,7 +134,7 @@ impl Odd {
     }
 
     /// A text, a number, nothing, or something else.
-    fn any(&mut self, text: String) -> Value {
+    fn any(&mut self, text: &str) -> Value {
         match self.0.random_range(0..12) {
             0 => json!(self.0.random_range(0..4_930_123_456_789_i64)),
             1 => Value::Null,
@@ -164,7 +164,7 @@ impl Odd {
         let mut members: Vec<(&str, Value)> = Vec::new();
         for name in texts {
             let text = self.text();
-            members.push((name, self.any(text)));
+            members.push((name, self.any(&text)));
         }
         for (name, of) in [
             ("country", &COUNTRIES[..]),
@@ -176,7 +176,7 @@ impl Odd {
             ("whiteListedIps", &ADDRESSES),
         ] {
             let text = self.one(of);
-            members.push((name, self.any(text)));
+            members.push((name, self.any(&text)));
         }
         for name in ["enableCLIRecording", "showCopyClipBoard", "resourceDecommission", "twoFactorAuthentication"] {
             members.push((name, json!(self.0.random_bool(0.5))));

@@ -16,7 +16,7 @@ use super::people::with;
 use super::platform::Tenant;
 use super::seam::World;
 use super::troubles::{Trouble, trouble};
-use neighbours::Neighbour;
+pub(crate) use neighbours::{Claim, From, Neighbour};
 
 /// The objects of a random run: two Partners in two namespaces, three Clients of them, and one of each kind that has its
 /// eye on the tenants of the others.
@@ -281,7 +281,7 @@ impl World {
             Deed::Newer(who, is_value) => {
                 drop(self.edit(&who.key(), &if *is_value { newer_value() } else { newer_field() }));
             }
-            Deed::Neighbour(neighbour) => self.neighbour(neighbour),
+            Deed::Neighbour(neighbour) => self.neighbour(*neighbour),
             Deed::Trouble(trouble) => self.trouble(trouble),
             Deed::Understand(who) => drop(self.edit(&who.key(), &understood())),
             Deed::Foreign(who) => self.foreign(*who),

@@ -17,6 +17,7 @@ use super::cluster::{CLIENTS, Cluster, Key, LEASES, PARTNERS, Resource};
 use super::life::HOME;
 use super::newer::{UNDER_WAY, newer_since};
 use super::platform::Tenant;
+use super::troubles::Shown;
 pub(crate) use ends::Accepted;
 
 /// Whom an operator's life has looked at, and how that stood then.
@@ -50,7 +51,7 @@ pub(crate) struct Oracle {
     /// Since when the clocks of the servers and the operator's have been more than a minute apart.
     pub(crate) apart_since: Option<Timestamp>,
     /// What the next answer showed of its tenant, where it was not the present.
-    pub(crate) shown_late: Option<Option<Tenant>>,
+    pub(crate) shown_late: Option<Shown>,
     /// What happened, and to whom.
     pub(crate) occurred: BTreeMap<&'static str, BTreeSet<String>>,
     /// Value of the Secret that a tenant was last given.
@@ -208,16 +209,11 @@ impl Oracle {
         }
     }
 
-    fn platform_answered(
-        &mut self,
-        (life, ask, reply): (usize, &Ask, &Reply),
-        shown: Option<Option<Tenant>>,
-        at: Timestamp,
-    ) {
+    fn platform_answered(&mut self, (life, ask, reply): (usize, &Ask, &Reply), shown: Option<Shown>, at: Timestamp) {
         self.given(ask, reply, at);
         match about(ask) {
             About::Read(id) => {
-                let now = shown.unwrap_or_else(|| self.tenants.get(id).cloned());
+                let now = shown.map_or_else(|| self.tenants.get(id).cloned(), |shown| shown.tenant);
                 match now.filter(|_| reply.is_success()) {
                     Some(tenant) => self.seen.insert((life, id.to_owned()), tenant),
                     None => self.seen.remove(&(life, id.to_owned())),

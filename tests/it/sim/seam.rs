@@ -228,8 +228,8 @@ impl State {
     /// What the platform shows an operator of a tenant: late, or in a form of its own.
     fn look(&mut self, ask: &Ask, reply: &mut Reply, at: Timestamp) {
         if let Some(shown) = self.troubles.late_read(ask, at) {
-            *reply = shown.reply;
-            self.oracle.shown_late = Some(shown.tenant);
+            *reply = shown.reply.clone();
+            self.oracle.shown_late = Some(shown);
         } else if reply.is_success() {
             self.troubles.note(ask, (reply, &self.oracle.tenants), at);
         }

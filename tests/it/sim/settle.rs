@@ -230,6 +230,9 @@ impl Judge<'_> {
                 self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
             "NotUnderstood" => is_newer(self.object),
+            // A write whose reply was lost, or after which the operator ended, leaves the platform's own form behind: the
+            // next write does not change it, and nobody can tell that from a platform that takes nothing.
+            "NotTakenByPlatform" => self.state.troubles.normalises,
             "ApprovalNeeded" => self.object["spec"]["management"]["approval"]["mode"].is_string(),
             _ => false,
         };
@@ -305,8 +308,12 @@ impl Judge<'_> {
             "CredentialsUnavailable" => {
                 self.state.cluster.get(&Key::new(super::cluster::SECRETS, &self.key.namespace, "platform")).is_none()
             }
-            // Clients that are leaving may need its connection for their own end.
-            "NotUnderstood" => is_newer(self.object) && (policy != "Retain" || children()),
+            // Clients that are leaving may need its connection for their own end; an end that was agreed to may have
+            // suspended the tenant.
+            "NotUnderstood" => {
+                let was_agreed = !self.object["status"]["termination"]["confirmDigest"].is_null();
+                is_newer(self.object) && (policy != "Retain" || children() || was_agreed)
+            }
             "ParentChanged" | "AmbiguousCreate" | "GracePeriod" | "BreakerOpen" => true,
             _ => false,
         };
@@ -344,17 +351,17 @@ async fn settle(world: &World, looks: u64, controllers: impl Fn(&World)) {
     tokio::time::sleep(Duration::from_mins(11 * looks)).await;
     let mut state = world.lock();
     let more = state.oracle.writes - before;
-    if more > 2 * usize::try_from(looks).unwrap() * renamed_in_vain(&state.cluster) {
+    if more > 2 * usize::try_from(looks).unwrap() * written_in_vain(&state.cluster) {
         state.oracle.violations.push(format!("{more} writes in a world at rest"));
     }
 }
 
-/// Objects whose tenant somebody renamed and whose name somebody else took: with each look, and with each retry, the name is
-/// asked for again and refused.
-fn renamed_in_vain(cluster: &Cluster) -> usize {
+/// Objects for which something is written in vain with each look, and with each retry: a name that somebody else took, or a
+/// value that the platform does not show as it was written.
+fn written_in_vain(cluster: &Cluster) -> usize {
     let is_vain = |object: &Value| {
-        let is_taken = condition(object, "Ready").is_some_and(|(_, reason)| reason == "NameTaken");
-        is_taken && object["status"]["uniqueId"].is_string()
+        let (_, reason) = condition(object, "Ready").unwrap_or_default();
+        ["NameTaken", "NotTakenByPlatform"].contains(&reason.as_str()) && object["status"]["uniqueId"].is_string()
     };
     cluster.ours().filter(|(_, object)| is_vain(object)).count()
 }

@@ -97,8 +97,8 @@ pub(super) fn neighbour() -> impl Strategy<Value = Neighbour> {
 }
 
 impl World {
-    pub(super) fn neighbour(&self, neighbour: &Neighbour) {
-        match *neighbour {
+    pub(super) fn neighbour(&self, neighbour: Neighbour) {
+        match neighbour {
             Neighbour::Claim(Claim { by, of, from }) => {
                 let Some(tenant) = self.owned(of) else { return };
                 let place = tenant.place.unwrap_or_default();

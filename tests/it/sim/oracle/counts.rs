@@ -55,11 +55,11 @@ impl Oracle {
                 }
                 "NotUnderstood" => self.saw("newer objects", format!("{uid} {generation}")),
                 "ApprovalNeeded" => {
-                    self.saw("plans that waited", format!("{uid} {}", object["status"]["plan"]["hash"]))
+                    self.saw("plans that waited", format!("{uid} {}", object["status"]["plan"]["hash"]));
                 }
                 "HandedOver" => self.saw("givers that say so", uid.to_owned()),
                 "AsDeclared" if spec["management"]["mode"] == "Observe" => {
-                    self.saw("tenants only read", uid.to_owned())
+                    self.saw("tenants only read", uid.to_owned());
                 }
                 _ => {}
             }
