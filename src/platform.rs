@@ -9,6 +9,7 @@ mod admin;
 mod answer;
 mod audit;
 mod body;
+mod bounds;
 mod branding;
 mod consent;
 mod credential;
@@ -64,14 +65,11 @@ pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
-pub use permission::{Again, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
+pub use permission::{Again, Call, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 pub use public::PublicUrl;
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// Images decoded at once: a full one takes 128 MiB while it is checked.
-const DECODERS: usize = 2;
 
 /// How long an ended tenant's data is kept unless said otherwise.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
@@ -274,7 +272,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
         metrics: metrics::Metrics::default(),
-        decoders: Semaphore::new(DECODERS),
+        decoders: Semaphore::new(bounds::DECODERS),
         seal,
         exports,
         deliveries: Notify::new(),

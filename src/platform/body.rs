@@ -5,12 +5,8 @@ use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::bounds;
 use super::error::Error;
-
-/// Longest body of a tenant.
-pub(super) const TENANT: usize = 1 << 20;
-/// Longest body of a branding, which carries images.
-pub(super) const BRANDING: usize = 2 << 20;
 
 /// Name that an error gets when no single field is to blame.
 const WHOLE: &str = "body";
@@ -24,14 +20,14 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
         let bytes = collect(request, LIMIT).await.ok_or_else(|| too_long(LIMIT))?;
-        read(&bytes).map(Self)
+        read(&bytes, LIMIT).map(Self)
     }
 }
 
 /// A body that may be left out.
 pub(super) async fn optional<T: DeserializeOwned + Default>(request: Request, limit: usize) -> Result<T, Error> {
     let bytes = collect(request, limit).await.ok_or_else(|| too_long(limit))?;
-    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes) }
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes, limit) }
 }
 
 fn too_long(limit: usize) -> Error {
@@ -43,7 +39,9 @@ pub(super) async fn collect(request: Request, limit: usize) -> Option<Bytes> {
     axum::body::to_bytes(request.into_body(), limit).await.ok()
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+fn read<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, Error> {
+    // Only a branding carries texts of that length, its images.
+    bounds::json(bytes, if limit == bounds::BRANDING { limit } else { bounds::TEXT })?;
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| Error::field(WHOLE, format!("The body is not JSON: {error}")))?;
     let Value::Object(members) = &value else {
@@ -83,7 +81,7 @@ mod tests {
     use crate::wire::Tenant;
 
     fn blamed(body: &str) -> String {
-        match read::<Tenant>(body.as_bytes()) {
+        match read::<Tenant>(body.as_bytes(), bounds::TENANT) {
             Err(Error::Fields(fields)) => fields[0].field_name.clone(),
             other => panic!("{body} gave {other:?}"),
         }
@@ -105,7 +103,7 @@ mod tests {
 
     #[test]
     fn unknown_members_and_null_are_ignored() {
-        let tenant: Tenant = read(br#"{"name":"A","zip":null,"saClient":true}"#).unwrap();
+        let tenant: Tenant = read(br#"{"name":"A","zip":null,"saClient":true}"#, bounds::TENANT).unwrap();
         assert_eq!(tenant, Tenant { name: Some("A".to_owned()), ..Tenant::default() });
     }
 }

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::audit::{Action, Actor, Event, RequestId, append, denied};
+use super::bounds::FORM;
 use super::error::Error;
 use super::login::source::Source;
 use super::people::login::{self, Via};
@@ -19,8 +20,6 @@ use crate::wire::{Hidden, TokenRequest, TokenResponse};
 /// Seconds a token lasts; the answer says one less, as the documented samples do.
 const LIFETIME: i64 = 7200;
 const SHOWN: u64 = 7199;
-/// Longest token request.
-const REQUEST: usize = 16 << 10;
 
 /// Answers a token for the tenant of the credential.
 pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Json<TokenResponse>, Error> {
@@ -40,7 +39,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
 /// same whether there was such a token.
 pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Result<(), Error> {
     let id = request.extensions().get::<RequestId>().cloned();
-    let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
+    let bytes = body::collect(request, FORM).await.unwrap_or_default();
     let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
     if let Some((_, token)) = token {
         login::log_out(&app, &token, id.as_ref()).await?;
@@ -95,7 +94,7 @@ async fn read(request: Request) -> TokenRequest {
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let basic = basic(request.headers());
-    let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
+    let bytes = body::collect(request, FORM).await.unwrap_or_default();
     let read = if json { serde_json::from_slice(&bytes).unwrap_or_default() } else { form(&bytes) };
     match basic {
         Some(Basic { client_id, client_secret }) => TokenRequest { client_id, client_secret, ..read },

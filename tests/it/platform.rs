@@ -23,6 +23,7 @@ mod records;
 mod robust;
 mod settings;
 mod tenants;
+mod work;
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -6,11 +6,10 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
+use crate::platform::bounds::FORM;
 use crate::platform::error::Error;
 use crate::platform::{body, credential, session};
 
-/// Longest form.
-const FORM: usize = 16 << 10;
 /// Cookie that binds a form to its browser before there is a session.
 pub(super) const BEFORE: &str = "__Host-tenantry-form";
 /// Member that carries the token.

@@ -11,6 +11,7 @@ use super::users::{living, locked};
 use super::{bounds, password};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
+use crate::platform::bounds::FORM;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
 use crate::platform::login::policy::Rules;
@@ -22,9 +23,6 @@ use crate::platform::store::{
 };
 use crate::platform::{App, time};
 use crate::wire::{PasswordChange, User, UserAction};
-
-/// Longest body of an action.
-const ACTION: usize = 16 << 10;
 
 type Target = Path<(String, String)>;
 type Who = (Extension<Scope>, Actor);
@@ -67,7 +65,7 @@ enum Mask {
 }
 
 async fn read(request: Request) -> Result<(UserAction, Option<Mask>), Error> {
-    let body: UserAction = body::optional(request, ACTION).await?;
+    let body: UserAction = body::optional(request, FORM).await?;
     let mut problems = Problems::default();
     let mask = match body.mask_type.as_deref() {
         None | Some("") => None,
@@ -167,7 +165,7 @@ pub(in crate::platform) async fn change_password(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): Who,
     Path((_, id)): Target,
-    Strict(change): Strict<PasswordChange, { ACTION }>,
+    Strict(change): Strict<PasswordChange, { FORM }>,
 ) -> Result<Json<()>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;

@@ -85,6 +85,13 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
 /// The program itself; it ends with the test, however that ends.
 pub(super) struct Program(Child);
 
+impl Program {
+    /// Number of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();
