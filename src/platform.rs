@@ -35,9 +35,11 @@ mod purge;
 mod query;
 mod records;
 mod reference;
+mod refusals;
 mod retention;
 mod routes;
 mod search;
+mod server;
 mod session;
 mod settings;
 mod standing;
@@ -53,7 +55,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use admin::{AdminCommand, AdminError};
@@ -116,7 +118,7 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     /// How Duo is reached.
     pub duo: Duo,
-    /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
+    /// Requests per caller, tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
 
@@ -232,6 +234,9 @@ struct App {
     product: String,
     duo: factor::duo::Client,
     hasher: hashing::Hasher,
+    /// Refused requests by what and where from, and refused logins and keys by whose.
+    refusals: refusals::Refusals,
+    logins: refusals::Refusals,
     vault: factor::Vault,
 }
 
@@ -241,7 +246,7 @@ pub struct Running {
     pub url: String,
     /// The first credential: of the service provider, or of the first partner under `documented_only`.
     pub credential: Credential,
-    stop: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     /// Deliveries and housekeeping.
     jobs: [JoinHandle<()>; 2],
@@ -282,6 +287,8 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        refusals: refusals::Refusals::default(),
+        logins: refusals::Refusals::default(),
         vault,
     };
     Ok((Arc::new(app), credential))
@@ -294,20 +301,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let url = reachable(address);
     let (app, credential) = open(&config, &url).await?;
     let router = routes::router(&app);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        let drain = async {
-            // A dropped sender means the same as a sent stop.
-            let _ = stopped.await;
-        };
-        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(drain).await {
-            tracing::error!(%error, "the server ended");
-        }
-    });
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(server::serve(listener, (router, config.proxies.clone()), stopped));
     let jobs = [tokio::spawn(export::run(Arc::clone(&app))), tokio::spawn(keep_house(Arc::clone(&app)))];
     tracing::info!(url, extensions = app.extensions, "the platform answers");
-    Ok(Running { url, credential, stop: Some(stop), server, jobs, app })
+    Ok(Running { url, credential, stop, server, jobs, app })
 }
 
 /// The URL under which this machine reaches a listener: "any address" is no destination.
@@ -346,7 +344,7 @@ impl Running {
 
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
-        drop(self.stop.take());
+        self.stop.send_replace(true);
         self.jobs.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
             tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");

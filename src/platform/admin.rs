@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::audit::{Action, Actor, Event, Seal, append};
 use super::hashing::{Hasher, Work};
+use super::login::source::Source;
 use super::people::defaults::administrator;
 use super::people::profile::login_name;
 use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
@@ -113,7 +114,7 @@ impl Create {
         let password = credential::random_password();
         let until = time::now() + i64::from(*hours) * HOUR;
         let hasher = Hasher::new(Work::default(), Login::default().queue);
-        let hash = hasher.hash(password.clone()).await?;
+        let hash = hasher.hash(password.clone(), Source::UNKNOWN).await?;
         let mut tx = store.begin().await?;
         let tenant = lock(&mut tx, tenant.id).await?;
         if tenant.state != State::Active {

@@ -1,7 +1,8 @@
 //! Strict reading of JSON bodies: whatever is wrong is a 400 that names the field.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -19,14 +20,14 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let bytes = collect(request, LIMIT).await.ok_or_else(|| too_long(LIMIT))?;
+        let bytes = collect(request, LIMIT).await?;
         read(&bytes, LIMIT).map(Self)
     }
 }
 
 /// A body that may be left out.
 pub(super) async fn optional<T: DeserializeOwned + Default>(request: Request, limit: usize) -> Result<T, Error> {
-    let bytes = collect(request, limit).await.ok_or_else(|| too_long(limit))?;
+    let bytes = collect(request, limit).await?;
     if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes, limit) }
 }
 
@@ -34,9 +35,24 @@ fn too_long(limit: usize) -> Error {
     Error::field(WHOLE, format!("The body broke off or is longer than {limit} bytes"))
 }
 
-/// The whole body, unless it is longer than the limit or breaks off.
-pub(super) async fn collect(request: Request, limit: usize) -> Option<Bytes> {
-    axum::body::to_bytes(request.into_body(), limit).await.ok()
+/// The whole body, unless it is longer than the limit, breaks off or takes too long.
+pub(super) async fn collect(request: Request, limit: usize) -> Result<Bytes, Error> {
+    let whole = whole(request.into_body(), limit);
+    tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(Error::TooSlow))
+}
+
+async fn whole(body: Body, limit: usize) -> Result<Bytes, Error> {
+    let (mut parts, mut bytes, mut length) = (body.into_data_stream(), Vec::new(), 0_usize);
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| too_long(limit))?;
+        length = length.saturating_add(part.len());
+        if length <= limit {
+            bytes.extend_from_slice(&part);
+        } else if length > limit + bounds::SURPLUS {
+            break;
+        }
+    }
+    if length > limit { Err(too_long(limit)) } else { Ok(bytes.into()) }
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, Error> {

@@ -3,6 +3,8 @@
 //! A bound is checked before the work begins that it bounds. Whatever is read within the bounds costs work and memory in
 //! proportion to its size; `tests/it/platform/work.rs` holds each route to that with its longest bodies.
 
+use std::time::Duration;
+
 use super::error::Error;
 
 /// Longest body of a tenant, a user, a role, a permission set or an export.
@@ -13,6 +15,10 @@ pub(super) const BRANDING: usize = 2 << 20;
 pub(super) const RECORD: usize = 64 << 10;
 /// Longest form, token request and action on a user.
 pub(super) const FORM: usize = 16 << 10;
+
+/// Bytes beyond the longest body that are read and thrown away: a connection that is closed while its client still sends takes
+/// the answer with it.
+pub(super) const SURPLUS: usize = 4 << 20;
 
 /// Deepest nesting of a JSON body.
 pub(super) const NESTING: usize = 32;
@@ -57,6 +63,21 @@ pub(super) const WORD: usize = 1 << 10;
 pub(super) const SIDE: u32 = 4096;
 /// Bytes of memory that an image takes while it is decoded and written again: width x height x depth.
 pub(super) const PIXELS: u64 = 96 << 20;
+/// Passwords that are hashed at the same time, 19 MiB each, and what part of the queue's wait one source may fill.
+pub(super) const HASHES: usize = 4;
+pub(super) const SHARE: u32 = 4;
+
+/// Open connections, those of one address that is no trusted proxy, and files that are left for everything else.
+pub(super) const CONNECTIONS: usize = 1024;
+pub(super) const CONNECTIONS_OF_ADDRESS: usize = 256;
+pub(super) const FILES: usize = 64;
+/// Bytes of a request's head.
+pub(super) const HEAD: usize = 64 << 10;
+/// How long a head may take, from the connection's or the last answer's end on; a body; and a client that does not read.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
+
 /// Images that are decoded at the same time.
 pub(super) const DECODERS: usize = 1;
 

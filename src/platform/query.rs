@@ -179,7 +179,7 @@ mod tests {
     fn dates_bound_whole_seconds() {
         assert_eq!(
             read("startUpdationDate:2016-08-29T12:05:08+0000+endUpdationDate:2016-08-29T12:05:08%2B0000"),
-            [Filter::UpdatedFrom(1_472_472_308_000), Filter::UpdatedBefore(1_472_472_309_000)]
+            [Filter::UpdatedBefore(1_472_472_309_000), Filter::UpdatedFrom(1_472_472_308_000)]
         );
     }
 

@@ -16,8 +16,8 @@ use super::export::{batch, stream};
 use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::{
-    App, audit, bounds, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, search,
-    subscription, tenant, token,
+    App, audit, bounds, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, refusals,
+    search, subscription, tenant, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
@@ -107,6 +107,7 @@ fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
         .layer(middleware::from_fn(short))
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), refusals::watch))
         .layer(middleware::from_fn(audit::RequestId::give))
 }
 

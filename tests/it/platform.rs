@@ -8,6 +8,7 @@ mod branding;
 mod documented;
 mod durable;
 mod exports;
+mod flood;
 mod fuzz;
 mod http;
 mod lifecycle;

@@ -35,7 +35,7 @@ pub(super) async fn read(request: Request, cookie: &str) -> Result<Form, Error> 
     if !session::same_site(request.headers()) {
         return Err(Error::OtherSite);
     }
-    let bytes = body::collect(request, FORM).await.unwrap_or_default();
+    let bytes = body::collect(request, FORM).await?;
     let mut form = Form(url::form_urlencoded::parse(&bytes).into_owned().collect());
     let given = form.take(TOKEN);
     if cookie.is_empty() || !credential::same(&given, &token(cookie)) {

@@ -180,18 +180,20 @@ pub(in crate::platform) async fn change_password(
     agreed(&rules, guessed, [&current_password.0, &new_password.0, &confirm_password.0])?;
     let last = app.store.last_passwords(person.id, rules.back()).await?;
     let today = last.first().cloned().ok_or(Error::Internal)?;
-    let account = (account(&person.login_name), scope.source().network());
+    let source = scope.source();
+    let account = (account(&person.login_name), source.network());
+    let place = app.hasher.place(source)?;
     if !attempt(&app, &account, &rules).await? {
         return Err(Error::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
     }
-    if !proved(&app, &account, (current_password.0.into(), Some(today.clone()))).await? {
+    if !proved(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
         return Err(Error::field("currentPassword", "This is not the password of today"));
     }
     let wanted: SecretString = new_password.0.into();
-    if app.hasher.any(wanted.clone(), last).await? {
+    if app.hasher.any((wanted.clone(), last), source).await? {
         return Err(Error::field("newPassword", "The password was used before; choose another"));
     }
-    let new = NewPassword { hash: app.hasher.hash(wanted).await?, until: None, must_change: false };
+    let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
     let mut tx = app.store.begin().await?;
     let (tenant, person) = locked(&mut tx, &scope, &id).await?;
     if !save_password(&mut tx, person.id, &new, Some(&today)).await? {

@@ -14,6 +14,7 @@ use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
+use crate::platform::login::source::Source;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
@@ -49,7 +50,7 @@ pub(in crate::platform) async fn create(
     problems.finish()?;
     let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
-    let password = stored(&app, tenant, given.unwrap_or_else(credential::random_password)).await?;
+    let password = stored(&app, (tenant, scope.source()), given.unwrap_or_else(credential::random_password)).await?;
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
@@ -111,7 +112,7 @@ pub(in crate::platform) async fn update(
     };
     let password = match given {
         None => None,
-        Some(given) => Some(stored(&app, tenant, given).await?),
+        Some(given) => Some(stored(&app, (tenant, scope.source()), given).await?),
     };
     let mut tx = app.store.begin().await?;
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
@@ -199,10 +200,10 @@ fn wanted_password(
 }
 
 /// A password that somebody else chose, as the store keeps it.
-async fn stored(app: &App, tenant: &Record, given: SecretString) -> Result<NewPassword, Error> {
+async fn stored(app: &App, (tenant, source): (&Record, Source), given: SecretString) -> Result<NewPassword, Error> {
     let must_change = password::rules(tenant).change_first;
     let until = must_change.then(|| time::now() + password::INVITATION);
-    Ok(NewPassword { hash: app.hasher.hash(given).await?, until, must_change })
+    Ok(NewPassword { hash: app.hasher.hash(given, source).await?, until, must_change })
 }
 
 /// The roles of a request, which must exist and give nothing that the caller has not.

@@ -37,15 +37,19 @@ impl Program {
     }
 }
 
+/// The first credential of a program.
+pub(super) fn credential_of(folder: &Folder) -> Credential {
+    let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
+    serde_json::from_value(file).unwrap()
+}
+
 /// The program with a partner that has everything: its number is 2, and its client's 3.
 pub(super) async fn furnished(folder: &Folder) -> (Program, Caller) {
     let mut shell = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     shell.args(["--export-destination", "http://127.0.0.1:9/in", "--export-destination"]).arg(folder.path("out"));
     let mut program = launch(shell, folder);
     let (url, _) = ready(&mut program);
-    let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
-    let credential: Credential = serde_json::from_value(file).unwrap();
-    let sp = Caller::new(&url, &credential).await;
+    let sp = Caller::new(&url, &credential_of(folder)).await;
     let add_ons = ["Batch Exports", "Stream Exports", "Mask Resource Identity Management", "Alert Problem Area"];
     let partner = json!({ "name": "P", "packages": [EVENTS], "addOns": add_ons });
     for (path, body) in [
