@@ -50,7 +50,7 @@ mod time;
 mod token;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,10 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use admin::{AdminCommand, AdminError};
-pub use audit::{AuditCommand, AuditError, Finding, Verified, export as export_audit, verify as verify_audit};
+pub use audit::{
+    AuditCommand, AuditError, Finding, Verified, export as export_audit, new_key as new_audit_key,
+    verify as verify_audit,
+};
 pub use credential::Credential;
 pub use export::S3Key;
 pub use factor::duo::{Duo, DuoDomain};
@@ -95,7 +98,7 @@ pub struct Config {
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
     /// The key that seals the audit log and the secrets of second factors, kept apart from the database; made where it is
-    /// not there. Without one a log that was cut off along with its head is not found out, and second factors last as long
+    /// not there and nothing is sealed yet. Another one, or none, for a database that is sealed stops the start. Without one a log that was cut off along with its head is not found out, and second factors last as long
     /// as the program runs.
     pub audit_key: Option<PathBuf>,
     /// Folders and URLs that exports may go to, with all that is below them; nothing else is ever reached.
@@ -190,13 +193,16 @@ pub enum StartError {
     #[error("cannot bring the database to today's schema: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The key of the audit log cannot be read or written.
-    #[error("audit key {}: {reason}", path.display())]
+    #[error("the audit key {} {reason}", path.display())]
     AuditKey {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: std::io::Error,
     },
+    /// The database is sealed, and no key was named.
+    #[error("the database is sealed with an audit key: name its file with `--audit-key`")]
+    AuditKeyUnnamed,
     /// The operating system has no random numbers.
     #[error("the operating system gives no random numbers")]
     Random,
@@ -264,13 +270,11 @@ pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), S
 }
 
 async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
-    let path = config.audit_key.as_deref();
-    let seal = audit::Seal::open(path)
-        .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
-    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
+    let seal = audit::open(&store, config.audit_key.as_deref()).await?;
+    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
     let app = App {
         store,
