@@ -99,6 +99,8 @@ pub(super) const ROOMS: &[Room] = &[
             "clap",
             "futures",
             "hmac",
+            "hyper",
+            "hyper_util",
             "image",
             "imagesize",
             "jiff",
