@@ -51,7 +51,7 @@ pub(super) fn places() -> String {
 }
 
 /// A part, filled up.
-pub(super) fn filled<'p, T>(part: &'p [T]) -> impl Iterator<Item = &'p T> {
+pub(super) fn filled<T>(part: &[T]) -> impl Iterator<Item = &T> {
     part.iter().chain(part.last().into_iter().cycle()).take(CHUNK)
 }
 

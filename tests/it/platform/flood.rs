@@ -16,7 +16,7 @@ use super::{Caller, Folder, Platform};
 /// A client of another address of this machine.
 fn from(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().unwrap();
-    reqwest::Client::builder().local_address(address).timeout(Duration::from_secs(60)).build().unwrap()
+    reqwest::Client::builder().local_address(address).timeout(Duration::from_mins(1)).build().unwrap()
 }
 
 async fn log_in(client: &reqwest::Client, url: &str, (name, password): (&str, &str)) -> StatusCode {

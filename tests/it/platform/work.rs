@@ -182,8 +182,8 @@ async fn twice_the_body_is_not_more_than_twice_the_work_on_any_route() {
                 for value in [half, full] {
                     let mut whole = base.clone();
                     whole[*member] = value;
-                    let send = sp.raw(method.clone(), &path, whole.to_string().into_bytes());
-                    let (answer, worked) = measured(&program, send).await;
+                    let request = sp.raw(method.clone(), &path, whole.to_string().into_bytes());
+                    let (answer, worked) = measured(&program, request).await;
                     assert!(answer.status.as_u16() < 500, "{path} {member} {name}: {answer:?}");
                     assert!(answer.text.len() < 300_000, "{path} {member} {name}: {} bytes", answer.text.len());
                     cost.push(worked);
