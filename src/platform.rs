@@ -9,6 +9,7 @@ mod admin;
 mod answer;
 mod audit;
 mod body;
+mod bounds;
 mod branding;
 mod consent;
 mod credential;
@@ -34,9 +35,11 @@ mod purge;
 mod query;
 mod records;
 mod reference;
+mod refusals;
 mod retention;
 mod routes;
 mod search;
+mod server;
 mod session;
 mod settings;
 mod standing;
@@ -47,16 +50,19 @@ mod time;
 mod token;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 pub use admin::{AdminCommand, AdminError};
-pub use audit::{AuditCommand, AuditError, Finding, Verified, export as export_audit, verify as verify_audit};
+pub use audit::{
+    AuditCommand, AuditError, Finding, Verified, export as export_audit, new_key as new_audit_key,
+    verify as verify_audit,
+};
 pub use credential::Credential;
 pub use export::S3Key;
 pub use factor::duo::{Duo, DuoDomain};
@@ -64,14 +70,11 @@ pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
-pub use permission::{Again, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
+pub use permission::{Again, Call, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 pub use public::PublicUrl;
 
 /// How long a stop waits for requests in flight.
 const DRAIN: Duration = Duration::from_secs(10);
-
-/// Images decoded at once: a full one takes 128 MiB while it is checked.
-const DECODERS: usize = 2;
 
 /// How long an ended tenant's data is kept unless said otherwise.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
@@ -95,7 +98,7 @@ pub struct Config {
     /// credential is the first one, since no documented call makes a partner.
     pub documented_only: bool,
     /// The key that seals the audit log and the secrets of second factors, kept apart from the database; made where it is
-    /// not there. Without one a log that was cut off along with its head is not found out, and second factors last as long
+    /// not there and nothing is sealed yet. Another one, or none, for a database that is sealed stops the start. Without one a log that was cut off along with its head is not found out, and second factors last as long
     /// as the program runs.
     pub audit_key: Option<PathBuf>,
     /// Folders and URLs that exports may go to, with all that is below them; nothing else is ever reached.
@@ -118,7 +121,7 @@ pub struct Config {
     pub public_url: Option<PublicUrl>,
     /// How Duo is reached.
     pub duo: Duo,
-    /// Requests per tenant and minute; `None` counts nothing and sends no rate-limit headers.
+    /// Requests per caller, tenant and minute; `None` counts nothing and sends no rate-limit headers.
     pub limits: Option<Limits>,
 }
 
@@ -190,13 +193,16 @@ pub enum StartError {
     #[error("cannot bring the database to today's schema: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The key of the audit log cannot be read or written.
-    #[error("audit key {}: {reason}", path.display())]
+    #[error("the audit key {} {reason}", path.display())]
     AuditKey {
         /// The file.
         path: PathBuf,
         /// What is wrong.
         reason: std::io::Error,
     },
+    /// The database is sealed, and no key was named.
+    #[error("the database is sealed with an audit key: name its file with `--audit-key`")]
+    AuditKeyUnnamed,
     /// The operating system has no random numbers.
     #[error("the operating system gives no random numbers")]
     Random,
@@ -234,6 +240,9 @@ struct App {
     product: String,
     duo: factor::duo::Client,
     hasher: hashing::Hasher,
+    /// Refused requests by what and where from, and refused logins and keys by whose.
+    refusals: refusals::Refusals,
+    logins: refusals::Refusals,
     vault: factor::Vault,
 }
 
@@ -243,7 +252,7 @@ pub struct Running {
     pub url: String,
     /// The first credential: of the service provider, or of the first partner under `documented_only`.
     pub credential: Credential,
-    stop: Option<oneshot::Sender<()>>,
+    stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     /// Deliveries and housekeeping.
     jobs: [JoinHandle<()>; 2],
@@ -261,20 +270,18 @@ pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), S
 }
 
 async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
-    let path = config.audit_key.as_deref();
-    let seal = audit::Seal::open(path)
-        .map_err(|reason| StartError::AuditKey { path: path.unwrap_or(Path::new("")).to_owned(), reason })?;
-    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
+    let seal = audit::open(&store, config.audit_key.as_deref()).await?;
+    let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
     let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
         metrics: metrics::Metrics::default(),
-        decoders: Semaphore::new(DECODERS),
+        decoders: Semaphore::new(bounds::DECODERS),
         seal,
         exports,
         deliveries: Notify::new(),
@@ -284,6 +291,8 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        refusals: refusals::Refusals::default(),
+        logins: refusals::Refusals::default(),
         vault,
     };
     Ok((Arc::new(app), credential))
@@ -296,20 +305,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let url = reachable(address);
     let (app, credential) = open(&config, &url).await?;
     let router = routes::router(&app);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let server = tokio::spawn(async move {
-        let drain = async {
-            // A dropped sender means the same as a sent stop.
-            let _ = stopped.await;
-        };
-        if let Err(error) = axum::serve(listener, service).with_graceful_shutdown(drain).await {
-            tracing::error!(%error, "the server ended");
-        }
-    });
+    let (stop, stopped) = watch::channel(false);
+    let server = tokio::spawn(server::serve(listener, (router, config.proxies.clone()), stopped));
     let jobs = [tokio::spawn(export::run(Arc::clone(&app))), tokio::spawn(keep_house(Arc::clone(&app)))];
     tracing::info!(url, extensions = app.extensions, "the platform answers");
-    Ok(Running { url, credential, stop: Some(stop), server, jobs, app })
+    Ok(Running { url, credential, stop, server, jobs, app })
 }
 
 /// The URL under which this machine reaches a listener: "any address" is no destination.
@@ -348,7 +348,7 @@ impl Running {
 
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
-        drop(self.stop.take());
+        self.stop.send_replace(true);
         self.jobs.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
             tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");

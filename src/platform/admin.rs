@@ -1,13 +1,14 @@
 //! `tenantry-platform admin create`: the first person who can log in.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use super::audit::{Action, Actor, Event, Seal, append};
+use super::audit::{Action, Actor, Event, Seal, append, open as open_log};
 use super::hashing::{Hasher, Work};
+use super::login::source::Source;
 use super::people::defaults::administrator;
 use super::people::profile::login_name;
 use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
@@ -56,14 +57,6 @@ pub enum AdminError {
     /// The login name is not acceptable.
     #[error("the login name `{0}` is not acceptable: 1 to 254 characters, no blanks, and not `api@` at its start")]
     Name(String),
-    /// The audit log cannot be sealed.
-    #[error("audit key {}: {reason}; give the platform's own with `--audit-key`", path.display())]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: std::io::Error,
-    },
     /// Something inside failed; the log has the cause.
     #[error("the administrator cannot be stored; the lines above have the cause")]
     Internal,
@@ -86,20 +79,13 @@ impl AdminCommand {
     pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), AdminError> {
         let Self::Create(create) = self;
         let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
-        let made = match seal(&store, key).await {
+        let made = match open_log(&store, Some(key)).await {
             Ok(seal) => create.run((&store, &seal), out).await,
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
         store.close().await;
         made
     }
-}
-
-/// The key of the audit log. It is made only where there is no log yet: another key than the platform's would break the seals.
-async fn seal(store: &Store, key: &Path) -> Result<Seal, AdminError> {
-    let fresh = store.chains().await?.is_empty();
-    let seal = if fresh { Seal::open(Some(key)) } else { Seal::read(key) };
-    seal.map_err(|reason| AdminError::Key { path: key.to_owned(), reason })
 }
 
 impl Create {
@@ -113,7 +99,7 @@ impl Create {
         let password = credential::random_password();
         let until = time::now() + i64::from(*hours) * HOUR;
         let hasher = Hasher::new(Work::default(), Login::default().queue);
-        let hash = hasher.hash(password.clone()).await?;
+        let hash = hasher.hash(password.clone(), Source::UNKNOWN).await?;
         let mut tx = store.begin().await?;
         let tenant = lock(&mut tx, tenant.id).await?;
         if tenant.state != State::Active {

@@ -7,17 +7,20 @@
 
 mod chain;
 mod command;
+mod key;
 mod refused;
 mod request;
 mod verify;
 
 pub(super) use chain::{Hash, Row, Seal};
 pub use command::{AuditCommand, AuditError, export, verify};
+pub use key::new_key;
+pub(super) use key::open;
 pub(super) use refused::{denied, watch};
 pub(super) use request::{Actor, RequestId};
 pub use verify::{Finding, Verified};
 
-use super::store::{Tx, advance, head};
+use super::store::{Head, Tx, advance, head};
 use super::time;
 
 /// What was done. The words stand in the log.
@@ -97,6 +100,10 @@ pub(super) enum Action {
     SetUpdate,
     /// A permission set was deleted.
     SetDelete,
+    /// The log goes on with another key.
+    AuditKey,
+    /// The log was changed behind the platform's back.
+    AuditBroken,
     /// Any other request, known by its method and route.
     Request,
 }
@@ -142,6 +149,8 @@ impl Action {
             Self::SetCreate => "permissionSet.create",
             Self::SetUpdate => "permissionSet.update",
             Self::SetDelete => "permissionSet.delete",
+            Self::AuditKey => "audit.key",
+            Self::AuditBroken => "audit.broken",
             Self::Request => "request",
         }
     }
@@ -190,6 +199,9 @@ impl<'a> Event<'a> {
 
 /// Adds a row to a tenant's chain, in the caller's transaction. Of two tenants the parent comes first, so that no two
 /// writes wait for each other.
+///
+/// It builds on a head that has our seal only. One that has not was put there by somebody else, and a row that says so comes
+/// first: no event that anybody can cause makes the record whole again.
 pub(super) async fn append(
     seal: &Seal,
     tx: &mut Tx,
@@ -197,6 +209,26 @@ pub(super) async fn append(
     event: Event<'_>,
 ) -> Result<(), sqlx::Error> {
     let last = head(tx, tenant).await?;
+    if seal.holds_head(tenant, &last) {
+        return append_onto(last, (seal, tx), (tenant, actor), event).await.map(drop);
+    }
+    tracing::error!(
+        target: "audit", tenant, number = last.number,
+        "the audit log was changed behind the platform's back: run `tenantry-platform audit verify`, and find out who can \
+         write the database"
+    );
+    let broken = Event::denied(Action::AuditBroken, "log");
+    let last = append_onto(last, (seal, tx), (tenant, &Actor::platform()), broken).await?;
+    append_onto(last, (seal, tx), (tenant, actor), event).await.map(drop)
+}
+
+/// Adds a row behind a head; answers the new one.
+async fn append_onto(
+    last: Head,
+    (seal, tx): (&Seal, &mut Tx),
+    (tenant, actor): (i64, &Actor),
+    event: Event<'_>,
+) -> Result<Head, sqlx::Error> {
     let row = Row {
         tenant,
         number: last.number + 1,
@@ -209,10 +241,11 @@ pub(super) async fn append(
         previous: last.hash,
     };
     let hash = row.hash();
-    advance(tx, &row, &hash, &seal.of(tenant, row.number, &hash)).await?;
+    let sealed = seal.of(tenant, row.number, &hash);
+    advance(tx, &row, &hash, &sealed).await?;
     let Row { number, action, object, outcome, request, .. } = &row;
     tracing::info!(target: "audit", tenant, number, actor = row.actor, action, object, outcome, request, %hash, "audit");
-    Ok(())
+    Ok(Head { number: *number, hash, seal: sealed })
 }
 
 /// Two rows for what was done to a child: in the chain of its parent, which outlives it, and in its own.

@@ -1,16 +1,13 @@
 //! Strict reading of JSON bodies: whatever is wrong is a 400 that names the field.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use futures::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::bounds;
 use super::error::Error;
-
-/// Longest body of a tenant.
-pub(super) const TENANT: usize = 1 << 20;
-/// Longest body of a branding, which carries images.
-pub(super) const BRANDING: usize = 2 << 20;
 
 /// Name that an error gets when no single field is to blame.
 const WHOLE: &str = "body";
@@ -23,27 +20,44 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let bytes = collect(request, LIMIT).await.ok_or_else(|| too_long(LIMIT))?;
-        read(&bytes).map(Self)
+        let bytes = collect(request, LIMIT).await?;
+        read(&bytes, LIMIT).map(Self)
     }
 }
 
 /// A body that may be left out.
 pub(super) async fn optional<T: DeserializeOwned + Default>(request: Request, limit: usize) -> Result<T, Error> {
-    let bytes = collect(request, limit).await.ok_or_else(|| too_long(limit))?;
-    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes) }
+    let bytes = collect(request, limit).await?;
+    if bytes.trim_ascii().is_empty() { Ok(T::default()) } else { read(&bytes, limit) }
 }
 
 fn too_long(limit: usize) -> Error {
     Error::field(WHOLE, format!("The body broke off or is longer than {limit} bytes"))
 }
 
-/// The whole body, unless it is longer than the limit or breaks off.
-pub(super) async fn collect(request: Request, limit: usize) -> Option<Bytes> {
-    axum::body::to_bytes(request.into_body(), limit).await.ok()
+/// The whole body, unless it is longer than the limit, breaks off or takes too long.
+pub(super) async fn collect(request: Request, limit: usize) -> Result<Bytes, Error> {
+    let whole = whole(request.into_body(), limit);
+    tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(Error::TooSlow))
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+async fn whole(body: Body, limit: usize) -> Result<Bytes, Error> {
+    let (mut parts, mut bytes, mut length) = (body.into_data_stream(), Vec::new(), 0_usize);
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| too_long(limit))?;
+        length = length.saturating_add(part.len());
+        if length <= limit {
+            bytes.extend_from_slice(&part);
+        } else if length > limit + bounds::SURPLUS {
+            break;
+        }
+    }
+    if length > limit { Err(too_long(limit)) } else { Ok(bytes.into()) }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, Error> {
+    // Only a branding carries texts of that length, its images.
+    bounds::json(bytes, if limit == bounds::BRANDING { limit } else { bounds::TEXT })?;
     let value: Value =
         serde_json::from_slice(bytes).map_err(|error| Error::field(WHOLE, format!("The body is not JSON: {error}")))?;
     let Value::Object(members) = &value else {
@@ -83,7 +97,7 @@ mod tests {
     use crate::wire::Tenant;
 
     fn blamed(body: &str) -> String {
-        match read::<Tenant>(body.as_bytes()) {
+        match read::<Tenant>(body.as_bytes(), bounds::TENANT) {
             Err(Error::Fields(fields)) => fields[0].field_name.clone(),
             other => panic!("{body} gave {other:?}"),
         }
@@ -105,7 +119,7 @@ mod tests {
 
     #[test]
     fn unknown_members_and_null_are_ignored() {
-        let tenant: Tenant = read(br#"{"name":"A","zip":null,"saClient":true}"#).unwrap();
+        let tenant: Tenant = read(br#"{"name":"A","zip":null,"saClient":true}"#, bounds::TENANT).unwrap();
         assert_eq!(tenant, Tenant { name: Some("A".to_owned()), ..Tenant::default() });
     }
 }

@@ -7,7 +7,8 @@ use axum::{Extension, Json};
 use serde_json::Value;
 
 use super::audit::{Action, Actor, Event, append};
-use super::body::{self, Strict};
+use super::body::Strict;
+use super::bounds;
 use super::error::Error;
 use super::gate::Scope;
 use super::image::{self, BACKGROUND, FAV_ICON, LOGO, Place};
@@ -25,7 +26,7 @@ pub(super) async fn put(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,
-    Strict(mut change): Strict<Branding, { body::BRANDING }>,
+    Strict(mut change): Strict<Branding, { bounds::BRANDING }>,
 ) -> Result<Json<Value>, Error> {
     let tenant = branded(&scope)?;
     admit(tenant, Act::Write)?;
@@ -153,7 +154,7 @@ fn wrong(name: &str, value: &str) -> Option<&'static str> {
             && url::Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
     };
     match name {
-        _ if value.chars().count() > 1024 => Some("The text is longer than 1024 characters"),
+        _ if value.chars().count() > bounds::LONG => Some("The text is longer than 1024 characters"),
         "subDomain" | "domain" if settings::host(value) != Some(value) => Some("The text is not a part of a host name"),
         "documentationURL" if !is_url() => Some("The text is not an http or https URL"),
         _ => None,

@@ -34,8 +34,10 @@ pub(super) enum Error {
     Busy,
     /// A token request of another grant type.
     GrantType(String),
-    /// The tenant's budget of this minute is used up.
-    Throttled,
+    /// The budget of this minute is used up; the seconds until there is another.
+    Throttled(i64),
+    /// A body did not come in time.
+    TooSlow,
     /// The path exists, the method does not.
     Method,
     /// Fields of the request are not acceptable.
@@ -176,7 +178,15 @@ impl IntoResponse for Error {
                 let text = format!("Unsupported grant type: {grant}");
                 oauth(StatusCode::BAD_REQUEST, "unsupported_grant_type", &text)
             }
-            Self::Throttled => oauth(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too Many Requests"),
+            Self::Throttled(seconds) => {
+                let mut response = oauth(StatusCode::TOO_MANY_REQUESTS, "throttled", "Too Many Requests");
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                response
+            }
+            Self::TooSlow => {
+                let text = "The body did not come within 30 seconds; send it again";
+                oauth(StatusCode::REQUEST_TIMEOUT, "request_timeout", text)
+            }
             Self::Method => {
                 oauth(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "This path does not take that method")
             }

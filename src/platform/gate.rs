@@ -81,22 +81,26 @@ pub(super) async fn guard(
             Err(error) => return error.into_response(),
         },
     };
-    // A tenant out of reach is not charged: its budget is not a stranger's to use up.
-    let charged = tenant.as_ref().map_or(caller.id, |tenant| tenant.id);
-    let category = Category::of(request.method(), &route);
-    let budget = app.limiter.as_ref().map(|limiter| limiter.charge(charged, category, time::now()));
     let fits = |tenant: &Arc<Record>| expected(&route).is_none_or(|kind| kind == tenant.kind);
     let stranger = asked.filter(|_| !tenant.as_ref().is_some_and(fits));
-    let passed = if budget.is_some_and(|budget| !budget.granted) {
-        Err(Error::Throttled)
-    } else if let Some(id) = stranger {
-        Err(Error::not_found("Tenant", id))
-    } else {
-        let row = row(request.method().as_str(), &route);
-        match permitted(&app, row, &params, (&caller, tenant.as_deref())).await {
-            Ok(reach) => proven(&app, row, &caller, (request.headers(), id.as_ref())).await.map(|proof| (reach, proof)),
-            Err(error) => Err(error),
+    let row = row(request.method().as_str(), &route);
+    let permitted = match stranger {
+        Some(id) => Err(Error::not_found("Tenant", id)),
+        None => permitted(&app, row, &params, (&caller, tenant.as_deref())).await,
+    };
+    // What a caller may not do is charged to nobody else: neither to the tenant's budget nor to that of the caller's own work.
+    let (charged, category) = match &permitted {
+        Ok(_) => (tenant.as_ref().map_or(caller.id, |tenant| tenant.id), Category::of(request.method(), &route)),
+        Err(_) => (caller.id, Category::Refusals),
+    };
+    let now = time::now();
+    let budget = app.limiter.as_ref().map(|limiter| limiter.charge((caller.actor(), charged), category, now));
+    let passed = match (budget.filter(|budget| !budget.granted), permitted) {
+        (Some(budget), _) => Err(Error::Throttled(budget.wait(now))),
+        (None, Ok(reach)) => {
+            proven(&app, row, &caller, (request.headers(), id.as_ref())).await.map(|proof| (reach, proof))
         }
+        (None, Err(error)) => Err(error),
     };
     let mut response = match passed {
         Err(error) => {

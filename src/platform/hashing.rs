@@ -1,14 +1,16 @@
 //! Passwords: Argon2id on a bounded pool, so that logins never starve other requests.
 //!
-//! As many hashes run at once as the machine has cores. Whoever would wait longer than the configured time gets 503 at once
-//! instead of a place in the queue. A hash of a password is its usual text, `$argon2id$v=19$m=..,t=..,p=1$salt$hash`, so
+//! As many hashes run at once as the machine has cores, four at the most. Whoever would wait longer than the configured time
+//! gets 503 at once instead of a place in the queue, and so does a source that has its share of the places already. The memory
+//! of a hash is kept for the next one: what is given back after each, the allocator keeps once for each thread. A hash of a password is its usual text, `$argon2id$v=19$m=..,t=..,p=1$salt$hash`, so
 //! that the work may be raised later without a migration.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rand::RngExt as _;
@@ -16,7 +18,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use tokio::sync::Semaphore;
 
+use super::bounds::{HASHES, SHARE};
 use super::error::Error;
+use super::login::source::Source;
 
 /// Bytes of a salt and of a hash.
 const SALT: usize = 16;
@@ -48,7 +52,8 @@ pub(super) struct Hasher {
     cores: usize,
     running: Arc<Semaphore>,
     /// Asked for and not yet done.
-    pending: Arc<AtomicUsize>,
+    queue: Arc<Mutex<Queue>>,
+    memory: Arc<Memory>,
     /// Running mean of what a hash took, in microseconds.
     cost: Arc<AtomicU64>,
     /// What an unknown person's password is compared with.
@@ -56,54 +61,68 @@ pub(super) struct Hasher {
 }
 
 impl Hasher {
-    /// A pool as wide as the machine; `longest` is the longest expected wait.
+    /// A pool as wide as the machine, up to a bound; `longest` is the longest expected wait.
     pub(super) fn new(work: Work, longest: Duration) -> Self {
-        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(HASHES);
         let nobody = text(work, &[0; SALT], &[0; HASH]);
         Self {
             work,
             longest,
             cores,
             running: Arc::new(Semaphore::new(cores)),
-            pending: Arc::default(),
+            queue: Arc::default(),
+            memory: Arc::default(),
             cost: Arc::new(AtomicU64::new(micros(FIRST_GUESS))),
             nobody,
         }
     }
 
     /// The hash of a password under a fresh salt.
-    pub(super) async fn hash(&self, password: SecretString) -> Result<String, Error> {
+    pub(super) async fn hash(&self, password: SecretString, source: Source) -> Result<String, Error> {
+        let place = self.place(source)?;
         let work = self.work;
-        self.run(move || {
+        self.run(place, move |memory| {
             let salt: [u8; SALT] = rand::rng().random();
-            derive(work, &salt, &password).map(|hash| text(work, &salt, &hash))
+            derive(memory, (work, &salt), &password).map(|hash| text(work, &salt, &hash))
         })
         .await?
     }
 
     /// Whether a password is the one of a hash. Without a hash the same work is done, and the answer is no.
-    pub(super) async fn verify(&self, password: SecretString, stored: Option<String>) -> Result<bool, Error> {
+    pub(super) async fn verify(
+        &self,
+        place: Place,
+        (password, stored): (SecretString, Option<String>),
+    ) -> Result<bool, Error> {
         let known = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.nobody.clone());
-        let same = self.run(move || matches(&stored, &password)).await??;
+        let same = self.run(place, move |memory| matches(memory, &stored, &password)).await??;
         Ok(same && known)
     }
 
     /// Which of several hashes a password has, if any: one place in the queue, since they belong to one request.
-    pub(super) async fn any(&self, password: SecretString, stored: Vec<String>) -> Result<bool, Error> {
-        self.run(move || {
-            stored.iter().try_fold(false, |found, stored| Ok::<_, Error>(matches(stored, &password)? || found))
+    pub(super) async fn any(
+        &self,
+        (password, stored): (SecretString, Vec<String>),
+        source: Source,
+    ) -> Result<bool, Error> {
+        let place = self.place(source)?;
+        self.run(place, move |memory| {
+            stored.iter().try_fold(false, |found, stored| Ok::<_, Error>(matches(memory, stored, &password)? || found))
         })
         .await?
     }
 
-    async fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-        let place = self.place()?;
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        job: impl FnOnce(&Memory) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Internal)?;
-        let cost = Arc::clone(&self.cost);
+        let (cost, memory) = (Arc::clone(&self.cost), Arc::clone(&self.memory));
         let job = move || {
             let start = Instant::now();
-            let done = job();
+            let done = job(&memory);
             let (before, took) = (cost.load(Ordering::Relaxed), micros(start.elapsed()));
             cost.store((before * 7 + took) / 8, Ordering::Relaxed);
             // Given back by the work and not by the request: a caller who hangs up does not make the pool wider.
@@ -113,21 +132,66 @@ impl Hasher {
         tokio::task::spawn_blocking(job).await.map_err(|_| Error::Internal)
     }
 
-    /// A place in the queue, unless the wait would be too long.
-    fn place(&self) -> Result<Place, Error> {
-        let ahead = self.pending.fetch_add(1, Ordering::Relaxed);
-        let place = Place(Arc::clone(&self.pending));
-        let wait = wait(ahead, self.cores, Duration::from_micros(self.cost.load(Ordering::Relaxed)));
-        if wait > self.longest { Err(Error::Busy) } else { Ok(place) }
+    /// A place in the queue, unless the wait would be too long or the source has its share of places. Asked for before anything
+    /// else of a login is done.
+    pub(super) fn place(&self, source: Source) -> Result<Place, Error> {
+        let network = source.network();
+        let cost = Duration::from_micros(self.cost.load(Ordering::Relaxed));
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = queue.by_network.get(&network).copied().unwrap_or_default();
+        if wait(queue.all, self.cores, cost) > self.longest || wait(own, self.cores, cost) > self.longest / SHARE {
+            return Err(Error::Busy);
+        }
+        queue.all += 1;
+        *queue.by_network.entry(network.clone()).or_default() += 1;
+        drop(queue);
+        Ok(Place { queue: Arc::clone(&self.queue), network })
     }
 }
 
+/// Who waits or is served: all, and those of each network.
+#[derive(Default)]
+struct Queue {
+    all: usize,
+    by_network: HashMap<String, usize>,
+}
+
 /// One who waits or is served.
-struct Place(Arc<AtomicUsize>);
+pub(super) struct Place {
+    queue: Arc<Mutex<Queue>>,
+    network: String,
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.all = queue.all.saturating_sub(1);
+        if let Some(own) = queue.by_network.get_mut(&self.network) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                queue.by_network.remove(&self.network);
+            }
+        }
+    }
+}
+
+/// The memory of hashes that are done, for those to come: never more than run at once.
+#[derive(Default)]
+struct Memory(Mutex<Vec<Vec<Block>>>);
+
+impl Memory {
+    /// Does a hash in memory of so many blocks.
+    fn with<T>(&self, blocks: usize, job: impl FnOnce(&mut [Block]) -> T) -> T {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut memory = kept.unwrap_or_default();
+        // One hash of more work, from other days, is no reason to keep as much for ever.
+        let keeps = memory.is_empty() || memory.len() >= blocks;
+        memory.resize(blocks.max(memory.len()), Block::new());
+        let done = job(&mut memory);
+        if keeps {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+        }
+        done
     }
 }
 
@@ -141,12 +205,14 @@ fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX / 16)
 }
 
-fn derive(work: Work, salt: &[u8], password: &SecretString) -> Result<[u8; HASH], Error> {
+fn derive(memory: &Memory, (work, salt): (Work, &[u8]), password: &SecretString) -> Result<[u8; HASH], Error> {
     let mut hash = [0; HASH];
     Params::new(work.memory, work.passes, 1, Some(HASH))
         .and_then(|params| {
+            let blocks = params.block_count();
             let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            argon.hash_password_into(password.expose_secret().as_bytes(), salt, &mut hash)
+            let password = password.expose_secret().as_bytes();
+            memory.with(blocks, |blocks| argon.hash_password_into_with_memory(password, salt, &mut hash, blocks))
         })
         .map_err(|error| {
             tracing::error!(%error, "a password cannot be hashed");
@@ -170,9 +236,9 @@ fn read(text: &str) -> Option<(Work, Vec<u8>, Vec<u8>)> {
     Some((Work { memory, passes }, salt, hash))
 }
 
-fn matches(stored: &str, password: &SecretString) -> Result<bool, Error> {
+fn matches(memory: &Memory, stored: &str, password: &SecretString) -> Result<bool, Error> {
     let (work, salt, hash) = read(stored).ok_or(Error::Internal)?;
-    Ok(derive(work, &salt, password)?.as_slice().ct_eq(&hash).into())
+    Ok(derive(memory, (work, &salt), password)?.as_slice().ct_eq(&hash).into())
 }
 
 #[cfg(test)]
@@ -180,6 +246,11 @@ mod tests {
     use super::*;
 
     const CHEAP: Work = Work { memory: 8, passes: 1 };
+    const NOBODY: Source = Source::UNKNOWN;
+
+    fn source(address: &str) -> Source {
+        Source::at(address.parse().unwrap())
+    }
 
     fn secret(text: &str) -> SecretString {
         text.to_owned().into()
@@ -188,22 +259,22 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_and_no_two_hashes_are_alike() {
         let hasher = Hasher::new(CHEAP, Duration::from_secs(9));
-        let hash = hasher.hash(secret("zebra")).await.unwrap();
+        let hash = hasher.hash(secret("zebra"), NOBODY).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=8,t=1,p=1$"), "{hash}");
-        assert_ne!(hasher.hash(secret("zebra")).await.unwrap(), hash);
-        assert!(hasher.verify(secret("zebra"), Some(hash.clone())).await.unwrap());
-        assert!(!hasher.verify(secret("Zebra"), Some(hash.clone())).await.unwrap());
-        assert!(!hasher.verify(secret(""), None).await.unwrap());
-        assert!(hasher.any(secret("zebra"), vec![hasher.nobody.clone(), hash]).await.unwrap());
+        assert_ne!(hasher.hash(secret("zebra"), NOBODY).await.unwrap(), hash);
+        assert!(hasher.verify(hasher.place(NOBODY).unwrap(), (secret("zebra"), Some(hash.clone()))).await.unwrap());
+        assert!(!hasher.verify(hasher.place(NOBODY).unwrap(), (secret("Zebra"), Some(hash.clone()))).await.unwrap());
+        assert!(!hasher.verify(hasher.place(NOBODY).unwrap(), (secret(""), None)).await.unwrap());
+        assert!(hasher.any((secret("zebra"), vec![hasher.nobody.clone(), hash]), NOBODY).await.unwrap());
     }
 
     /// The vector was made with the `argon2` program of the algorithm's authors.
     #[test]
     fn the_text_form_is_the_usual_one() {
         let usual = "$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Gpj7qOY5RCXJvcMzqcdQqvgR3wcPX7SleI4c9NtXk6E";
-        assert!(matches(usual, &secret("password")).unwrap());
-        assert!(!matches(usual, &secret("passwore")).unwrap());
-        assert!(matches("$argon2id$v=19$m=64", &secret("x")).is_err());
+        assert!(matches(&Memory::default(), usual, &secret("password")).unwrap());
+        assert!(!matches(&Memory::default(), usual, &secret("passwore")).unwrap());
+        assert!(matches(&Memory::default(), "$argon2id$v=19$m=64", &secret("x")).is_err());
     }
 
     #[test]
@@ -219,13 +290,42 @@ mod tests {
         assert_eq!(super::wait(7, 1, cost).as_millis(), 280);
     }
 
-    #[tokio::test]
-    async fn a_queue_that_is_too_long_takes_nobody_more() {
-        let mut hasher = Hasher::new(CHEAP, Duration::from_millis(100));
+    #[test]
+    fn a_queue_that_is_too_long_takes_nobody_more() {
+        let mut hasher = Hasher::new(CHEAP, Duration::from_millis(400));
         hasher.cores = 1;
-        let places: Vec<_> = (0..3).map(|_| hasher.place().unwrap()).collect();
-        assert!(matches!(hasher.place(), Err(Error::Busy)), "120 ms are more than 100");
+        let places: Vec<_> =
+            (0..11).map_while(|number: u8| hasher.place(source(&format!("198.51.100.{number}"))).ok()).collect();
+        assert_eq!(places.len(), 11);
+        assert!(matches!(hasher.place(source("203.0.113.1")), Err(Error::Busy)), "440 ms are more than 400");
         drop(places);
-        assert!(hasher.place().is_ok());
+        assert!(hasher.place(source("203.0.113.1")).is_ok());
+    }
+
+    #[test]
+    fn one_source_has_a_share_of_the_queue_and_others_still_find_a_place() {
+        let mut hasher = Hasher::new(CHEAP, Duration::from_millis(400));
+        hasher.cores = 1;
+        let flood: Vec<_> = std::iter::from_fn(|| hasher.place(source("2001:db8::1")).ok()).take(100).collect();
+        assert_eq!(flood.len(), 3, "a quarter of the wait");
+        assert!(matches!(hasher.place(source("2001:db8::2")), Err(Error::Busy)), "the same customer");
+        let other = hasher.place(source("2001:db8:0:1::1"));
+        assert!(other.is_ok());
+        drop((flood, other));
+        assert!(hasher.queue.lock().unwrap().by_network.is_empty());
+    }
+
+    #[test]
+    fn the_memory_of_a_hash_is_used_again_and_not_kept_where_it_was_larger_than_usual() {
+        let memory = Memory::default();
+        let kept = || memory.0.lock().unwrap().iter().map(Vec::len).collect::<Vec<_>>();
+        for _ in 0..3 {
+            memory.with(8, |_| ());
+        }
+        assert_eq!(kept(), [8]);
+        memory.with(8, |_| memory.with(8, |_| ()));
+        assert_eq!(kept(), [8, 8]);
+        memory.with(64, |blocks| assert_eq!(blocks.len(), 64));
+        assert_eq!(kept(), [8]);
     }
 }

@@ -8,21 +8,17 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 use sha2::{Digest as _, Sha256};
 
 use std::sync::Arc;
 
 use super::App;
+use super::bounds::{self, PIXELS, SIDE};
 use super::credential::hex;
 use super::error::Error;
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
-
-/// Longest side.
-const SIDE: u32 = 4096;
-/// What decoding may take: a picture of the largest size with 8 bytes a pixel.
-const MEMORY: u64 = 128 << 20;
 
 /// Quality of a JPEG that is written again: what it loses nobody sees.
 const QUALITY: u8 = 92;
@@ -37,11 +33,11 @@ pub(super) struct Place {
 }
 
 /// Logo of navigation bar and login page.
-pub(super) const LOGO: Place = Place { name: "logo", most: 64 << 10 };
+pub(super) const LOGO: Place = Place { name: "logo", most: bounds::LOGO };
 /// Image of the browser tab.
-pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: 64 << 10 };
+pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: bounds::LOGO };
 /// Background of the login page.
-pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: 512 << 10 };
+pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: bounds::BACKGROUND };
 
 /// Checks a picture; a sentence says what is wrong with it.
 pub(super) async fn check(
@@ -85,13 +81,34 @@ fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePath
 
 fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
     let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(SIDE), Some(SIDE), Some(MEMORY));
+    (limits.max_image_width, limits.max_image_height, limits.max_alloc) = (Some(SIDE), Some(SIDE), Some(PIXELS));
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits);
-    match reader.decode() {
-        Ok(image) => Ok(image),
-        Err(image::ImageError::Limits(_)) => Err(format!("The image is larger than {SIDE} pixels a side")),
-        Err(_) => Err("The image is damaged".to_owned()),
+    let wrong = |error| match error {
+        ImageError::Limits(_) => format!("The image is larger than {SIDE} pixels a side"),
+        _ => "The image is damaged".to_owned(),
+    };
+    // What its header says decides before anything is decoded.
+    let decoder = reader.into_decoder().map_err(wrong)?;
+    let (width, height) = decoder.dimensions();
+    let depth = depth(format, u64::from(decoder.color_type().bytes_per_pixel()));
+    if u64::from(width) * u64::from(height) * depth > PIXELS {
+        return Err(format!(
+            "The image has {width} x {height} pixels of {depth} bytes; at most {} MiB are taken, make it smaller or use 8 bits \
+             a colour",
+            PIXELS >> 20
+        ));
+    }
+    DynamicImage::from_decoder(decoder).map_err(wrong)
+}
+
+/// Bytes that a pixel takes from its file to the new one. A PNG of 16 bits a colour is copied while it is written, and a
+/// progressive JPEG is decoded from coefficients of 2 bytes.
+fn depth(format: ImageFormat, decoded: u64) -> u64 {
+    match format {
+        ImageFormat::Jpeg => decoded * 3,
+        _ if decoded > 4 => decoded * 2,
+        _ => decoded,
     }
 }
 

@@ -1,4 +1,7 @@
-//! Rate limits: requests per tenant, category and minute.
+//! Rate limits: requests per caller, tenant, category and minute.
+//!
+//! Each caller has the whole budget of a tenant: nobody uses up somebody else's. Only what a caller may do is charged to it;
+//! refusals have a budget of their own, since each is a row of the audit log.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -32,6 +35,8 @@ pub(super) enum Category {
     Writes,
     Pages,
     Reads,
+    /// Whatever the caller may not do.
+    Refusals,
 }
 
 impl Category {
@@ -61,6 +66,11 @@ pub(super) struct Budget {
 }
 
 impl Budget {
+    /// Seconds until the budget is whole again.
+    pub(super) fn wait(self, now: i64) -> i64 {
+        (self.reset - now.div_euclid(1000)).max(1)
+    }
+
     /// Puts the three headers on an answer.
     pub(super) fn announce(self, headers: &mut HeaderMap) {
         let mut put = |name, value: HeaderValue| headers.insert(HeaderName::from_static(name), value);
@@ -79,7 +89,7 @@ pub(super) struct Limiter {
 #[derive(Default)]
 struct Window {
     start: i64,
-    used: HashMap<(i64, Category), u32>,
+    used: HashMap<(String, i64, Category), u32>,
 }
 
 impl Limiter {
@@ -88,12 +98,13 @@ impl Limiter {
         Self { limits, window: Mutex::default() }
     }
 
-    /// Charges a tenant with a request, unless its budget of this minute is used up.
-    pub(super) fn charge(&self, tenant: i64, category: Category, now: i64) -> Budget {
+    /// Charges a caller with a request under a tenant, unless the budget of this minute is used up.
+    pub(super) fn charge(&self, (caller, tenant): (String, i64), category: Category, now: i64) -> Budget {
         let limit = match category {
             Category::Writes => self.limits.writes,
             Category::Pages => self.limits.pages,
             Category::Reads => self.limits.reads,
+            Category::Refusals => self.limits.writes.min(self.limits.reads),
         };
         let start = now - now.rem_euclid(MINUTE);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +112,7 @@ impl Limiter {
             // Every budget is whole again, so yesterday's tenants take no memory.
             *window = Window { start, used: HashMap::new() };
         }
-        let used = window.used.entry((tenant, category)).or_default();
+        let used = window.used.entry((caller, tenant, category)).or_default();
         let granted = *used < limit;
         *used += u32::from(granted);
         Budget { limit, remaining: limit - *used, reset: (start + MINUTE) / 1000, granted }
@@ -115,11 +126,14 @@ mod tests {
     #[test]
     fn a_budget_is_per_tenant_and_category_and_whole_again_each_minute() {
         let limiter = Limiter::new(Limits { writes: 2, pages: 1, reads: 9 });
-        let charge = |tenant, category, now| limiter.charge(tenant, category, now);
+        let charge = |tenant, category, now| limiter.charge(("ada".to_owned(), tenant), category, now);
         assert_eq!(charge(1, Category::Writes, 61_000), Budget { limit: 2, remaining: 1, reset: 120, granted: true });
         assert!(charge(1, Category::Writes, 62_000).granted);
         assert!(!charge(1, Category::Writes, 63_000).granted);
         assert!(charge(2, Category::Writes, 63_000).granted);
+        assert!(limiter.charge(("bob".to_owned(), 1), Category::Writes, 63_000).granted, "each caller has a budget");
+        assert!(charge(1, Category::Refusals, 63_000).granted);
+        assert_eq!(charge(1, Category::Writes, 63_000).wait(63_000), 57);
         assert!(charge(1, Category::Pages, 63_000).granted);
         assert!(charge(1, Category::Writes, 120_000).granted);
     }

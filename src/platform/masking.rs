@@ -4,10 +4,11 @@
 //! is masked in every other text of the record too. In all other texts each word that looks like an address or a host name
 //! is masked. Where in doubt a word is masked: too little shown is a nuisance, too much is a leak.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
+
+use super::bounds;
 
 /// What stands instead.
 pub(super) const MASK: &str = "****";
@@ -18,9 +19,30 @@ const WITHIN: [&str; 3] = ["hostname", "ipaddr", "macaddr"];
 
 /// A record with its identities masked.
 pub(super) fn mask(value: Value) -> Value {
-    let mut known = BTreeSet::new();
+    let mut known = Known::default();
     collect(&value, false, &mut known);
     masked(value, false, &known)
+}
+
+/// What members that hold an identity say, in lower case.
+#[derive(Default)]
+struct Known {
+    texts: HashSet<String>,
+    /// Lengths of them: a text of another length need not be looked up.
+    lengths: BTreeSet<usize>,
+}
+
+impl Known {
+    fn add(&mut self, text: &str) {
+        let text = text.to_lowercase();
+        self.lengths.insert(text.len());
+        self.texts.insert(text);
+    }
+
+    /// Whether a text in lower case is among them.
+    fn has(&self, lower: &str) -> bool {
+        self.lengths.contains(&lower.len()) && self.texts.contains(lower)
+    }
 }
 
 /// `hostName`, `management_ip`, `IPv4Address`, but neither `ghost` nor `zip`.
@@ -41,11 +63,9 @@ fn is_identity(name: &str) -> bool {
         || WITHIN.iter().any(|within| words.concat().contains(within))
 }
 
-fn collect(value: &Value, identity: bool, known: &mut BTreeSet<String>) {
+fn collect(value: &Value, identity: bool, known: &mut Known) {
     match value {
-        Value::String(text) if identity && text.trim().len() > 1 => {
-            known.insert(text.trim().to_lowercase());
-        }
+        Value::String(text) if identity && text.trim().len() > 1 => known.add(text.trim()),
         Value::Array(list) => list.iter().for_each(|value| collect(value, identity, known)),
         Value::Object(members) => {
             members.iter().for_each(|(name, value)| collect(value, identity || is_identity(name), known));
@@ -54,7 +74,7 @@ fn collect(value: &Value, identity: bool, known: &mut BTreeSet<String>) {
     }
 }
 
-fn masked(value: Value, identity: bool, known: &BTreeSet<String>) -> Value {
+fn masked(value: Value, identity: bool, known: &Known) -> Value {
     match value {
         Value::String(text) if text.is_empty() => Value::String(text),
         Value::String(_) | Value::Number(_) if identity => Value::String(MASK.to_owned()),
@@ -66,34 +86,37 @@ fn masked(value: Value, identity: bool, known: &BTreeSet<String>) -> Value {
 }
 
 /// Names of members can be addresses too, of a map by host for example.
-fn members_masked(members: Map<String, Value>, identity: bool, known: &BTreeSet<String>) -> Map<String, Value> {
+fn members_masked(members: Map<String, Value>, identity: bool, known: &Known) -> Map<String, Value> {
     let mut masked = Map::new();
+    // How many members have had a masked name: two hosts would else become one member. A number keeps the names short where
+    // many of them mask to the same.
+    let mut taken: HashMap<String, usize> = HashMap::new();
     for (name, value) in members {
         let value = self::masked(value, identity || is_identity(&name), known);
-        let mut shown = words(&name, known);
-        // Two hosts would else become one member.
-        while masked.contains_key(&shown) {
-            shown += "*";
+        let shown = words(&name, known);
+        let mut unique = shown.clone();
+        while masked.contains_key(&unique) {
+            let count = taken.entry(shown.clone()).or_insert(1);
+            *count += 1;
+            unique = format!("{shown} ({count})");
         }
-        masked.insert(shown, value);
+        masked.insert(unique, value);
     }
     masked
 }
 
 /// Masks the words of a text that are identities.
-fn words(text: &str, known: &BTreeSet<String>) -> String {
+fn words(text: &str, known: &Known) -> String {
     let mut shown = String::with_capacity(text.len());
-    let mut word = String::new();
-    for character in text.chars() {
-        if is_part(character) {
-            word.push(character);
-        } else {
-            push(&mut shown, &word, known);
-            word.clear();
-            shown.push(character);
-        }
+    let mut rest = text;
+    while let Some(start) = rest.find(is_part) {
+        let (before, from) = rest.split_at(start);
+        let (word, after) = from.split_at(from.find(|character| !is_part(character)).unwrap_or(from.len()));
+        shown.push_str(before);
+        push(&mut shown, word, known);
+        rest = after;
     }
-    push(&mut shown, &word, known);
+    shown.push_str(rest);
     shown
 }
 
@@ -101,33 +124,91 @@ fn is_part(character: char) -> bool {
     character.is_alphanumeric() || matches!(character, '.' | ':' | '-' | '_' | '\u{3002}' | '\u{ff0e}')
 }
 
-fn push(shown: &mut String, word: &str, known: &BTreeSet<String>) {
-    let core = word.trim_matches(['.', ':', '-', '_']);
-    // A word can begin with a label, as in `host:10.0.0.1` or `at-10.0.0.1`.
+/// What stands between the parts of a word.
+const SEPARATORS: [char; 4] = ['.', ':', '-', '_'];
+
+/// Masks a word, or what follows one of its seams: it can begin with a label, as in `host:10.0.0.1` or `at-10.0.0.1`. Each part
+/// is looked at once: what makes a rest an identity makes the whole word one, but for a known
+/// text, a MAC address in fours and the host name behind a colon.
+fn push(shown: &mut String, word: &str, known: &Known) {
+    let core = word.trim_matches(SEPARATORS);
     if core.is_empty() {
         shown.push_str(word);
-    } else if is_identity_word(word, core, known) {
+        return;
+    }
+    if word.len() > bounds::WORD || is_identity_word(word) {
         shown.push_str(MASK);
-    } else if let Some((start, rest)) = word.split_once([':', '_', '-']) {
-        let seam = word.len() - rest.len() - 1;
-        push(shown, start, known);
-        shown.push_str(&word[seam..=seam]);
-        push(shown, rest, known);
-    } else {
-        shown.push_str(word);
+        return;
+    }
+    // Seams are no letters, so both have the same ones.
+    let lower = word.to_lowercase();
+    let (mut word, mut lower) = (Rest::new(word), Rest::new(&lower));
+    let mut after_colon = true;
+    while !word.is_empty() {
+        let core = word.core();
+        if known.has(lower.core()) || is_mac(core) || (after_colon && is_host(core)) {
+            shown.push_str(MASK);
+            return;
+        }
+        let (segment, lower_segment) = (word.segment(), lower.segment());
+        let alone = segment.trim_matches('.');
+        let hides = known.has(lower_segment.trim_matches('.')) || is_mac(alone);
+        shown.push_str(if hides { MASK } else { segment });
+        let separator = word.next();
+        lower.next();
+        shown.extend(separator);
+        after_colon = separator == Some(':');
     }
 }
 
-fn is_identity_word(word: &str, core: &str, known: &BTreeSet<String>) -> bool {
-    known.contains(&core.to_lowercase())
-        || core.parse::<IpAddr>().is_ok()
-        // Whatever stands around them, `eth0-aa:bb:cc:dd:ee:ff` or `10.0.0.1.in-addr`, gives them away too.
-        || word.contains("::")
-        || is_mac(core)
+/// What of a word is not looked at yet.
+struct Rest<'w> {
+    word: &'w str,
+    start: usize,
+    /// Where the first part begins at or behind `start`, and where the last one ends.
+    core: usize,
+    end: usize,
+}
+
+impl<'w> Rest<'w> {
+    fn new(word: &'w str) -> Self {
+        Self { word, start: 0, core: 0, end: word.trim_end_matches(SEPARATORS).len() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.start >= self.word.len()
+    }
+
+    /// The rest without the separators around it.
+    fn core(&mut self) -> &'w str {
+        // Never backwards, so that each separator is passed over once.
+        self.core = self.core.max(self.start);
+        let from = self.word.get(self.core..self.end).unwrap_or_default();
+        self.core += from.len() - from.trim_start_matches(SEPARATORS).len();
+        self.word.get(self.core..self.end).unwrap_or_default()
+    }
+
+    /// What stands before the next seam.
+    fn segment(&self) -> &'w str {
+        let rest = self.word.get(self.start..).unwrap_or_default();
+        rest.split([':', '_', '-']).next().unwrap_or_default()
+    }
+
+    /// Goes behind the next seam.
+    fn next(&mut self) -> Option<char> {
+        self.start += self.segment().len();
+        let separator = self.word.get(self.start..).and_then(|rest| rest.chars().next());
+        self.start += 1;
+        separator
+    }
+}
+
+/// Whatever stands around them, `eth0-aa:bb:cc:dd:ee:ff` or `10.0.0.1.in-addr`, gives addresses away too.
+fn is_identity_word(word: &str) -> bool {
+    word.contains("::")
         || has_run(word, 4, |part| part.len() <= 3 && part.bytes().all(|byte| byte.is_ascii_digit()))
         || has_run(word, 6, |part| part.len() == 2 && is_hex(part))
         || has_run(word, 8, |part| part.len() <= 4 && is_hex(part))
-        || is_host(core)
 }
 
 fn is_hex(text: &str) -> bool {
@@ -136,15 +217,16 @@ fn is_hex(text: &str) -> bool {
 
 /// Three fours of hexadecimal digits; pairs are a run.
 fn is_mac(word: &str) -> bool {
-    ['.', ':', '-']
-        .iter()
-        .any(|seam| word.split(*seam).count() == 3 && word.split(*seam).all(|part| part.len() == 4 && is_hex(part)))
+    word.len() == 14
+        && ['.', ':', '-']
+            .iter()
+            .any(|seam| word.split(*seam).count() == 3 && word.split(*seam).all(|part| part.len() == 4 && is_hex(part)))
 }
 
 /// Whether so many parts in a row are of a kind.
 fn has_run(word: &str, length: usize, is: impl Fn(&str) -> bool) -> bool {
     let mut run = 0;
-    word.split(['.', ':', '-', '_']).any(|part| {
+    word.split(SEPARATORS).any(|part| {
         run = if !part.is_empty() && is(part) { run + 1 } else { 0 };
         run == length
     })
@@ -154,9 +236,13 @@ fn has_run(word: &str, length: usize, is: impl Fn(&str) -> bool) -> bool {
 /// puts behind its full stop.
 fn is_host(word: &str) -> bool {
     let name = word.split(':').next().unwrap_or_default();
-    let labels: Vec<&str> = name.split(['.', '\u{3002}', '\u{ff0e}']).collect();
-    let is_end = |label: &str| label.chars().count() > 1 && label.chars().any(char::is_alphabetic);
-    labels.windows(2).any(|pair| !pair[0].is_empty() && is_end(pair[1]))
+    let is_end = |label: &str| label.chars().nth(1).is_some() && label.chars().any(char::is_alphabetic);
+    let mut before = "";
+    name.split(['.', '\u{3002}', '\u{ff0e}']).any(|label| {
+        let found = !before.is_empty() && is_end(label);
+        before = label;
+        found
+    })
 }
 
 #[cfg(test)]
@@ -167,7 +253,7 @@ mod tests {
     use super::*;
 
     fn mask_text(text: &str) -> String {
-        words(text, &BTreeSet::new())
+        words(text, &Known::default())
     }
 
     #[test]
@@ -202,7 +288,7 @@ mod tests {
         let shown = json!({
             "hostName": "****", "management_ip": "****", "interfaces": [{ "macAddress": "****", "speed": 10 }],
             "subject": "**** is down; see ****-backup", "zip": "53113", "ghost": "Casper", "ipv4": "****",
-            "peers": { "****": "up", "*****": "down" }, "up": true, "note": null,
+            "peers": { "****": "up", "**** (2)": "down" }, "up": true, "note": null,
         });
         assert_eq!(mask(record), shown);
     }
@@ -215,6 +301,30 @@ mod tests {
                 .prop_map(|(seam, bytes)| { bytes.map(|byte| format!("{byte:02x}")).join(&seam) }),
             "[a-z][a-z0-9-]{0,8}[a-z0-9](\\.[a-z][a-z0-9]{1,8}){1,3}",
         ]
+    }
+
+    #[test]
+    fn many_names_that_mask_to_the_same_stay_short_and_are_all_there() {
+        let peers: Map<String, Value> =
+            (0..1000).map(|number| (format!("h{number}.acme.example"), json!(number))).collect();
+        let shown = mask(json!({ "peers": peers }));
+        let shown = shown["peers"].as_object().unwrap();
+        assert_eq!(shown.len(), 1000);
+        assert!(shown.keys().all(|name| name.starts_with(MASK) && name.len() <= "**** (1000)".len()));
+    }
+
+    #[test]
+    fn a_word_of_any_length_and_kind_of_seam_is_masked_in_one_loop() {
+        let known = "core1";
+        for seam in ["_", "-", ":", ".", ":-", "-.", "_:", "..", "-_:.", "\u{3002}"] {
+            for part in ["z", "zz", "12", "aabb", "core1", "Σ", ""] {
+                let word = format!("{part}{seam}").repeat(60_000 / (part.len() + seam.len()));
+                let shown = mask(json!({ "hostName": known, "note": word, "short": word.get(..1000) }));
+                let shown = shown["note"].as_str().unwrap();
+                // Nothing but separators hides nothing.
+                assert_eq!(shown == MASK, !part.is_empty() || seam == "\u{3002}", "{part}{seam}: {shown:.40}");
+            }
+        }
     }
 
     proptest! {

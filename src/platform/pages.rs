@@ -94,6 +94,8 @@ fn refusal(look: &Look, error: Error) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many people log in at this moment. Try again in two seconds.".to_owned(),
         ),
+        Error::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned()),
+        Error::Fields(_) => (StatusCode::BAD_REQUEST, "The form is too long. Go back and try again.".to_owned()),
         Error::NotFound(sentence) => (StatusCode::NOT_FOUND, sentence),
         Error::Gone(sentence) => (StatusCode::GONE, sentence),
         // Everything else a page answers itself, or it is a failure of ours.

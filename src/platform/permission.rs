@@ -5,9 +5,8 @@ mod table;
 
 pub(super) use rule::{Asked, missing};
 pub use rule::{Position, Rule};
-pub(super) use table::Call;
 pub(super) use table::row;
-pub use table::{Again, Needs, Row, TABLE, Verb};
+pub use table::{Again, Call, Needs, Row, TABLE, Verb};
 
 /// A level on which a permission can be given, as role and permission set call it in `scope`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

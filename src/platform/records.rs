@@ -19,6 +19,7 @@ use serde_json::{Map, Value};
 
 use super::audit::{Action, Actor, Event, append};
 use super::body::Strict;
+use super::bounds::{RECORD, RECORD_PAGE};
 use super::error::{Error, field, quote};
 use super::gate::Scope;
 use super::standing::{Act, admit};
@@ -27,13 +28,11 @@ use super::store::{
 };
 use super::subscription::Subscription;
 use super::{App, export, retention, search, time};
-use crate::catalog::Category;
+use crate::catalog::{AddOn, Category};
 use crate::wire::Envelope;
 
+use shown::Contents;
 pub(super) use shown::Shown;
-
-/// Longest body of a record.
-const RECORD: usize = 64 << 10;
 
 /// Records that a page shows.
 const NEWEST: i64 = 20;
@@ -58,11 +57,9 @@ pub(super) async fn create(
     Path((_, segment)): Path<(String, String)>,
     Strict(body): Body,
 ) -> Result<Json<Value>, Error> {
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
-    let (category, subscription) = category(&tenant, &segment)?;
-    let shelf = retention::shelf(&tenant, category, time::now());
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let (category, subscription) = category(tenant, &segment)?;
     let empty = Datum {
         id: NOBODY,
         name: String::new(),
@@ -71,13 +68,17 @@ pub(super) async fn create(
         members: Map::new(),
         cloud_account: None,
     };
-    let mut datum = change::merge(empty, body, shelf)?;
-    datum.id = checked(&mut tx, &tenant, &subscription, (shelf, &datum)).await?;
-    insert_datum(&mut tx, shelf, &datum).await?;
-    noted(&app, &mut tx, (&tenant, shelf, &datum), (&actor, Action::RecordCreate)).await?;
+    let mut datum = change::merge(empty, body, retention::shelf(tenant, category, time::now()))?;
+    let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
+    let mut tx = app.store.begin().await?;
+    let place = locked(&mut tx, &scope, &segment).await?;
+    datum.id = checked(&mut tx, &place, &datum).await?;
+    insert_datum(&mut tx, place.shelf, &datum).await?;
+    let shown = prepared.complete(&place, &datum)?;
+    noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordCreate)).await?;
     tx.commit().await?;
     app.deliveries.notify_one();
-    Ok(Json(Shown::new(&tenant, &subscription).of(category, datum)))
+    Ok(Json(shown))
 }
 
 /// `POST .../records/{category}/{record}`.
@@ -87,20 +88,71 @@ pub(super) async fn update(
     Path((_, segment, id)): Path<(String, String, String)>,
     Strict(body): Body,
 ) -> Result<Json<Value>, Error> {
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
-    let (category, subscription) = category(&tenant, &segment)?;
-    let shelf = retention::shelf(&tenant, category, time::now());
-    let found = locked_datum(&mut tx, shelf, number(&id)).await?.ok_or_else(|| Error::not_found("Record", &id))?;
-    change::current(&found, &body)?;
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Write)?;
+    let (category, subscription) = category(tenant, &segment)?;
+    let shelf = retention::shelf(tenant, category, time::now());
+    let missing = || Error::not_found("Record", &id);
+    let found = app.store.datum(shelf, number(&id)).await?.ok_or_else(missing)?;
+    let read_at = body.get("revision").and_then(Value::as_i64);
+    change::current(&found, read_at)?;
     let datum = change::merge(found, body, shelf)?;
-    checked(&mut tx, &tenant, &subscription, (shelf, &datum)).await?;
+    let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
+    let mut tx = app.store.begin().await?;
+    let place = locked(&mut tx, &scope, &segment).await?;
+    // Of the same revision it is what it was before the lock.
+    let found = locked_datum(&mut tx, place.shelf, number(&id)).await?.ok_or_else(missing)?;
+    change::current(&found, read_at)?;
+    checked(&mut tx, &place, &datum).await?;
     save_datum(&mut tx, &datum).await?;
-    noted(&app, &mut tx, (&tenant, shelf, &datum), (&actor, Action::RecordUpdate)).await?;
+    let shown = prepared.complete(&place, &datum)?;
+    noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordUpdate)).await?;
     tx.commit().await?;
     app.deliveries.notify_one();
-    Ok(Json(Shown::new(&tenant, &subscription).of(category, datum)))
+    Ok(Json(shown))
+}
+
+/// Where a record is written: under a tenant that is locked until the commit.
+struct Place {
+    tenant: Record,
+    subscription: Subscription,
+    category: Category,
+    shelf: Shelf,
+}
+
+async fn locked(tx: &mut Tx, scope: &Scope, segment: &str) -> Result<Place, Error> {
+    let tenant = lock(tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
+    let (category, subscription) = category(&tenant, segment)?;
+    let shelf = retention::shelf(&tenant, category, time::now());
+    Ok(Place { tenant, subscription, category, shelf })
+}
+
+/// What a record will show, made before the write that stores it.
+struct Prepared {
+    shown: Shown,
+    contents: Contents,
+}
+
+impl Prepared {
+    async fn new(
+        tenant: &Record,
+        subscription: &Subscription,
+        (category, datum): (Category, &Datum),
+    ) -> Result<Self, Error> {
+        let shown = Shown::new(tenant, subscription);
+        let contents = shown.contents(category, datum).await?;
+        Ok(Self { shown, contents })
+    }
+
+    /// Refuses where the tenant's add-ons changed meanwhile: what was masked may be shown now, or the other way round.
+    fn complete(self, place: &Place, datum: &Datum) -> Result<Value, Error> {
+        if Shown::new(&place.tenant, &place.subscription) != self.shown {
+            let message = "The tenant's add-ons changed at this moment; nothing was changed, try again";
+            return Err(Error::Unavailable(message.to_owned()));
+        }
+        Ok(self.shown.complete(self.contents, place.category, datum))
+    }
 }
 
 /// `GET .../records/{category}/{record}`.
@@ -114,7 +166,8 @@ pub(super) async fn read(
     let (category, subscription) = category(tenant, &segment)?;
     let shelf = retention::shelf(tenant, category, time::now());
     let found = app.store.datum(shelf, number(&id)).await?.ok_or_else(|| Error::not_found("Record", &id))?;
-    Ok(Json(Shown::new(tenant, &subscription).of(category, found)))
+    let mut shown = Shown::new(tenant, &subscription).all(category, vec![found]).await?;
+    Ok(Json(shown.pop().ok_or(Error::Internal)?))
 }
 
 /// The newest records of a category, and how many there are: for a page, which has asked before whether it may show them.
@@ -123,8 +176,7 @@ pub(super) async fn newest(app: &App, tenant: &Record, category: Category) -> Re
     subscription.admit(category)?;
     let shelf = retention::shelf(tenant, category, time::now());
     let (rows, total) = app.store.data_page(shelf, Part { descending: true, size: NEWEST, offset: 0 }).await?;
-    let shown = Shown::new(tenant, &subscription);
-    Ok((rows.into_iter().map(|datum| shown.of(category, datum)).collect(), total))
+    Ok((Shown::new(tenant, &subscription).all(category, rows).await?, total))
 }
 
 /// `GET .../records/{category}`.
@@ -137,27 +189,22 @@ pub(super) async fn list(
     let tenant = scope.tenant()?;
     admit(tenant, Act::Read)?;
     let (category, subscription) = category(tenant, &segment)?;
-    let paging = search::Paging::read(raw.as_deref().unwrap_or_default())?;
+    let paging = search::Paging::read_up_to(raw.as_deref().unwrap_or_default(), RECORD_PAGE)?;
     if !matches!(paging.order.as_str(), "" | "id") {
         return Err(Error::field("sortName", "The list sorts by id"));
     }
     let shelf = retention::shelf(tenant, category, time::now());
     let (rows, total) = app.store.data_page(shelf, paging.part()).await?;
-    let shown = Shown::new(tenant, &subscription);
-    let results = rows.into_iter().map(|datum| shown.of(category, datum)).collect();
+    let results = Shown::new(tenant, &subscription).all(category, rows).await?;
     Ok(Json(paging.envelope(results, total, format!("{segment}.id"))))
 }
 
 /// Whether a record may stand as it is to be; answers its number, a new one for a new record.
-async fn checked(
-    tx: &mut Tx,
-    tenant: &Record,
-    subscription: &Subscription,
-    (shelf, datum): (Shelf, &Datum),
-) -> Result<i64, Error> {
+async fn checked(tx: &mut Tx, place: &Place, datum: &Datum) -> Result<i64, Error> {
+    let Place { tenant, subscription, category, shelf } = place;
     let kind = datum.members.get("kind").and_then(Value::as_str).unwrap_or_default();
-    subscription.admit_kind(shelf.category, kind)?;
-    if let Some(holder) = holder_of_datum(tx, shelf, &datum.name, datum.id).await? {
+    subscription.admit_kind(*category, kind)?;
+    if let Some(holder) = holder_of_datum(tx, *shelf, &datum.name, datum.id).await? {
         let mut refusal = field("name", format!("The name {} is taken by record {holder}", quote(&datum.name)));
         refusal.holder = Some(holder.to_string());
         return Err(Error::Fields(vec![refusal]));
@@ -174,12 +221,16 @@ async fn checked(
 async fn noted(
     app: &App,
     tx: &mut Tx,
-    (tenant, shelf, datum): (&Record, Shelf, &Datum),
+    (place, datum, shown): (&Place, &Datum, &Value),
     (actor, action): (&Actor, Action),
 ) -> Result<(), Error> {
-    let object = format!("{}/{}", shelf.category.segment(), datum.id);
-    append(&app.seal, tx, (tenant.id, actor), Event::done(action, &object)).await?;
-    export::publish(tx, tenant, shelf.category, datum).await
+    let object = format!("{}/{}", place.category.segment(), datum.id);
+    append(&app.seal, tx, (place.tenant.id, actor), Event::done(action, &object)).await?;
+    if place.subscription.has_add_on(AddOn::StreamExports) {
+        let event = if datum.revision == 1 { "create" } else { "update" };
+        export::publish(tx, &place.tenant, event, shown).await?;
+    }
+    Ok(())
 }
 
 /// The number of a path; no record has a negative one.

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, Uri};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -16,8 +16,8 @@ use super::export::{batch, stream};
 use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::{
-    App, audit, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, search, subscription,
-    tenant, token,
+    App, audit, bounds, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, refusals,
+    search, subscription, tenant, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
@@ -104,13 +104,23 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
 /// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.
 fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     catching(router)
+        .layer(middleware::from_fn(short))
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), refusals::watch))
         .layer(middleware::from_fn(audit::RequestId::give))
 }
 
 fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal()))
+}
+
+/// Refuses addresses beyond the bounds before anybody reads them.
+async fn short(request: Request, next: Next) -> Response {
+    match bounds::uri(request.uri()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
+    }
 }
 
 async fn introduce(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
 
+use super::bounds::PAGE;
 use super::error::Error;
 use super::gate::Scope;
 use super::standing::{Act, admit};
@@ -14,8 +15,6 @@ use crate::wire::{Envelope, SearchItem};
 
 /// Rows of a page unless asked otherwise.
 const SIZE: i64 = 100;
-/// Rows of a page at most; real clients ask for up to 500.
-const MOST: i64 = 500;
 
 /// One page of a tenant's children. Tombstones are among them, since only `activeStatus` says which are wanted.
 pub(super) async fn search(
@@ -53,10 +52,15 @@ pub(super) struct Paging {
 impl Paging {
     /// Of a raw query.
     pub(super) fn read(raw: &str) -> Result<Self, Error> {
+        Self::read_up_to(raw, PAGE)
+    }
+
+    /// The same where a page has fewer rows.
+    pub(super) fn read_up_to(raw: &str, most: i64) -> Result<Self, Error> {
         let order = query::parameter(raw, "sortName").unwrap_or_default();
         Ok(Self {
             number: number(raw, "pageNo", 1, 1..=1_000_000)?,
-            size: number(raw, "pageSize", SIZE, 1..=MOST)?,
+            size: number(raw, "pageSize", SIZE.min(most), 1..=most)?,
             descending: descending(raw)?,
             order: order.rsplit('.').next().unwrap_or_default().to_owned(),
         })

@@ -7,6 +7,7 @@ mod endpoint;
 mod packages;
 mod policy;
 
+use super::bounds;
 use super::error::{Error, field, quote};
 use super::reference;
 use super::store::{Kind, Record};
@@ -18,17 +19,34 @@ pub(super) use packages::{add_ons, dropped, has_add_on, packages};
 
 /// What is wrong with a request so far.
 #[derive(Default)]
-pub(super) struct Problems(Vec<FieldError>);
+pub(super) struct Problems {
+    named: Vec<FieldError>,
+    /// Those beyond the ones that an answer names.
+    more: usize,
+}
 
 impl Problems {
     /// Notes an unacceptable field.
     pub(super) fn refuse(&mut self, name: impl Into<String>, message: impl Into<String>) {
-        self.0.push(field(name, message));
+        self.refuse_with(name, || message.into());
     }
 
-    /// All problems at once, so that one answer names every field.
-    pub(super) fn finish(self) -> Result<(), Error> {
-        if self.0.is_empty() { Ok(()) } else { Err(Error::Fields(self.0)) }
+    /// The same, where the message is dear: it is made for those problems only that the answer names.
+    pub(super) fn refuse_with(&mut self, name: impl Into<String>, message: impl FnOnce() -> String) {
+        if self.named.len() < bounds::PROBLEMS {
+            self.named.push(field(name, message()));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// All problems at once, so that one answer names every field; of very many the first ones.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
+        if self.more > 0 {
+            let message = format!("{} more problems are not named; solve these first", self.more);
+            self.named.push(field("body", message));
+        }
+        if self.named.is_empty() { Ok(()) } else { Err(Error::Fields(self.named)) }
     }
 }
 
@@ -78,7 +96,7 @@ pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: 
 /// The name of a request, trimmed.
 pub(super) fn name(name: &str) -> Result<String, Error> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
+    if name.is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
         return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
     }
     Ok(name.to_owned())
@@ -121,16 +139,16 @@ pub(super) fn text(current: &mut Option<String>, change: Option<String>) {
 
 fn texts(next: &mut Tenant, change: &mut Tenant, problems: &mut Problems) {
     for (name, most, slot, value) in [
-        ("extOrgId", 255, &mut next.ext_org_id, change.ext_org_id.take()),
-        ("address", 1024, &mut next.address, change.address.take()),
-        ("city", 255, &mut next.city, change.city.take()),
-        ("state", 255, &mut next.state, change.state.take()),
-        ("zip", 32, &mut next.zip, change.zip.take()),
-        ("phoneNumber", 64, &mut next.phone_number, change.phone_number.take()),
-        ("phoneExtension", 64, &mut next.phone_extension, change.phone_extension.take()),
-        ("mobileNumber", 64, &mut next.mobile_number, change.mobile_number.take()),
-        ("notificationEmail", 254, &mut next.notification_email, change.notification_email.take()),
-        ("altEmail", 254, &mut next.alt_email, change.alt_email.take()),
+        ("extOrgId", bounds::NAME, &mut next.ext_org_id, change.ext_org_id.take()),
+        ("address", bounds::LONG, &mut next.address, change.address.take()),
+        ("city", bounds::NAME, &mut next.city, change.city.take()),
+        ("state", bounds::NAME, &mut next.state, change.state.take()),
+        ("zip", bounds::ZIP, &mut next.zip, change.zip.take()),
+        ("phoneNumber", bounds::TELEPHONE, &mut next.phone_number, change.phone_number.take()),
+        ("phoneExtension", bounds::TELEPHONE, &mut next.phone_extension, change.phone_extension.take()),
+        ("mobileNumber", bounds::TELEPHONE, &mut next.mobile_number, change.mobile_number.take()),
+        ("notificationEmail", bounds::EMAIL, &mut next.notification_email, change.notification_email.take()),
+        ("altEmail", bounds::EMAIL, &mut next.alt_email, change.alt_email.take()),
     ] {
         let Some(value) = value else { continue };
         if value.chars().count() > most {

@@ -30,7 +30,7 @@ use sqlx::{Any, AnyPool, Executor as _, Transaction};
 use super::StartError;
 
 pub(super) use attempts::forget_attempts;
-pub(super) use audit::{Head, Kept, advance, head};
+pub(super) use audit::{Head, Kept, advance, head, save_seal};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
 pub(super) use duo::{note_sent, take_sent};
@@ -93,6 +93,21 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens a database that is there, only to read it: nothing is created, migrated or written.
+    pub(super) async fn open_to_read(database: &str, wait: Duration) -> Result<Self, StartError> {
+        sqlx::any::install_default_drivers();
+        let url = url(database)?;
+        let sqlite = url.starts_with("sqlite:");
+        let url = if sqlite { reading(&url) } else { url };
+        let options: AnyConnectOptions = url.parse()?;
+        let readers = pool_of((sqlite, "PRAGMA query_only = ON;"), wait, 1).connect_with(options).await?;
+        if !sqlite {
+            let only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+            sqlx::query(only).execute(&readers).await?;
+        }
+        Ok(Self { writer: readers.clone(), readers, sqlite })
+    }
+
     /// Starts a write.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         self.writer.begin().await
@@ -107,6 +122,10 @@ impl Store {
 
 /// `wait` is how long a SQLite connection waits for another process that holds the file.
 fn pool(sqlite: bool, wait: Duration, connections: u32) -> AnyPoolOptions {
+    pool_of((sqlite, PRAGMAS), wait, connections)
+}
+
+fn pool_of((sqlite, pragmas): (bool, &'static str), wait: Duration, connections: u32) -> AnyPoolOptions {
     // A SQLite connection cannot go stale, so it need not be asked before each use.
     let options = AnyPoolOptions::new().max_connections(connections).test_before_acquire(!sqlite);
     options.after_connect(move |connection, _| {
@@ -115,11 +134,19 @@ fn pool(sqlite: bool, wait: Duration, connections: u32) -> AnyPoolOptions {
                 // First of all: the others wait for the lock already.
                 let busy = format!("PRAGMA busy_timeout = {};", wait.as_millis());
                 connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-                connection.execute(PRAGMAS).await?;
+                connection.execute(pragmas).await?;
             }
             Ok(())
         })
     })
+}
+
+/// The URL of a SQLite file that is only read.
+fn reading(url: &str) -> String {
+    match url.split_once('?') {
+        Some((file, "mode=rwc")) => format!("{file}?mode=ro"),
+        _ => url.to_owned(),
+    }
 }
 
 /// A URL of what was given: a path becomes the SQLite file there.

@@ -7,7 +7,8 @@ use axum::{Extension, Json};
 use serde_json::Value;
 
 use super::audit::{Action, Actor, Event, append, append_both};
-use super::body::{self, Strict};
+use super::body::Strict;
+use super::bounds;
 use super::error::{Error, field, quote};
 use super::factor::duo;
 use super::gate::Scope;
@@ -29,7 +30,7 @@ pub(super) async fn create(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,
-    Strict(mut change): Strict<Tenant, { body::TENANT }>,
+    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
 ) -> Result<Json<Created>, Error> {
     ignore(&app, &mut change);
     let name = settings::name(change.name.take().as_deref().unwrap_or_default())?;
@@ -69,7 +70,7 @@ pub(super) async fn update(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    Strict(mut change): Strict<Tenant, { body::TENANT }>,
+    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
 ) -> Result<Json<Value>, Error> {
     ignore(&app, &mut change);
     let mut tx = app.store.begin().await?;

@@ -9,6 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::audit::{Action, Actor, Event, RequestId, append, denied};
+use super::bounds::FORM;
 use super::error::Error;
 use super::login::source::Source;
 use super::people::login::{self, Via};
@@ -19,16 +20,14 @@ use crate::wire::{Hidden, TokenRequest, TokenResponse};
 /// Seconds a token lasts; the answer says one less, as the documented samples do.
 const LIFETIME: i64 = 7200;
 const SHOWN: u64 = 7199;
-/// Longest token request.
-const REQUEST: usize = 16 << 10;
 
 /// Answers a token for the tenant of the credential.
 pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Json<TokenResponse>, Error> {
     let id = request.extensions().get::<RequestId>().cloned();
     let source = Source::of(request.extensions(), request.headers(), &app.proxies);
-    let request = read(request).await;
+    let request = read(request).await?;
     match request.grant_type.as_str() {
-        "client_credentials" => of_credential(&app, &request, id.as_ref()).await,
+        "client_credentials" => of_credential(&app, &request, (source, id.as_ref())).await,
         "password" if app.extensions => {
             of_person(&app, request, Via { carrier: Carrier::Token, source, request: id.as_ref() }).await
         }
@@ -40,7 +39,7 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
 /// same whether there was such a token.
 pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Result<(), Error> {
     let id = request.extensions().get::<RequestId>().cloned();
-    let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
+    let bytes = body::collect(request, FORM).await?;
     let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
     if let Some((_, token)) = token {
         login::log_out(&app, &token, id.as_ref()).await?;
@@ -60,12 +59,12 @@ async fn of_person(app: &App, request: TokenRequest, via: Via<'_>) -> Result<Jso
 async fn of_credential(
     app: &App,
     request: &TokenRequest,
-    id: Option<&RequestId>,
+    (source, id): (Source, Option<&RequestId>),
 ) -> Result<Json<TokenResponse>, Error> {
     let key = credential::hash(&request.client_id);
     let secret = credential::hash(&request.client_secret);
     let Some(tenant) = app.store.holds(&key, &secret).await? else {
-        return Err(refused(app, &key, id).await?);
+        return Err(refused(app, &key, (source, id)).await?);
     };
     let token = credential::random_token();
     let now = time::now();
@@ -81,7 +80,10 @@ fn answer(access_token: String, scope: &str) -> TokenResponse {
 }
 
 /// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.
-async fn refused(app: &App, key: &str, id: Option<&RequestId>) -> Result<Error, Error> {
+async fn refused(app: &App, key: &str, (source, id): (Source, Option<&RequestId>)) -> Result<Error, Error> {
+    let Some(left_out) = app.logins.note((source, key), time::now()) else { return Ok(Error::BadCredentials) };
+    let (name, request) = (key.get(..12).unwrap_or_default(), id.map_or("", |id| &id.0));
+    tracing::info!(target: "refused", key = name, %source, request, left_out, "an API key or its secret is wrong");
     if let Some(tenant) = app.store.owner(key).await? {
         denied(app, tenant, &Actor::key(key, id), Event::denied(Action::TokenIssue, "token")).await;
     }
@@ -89,18 +91,18 @@ async fn refused(app: &App, key: &str, id: Option<&RequestId>) -> Result<Error, 
 }
 
 /// The request as a form, or as JSON where it says so. What cannot be read is empty, and refused as such.
-async fn read(request: Request) -> TokenRequest {
+async fn read(request: Request) -> Result<TokenRequest, Error> {
     let json = request
         .headers()
         .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/json"));
     let basic = basic(request.headers());
-    let bytes = body::collect(request, REQUEST).await.unwrap_or_default();
+    let bytes = body::collect(request, FORM).await?;
     let read = if json { serde_json::from_slice(&bytes).unwrap_or_default() } else { form(&bytes) };
-    match basic {
+    Ok(match basic {
         Some(Basic { client_id, client_secret }) => TokenRequest { client_id, client_secret, ..read },
         None => read,
-    }
+    })
 }
 
 /// A credential in a header.

@@ -8,6 +8,8 @@ mod branding;
 mod documented;
 mod durable;
 mod exports;
+mod flood;
+mod forged;
 mod fuzz;
 mod http;
 mod lifecycle;
@@ -23,6 +25,7 @@ mod records;
 mod robust;
 mod settings;
 mod tenants;
+mod work;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -67,7 +70,7 @@ impl Folder {
     }
 
     /// The database as flags name it.
-    fn database(&self) -> String {
+    pub(crate) fn database(&self) -> String {
         match std::env::var(POSTGRES) {
             Ok(server) => format!("{server}/{}", self.0.file_name().unwrap().to_str().unwrap()),
             Err(_) => self.path("t.db").display().to_string(),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::platform::credential::{hex, random_token, same};
+use crate::platform::store::Head;
 
 /// Characters of a text in a row at most.
 const MOST: usize = 300;
@@ -70,18 +71,22 @@ fn is_invisible(character: char) -> bool {
 pub(in crate::platform) struct Seal(Option<SecretString>);
 
 impl Seal {
-    /// The key of a file, which is made where it is not there.
-    pub(in crate::platform) fn open(file: Option<&Path>) -> std::io::Result<Self> {
-        let Some(file) = file else { return Ok(Self(None)) };
+    /// Without a key.
+    pub(in crate::platform) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// The key of a file, which is made where it is not there; and whether it was made.
+    pub(super) fn open(file: &Path) -> std::io::Result<(Self, bool)> {
         let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
         match made {
             Ok(mut target) => {
                 let key = random_token();
                 target.write_all(key.as_bytes())?;
                 target.sync_all()?;
-                Ok(Self(Some(key.into())))
+                Ok((Self(Some(key.into())), true))
             }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Self::read(file),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok((Self::read(file)?, false)),
             Err(error) => Err(error),
         }
     }
@@ -109,6 +114,11 @@ impl Seal {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()) else { return String::new() };
         mac.update(format!("{tenant}/{number}/{hash}").as_bytes());
         hex(&mac.finalize().into_bytes())
+    }
+
+    /// Whether a chain's head has this key's seal; before the first row there is none.
+    pub(super) fn holds_head(&self, tenant: i64, head: &Head) -> bool {
+        *head == Head::default() || self.holds(tenant, (head.number, &head.hash), &head.seal)
     }
 
     /// Whether a head has this key's seal.

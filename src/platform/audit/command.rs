@@ -21,6 +21,9 @@ const PAGE: i64 = 1000;
 pub enum AuditCommand {
     /// Read every chain again; exit 1 and name the rows where one was changed, removed or moved
     Verify,
+    /// Go on with the key in the file of `--audit-key`, which is made where it is not there: for a key that is lost, or that
+    /// somebody else may have. The second factors and secret keys that the former one sealed must be entered again
+    NewKey,
     /// Write the log to stdout as JSON lines
     Export {
         /// Only the log of the tenant with this unique id
@@ -42,6 +45,11 @@ impl AuditCommand {
                 let verified = verify(database, Some(key)).await?;
                 write!(out, "{verified}")?;
                 Ok(if verified.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            Self::NewKey => {
+                let chains = super::new_key(database, key).await?;
+                writeln!(out, "the logs of {chains} tenants go on with the key in `{}`", key.display())?;
+                Ok(ExitCode::SUCCESS)
             }
             Self::Export { tenant } => {
                 export(database, tenant.as_deref(), out).await?;
@@ -77,12 +85,17 @@ pub enum AuditError {
 }
 
 /// Opens a database that is there: a misspelled path would else be a new one, with a log in perfect order.
-async fn opened(database: &str) -> Result<Store, AuditError> {
+pub(super) async fn opened(database: &str, reads: bool) -> Result<Store, AuditError> {
     if !database.contains(':') && !Path::new(database).exists() {
         let text = format!("there is no database `{database}`; name the one that the platform uses with `--database`");
         return Err(std::io::Error::new(std::io::ErrorKind::NotFound, text).into());
     }
-    Ok(Box::pin(Store::open(database, crate::platform::DATABASE_WAIT)).await?)
+    let wait = crate::platform::DATABASE_WAIT;
+    Ok(if reads {
+        Box::pin(Store::open_to_read(database, wait)).await?
+    } else {
+        Box::pin(Store::open(database, wait)).await?
+    })
 }
 
 /// Reads all chains of a database.
@@ -90,8 +103,8 @@ async fn opened(database: &str) -> Result<Store, AuditError> {
 /// # Errors
 /// Database or key cannot be read.
 pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, AuditError> {
-    let seal = key.map_or_else(|| Seal::open(None), Seal::read)?;
-    let store = opened(database).await?;
+    let seal = key.map_or_else(|| Ok(Seal::none()), Seal::read)?;
+    let store = opened(database, true).await?;
     let mut verified = Verified::default();
     let (mut made, mut found) = (BTreeSet::new(), BTreeSet::new());
     for (id, unique_id) in store.chains().await? {
@@ -109,6 +122,7 @@ pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, Audi
         walk.end(id, store.head(id).await?.as_ref(), &seal);
         verified.chains += 1;
         verified.findings.append(&mut walk.findings);
+        verified.notes.append(&mut walk.notes);
         made.append(&mut walk.made);
         found.insert(unique_id);
     }
@@ -125,7 +139,7 @@ pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, Audi
 /// # Errors
 /// The database cannot be read or the output not written.
 pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), AuditError> {
-    let store = opened(database).await?;
+    let store = opened(database, true).await?;
     for (id, unique_id) in store.chains().await? {
         if only.is_some_and(|only| only != unique_id) {
             continue;

@@ -32,14 +32,16 @@ pub struct Verified {
     pub rows: usize,
     /// What is wrong.
     pub findings: Vec<Finding>,
+    /// What is no fault and limits what was seen.
+    pub notes: Vec<Finding>,
 }
 
 impl std::fmt::Display for Verified {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for finding in &self.findings {
+        for finding in self.notes.iter().chain(&self.findings) {
             writeln!(f, "{finding}")?;
         }
-        let Self { chains, rows, findings } = self;
+        let Self { chains, rows, findings, notes: _ } = self;
         writeln!(f, "{rows} rows of {chains} tenants read, {} faults", findings.len())
     }
 }
@@ -51,6 +53,8 @@ pub(super) struct Walk<'a> {
     hash: String,
     /// What is wrong so far.
     pub(super) findings: Vec<Finding>,
+    /// Where it goes on with another key.
+    pub(super) notes: Vec<Finding>,
     /// Tenants that the chain says were made and not purged since: each has a chain of its own.
     pub(super) made: BTreeSet<String>,
 }
@@ -58,7 +62,7 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// Before the first row.
     pub(super) const fn new(tenant: &'a str) -> Self {
-        Self { tenant, number: 0, hash: String::new(), findings: Vec::new(), made: BTreeSet::new() }
+        Self { tenant, number: 0, hash: String::new(), findings: Vec::new(), notes: Vec::new(), made: BTreeSet::new() }
     }
 
     fn blame(&mut self, number: i64, fault: impl Into<String>) {
@@ -76,6 +80,13 @@ impl<'a> Walk<'a> {
             self.blame(row.number, "the row was changed, or moved here from another place");
         } else if follows && row.previous != self.hash {
             self.blame(row.number, "the row does not follow the one before it");
+        }
+        if row.action == Action::AuditBroken.word() {
+            self.blame(row.number, "the log was changed behind the platform's back before this row");
+        } else if row.action == Action::AuditKey.word() {
+            let fault = "the log goes on with another key; what stands before it was not held against the former one"
+                .to_owned();
+            self.notes.push(Finding { tenant: self.tenant.to_owned(), number: row.number, fault });
         }
         self.number = row.number;
         self.hash.clone_from(hash);

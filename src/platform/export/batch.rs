@@ -13,7 +13,8 @@ use super::allowed::Destination;
 use super::bucket;
 use crate::catalog::{AddOn, Category};
 use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::{self, Strict};
+use crate::platform::body::Strict;
+use crate::platform::bounds;
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
 use crate::platform::records::Shown;
@@ -21,9 +22,6 @@ use crate::platform::standing::{Act, admit};
 use crate::platform::store::Record;
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, retention, time};
-
-/// Records of a file at most: a tenant of any size is written in bounded memory.
-const PART: i64 = 5000;
 
 /// A kind of data, as the documentation lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +73,7 @@ pub(in crate::platform) async fn write(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,
-    Strict(request): Strict<Request, { body::TENANT }>,
+    Strict(request): Strict<Request, { bounds::TENANT }>,
 ) -> Result<Json<Answer>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
@@ -130,31 +128,36 @@ impl Job<'_> {
     async fn write(&mut self, data: Data) -> Result<(), Error> {
         let Data::Of(name, category) = data else {
             let counts = self.app.store.counts(self.tenant.id).await?;
-            return self.part(data.name(), 1, vec![usage(self.tenant, &counts, self.now)]).await;
+            let mut lines = Lines::default();
+            lines.add(&usage(self.tenant, &counts, self.now));
+            return self.part(data.name(), 1, lines).await;
         };
         let place = retention::shelf(self.tenant, category, self.now);
-        let (mut after, mut number) = (i64::MIN, 1);
+        let shown = Shown::new(self.tenant, &self.subscription);
+        let (mut after, mut number, mut lines) = (i64::MIN, 1, Lines::default());
         loop {
-            let page = self.app.store.data(place, after, PART).await?;
-            let full = i64::try_from(page.len()).is_ok_and(|rows| rows == PART);
+            let page = self.app.store.data(place, after, bounds::RECORD_PAGE).await?;
+            let full = i64::try_from(page.len()).is_ok_and(|rows| rows == bounds::RECORD_PAGE);
             after = page.last().map_or(after, |datum| datum.id);
-            let shown = Shown::new(self.tenant, &self.subscription);
-            let lines = page.into_iter().map(|datum| shown.of(category, datum)).collect();
-            self.part(name, number, lines).await?;
-            number += 1;
+            for record in shown.all(category, page).await? {
+                if lines.is_full() {
+                    self.part(name, number, std::mem::take(&mut lines)).await?;
+                    number += 1;
+                }
+                lines.add(&record);
+            }
             if !full {
-                return Ok(());
+                return self.part(name, number, lines).await;
             }
         }
     }
 
     /// A file that is there whole or not at all.
-    async fn part(&mut self, data: &'static str, number: usize, lines: Vec<serde_json::Value>) -> Result<(), Error> {
+    async fn part(&mut self, data: &'static str, number: usize, lines: Lines) -> Result<(), Error> {
         let stamp: String = time::wire(self.now).chars().filter(char::is_ascii_alphanumeric).take(15).collect();
         let millis = self.now.rem_euclid(1000);
         let file = format!("{}/{data}-{stamp}{millis:03}-{number:04}.jsonl", self.tenant.unique_id);
-        let records = lines.len();
-        let content: String = lines.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+        let Lines { records, content } = lines;
         let written = match &self.destination {
             Destination::Folder(folder) => {
                 let (folder, file, content) = (folder.clone(), file.clone(), content.into_bytes());
@@ -175,6 +178,25 @@ impl Job<'_> {
         })?;
         self.files.push(File { data, records, location });
         Ok(())
+    }
+}
+
+/// What a file will have. It is bounded, so that a tenant of any size is written in the same memory.
+#[derive(Default)]
+struct Lines {
+    records: usize,
+    content: String,
+}
+
+impl Lines {
+    fn add(&mut self, record: &serde_json::Value) {
+        self.records += 1;
+        self.content += &record.to_string();
+        self.content.push('\n');
+    }
+
+    fn is_full(&self) -> bool {
+        self.records >= bounds::EXPORT_RECORDS || self.content.len() >= bounds::EXPORT_BYTES
     }
 }
 

@@ -6,18 +6,18 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use futures::future::join_all;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::allowed::Destination;
-use crate::catalog::{AddOn, Category};
+use crate::catalog::AddOn;
 use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::{self, Strict};
+use crate::platform::body::Strict;
+use crate::platform::bounds;
 use crate::platform::error::{Error, field};
 use crate::platform::gate::Scope;
-use crate::platform::records::Shown;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Datum, Delivery, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
+    Delivery, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, time};
@@ -43,10 +43,10 @@ pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,
-    Strict(request): Strict<Request, { body::TENANT }>,
+    Strict(request): Strict<Request, { bounds::TENANT }>,
 ) -> Result<Json<Stream>, Error> {
     let Request { name, url } = request;
-    if name.trim().is_empty() || name.chars().count() > 255 || name.chars().any(char::is_control) {
+    if name.trim().is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
         return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
     }
     let mut tx = app.store.begin().await?;
@@ -102,21 +102,19 @@ pub(in crate::platform) async fn remove(
     Ok(Json(()))
 }
 
-/// Puts an event on the tenant's streams, in the transaction of what happened.
+/// Puts an event on the tenant's streams, in the transaction of what happened. `record` is what the record shows.
 pub(in crate::platform) async fn publish(
     tx: &mut Tx,
     tenant: &Record,
-    category: Category,
-    datum: &Datum,
+    event: &str,
+    record: &Value,
 ) -> Result<(), Error> {
-    let subscription = Subscription::of_record(tenant);
-    if !subscription.has_add_on(AddOn::StreamExports) {
+    let streams = streams_of(tx, tenant.id).await?;
+    if streams.is_empty() {
         return Ok(());
     }
-    let event = if datum.revision == 1 { "create" } else { "update" };
-    for stream in streams_of(tx, tenant.id).await? {
-        let record = Shown::new(tenant, &subscription).of(category, datum.clone());
-        let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
+    let document = json!({ "tenantId": tenant.unique_id, "event": event, "record": record }).to_string();
+    for stream in streams {
         let id = next_number(tx).await?;
         enqueue(tx, id, (tenant.id, stream.number), (&document, time::now())).await?;
     }

@@ -1,5 +1,6 @@
 //! What a password policy asks for. Time and facts are arguments: nothing here has a clock or a database.
 
+use crate::platform::bounds::PASSWORD;
 use crate::wire::PasswordPolicy;
 
 /// Milliseconds of a minute and of a day.
@@ -8,8 +9,6 @@ const DAY: i64 = 24 * 60 * MINUTE;
 
 /// How long an account stays locked for a source: PCI DSS 4.0.1, 8.3.4.
 const LOCKED: i64 = 30 * MINUTE;
-/// Longest password in characters: far beyond any pass phrase, so that nothing is ever cut off.
-const LONGEST: usize = 1024;
 /// How many passwords back nothing may be used again: 8.3.7, and the documented field's own number.
 const BACK: i64 = 4;
 
@@ -82,8 +81,8 @@ impl Rules {
         if i64::try_from(length).is_ok_and(|length| length < self.least) {
             wrong.push(format!("The password needs at least {} characters", self.least));
         }
-        if length > LONGEST {
-            wrong.push(format!("The password has more than {LONGEST} characters"));
+        if length > PASSWORD {
+            wrong.push(format!("The password has more than {PASSWORD} characters"));
         }
         let has = |kind: fn(char) -> bool| password.chars().any(kind);
         let special = |letter: char| !letter.is_alphanumeric();

@@ -13,6 +13,15 @@ use super::address::Network;
 pub(in crate::platform) struct Source(Option<IpAddr>);
 
 impl Source {
+    /// Where no socket was involved: a command beside the database.
+    pub(in crate::platform) const UNKNOWN: Self = Self(None);
+
+    /// An address.
+    #[cfg(test)]
+    pub(in crate::platform) const fn at(address: IpAddr) -> Self {
+        Self(Some(address))
+    }
+
     /// Of a request.
     pub(in crate::platform) fn of(extensions: &Extensions, headers: &HeaderMap, proxies: &[Network]) -> Self {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());

@@ -6,11 +6,10 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::Response;
 
+use crate::platform::bounds::FORM;
 use crate::platform::error::Error;
 use crate::platform::{body, credential, session};
 
-/// Longest form.
-const FORM: usize = 16 << 10;
 /// Cookie that binds a form to its browser before there is a session.
 pub(super) const BEFORE: &str = "__Host-tenantry-form";
 /// Member that carries the token.
@@ -36,7 +35,7 @@ pub(super) async fn read(request: Request, cookie: &str) -> Result<Form, Error> 
     if !session::same_site(request.headers()) {
         return Err(Error::OtherSite);
     }
-    let bytes = body::collect(request, FORM).await.unwrap_or_default();
+    let bytes = body::collect(request, FORM).await?;
     let mut form = Form(url::form_urlencoded::parse(&bytes).into_owned().collect());
     let given = form.take(TOKEN);
     if cookie.is_empty() || !credential::same(&given, &token(cookie)) {

@@ -11,6 +11,7 @@ use super::users::{living, locked};
 use super::{bounds, password};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::{self, Strict};
+use crate::platform::bounds::FORM;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
 use crate::platform::login::policy::Rules;
@@ -22,9 +23,6 @@ use crate::platform::store::{
 };
 use crate::platform::{App, time};
 use crate::wire::{PasswordChange, User, UserAction};
-
-/// Longest body of an action.
-const ACTION: usize = 16 << 10;
 
 type Target = Path<(String, String)>;
 type Who = (Extension<Scope>, Actor);
@@ -67,7 +65,7 @@ enum Mask {
 }
 
 async fn read(request: Request) -> Result<(UserAction, Option<Mask>), Error> {
-    let body: UserAction = body::optional(request, ACTION).await?;
+    let body: UserAction = body::optional(request, FORM).await?;
     let mut problems = Problems::default();
     let mask = match body.mask_type.as_deref() {
         None | Some("") => None,
@@ -167,7 +165,7 @@ pub(in crate::platform) async fn change_password(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): Who,
     Path((_, id)): Target,
-    Strict(change): Strict<PasswordChange, { ACTION }>,
+    Strict(change): Strict<PasswordChange, { FORM }>,
 ) -> Result<Json<()>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
@@ -182,18 +180,20 @@ pub(in crate::platform) async fn change_password(
     agreed(&rules, guessed, [&current_password.0, &new_password.0, &confirm_password.0])?;
     let last = app.store.last_passwords(person.id, rules.back()).await?;
     let today = last.first().cloned().ok_or(Error::Internal)?;
-    let account = (account(&person.login_name), scope.source().network());
+    let source = scope.source();
+    let account = (account(&person.login_name), source.network());
+    let place = app.hasher.place(source)?;
     if !attempt(&app, &account, &rules).await? {
         return Err(Error::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
     }
-    if !proved(&app, &account, (current_password.0.into(), Some(today.clone()))).await? {
+    if !proved(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
         return Err(Error::field("currentPassword", "This is not the password of today"));
     }
     let wanted: SecretString = new_password.0.into();
-    if app.hasher.any(wanted.clone(), last).await? {
+    if app.hasher.any((wanted.clone(), last), source).await? {
         return Err(Error::field("newPassword", "The password was used before; choose another"));
     }
-    let new = NewPassword { hash: app.hasher.hash(wanted).await?, until: None, must_change: false };
+    let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
     let mut tx = app.store.begin().await?;
     let (tenant, person) = locked(&mut tx, &scope, &id).await?;
     if !save_password(&mut tx, person.id, &new, Some(&today)).await? {

@@ -5,6 +5,7 @@ use secrecy::SecretString;
 use crate::platform::audit::{Action, Actor, Event, RequestId, append, denied};
 use crate::platform::error::Error;
 use crate::platform::factor::{Method, Whose, verify};
+use crate::platform::hashing::Place;
 use crate::platform::login::address::admits;
 use crate::platform::login::elsewhere;
 use crate::platform::login::policy::Rules;
@@ -47,10 +48,10 @@ pub(in crate::platform) async fn attempt(app: &App, (account, source): &Account,
 /// Compares a password, whose attempt does not count where nobody had the time to compare it.
 pub(in crate::platform) async fn proved(
     app: &App,
-    (account, source): &Account,
+    ((account, source), place): (&Account, Place),
     (password, stored): (SecretString, Option<String>),
 ) -> Result<bool, Error> {
-    let same = app.hasher.verify(password, stored).await;
+    let same = app.hasher.verify(place, (password, stored)).await;
     if same.is_err() {
         app.store.take_back((account, source)).await?;
     }
@@ -66,13 +67,15 @@ pub(in crate::platform) async fn prove(
     via: Via<'_>,
 ) -> Result<Proved, Error> {
     let source = via.source;
+    // First of all: who finds no place costs nothing, neither a row nor a look at the database.
+    let place = app.hasher.place(source)?;
     let candidate = app.store.candidate(login_name).await?;
     let nobodys = || Rules::of(&settings::policy_of(&Tenant::default()));
     let rules = candidate.as_ref().map_or_else(nobodys, |candidate| candidate.rules);
     let account = (account(login_name), source.network());
     let open = attempt(app, &account, &rules).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
-    let same = proved(app, &account, (password, stored)).await?;
+    let same = proved(app, (&account, place), (password, stored)).await?;
     let now = time::now();
     let good = |person: &Candidate| person.in_service && person.password_until.is_none_or(|until| until > now);
     match candidate {
@@ -87,9 +90,16 @@ pub(in crate::platform) async fn prove(
         }
         other => {
             let action = if open { Action::Login } else { Action::LoginLocked };
-            refused(app, via, other.as_ref().map(|person| (person, action))).await?;
-            if let Some(person) = other {
-                tracing::info!(person = person.unique_id, %source, locked = !open, "a login failed");
+            // Rows and lines about one account and source are few, whatever is tried: nobody fills the disk from outside.
+            let left_out = app.logins.note((source, &account.0), now);
+            let kept = other.as_ref().filter(|_| left_out.is_some());
+            refused(app, via, kept.map(|person| (person, action))).await?;
+            if let Some(left_out) = left_out {
+                let person = other.as_ref().map_or("unknown", |person| &person.unique_id);
+                // Enough of the hash to tell two names apart, and nobody's typing error in the log.
+                let name = account.0.get(..12).unwrap_or_default();
+                let request = via.request.map_or("", |id| &id.0);
+                tracing::info!(target: "refused", person, name, %source, locked = !open, request, left_out, "a login failed");
             }
             Err(Error::BadLogin)
         }

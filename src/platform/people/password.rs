@@ -2,6 +2,7 @@
 
 use zxcvbn::{Score, zxcvbn};
 
+use crate::platform::bounds::GUESSED;
 use crate::platform::login::policy::Rules;
 use crate::platform::settings;
 use crate::platform::store::{Kind, Record};
@@ -12,9 +13,11 @@ pub(in crate::platform) const INVITATION: i64 = 10 * 24 * 60 * 60 * 1000;
 /// What is wrong with a password that is among the first a guesser tries, or is made of what is known of its owner. Under
 /// every policy (ASVS 5.0 6.2.4, 6.2.11): below a million guesses, as `zxcvbn` counts them.
 pub(in crate::platform) fn easily_guessed(password: &str, about: &[&str]) -> Option<String> {
+    // Whatever follows cannot make a guess of its beginning cheaper, and costs more than it is long.
+    let password: String = password.chars().take(GUESSED).collect();
     let about: Vec<String> = about.iter().map(|word| word.to_lowercase()).collect();
     let about: Vec<&str> = about.iter().map(String::as_str).collect();
-    (zxcvbn(password, &about).score() < Score::Two).then(|| {
+    (zxcvbn(&password, &about).score() < Score::Two).then(|| {
         "The password is easily guessed; take some words that do not belong together, or let a password manager make one"
             .to_owned()
     })

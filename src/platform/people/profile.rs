@@ -1,6 +1,7 @@
 //! What a request sets in a user: checked field by field, merged, every problem named.
 
 use crate::catalog;
+use crate::platform::bounds;
 use crate::platform::error::{Error, quote};
 use crate::platform::reference;
 use crate::platform::settings::{self, Problems};
@@ -66,9 +67,9 @@ impl Profile {
 
     fn texts(&mut self, change: &User, problems: &mut Problems) {
         for (name, most, slot, value) in [
-            ("firstName", 255, &mut self.first_name, &change.first_name),
-            ("lastName", 255, &mut self.last_name, &change.last_name),
-            ("email", 254, &mut self.email, &change.email),
+            ("firstName", bounds::NAME, &mut self.first_name, &change.first_name),
+            ("lastName", bounds::NAME, &mut self.last_name, &change.last_name),
+            ("email", bounds::EMAIL, &mut self.email, &change.email),
         ] {
             let Some(value) = value else { continue };
             if wrong(name, most, value, problems) {
@@ -78,15 +79,15 @@ impl Profile {
         }
         let rest = &mut self.rest;
         for (name, most, slot, value) in [
-            ("designation", 255, &mut rest.designation, &change.designation),
-            ("address", 1024, &mut rest.address, &change.address),
-            ("city", 255, &mut rest.city, &change.city),
-            ("state", 255, &mut rest.state, &change.state),
-            ("zip", 32, &mut rest.zip, &change.zip),
-            ("country", 255, &mut rest.country, &change.country),
-            ("altEmail", 254, &mut rest.alt_email, &change.alt_email),
-            ("phoneNumber", 64, &mut rest.phone_number, &change.phone_number),
-            ("mobileNumber", 64, &mut rest.mobile_number, &change.mobile_number),
+            ("designation", bounds::NAME, &mut rest.designation, &change.designation),
+            ("address", bounds::LONG, &mut rest.address, &change.address),
+            ("city", bounds::NAME, &mut rest.city, &change.city),
+            ("state", bounds::NAME, &mut rest.state, &change.state),
+            ("zip", bounds::ZIP, &mut rest.zip, &change.zip),
+            ("country", bounds::NAME, &mut rest.country, &change.country),
+            ("altEmail", bounds::EMAIL, &mut rest.alt_email, &change.alt_email),
+            ("phoneNumber", bounds::TELEPHONE, &mut rest.phone_number, &change.phone_number),
+            ("mobileNumber", bounds::TELEPHONE, &mut rest.mobile_number, &change.mobile_number),
         ] {
             let Some(value) = value else { continue };
             if wrong(name, most, value, problems) {
@@ -145,6 +146,10 @@ fn zone_of(zone: &UserZone, problems: &mut Problems) -> Option<UserZone> {
 }
 
 fn notifications(list: &[UserNotification], problems: &mut Problems) {
+    if list.len() > bounds::NOTIFICATIONS {
+        let message = format!("The list has {} rows; at most {} are taken", list.len(), bounds::NOTIFICATIONS);
+        return problems.refuse("userNotifications", message);
+    }
     for (index, row) in list.iter().enumerate() {
         for (name, value, words) in [
             ("notifyType", &row.notify_type, &["Account Information", "Alert Notification", "Report Notification"][..]),
@@ -164,7 +169,9 @@ pub(in crate::platform) fn login_name(name: &str) -> Result<String, Error> {
     let name = name.trim();
     let wrong = if name.is_empty() {
         "The text is required"
-    } else if name.chars().count() > 254 || name.chars().any(|letter| letter.is_control() || letter.is_whitespace()) {
+    } else if name.chars().count() > bounds::EMAIL
+        || name.chars().any(|letter| letter.is_control() || letter.is_whitespace())
+    {
         "The login name must have 1 to 254 characters and no blanks"
     } else if name.to_lowercase().starts_with("api@") {
         // API credentials are named so where answers say who changed something.

@@ -1,18 +1,20 @@
 //! The routes of roles.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::{Extension, Json};
 
+use super::bounds;
 use super::defaults::withheld;
 use super::lists::terms;
 use super::sets::{described, of_scope};
-use super::{bounds, users};
 use crate::catalog::NOT_SUBSCRIBED;
 use crate::platform::App;
 use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::{self, Strict};
+use crate::platform::body::Strict;
+use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
 use crate::platform::permission::Permissions;
@@ -21,17 +23,17 @@ use crate::platform::search::Paging;
 use crate::platform::settings::{self, Problems};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Kind, Record, RoleContent, RoleRecord, Term, Tx, Value, delete_role, id_of_role, lock, name_of_role, put_role,
-    set_users_of,
+    Kind, Record, RoleContent, RoleRecord, SetRecord, Term, Tx, Value, delete_role, id_of_role, lock, name_of_role,
+    put_role, set_users_of,
 };
 use crate::platform::subscription::Subscription;
-use crate::wire::{self, ClientRef, Envelope, Role, SetRef, UserRef};
+use crate::wire::{ClientRef, Envelope, Role, SetRef, UserRef};
 
 /// `POST .../roles`.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
-    Strict(change): Strict<Role, { body::TENANT }>,
+    Strict(change): Strict<Role, { TENANT }>,
 ) -> Result<Json<Role>, Error> {
     put(&app, (&scope, &actor), None, change).await
 }
@@ -41,7 +43,7 @@ pub(in crate::platform) async fn update(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    Strict(change): Strict<Role, { body::TENANT }>,
+    Strict(change): Strict<Role, { TENANT }>,
 ) -> Result<Json<Role>, Error> {
     let role = find(&app, scope.tenant()?, &id).await?;
     // Nobody changes what gives more than she has.
@@ -186,20 +188,20 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
     };
     let known = app.store.every_set(tenant).await?;
     let chosen = match &change.permissions {
-        Some(sets) => sets.iter().map(|set| set.id).collect(),
-        None => app.store.sets_of(before).await?.iter().map(|set| set.id).collect::<Vec<_>>(),
+        Some(sets) => sets.iter().map(|set| set.id).collect::<Vec<_>>(),
+        None => app.store.sets_of(before).await?.iter().map(|set| set.id).collect(),
     };
     let mut permissions = Permissions::default();
+    let by_id: HashMap<i64, &SetRecord> = known.iter().map(|set| (set.id, set)).collect();
     for (index, id) in chosen.iter().enumerate() {
-        match known.iter().find(|set| set.id == *id) {
+        match by_id.get(id) {
             // What a role has already stays, gives nothing, and is back with the package.
             Some(set) if set.withheld && change.permissions.is_none() => {}
             Some(set) if set.withheld => problems.refuse(format!("permissions[{index}].id"), NOT_SUBSCRIBED),
             Some(set) => permissions = permissions.with(set.permissions),
-            None => problems.refuse(
-                format!("permissions[{index}].id"),
-                format!("The tenant has no permission set {id}; GET .../permissionSets lists them"),
-            ),
+            None => problems.refuse_with(format!("permissions[{index}].id"), || {
+                format!("The tenant has no permission set {id}; GET .../permissionSets lists them")
+            }),
         }
     }
     let users = match &change.users {
@@ -213,7 +215,8 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
     };
     let reach = if all_clients { Reach::All } else { Reach::Only(clients.iter().copied().collect()) };
     let gives = Grant { permissions, clients: reach };
-    Ok((Wanted { name, description, all_clients, clients, sets: chosen, users }, gives))
+    let sets = chosen.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    Ok((Wanted { name, description, all_clients, clients, sets, users }, gives))
 }
 
 /// What bounds a role elsewhere and does not exist here: nothing is taken that would not hold.
@@ -269,20 +272,17 @@ async fn living_clients(
     clients: &[ClientRef],
     problems: &mut Problems,
 ) -> Result<Vec<i64>, Error> {
-    let mut found = Vec::new();
     if tenant.kind != Kind::Partner {
-        return Ok(found);
+        return Ok(Vec::new());
     }
-    for (index, ClientRef { unique_id, name: _ }) in clients.iter().enumerate() {
-        match app.store.child(tenant.id, unique_id).await?.filter(|child| child.state != wire::State::Terminated) {
-            Some(child) => found.push(child.id),
-            None => problems.refuse(
-                format!("clients[{index}].uniqueId"),
-                format!("The partner has no client {}; GET .../clients/minimal lists them", quote(unique_id)),
-            ),
-        }
+    let wanted: Vec<&str> = clients.iter().map(|client| client.unique_id.as_str()).collect();
+    let living = app.store.living_children(tenant.id, &wanted).await?;
+    for (index, unique_id) in wanted.iter().enumerate().filter(|(_, unique_id)| !living.contains_key(**unique_id)) {
+        problems.refuse_with(format!("clients[{index}].uniqueId"), || {
+            format!("The partner has no client {}; GET .../clients/minimal lists them", quote(unique_id))
+        });
     }
-    Ok(found)
+    Ok(living.into_values().collect())
 }
 
 async fn living_users(
@@ -291,17 +291,14 @@ async fn living_users(
     wanted: &[UserRef],
     problems: &mut Problems,
 ) -> Result<Vec<i64>, Error> {
-    let mut found = Vec::new();
-    for (index, UserRef { id, login_name: _ }) in wanted.iter().enumerate() {
-        match users::living(app.store.person_of(tenant.id, id).await?, id) {
-            Ok(person) => found.push(person.id),
-            Err(_) => problems.refuse(
-                format!("users[{index}].id"),
-                format!("The tenant has no user {}; GET .../users/minimal lists them", quote(id)),
-            ),
-        }
+    let wanted: Vec<&str> = wanted.iter().map(|user| user.id.as_str()).collect();
+    let living = app.store.living_numbers(tenant.id, &wanted).await?;
+    for (index, id) in wanted.iter().enumerate().filter(|(_, id)| !living.contains_key(**id)) {
+        problems.refuse_with(format!("users[{index}].id"), || {
+            format!("The tenant has no user {}; GET .../users/minimal lists them", quote(id))
+        });
     }
-    Ok(found)
+    Ok(living.into_values().collect())
 }
 
 async fn answer(app: &App, tenant: &Record, role: &RoleRecord) -> Result<Role, Error> {

@@ -8,7 +8,8 @@ use axum::{Extension, Json};
 use super::bounds;
 use crate::platform::App;
 use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::{self, Strict};
+use crate::platform::body::Strict;
+use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
 use crate::platform::permission::{self, Permission, Permissions};
@@ -52,7 +53,7 @@ pub(in crate::platform) async fn read(
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
-    Strict(change): Strict<PermissionSet, { body::TENANT }>,
+    Strict(change): Strict<PermissionSet, { TENANT }>,
 ) -> Result<Json<PermissionSet>, Error> {
     let fresh = SetRecord {
         id: 0,
@@ -71,7 +72,7 @@ pub(in crate::platform) async fn update(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    Strict(change): Strict<PermissionSet, { body::TENANT }>,
+    Strict(change): Strict<PermissionSet, { TENANT }>,
 ) -> Result<Json<PermissionSet>, Error> {
     let set = owned(&app, &scope, &id).await?;
     put(&app, (&scope, &actor), set, change).await
@@ -188,15 +189,16 @@ fn named(tenant: &Record, permissions: &[PermissionRef], problems: &mut Problems
     for (index, PermissionRef { name, r#type }) in permissions.iter().enumerate() {
         let known = Permission::from_wire(name, r#type).filter(|permission| permission.is_for(scope));
         if known.is_none() {
-            let labels: Vec<String> = Permissions::every(scope).iter().map(Permission::label).collect();
-            let message = format!(
-                "There is no permission {} of {} with scope {}; there are {}",
-                quote(r#type),
-                quote(name),
-                scope.wire(),
-                labels.join(", ")
-            );
-            problems.refuse(format!("permissions[{index}]"), message);
+            problems.refuse_with(format!("permissions[{index}]"), || {
+                let labels: Vec<String> = Permissions::every(scope).iter().map(Permission::label).collect();
+                format!(
+                    "There is no permission {} of {} with scope {}; there are {}",
+                    quote(r#type),
+                    quote(name),
+                    scope.wire(),
+                    labels.join(", ")
+                )
+            });
         }
         found.extend(known);
     }

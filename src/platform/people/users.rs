@@ -1,5 +1,6 @@
 //! Create, read, update of users.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
@@ -9,14 +10,16 @@ use secrecy::SecretString;
 use super::profile::{self, Profile};
 use super::{bounds, factor, password};
 use crate::platform::audit::{Action, Actor, Event, append};
-use crate::platform::body::{self, Strict};
+use crate::platform::body::Strict;
+use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
+use crate::platform::login::source::Source;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    NewPassword, NewPerson, PersonRecord, Record, RoleRecord, Status, Tx, end_sessions_of, holder_of_login,
-    insert_person, lock, person_of, save_password, save_person, set_roles_of,
+    NewPassword, NewPerson, PersonRecord, Record, Status, Tx, end_sessions_of, holder_of_login, insert_person, lock,
+    person_of, save_password, save_person, set_roles_of,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, credential, time};
@@ -31,7 +34,7 @@ const EXTERNAL: &str = "EXTERNAL";
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
-    Strict(mut change): Strict<User, { body::TENANT }>,
+    Strict(mut change): Strict<User, { TENANT }>,
 ) -> Result<Json<User>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
@@ -47,7 +50,7 @@ pub(in crate::platform) async fn create(
     problems.finish()?;
     let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
-    let password = stored(&app, tenant, given.unwrap_or_else(credential::random_password)).await?;
+    let password = stored(&app, (tenant, scope.source()), given.unwrap_or_else(credential::random_password)).await?;
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
@@ -88,7 +91,7 @@ pub(in crate::platform) async fn update(
     State(app): State<Arc<App>>,
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
-    Strict(mut change): Strict<User, { body::TENANT }>,
+    Strict(mut change): Strict<User, { TENANT }>,
 ) -> Result<Json<User>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
@@ -109,7 +112,7 @@ pub(in crate::platform) async fn update(
     };
     let password = match given {
         None => None,
-        Some(given) => Some(stored(&app, tenant, given).await?),
+        Some(given) => Some(stored(&app, (tenant, scope.source()), given).await?),
     };
     let mut tx = app.store.begin().await?;
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
@@ -197,34 +200,36 @@ fn wanted_password(
 }
 
 /// A password that somebody else chose, as the store keeps it.
-async fn stored(app: &App, tenant: &Record, given: SecretString) -> Result<NewPassword, Error> {
+async fn stored(app: &App, (tenant, source): (&Record, Source), given: SecretString) -> Result<NewPassword, Error> {
     let must_change = password::rules(tenant).change_first;
     let until = must_change.then(|| time::now() + password::INVITATION);
-    Ok(NewPassword { hash: app.hasher.hash(given).await?, until, must_change })
+    Ok(NewPassword { hash: app.hasher.hash(given, source).await?, until, must_change })
 }
 
 /// The roles of a request, which must exist and give nothing that the caller has not.
 async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Vec<i64>, Error> {
     let tenant = scope.tenant()?;
     let known = app.store.roles(tenant).await?;
-    let mut found: Vec<&RoleRecord> = Vec::new();
+    let by_id: HashMap<&str, i64> = known.iter().map(|role| (role.unique_id.as_str(), role.id)).collect();
+    let by_name: HashMap<String, i64> = known.iter().rev().map(|role| (role.name.to_lowercase(), role.id)).collect();
+    let mut found = BTreeSet::new();
     let mut problems = Problems::default();
     for (index, RoleRef { unique_id, name }) in roles.iter().enumerate() {
-        let is = |role: &&RoleRecord| match (unique_id, name) {
-            (Some(id), _) => role.unique_id == *id,
-            (None, Some(name)) => role.name.to_lowercase() == name.trim().to_lowercase(),
-            (None, None) => false,
+        let role = match (unique_id, name) {
+            (Some(id), _) => by_id.get(id.as_str()),
+            (None, Some(name)) => by_name.get(&name.trim().to_lowercase()),
+            (None, None) => None,
         };
-        let role = known.iter().find(is);
         if role.is_none() {
-            let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
-            let message = format!("The tenant has no role {wanted}; GET .../roles/search lists its roles");
-            problems.refuse(format!("roles[{index}]"), message);
+            problems.refuse_with(format!("roles[{index}]"), || {
+                let wanted = quote(unique_id.as_ref().or(name.as_ref()).map_or("", String::as_str));
+                format!("The tenant has no role {wanted}; GET .../roles/search lists its roles")
+            });
         }
-        found.extend(role);
+        found.extend(role.copied());
     }
     problems.finish()?;
-    let numbers: Vec<i64> = found.iter().map(|role| role.id).collect();
+    let numbers: Vec<i64> = found.into_iter().collect();
     bounds::roles(app, scope, &numbers).await?;
     Ok(numbers)
 }

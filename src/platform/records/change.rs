@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::account;
 use crate::catalog::Category;
+use crate::platform::bounds::NAME;
 use crate::platform::error::{Error, quote};
 use crate::platform::settings::Problems;
 use crate::platform::store::{Datum, Shelf};
@@ -16,9 +17,9 @@ pub(super) const WRITTEN: [&str; 4] = ["id", "category", "revision", "tenantId"]
 const AHEAD: i64 = 24 * 60 * 60 * 1000;
 
 /// Refuses a change that was made from an older revision: what changed since would be lost.
-pub(super) fn current(datum: &Datum, body: &Map<String, Value>) -> Result<(), Error> {
+pub(super) fn current(datum: &Datum, read_at: Option<i64>) -> Result<(), Error> {
     let now = datum.revision;
-    match body.get("revision").and_then(Value::as_i64) {
+    match read_at {
         None => Err(Error::field("revision", "The number of the revision that was read is required")),
         Some(revision) if revision == now => Ok(()),
         Some(revision) => Err(Error::Changed(format!(
@@ -43,7 +44,7 @@ pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) ->
             _ => drop(datum.members.insert(member, value)),
         }
     }
-    if datum.name.is_empty() || datum.name.chars().count() > 255 || datum.name.chars().any(char::is_control) {
+    if datum.name.is_empty() || datum.name.chars().count() > NAME || datum.name.chars().any(char::is_control) {
         problems.refuse("name", "The name must have 1 to 255 printable characters");
     }
     kept(&datum, shelf, &mut problems);

@@ -74,6 +74,12 @@ pub(in crate::platform) async fn advance(tx: &mut Tx, row: &Row, hash: &str, sea
     Ok(())
 }
 
+/// Seals a head as it stands.
+pub(in crate::platform) async fn save_seal(tx: &mut Tx, tenant: i64, seal: &str) -> Result<(), sqlx::Error> {
+    let save = sqlx::query("UPDATE audit_head SET seal = $1 WHERE tenant_id = $2");
+    save.bind(seal).bind(tenant).execute(&mut **tx).await.map(drop)
+}
+
 impl Store {
     /// Number and unique id of every tenant that has a chain or what is left of one.
     pub(in crate::platform) async fn chains(&self) -> Result<Vec<(i64, String)>, sqlx::Error> {
@@ -83,6 +89,15 @@ impl Store {
         );
         let rows = rows.fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("unique_id")?))).collect()
+    }
+
+    /// Some of the heads that have a seal, by the number of their tenant.
+    pub(in crate::platform) async fn sealed_heads(&self, most: i64) -> Result<Vec<(i64, Head)>, sqlx::Error> {
+        let rows = sqlx::query(
+            "SELECT tenant_id, number, hash, seal FROM audit_head WHERE seal <> '' ORDER BY tenant_id LIMIT $1",
+        );
+        let rows = rows.bind(most).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
     }
 
     /// The head of a chain.

@@ -1,11 +1,12 @@
 //! Lists of a tenant's children.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::tenants::{mark, state};
+use super::terms::{numbers_of, places};
 use super::{Store, Tx};
 use crate::platform::error::Error;
 use crate::platform::principal::Reach;
@@ -124,7 +125,9 @@ impl Store {
     ) -> Result<(Vec<SearchItem>, i64), Error> {
         let condition = condition(filters, page.reach);
         let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
-        let mut count = sqlx::query(AssertSqlSafe(count)).bind(parent);
+        // A reach of single clients is part of the text, and nobody else's statement.
+        let keeps = matches!(page.reach, Reach::All);
+        let mut count = sqlx::query(AssertSqlSafe(count)).persistent(keeps).bind(parent);
         let direction = if page.descending { "DESC" } else { "ASC" };
         let (limit, offset) = (filters.len() + 2, filters.len() + 3);
         let column = page.order.column();
@@ -132,7 +135,7 @@ impl Store {
             "SELECT id, unique_id, name, state, created_at, created_by, updated_at, updated_by, mark_place, mark_uid \
              FROM tenant WHERE {condition} ORDER BY {column} {direction}, id {direction} LIMIT ${limit} OFFSET ${offset}"
         );
-        let mut rows = sqlx::query(AssertSqlSafe(rows)).bind(parent);
+        let mut rows = sqlx::query(AssertSqlSafe(rows)).persistent(keeps).bind(parent);
         for filter in filters {
             (count, rows) = match filter.condition().1 {
                 Bound::Text(text) => (count.bind(text), rows.bind(text)),
@@ -151,7 +154,8 @@ impl Store {
             "SELECT unique_id, name, mark_place, mark_uid FROM tenant \
              WHERE {condition} AND state <> 'TERMINATED' ORDER BY id",
         );
-        let rows = sqlx::query(AssertSqlSafe(rows)).bind(parent).fetch_all(&self.readers).await?;
+        let keeps = matches!(reach, Reach::All);
+        let rows = sqlx::query(AssertSqlSafe(rows)).persistent(keeps).bind(parent).fetch_all(&self.readers).await?;
         rows.iter()
             .map(|row| {
                 Ok(Minimal {
@@ -161,6 +165,19 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// The numbers of those of a list of children that exist and are not terminated, by their unique ids.
+    pub(in crate::platform) async fn living_children(
+        &self,
+        parent: i64,
+        wanted: &[&str],
+    ) -> Result<BTreeMap<String, i64>, Error> {
+        let text = format!(
+            "SELECT unique_id, id FROM tenant WHERE parent_id = $1 AND state <> 'TERMINATED' AND unique_id IN ({})",
+            places()
+        );
+        numbers_of(&self.readers, &text, (parent, wanted)).await
     }
 
     /// How many children are not terminated.

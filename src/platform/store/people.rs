@@ -1,11 +1,13 @@
 //! Rows of people.
 
+use std::collections::BTreeMap;
+
 use sqlx::any::AnyRow;
 use sqlx::{AnyExecutor, Row as _};
 
 use super::sessions::own_factor;
 use super::tenants::{Kind, state};
-use super::terms::{Listed, Part, Term, page};
+use super::terms::{Listed, Part, Term, numbers_of, page, places};
 use super::{Store, Tx};
 use crate::platform::error::Error;
 use crate::platform::factor::{self, Method};
@@ -165,6 +167,19 @@ impl Store {
         let text = format!("SELECT {COLUMNS} FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' ORDER BY id");
         let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).fetch_all(&self.readers).await?;
         rows.iter().map(read).collect()
+    }
+
+    /// The numbers of those of a list of people who exist and are not terminated, by their unique ids.
+    pub(in crate::platform) async fn living_numbers(
+        &self,
+        tenant: i64,
+        wanted: &[&str],
+    ) -> Result<BTreeMap<String, i64>, Error> {
+        let text = format!(
+            "SELECT unique_id, id FROM person WHERE tenant_id = $1 AND status <> 'TERMINATED' AND unique_id IN ({})",
+            places()
+        );
+        numbers_of(&self.readers, &text, (tenant, wanted)).await
     }
 
     /// How many people of a tenant are not terminated.

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 
 use super::tenants::{Kind, Record};
-use super::terms::{Listed, Part, Term, page};
+use super::terms::{Listed, Part, Term, add_pairs, page};
 use super::{Store, Tx};
 use crate::platform::credential::random_uuid;
 use crate::platform::error::Error;
@@ -94,18 +94,17 @@ pub(in crate::platform) async fn put_role(
         .bind(id)
         .execute(&mut **tx)
         .await?;
-    for (forget, add, members) in [
+    for (forget, table, columns, members) in [
+        ("DELETE FROM role_client WHERE role_id = $1", "role_client", "role_id, tenant_id", content.clients),
         (
-            "DELETE FROM role_client WHERE role_id = $1",
-            "INSERT INTO role_client (role_id, tenant_id) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-            content.clients,
+            "DELETE FROM role_permission_set WHERE role_id = $1",
+            "role_permission_set",
+            "role_id, permission_set_id",
+            content.sets,
         ),
-        ("DELETE FROM role_permission_set WHERE role_id = $1", ADD_SET, content.sets),
     ] {
         sqlx::query(forget).bind(id).execute(&mut **tx).await?;
-        for member in members {
-            sqlx::query(add).bind(id).bind(member).execute(&mut **tx).await?;
-        }
+        add_pairs(tx, (table, columns), (id, members)).await?;
     }
     Ok(id)
 }
@@ -179,22 +178,10 @@ async fn grants(
     Ok(roles.into_values().collect())
 }
 
-async fn give_role(tx: &mut Tx, role: i64, person: i64) -> Result<(), Error> {
-    sqlx::query("INSERT INTO role_person (role_id, person_id) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(role)
-        .bind(person)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
 /// Gives a person these roles and no other.
 pub(in crate::platform) async fn set_roles_of(tx: &mut Tx, person: i64, roles: &[i64]) -> Result<(), Error> {
     sqlx::query("DELETE FROM role_person WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
-    for role in roles {
-        give_role(tx, *role, person).await?;
-    }
-    Ok(())
+    add_pairs(tx, ("role_person", "person_id, role_id"), (person, roles)).await
 }
 
 /// Gives a role to these people of a tenant and to no other of them.
@@ -211,10 +198,7 @@ pub(in crate::platform) async fn set_users_of(
     .bind(tenant)
     .execute(&mut **tx)
     .await?;
-    for person in people {
-        give_role(tx, role, *person).await?;
-    }
-    Ok(())
+    add_pairs(tx, ("role_person", "role_id, person_id"), (role, people)).await
 }
 
 impl Store {

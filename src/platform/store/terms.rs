@@ -1,8 +1,11 @@
 //! Pages of rows that satisfy conditions, for the lists of people, logins, roles and permission sets.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sqlx::any::AnyRow;
 use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 
+use super::Tx;
 use crate::platform::error::Error;
 
 /// A value of a condition.
@@ -35,6 +38,56 @@ pub(in crate::platform) struct Part {
     pub(in crate::platform) descending: bool,
     pub(in crate::platform) size: i64,
     pub(in crate::platform) offset: i64,
+}
+
+/// Values that one statement takes at most. Lists are sent in parts of this length, the last one filled up with its last value,
+/// so that a list of any length is one statement in the connection's cache.
+pub(super) const CHUNK: usize = 100;
+
+/// `$2, $3, ...` for the values of a part.
+pub(super) fn places() -> String {
+    let places: Vec<String> = (2..CHUNK + 2).map(|number| format!("${number}")).collect();
+    places.join(", ")
+}
+
+/// A part, filled up.
+pub(super) fn filled<T>(part: &[T]) -> impl Iterator<Item = &T> {
+    part.iter().chain(part.last().into_iter().cycle()).take(CHUNK)
+}
+
+/// The numbers of the rows that belong to the names of a list; `text` chooses a name and its number where the name is one of
+/// [`places`], of the owner `$1`.
+pub(super) async fn numbers_of(
+    readers: &AnyPool,
+    text: &str,
+    (owner, names): (i64, &[&str]),
+) -> Result<BTreeMap<String, i64>, Error> {
+    let names: BTreeSet<&str> = names.iter().copied().collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let mut found = BTreeMap::new();
+    for part in names.chunks(CHUNK) {
+        let query = sqlx::query(AssertSqlSafe(text.to_owned())).bind(owner);
+        let query = filled(part).fold(query, |query, name| query.bind(*name));
+        for row in query.fetch_all(readers).await? {
+            found.insert(row.try_get(0)?, row.try_get(1)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Adds pairs of an owner and each number of a list to a table, once.
+pub(super) async fn add_pairs(
+    tx: &mut Tx,
+    (table, columns): (&str, &str),
+    (owner, numbers): (i64, &[i64]),
+) -> Result<(), Error> {
+    let rows: Vec<String> = (2..CHUNK + 2).map(|number| format!("($1, ${number})")).collect();
+    let text = format!("INSERT INTO {table} ({columns}) VALUES {} ON CONFLICT DO NOTHING", rows.join(", "));
+    for part in numbers.chunks(CHUNK) {
+        let query = sqlx::query(AssertSqlSafe(text.clone())).bind(owner);
+        filled(part).fold(query, |query, number| query.bind(*number)).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 /// One page, and how many rows there are in all.

@@ -9,7 +9,7 @@ use tenantry::platform::{Verified, export_audit, verify_audit};
 use super::{Folder, Platform};
 
 /// A platform with a key for its log.
-async fn sealed() -> (Platform, Folder) {
+pub(super) async fn sealed() -> (Platform, Folder) {
     let keys = Folder::new();
     let key = keys.path("audit.key");
     let platform = Platform::with(|config| config.audit_key = Some(key)).await;
@@ -20,12 +20,12 @@ fn key(keys: &Folder) -> PathBuf {
     keys.path("audit.key")
 }
 
-async fn verified(platform: &Platform, keys: &Folder) -> Verified {
+pub(super) async fn verified(platform: &Platform, keys: &Folder) -> Verified {
     verify_audit(&platform.folder.database(), Some(&key(keys))).await.unwrap()
 }
 
 /// What the verifier says, finding by finding.
-async fn findings(platform: &Platform, keys: &Folder) -> Vec<String> {
+pub(super) async fn findings(platform: &Platform, keys: &Folder) -> Vec<String> {
     verified(platform, keys).await.findings.iter().map(ToString::to_string).collect()
 }
 

@@ -55,7 +55,7 @@ async fn with_the_first_package_alone_resources_of_each_kind_and_their_measured_
         let measured = json!({ "name": format!("availability of a {kind}"), "value": 99.9 });
         platform.sp.post(&path(&partner, Category::Metrics), measured).await.json();
     }
-    let list = platform.sp.get(&format!("{}?pageSize=500", path(&partner, Category::Resources))).await.json();
+    let list = platform.sp.get(&format!("{}?pageSize=100", path(&partner, Category::Resources))).await.json();
     let rows = list["results"].as_array().unwrap();
     let found: Vec<&Value> = kinds.iter().filter_map(|kind| rows.iter().find(|row| row["kind"] == **kind)).collect();
     assert_eq!(found.len(), kinds.len(), "{list}");

@@ -85,6 +85,13 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
 /// The program itself; it ends with the test, however that ends.
 pub(super) struct Program(Child);
 
+impl Program {
+    /// Number of its process.
+    pub(super) fn id(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -98,10 +105,15 @@ pub(super) fn spawn(folder: &Folder) -> Program {
 }
 
 /// Something that becomes the program.
-pub(super) fn launch(mut command: Command, folder: &Folder) -> Program {
+pub(super) fn launch(command: Command, folder: &Folder) -> Program {
+    launch_into(command, folder, Stdio::piped())
+}
+
+/// The same with its log elsewhere.
+pub(super) fn launch_into(mut command: Command, folder: &Folder, log: Stdio) -> Program {
     command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--no-rate-limits"]);
     command.args(["--database", &folder.database()]);
-    Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap())
+    Program(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
 }
 
 /// The URL from the log, and everything logged until then.

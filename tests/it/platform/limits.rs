@@ -10,7 +10,7 @@ fn header(answer: &Answer, name: &str) -> i64 {
 }
 
 /// A test that straddles a minute would see a fresh budget.
-async fn away_from_the_minute() {
+pub(super) async fn away_from_the_minute() {
     while jiff::Timestamp::now().as_second() % 60 > 50 {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     }

@@ -100,6 +100,8 @@ pub(super) const ROOMS: &[Room] = &[
             "clap",
             "futures",
             "hmac",
+            "hyper",
+            "hyper_util",
             "image",
             "imagesize",
             "jiff",

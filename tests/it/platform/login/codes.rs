@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::Value;
+use tenantry::platform::new_audit_key;
 
 use super::factor::{App, later, steady, switch};
 use super::pages::{Browser, location, token};
@@ -174,6 +175,7 @@ async fn the_secret_and_the_recovery_codes_are_not_in_the_database_and_open_with
     platform.restart(|config| config.audit_key = Some(keys.path("k"))).await;
     assert_eq!(location(&session(&platform).await.factor(&app.code(0)).await), "/", "the key file opens it");
     later(&platform).await;
+    new_audit_key(&platform.folder.database(), &keys.path("other")).await.unwrap();
     platform.restart(|config| config.audit_key = Some(keys.path("other"))).await;
     assert_eq!(session(&platform).await.factor(&app.code(0)).await.status, 401, "another one does not");
 }

@@ -146,7 +146,9 @@ async fn the_secret_key_is_sealed_with_the_key_file_and_worth_nothing_without_it
     scene.browser.get(&back).await;
     assert!(scene.is_in().await, "sealed by an earlier run of the same key");
     // Another key opens nothing, and says what to do.
-    scene.platform.restart(restarted(keys.path("other.key"))).await;
+    let other = keys.path("other.key");
+    tenantry::platform::new_audit_key(&scene.platform.folder.database(), &other).await.unwrap();
+    scene.platform.restart(restarted(other)).await;
     scene.browser = super::Browser::new(&scene.platform);
     scene.log_in().await;
     let answer = scene.browser.get("/factor/duo").await;

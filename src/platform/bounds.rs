@@ -1,0 +1,199 @@
+//! Every bound on what a request may ask for, in one place: the size and the shape of what is read, and of what is answered.
+//!
+//! A bound is checked before the work begins that it bounds. Whatever is read within the bounds costs work and memory in
+//! proportion to its size; `tests/it/platform/work.rs` holds each route to that with its longest bodies.
+
+use std::time::Duration;
+
+use super::error::Error;
+
+/// Longest body of a tenant, a user, a role, a permission set or an export.
+pub(super) const TENANT: usize = 1 << 20;
+/// Longest body of a branding, which carries images.
+pub(super) const BRANDING: usize = 2 << 20;
+/// Longest body of a record.
+pub(super) const RECORD: usize = 64 << 10;
+/// Longest form, token request and action on a user.
+pub(super) const FORM: usize = 16 << 10;
+
+/// Bytes beyond the longest body that are read and thrown away: a connection that is closed while its client still sends takes
+/// the answer with it.
+pub(super) const SURPLUS: usize = 4 << 20;
+
+/// Deepest nesting of a JSON body.
+pub(super) const NESTING: usize = 32;
+/// Elements of a list and members of an object in a JSON body.
+pub(super) const ELEMENTS: usize = 5000;
+/// Bytes of a text in a JSON body; an image is bounded by its own place.
+pub(super) const TEXT: usize = 64 << 10;
+
+/// Characters of a name and of other texts of a line, of an e-mail address, of a telephone number, of a postal code and of a text
+/// of several lines.
+pub(super) const NAME: usize = 255;
+pub(super) const EMAIL: usize = 254;
+pub(super) const TELEPHONE: usize = 64;
+pub(super) const ZIP: usize = 32;
+pub(super) const LONG: usize = 1024;
+/// Longest password in characters: far beyond any pass phrase, so that nothing is ever cut off; and how many of them are judged
+/// for how easily they are guessed: the numbers of `zxcvbn` overflow on much longer runs over a keyboard.
+pub(super) const PASSWORD: usize = 1024;
+pub(super) const GUESSED: usize = 20;
+/// Rows of a user's notifications.
+pub(super) const NOTIFICATIONS: usize = 100;
+
+/// Bytes of a path, and of a query.
+pub(super) const PATH: usize = 2 << 10;
+pub(super) const QUERY: usize = 8 << 10;
+
+/// Problems that one answer names.
+pub(super) const PROBLEMS: usize = 50;
+
+/// Rows of a page; real clients ask for up to 500.
+pub(super) const PAGE: i64 = 500;
+/// Records of a page: each may have [`RECORD`] bytes.
+pub(super) const RECORD_PAGE: i64 = 100;
+/// Records and bytes of one file of a batch export.
+pub(super) const EXPORT_RECORDS: usize = 5000;
+pub(super) const EXPORT_BYTES: usize = 8 << 20;
+
+/// Bytes of a word that masking looks into; a longer one is masked whole.
+pub(super) const WORD: usize = 1 << 10;
+
+/// Longest side of an image.
+pub(super) const SIDE: u32 = 4096;
+/// Bytes of memory that an image takes while it is decoded and written again: width x height x depth.
+pub(super) const PIXELS: u64 = 96 << 20;
+/// Passwords that are hashed at the same time, 19 MiB each, and what part of the queue's wait one source may fill.
+pub(super) const HASHES: usize = 4;
+pub(super) const SHARE: u32 = 4;
+
+/// Open connections, those of one address that is no trusted proxy, and files that are left for everything else.
+pub(super) const CONNECTIONS: usize = 1024;
+pub(super) const CONNECTIONS_OF_ADDRESS: usize = 256;
+pub(super) const FILES: usize = 64;
+/// Bytes of a request's head.
+pub(super) const HEAD: usize = 64 << 10;
+/// How long a head may take, from the connection's or the last answer's end on; a body; and a client that does not read.
+pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
+pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
+pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// Images that are decoded at the same time.
+pub(super) const DECODERS: usize = 1;
+
+/// Bytes of an image file by its place.
+pub(super) const LOGO: usize = 64 << 10;
+pub(super) const BACKGROUND: usize = 512 << 10;
+
+/// What a container of a JSON body has so far.
+#[derive(Clone, Copy)]
+struct Container {
+    /// Commas between its elements.
+    commas: usize,
+}
+
+/// Refuses a JSON body whose nesting, lists or texts are beyond the bounds, in one pass over its bytes and before anything is
+/// built of it. Whether the body is JSON at all is the parser's to say.
+pub(super) fn json(bytes: &[u8], text: usize) -> Result<(), Error> {
+    let mut open: Vec<Container> = Vec::with_capacity(NESTING);
+    // The member of the whole object that is being read, for the answer.
+    let (mut member, mut last) = (0..0, 0..0);
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                let end = end_of_text(bytes, at + 1);
+                if end - at > text {
+                    return Err(beyond(bytes, member, format!("A text is longer than {text} bytes")));
+                }
+                last = at + 1..end;
+                at = end;
+            }
+            b':' if open.len() == 1 => member = last.clone(),
+            b'[' | b'{' if open.len() == NESTING => {
+                return Err(beyond(bytes, member, format!("The value is nested deeper than {NESTING} levels")));
+            }
+            b'[' | b'{' => open.push(Container { commas: 0 }),
+            b']' | b'}' => drop(open.pop()),
+            b',' => {
+                if let Some(container) = open.last_mut() {
+                    container.commas += 1;
+                    if container.commas >= ELEMENTS {
+                        let message = format!("A list or an object has more than {ELEMENTS} elements");
+                        return Err(beyond(bytes, member, message));
+                    }
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    Ok(())
+}
+
+/// Where a text ends that begins at a place: at its closing quote, or where the body breaks off.
+fn end_of_text(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => return at,
+            b'\\' => at += 2,
+            _ => at += 1,
+        }
+    }
+    bytes.len()
+}
+
+fn beyond(bytes: &[u8], member: std::ops::Range<usize>, message: String) -> Error {
+    let name = bytes.get(member).map(String::from_utf8_lossy).unwrap_or_default();
+    let name: String = name.chars().take(80).collect();
+    Error::field(if name.is_empty() { "body".to_owned() } else { name }, message)
+}
+
+/// Refuses a path or a query that is longer than any of ours.
+pub(super) fn uri(uri: &axum::http::Uri) -> Result<(), Error> {
+    if uri.path().len() > PATH {
+        return Err(Error::field("path", format!("The path is longer than {PATH} bytes")));
+    }
+    if uri.query().is_some_and(|query| query.len() > QUERY) {
+        return Err(Error::field(
+            "queryString",
+            format!("The query is longer than {QUERY} bytes; ask for less at once"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn blamed(body: &str) -> Option<String> {
+        match json(body.as_bytes(), 100) {
+            Ok(()) => None,
+            Err(Error::Fields(fields)) => Some(fields[0].field_name.clone()),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_body_within_the_bounds_passes_and_one_beyond_them_names_its_member() {
+        let deep = |levels: usize| format!(r#"{{"name":"x","note":{}{}}}"#, "[".repeat(levels), "]".repeat(levels));
+        let list = |length: usize| format!(r#"{{"clients":[{}]}}"#, vec!["1"; length].join(","));
+        let text = |length: usize| format!(r#"{{"a":1,"note":{{"b":"{}"}}}}"#, "x".repeat(length));
+        for (body, member) in [
+            (deep(NESTING - 1), None),
+            (deep(NESTING), Some("note")),
+            (list(ELEMENTS), None),
+            (list(ELEMENTS + 1), Some("clients")),
+            (text(90), None),
+            (text(200), Some("note")),
+            ("[".repeat(NESTING + 1), Some("body")),
+            // Brackets, commas and quotes within a text are none.
+            (format!(r#"{{"note":"{}"}}"#, r#"[{,\""#.repeat(15)), None),
+            (r#"{"note":"broken off"#.to_owned(), None),
+            (r#"{"note":"broken off\"#.to_owned(), None),
+        ] {
+            assert_eq!(blamed(&body).as_deref(), member, "{body:.80}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Every refusal leaves a line in the program's log: who was refused what, and from where. Of many equal ones in a minute the
+//! first twenty are lines, and then one of a hundred, which says how many were left out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::audit::RequestId;
+use super::login::source::Source;
+use super::{App, time};
+
+/// Milliseconds for which equal refusals are counted together.
+const MINUTE: i64 = 60_000;
+/// Lines of a minute, and of how many one is a line after them.
+const LINES: u64 = 20;
+const ONE_OF: u64 = 100;
+/// What is counted apart; what comes later in the minute is counted together.
+const APART: usize = 10_000;
+
+/// What was refused in the current minute.
+#[derive(Default)]
+pub(super) struct Refusals {
+    window: Mutex<Window>,
+}
+
+#[derive(Default)]
+struct Window {
+    start: i64,
+    seen: HashMap<(String, String), u64>,
+}
+
+impl Refusals {
+    /// Counts one; says whether it is a line, and then how many before it were none.
+    pub(super) fn note(&self, (source, what): (Source, &str), now: i64) -> Option<u64> {
+        let start = now - now.rem_euclid(MINUTE);
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.start != start {
+            *window = Window { start, seen: HashMap::new() };
+        }
+        let mut key = (source.network(), what.to_owned());
+        if window.seen.len() >= APART && !window.seen.contains_key(&key) {
+            key = ("others".to_owned(), String::new());
+        }
+        let seen = window.seen.entry(key).or_default();
+        *seen += 1;
+        match *seen {
+            few if few <= LINES => Some(0),
+            many if many % ONE_OF == 0 => Some(if many == ONE_OF { ONE_OF - LINES - 1 } else { ONE_OF - 1 }),
+            _ => None,
+        }
+    }
+}
+
+/// What a refused request is called in the log.
+const fn word(status: StatusCode) -> Option<&'static str> {
+    Some(match status.as_u16() {
+        400 => "not acceptable",
+        401 => "not authenticated",
+        403 => "not allowed",
+        404 | 405 | 410 => "not there",
+        408 => "too slow",
+        409 => "changed meanwhile",
+        413 | 414 | 431 => "too long",
+        429 => "too often",
+        503 => "busy",
+        _ => return None,
+    })
+}
+
+/// Writes the lines.
+pub(super) async fn watch(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let response = next.run(request).await;
+    let status = response.status();
+    if let Some(refused) = word(status)
+        && let Some(left_out) = app.refusals.note((source, refused), time::now())
+    {
+        let status = status.as_u16();
+        tracing::info!(target: "refused", %source, %method, route, status, request = id, left_out, "{refused}");
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_are_lines_and_of_many_one_of_a_hundred_that_says_how_many_were_none() {
+        let refusals = Refusals::default();
+        let source = Source::at("198.51.100.1".parse().unwrap());
+        let lines: Vec<u64> = (0..1000).filter_map(|_| refusals.note((source, "busy"), 60_000)).collect();
+        assert_eq!(lines.len(), 30);
+        assert_eq!(lines.iter().sum::<u64>() + 30, 1000, "each is a line or counted by one");
+        assert_eq!(refusals.note((source, "too often"), 60_000), Some(0));
+        assert_eq!(refusals.note((source, "busy"), 120_000), Some(0));
+    }
+}

@@ -1,0 +1,303 @@
+//! The listener: how many connections there are, and how long each may wait for its client.
+//!
+//! A client that sends or reads slowly costs a connection and nothing else: a head, a body and an answer each have their time,
+//! the connections are counted, and one address has a share of them. A proxy that is trusted stands for many and has no share.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Sleep;
+use tower::Service as _;
+
+use super::bounds::{CONNECTIONS, CONNECTIONS_OF_ADDRESS, FILES, HEAD, HEAD_TIME, WRITE_TIME};
+use super::login::address::Network;
+
+/// Pause after the system has no more files for a connection.
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Answers until it is told to stop, and then what is in flight.
+pub(super) async fn serve(
+    listener: TcpListener,
+    (router, proxies): (Router, Vec<Network>),
+    mut stop: watch::Receiver<bool>,
+) {
+    let seats = Arc::new(Seats::new(proxies));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = told(&mut stop) => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            Ok((stream, peer)) => {
+                // Whoever finds no seat is told by the closed connection: an answer would cost what is scarce.
+                if let Some(seat) = seats.take(peer.ip()) {
+                    connections.spawn(connection((stream, peer), router.clone(), (seat, stop.clone())));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+/// Until the platform stops, or is dropped.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // A dropped sender means the same as a sent stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn connection(
+    (stream, peer): (TcpStream, SocketAddr),
+    router: Router,
+    (_seat, mut stop): (Seat, watch::Receiver<bool>),
+) {
+    // Small answers are not held back for more.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: axum::http::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().call(request)
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD);
+    let mut served = pin!(builder.serve_connection(TokioIo::new(Patient { stream, stalled: None }), service));
+    let ended = tokio::select! {
+        ended = served.as_mut() => ended,
+        () = told(&mut stop) => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, source = %peer.ip(), "a connection ended early");
+    }
+}
+
+/// Connections that may be open.
+struct Seats {
+    most: usize,
+    proxies: Vec<Network>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
+    /// Turned away since the last line about it.
+    turned_away: u64,
+}
+
+impl Seats {
+    fn new(proxies: Vec<Network>) -> Self {
+        // The database, the logs and deliveries need files too.
+        let most = files().map_or(CONNECTIONS, |files| files.saturating_sub(FILES).clamp(8, CONNECTIONS));
+        Self { most, proxies, taken: Mutex::default() }
+    }
+
+    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+        let address = address.to_canonical();
+        let trusted = self.proxies.iter().any(|proxy| proxy.has(address));
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = taken.by_address.get(&address).copied().unwrap_or_default();
+        let share = if trusted { self.most } else { CONNECTIONS_OF_ADDRESS.min(self.most / 2) };
+        if taken.all >= self.most || own >= share {
+            taken.turned_away += 1;
+            // The first, and then each time that ten times as many were.
+            if taken.turned_away.checked_ilog10().is_some_and(|power| 10_u64.pow(power) == taken.turned_away) {
+                let (turned_away, open) = (taken.turned_away, taken.all);
+                tracing::warn!(source = %address, own, open, turned_away, "connections are turned away");
+            }
+            return None;
+        }
+        taken.all += 1;
+        *taken.by_address.entry(address).or_default() += 1;
+        drop(taken);
+        Some(Seat { seats: Arc::clone(self), address })
+    }
+}
+
+/// One connection's place.
+struct Seat {
+    seats: Arc<Seats>,
+    address: IpAddr,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(own) = taken.by_address.get_mut(&self.address) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// How many files the process may have open, where the system says so.
+fn files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// A connection whose client must go on reading what it asked for.
+struct Patient {
+    stream: TcpStream,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn watched<T>(&mut self, context: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if done.is_ready() {
+            self.stalled = None;
+            return done;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(WRITE_TIME)));
+        match stalled.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watched(context, done)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watched(context, done)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_flush(context);
+        self.watched(context, done)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::extract::Request;
+    use axum::response::IntoResponse as _;
+    use axum::routing::{get, post};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::platform::body;
+
+    /// A server of which one route reads a body and another never ends its answer.
+    async fn served() -> (SocketAddr, watch::Sender<bool>) {
+        let endless =
+            || async { Body::from_stream(futures::stream::repeat_with(|| Ok::<_, io::Error>(vec![b'x'; 1 << 16]))) };
+        let read = |request: Request| async {
+            body::collect(request, 100)
+                .await
+                .map_or_else(axum::response::IntoResponse::into_response, |_| ().into_response())
+        };
+        let router = Router::new().route("/endless", get(endless)).route("/read", post(read));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(serve(listener, (router, Vec::new()), stopped));
+        (address, stop)
+    }
+
+    /// What is read of a connection until the server ends it, after how long a silence.
+    async fn until_the_end(address: SocketAddr, sent: &str, pause: Duration) -> (String, Duration) {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let start = Instant::now();
+        tokio::time::sleep(pause).await;
+        let mut answer = Vec::new();
+        // An answer that is cut off may also end with a reset.
+        let _ = stream.read_to_end(&mut answer).await;
+        answer.truncate(200);
+        (String::from_utf8_lossy(&answer).into_owned(), start.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_a_body_and_a_reader_each_have_their_time() {
+        let (address, stop) = served().await;
+        let head = "POST /read HTTP/1.1\r\nHost: x\r\n";
+        let (answer, took) = until_the_end(address, head, Duration::ZERO).await;
+        assert_eq!((&*answer, took.as_secs()), ("", 30), "a head that breaks off");
+        let body = format!("{head}Content-Length: 9\r\n\r\nabc");
+        let (answer, took) = until_the_end(address, &body, Duration::ZERO).await;
+        assert!(answer.starts_with("HTTP/1.1 408") && took.as_secs() == 30, "{took:?} {answer}");
+        let whole = format!("{head}Content-Length: 3\r\n\r\nabc");
+        let (answer, took) = until_the_end(address, &whole, Duration::ZERO).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && took.as_secs() == 30, "idle after its answer: {took:?} {answer}");
+        let endless = "GET /endless HTTP/1.1\r\nHost: x\r\n\r\n";
+        let (answer, _) = until_the_end(address, endless, Duration::from_secs(45)).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "whoever does not read is cut off: {answer}");
+        stop.send_replace(true);
+    }
+
+    #[test]
+    fn one_address_has_a_share_of_the_connections_and_a_trusted_proxy_has_them_all() {
+        let mut seats = Seats::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        seats.most = 20;
+        let seats = Arc::new(seats);
+        let many = |address: &str| {
+            let address = address.parse().unwrap();
+            std::iter::from_fn(|| seats.take(address)).take(99).collect::<Vec<_>>()
+        };
+        let one = many("203.0.113.5");
+        let other = many("203.0.113.6");
+        assert_eq!((one.len(), other.len(), many("203.0.113.7").len()), (10, 10, 0));
+        drop((one, other));
+        assert_eq!(many("10.0.0.1").len(), 20);
+        assert!(seats.taken.lock().unwrap().by_address.is_empty());
+    }
+}

@@ -1,0 +1,293 @@
+//! No request costs more than its size: each route is sent its longest bodies of awkward shapes, and half of them.
+//!
+//! Work is the processor time of the program, not the time of a clock: what else runs on the machine does not count.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenantry::catalog::Category;
+use tenantry::platform::{Call, Credential, TABLE};
+
+use super::durable::{Program, launch, ready, spawn};
+use super::people::{PASSWORD, user};
+use super::records::{EVENTS, path, subscriber};
+use super::{Answer, Caller, Folder, Platform};
+
+/// Milliseconds of processor time that nobody looks into: the ticks of the kernel's clock and the program's own jobs.
+const NOISE: u64 = 200;
+
+/// How much more work twice the size may be.
+const RATIO: u64 = 3;
+
+impl Program {
+    /// Milliseconds of processor time so far.
+    fn worked(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        // User and system time, in ticks of 10 ms.
+        (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()) * 10
+    }
+
+    /// The most memory that it ever had, in MiB.
+    pub(super) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    }
+}
+
+/// The first credential of a program.
+pub(super) fn credential_of(folder: &Folder) -> Credential {
+    let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
+    serde_json::from_value(file).unwrap()
+}
+
+/// The program with a partner that has everything: its number is 2, and its client's 3.
+pub(super) async fn furnished(folder: &Folder) -> (Program, Caller) {
+    let mut shell = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    shell.args(["--export-destination", "http://127.0.0.1:9/in", "--export-destination"]).arg(folder.path("out"));
+    let mut program = launch(shell, folder);
+    let (url, _) = ready(&mut program);
+    let sp = Caller::new(&url, &credential_of(folder)).await;
+    let add_ons = ["Batch Exports", "Stream Exports", "Mask Resource Identity Management", "Alert Problem Area"];
+    let partner = json!({ "name": "P", "packages": [EVENTS], "addOns": add_ons });
+    for (path, body) in [
+        ("/tenants/sp_1/msps", partner),
+        ("/tenants/msp_2/clients", json!({ "name": "C" })),
+        ("/tenants/msp_2/records/alerts", json!({ "name": "R" })),
+        ("/tenants/msp_2/users", user("ada", &[])),
+        ("/tenants/msp_2/permissionSets", json!({ "name": "S", "permissions": [] })),
+        ("/tenants/msp_2/exports/stream", json!({ "name": "siem", "url": "http://127.0.0.1:9/in/x" })),
+    ] {
+        sp.post(path, body).await.json();
+    }
+    (program, sp)
+}
+
+/// What a call's body has besides the awkward member, and the members that are made awkward; nothing where it has no body.
+fn body(call: Call) -> (Value, &'static [&'static str]) {
+    match call {
+        Call::CreateTenant | Call::UpdateTenant => {
+            (json!({}), &["name", "address", "packages", "addOns", "whiteListedIps", "passwordPolicy"])
+        }
+        Call::WriteBranding => (json!({}), &["applicationTitle", "documentationURL"]),
+        Call::CreateRecord => (json!({ "name": "N" }), &["note", "cloudAccount", "hostName"]),
+        Call::UpdateRecord => (json!({ "revision": 1 }), &["note"]),
+        Call::ExportBatch => (json!({ "destination": "/x" }), &["data", "destination"]),
+        Call::CreateStream => (json!({ "name": "N", "url": "http://127.0.0.1:9/in/y" }), &["name", "url"]),
+        Call::CreateUser => (user("eve", &[]), &["loginName", "password", "firstName", "roles", "userNotifications"]),
+        Call::UpdateUser => (json!({}), &["password", "address", "roles", "userNotifications"]),
+        Call::ChangePassword => (json!({ "currentPassword": PASSWORD }), &["newPassword"]),
+        Call::ActivateUser | Call::DeactivateUser | Call::TerminateUser => (json!({}), &["deactivateReason"]),
+        Call::CreateRole | Call::UpdateRole => (json!({ "name": "N" }), &["clients", "users", "permissions"]),
+        Call::CreateSet | Call::UpdateSet => (json!({ "name": "N" }), &["permissions", "description"]),
+        Call::MinimalTenants
+        | Call::SearchTenants
+        | Call::ReadTenant
+        | Call::ActivateTenant
+        | Call::SuspendTenant
+        | Call::TerminateTenant
+        | Call::ReadItself
+        | Call::ReadBranding
+        | Call::Countries
+        | Call::Timezones
+        | Call::Channels
+        | Call::Nocs
+        | Call::Impact
+        | Call::CreateCredential
+        | Call::ReadSubscription
+        | Call::ListRecords
+        | Call::ReadRecord
+        | Call::ListStreams
+        | Call::DeleteStream
+        | Call::MinimalUsers
+        | Call::SearchUsers
+        | Call::SearchLogins
+        | Call::ReadUser
+        | Call::ResetFactor
+        | Call::SearchRoles
+        | Call::ReadRole
+        | Call::DeleteRole
+        | Call::ListSets
+        | Call::ReadSet
+        | Call::DeleteSet => (Value::Null, &[]),
+    }
+}
+
+/// Bytes of a text and elements of a list at most, as `bounds.rs` has them; a record has the first one in all.
+const TEXT: usize = 63 << 10;
+const ELEMENTS: usize = 5000;
+
+/// Awkward values, the longest that are read or a part of them.
+fn shapes(part: usize) -> Vec<(String, Value)> {
+    let texts = ["z_", "z-", "z:", "z.", ":", "1.", "ab:", "-.", "é_", "a ", "x", "1,", "Aa1!", "/%2e", "a.bc "];
+    let text = |unit: &str| (unit.to_owned(), json!(unit.repeat(TEXT / part / unit.len())));
+    let list = |element: Value| (format!("list of {element}"), json!(vec![element; ELEMENTS / part]));
+    let lists =
+        [json!("x"), json!({ "uniqueId": "client_3" }), json!({ "id": "USR0000000001" }), json!({ "id": 1001 })];
+    let notification = json!({ "notifyType": "x", "notifyMethod": "x", "notifyInputType": "x" });
+    let members = |name: fn(usize) -> String| {
+        let members: serde_json::Map<String, Value> =
+            (0..ELEMENTS / part / 2).map(|number| (name(number), json!(1))).collect();
+        (format!("members such as {}", name(7)), Value::Object(members))
+    };
+    let deep = (0..24 / part).fold(json!(1), |inner, _| json!([inner]));
+    texts
+        .map(text)
+        .into_iter()
+        .chain(lists.into_iter().chain([json!({ "name": "x", "type": "y" }), notification]).map(list))
+        .chain([members(|n| format!("h{n}.bc")), members(|n| format!("hostName{n}")), ("nesting".to_owned(), deep)])
+        .collect()
+}
+
+/// The path of a route with ids that are there.
+fn at(path: &str, call: Call) -> String {
+    let tenant = if path.contains("/msps") { "sp_1" } else { "msp_2" };
+    let path = path.replace("/client/{tenant}", "/client/client_3").replace("{tenant}", tenant);
+    // A user who stays, and ones that are ended.
+    let user =
+        if matches!(call, Call::TerminateUser | Call::DeactivateUser) { "USR0000000009" } else { "USR0000000001" };
+    [
+        ("{client}", "client_3"),
+        ("{msp}", "msp_2"),
+        ("{user}", user),
+        ("{category}", "alerts"),
+        ("{record}", "1"),
+        ("{set}", "1001"),
+    ]
+    .into_iter()
+    .fold(path, |path, (parameter, id)| path.replace(parameter, id))
+}
+
+/// Answers with the processor time that it took.
+async fn measured(program: &Program, send: impl Future<Output = Answer>) -> (Answer, u64) {
+    let before = program.worked();
+    let answer = send.await;
+    (answer, program.worked() - before)
+}
+
+#[tokio::test]
+async fn twice_the_body_is_not_more_than_twice_the_work_on_any_route() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let mut sent = 0;
+    for row in TABLE {
+        let (base, members) = body(row.call);
+        let path = at(row.path, row.call);
+        let method = Method::from_bytes(row.verb.name().as_bytes()).unwrap();
+        for member in members {
+            for ((name, half), (_, full)) in shapes(2).into_iter().zip(shapes(1)) {
+                let mut cost = Vec::new();
+                for value in [half, full] {
+                    let mut whole = base.clone();
+                    whole[*member] = value;
+                    let request = sp.raw(method.clone(), &path, whole.to_string().into_bytes());
+                    let (answer, worked) = measured(&program, request).await;
+                    assert!(answer.status.as_u16() < 500, "{path} {member} {name}: {answer:?}");
+                    assert!(answer.text.len() < 300_000, "{path} {member} {name}: {} bytes", answer.text.len());
+                    cost.push(worked);
+                    sent += 1;
+                }
+                assert!(cost[1] <= RATIO * cost[0] + NOISE, "{path} {member} {name}: {cost:?} ms");
+            }
+        }
+    }
+    assert!(sent > 1500, "{sent}");
+    assert!(program.peak() < 300, "{} MiB", program.peak());
+}
+
+#[tokio::test]
+async fn a_query_of_any_length_and_number_of_terms_is_answered_or_refused() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let before = program.peak();
+    for row in TABLE.iter().filter(|row| row.path.ends_with("/search")) {
+        let path = at(row.path, row.call);
+        for unit in ["id:1%2B", "name:a%2B", "uniqueId:", "%2B", "+", "%", "a", "id:1+name:b+"] {
+            for length in [100, 1010, 4000, 8000, 20_000] {
+                let query = unit.repeat(length / unit.len());
+                let asked = format!("{}?queryString={query}", path.trim_start_matches("/api/v2"));
+                let (answer, worked) = measured(&program, sp.get(&asked)).await;
+                assert!(answer.status.as_u16() < 500, "{path} {unit} {length}: {answer:?}");
+                assert!(worked <= NOISE, "{path} {unit} {length}: {worked} ms");
+            }
+        }
+        // Each number of terms would be a statement that each connection keeps.
+        for terms in 1..200 {
+            let query = vec!["id:1"; terms].join("%2B");
+            sp.get(&format!("{}?queryString={query}", path.trim_start_matches("/api/v2"))).await;
+        }
+    }
+    let grown = program.peak() - before;
+    assert!(grown < 30, "{grown} MiB");
+    sp.get(&format!("/tenants/msp_2/{}", "x".repeat(3000))).await.refuses("path");
+}
+
+#[tokio::test]
+async fn a_record_that_is_all_seams_is_shown_and_outlives_a_restart() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let list = path("msp_2", Category::Alerts);
+    let body = json!({ "name": "x", "note": "z_".repeat(30_000), "short": "z_".repeat(500) });
+    let made = sp.post(&list, body).await.json();
+    assert_eq!((&made["note"], &made["short"]), (&json!("****"), &json!("z_".repeat(500))));
+    let names: serde_json::Map<String, Value> =
+        (0..1000).map(|number| (format!("h{number}.acme.example"), json!(1))).collect();
+    let answer = sp.post(&list, json!({ "name": "y", "peers": names })).await;
+    assert!(answer.text.len() < 40_000, "{}", answer.text.len());
+    drop(program);
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let sp = Caller { url, ..sp };
+    assert_eq!(sp.get(&format!("{list}?pageSize=3")).await.json()["results"].as_array().unwrap().len(), 3);
+    sp.get(&format!("{list}?pageSize=101")).await.refuses("pageSize");
+}
+
+#[tokio::test]
+async fn a_list_is_bounded_counts_each_once_and_names_few_of_many_problems() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[], &[]).await;
+    let client = platform.sp.client(&partner, "C").await;
+    let roles = format!("/tenants/{partner}/roles");
+    let role = |clients: Vec<Value>| json!({ "name": "R", "clients": clients, "permissions": [] });
+    let made = platform.sp.post(&roles, role(vec![json!({ "uniqueId": client }); 5000])).await.json();
+    assert_eq!(made["clients"].as_array().unwrap().len(), 1);
+    let many = role(vec![json!({ "uniqueId": client }); 5001]);
+    assert!(platform.sp.post(&roles, many).await.refuses("clients").contains("5000"));
+    let strangers = (0..5000).map(|number| json!({ "uniqueId": format!("client_{}", number + 99) })).collect();
+    let answer = platform.sp.post(&roles, role(strangers)).await;
+    assert_eq!(answer.refuses("body"), "4950 more problems are not named; solve these first");
+    assert!(answer.refuses("clients[0].uniqueId").contains("client_99"));
+    assert!(answer.text.len() < 16_000, "{}", answer.text.len());
+    let deep = (0..40).fold(json!(1), |inner, _| json!([inner]));
+    let records = path(&partner, Category::Resources);
+    assert!(platform.sp.post(&records, json!({ "name": "N", "note": deep })).await.refuses("note").contains("32"));
+}
+
+/// A PNG of one colour with 16 bits for each of four colours.
+fn deep_png(side: u32) -> Vec<u8> {
+    let picture = image::ImageBuffer::<image::Rgba<u16>, Vec<u16>>::new(side, side);
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image::DynamicImage::ImageRgba16(picture).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+#[tokio::test]
+async fn images_take_a_bounded_memory_however_many_are_sent_at_once() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let put = |bytes: &[u8]| {
+        let body = json!({ "loginPageImage": { "name": "x", "file": STANDARD.encode(bytes) } });
+        let sp = sp.clone();
+        async move { sp.put("/tenants/msp_2/customBranding", body).await }
+    };
+    let deep = put(&deep_png(3600)).await.refuses("loginPageImage.file");
+    assert!(deep.contains("3600 x 3600") && deep.contains("8 bits"), "{deep}");
+    let flat = super::branding::png(4096, 4096);
+    for answer in futures::future::join_all((0..4).map(|_| put(&flat))).await {
+        answer.json();
+    }
+    put(&deep_png(2048)).await.json();
+    assert!(program.peak() < 260, "{} MiB", program.peak());
+}
