@@ -13,7 +13,10 @@ const OBJECTS: [&str; 6] =
 
 /// Everything that is not in the platform's hands, with the tenants' ids.
 fn family(space: &Space<'_>) -> BTreeMap<&'static str, String> {
-    space.secret("duo", &json!({"key": "DIXXXXXXXXXXXXXXXXXX", "secret": "aSecretKeyOfDuoThatIsFortyCharactersLong0"}));
+    space.referenced_secret(
+        "duo",
+        &json!({"key": "DIXXXXXXXXXXXXXXXXXX", "secret": "aSecretKeyOfDuoThatIsFortyCharactersLong0"}),
+    );
     space.partner(
         "acme",
         &json!({"branding": {"websiteTitle": "Acme"}, "clients": {"defaults": {"country": "Germany"}}}),

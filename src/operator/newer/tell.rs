@@ -105,7 +105,13 @@ async fn write<K: TenantObject>(
     });
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let written = api::<K>(object, context).patch_status(object.name(), &params, &Patch::Apply(&body)).await;
-    if !is_overtaken(written.map(drop))? {
+    let written = written.map(|answer| {
+        // A watch that began under an earlier definition shows this version without what is not known.
+        if let Reading::NotUnderstood(object) = answer {
+            K::room(context).newer.put(*object);
+        }
+    });
+    if !is_overtaken(written)? {
         tell::<K>(object, (&before, &after), context);
     }
     Ok(Handled::Done)
