@@ -184,7 +184,12 @@ async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Contex
 async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
     let Reached { platform, place } = reached;
     let under_way = create_under_way(object, context);
-    match look(object, platform, place, (Freshness::Now, &context.cluster)).await {
+    let mut found = look(object, platform, place, (Freshness::Now, &context.cluster)).await;
+    // One answer may leave a tenant out, and what is let go now is never looked for again.
+    if matches!(found, Ok(Found::Free)) {
+        found = look(object, platform, place, (Freshness::Now, &context.cluster)).await;
+    }
+    match found {
         Ok(Found::Ours(id)) => match platform.read(place, &id, false).await {
             Ok(Some(observed)) => Ok(Tenant::Found(Box::new(observed))),
             Ok(None) => Ok(Tenant::None),
