@@ -45,7 +45,7 @@ pub(crate) async fn look<K: Object>(
     for listed in living.rows.iter().filter(is_candidate) {
         // The list may be older than the tenant's mark: each candidate is read on its own.
         match platform.read(place, &listed.unique_id, false).await {
-            Ok(None) => {}
+            Ok(None) => return Err(not_readable(&listed.unique_id)),
             Ok(Some(tenant)) => {
                 candidates.push(Candidate { unique_id: tenant.unique_id, name: tenant.name, mark: tenant.mark });
             }
@@ -70,6 +70,17 @@ pub(crate) async fn look<K: Object>(
         )),
         Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
     }
+}
+
+/// A tenant that a list names and a read does not find: it has just gone, or reads are late, and then it may be the very one
+/// that this object created. Only a list without it says that it is not there.
+fn not_readable(id: &str) -> Outcome {
+    Outcome::Failed(
+        Reason::InProgress,
+        format!(
+            "the platform's list names tenant `{id}` and a read does not find it, so whether it is this object's is not known and none is created: looking again"
+        ),
+    )
 }
 
 /// A name that belongs to a tenant which is not this object's.

@@ -136,6 +136,10 @@ pub(crate) struct Memory<K> {
     pub(crate) created: Option<Timestamp>,
     /// Whether a platform that counts revisions has shown its tenant to this process.
     pub(crate) is_visible: bool,
+    /// The receiver of a hand-over that was woken for it.
+    pub(crate) woken_receiver: Option<(String, String)>,
+    /// Whether the givers of its tenant were woken for the pass that took it.
+    pub(crate) has_woken_givers: bool,
     /// What this process wrote and when, to be read back.
     pub(crate) own_writes: BTreeMap<Part, OwnWrite>,
     /// Digest of the status that the API server refused for good, as far as it is not conditions.
@@ -175,6 +179,8 @@ impl<K> Default for Memory<K> {
             material: None,
             created: None,
             is_visible: false,
+            woken_receiver: None,
+            has_woken_givers: false,
             own_writes: BTreeMap::new(),
             refused_status: None,
             tolerated: Vec::new(),

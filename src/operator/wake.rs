@@ -27,15 +27,19 @@ pub(crate) fn clients_of(partner: &Partner, context: &Context) {
     }
 }
 
-/// Wakes the other side of a hand-over: who is to take the tenant, or, once it was taken, who handed it over.
+/// Wakes the other side of a hand-over: who is to take the tenant, or, once it was taken, who handed it over. Each is woken
+/// once, since two that answer each other would never rest.
 pub(crate) fn hand_over<K: TenantObject>(object: &K, has_taken: bool, context: &Context) {
     let room = K::room(context);
-    if let Some((space, name)) = receiver(object)
-        && ready_reason(object) != Some(Reason::HandedOver.name())
-    {
+    let receiver_now = receiver(object).filter(|_| ready_reason(object) != Some(Reason::HandedOver.name()));
+    let (woken, has_woken) = room.remember(object, |memory| {
+        let woken = std::mem::replace(&mut memory.woken_receiver, receiver_now.clone());
+        (woken, std::mem::replace(&mut memory.has_woken_givers, has_taken))
+    });
+    if let Some((space, name)) = receiver_now.filter(|now| woken.as_ref() != Some(now)) {
         room.wake(ObjectRef::new(&name).within(&space));
     }
-    if has_taken {
+    if has_taken && !has_woken {
         let own = (namespace(object), object.name_any());
         for giver in room.store.state().iter().filter(|other| receiver(other.as_ref()).as_ref() == Some(&own)) {
             room.wake(ObjectRef::from_obj(giver.as_ref()));

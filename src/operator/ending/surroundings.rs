@@ -1,5 +1,7 @@
 //! What a deletion stands in, read anew for each step and never from a cache.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::ResourceExt;
@@ -20,6 +22,9 @@ use crate::operator::object::{
 };
 use crate::operator::watch::apis;
 use crate::plan::{Children, Clocks, Going, Kind, MarkSeen, Outcome, Surroundings, Tenant};
+
+/// Pause between two looks for a tenant whose id was never recorded, so that each has a list of its own.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Everything that the end of an object depends on.
 pub(super) struct Gathered {
@@ -184,7 +189,13 @@ async fn tenant<K: TenantObject>(object: &K, reached: &Reached, context: &Contex
 async fn unrecorded<K: TenantObject>(object: &K, reached: &Reached, context: &Context) -> Result<Tenant, Stop> {
     let Reached { platform, place } = reached;
     let under_way = create_under_way(object, context);
-    match look(object, platform, place, (Freshness::Now, &context.cluster)).await {
+    let mut found = look(object, platform, place, (Freshness::Now, &context.cluster)).await;
+    // One answer may leave a tenant out, and what is let go now is never looked for again.
+    if matches!(found, Ok(Found::Free)) {
+        tokio::time::sleep(AGAIN).await;
+        found = look(object, platform, place, (Freshness::Now, &context.cluster)).await;
+    }
+    match found {
         Ok(Found::Ours(id)) => match platform.read(place, &id, false).await {
             Ok(Some(observed)) => Ok(Tenant::Found(Box::new(observed))),
             Ok(None) => Ok(Tenant::None),

@@ -138,6 +138,40 @@ fn a_new_tenant_that_reads_do_not_show_yet_is_waited_for_and_nobody_is_told_to_d
 }
 
 #[test]
+fn a_tenant_that_a_list_names_and_reads_do_not_show_yet_is_not_made_a_second_time() {
+    let world = world();
+    let born = Mutex::new(None::<Timestamp>);
+    world.lock().edit = Some(Box::new(move |ask, reply| {
+        let at = tenantry::clock::now();
+        let mut born = born.lock().unwrap();
+        if ask.method == Method::POST && ask.path.ends_with("/clients") {
+            born.get_or_insert(at);
+        }
+        let is_young = born.is_some_and(|born| at.duration_since(born) < SignedDuration::from_secs(90));
+        if about(ask, &Method::GET).is_some() && is_young {
+            *reply = Reply::json(404, &json!({"code": "0003", "message": "No resource found"}));
+        }
+    }));
+    let posts = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&posts);
+    // The operator never learns the id.
+    world.lock().fates = Box::new(move |_, ask| {
+        if ask.side != Side::Platform || ask.method != Method::POST || !ask.path.ends_with("/clients") {
+            return Fate::Pass;
+        }
+        *count.lock().unwrap() += 1;
+        Fate::ReplyLost
+    });
+    let done = live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({})).await;
+        ready(&world, &globex()).await;
+    });
+    assert!(done.is_some());
+    assert_eq!(*posts.lock().unwrap(), 1, "{}", world.lock().story.join("\n"));
+    assert_eq!(world.faults(), Vec::<String>::new());
+}
+
+#[test]
 fn a_tenant_that_reads_never_show_is_missing_after_two_minutes() {
     let (world, said) = unseen_for(1 << 20, None);
     assert!(said.contains("Ready=False/InProgress") && said.contains("Ready=False/TenantMissing"), "{said:?}");

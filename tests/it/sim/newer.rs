@@ -35,8 +35,9 @@ pub(crate) fn is_newer(object: &Value) -> bool {
     !object["spec"]["quota"].is_null() || add_ons.is_some_and(|all| all.iter().any(|one| one == "BrandNewAddOn"))
 }
 
-/// Since when an object has held one of them without a pause.
+/// Since when an object has held one of them without a pause. One that is gone owns nothing that could be taken from it.
 pub(crate) fn newer_since(cluster: &Cluster, key: &Key) -> Option<Timestamp> {
+    cluster.get(key)?;
     let mut since = None;
     for (at, object) in cluster.past(key) {
         since = if is_newer(object) { since.or(Some(at)) } else { None };

@@ -120,6 +120,59 @@ fn under_a_suspended_partner_nothing_is_taken_over_and_nothing_is_written_again_
     must_be_whole(&world);
 }
 
+/// Requests to the platform.
+fn asked(world: &World) -> usize {
+    world.lock().story.iter().filter(|line| line.contains(" Platform ")).count()
+}
+
+#[test]
+fn two_that_hand_over_to_each_other_do_not_wake_each_other_for_ever() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        neighbour(&world).await;
+        world.happen(&Deed::Create(Who::Initech));
+        let initech = Who::Initech.key();
+        world.until("both are Ready", |world| is_up(world, &initech)).await;
+        world.edit(&initech, &json!({"handOver": {"name": "globex"}}));
+        world.edit(&globex(), &json!({"handOver": {"name": "initech"}}));
+        let before = asked(&world);
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        let more = asked(&world) - before;
+        assert!(more < 20, "{more} requests");
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+}
+
+#[test]
+fn an_object_that_goes_before_its_tenant_is_recorded_is_held_although_one_list_leaves_the_tenant_out() {
+    let world = world();
+    let initech = Who::Initech.key();
+    let done = live(&world, &Life::new(1), settings(), async {
+        neighbour(&world).await;
+        let (mut lists, mut is_first) = (0, true);
+        world.lock().fates = Box::new(move |_, ask| {
+            let is_read = ask.side == Side::Platform && ask.method == Method::GET && ask.path.ends_with("/client_4");
+            if is_read && std::mem::take(&mut is_first) {
+                return Fate::SlowReply(Duration::from_secs(40));
+            }
+            // The look before the create, and then the one of the deletion.
+            lists += usize::from(ask.is_list() && ask.path.contains("/clients/minimal"));
+            if ask.is_list() && lists == 2 { Fate::LeftOut(1) } else { Fate::Pass }
+        });
+        world.happen(&Deed::Create(Who::Initech));
+        let is_made = |world: &World| world.tenants().iter().any(|tenant| tenant.name == "Initech");
+        world.until("it is made", is_made).await;
+        world.edit(&initech, &json!({"deletion": {"policy": "Suspend"}}));
+        world.delete(&initech);
+        world.until("it goes", |world| world.object(&initech).is_none()).await;
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+    let state = world.tenants().into_iter().find(|tenant| tenant.name == "Initech").unwrap().state;
+    assert_eq!(state, "SUSPENDED", "{}", world.lock().story.join("\n"));
+}
+
 #[test]
 fn of_two_that_ask_at_once_for_the_tenant_of_an_owner_that_is_gone_one_gets_it() {
     let world = world();

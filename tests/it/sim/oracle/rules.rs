@@ -52,7 +52,9 @@ impl Oracle {
         if versions.is_empty() {
             return Some(format!("written for {owner:?}, which has been gone for long"));
         }
-        if !was(&|object| mode(object) == "Manage") {
+        // What was suspended for an end that is cancelled is put back in service when the object goes.
+        let puts_back = matches!(about(ask), About::Act(_, "activate")) && was(&is_deleting);
+        if !puts_back && !was(&|object| mode(object) == "Manage") {
             return Some(format!("written although {owner:?} is only read or paused"));
         }
         if !was(&|object| !waits(object)) {
