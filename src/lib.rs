@@ -27,7 +27,3 @@ pub mod plan;
 pub mod platform;
 pub mod telemetry;
 pub mod wire;
-
-pub(crate) fn muted(name: &str) -> bool {
-    std::env::var("MUT").is_ok_and(|set| set == name)
-}

@@ -97,9 +97,6 @@ impl<'a> Claimed<'a> {
 /// What a living owner says to the object that asks. One that is being deleted hands nothing over: its tenant may be
 /// about to be ended.
 pub(crate) fn answer<K: Object>(owner: &K, receiver: &Mark) -> Owner {
-    if crate::muted("take") {
-        return Owner::HandsOver;
-    }
     let is_named = owner.hand_over().is_some_and(|named| is_place(named, &namespace(owner), receiver));
     if K::KIND.name() == receiver.kind && is_named && !is_deleting(owner) { Owner::HandsOver } else { Owner::Keeps }
 }

@@ -133,7 +133,7 @@ fn compare<K: Object>(mut object: K, raw: &Map<String, Value>) -> Result<Underst
             termination.iter().map(|(name, value)| Unknown::member(&format!("status.termination.{name}"), value));
         unknown.extend(named);
     }
-    if unknown.is_empty() || crate::muted("newer") { Ok(Understood { object, unknown_status }) } else { Err(unknown) }
+    if unknown.is_empty() { Ok(Understood { object, unknown_status }) } else { Err(unknown) }
 }
 
 impl<'de, K: Object> Deserialize<'de> for Reading<K> {

@@ -338,10 +338,7 @@ pub(crate) async fn has_new_material<K: TenantObject>(
 pub(crate) fn note_material<K: TenantObject>(object: &K, digest: &str, context: &Context) -> bool {
     let before = K::room(context).remember(object, |memory| memory.material.replace(digest.to_owned()));
     let has_moved = before.is_some_and(|before| before != digest);
-    if has_moved
-        && !crate::muted("rotate")
-        && let Some(partner) = as_partner(object)
-    {
+    if has_moved && let Some(partner) = as_partner(object) {
         wake::clients_of(partner, context);
     }
     has_moved

@@ -31,7 +31,7 @@ pub(crate) async fn manage<K: TenantObject>(
     context: &Context,
     facts: &mut Facts,
 ) -> Result<Outcome, Stop> {
-    if mode(object.as_ref()) == ManagementMode::Paused && !crate::muted("paused") {
+    if mode(object.as_ref()) == ManagementMode::Paused {
         return Ok(Outcome::Paused);
     }
     let referenced = dereference(object.as_ref(), context).await?;
@@ -51,7 +51,7 @@ async fn with_references<K: TenantObject>(
     let extensions = extensions(object.as_ref(), referenced, context).await?;
     facts.know(referenced, &desired, Known { extensions, written });
     events::tell_tolerated(object.as_ref(), &desired.effective.tolerated, context);
-    if mode(object.as_ref()) == ManagementMode::Observe && !crate::muted("observe") {
+    if mode(object.as_ref()) == ManagementMode::Observe {
         let observed = tenant::observed_only(object, referenced, &desired, context).await?;
         let rest = diff(&desired, Some(&observed), facts.written());
         facts.seen(&observed);
