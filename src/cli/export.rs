@@ -16,14 +16,14 @@ use super::cluster::ClusterFlags;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
 use super::{Ended, Exit, output};
-use crate::api::{GROUP, Partner, VERSION};
+use crate::api::{GROUP, Partner, VERSION, is_namespace_name, is_object_name};
 use crate::object::unique_id;
 use crate::plan::{Field, Kind, MarkSeen, Material, Value, client_defaults};
 use crate::wire::Mark;
 use files::Files;
 use fit::Schemas;
 use gather::{Family, Found, families};
-use names::{Taken, is_namespace, is_object, is_reserved};
+use names::{Taken, is_reserved};
 use spec::Written;
 
 /// Write every tenant as a manifest that takes it over without changing it.
@@ -273,7 +273,7 @@ impl Export<'_> {
 fn mark(found: &Found) -> Option<&Mark> {
     match &found.inspection.observed.mark {
         // What no object can be called is the mark of none.
-        MarkSeen::Whole(mark) => (is_namespace(&mark.namespace) && is_object(&mark.name)).then_some(mark),
+        MarkSeen::Whole(mark) => (is_namespace_name(&mark.namespace) && is_object_name(&mark.name)).then_some(mark),
         MarkSeen::Short(_) | MarkSeen::None | MarkSeen::Occupied | MarkSeen::Unreadable => None,
     }
 }

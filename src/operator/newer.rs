@@ -207,7 +207,8 @@ pub(crate) async fn read_understood<K: TenantObject>(
     Ok(found.and_then(|reading| K::room(context).newer.understand(reading)))
 }
 
-/// Stops a pass before it changes a tenant whose object is not understood, or was moved to another installation. A watch that began under an earlier definition
+/// Stops a pass before it changes a tenant whose object is not understood, or was moved to another installation. A watch that
+/// began under an earlier definition
 /// shows the object without the fields that are new.
 ///
 /// # Errors

@@ -236,3 +236,24 @@ fn what_is_allowed_is_let_pass() {
     let tests_keep_to_rooms = judge("plan", "#[cfg(test)] mod tests { use crate::operator::Context; }");
     assert_eq!(tests_keep_to_rooms.len(), 1, "{tests_keep_to_rooms:?}");
 }
+
+/// Sources that ask the environment themselves, past the flags.
+fn asks_the_environment(sources: &[(PathBuf, String)]) -> Vec<String> {
+    let asks = |text: &str| {
+        let variables = text.split("env::var").skip(1);
+        variables.filter(|rest| !rest.starts_with("(\"HOSTNAME\")")).count()
+    };
+    sources.iter().filter(|(_, text)| asks(text) > 0).map(|(path, _)| path.display().to_string()).collect()
+}
+
+#[test]
+fn no_source_asks_the_environment_past_the_flags() {
+    let sources: Vec<(PathBuf, String)> = files(&assets::root().join("src"))
+        .into_iter()
+        .map(|path| (path.clone(), fs::read_to_string(path).unwrap()))
+        .collect();
+    assert!(sources.len() > 100, "{}", sources.len());
+    assert_eq!(asks_the_environment(&sources), [""; 0]);
+    let switch = [(PathBuf::from("a.rs"), "std::env::var(\"MUT\").is_ok()".to_owned())];
+    assert_eq!(asks_the_environment(&switch), ["a.rs"]);
+}

@@ -64,23 +64,6 @@ impl Taken {
     }
 }
 
-/// Whether a namespace can have this name.
-pub(super) fn is_namespace(name: &str) -> bool {
-    name.len() <= 63 && is_label(name)
-}
-
-/// Whether an object can have this name.
-pub(super) fn is_object(name: &str) -> bool {
-    name.len() <= 253 && name.split('.').all(is_label)
-}
-
-fn is_label(name: &str) -> bool {
-    let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let (first, last) = (name.bytes().next(), name.bytes().last());
-    let are_letters = first.is_some_and(is_letter) && last.is_some_and(is_letter);
-    are_letters && name.bytes().all(|byte| is_letter(byte) || byte == b'-')
-}
-
 /// Namespaces that belong to the cluster itself.
 pub(super) fn is_reserved(namespace: &str) -> bool {
     namespace == "default" || namespace.starts_with("kube-") || namespace == "tenantry-system"

@@ -39,7 +39,7 @@ pub(in crate::platform) async fn open(store: &Store, file: Option<&Path>) -> Res
 
 fn other(what: &str) -> io::Error {
     io::Error::other(format!(
-        "{what}; name the right one with `--audit-key`, or begin anew with `tenantry-platform audit new-key`"
+        "{what}; name the right one with `--audit-key`, or begin again with `tenantry-platform audit new-key`"
     ))
 }
 
