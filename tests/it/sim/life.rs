@@ -102,7 +102,11 @@ pub(crate) fn live_beside<T>(
                 done = &mut script => break Some(done),
                 () = &mut beside => break None,
                 // A Pod whose operator ends is started again.
-                ended = running => world.lock().tell(tenantry::clock::now(), format!(" ! the operator ended: {ended:?}")),
+                ended = running => {
+                    let mut state = world.lock();
+                    state.oracle.left(life.number);
+                    state.tell(tenantry::clock::now(), format!(" ! the operator ended: {ended:?}"));
+                }
             }
             tokio::time::sleep(Duration::from_secs(5)).await;
         }

@@ -289,6 +289,11 @@ impl Oracle {
         Some(self.last_write.map_or(*since, |last| last.max(*since)))
     }
 
+    /// An operator ended by itself; the one that is started for it leads when it has asked for that.
+    pub(crate) fn left(&mut self, life: usize) {
+        self.holders.remove(&life);
+    }
+
     /// The life that leads.
     pub(crate) fn leading(&self) -> Option<usize> {
         let (leader, _) = self.leader.as_ref()?;
