@@ -38,6 +38,7 @@ mod gitops;
 mod hex;
 mod image;
 mod lease;
+mod mutants;
 mod observability;
 mod operator;
 mod pages;
