@@ -47,7 +47,8 @@ fn each_mutant_fits_the_code_and_names_tests_that_exist() {
 fn a_mutant_of_former_code_is_found() {
     let folder = Folder::new();
     let patch = folder.path("99-stale.patch");
-    let stale = "nothing\ntest: it::mutants::no_such_test\n\n--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-gone\n+new\n";
+    let stale =
+        "nothing\ntest: it::mutants::no_such_test\n\n--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-gone\n+new\n";
     fs::write(&patch, stale).unwrap();
     assert_eq!(faults(&patch, &names::of_all_tests()).len(), 2);
 }

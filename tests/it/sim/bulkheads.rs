@@ -1,6 +1,7 @@
 //! One object that something delays for ever delays no other: for each thing that objects share, requests are counted.
 
 mod credential;
+mod drift;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tenantry::operator::Settings;
 
 use super::ask::{Ask, Reply, Side};
 use super::cluster::answer::refuse;
-use super::cluster::{CLIENTS, CONFIG_MAPS, Key, LEASES, PARTNERS, SECRETS};
+use super::cluster::{CLIENTS, Key, LEASES, PARTNERS, SECRETS};
 use super::life::{HOME, HOST, live, settings};
 use super::people::with;
 use super::seam::{Fate, Life, World};
@@ -364,46 +365,6 @@ fn count(
         fate(ask)
     });
     counted
-}
-
-#[test]
-fn a_look_for_drift_that_fails_wakes_one_object_and_not_all() {
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
-        twenty(&world, &json!({})).await;
-        let is_search = |ask: &Ask| ask.path.ends_with("/clients/search");
-        let is_read = |ask: &Ask| ask.side == Side::Platform && ask.path.contains("/clients/client_");
-        let refuse = Reply { status: 503, headers: Vec::new(), body: Bytes::new() };
-        let reads = count(&world, is_read, move |ask| {
-            if is_search(ask) { Fate::Instead(Box::new((refuse.clone(), false))) } else { Fate::Pass }
-        });
-        tokio::time::sleep(Duration::from_mins(35)).await;
-        let reads = *reads.lock().unwrap();
-        assert!((3..=4).contains(&reads), "{reads} Clients were read in three looks that failed");
-    });
-    assert!(done.is_some());
-}
-
-#[test]
-fn twenty_clients_that_share_a_config_map_cost_one_read_of_it_in_each_interval() {
-    const PIXEL: &str =
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-    let world = world();
-    let done = live(&world, &Life::new(1), settings(), async {
-        let body = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "images", "namespace": "a"},
-            "binaryData": {"logo.png": PIXEL},
-        });
-        world.kubectl(Method::POST, &CONFIG_MAPS.path("a", ""), &body);
-        twenty(&world, &json!({"branding": {"logo": {"configMapKeyRef": {"name": "images", "key": "logo.png"}}}}))
-            .await;
-        tokio::time::sleep(Duration::from_mins(1)).await;
-        let reads = count(&world, |ask| ask.path.ends_with("/configmaps/images"), |_| Fate::Pass);
-        tokio::time::sleep(Duration::from_mins(35)).await;
-        let reads = *reads.lock().unwrap();
-        assert!((3..=4).contains(&reads), "{reads} reads in three intervals");
-    });
-    assert!(done.is_some());
 }
 
 #[test]
