@@ -14,6 +14,7 @@ use crate::platform::body::{self, Strict};
 use crate::platform::bounds::FORM;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
+use crate::platform::hashing::Typed;
 use crate::platform::names;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
@@ -136,6 +137,15 @@ async fn act(
     append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
+    let left = if status == Status::Active { 0 } else { app.store.made_by(&person.unique_id).await? };
+    if left > 0 {
+        // A service does not stop with the person who set it up: that is for somebody to decide.
+        tracing::warn!(
+            person = person.unique_id,
+            credentials = left,
+            "a user who is out of service made API credentials that still work: `tenantry-platform credential list` shows them"
+        );
+    }
     Ok(Json(()))
 }
 
@@ -207,7 +217,7 @@ pub(in crate::platform) async fn change_password(
     if !proved(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
         return Err(Error::field("currentPassword", "This is not the password of today"));
     }
-    if app.hasher.any((wanted.clone(), last), source).await? {
+    if app.hasher.any((Typed::new(new_password.0.into()), last), source).await? {
         return Err(Error::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };

@@ -15,6 +15,7 @@ use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
+use crate::platform::hashing::Typed;
 use crate::platform::login::source::Source;
 use crate::platform::names::{self, login_key};
 use crate::platform::permission::Permissions;
@@ -57,7 +58,8 @@ pub(in crate::platform) async fn create(
         scope.proof().is_there(&app).await?;
     }
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
-    let password = stored(&app, (tenant, scope.source()), given.unwrap_or_else(credential::random_password)).await?;
+    let given = given.map_or_else(credential::random_password, |given| given.normal);
+    let password = stored(&app, (tenant, scope.source()), given).await?;
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
@@ -128,8 +130,9 @@ pub(in crate::platform) async fn update(
         None => None,
         Some(given) => {
             scope.proof().is_there(&app).await?;
-            unused(&app, (tenant, before.id), (given.clone(), scope.source())).await?;
-            Some(stored(&app, (tenant, scope.source()), given).await?)
+            let Given { normal, typed } = given;
+            unused(&app, (tenant, before.id), (typed, scope.source())).await?;
+            Some(stored(&app, (tenant, scope.source()), normal).await?)
         }
     };
     let mut tx = app.store.begin().await?;
@@ -209,11 +212,19 @@ fn auth_type(person: &PersonRecord) -> &str {
     person.profile.auth_type.as_deref().unwrap_or(LOCAL)
 }
 
+/// A password of a request.
+struct Given {
+    /// In the form in which it is hashed.
+    normal: SecretString,
+    /// For the comparison with those of before.
+    typed: Typed,
+}
+
 fn wanted_password(
     (tenant, is_external): (&Record, bool),
     (given, about): (Option<Hidden>, [&str; 4]),
     problems: &mut Problems,
-) -> Option<SecretString> {
+) -> Option<Given> {
     let Hidden(given) = given.filter(|Hidden(given)| !given.is_empty())?;
     if is_external {
         problems.refuse("password", "The user is authenticated elsewhere and has no password here; leave it out");
@@ -221,22 +232,18 @@ fn wanted_password(
     }
     let [login_name, first_name, last_name, email] = about;
     let about = [login_name, first_name, last_name, email, &tenant.name];
-    let Some(given) = names::password(&given) else {
+    let Some(normal) = names::password(&given) else {
         problems.refuse("password", password::NOT_ACCEPTABLE);
         return None;
     };
-    for message in password::rules(tenant).wrong(&given).into_iter().chain(password::easily_guessed(&given, &about)) {
+    for message in password::rules(tenant).wrong(&normal).into_iter().chain(password::easily_guessed(&normal, &about)) {
         problems.refuse("password", message);
     }
-    Some(given.into())
+    Some(Given { normal: normal.into(), typed: Typed::new(given.into()) })
 }
 
 /// Refuses a password that the person had before, as far back as the policy looks.
-async fn unused(
-    app: &App,
-    (tenant, person): (&Record, i64),
-    (given, source): (SecretString, Source),
-) -> Result<(), Error> {
+async fn unused(app: &App, (tenant, person): (&Record, i64), (given, source): (Typed, Source)) -> Result<(), Error> {
     let last = app.store.last_passwords(person, password::rules(tenant).back()).await?;
     if app.hasher.any((given, last), source).await? {
         return Err(Error::field("password", "The user had this password before; choose another"));

@@ -149,6 +149,12 @@ impl Store {
         rows.bind(tenant).fetch_all(&self.readers).await?.iter().map(read).collect()
     }
 
+    /// How many credentials that were not revoked a person made, of whichever tenant.
+    pub(in crate::platform) async fn made_by(&self, person: &str) -> Result<i64, sqlx::Error> {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE created_by = $1 AND revoked_at IS NULL");
+        count.bind(format!("user:{person}")).fetch_one(&self.readers).await
+    }
+
     /// The same of a tenant by its unique id, or of all tenants.
     pub(in crate::platform) async fn credentials_under(
         &self,
