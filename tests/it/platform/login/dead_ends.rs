@@ -66,6 +66,7 @@ async fn whoever_owes_a_new_password_can_log_out_instead() {
     platform.user(&partner, "ada", &[]).await;
     let mut browser = Browser::new(&platform);
     assert_eq!(location(&browser.log_in("/login", "ada", PASSWORD).await), "/password");
+    assert!(browser.get("/password").await.text.contains("action=\"/logout\""));
     assert_eq!(location(&browser.submit("/password", "/logout", &[]).await), "/login");
     assert_eq!(location(&browser.get("/password").await), "/login");
 }
