@@ -251,6 +251,8 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
     problems.finish()?;
     let name = match (change.name, role) {
         (None, Some(role)) => role.name.clone(),
+        // A name from before today's rules can be sent back as it is.
+        (Some(name), Some(role)) if name.trim() == role.name => role.name.clone(),
         (name, _) => settings::name(name.as_deref().unwrap_or_default())?,
     };
     let reach = if all_clients { Reach::All } else { Reach::Only(clients.iter().copied().collect()) };

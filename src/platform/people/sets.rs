@@ -116,7 +116,8 @@ async fn put(
         set.description = described(&description, &mut problems);
     }
     problems.finish()?;
-    if set.id == 0 || change.name.is_some() {
+    // A name from before today's rules can be sent back as it is.
+    if set.id == 0 || change.name.as_ref().is_some_and(|name| name.trim() != set.name) {
         set.name = settings::name(change.name.as_deref().unwrap_or_default())?;
     }
     // Whichever roles have it: with access to all clients, for all that is known.
