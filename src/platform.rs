@@ -26,6 +26,7 @@ mod limits;
 mod login;
 mod masking;
 mod metrics;
+mod names;
 mod pages;
 mod people;
 mod permission;
@@ -63,13 +64,14 @@ pub use audit::{
     AuditCommand, AuditError, Finding, Verified, export as export_audit, new_key as new_audit_key,
     verify as verify_audit,
 };
-pub use credential::Credential;
+pub use credential::{Credential, CredentialCommand, CredentialError};
 pub use export::S3Key;
 pub use factor::duo::{Duo, DuoDomain};
 pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
+pub use names::{NamesCommand, NamesError};
 pub use permission::{Again, Call, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 pub use public::PublicUrl;
 
@@ -94,8 +96,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A SQLite path, a `sqlite:` URL or a `postgres:` URL.
     pub database: String,
-    /// Where the first credential is written, once. An existing file is read and never overwritten. Without a file each
-    /// start makes a further credential, which only [`Running::credential`] knows.
+    /// Where the first credential of a fresh database is written, once. An existing file is read and never overwritten.
+    /// Without a file only [`Running::credential`] of the first start knows it.
     pub credential_file: Option<PathBuf>,
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
@@ -257,8 +259,9 @@ struct App {
 pub struct Running {
     /// Base URL, for example `http://127.0.0.1:8080`.
     pub url: String,
-    /// The first credential: of the service provider, or of the first partner under `documented_only`.
-    pub credential: Credential,
+    /// The first credential: of the service provider, or of the first partner under `documented_only`. None where a fresh
+    /// start did not make it and the file does not have it.
+    pub credential: Option<Credential>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     /// Deliveries and housekeeping.
@@ -271,12 +274,12 @@ pub struct Running {
 ///
 /// # Errors
 /// The database or the credential file cannot be used.
-pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), StartError> {
+pub async fn unlistened(config: &Config) -> Result<(axum::Router, Option<Credential>), StartError> {
     let (app, credential) = open(config, &reachable(config.listen)).await?;
     Ok((routes::router(&app), credential))
 }
 
-async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
+async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential>), StartError> {
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;

@@ -54,8 +54,14 @@ pub(super) enum Action {
     BrandingUpdate,
     /// An API credential was made.
     CredentialCreate,
+    /// An API credential was revoked.
+    CredentialRevoke,
+    /// An API credential got another secret.
+    CredentialRotate,
     /// A token was asked for.
     TokenIssue,
+    /// A token of a credential was ended.
+    TokenRevoke,
     /// A record was stored.
     RecordCreate,
     /// A record changed.
@@ -84,6 +90,8 @@ pub(super) enum Action {
     FactorEnrol,
     /// A person's second factor was taken away.
     FactorReset,
+    /// A person proved the own password again, or failed to.
+    PasswordProve,
     /// A person accepted the consent form, or denied it.
     Consent,
     /// A user was made.
@@ -134,7 +142,10 @@ impl Action {
             Self::TenantPurge => "tenant.purge",
             Self::BrandingUpdate => "branding.update",
             Self::CredentialCreate => "credential.create",
+            Self::CredentialRevoke => "credential.revoke",
+            Self::CredentialRotate => "credential.rotate",
             Self::TokenIssue => "token.issue",
+            Self::TokenRevoke => "token.revoke",
             Self::RecordCreate => "record.create",
             Self::RecordUpdate => "record.update",
             Self::RecordExpire => "record.expire",
@@ -149,6 +160,7 @@ impl Action {
             Self::FactorLocked => "factor.locked",
             Self::FactorEnrol => "factor.enrol",
             Self::FactorReset => "factor.reset",
+            Self::PasswordProve => "password.prove",
             Self::Consent => "consent",
             Self::UserCreate => "user.create",
             Self::UserUpdate => "user.update",

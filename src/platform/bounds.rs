@@ -80,6 +80,9 @@ pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 
+/// API credentials of a tenant that were not revoked.
+pub(super) const CREDENTIALS: i64 = 100;
+
 /// Images that are decoded at the same time.
 pub(super) const DECODERS: usize = 1;
 

@@ -26,6 +26,8 @@ pub(super) enum Error {
     ConsentFirst,
     /// A save asks for a fresh proof of the second factor.
     ProveAgain,
+    /// A save asks for a fresh proof of the password, of somebody without a second factor.
+    PasswordAgain,
     /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
     Elsewhere(String),
     /// A browser's request that another site may have caused.
@@ -91,6 +93,7 @@ pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Fiel
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
+            tracing::warn!(%error, "another write took what had to be single");
             return Self::Conflict;
         }
         tracing::error!(%error, "the database failed");
@@ -159,6 +162,11 @@ impl IntoResponse for Error {
                             X-Two-Factor-Code, or confirm on the page /factor and save within two minutes";
                 oauth(StatusCode::FORBIDDEN, "two_factor_proof_required", text)
             }
+            Self::PasswordAgain => {
+                let text = "Saving this asks for the password again: log in again and save within five minutes, or enter it on \
+                            the page /factor and save within two minutes";
+                oauth(StatusCode::FORBIDDEN, "password_proof_required", text)
+            }
             Self::ConsentFirst => {
                 let text = "The consent form must be accepted before anything else: open /consent in the browser";
                 oauth(StatusCode::FORBIDDEN, "consent_required", text)
@@ -201,7 +209,12 @@ impl IntoResponse for Error {
                 response
             }
             Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
-            Self::Conflict | Self::Internal => internal(),
+            Self::Conflict => {
+                let message =
+                    "Another request took a name or number that had to be single; nothing was changed, try again";
+                platform(StatusCode::CONFLICT, code::INVALID, message.to_owned())
+            }
+            Self::Internal => internal(),
         }
     }
 }

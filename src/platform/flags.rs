@@ -9,8 +9,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use super::{
-    AdminCommand, AdminError, AuditCommand, AuditError, Config, Duo, DuoDomain, Limits, Login, Network, PRODUCT,
-    PublicUrl, S3Key,
+    AdminCommand, AdminError, AuditCommand, AuditError, Config, CredentialCommand, CredentialError, Duo, DuoDomain,
+    Limits, Login, NamesCommand, NamesError, Network, PRODUCT, PublicUrl, S3Key,
 };
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
@@ -25,7 +25,7 @@ pub struct Flags {
     // The URL may carry a password, which `--help` must not show.
     #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true, global = true)]
     database: String,
-    /// File that gets the first credential; an existing one is read and never overwritten
+    /// File that gets the first credential of a fresh database; an existing one is read and never overwritten
     #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json")]
     credential_file: PathBuf,
     /// Leave out everything that the public API does not document
@@ -91,6 +91,12 @@ pub enum Command {
     /// Make administrators, people who can log in
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Make, list and revoke API credentials
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Find names that collide
+    #[command(subcommand)]
+    Names(NamesCommand),
     /// Verify or export the audit log of a database
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -102,13 +108,19 @@ pub enum CommandError {
     /// No administrator was made.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// Nothing was done with credentials.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// Names were not listed.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// The log was not read.
     #[error(transparent)]
     Audit(#[from] AuditError),
 }
 
 impl Command {
-    /// Does one thing with the database. The code is 1 where the log does not hold.
+    /// Does one thing with the database. The code is 1 where the log does not hold or names collide.
     ///
     /// # Errors
     /// Database, key or output failed, or what is asked for cannot be.
@@ -116,6 +128,11 @@ impl Command {
         let (database, key) = (&flags.database, flags.key());
         Ok(match self {
             Self::Admin(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Credential(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Names(command) => {
+                let clean = command.run(database, out).await?;
+                if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            }
             Self::Audit(command) => command.run(database, &key, out).await?,
         })
     }

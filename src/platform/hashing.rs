@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use super::bounds::{HASHES, SHARE};
 use super::error::Error;
 use super::login::source::Source;
+use super::names;
 
 /// Bytes of a salt and of a hash.
 const SALT: usize = 16;
@@ -92,25 +93,22 @@ impl Hasher {
     pub(super) async fn verify(
         &self,
         place: Place,
-        (password, stored): (SecretString, Option<String>),
+        (password, stored): (impl Into<Typed>, Option<String>),
     ) -> Result<bool, Error> {
         let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.nobody.clone());
-        let same = self.run(place, move |memory| matches(memory, &stored, &password)).await??;
+        let (password, stored) = (password.into(), stored.unwrap_or_else(|| self.nobody.clone()));
+        let same = self.run(place, move |memory| password.is_one_of(memory, &[stored])).await??;
         Ok(same && known)
     }
 
     /// Which of several hashes a password has, if any: one place in the queue, since they belong to one request.
     pub(super) async fn any(
         &self,
-        (password, stored): (SecretString, Vec<String>),
+        (password, stored): (impl Into<Typed>, Vec<String>),
         source: Source,
     ) -> Result<bool, Error> {
-        let place = self.place(source)?;
-        self.run(place, move |memory| {
-            stored.iter().try_fold(false, |found, stored| Ok::<_, Error>(matches(memory, stored, &password)? || found))
-        })
-        .await?
+        let (place, password) = (self.place(source)?, password.into());
+        self.run(place, move |memory| password.is_one_of(memory, &stored)).await?
     }
 
     async fn run<T: Send + 'static>(
@@ -146,6 +144,32 @@ impl Hasher {
         *queue.by_network.entry(network.clone()).or_default() += 1;
         drop(queue);
         Ok(Place { queue: Arc::clone(&self.queue), network })
+    }
+}
+
+/// A password that somebody typed.
+pub(super) struct Typed(Vec<SecretString>);
+
+impl Typed {
+    /// In its normal form, in which passwords are hashed, and as its bytes came, in which they were hashed once.
+    pub(super) fn new(password: SecretString) -> Self {
+        let typed = password.expose_secret();
+        match names::password(typed) {
+            Some(normal) if normal != *typed => Self(vec![normal.into(), password]),
+            _ => Self(vec![password]),
+        }
+    }
+
+    /// Whether it has one of some hashes. All are compared, so that the time does not tell which.
+    fn is_one_of(&self, memory: &Memory, stored: &[String]) -> Result<bool, Error> {
+        let pairs = self.0.iter().flat_map(|form| stored.iter().map(move |stored| (form, stored)));
+        pairs.into_iter().try_fold(false, |found, (form, stored)| Ok(matches(memory, stored, form)? || found))
+    }
+}
+
+impl From<SecretString> for Typed {
+    fn from(password: SecretString) -> Self {
+        Self::new(password)
     }
 }
 

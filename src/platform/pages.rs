@@ -95,7 +95,9 @@ fn refusal(look: &Look, error: Error) -> Response {
             "Too many people log in at this moment. Try again in two seconds.".to_owned(),
         ),
         Error::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned()),
-        Error::Fields(_) => (StatusCode::BAD_REQUEST, "The form is too long. Go back and try again.".to_owned()),
+        Error::Fields(_) => {
+            (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. Go back and write less.".to_owned())
+        }
         Error::NotFound(sentence) => (StatusCode::NOT_FOUND, sentence),
         Error::Gone(sentence) => (StatusCode::GONE, sentence),
         // Everything else a page answers itself, or it is a failure of ours.
@@ -104,7 +106,7 @@ fn refusal(look: &Look, error: Error) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, sentence)
         }
     };
-    let content = html! { main { p.refusal role="alert" { (sentence) } } };
+    let content = html! { main { p.refusal role="alert" { (sentence) } p.notes { a href="/" { "First page" } } } };
     let mut response = answer(status, look, "plain", &content);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
@@ -15,9 +15,10 @@ use super::error::{self, Error};
 use super::export::{batch, stream};
 use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
+use super::server::Hostless;
 use super::{
-    App, audit, bounds, branding, extensions, gate, image, lifecycle, metrics, pages, records, reference, refusals,
-    search, subscription, tenant, token,
+    App, audit, bounds, branding, credential, extensions, gate, image, lifecycle, metrics, pages, records, reference,
+    refusals, search, subscription, tenant, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
@@ -67,7 +68,10 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::Channels => on(method, reference::channels),
         Call::Nocs => on(method, reference::nocs),
         Call::Impact => on(method, extensions::impact),
-        Call::CreateCredential => on(method, extensions::credentials),
+        Call::CreateCredential => on(method, credential::create),
+        Call::ListCredentials => on(method, credential::list),
+        Call::RotateCredential => on(method, credential::rotate),
+        Call::RevokeCredential => on(method, credential::revoke),
         Call::SearchAudit => on(method, audit::list),
         Call::ReadSubscription => on(method, subscription::show),
         Call::CreateRecord => on(method, records::create),
@@ -105,6 +109,7 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
 /// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.
 fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     catching(router)
+        .layer(middleware::from_fn(shaped))
         .layer(middleware::from_fn(short))
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
@@ -116,8 +121,24 @@ fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {
     router.layer(CatchPanicLayer::custom(|_: Box<dyn Any + Send>| error::internal()))
 }
 
-/// Refuses addresses beyond the bounds before anybody reads them.
+/// What axum itself refuses, such as a path that is not UTF-8, in one of the documented shapes.
+async fn shaped(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if response.status() == StatusCode::BAD_REQUEST
+        && kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"))
+    {
+        let message = "The path is not UTF-8, or has a text where a number belongs";
+        return Error::field("path", message).into_response();
+    }
+    response
+}
+
+/// Refuses addresses beyond the bounds before anybody reads them, and requests that do not say which host they are for.
 async fn short(request: Request, next: Next) -> Response {
+    if request.extensions().get::<Hostless>().is_some() {
+        return Error::field("host", "A request of HTTP/1.1 has the header Host exactly once").into_response();
+    }
     match bounds::uri(request.uri()) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),

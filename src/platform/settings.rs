@@ -14,6 +14,7 @@ use super::store::{Kind, Record};
 use crate::catalog;
 use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, Tenant};
 
+pub(super) use super::names::name;
 pub(super) use endpoint::{api_server, host};
 pub(super) use packages::{add_ons, dropped, has_add_on, packages};
 
@@ -91,15 +92,6 @@ pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: 
     packages::merge(&mut next, (change.packages, change.add_ons), bound, &mut problems);
     problems.finish()?;
     Ok(next)
-}
-
-/// The name of a request, trimmed.
-pub(super) fn name(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
-        return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
-    }
-    Ok(name.to_owned())
 }
 
 /// A mark whose parts can be told apart again.

@@ -11,6 +11,7 @@ mod defaults;
 mod duo;
 mod factors;
 mod lists;
+mod names;
 mod people;
 mod purge;
 mod records;
@@ -30,19 +31,23 @@ use sqlx::{AnyPool, Executor as _};
 
 use super::StartError;
 
-pub(super) use attempts::forget_attempts;
+pub(super) use attempts::{forget_all_attempts, forget_attempts};
 pub(super) use audit::{
     Head, Kept, Read, Statements, StoredAnchor, advance, bury, cut_off, head, last_row, locked_anchor, reseal,
     save_anchor, some_heads,
 };
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
+pub(super) use credentials::{
+    CREDENTIAL_ID, CredentialRecord, Held, Known, NewCredential, credential_id, credentials_ever, end_token,
+    insert_credential, insert_token, living_credentials, revoke, revoke_credential, rotate_credential,
+};
 pub(super) use duo::{note_sent, take_sent};
 pub(super) use factors::{
-    NewFactor, accept_consent, forget_factor, held_factor, hold_pending, insert_factor, note_codes, pending_of,
-    prove_session, spend_verification, use_recovery_code, use_step,
+    NewFactor, accept_consent, began_after, forget_factor, held_factor, hold_pending, insert_factor, note_codes,
+    pending_of, prove_session, spend_verification, use_recovery_code, use_step, verify_session,
 };
 pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use names::Named;
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
     insert_person, must_change_under, person_of, rename_author, save_password, save_person,
@@ -92,6 +97,7 @@ impl Store {
         let readers = pool(sqlite, wait, CONNECTIONS).connect_with(options).await?;
         let store = Self { readers, writer, sqlite };
         store.write_defaults().await?;
+        store.write_login_keys().await?;
         Ok(store)
     }
 

@@ -170,11 +170,9 @@ fn changed(before: &Record, after: &Record) -> bool {
 }
 
 async fn rename(app: &App, tx: &mut Tx, record: &mut Record, name: Option<String>) -> Result<(), Error> {
-    let Some(name) = name else { return Ok(()) };
+    // A name from before today's rules can be sent back as it is.
+    let Some(name) = name.filter(|name| name.trim() != record.name) else { return Ok(()) };
     let name = settings::name(&name)?;
-    if name == record.name {
-        return Ok(());
-    }
     if let Some(parent) = record.parent.as_ref().filter(|_| app.extensions) {
         name_is_free(tx, parent.id, &name, record.id).await?;
     }

@@ -219,7 +219,7 @@ async fn made(server: &Server, credential: &Credential, place: Place) -> Tenant 
 }
 
 fn first(server: &Server) -> &Credential {
-    &server.running.as_ref().unwrap().credential
+    &server.credential
 }
 
 /// A partner that has what its clients may want.

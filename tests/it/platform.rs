@@ -5,6 +5,7 @@ mod access;
 mod audit;
 mod autonomy;
 mod branding;
+mod credentials;
 mod documented;
 mod durable;
 mod evidence;
@@ -238,6 +239,8 @@ pub(crate) struct Platform {
     pub(crate) running: Option<Running>,
     pub(crate) sp: Caller,
     pub(crate) sp_id: String,
+    /// The first credential.
+    pub(crate) credential: Credential,
 }
 
 impl Platform {
@@ -253,9 +256,10 @@ impl Platform {
         config.login.work = CHEAP;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
-        let sp = Caller::new(&running.url, &running.credential).await;
-        let sp_id = running.credential.tenant_id.clone();
-        Self { folder, running: Some(running), sp, sp_id }
+        let credential = running.credential.clone().unwrap();
+        let sp = Caller::new(&running.url, &credential).await;
+        let sp_id = credential.tenant_id.clone();
+        Self { folder, running: Some(running), sp, sp_id, credential }
     }
 
     /// Stops and starts again on the same file.
@@ -271,7 +275,10 @@ impl Platform {
         config.login.work = CHEAP;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
-        self.sp = Caller::new(&running.url, &running.credential).await;
+        if let Some(made) = &running.credential {
+            self.credential = made.clone();
+        }
+        self.sp = Caller::new(&running.url, &self.credential).await;
         self.running = Some(running);
     }
 

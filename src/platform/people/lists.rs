@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use super::users::listed;
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
+use crate::platform::names::login_key;
 use crate::platform::search::Paging;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{Term, UserOrder, Value};
@@ -70,7 +71,7 @@ fn user_term(key: &str, value: &str) -> Result<Term, Error> {
     let text = |condition, value: &str| Term(condition, Value::Text(value.to_owned()));
     Ok(match key {
         "uniqueId" => text("unique_id = ", value),
-        "loginName" => text("login_key = ", &value.to_lowercase()),
+        "loginName" => text("login_key = ", &login_key(value)),
         "firstName" => text("first_name = ", value),
         "lastName" => text("last_name = ", value),
         "mailId" => text("email = ", value),
@@ -109,7 +110,7 @@ pub(in crate::platform) async fn logins(
 
 fn login_term(key: &str, value: &str) -> Result<Term, Error> {
     Ok(match key {
-        "loginName" => Term("u.login_key = ", Value::Text(value.to_lowercase())),
+        "loginName" => Term("u.login_key = ", Value::Text(login_key(value))),
         "startLoginDate" => Term("l.login_at >= ", Value::Number(span(key, value)?.0)),
         "endLoginDate" => Term("l.login_at < ", Value::Number(span(key, value)?.1)),
         "startLogoutDate" => Term("l.logout_at >= ", Value::Number(span(key, value)?.0)),

@@ -3,6 +3,7 @@
 use crate::catalog;
 use crate::platform::bounds;
 use crate::platform::error::{Error, quote};
+use crate::platform::names::LoginName;
 use crate::platform::reference;
 use crate::platform::settings::{self, Problems};
 use crate::platform::store::PersonRecord;
@@ -165,19 +166,6 @@ fn notifications(list: &[UserNotification], problems: &mut Problems) {
 }
 
 /// The login name of a request.
-pub(in crate::platform) fn login_name(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    let wrong = if name.is_empty() {
-        "The text is required"
-    } else if name.chars().count() > bounds::EMAIL
-        || name.chars().any(|letter| letter.is_control() || letter.is_whitespace())
-    {
-        "The login name must have 1 to 254 characters and no blanks"
-    } else if name.to_lowercase().starts_with("api@") {
-        // API credentials are named so where answers say who changed something.
-        "No person's login name starts with api@; take another"
-    } else {
-        return Ok(name.to_owned());
-    };
-    Err(Error::field("loginName", wrong))
+pub(in crate::platform) fn login_name(name: &str) -> Result<LoginName, Error> {
+    LoginName::read(name).map_err(|wrong| Error::field("loginName", wrong))
 }

@@ -54,6 +54,9 @@ pub enum Call {
     Impact,
     CreateCredential,
     SearchAudit,
+    ListCredentials,
+    RotateCredential,
+    RevokeCredential,
     ReadSubscription,
     CreateRecord,
     ListRecords,
@@ -86,14 +89,16 @@ pub enum Call {
     DeleteSet,
 }
 
-/// When a person whose login asks for a second factor is asked for a fresh one.
+/// When a person is asked to prove again who she is. An API credential never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// Never.
     Never,
-    /// Where the request turns such a login off.
-    TurningOff,
-    /// Each time: it saves account settings, or takes a factor away.
+    /// Where the tenant that is edited asks its people for a second factor.
+    OfTenant,
+    /// Where the request gives lasting power: administration, a password, a login without its second factor.
+    GivingPower,
+    /// Each time.
     Always,
 }
 
@@ -101,15 +106,26 @@ impl Call {
     /// When it asks for a fresh proof.
     pub const fn asks_again(self) -> Again {
         match self {
-            Self::UpdateTenant | Self::WriteBranding | Self::ResetFactor => Again::Always,
-            Self::UpdateUser => Again::TurningOff,
+            Self::UpdateTenant
+            | Self::WriteBranding
+            | Self::ActivateTenant
+            | Self::SuspendTenant
+            | Self::TerminateTenant => Again::OfTenant,
+            Self::CreateCredential | Self::RotateCredential | Self::RevokeCredential | Self::ResetFactor => {
+                Again::Always
+            }
+            Self::CreateUser
+            | Self::UpdateUser
+            | Self::ActivateUser
+            | Self::ChangePassword
+            | Self::CreateRole
+            | Self::UpdateRole
+            | Self::CreateSet
+            | Self::UpdateSet => Again::GivingPower,
             Self::CreateTenant
             | Self::MinimalTenants
             | Self::SearchTenants
             | Self::ReadTenant
-            | Self::ActivateTenant
-            | Self::SuspendTenant
-            | Self::TerminateTenant
             | Self::ReadItself
             | Self::ReadBranding
             | Self::Countries
@@ -117,8 +133,8 @@ impl Call {
             | Self::Channels
             | Self::Nocs
             | Self::Impact
-            | Self::CreateCredential
             | Self::SearchAudit
+            | Self::ListCredentials
             | Self::ReadSubscription
             | Self::CreateRecord
             | Self::ListRecords
@@ -128,24 +144,17 @@ impl Call {
             | Self::CreateStream
             | Self::ListStreams
             | Self::DeleteStream
-            | Self::CreateUser
             | Self::MinimalUsers
             | Self::SearchUsers
             | Self::SearchLogins
             | Self::ReadUser
-            | Self::ActivateUser
             | Self::DeactivateUser
             | Self::TerminateUser
-            | Self::ChangePassword
-            | Self::CreateRole
             | Self::SearchRoles
             | Self::ReadRole
-            | Self::UpdateRole
             | Self::DeleteRole
             | Self::ListSets
-            | Self::CreateSet
             | Self::ReadSet
-            | Self::UpdateSet
             | Self::DeleteSet => Again::Never,
         }
     }
@@ -194,9 +203,10 @@ const MANAGE_PARTNERS: Groups = &[&[MspManage]];
 const END_PARTNERS: Groups = &[&[PartnersManage]];
 const VIEW_CLIENTS: Groups = &[&[ClientView]];
 const CREATE_CLIENTS: Groups = &[&[ClientCreate]];
-const EDIT_CLIENTS: Groups = &[&[ClientManage, ClientEdit], &[DeviceView]];
+/// Clients, Manage edits a client by itself; Clients, Edit does along with the sight of its devices.
+const EDIT_CLIENTS: Groups = &[&[ClientManage, ClientEdit], &[ClientManage, DeviceView]];
 const MANAGE_CLIENTS: Groups = &[&[ClientManage]];
-const BRAND_CLIENTS: Groups = &[&[ClientView], &[ClientManage, ClientEdit]];
+const BRAND_CLIENTS: Groups = &[&[ClientManage, ClientView], &[ClientManage, ClientEdit]];
 const ADMINISTER: Groups = &[&[Administration]];
 const VIEW_USERS: Groups = &[&[UsersView]];
 const MANAGE_USERS: Groups = &[&[UsersManage]];
@@ -279,6 +289,11 @@ macro_rules! records {
         concat!("/api/v2/tenants/{tenant}/records/{category}", $rest)
     };
 }
+macro_rules! credentials {
+    ($rest:literal) => {
+        concat!("/api/v2/tenants/{tenant}/credentials", $rest)
+    };
+}
 macro_rules! exports {
     ($rest:literal) => {
         concat!("/api/v2/tenants/{tenant}/exports", $rest)
@@ -331,8 +346,11 @@ pub const TABLE: &[Row] = &[
     documented(C::Channels, Get, "/api/v2/cfg/tenants/channels", all(Rule::Anybody)),
     documented(C::Nocs, Get, "/api/v2/cfg/tenants/nocs", all(Rule::Anybody)),
     ours(C::Impact, Get, "/api/v2/tenants/{tenant}/impact", ITSELF),
-    // Such a credential may do everything under its tenant, so nobody makes one who may not.
-    ours(C::CreateCredential, Post, "/api/v2/tenants/{tenant}/credentials", all(Rule::Everything)),
+    // Such a credential may do everything under its tenant, so nobody makes, renews or ends one who may not.
+    ours(C::CreateCredential, Post, credentials!(""), all(Rule::Everything)),
+    ours(C::ListCredentials, Get, credentials!(""), all(Rule::Everything)),
+    ours(C::RotateCredential, Post, credentials!("/{credential}/rotate"), all(Rule::Everything)),
+    ours(C::RevokeCredential, Delete, credentials!("/{credential}"), all(Rule::Everything)),
     ours(C::SearchAudit, Get, "/api/v2/tenants/{tenant}/audit", SEE_LOG),
     ours(C::ReadSubscription, Get, "/api/v2/tenants/{tenant}/subscription", ITSELF),
     ours(C::CreateRecord, Post, records!(""), SET_DATA),

@@ -42,6 +42,9 @@ async fn texts_merge_and_clear_and_colours_are_checked() {
         ("loginPageBackgroundColor", "red"),
         ("tabBackgroundColor", "12345g"),
         ("documentationURL", "javascript:alert(1)"),
+        ("documentationURL", "https://user:pw@docs.acme.example/"),
+        ("documentationURL", "https://user@docs.acme.example/"),
+        ("documentationURL", "http:evil.example"),
         ("domain", "a b"),
     ] {
         platform.sp.put(&path, json!({ field: value })).await.refuses(field);

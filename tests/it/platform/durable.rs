@@ -54,7 +54,7 @@ async fn two_processes_on_one_database_make_one_tenant_too() {
     let mut config = Config::new(platform.folder.database());
     config.limits = None;
     let second = tenantry::platform::start(config).await.unwrap();
-    let callers = [platform.sp.clone(), Caller::new(&second.url, &second.credential).await];
+    let callers = [platform.sp.clone(), Caller::new(&second.url, &platform.credential).await];
     for round in 0..5 {
         let partner = platform.partner(&format!("Acme {round}")).await;
         let create = |number: usize| {

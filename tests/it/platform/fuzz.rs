@@ -202,6 +202,7 @@ fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
             (status, answer.into_body().collect().await.unwrap().to_bytes())
         })
     };
+    let credential = credential.unwrap();
     let form = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}",
         credential.client_id, credential.client_secret

@@ -183,7 +183,7 @@ async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
             "INSERT INTO image VALUES (2, 'logo', 'f', 'image/png', '')",
             "INSERT INTO branding VALUES (2, '{}')",
             "INSERT INTO role_client SELECT id, 2 FROM role WHERE tenant_id = 2",
-            "INSERT INTO credential VALUES ('k', 's', 2, 0)",
+            "INSERT INTO credential (key_hash, secret_hash, tenant_id, created_at) VALUES ('k', 's', 2, 0)",
             "INSERT INTO token (hash, tenant_id, expires_at) VALUES ('h', 2, 9999999999999)",
         ],
     )

@@ -80,6 +80,7 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         Call::UpdateUser => (json!({}), &["password", "address", "roles", "userNotifications"]),
         Call::ChangePassword => (json!({ "currentPassword": PASSWORD }), &["newPassword"]),
         Call::ActivateUser | Call::DeactivateUser | Call::TerminateUser => (json!({}), &["deactivateReason"]),
+        Call::CreateCredential | Call::RotateCredential => (json!({}), &["description"]),
         Call::CreateRole | Call::UpdateRole => (json!({ "name": "N" }), &["clients", "users", "permissions"]),
         Call::CreateSet | Call::UpdateSet => (json!({ "name": "N" }), &["permissions", "description"]),
         Call::MinimalTenants
@@ -95,8 +96,9 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         | Call::Channels
         | Call::Nocs
         | Call::Impact
-        | Call::CreateCredential
         | Call::SearchAudit
+        | Call::ListCredentials
+        | Call::RevokeCredential
         | Call::ReadSubscription
         | Call::ListRecords
         | Call::ReadRecord

@@ -19,10 +19,11 @@ struct Place {
     set: String,
     record: String,
     stream: String,
+    credential: String,
 }
 
 /// What belongs to a tenant, as paths name it: a category does not.
-const THINGS: [&str; 7] = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{record}", "{stream}"];
+const THINGS: [&str; 8] = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{record}", "{stream}", "{credential}"];
 
 /// A principal, its own tenant and the tenants that are foreign to it, by their places in the world.
 struct Principal {
@@ -59,8 +60,10 @@ async fn place(platform: &Platform, tenant: String, name: &str) -> Place {
         .execute(&platform.pool().await)
         .await
         .unwrap();
+    let credential = sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
+    let credential = credential["id"].as_str().unwrap().to_owned();
     let text = |value: &Value| value["uniqueId"].as_str().unwrap().to_owned();
-    Place { user, role: text(&role), set: text(&set), tenant, record, stream: stream.to_string() }
+    Place { credential, user, role: text(&role), set: text(&set), tenant, record, stream: stream.to_string() }
 }
 
 /// The number of a tenant, which stands at the end of its unique id.
@@ -191,6 +194,7 @@ async fn trespass(world: &World, principal: &Principal, foreign: &Place, name: &
                 ("{set}", &foreign.set),
                 ("{record}", &foreign.record),
                 ("{stream}", &foreign.stream),
+                ("{credential}", &foreign.credential),
             ] {
                 path = path.replace(part, value);
             }
