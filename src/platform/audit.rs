@@ -104,6 +104,8 @@ pub(super) enum Action {
     AuditKey,
     /// The log was changed behind the platform's back.
     AuditBroken,
+    /// The database was brought back from a copy.
+    DatabaseRestore,
     /// Any other request, known by its method and route.
     Request,
 }
@@ -151,6 +153,7 @@ impl Action {
             Self::SetDelete => "permissionSet.delete",
             Self::AuditKey => "audit.key",
             Self::AuditBroken => "audit.broken",
+            Self::DatabaseRestore => "database.restore",
             Self::Request => "request",
         }
     }

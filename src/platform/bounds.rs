@@ -78,6 +78,9 @@ pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 
+/// How long a whole answer may take: a body that comes slowly, a login that waits, and then a database that is silent.
+pub(super) const ANSWER_TIME: Duration = Duration::from_mins(1);
+
 /// Images that are decoded at the same time.
 pub(super) const DECODERS: usize = 1;
 
