@@ -28,6 +28,12 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 /// Bounds in which durations are counted, in seconds.
 const DURATIONS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
 
+/// How an attempt at a delivery ends.
+pub(super) const ARRIVED: &str = "arrived";
+pub(super) const FAILED: &str = "failed";
+pub(super) const GIVEN_UP: &str = "given_up";
+const OUTCOMES: [&str; 3] = [ARRIVED, FAILED, GIVEN_UP];
+
 /// What asks again and again whether all is well: a line for each would drown the others.
 const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
@@ -110,6 +116,10 @@ impl Metrics {
         registry.register("purges", "Tenants whose data was erased", self.purges.clone());
         let help = "When a round of the housekeeping last ended well";
         registry.register_with_unit("housekeeping_last_timestamp", help, Unit::Seconds, self.last_round.clone());
+        // From 0 on, so that the first that is given up is seen to be one more.
+        for outcome in OUTCOMES {
+            drop(self.deliveries.get_or_create(&OutcomeLabels { outcome }));
+        }
         self
     }
 

@@ -133,13 +133,11 @@ async fn in_time(request: Request, next: Next) -> Response {
     if exports {
         return next.run(request).await;
     }
-    match tokio::time::timeout(bounds::ANSWER_TIME, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("no answer within {:?}", bounds::ANSWER_TIME);
-            Error::Unavailable(error::UNKNOWN.to_owned()).into_response()
-        }
-    }
+    let answered = tokio::time::timeout(bounds::ANSWER_TIME, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        tracing::error!("no answer within {:?}", bounds::ANSWER_TIME);
+        Error::Unavailable(error::UNKNOWN.to_owned()).into_response()
+    })
 }
 
 /// `GET /readyz`: whether requests would be served, which takes a database that can be written. `/healthz` fails for nothing that

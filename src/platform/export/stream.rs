@@ -16,6 +16,7 @@ use crate::platform::body::Strict;
 use crate::platform::bounds;
 use crate::platform::error::{Error, field};
 use crate::platform::gate::Scope;
+use crate::platform::metrics::{ARRIVED, FAILED, GIVEN_UP};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
     Delivery, NewStream, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
@@ -161,12 +162,10 @@ async fn deliver(app: &App) -> Result<usize, Error> {
     for (delivery, arrived) in claimed.iter().zip(&tried) {
         let again = backoff(app, delivery.attempts);
         let last = *arrived || delivery.attempts >= ATTEMPTS;
-        app.metrics.delivered(if *arrived {
-            "arrived"
-        } else if last {
-            "given_up"
-        } else {
-            "failed"
+        app.metrics.delivered(match (*arrived, last) {
+            (true, _) => ARRIVED,
+            (false, true) => GIVEN_UP,
+            (false, false) => FAILED,
         });
         if last {
             app.store.finish(delivery, *arrived).await?;

@@ -88,18 +88,14 @@ pub(super) fn patient() -> AnyPoolOptions {
 /// others can read is told and left alone: somebody may want it so.
 pub(super) fn make_private(url: &str) -> Result<(), sqlx::Error> {
     let Some(file) = file_of(url)? else { return Ok(()) };
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let others = std::fs::metadata(&file)?.permissions().mode() & 0o007;
-            if others != 0 {
-                tracing::warn!(file = %file.display(), "everybody on this machine can read the database; `chmod 600` it");
-            }
-            Ok(())
-        }
-        // SQLite says it better.
-        Err(_) => Ok(()),
+    let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
+    // Whatever else is wrong SQLite says better.
+    if made.is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
+        && std::fs::metadata(&file)?.permissions().mode() & 0o007 != 0
+    {
+        tracing::warn!(file = %file.display(), "everybody on this machine can read the database; `chmod 600` it");
     }
+    Ok(())
 }
 
 /// The file of a SQLite URL that may be created; none for PostgreSQL.

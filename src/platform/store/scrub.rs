@@ -118,8 +118,12 @@ impl Store {
     async fn cut_log(&self) -> Result<bool, Error> {
         for _ in 0..TRIES {
             let mut connection = self.writer.acquire().await?;
-            let row = connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-            if row.try_get::<i64, _>(0)? == 0 {
+            let patience: i64 = connection.fetch_one("PRAGMA busy_timeout").await?.try_get(0)?;
+            // Nobody else writes while readers are waited for.
+            connection.execute("PRAGMA busy_timeout = 20").await?;
+            let cut = connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await;
+            connection.execute(AssertSqlSafe(format!("PRAGMA busy_timeout = {patience}"))).await?;
+            if cut?.try_get::<i64, _>(0)? == 0 {
                 return Ok(true);
             }
             drop(connection);

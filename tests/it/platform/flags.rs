@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -14,26 +15,33 @@ use super::records::{EVENTS, path};
 use super::work::credential_of;
 use super::{Caller, Folder};
 
-/// The program in a folder, and its log from the line on that says where it answers.
-fn launched(folder: &Folder, arguments: &[&str]) -> (Program, String, std::sync::mpsc::Receiver<Value>) {
+/// The program in a folder.
+struct Launched {
+    program: Program,
+    url: String,
+    /// Its log from the line on that says where it answers.
+    log: Receiver<Value>,
+}
+
+fn launched(folder: &Folder, arguments: &[&str]) -> Launched {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.current_dir(folder.path("")).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    let log = BufReader::new(child.stderr.take().unwrap());
-    let (send, lines) = std::sync::mpsc::channel();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (send, log) = channel();
     std::thread::spawn(move || {
-        for line in log.lines().map_while(Result::ok) {
+        for line in stderr.lines().map_while(Result::ok) {
             let _ = send.send(serde_json::from_str::<Value>(&line).unwrap());
         }
     });
     let program = Program(child);
     let url = loop {
-        let line = lines.recv().expect("the program ended");
+        let line = log.recv().expect("the program ended");
         if let Some(url) = line["fields"]["url"].as_str() {
             break url.to_owned();
         }
     };
-    (program, url, lines)
+    Launched { program, url, log }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,7 +70,7 @@ async fn the_flags_of_the_program_do_what_they_say() {
     ]
     .concat();
     std::fs::create_dir(folder.path("keys")).unwrap();
-    let (program, url, log) = launched(&folder, &arguments);
+    let Launched { program, url, log } = launched(&folder, &arguments);
     assert!(url.starts_with("http://127.0.0.2:"), "{url}");
     assert!(folder.path("keys/own.key").exists() && !folder.path("tenantry-audit.key").exists());
     let sp = Caller::new(&url, &credential_of(&folder)).await;
@@ -109,7 +117,7 @@ async fn the_flags_of_the_program_do_what_they_say() {
 async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
     let folder = Folder::new();
     let flags = ["--listen", "127.0.0.1:0", "--database", &folder.database(), "--purge-after-days", "2"];
-    let (program, url, _log) = launched(&folder, &flags);
+    let Launched { program, url, log: _log } = launched(&folder, &flags);
     let sp = Caller::new(&url, &credential_of(&folder)).await;
     let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "P" })).await;
     for name in ["early", "late"] {
@@ -123,9 +131,14 @@ async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
         let set = sqlx::query("UPDATE tenant SET terminated_at = $1 WHERE id = $2");
         set.bind(ended).bind(id).execute(&pool).await.unwrap();
     }
-    let (program, _, log) = launched(&folder, &flags);
+    let Launched { program, url, log } = launched(&folder, &flags);
     let purged = log.iter().find(|line| line["fields"]["message"] == "purged").unwrap();
     assert_eq!(purged["fields"]["tenant"], "client_3");
+    // The end of the round comes after everything that it erases.
+    let ended = "tenantry_platform_housekeeping_duration_seconds_count 1";
+    while !reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap().contains(ended) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
     drop(program);
     assert!(!log.iter().any(|line| line["fields"]["message"] == "purged"), "the other has an hour left");
     let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tenant WHERE purged_at IS NULL AND id = 4")
@@ -139,7 +152,7 @@ async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
 async fn switches_leave_out_what_they_say() {
     let folder = Folder::new();
     let flags = ["--listen", "127.0.0.1:0", "--database", &folder.database(), "--documented-only", "--no-rate-limits"];
-    let (program, url, _log) = launched(&folder, &flags);
+    let Launched { program, url, log: _log } = launched(&folder, &flags);
     let first = Caller::new(&url, &credential_of(&folder)).await;
     let answer = first.get("/cfg/countries").await;
     assert_eq!(answer.status, 200);

@@ -113,7 +113,7 @@ impl Server {
     pub(super) async fn sql(&self, statements: &'static str) {
         let url = Self::url(self.port);
         tokio::task::spawn_blocking(move || {
-            does(program("psql").args(["--quiet", "--set", "ON_ERROR_STOP=1", "--command", statements, &url]))
+            does(program("psql").args(["--quiet", "--set", "ON_ERROR_STOP=1", "--command", statements, &url]));
         })
         .await
         .unwrap();
