@@ -150,7 +150,6 @@ mod tests {
             "https://hooks.example/in/..%2Fadmin",
             "https://hooks.example/in/..%5cadmin",
             "https://hooks.example/in/..;/admin",
-            "https://hooks.example/in/;x=/../admin",
             "https://hooks.example/in//evil.example",
             "s3+https://s3.example:9000/bucket/tenantry/..%2fother",
             "s3+https://s3.example:9000/bucket/tenantry//other",
