@@ -8,6 +8,7 @@
 mod admin;
 mod answer;
 mod audit;
+mod backup;
 mod body;
 mod bounds;
 mod branding;
@@ -64,6 +65,7 @@ pub use audit::{
     AuditCommand, AuditError, Finding, Verified, export as export_audit, new_key as new_audit_key,
     verify as verify_audit,
 };
+pub use backup::{Backup, BackupError, Restore};
 pub use credential::{Credential, CredentialCommand, CredentialError};
 pub use export::S3Key;
 pub use factor::duo::{Duo, DuoDomain};
@@ -86,6 +88,10 @@ const LOG_RETENTION: Duration = Duration::from_hours(400 * 24);
 
 /// How long a database file that another process holds is waited for unless said otherwise.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
+/// Connections to the database unless said otherwise.
+const DATABASE_CONNECTIONS: u32 = 8;
+
 /// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
 pub const PRODUCT: &str = "OpsRamp";
 
@@ -118,6 +124,8 @@ pub struct Config {
     pub log_retention: Duration,
     /// How long a request waits for a database file that another process holds.
     pub database_wait: Duration,
+    /// Connections to the database for reading, and as many again for writing on PostgreSQL.
+    pub database_connections: u32,
     /// How people log in.
     pub login: Login,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -147,6 +155,7 @@ impl Config {
             purge_after: PURGE_AFTER,
             log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
+            database_connections: DATABASE_CONNECTIONS,
             login: Login::default(),
             proxies: Vec::new(),
             product: PRODUCT.to_owned(),
@@ -253,6 +262,9 @@ struct App {
     refusals: refusals::Refusals,
     logins: refusals::Refusals,
     vault: factor::Vault,
+    /// Seals the secrets of streams.
+    stream_vault: factor::Vault,
+    readiness: store::Readiness,
 }
 
 /// A platform that answers requests.
@@ -281,16 +293,20 @@ pub async fn unlistened(config: &Config) -> Result<(axum::Router, Option<Credent
 
 async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential>), StartError> {
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
+    let pools = store::Pools { wait: config.database_wait, connections: config.database_connections };
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
-    let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
+    let store = Box::pin(store::Store::open_with(&config.database, pools)).await?;
     let seal = audit::open(&store, config.audit_key.as_deref()).await?;
     let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
+    let stream_vault = factor::Vault::of_streams(seal.key()).map_err(|_| StartError::Random)?;
+    let hasher = hashing::Hasher::new(config.login.work, config.login.queue);
+    let metrics = metrics::Metrics::new(&store, &hasher);
     let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
-        metrics: metrics::Metrics::default(),
+        metrics,
         decoders: Semaphore::new(bounds::DECODERS),
         seal,
         exports,
@@ -301,10 +317,12 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         proxies: config.proxies.clone(),
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
-        hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        hasher,
         refusals: refusals::Refusals::default(),
         logins: refusals::Refusals::default(),
         vault,
+        stream_vault,
+        readiness: store::Readiness::default(),
     };
     Ok((Arc::new(app), credential))
 }
@@ -334,9 +352,10 @@ fn reachable(mut address: SocketAddr) -> String {
 /// Erases at the start and each hour what is not kept any more.
 async fn keep_house(app: Arc<App>) {
     loop {
-        let now = time::now();
-        if let Err(error) = house(&app, now).await {
-            tracing::warn!(?error, "housekeeping failed; the next round tries again");
+        let start = std::time::Instant::now();
+        match house(&app, time::now()).await {
+            Ok(_) => app.metrics.kept_house(start.elapsed()),
+            Err(error) => tracing::warn!(?error, "housekeeping failed; the next round tries again"),
         }
         tokio::time::sleep(purge::ROUND).await;
     }
@@ -361,6 +380,7 @@ impl Running {
 
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
+        tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
         self.stop.send_replace(true);
         self.jobs.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
@@ -370,6 +390,7 @@ impl Running {
         if tokio::time::timeout(DRAIN, self.app.store.close()).await.is_err() {
             tracing::warn!("the database was still busy after {DRAIN:?}");
         }
+        tracing::info!("the platform has stopped");
     }
 }
 

@@ -126,6 +126,8 @@ pub(super) enum Action {
     AuditEpoch,
     /// The log was changed behind the platform's back.
     AuditBroken,
+    /// The database was brought back from a copy.
+    DatabaseRestore,
     /// Any other request, known by its method and route.
     Request,
 }
@@ -178,6 +180,7 @@ impl Action {
             Self::AuditKey => "audit.key",
             Self::AuditEpoch => "audit.epoch",
             Self::AuditBroken => "audit.broken",
+            Self::DatabaseRestore => "database.restore",
             Self::Request => "request",
         }
     }

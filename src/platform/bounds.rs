@@ -82,6 +82,8 @@ pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// API credentials of a tenant that were not revoked.
 pub(super) const CREDENTIALS: i64 = 100;
+/// How long a whole answer may take: a body that comes slowly, a login that waits, and then a database that is silent.
+pub(super) const ANSWER_TIME: Duration = Duration::from_mins(1);
 
 /// Images that are decoded at the same time.
 pub(super) const DECODERS: usize = 1;

@@ -104,12 +104,23 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// What a later attempt may get over. The transaction was rolled back, so nothing is half done.
+/// What is said where the database broke off: the change may be made or not, and the answer must not say which.
+pub(super) const UNKNOWN: &str =
+    "The database broke off; whether the change was made is not known, so read before you try again";
+
+/// What a later attempt may get over. The transaction was rolled back or committed whole, so nothing is half done.
 fn trouble(error: &sqlx::Error) -> Option<&'static str> {
     const BUSY: &str = "The database is busy; nothing was changed, try again";
     const FULL: &str = "The database cannot be written, its disk may be full; nothing was changed";
+    const READS: &str = "The database only reads at this moment; nothing was changed, try again";
+    const SILENT: &str = "The database does not answer; nothing was changed, try again";
     let database = match error {
         sqlx::Error::PoolTimedOut => return Some(BUSY),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(SILENT),
+        // It may have been the answer to a commit that is missing.
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            return Some(UNKNOWN);
+        }
         sqlx::Error::Database(database) => database,
         _ => return None,
     };
@@ -120,7 +131,10 @@ fn trouble(error: &sqlx::Error) -> Option<&'static str> {
         Ok(8 | 10 | 13) if code.len() < 5 => Some(FULL),
         _ => match &*code {
             "40001" | "40P01" | "55P03" | "57014" | "53300" => Some(BUSY),
-            "53100" | "25006" => Some(FULL),
+            "53100" => Some(FULL),
+            "25006" => Some(READS),
+            "57P03" => Some(SILENT),
+            code if code.starts_with("57P") || code.starts_with("08") => Some(UNKNOWN),
             _ => None,
         },
     }

@@ -4,13 +4,14 @@
 //! * `POST /api/v2/tenants/{tenant}/exports/batch` with `{"data":["tickets","usage"],"destination":"/var/exports"}` writes
 //!   JSON lines at once and answers which files.
 //! * `POST` and `GET /api/v2/tenants/{tenant}/exports/stream` set up and list webhooks, `DELETE .../stream/{stream}` ends one.
-//!   Each stored or changed record is posted to them, at least once, and given up after five attempts.
+//!   Each stored or changed record is posted to them, signed and at least once, and given up after five attempts.
 //!
 //! The platform writes and posts to configured destinations only: a tenant cannot make it reach anything else.
 
 mod allowed;
 pub(super) mod batch;
 mod bucket;
+mod signature;
 pub(super) mod stream;
 
 use std::time::Duration;

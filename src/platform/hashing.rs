@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use prometheus_client::metrics::histogram::Histogram;
 use rand::RngExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
@@ -29,6 +30,9 @@ const HASH: usize = 32;
 
 /// What one hash is assumed to take before any was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(40);
+
+/// Bounds in which waits are counted, in seconds.
+const WAITS: [f64; 8] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// The work of one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +61,8 @@ pub(super) struct Hasher {
     memory: Arc<Memory>,
     /// Running mean of what a hash took, in microseconds.
     cost: Arc<AtomicU64>,
+    /// How long each waited for its turn, in seconds.
+    waits: Histogram,
     /// What an unknown person's password is compared with.
     nobody: String,
 }
@@ -74,6 +80,7 @@ impl Hasher {
             queue: Arc::default(),
             memory: Arc::default(),
             cost: Arc::new(AtomicU64::new(micros(FIRST_GUESS))),
+            waits: Histogram::new(WAITS),
             nobody,
         }
     }
@@ -111,12 +118,24 @@ impl Hasher {
         self.run(place, move |memory| password.is_one_of(memory, &stored)).await?
     }
 
+    /// How long hashes waited for their turn.
+    pub(super) fn waits(&self) -> Histogram {
+        self.waits.clone()
+    }
+
+    /// How many are asked for and not done.
+    pub(super) fn length(&self) -> usize {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     async fn run<T: Send + 'static>(
         &self,
         place: Place,
         job: impl FnOnce(&Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        let asked = Instant::now();
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Internal)?;
+        self.waits.observe(asked.elapsed().as_secs_f64());
         let (cost, memory) = (Arc::clone(&self.cost), Arc::clone(&self.memory));
         let job = move || {
             let start = Instant::now();

@@ -137,6 +137,8 @@ pub(super) async fn show(
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
+        // A console elsewhere may show the brand too; the picture is anybody's to see.
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
     ];
     Ok((StatusCode::OK, headers, bytes).into_response())
 }

@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
@@ -31,8 +30,9 @@ use super::factor::duo::CALLBACK;
 use brand::Look;
 
 pub(super) use brand::unreadable;
+pub(super) use headers::add as add_headers;
 
-/// Every page, with the headers that pages have.
+/// Every page.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home::show))
@@ -47,7 +47,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/screens/{screen}", get(screens::show))
         .route(script::PATH, get(script::show))
         .route("/style/{file}", get(style::show))
-        .route_layer(middleware::from_fn(headers::add))
 }
 
 /// A whole page.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
@@ -35,6 +35,7 @@ pub(super) fn router(app: &Arc<App>) -> Router {
         .route("/auth/oauth/token", post(token::issue))
         .route("/images/org/{org}/{file}", get(image::show))
         .route("/healthz", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics::show));
     if app.extensions {
         open = open.route("/tenancy/auth/oauth/revoke", post(token::revoke)).merge(pages::routes());
@@ -110,10 +111,12 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
 fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     catching(router)
         .layer(middleware::from_fn(shaped))
+        .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn(short))
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
         .layer(middleware::from_fn_with_state(Arc::clone(app), refusals::watch))
+        .layer(middleware::from_fn(pages::add_headers))
         .layer(middleware::from_fn_with_state(Arc::clone(app), audit::RequestId::give))
 }
 
@@ -143,6 +146,29 @@ async fn short(request: Request, next: Next) -> Response {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// Answers for a handler whose database went silent in the middle. An export is as slow as where it goes to, and bounded there.
+async fn in_time(request: Request, next: Next) -> Response {
+    let exports =
+        request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str().ends_with("/exports/batch"));
+    if exports {
+        return next.run(request).await;
+    }
+    let answered = tokio::time::timeout(bounds::ANSWER_TIME, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        tracing::error!("no answer within {:?}", bounds::ANSWER_TIME);
+        Error::Unavailable(error::UNKNOWN.to_owned()).into_response()
+    })
+}
+
+/// `GET /readyz`: whether requests would be served, which takes a database that can be written. `/healthz` fails for nothing that
+/// a restart does not mend.
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Error> {
+    if app.readiness.ask(&app.store).await {
+        return Ok("ok");
+    }
+    Err(Error::Unavailable("The database cannot be written at this moment".to_owned()))
 }
 
 async fn introduce(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

@@ -4,15 +4,21 @@
 mod access;
 mod audit;
 mod autonomy;
+mod backup;
 mod branding;
+mod bucket;
 mod credentials;
 mod documented;
 mod durable;
+mod erased;
 mod evidence;
 mod exports;
+mod failover;
+mod flags;
 mod flood;
 mod forged;
 mod fuzz;
+mod headers;
 mod http;
 mod kept;
 mod lifecycle;
@@ -22,6 +28,7 @@ mod log;
 mod login;
 mod marks;
 mod messages;
+mod observed;
 mod packages;
 pub(crate) mod people;
 mod purge;
@@ -79,6 +86,24 @@ impl Folder {
             Ok(server) => format!("{server}/{}", self.0.file_name().unwrap().to_str().unwrap()),
             Err(_) => self.path("t.db").display().to_string(),
         }
+    }
+
+    /// Every byte that the database has: of SQLite's file, its log and its index, of PostgreSQL a dump.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let database = self.database();
+        let bytes = if database.contains("://") {
+            Command::new("pg_dump").arg(&database).output().unwrap().stdout
+        } else {
+            let files = ["t.db", "t.db-wal", "t.db-shm", "t.db-journal"];
+            files.map(|file| std::fs::read(self.path(file)).unwrap_or_default()).concat()
+        };
+        assert!(bytes.len() > 10_000, "only {} bytes of {database} were read", bytes.len());
+        bytes
+    }
+
+    /// Whether a text stands in the database.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.bytes().windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// The database itself, whatever runs on it.

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument as _;
 
 use super::chain::random_id;
 use crate::platform::App;
@@ -28,8 +29,10 @@ impl RequestId {
         let source = Source::of(request.extensions(), request.headers(), &app.proxies);
         let id = Self(random_id(), source);
         let value = HeaderValue::from_str(&id.0);
+        // Of the highest level, so that an error line has the id whatever else is logged.
+        let span = tracing::error_span!("request", request = id.0);
         request.extensions_mut().insert(id);
-        let mut response = next.run(request).await;
+        let mut response = next.run(request).instrument(span).await;
         if let Ok(value) = value {
             response.headers_mut().insert(HEADER, value);
         }

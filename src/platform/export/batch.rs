@@ -1,11 +1,14 @@
 //! Batch exports: five kinds of data as JSON lines, on demand.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -159,9 +162,9 @@ impl Job<'_> {
         let file = format!("{}/{data}-{stamp}{millis:03}-{number:04}.jsonl", self.tenant.unique_id);
         let Lines { records, content } = lines;
         let written = match &self.destination {
-            Destination::Folder(folder) => {
-                let (folder, file, content) = (folder.clone(), file.clone(), content.into_bytes());
-                tokio::task::spawn_blocking(move || to_folder(&folder, &file, &content))
+            Destination::Folder { root, below } => {
+                let (root, file, content) = (root.clone(), below.join(file), content.into_bytes());
+                tokio::task::spawn_blocking(move || to_folder(&root, &file, &content))
                     .await
                     .map_err(|_| Error::Internal)?
                     .map_err(|error| error.to_string())
@@ -204,19 +207,18 @@ fn usage(tenant: &Record, counts: &BTreeMap<String, i64>, now: i64) -> serde_jso
     json!({ "tenantId": tenant.unique_id, "time": time::wire(now), "records": counts })
 }
 
-/// Written beside its place and renamed. A link inside the folder that leads out of it is not followed.
-fn to_folder(folder: &Path, file: &str, content: &[u8]) -> std::io::Result<String> {
-    std::fs::create_dir_all(folder)?;
-    let root = folder.canonicalize()?;
-    let target: PathBuf = root.join(file);
-    let parent = target.parent().unwrap_or(&root);
-    std::fs::create_dir_all(parent)?;
-    if !parent.canonicalize()?.starts_with(&root) {
-        return Err(std::io::Error::other("a link leads out of the folder"));
+/// Written beside its place and renamed. Each step of the way is taken from inside the folder of the list, so that a link on it
+/// which leads out, whenever it was put there, is not followed.
+fn to_folder(root: &Path, file: &Path, content: &[u8]) -> std::io::Result<String> {
+    std::fs::create_dir_all(root)?;
+    let folder = Dir::open_ambient_dir(root, ambient_authority())?;
+    if let Some(parent) = file.parent() {
+        folder.create_dir_all(parent)?;
     }
-    let draft = target.with_extension("part");
-    std::fs::write(&draft, content)?;
-    std::fs::File::open(&draft)?.sync_all()?;
-    std::fs::rename(&draft, &target)?;
-    Ok(target.display().to_string())
+    let draft = file.with_extension("part");
+    let mut target = folder.create(&draft)?;
+    target.write_all(content)?;
+    target.sync_all()?;
+    folder.rename(&draft, &folder, file)?;
+    Ok(root.join(file).display().to_string())
 }

@@ -20,7 +20,7 @@ use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
     NewPassword, PersonRecord, Status, end_sessions_of, forget_all_attempts, forget_attempts, forget_factor,
-    rename_author, save_password, save_person, set_roles_of,
+    rename_author, save_password, save_person, set_roles_of, want_scrub,
 };
 use crate::platform::{App, time};
 use crate::wire::{PasswordChange, User, UserAction};
@@ -125,6 +125,7 @@ async fn act(
         let login_name = person.login_name.clone();
         if let Some(mask) = mask {
             masked(&mut person, mask);
+            want_scrub(&mut tx).await?;
         }
         if person.login_name != login_name {
             rename_author(&mut tx, &login_name, &person.login_name).await?;

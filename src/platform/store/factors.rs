@@ -2,7 +2,7 @@
 
 use sqlx::{AnyExecutor, Row as _};
 
-use super::{Store, Tx};
+use super::{Store, Tx, want_scrub};
 use crate::platform::error::Error;
 use crate::platform::login::policy::Attempts;
 
@@ -90,9 +90,11 @@ pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>)
 
 /// Erases a person's factor; false where there was none. Its bytes go from the file at the next round of the housekeeping.
 pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Result<bool, Error> {
-    sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
+    let codes = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     let gone = sqlx::query("DELETE FROM factor WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
-    sqlx::query("UPDATE counter SET value = 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
+    if codes.rows_affected() + gone.rows_affected() > 0 {
+        want_scrub(tx).await?;
+    }
     Ok(gone.rows_affected() == 1)
 }
 

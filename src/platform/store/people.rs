@@ -368,24 +368,25 @@ pub(in crate::platform) async fn save_password(
 
 /// Makes everybody of a tenant and of the tenants below it choose a new password at the next login.
 pub(in crate::platform) async fn must_change_under(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' \
-         AND tenant_id IN (SELECT id FROM tenant WHERE id = $1 OR parent_id = $1)",
-    )
-    .bind(tenant)
-    .execute(&mut **tx)
-    .await?;
+    sqlx::query(MUST_CHANGE).bind(tenant).execute(&mut **tx).await?;
     Ok(())
 }
 
+/// By level, so that each is found by an index.
+pub(super) const MUST_CHANGE: &str = "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' AND tenant_id IN \
+     (SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1)";
+
+/// Where a name stands beside what its bearer did.
+pub(super) const AUTHORS: [&str; 4] = [
+    "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
+    "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
+    "UPDATE person SET created_by = $1 WHERE created_by = $2",
+    "UPDATE person SET updated_by = $1 WHERE updated_by = $2",
+];
+
 /// Writes another name where answers say who changed a tenant or a person.
 pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str) -> Result<(), Error> {
-    for text in [
-        "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
-        "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
-        "UPDATE person SET created_by = $1 WHERE created_by = $2",
-        "UPDATE person SET updated_by = $1 WHERE updated_by = $2",
-    ] {
+    for text in AUTHORS {
         sqlx::query(text).bind(to).bind(from).execute(&mut **tx).await?;
     }
     Ok(())

@@ -298,11 +298,14 @@ pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: 
     end(tx, ("person_id = $1", person), "FORCED", now).await
 }
 
+/// People of a tenant, of those below it and of those below these: level by level, so that each is found by an index.
+pub(super) const UNDER: &str = "person_id IN (SELECT u.id FROM person u WHERE u.tenant_id IN (\
+     SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1 UNION ALL \
+     SELECT c.id FROM tenant p JOIN tenant c ON c.parent_id = p.id WHERE p.parent_id = $1))";
+
 /// Ends every session of the people of a tenant and of all tenants below it.
 pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), Error> {
-    let under = "person_id IN (SELECT u.id FROM person u JOIN tenant t ON t.id = u.tenant_id \
-                 LEFT JOIN tenant p ON p.id = t.parent_id WHERE t.id = $1 OR t.parent_id = $1 OR p.parent_id = $1)";
-    end(tx, (under, tenant), "FORCED", now).await
+    end(tx, (UNDER, tenant), "FORCED", now).await
 }
 
 /// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
@@ -310,14 +313,21 @@ async fn end<'q, T>(tx: &mut Tx, (condition, value): (&'static str, T), how: &'q
 where
     T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + Copy + 'q,
 {
-    let note = format!(
+    sqlx::query(sqlx::AssertSqlSafe(noted(condition))).bind(value).bind(how).bind(now).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(deleted(condition))).bind(value).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The statements of an end; `$1` is the condition's.
+pub(super) fn noted(condition: &str) -> String {
+    format!(
         "UPDATE login_history SET logout_type = $2, logout_at = $3 \
          WHERE logout_at IS NULL AND session_id IN (SELECT public_id FROM session WHERE {condition})"
-    );
-    sqlx::query(sqlx::AssertSqlSafe(note)).bind(value).bind(how).bind(now).execute(&mut **tx).await?;
-    let delete = format!("DELETE FROM session WHERE {condition}");
-    sqlx::query(sqlx::AssertSqlSafe(delete)).bind(value).execute(&mut **tx).await?;
-    Ok(())
+    )
+}
+
+pub(super) fn deleted(condition: &str) -> String {
+    format!("DELETE FROM session WHERE {condition}")
 }
 
 async fn note_login(

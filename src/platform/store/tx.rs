@@ -35,6 +35,11 @@ impl Tx {
         }
         Ok(())
     }
+
+    /// Gives up the write now. A write that is only dropped is given up when its connection is used again.
+    pub(super) async fn roll_back(self) -> Result<(), sqlx::Error> {
+        self.inner.rollback().await
+    }
 }
 
 impl Deref for Tx {

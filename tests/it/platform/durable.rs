@@ -83,7 +83,7 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
 }
 
 /// The program itself; it ends with the test, however that ends.
-pub(super) struct Program(Child);
+pub(super) struct Program(pub(super) Child);
 
 impl Program {
     /// Number of its process.

@@ -54,7 +54,7 @@ async fn place(platform: &Platform, tenant: String, name: &str) -> Place {
     let record = sp.post(&format!("/tenants/{tenant}/records/resources"), json!({ "name": "Own" })).await.json();
     let record = record["id"].as_str().map_or_else(|| record["id"].to_string(), str::to_owned);
     let stream = 900 + number(&tenant);
-    sqlx::query("INSERT INTO stream VALUES ($1, $2, 'Own', 'https://hooks.example/in', 0, 0)")
+    sqlx::query("INSERT INTO stream VALUES ($1, $2, 'Own', 'https://hooks.example/in', 0, 0, NULL)")
         .bind(stream)
         .bind(number(&tenant))
         .execute(&platform.pool().await)
