@@ -148,8 +148,9 @@ async fn carry_out<K: TenantObject>(
 }
 
 fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes)) -> Outcome {
-    let Effective { advice, tolerated, .. } = &desired.effective;
-    let advice = advice.iter().cloned().chain(tolerated.iter().map(ToString::to_string)).collect();
+    // Advice about images is no matter of a condition: status and an event have it.
+    let Effective { tolerated, .. } = &desired.effective;
+    let advice = tolerated.iter().map(ToString::to_string).collect();
     Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
 }
 

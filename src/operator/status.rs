@@ -197,6 +197,7 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
+        after.image_advice.clone_from(&facts.settings.advice);
         after.applied = Some(applied(facts, &situation.rest));
     } else if facts.done.has_any() {
         // What was written counts, whatever came after it.

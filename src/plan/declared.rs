@@ -43,7 +43,7 @@ pub struct Settings {
     pub values: BTreeMap<Field, Value>,
     /// Bytes behind the digests among them.
     pub payload: Payload,
-    /// Sentences about what goes beyond a recommendation.
+    /// Sentences about images that differ from what is recommended.
     pub advice: Vec<String>,
     /// What is refused where it is new, and goes on for now because it was applied before.
     pub tolerated: Vec<Invalid>,

@@ -10,6 +10,7 @@
     reason = "a harness fails and prints as tests do, and hands on what a server was asked"
 )]
 
+mod advice;
 mod ask;
 mod bulkheads;
 mod cluster;
