@@ -15,6 +15,7 @@ mod people;
 mod purge;
 mod records;
 mod roles;
+mod schedules;
 mod sessions;
 mod sets;
 mod streams;
@@ -38,7 +39,7 @@ pub(super) use factors::{
     NewFactor, accept_consent, forget_factor, held_factor, hold_pending, insert_factor, note_codes, pending_of,
     prove_session, spend_verification, use_recovery_code, use_step,
 };
-pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use lists::{Filter, Order, Page, folded, living_settings};
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
     insert_person, must_change_under, person_of, rename_author, save_password, save_person,
@@ -50,6 +51,7 @@ pub(super) use records::{
 pub(super) use roles::{
     RoleContent, RoleRecord, delete_role, id_of_role, name_of_role, put_role, set_roles_of, set_users_of,
 };
+pub(super) use schedules::{Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, schedules_of};
 pub(super) use sessions::{
     Carrier, Clock, NewSession, end_session, end_sessions_of, end_sessions_under, failed_login, failed_nobody,
     start_session,

@@ -288,6 +288,20 @@ pub enum State {
     Terminated,
 }
 
+impl State {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Terminated];
+
+    /// Its word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Terminated => "TERMINATED",
+        }
+    }
+}
+
 /// What can be asked of a living tenant; the last segment of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifecycle {

@@ -141,12 +141,23 @@ async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     platform.user(&partner, "bob", &[]).await;
     platform.user(&other, "eve", &[]).await;
     platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
-    let states: Vec<(String, String)> = sqlx::query_as("SELECT login_name, status FROM person ORDER BY id")
-        .fetch_all(&platform.pool().await)
-        .await
-        .unwrap();
-    let states: Vec<_> = states.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
-    assert_eq!(states, [("ada", "INACTIVE"), ("bob", "INACTIVE"), ("eve", "ACTIVE")]);
+    let seen = async |tenant: &str, query: &str| {
+        let page = platform.sp.get(&format!("/tenants/{tenant}/users/search?{query}")).await.json();
+        let rows = page["results"].as_array().unwrap().clone();
+        rows.iter().map(|row| (row["loginName"].clone(), row["status"].clone())).collect::<Vec<_>>()
+    };
+    let inactive = |name: &str| (json!(name), json!("inactive"));
+    assert_eq!(seen(&partner, "isDescendingOrder=false").await, [inactive("ada"), inactive("bob")]);
+    assert_eq!(seen(&partner, "queryString=status:inactive").await.len(), 2);
+    assert_eq!(seen(&partner, "queryString=status:active").await, []);
+    assert_eq!(seen(&other, "").await, [(json!("eve"), json!("active"))]);
+    // Nothing else of them is to be had.
+    let page = platform.sp.get(&format!("/tenants/{partner}/users/search")).await.json();
+    let members: Vec<&String> = page["results"][0].as_object().unwrap().keys().collect();
+    assert_eq!(members, ["id", "loginName", "orgId", "status"]);
+    for path in ["users/minimal", "users/USR0000000001", "users/loginHistory/search", "roles/search"] {
+        platform.sp.get(&format!("/tenants/{partner}/{path}")).await.is(410, "terminated");
+    }
 }
 
 #[tokio::test]
