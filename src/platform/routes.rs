@@ -12,7 +12,7 @@ use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
-use super::export::{batch, stream};
+use super::export::{batch, schedule, stream};
 use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::{
@@ -74,6 +74,8 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::ReadRecord => on(method, records::read),
         Call::UpdateRecord => on(method, records::update),
         Call::ExportBatch => on(method, batch::write),
+        Call::ListSchedules => on(method, schedule::list),
+        Call::DeleteSchedule => on(method, schedule::remove),
         Call::CreateStream => on(method, stream::create),
         Call::ListStreams => on(method, stream::list),
         Call::DeleteStream => on(method, stream::remove),

@@ -15,7 +15,7 @@ use crate::catalog;
 use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, Tenant};
 
 pub(super) use endpoint::{api_server, host};
-pub(super) use packages::{add_ons, dropped, has_add_on, packages};
+pub(super) use packages::{add_ons, dropped, has_add_on, packages, with_their_add_ons};
 
 /// What is wrong with a request so far.
 #[derive(Default)]

@@ -48,7 +48,11 @@ pub(super) async fn create(
             return Err(mark_taken(mark, holder));
         }
     }
+    let wanted = change.client_details.clone();
     let mut settings = settings::create(&parent, change)?;
+    if app.extensions {
+        settings::with_their_add_ons(&Tenant::default(), wanted.as_ref(), &mut settings)?;
+    }
     duo::seal(&app.vault, &Tenant::default(), &mut settings)?;
     let new = New {
         kind: parent.kind.below(),
@@ -82,7 +86,11 @@ pub(super) async fn update(
         mark_is_free(&mut tx, parent.id, &mark, record.id).await?;
         record.mark = Some(mark);
     }
+    let wanted = change.client_details.clone();
     record.settings = settings::update(record.kind, &record.settings, &parent.settings, change)?;
+    if app.extensions {
+        settings::with_their_add_ons(&before.settings, wanted.as_ref(), &mut record.settings)?;
+    }
     duo::seal(&app.vault, &before.settings, &mut record.settings)?;
     if record.kind == Kind::Partner {
         unused_by_clients(&mut tx, &before, &record).await?;

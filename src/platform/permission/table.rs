@@ -59,6 +59,8 @@ pub enum Call {
     ReadRecord,
     UpdateRecord,
     ExportBatch,
+    ListSchedules,
+    DeleteSchedule,
     CreateStream,
     ListStreams,
     DeleteStream,
@@ -123,6 +125,8 @@ impl Call {
             | Self::ReadRecord
             | Self::UpdateRecord
             | Self::ExportBatch
+            | Self::ListSchedules
+            | Self::DeleteSchedule
             | Self::CreateStream
             | Self::ListStreams
             | Self::DeleteStream
@@ -328,6 +332,8 @@ pub const TABLE: &[Row] = &[
     ours(C::ReadRecord, Get, records!("/{record}"), SEE_DATA),
     ours(C::UpdateRecord, Post, records!("/{record}"), SET_DATA),
     ours(C::ExportBatch, Post, exports!("/batch"), SET_DATA),
+    ours(C::ListSchedules, Get, exports!("/batch"), SEE_DATA),
+    ours(C::DeleteSchedule, Delete, exports!("/batch/{export}"), SET_DATA),
     ours(C::CreateStream, Post, exports!("/stream"), SET_DATA),
     ours(C::ListStreams, Get, exports!("/stream"), SEE_DATA),
     ours(C::DeleteStream, Delete, exports!("/stream/{stream}"), SET_DATA),

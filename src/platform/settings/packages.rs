@@ -2,8 +2,8 @@
 
 use super::Problems;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
-use crate::platform::error::quote;
-use crate::wire::Tenant;
+use crate::platform::error::{Error, quote};
+use crate::wire::{ClientDetails, Tenant};
 
 /// Names in a list; there are fewer than that to name.
 const MOST: usize = 64;
@@ -89,6 +89,36 @@ pub(in crate::platform) fn add_ons(tenant: &Tenant) -> Vec<AddOn> {
 /// Whether a tenant has an add-on.
 pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
     add_ons(tenant).contains(&add_on)
+}
+
+/// Switches that do something only with an add-on.
+const SWITCHES: [(&str, AddOn, fn(&mut ClientDetails) -> &mut Option<bool>); 2] = [
+    ("clientDetails.smsVoiceNotification", AddOn::SMSAndVoice, |details| &mut details.sms_voice_notification),
+    ("clientDetails.remoteAccess", AddOn::RemoteAccessManagement, |details| &mut details.remote_access),
+];
+
+/// Refuses a switch that a request turns on without its add-on; one that is on goes off with the add-on. What was on
+/// without it before this rule stays, and what was read may be sent back.
+pub(in crate::platform) fn with_their_add_ons(
+    before: &Tenant,
+    wanted: Option<&ClientDetails>,
+    next: &mut Tenant,
+) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    let (had, has) = (add_ons(before), add_ons(next));
+    for (field, add_on, slot) in SWITCHES.into_iter().filter(|(_, add_on, _)| !has.contains(add_on)) {
+        let mut wanted = wanted.cloned().unwrap_or_default();
+        let was_on = before.client_details.clone().is_some_and(|mut details| *slot(&mut details) == Some(true));
+        if *slot(&mut wanted) == Some(true) && (!was_on || had.contains(&add_on)) {
+            let name = add_on.wire();
+            problems.refuse(field, format!("The client does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
+        } else if had.contains(&add_on)
+            && let Some(details) = &mut next.client_details
+        {
+            *slot(details) = Some(false);
+        }
+    }
+    problems.finish()
 }
 
 /// What a change took from a partner.

@@ -99,6 +99,8 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         | Call::ReadSubscription
         | Call::ListRecords
         | Call::ReadRecord
+        | Call::ListSchedules
+        | Call::DeleteSchedule
         | Call::ListStreams
         | Call::DeleteStream
         | Call::MinimalUsers

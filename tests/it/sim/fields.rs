@@ -141,8 +141,22 @@ const ALL_PACKAGES: (&[&str], &[&str]) = (
     &["Event and Incident Management", "Hybrid Discovery and Monitoring", "Remediation and Automation"],
 );
 const ALL_ADD_ONS: (&[&str], &[&str]) = (
-    &["SLAManagement", "KnowledgeBaseManagement", "ProcessAutomation", "OfflineAlerts"],
-    &["Knowledgebase Management", "Offline Alerts", "Process Automation", "SLA Management"],
+    &[
+        "SLAManagement",
+        "KnowledgeBaseManagement",
+        "ProcessAutomation",
+        "OfflineAlerts",
+        "SMSAndVoice",
+        "RemoteAccessManagement",
+    ],
+    &[
+        "Knowledgebase Management",
+        "Offline Alerts",
+        "Process Automation",
+        "Remote Access Management",
+        "SLA Management",
+        "SMS and Voice",
+    ],
 );
 
 fn of_partner() -> Vec<Row> {
@@ -184,9 +198,12 @@ const CLIENTS_PACKAGES: [(&[&str], &[&str]); ROUNDS] = [
     (&[], &["Hybrid Discovery and Monitoring"]),
 ];
 const CLIENTS_ADD_ONS: [(&[&str], &[&str]); ROUNDS] = [
-    (&["SLAManagement"], &["SLA Management"]),
-    (&["ProcessAutomation"], &["Process Automation"]),
-    (&["KnowledgeBaseManagement", "ProcessAutomation"], &["Knowledgebase Management", "Process Automation"]),
+    (&["SLAManagement", "SMSAndVoice"], &["SLA Management", "SMS and Voice"]),
+    (&["ProcessAutomation", "RemoteAccessManagement"], &["Process Automation", "Remote Access Management"]),
+    (
+        &["KnowledgeBaseManagement", "SMSAndVoice", "RemoteAccessManagement"],
+        &["Knowledgebase Management", "SMS and Voice", "Remote Access Management"],
+    ),
     (&["OfflineAlerts"], &["Offline Alerts"]),
 ];
 
@@ -229,8 +246,9 @@ fn of_client() -> Vec<Row> {
             "clientDetails/businessDayEnd",
             [("Wednesday", 4), ("Thursday", 5), ("Friday", 6), ("Saturday", 7)],
         ),
-        flag("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 8),
-        flag("details.remoteAccess", "clientDetails/remoteAccess", 9),
+        // On in rounds that have their add-ons.
+        flag("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 5),
+        flag("details.remoteAccess", "clientDetails/remoteAccess", 6),
         flag("details.cliRecording", "enableCLIRecording", 10),
         flag("details.resourceDecommission", "resourceDecommission", 11),
         named("packages", "packages", CLIENTS_PACKAGES),
