@@ -70,6 +70,7 @@ fn fill(shown: &mut Tenant) {
         &mut shown.notification_email,
         &mut shown.alt_email,
         &mut shown.white_listed_ips,
+        &mut shown.change_passwords_set_before,
     ] {
         text.get_or_insert_default();
     }

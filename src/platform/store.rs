@@ -53,8 +53,8 @@ pub(super) use roles::{
 };
 pub(super) use schedules::{Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, schedules_of};
 pub(super) use sessions::{
-    Carrier, Clock, NewSession, end_session, end_sessions_of, end_sessions_under, failed_login, failed_nobody,
-    start_session,
+    Carrier, Clock, NewSession, end_session, end_sessions_begun_before, end_sessions_of, end_sessions_under,
+    failed_login, failed_nobody, start_session,
 };
 pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
 pub(super) use streams::{Delivery, Stream, delete_stream, enqueue, insert_stream, streams_of};

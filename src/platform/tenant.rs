@@ -16,8 +16,8 @@ use super::login::policy::turned_on;
 use super::settings::{self, Problems, policy_of};
 use super::standing::{Act, admit};
 use super::store::{
-    Kind, New, Record, Tx, child, end_sessions_under, holder_of_mark, holder_of_name, insert, living_settings, lock,
-    must_change_under, once_marked, save,
+    Kind, New, Record, Tx, child, end_sessions_begun_before, end_sessions_under, holder_of_mark, holder_of_name,
+    insert, living_settings, lock, must_change_under, once_marked, save,
 };
 use super::{App, answer, time};
 use crate::wire::{self, Created, Mark, Minimal, Tenant};
@@ -98,6 +98,10 @@ pub(super) async fn update(
     if record.kind != Kind::Client && turned_on(&policy_of(&before.settings), &policy_of(&record.settings)) {
         must_change_under(&mut tx, record.id).await?;
         end_sessions_under(&mut tx, record.id, time::now()).await?;
+    }
+    let moment = |tenant: &Tenant| settings::passwords_set_before(tenant, None);
+    if let Some(at) = moment(&record.settings).filter(|at| Some(*at) > moment(&before.settings)) {
+        end_sessions_begun_before(&mut tx, record.id, (at, time::now())).await?;
     }
     if changed(&before, &record) {
         scope.proof().spend(&mut tx).await?;

@@ -89,6 +89,10 @@ pub struct Tenant {
     /// Password policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
+    /// A moment: sessions that began earlier have ended, and whose password is older must choose another. It never moves
+    /// back; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_passwords_set_before: Option<String>,
     /// Refusal of a cloud account that another client already has; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_duplicate_cloud_accounts: Option<bool>,
