@@ -60,6 +60,7 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::SuspendTenant => on(method, lifecycle::suspend),
         Call::TerminateTenant => on(method, lifecycle::terminate),
         Call::ReadItself => on(method, tenant::read_itself),
+        Call::UpdateItself => on(method, tenant::update_itself),
         Call::ReadBranding => on(method, branding::get),
         Call::WriteBranding => on(method, branding::put),
         Call::Countries => on(method, reference::countries),

@@ -17,7 +17,7 @@ use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, T
 
 pub(super) use endpoint::{api_server, host};
 pub(super) use moment::passwords_set_before;
-pub(super) use packages::{add_ons, dropped, has_add_on, packages, with_their_add_ons};
+pub(super) use packages::{add_ons, dropped, has_add_on, packages, with_their_add_ons, within_own};
 
 /// What is wrong with a request so far.
 #[derive(Default)]

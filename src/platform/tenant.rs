@@ -78,9 +78,47 @@ pub(super) async fn update(
 ) -> Result<Json<Value>, Error> {
     ignore(&app, &mut change);
     let mut tx = app.store.begin().await?;
-    let (parent, mut record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
+    let (parent, record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
+    save_change((&app, &scope, &actor), tx, Found { parent, record }, change).await
+}
+
+/// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation lets them. What its
+/// packages and add-ons are is agreed with the service provider: here they can be given back and not taken.
+pub(super) async fn update_itself(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
+) -> Result<Json<Value>, Error> {
+    ignore(&app, &mut change);
+    // Who owns the tenant is nobody's to say but its owner's.
+    change.managed_by = None;
+    let tenant = scope.tenant()?;
+    let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
+    let mut tx = app.store.begin().await?;
+    let parent = lock(&mut tx, parent.id).await?;
+    admit(&parent, Act::Write)?;
+    let record = living(Some(lock(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;
+    admit(&record, Act::Write)?;
+    if scope.caller.id == record.id {
+        settings::within_own(&record.settings, &change)?;
+    }
+    save_change((&app, &scope, &actor), tx, Found { parent, record }, change).await
+}
+
+/// A tenant and the one above it, both locked.
+struct Found {
+    parent: Record,
+    record: Record,
+}
+
+async fn save_change(
+    (app, scope, actor): (&App, &Scope, &Actor),
+    mut tx: Tx,
+    Found { parent, mut record }: Found,
+    mut change: Tenant,
+) -> Result<Json<Value>, Error> {
     let before = record.clone();
-    rename(&app, &mut tx, &mut record, change.name.take()).await?;
+    rename(app, &mut tx, &mut record, change.name.take()).await?;
     if let Some(mark) = change.managed_by.take() {
         settings::mark(&mark)?;
         mark_is_free(&mut tx, parent.id, &mark, record.id).await?;
@@ -106,7 +144,7 @@ pub(super) async fn update(
     if changed(&before, &record) {
         scope.proof().spend(&mut tx).await?;
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
+        append(&app.seal, &mut tx, (record.id, actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
     Ok(Json(answer::tenant(&record, app.extensions)?))

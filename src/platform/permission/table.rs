@@ -45,6 +45,7 @@ pub enum Call {
     SuspendTenant,
     TerminateTenant,
     ReadItself,
+    UpdateItself,
     ReadBranding,
     WriteBranding,
     Countries,
@@ -102,7 +103,7 @@ impl Call {
     /// When it asks for a fresh proof.
     pub const fn asks_again(self) -> Again {
         match self {
-            Self::UpdateTenant | Self::WriteBranding | Self::ResetFactor => Again::Always,
+            Self::UpdateTenant | Self::UpdateItself | Self::WriteBranding | Self::ResetFactor => Again::Always,
             Self::UpdateUser => Again::TurningOff,
             Self::CreateTenant
             | Self::MinimalTenants
@@ -245,6 +246,9 @@ const RUN_ROLES: Needs = people(MANAGE_ROLES, ADMINISTER_ROLES_MANAGE);
 /// Who reads a partner or client by its own id: its administrators or whoever may view it from above. A client's people
 /// all see their own client.
 const ITSELF: Needs = needs(Rule::Each(ADMINISTER), Rule::Anybody, Rule::Each(VIEW_PARTNERS), Rule::Each(VIEW_CLIENTS));
+/// Who changes a partner's account by its own id: its administrators, or who may manage it from above.
+const SET_ITSELF: Needs =
+    needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
 const SEE_BRANDING: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(VIEW_CLIENTS));
 const SET_BRANDING: Needs =
@@ -317,6 +321,7 @@ pub const TABLE: &[Row] = &[
     documented(C::ReadItself, Get, "/api/v2/tenants/{tenant}", ITSELF),
     documented(C::ReadItself, Get, "/api/v2/tenants/{tenant}/", ITSELF),
     documented(C::ReadItself, Get, "/api/v2/tenants/client/{tenant}", ITSELF),
+    ours(C::UpdateItself, Post, "/api/v2/tenants/{tenant}", SET_ITSELF),
     documented(C::ReadBranding, Get, "/api/v2/tenants/{tenant}/customBranding", SEE_BRANDING),
     documented(C::WriteBranding, Put, "/api/v2/tenants/{tenant}/customBranding", SET_BRANDING),
     documented(C::Countries, Get, "/api/v2/cfg/countries", all(Rule::Anybody)),

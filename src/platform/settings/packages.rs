@@ -91,6 +91,25 @@ pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
     add_ons(tenant).contains(&add_on)
 }
 
+/// Refuses packages and add-ons that a tenant gives itself.
+pub(in crate::platform) fn within_own(own: &Tenant, change: &Tenant) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    let (has, has_add_ons) = (packages(own), add_ons(own));
+    for package in change.packages.iter().flatten().filter_map(|name| Package::from_wire(name)) {
+        if package != Package::HybridDiscoveryAndMonitoring && !has.contains(&package) {
+            let name = package.wire();
+            problems.refuse("packages", format!("The service provider gives the package {name:?}; ask there"));
+        }
+    }
+    for add_on in change.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)) {
+        if !has_add_ons.contains(&add_on) {
+            let name = add_on.wire();
+            problems.refuse("addOns", format!("The partner does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
+        }
+    }
+    problems.finish()
+}
+
 /// Switches that do something only with an add-on.
 const SWITCHES: [(&str, AddOn, fn(&mut ClientDetails) -> &mut Option<bool>); 2] = [
     ("clientDetails.smsVoiceNotification", AddOn::SMSAndVoice, |details| &mut details.sms_voice_notification),

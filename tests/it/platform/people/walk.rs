@@ -117,9 +117,10 @@ async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: b
             let rule = needs.at(position(walker, world, tenant));
             let path = path.replace("{tenant}", tenant.map_or("", String::as_str));
             // What lies behind the gate is not there, so nothing happens where a call is allowed.
-            let path = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{category}", "{record}", "{stream}"]
-                .iter()
-                .fold(path, |path, name| path.replace(name, "none_900"));
+            let path =
+                ["{client}", "{msp}", "{user}", "{role}", "{set}", "{category}", "{record}", "{stream}", "{export}"]
+                    .iter()
+                    .fold(path, |path, name| path.replace(name, "none_900"));
             let method: Method = verb.name().parse().unwrap();
             let answer = walker.caller.raw(method, &path, b"{}".to_vec()).await;
             let what = format!("{} {path} with {held:?} at {}: {}", verb.name(), walker.level, answer.text);
