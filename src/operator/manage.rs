@@ -1,6 +1,7 @@
 //! The six stages over an object that is to be kept.
 
 mod gate;
+mod moment;
 mod owner;
 mod readback;
 mod tenant;
@@ -101,6 +102,9 @@ async fn with_references<K: TenantObject>(
     // A create has had its answer from the API server when its turn came.
     if observed.is_some() {
         look_again(object.as_ref(), context).await?;
+    }
+    if observed.is_some() {
+        moment::note(object, &gated.plan, (context, facts)).await?;
     }
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());

@@ -90,7 +90,7 @@ pub struct Tenant {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
     /// A moment: sessions that began earlier have ended, and whose password is older must choose another. It never moves
-    /// back; extension.
+    /// back; answers show 1970 where nobody set it; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change_passwords_set_before: Option<String>,
     /// Refusal of a cloud account that another client already has; extension.

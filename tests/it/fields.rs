@@ -165,8 +165,10 @@ impl Tenant {
     }
 }
 
+/// A moment is not among them: it never moves back, so it can be neither changed to any value nor corrected. It has tests of
+/// its own (`sim::moment`).
 fn of(kind: Kind) -> impl Iterator<Item = Field> {
-    Field::ALL.iter().copied().filter(move |field| field.is_of(kind))
+    Field::ALL.iter().copied().filter(move |field| field.is_of(kind) && *field != Field::PasswordsSetBefore)
 }
 
 /// Cells that ran, and fields that the platform cannot hold.

@@ -24,6 +24,7 @@ mod held;
 mod installations;
 mod life;
 mod long;
+mod moment;
 mod moved;
 mod named;
 mod names;

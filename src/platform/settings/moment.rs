@@ -20,7 +20,7 @@ pub(super) fn merge(next: &mut Tenant, wanted: Option<String>, problems: &mut Pr
         Some((moment, _)) if moment > time::now() + AHEAD => {
             problems.refuse(FIELD, "The time is more than 60 seconds ahead; nobody can have a password that is newer");
         }
-        Some((moment, _)) if of(next).is_none_or(|before| before < moment) => {
+        Some((moment, _)) if moment > of(next).unwrap_or_default() => {
             next.change_passwords_set_before = Some(time::wire(moment));
         }
         Some(_) => {}
