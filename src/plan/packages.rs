@@ -35,7 +35,7 @@ pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<In
         }
     }
     invalid.extend(without_package(effective));
-    invalid.extend(SWITCHES.iter().filter_map(|switch| without_add_on(effective, switch)));
+    invalid.extend(SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)));
     invalid
 }
 
@@ -45,8 +45,8 @@ const SWITCHES: [(Field, AddOn); 2] =
 
 /// A switch that is on without its add-on; the schema cannot see add-ons that come from defaults. Where add-ons are not
 /// managed the platform judges.
-fn without_add_on(effective: &Effective, (field, add_on): &(Field, AddOn)) -> Option<Invalid> {
-    let is_on = effective.value(*field) == Some(&Value::Flag(true));
+fn without_add_on(effective: &Effective, field: Field, add_on: AddOn) -> Option<Invalid> {
+    let is_on = effective.value(field) == Some(&Value::Flag(true));
     let add_ons = effective.value(Field::AddOns).filter(|_| is_on)?;
     add_ons.entries().all(|name| name != add_on.name()).then(|| Invalid {
         path: field.path().to_owned(),

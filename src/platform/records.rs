@@ -32,7 +32,7 @@ use super::{App, export, retention, search, time};
 use crate::catalog::{AddOn, Category};
 use crate::wire::Envelope;
 
-use offline::Alert;
+use offline::{Alert, Turned};
 use shown::Contents;
 pub(super) use shown::Shown;
 
@@ -80,7 +80,7 @@ pub(super) async fn create(
     let shown = prepared.complete(&place, &datum)?;
     noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordCreate)).await?;
     if let Some(alert) = alert {
-        alert.raise(&app, &mut tx, &place, datum.id).await?;
+        alert.raise(&app, &mut tx, Turned { place: &place, resource: datum.id }).await?;
     }
     tx.commit().await?;
     app.deliveries.notify_one();
@@ -116,7 +116,7 @@ pub(super) async fn update(
     let shown = prepared.complete(&place, &datum)?;
     noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordUpdate)).await?;
     if let Some(alert) = alert {
-        alert.raise(&app, &mut tx, &place, datum.id).await?;
+        alert.raise(&app, &mut tx, Turned { place: &place, resource: datum.id }).await?;
     }
     tx.commit().await?;
     app.deliveries.notify_one();

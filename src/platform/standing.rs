@@ -24,7 +24,6 @@ pub(super) fn admit(tenant: &Record, act: Act) -> Result<(), Error> {
     let own = (tenant.unique_id.as_str(), tenant.state);
     for (id, state) in std::iter::once(own).chain(above) {
         match (state, act) {
-            (_, Act::ReadPeople) => {}
             (State::Terminated, Act::Read | Act::Lifecycle | Act::Write) => {
                 return Err(Error::Gone(format!("Tenant {id} is terminated; nothing under it is available")));
             }
@@ -33,7 +32,7 @@ pub(super) fn admit(tenant: &Record, act: Act) -> Result<(), Error> {
                     "Tenant {id} is suspended; activate it before changing anything under it"
                 )));
             }
-            (State::Active, _) | (State::Suspended, Act::Read | Act::Lifecycle) => {}
+            (_, Act::ReadPeople) | (State::Active, _) | (State::Suspended, Act::Read | Act::Lifecycle) => {}
         }
     }
     Ok(())

@@ -79,7 +79,7 @@ pub(super) async fn update(
     ignore(&app, &mut change);
     let mut tx = app.store.begin().await?;
     let (parent, record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
-    save_change((&app, &scope, &actor), tx, Found { parent, record }, change).await
+    Box::pin(save_change((&app, &scope, &actor), tx, Found { parent, record }, change)).await
 }
 
 /// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation lets them. What its
@@ -102,7 +102,7 @@ pub(super) async fn update_itself(
     if scope.caller.id == record.id {
         settings::within_own(&record.settings, &change)?;
     }
-    save_change((&app, &scope, &actor), tx, Found { parent, record }, change).await
+    Box::pin(save_change((&app, &scope, &actor), tx, Found { parent, record }, change)).await
 }
 
 /// A tenant and the one above it, both locked.

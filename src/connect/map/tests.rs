@@ -88,7 +88,7 @@ fn every_field_reads_back_as_it_was_written() {
         assert_eq!(seen, expected, "{}", field.path());
         ran += 1;
     }
-    assert_eq!(ran, 73);
+    assert_eq!(ran, 75);
 }
 
 #[test]
@@ -177,6 +177,7 @@ fn without_the_extensions_what_they_alone_have_is_unsupported() {
         "security.access.duo.integrationKeySecretRef",
         "security.access.duo.secretKeySecretRef",
         "security.access.skipUserConsentForm",
+        "security.changePasswordsSetBefore",
         "branding.documentationURL",
     ]
     .into();

@@ -23,6 +23,13 @@ pub(super) struct Alert {
     prepared: Prepared,
 }
 
+/// The resource that turned, and where it is written.
+pub(super) struct Turned<'a> {
+    pub(super) place: &'a Place,
+    /// Its number.
+    pub(super) resource: i64,
+}
+
 impl Alert {
     /// Of a resource that a write turns unknown; `before` is what it was, where it was there.
     pub(super) async fn of(
@@ -40,8 +47,9 @@ impl Alert {
     }
 
     /// Stores it beside its resource. An alert of the same name says the same.
-    pub(super) async fn raise(self, app: &App, tx: &mut Tx, resources: &Place, resource: i64) -> Result<(), Error> {
+    pub(super) async fn raise(self, app: &App, tx: &mut Tx, of: Turned<'_>) -> Result<(), Error> {
         let Self { mut datum, prepared } = self;
+        let Turned { place: resources, resource } = of;
         let place = Place {
             tenant: resources.tenant.clone(),
             subscription: resources.subscription.clone(),

@@ -110,10 +110,24 @@ pub(in crate::platform) fn within_own(own: &Tenant, change: &Tenant) -> Result<(
     problems.finish()
 }
 
-/// Switches that do something only with an add-on.
-const SWITCHES: [(&str, AddOn, fn(&mut ClientDetails) -> &mut Option<bool>); 2] = [
-    ("clientDetails.smsVoiceNotification", AddOn::SMSAndVoice, |details| &mut details.sms_voice_notification),
-    ("clientDetails.remoteAccess", AddOn::RemoteAccessManagement, |details| &mut details.remote_access),
+/// A switch that does something only with an add-on.
+struct Switch {
+    field: &'static str,
+    add_on: AddOn,
+    slot: fn(&mut ClientDetails) -> &mut Option<bool>,
+}
+
+const SWITCHES: [Switch; 2] = [
+    Switch {
+        field: "clientDetails.smsVoiceNotification",
+        add_on: AddOn::SMSAndVoice,
+        slot: |details| &mut details.sms_voice_notification,
+    },
+    Switch {
+        field: "clientDetails.remoteAccess",
+        add_on: AddOn::RemoteAccessManagement,
+        slot: |details| &mut details.remote_access,
+    },
 ];
 
 /// Refuses a switch that a request turns on without its add-on; one that is on goes off with the add-on. What was on
@@ -125,7 +139,7 @@ pub(in crate::platform) fn with_their_add_ons(
 ) -> Result<(), Error> {
     let mut problems = Problems::default();
     let (had, has) = (add_ons(before), add_ons(next));
-    for (field, add_on, slot) in SWITCHES.into_iter().filter(|(_, add_on, _)| !has.contains(add_on)) {
+    for Switch { field, add_on, slot } in SWITCHES.into_iter().filter(|switch| !has.contains(&switch.add_on)) {
         let mut wanted = wanted.cloned().unwrap_or_default();
         let was_on = before.client_details.clone().is_some_and(|mut details| *slot(&mut details) == Some(true));
         if *slot(&mut wanted) == Some(true) && (!was_on || had.contains(&add_on)) {

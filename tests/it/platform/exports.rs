@@ -165,6 +165,10 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     let one = platform.running.as_ref().unwrap();
     one.housekeep(now + 5 * HOUR).await.unwrap();
     assert_eq!(files(&out), 0);
+    // Another process has begun it and does not say that it is done: until its time is over nobody else begins.
+    platform.sql("UPDATE export_schedule SET held_until = next_at + 7200000").await;
+    one.housekeep(now + 7 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 0);
     // Two platforms on one database come to it at the same time, and one writes the two files.
     let other = {
         let mut config = tenantry::platform::Config::new(platform.folder.database());
@@ -172,7 +176,7 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
         export(&mut config);
         tenantry::platform::start(config).await.unwrap()
     };
-    let (first, second) = tokio::join!(one.housekeep(now + 7 * HOUR), other.housekeep(now + 7 * HOUR));
+    let (first, second) = tokio::join!(one.housekeep(now + 9 * HOUR), other.housekeep(now + 9 * HOUR));
     first.and(second).unwrap();
     assert_eq!(files(&out), 2);
     // What was missed is made up for by one run, and the next one is in step.
