@@ -24,7 +24,7 @@ define need
 endef
 
 .PHONY: help demo up down check test bench footprint mutants long crds build image image-platform image-test controlplane \
-	controller-manager browser bucket postgres helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
+	controller-manager browser bucket postgres helm flux promtool bwrap checkov oracle cyclonedx rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -81,7 +81,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: browser bucket postgres build controlplane controller-manager helm flux promtool checkov bwrap image-test
+test: browser bucket postgres build controlplane controller-manager helm flux promtool checkov oracle bwrap image-test
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration postgres docs demo
 
 image: rust cyclonedx
@@ -162,6 +162,17 @@ $(TARGET)/checkov/installed: tests/scan/requirements.txt
 	@echo 'installing checkov (about a minute)'
 	python3 -m venv --clear $(TARGET)/checkov
 	$(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
+	@touch $@
+
+# HPE's own client library and tool, which drive the platform.
+oracle: $(TARGET)/oracle/installed
+
+$(TARGET)/oracle/installed: tests/oracle/requirements.txt
+	$(call need,python3,Python 3.10 or newer)
+	@echo 'installing the client library and the tool of HPE'
+	python3 -m venv --clear $(TARGET)/oracle
+	$(TARGET)/oracle/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement tests/oracle/requirements.txt
 	@touch $@
 
 # The one that is installed, or the one of Debian's package, which need not be installed for it.

@@ -362,6 +362,7 @@ async fn keep_house(app: Arc<App>) {
 }
 
 async fn house(app: &App, now: i64) -> Result<Vec<String>, error::Error> {
+    export::schedule::run(app, now).await?;
     retention::expire(app, now).await?;
     retention::trim_logs(app, now).await?;
     audit::check(app).await?;

@@ -70,6 +70,10 @@ pub(super) enum Action {
     RecordExpire,
     /// Data was written to a destination.
     ExportBatch,
+    /// A batch export was given a schedule.
+    ExportSchedule,
+    /// A schedule was ended.
+    ExportScheduleEnd,
     /// A stream of data was set up.
     ExportStream,
     /// A stream of data was ended.
@@ -152,6 +156,8 @@ impl Action {
             Self::RecordUpdate => "record.update",
             Self::RecordExpire => "record.expire",
             Self::ExportBatch => "export.batch",
+            Self::ExportSchedule => "export.schedule",
+            Self::ExportScheduleEnd => "export.scheduleEnd",
             Self::ExportStream => "export.stream",
             Self::ExportStreamEnd => "export.streamEnd",
             Self::Login => "login",

@@ -12,7 +12,7 @@ use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::error::{self, Error};
-use super::export::{batch, stream};
+use super::export::{batch, schedule, stream};
 use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::server::Hostless;
@@ -62,6 +62,7 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::SuspendTenant => on(method, lifecycle::suspend),
         Call::TerminateTenant => on(method, lifecycle::terminate),
         Call::ReadItself => on(method, tenant::read_itself),
+        Call::UpdateItself => on(method, tenant::update_itself),
         Call::ReadBranding => on(method, branding::get),
         Call::WriteBranding => on(method, branding::put),
         Call::Countries => on(method, reference::countries),
@@ -80,6 +81,8 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::ReadRecord => on(method, records::read),
         Call::UpdateRecord => on(method, records::update),
         Call::ExportBatch => on(method, batch::write),
+        Call::ListSchedules => on(method, schedule::list),
+        Call::DeleteSchedule => on(method, schedule::remove),
         Call::CreateStream => on(method, stream::create),
         Call::ListStreams => on(method, stream::list),
         Call::DeleteStream => on(method, stream::remove),

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod endpoint;
+mod moment;
 mod packages;
 mod policy;
 
@@ -16,7 +17,8 @@ use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, T
 
 pub(super) use super::names::name;
 pub(super) use endpoint::{api_server, host};
-pub(super) use packages::{add_ons, dropped, has_add_on, packages};
+pub(super) use moment::passwords_set_before;
+pub(super) use packages::{add_ons, dropped, has_add_on, packages, with_their_add_ons, within_own};
 
 /// What is wrong with a request so far.
 #[derive(Default)]
@@ -79,6 +81,7 @@ pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: 
     let mut next = current.clone();
     texts(&mut next, &mut change, &mut problems);
     switches(&mut next, &change);
+    moment::merge(&mut next, change.change_passwords_set_before.take(), &mut problems);
     places(&mut next, &mut change, &mut problems);
     references(&mut next, &change, &mut problems);
     if let Some(duo) = change.duo_security.take() {
@@ -117,6 +120,7 @@ pub(super) fn documented(tenant: &mut Tenant) {
     tenant.access_endpoint = None;
     tenant.block_duplicate_cloud_accounts = None;
     tenant.skip_user_consent_form = None;
+    tenant.change_passwords_set_before = None;
     if let Some(duo) = &mut tenant.duo_security {
         (duo.integration_key, duo.secret_key) = (None, None);
     }

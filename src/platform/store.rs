@@ -21,6 +21,7 @@ mod plans;
 mod purge;
 mod records;
 mod roles;
+mod schedules;
 mod scrub;
 mod sessions;
 mod sets;
@@ -54,7 +55,7 @@ pub(super) use factors::{
     NewFactor, accept_consent, began_after, forget_factor, held_factor, hold_pending, insert_factor, note_codes,
     pending_of, prove_session, spend_verification, use_recovery_code, use_step, verify_session,
 };
-pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use lists::{Filter, Order, Page, folded, living_settings};
 pub(super) use names::Named;
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
@@ -68,10 +69,11 @@ pub(super) use records::{
 pub(super) use roles::{
     RoleContent, RoleRecord, delete_role, id_of_role, name_of_role, put_role, set_roles_of, set_users_of,
 };
+pub(super) use schedules::{Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, schedules_of};
 pub(super) use scrub::want_scrub;
 pub(super) use sessions::{
-    Carrier, Clock, NewSession, end_session, end_sessions_of, end_sessions_under, failed_login, failed_nobody,
-    start_session,
+    Carrier, Clock, NewSession, end_session, end_sessions_begun_before, end_sessions_of, end_sessions_under,
+    failed_login, failed_nobody, start_session,
 };
 pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
 pub(super) use streams::{Delivery, NewStream, Stream, delete_stream, enqueue, insert_stream, streams_of};

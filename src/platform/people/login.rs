@@ -90,7 +90,7 @@ pub(in crate::platform) async fn prove(
                 tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
                 return Err(elsewhere(app));
             }
-            let limited = person.must_change || rules.ended(person.password_at, now);
+            let limited = person.must_change || person.is_old || rules.ended(person.password_at, now);
             Ok(Proved { person, account, limited, factor_at: None })
         }
         other => {

@@ -45,6 +45,7 @@ pub enum Call {
     SuspendTenant,
     TerminateTenant,
     ReadItself,
+    UpdateItself,
     ReadBranding,
     WriteBranding,
     Countries,
@@ -63,6 +64,8 @@ pub enum Call {
     ReadRecord,
     UpdateRecord,
     ExportBatch,
+    ListSchedules,
+    DeleteSchedule,
     CreateStream,
     ListStreams,
     DeleteStream,
@@ -107,6 +110,7 @@ impl Call {
     pub const fn asks_again(self) -> Again {
         match self {
             Self::UpdateTenant
+            | Self::UpdateItself
             | Self::WriteBranding
             | Self::ActivateTenant
             | Self::SuspendTenant
@@ -141,6 +145,8 @@ impl Call {
             | Self::ReadRecord
             | Self::UpdateRecord
             | Self::ExportBatch
+            | Self::ListSchedules
+            | Self::DeleteSchedule
             | Self::CreateStream
             | Self::ListStreams
             | Self::DeleteStream
@@ -253,6 +259,9 @@ const RUN_ROLES: Needs = people(MANAGE_ROLES, ADMINISTER_ROLES_MANAGE);
 /// Who reads a partner or client by its own id: its administrators or whoever may view it from above. A client's people
 /// all see their own client.
 const ITSELF: Needs = needs(Rule::Each(ADMINISTER), Rule::Anybody, Rule::Each(VIEW_PARTNERS), Rule::Each(VIEW_CLIENTS));
+/// Who changes a partner's account by its own id: its administrators, or who may manage it from above.
+const SET_ITSELF: Needs =
+    needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
 const SEE_BRANDING: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(VIEW_CLIENTS));
 const SET_BRANDING: Needs =
@@ -339,6 +348,7 @@ pub const TABLE: &[Row] = &[
     documented(C::ReadItself, Get, "/api/v2/tenants/{tenant}", ITSELF),
     documented(C::ReadItself, Get, "/api/v2/tenants/{tenant}/", ITSELF),
     documented(C::ReadItself, Get, "/api/v2/tenants/client/{tenant}", ITSELF),
+    ours(C::UpdateItself, Post, "/api/v2/tenants/{tenant}", SET_ITSELF),
     documented(C::ReadBranding, Get, "/api/v2/tenants/{tenant}/customBranding", SEE_BRANDING),
     documented(C::WriteBranding, Put, "/api/v2/tenants/{tenant}/customBranding", SET_BRANDING),
     documented(C::Countries, Get, "/api/v2/cfg/countries", all(Rule::Anybody)),
@@ -358,6 +368,8 @@ pub const TABLE: &[Row] = &[
     ours(C::ReadRecord, Get, records!("/{record}"), SEE_DATA),
     ours(C::UpdateRecord, Post, records!("/{record}"), SET_DATA),
     ours(C::ExportBatch, Post, exports!("/batch"), SET_DATA),
+    ours(C::ListSchedules, Get, exports!("/batch"), SEE_DATA),
+    ours(C::DeleteSchedule, Delete, exports!("/batch/{export}"), SET_DATA),
     ours(C::CreateStream, Post, exports!("/stream"), SET_DATA),
     ours(C::ListStreams, Get, exports!("/stream"), SEE_DATA),
     ours(C::DeleteStream, Delete, exports!("/stream/{stream}"), SET_DATA),

@@ -109,6 +109,8 @@ pub(in crate::platform) struct Candidate {
     pub(in crate::platform) password_until: Option<i64>,
     pub(in crate::platform) must_change: bool,
     pub(in crate::platform) password_at: i64,
+    /// Whether the password is older than the moment that its tenant set for all.
+    pub(in crate::platform) is_old: bool,
     /// What the password is held to: the policy of the tenant, or for a client of its partner.
     pub(in crate::platform) rules: Rules,
     /// The addresses that the tenant lets people in from.
@@ -234,7 +236,9 @@ impl Store {
             .filter(|_| row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client)))
             .map(|above| serde_json::from_str(&above))
             .transpose()?;
+        let password_at: i64 = row.try_get("password_at")?;
         Ok(Some(Candidate {
+            is_old: settings::passwords_set_before(&own, above.as_ref()).is_some_and(|moment| password_at < moment),
             id: row.try_get("id")?,
             unique_id: row.try_get("unique_id")?,
             tenant: row.try_get("tenant_id")?,
@@ -242,7 +246,7 @@ impl Store {
             password_hash: row.try_get("password_hash")?,
             password_until: row.try_get("password_until")?,
             must_change: row.try_get::<i64, _>("must_change")? != 0,
-            password_at: row.try_get("password_at")?,
+            password_at,
             rules: Rules::of(&settings::policy_of(above.as_ref().unwrap_or(&own))),
             wants: factor::wanted(&own, own_factor(&row)?),
             white_listed: own.white_listed_ips,

@@ -14,6 +14,7 @@ use crate::platform::login::policy;
 use crate::platform::login::source::Source;
 use crate::platform::permission::Scope;
 use crate::platform::principal::{Caller, Person, Principal};
+use crate::platform::settings::passwords_set_before;
 use crate::platform::subscription::Subscription;
 use crate::platform::{consent, time};
 use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant, User};
@@ -80,7 +81,7 @@ impl Store {
         clock: Clock,
     ) -> Result<Option<Caller>, Error> {
         let row = sqlx::query(
-            "SELECT s.hash, s.limited, s.seen_at, s.factor_at, u.id, u.unique_id, u.login_name, u.profile, \
+            "SELECT s.hash, s.limited, s.created_at, s.seen_at, s.factor_at, u.password_at, u.id, u.unique_id, u.login_name, u.profile, \
              u.consented_at, p.settings AS parent_settings, t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
              FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
@@ -113,10 +114,17 @@ impl Store {
         let partner = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == Scope::Client);
         let partner: Option<Tenant> = partner.map(|text| serde_json::from_str(&text)).transpose()?;
         let accepted = row.try_get::<Option<i64>, _>("consented_at")?.is_some();
+        // Also for a session that was beginning while the moment was set.
+        let moment = passwords_set_before(&settings, partner.as_ref()).unwrap_or(i64::MIN);
+        if row.try_get::<i64, _>("created_at")? < moment {
+            return Ok(None);
+        }
+        let profile: User = serde_json::from_str(&row.try_get::<String, _>("profile")?)?;
+        let is_old = profile.auth_type.is_none() && row.try_get::<i64, _>("password_at")? < moment;
         let due = Due {
             factor: wants.is_some() && proved.is_none(),
             consent: carrier == Carrier::Cookie && !accepted && !consent::skipped(&settings, partner.as_ref()),
-            password: row.try_get::<i64, _>("limited")? != 0,
+            password: is_old || row.try_get::<i64, _>("limited")? != 0,
         };
         let id = row.try_get("id")?;
         let has = Subscription::of(&settings, partner.as_ref());
@@ -308,8 +316,19 @@ pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, no
     end(tx, (UNDER, tenant), "FORCED", now).await
 }
 
+/// The same of those that began before a moment.
+pub(in crate::platform) async fn end_sessions_begun_before(
+    tx: &mut Tx,
+    tenant: i64,
+    (moment, now): (i64, i64),
+) -> Result<(), Error> {
+    // A number: nothing of a request stands in the text.
+    let begun = format!("created_at < {moment} AND {UNDER}");
+    end(tx, (&begun, tenant), "FORCED", now).await
+}
+
 /// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
-async fn end<'q, T>(tx: &mut Tx, (condition, value): (&'static str, T), how: &'q str, now: i64) -> Result<(), Error>
+async fn end<'q, T>(tx: &mut Tx, (condition, value): (&str, T), how: &'q str, now: i64) -> Result<(), Error>
 where
     T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + Copy + 'q,
 {

@@ -99,10 +99,18 @@ fn client(draw: &mut Draw, number: usize, bound: &(Vec<String>, Vec<String>)) ->
     if draw.is(40) {
         body["clientDetails"] = json!({
             "businessStartHour": draw.below(12), "businessStartMin": 5, "businessEndHour": 18, "businessEndMin": 45,
-            "businessDayStart": 2, "businessDayEnd": 6, "smsVoiceNotification": draw.is(50), "remoteAccess": draw.is(50),
+            "businessDayStart": 2, "businessDayEnd": 6,
         });
     }
     let (packages, add_ons) = catalog(draw, Some(bound));
+    if body["clientDetails"].is_object() {
+        let has = |add_on: AddOn| add_ons.iter().any(|name| name == add_on.wire());
+        for (switch, add_on) in
+            [("smsVoiceNotification", AddOn::SMSAndVoice), ("remoteAccess", AddOn::RemoteAccessManagement)]
+        {
+            body["clientDetails"][switch] = json!(draw.is(50) && has(add_on));
+        }
+    }
     body["packages"] = json!(packages);
     body["addOns"] = json!(add_ons);
     body

@@ -122,6 +122,8 @@ async fn a_foreign_tenant_answers_as_one_that_does_not_exist() {
             format!("POST /tenants/{child}/records/alerts"),
             format!("POST /tenants/{child}/records/alerts/1"),
             format!("POST /tenants/{tenant}/exports/batch"),
+            format!("GET /tenants/{tenant}/exports/batch"),
+            format!("DELETE /tenants/{tenant}/exports/batch/1"),
             format!("POST /tenants/{tenant}/exports/stream"),
             format!("DELETE /tenants/{tenant}/exports/stream/1"),
             format!("GET /tenants/client/{child}"),

@@ -54,7 +54,7 @@ async fn begun(folder: &Folder, key: &str) -> (platform::Running, Caller) {
     config.audit_key = Some(key.into());
     config.credential_file = Some(Path::new(key).with_file_name("credential"));
     let running = platform::start(config).await.unwrap();
-    let sp = Caller::new(&running.url, &running.credential).await;
+    let sp = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
     (running, sp)
 }
 

@@ -158,6 +158,77 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
     assert_eq!(platform.sp.post(&exports(&hybrid), inventory).await.json()["files"][0]["records"], 0);
 }
 
+/// An hour in milliseconds.
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// How many files there are below a folder.
+fn files(folder: &std::path::Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+#[tokio::test]
+async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let allowed = out.display().to_string();
+    let export = |config: &mut tenantry::platform::Config| config.export_destinations = vec![allowed.clone()];
+    let mut platform = Platform::with(export).await;
+    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T1" })).await.json();
+    let exports = format!("/tenants/{acme}/exports/batch");
+    let body = |schedule: Value| json!({ "data": ["usage", "tickets"], "destination": allowed, "schedule": schedule });
+    for (schedule, field) in [
+        (json!({ "everyHours": 0 }), "schedule.everyHours"),
+        (json!({ "everyHours": 8785 }), "schedule.everyHours"),
+        (json!({ "everyHours": 1, "start": "soon" }), "schedule.start"),
+        (json!({ "everyHours": 1, "start": "2999-01-01" }), "schedule.start"),
+    ] {
+        platform.sp.post(&exports, body(schedule)).await.refuses(field);
+    }
+    let daily = json!({ "data": ["usage"], "destination": allowed, "schedule": "daily" });
+    assert_eq!(platform.sp.post(&exports, daily).await.status, 400, "a schedule of another form is not dropped");
+    let made = platform.sp.post(&exports, body(json!({ "everyHours": 6 }))).await.json();
+    assert_eq!((&made["data"], &made["everyHours"]), (&json!(["tickets", "usage"]), &json!(6)));
+    assert_eq!(files(&out), 0, "nothing is written at once");
+    platform.restart(export).await;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let one = platform.running.as_ref().unwrap();
+    one.housekeep(now + 5 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 0);
+    // Another process has begun it and does not say that it is done: until its time is over nobody else begins.
+    platform.sql("UPDATE export_schedule SET held_until = next_at + 7200000").await;
+    one.housekeep(now + 7 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 0);
+    // Two platforms on one database come to it at the same time, and one writes the two files.
+    let other = {
+        let mut config = tenantry::platform::Config::new(platform.folder.database());
+        config.limits = None;
+        export(&mut config);
+        tenantry::platform::start(config).await.unwrap()
+    };
+    let (first, second) = tokio::join!(one.housekeep(now + 9 * HOUR), other.housekeep(now + 9 * HOUR));
+    first.and(second).unwrap();
+    assert_eq!(files(&out), 2);
+    // What was missed is made up for by one run, and the next one is in step.
+    one.housekeep(now + 100 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 4);
+    let listed = platform.sp.get(&exports).await.json();
+    assert_eq!((&listed[0]["id"], &listed[0]["lastOutcome"]), (&made["id"], &json!("2 files were written")));
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    // A run is judged as a request would be.
+    platform.sp.post(&format!("{}/{acme}", platform.msps()), json!({ "addOns": [] })).await.json();
+    one.housekeep(now + 200 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 4);
+    let outcome = platform.sp.get(&exports).await.json()[0]["lastOutcome"].to_string();
+    assert!(outcome.contains("Batch Exports") && outcome.contains(CONTACT_SUPPORT), "{outcome}");
+    let end = format!("{exports}/{}", made["id"].as_str().unwrap());
+    platform.sp.raw(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.json();
+    platform.sp.raw(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.is(404, "not found");
+    assert_eq!(platform.sp.get(&exports).await.json(), json!([]));
+    other.stop().await;
+}
+
 #[tokio::test]
 async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     let (bucket, url) = StandIn::start(&[]).await;

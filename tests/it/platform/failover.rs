@@ -41,7 +41,7 @@ async fn begun(port: u16) -> (Running, Caller) {
     config.limits = None;
     config.login.work = CHEAP;
     let running = platform::start(config).await.unwrap();
-    let sp = Caller::new(&running.url, &running.credential).await;
+    let sp = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
     (running, sp)
 }
 

@@ -13,7 +13,7 @@ use super::people::user;
 use super::{CHEAP, Folder};
 
 /// Method and path of the calls that take a body or a query; each tenant exists.
-const ROUTES: [(&str, &str); 44] = [
+const ROUTES: [(&str, &str); 46] = [
     ("POST", "/tenancy/auth/oauth/token"),
     ("POST", "/tenants/sp_1/msps"),
     ("GET", "/tenants/sp_1/msps/minimal"),
@@ -41,6 +41,8 @@ const ROUTES: [(&str, &str); 44] = [
     ("GET", "/tenants/msp_2/records/resources/1"),
     ("POST", "/tenants/msp_2/records/resources/1"),
     ("POST", "/tenants/msp_2/exports/batch"),
+    ("GET", "/tenants/msp_2/exports/batch"),
+    ("DELETE", "/tenants/msp_2/exports/batch/1"),
     ("POST", "/tenants/msp_2/exports/stream"),
     ("GET", "/tenants/msp_2/exports/stream"),
     ("DELETE", "/tenants/msp_2/exports/stream/1"),

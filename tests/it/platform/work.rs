@@ -68,7 +68,7 @@ pub(super) async fn furnished(folder: &Folder) -> (Program, Caller) {
 /// What a call's body has besides the awkward member, and the members that are made awkward; nothing where it has no body.
 fn body(call: Call) -> (Value, &'static [&'static str]) {
     match call {
-        Call::CreateTenant | Call::UpdateTenant => {
+        Call::CreateTenant | Call::UpdateTenant | Call::UpdateItself => {
             (json!({}), &["name", "address", "packages", "addOns", "whiteListedIps", "passwordPolicy"])
         }
         Call::WriteBranding => (json!({}), &["applicationTitle", "documentationURL"]),
@@ -102,6 +102,8 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         | Call::ReadSubscription
         | Call::ListRecords
         | Call::ReadRecord
+        | Call::ListSchedules
+        | Call::DeleteSchedule
         | Call::ListStreams
         | Call::DeleteStream
         | Call::MinimalUsers

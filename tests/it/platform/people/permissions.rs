@@ -233,3 +233,35 @@ async fn two_partial_updates_of_a_role_at_once_take_nothing_of_each_other_back()
     }
     println!("{both} rounds with both, {changed} answers 409");
 }
+
+#[tokio::test]
+async fn a_partners_own_people_edit_its_account_and_no_other() {
+    let platform = Platform::start().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let client = platform.sp.client(&acme, "Globex").await;
+    let sms = json!({ "addOns": ["SMS and Voice"] });
+    platform.sp.post(&format!("{}/{acme}", platform.msps()), sms).await.json();
+    let (ada, _) = platform.logged_in(&acme, "ada", &["Partner Administrator"]).await;
+    let (bob, _) = platform.logged_in(&acme, "bob", &[]).await;
+    let path = format!("/tenants/{acme}");
+    let change = json!({ "name": "Acme Two", "notificationEmail": "noc@acme.example", "city": "Bonn", "country": "Germany",
+        "state": "NRW", "whiteListedIps": "", "twoFactorAuthentication": false,
+        "passwordPolicy": { "defaultPolicy": false, "minPasswordLength": 14 }, "managedBy": {"cluster": "c", "kind": "Partner", "namespace": "n", "name": "x", "uid": "u"} });
+    let changed = ada.post(&path, change.clone()).await.json();
+    for key in ["name", "notificationEmail", "city", "country", "state"] {
+        assert_eq!(changed[key], change[key], "{key}");
+    }
+    assert_eq!(changed["passwordPolicy"]["minPasswordLength"], 14);
+    assert!(changed.get("managedBy").is_none(), "who owns it is not theirs to say");
+    assert_eq!(platform.sp.get(&path).await.json(), changed);
+    // What the partner has it can give back, and what it has not it cannot give itself.
+    let more = json!({ "addOns": ["SMS and Voice", "Batch Exports"] });
+    let message = ada.post(&path, more).await.refuses("addOns");
+    assert!(message.contains("Contact Support to change the add-on permission."), "{message}");
+    ada.post(&path, json!({ "addOns": [], "packages": ["Event and Incident Management"] })).await.json();
+    ada.post(&path, json!({ "packages": ["Remediation and Automation"] })).await.refuses("packages");
+    ada.post(&format!("/tenants/{other}"), json!({ "city": "Rome" })).await.is(404, "not found");
+    ada.post(&format!("/tenants/{client}"), json!({ "city": "Rome" })).await.is(404, "not found");
+    assert_eq!(bob.post(&path, json!({ "city": "Rome" })).await.status, 403);
+    assert_eq!(platform.sp.get(&path).await.json()["city"], "Bonn");
+}

@@ -64,6 +64,26 @@ async fn a_user_is_made_read_changed_and_listed() {
 }
 
 #[tokio::test]
+async fn news_have_the_words_that_the_vendors_own_tools_send() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/users");
+    // The example user of the vendor's Terraform provider: a way to reach the person only where something is sent.
+    let mut news = vec![
+        json!({ "notifyType": "Account Information", "notifyMethod": "Email", "notifyInputType": "Primary Email", "notifyRecurringReport": false }),
+    ];
+    for kind in ["Alert Notification", "Report Notification", "Export Notification", "Login Activity Notification"] {
+        news.push(json!({ "notifyType": kind, "notifyMethod": "No Notify", "notifyRecurringReport": false }));
+    }
+    let mut body = user("testadmin", &[]);
+    body["userNotifications"] = json!(news);
+    let made = platform.sp.post(&list, body).await.json();
+    assert_eq!(made["userNotifications"], json!(news));
+    let read = platform.sp.get(&format!("{list}/{}", made["id"].as_str().unwrap())).await.json();
+    assert_eq!(read["userNotifications"], json!(news));
+}
+
+#[tokio::test]
 async fn what_a_user_cannot_be_is_refused_by_field() {
     let platform = Platform::start().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
@@ -88,7 +108,13 @@ async fn what_a_user_cannot_be_is_refused_by_field() {
         ("userAccountType", json!("ROYAL"), "userAccountType", "REGULAR"),
         ("userGroupType", json!("SOME"), "userGroupType", "ALL"),
         ("userGroups", json!([{ "name": "G" }]), "userGroups", "no user groups"),
-        ("userNotifications", json!([{ "notifyType": "Gossip" }]), "userNotifications[0].notifyType", "Gossip"),
+        ("userNotifications", json!([{ "notifyMethod": "Email" }]), "userNotifications[0].notifyType", "required"),
+        (
+            "userNotifications",
+            json!([{ "notifyType": "\u{1}", "notifyMethod": "x" }]),
+            "userNotifications[0].notifyType",
+            "control",
+        ),
         ("roles", json!([{ "name": "King" }]), "roles[0]", "no role \"King\""),
         ("roles", json!([{ "name": "Client Administrator" }]), "roles[0]", "roles/search"),
         ("zip", json!("\u{1}"), "zip", "control"),

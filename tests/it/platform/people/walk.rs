@@ -127,6 +127,7 @@ async fn ask(world: &World, walker: &Walker, held: &[Permission], all_clients: b
                 "{record}",
                 "{stream}",
                 "{credential}",
+                "{export}",
             ]
             .iter()
             .fold(path, |path, name| path.replace(name, "none_900"));
