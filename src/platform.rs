@@ -278,7 +278,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
     let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
     let seal = audit::open(&store, config.audit_key.as_deref()).await?;
     let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
-    let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
+    let credential = Box::pin(credential::first(&store, &seal, config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
