@@ -301,7 +301,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
     let stream_vault = factor::Vault::of_streams(seal.key()).map_err(|_| StartError::Random)?;
     let hasher = hashing::Hasher::new(config.login.work, config.login.queue);
     let metrics = metrics::Metrics::new(&store, &hasher);
-    let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
+    let credential = Box::pin(credential::first(&store, &seal, config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,

@@ -50,14 +50,23 @@ impl Credential {
 
     /// What the store keeps of it.
     fn hashes(&self) -> Hashes {
-        Hashes { key: hash(&self.client_id), secret: hash(&self.client_secret) }
+        Hashes::of(&self.client_id, &self.client_secret)
     }
 }
 
 /// SHA-256 of a credential's key and secret.
-struct Hashes {
-    key: String,
-    secret: String,
+pub(super) struct Hashes {
+    /// Of the key.
+    pub(super) key: String,
+    /// Of the secret.
+    pub(super) secret: String,
+}
+
+impl Hashes {
+    /// Of what somebody claims to have.
+    pub(super) fn of(key: &str, secret: &str) -> Self {
+        Self { key: hash(key), secret: hash(secret) }
+    }
 }
 
 /// A new secret.

@@ -34,7 +34,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Of a person who asks under the own tenant, from a page.
-    pub(super) fn own(caller: Caller, tenant: Record, (source, proof): (Source, Proof)) -> Self {
+    pub(super) fn own(caller: Caller, tenant: Record, source: Source, proof: Proof) -> Self {
         Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source, proof }
     }
 

@@ -47,8 +47,9 @@ pub(super) use audit::{
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use connect::Pools;
 pub(super) use credentials::{
-    CREDENTIAL_ID, CredentialRecord, Held, Known, NewCredential, credential_id, credentials_ever, end_token,
-    insert_credential, insert_token, living_credentials, revoke, revoke_credential, rotate_credential,
+    CREDENTIAL_ID, CredentialRecord, EndedToken, Held, Known, NewCredential, NewSecret, NewToken, credential_id,
+    credentials_ever, end_token, insert_credential, insert_token, living_credentials, revoke, revoke_credential,
+    rotate_credential,
 };
 pub(super) use duo::{note_sent, take_sent};
 pub(super) use factors::{

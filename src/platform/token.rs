@@ -10,10 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::audit::{Action, Actor, Event, RequestId, append, denied};
 use super::bounds::FORM;
+use super::credential::Hashes;
 use super::error::Error;
 use super::login::source::Source;
 use super::people::login::{self, Via};
-use super::store::{Carrier, Held, end_token, insert_token};
+use super::store::{Carrier, EndedToken, Held, NewToken, end_token, insert_token};
 use super::{App, body, credential, time};
 use crate::wire::{Hidden, TokenRequest, TokenResponse};
 
@@ -50,9 +51,9 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Res
 /// Ends the token of a credential, if it is one.
 async fn ended(app: &App, token: &str, id: Option<&RequestId>) -> Result<(), Error> {
     let mut tx = app.store.begin().await?;
-    if let Some((key, tenant)) = end_token(&mut tx, &credential::hash(token)).await? {
+    if let Some(EndedToken { key_hash, tenant }) = end_token(&mut tx, &credential::hash(token)).await? {
         let event = Event::done(Action::TokenRevoke, "token");
-        append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id)), event).await?;
+        append(&app.seal, &mut tx, (tenant, &Actor::key(&key_hash, id)), event).await?;
     }
     Ok(tx.commit().await?)
 }
@@ -63,7 +64,7 @@ async fn of_person(app: &App, request: TokenRequest, via: Via<'_>) -> Result<Jso
     let proved = login::second(app, proved, &request.otp.0, via).await?;
     let token = login::start(app, &proved, via, LIFETIME * 1000).await?;
     let scope = if proved.limited { "password:change" } else { "global:manage" };
-    Ok(Json(answer(token, (scope, LIFETIME))))
+    Ok(Json(answer(token, scope, LIFETIME)))
 }
 
 async fn of_credential(
@@ -71,26 +72,27 @@ async fn of_credential(
     request: &TokenRequest,
     (source, id): (Source, Option<&RequestId>),
 ) -> Result<Json<TokenResponse>, Error> {
-    let key = credential::hash(&request.client_id);
-    let secret = credential::hash(&request.client_secret);
+    let claimed = Hashes::of(&request.client_id, &request.client_secret);
+    let key = &claimed.key;
     let now = time::now();
-    let Some(Held { tenant, expires_at }) = app.store.holds((&key, &secret), now).await? else {
-        return Err(refused(app, &key, (source, id)).await?);
+    let Some(Held { tenant, expires_at }) = app.store.holds(&claimed, now).await? else {
+        return Err(refused(app, key, (source, id)).await?);
     };
     let token = credential::random_token();
     let latest = now + LIFETIME * 1000;
     let expires = expires_at.map_or(latest, |expires_at| latest.min(expires_at));
     let mut tx = app.store.begin().await?;
-    if !insert_token(&mut tx, &credential::hash(&token), (&key, &secret), (now, expires)).await? {
+    let new = NewToken { hash: &credential::hash(&token), of: &claimed, now, expires };
+    if !insert_token(&mut tx, &new).await? {
         drop(tx);
-        return Err(refused(app, &key, (source, id)).await?);
+        return Err(refused(app, key, (source, id)).await?);
     }
-    append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id)), Event::done(Action::TokenIssue, "token")).await?;
+    append(&app.seal, &mut tx, (tenant, &Actor::key(key, id)), Event::done(Action::TokenIssue, "token")).await?;
     tx.commit().await?;
-    Ok(Json(answer(token, ("global:manage", (expires - now) / 1000))))
+    Ok(Json(answer(token, "global:manage", (expires - now) / 1000)))
 }
 
-fn answer(access_token: String, (scope, seconds): (&str, i64)) -> TokenResponse {
+fn answer(access_token: String, scope: &str, seconds: i64) -> TokenResponse {
     let expires_in = u64::try_from(seconds - 1).unwrap_or_default();
     TokenResponse {
         access_token,

@@ -114,8 +114,8 @@ impl CredentialCommand {
     async fn done(&self, store: &Store, key: &Path, out: impl Write) -> Result<(), CredentialError> {
         match self {
             Self::List(list) => list.run(store, out).await,
-            Self::Create(create) => create.run((store, &open_log(store, Some(key)).await?), out).await,
-            Self::Revoke(revoke) => revoke.run((store, &open_log(store, Some(key)).await?), out).await,
+            Self::Create(create) => create.run(store, &open_log(store, Some(key)).await?, out).await,
+            Self::Revoke(revoke) => revoke.run(store, &open_log(store, Some(key)).await?, out).await,
         }
     }
 }
@@ -146,7 +146,7 @@ impl List {
 }
 
 impl Create {
-    async fn run(&self, (store, seal): (&Store, &Seal), mut out: impl Write) -> Result<(), CredentialError> {
+    async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
         let Self { whose, description, days } = self;
         let tenant = whose.find(store).await?;
         let credential = Credential::random(&tenant.unique_id);
@@ -180,7 +180,7 @@ impl Create {
 }
 
 impl Revoke {
-    async fn run(&self, (store, seal): (&Store, &Seal), mut out: impl Write) -> Result<(), CredentialError> {
+    async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
         let Self { whose, id } = self;
         let tenant = whose.find(store).await?;
         let mut tx = store.begin().await?;

@@ -24,7 +24,8 @@ struct File {
 /// The credential of the file. Where there is no file, a fresh database gets its first credential and the file is written; a
 /// database that has had one gets no other, since each start without its file would leave one more behind for ever.
 pub(in crate::platform) async fn first(
-    (store, seal): (&Store, &Seal),
+    store: &Store,
+    seal: &Seal,
     config: &Config,
     url: &str,
 ) -> Result<Option<Credential>, StartError> {
@@ -32,7 +33,7 @@ pub(in crate::platform) async fn first(
     if let Some(path) = config.credential_file.as_deref().filter(|path| path.exists()) {
         return kept(store, path).await;
     }
-    let Some(credential) = made((store, seal), &home).await? else {
+    let Some(credential) = made(store, seal, &home).await? else {
         let file = config.credential_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         tracing::warn!(
             file,
@@ -54,8 +55,7 @@ pub(in crate::platform) async fn first(
 /// still need it.
 async fn kept(store: &Store, path: &Path) -> Result<Option<Credential>, StartError> {
     let credential = read(path)?;
-    let Hashes { key, secret } = credential.hashes();
-    match store.knows((&key, &secret), time::now()).await? {
+    match store.knows(&credential.hashes(), time::now()).await? {
         Known::Good => Ok(Some(credential)),
         Known::Ended => {
             tracing::warn!(
@@ -73,7 +73,7 @@ async fn kept(store: &Store, path: &Path) -> Result<Option<Credential>, StartErr
 }
 
 /// Makes the first credential, unless the tenant has had one. Of two processes that start at once one waits for the other.
-async fn made((store, seal): (&Store, &Seal), home: &Record) -> Result<Option<Credential>, StartError> {
+async fn made(store: &Store, seal: &Seal, home: &Record) -> Result<Option<Credential>, StartError> {
     let mut tx = store.begin().await?;
     lock(&mut tx, home.id).await.map_err(|_| sqlx::Error::RowNotFound)?;
     if credentials_ever(&mut tx, home.id).await? > 0 {

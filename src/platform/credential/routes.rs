@@ -18,8 +18,8 @@ use crate::platform::search::Paging;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    CredentialRecord, NewCredential, credential_id, insert_credential, living_credentials, lock, revoke_credential,
-    rotate_credential,
+    CredentialRecord, NewCredential, NewSecret, credential_id, insert_credential, living_credentials, lock,
+    revoke_credential, rotate_credential,
 };
 use crate::platform::{App, body, time};
 use crate::wire::Envelope;
@@ -222,7 +222,8 @@ pub(in crate::platform) async fn rotate(
     let again = record.expires_at.map(|expires_at| now + (expires_at - since));
     let expires_at = wanted.expires_at(now).or(again);
     let client_secret = random_secret();
-    rotate_credential(&mut tx, (&record.key_hash, &hash(&client_secret)), (now, expires_at)).await?;
+    let new = NewSecret { hash: hash(&client_secret), now, expires_at };
+    rotate_credential(&mut tx, &record.key_hash, &new).await?;
     append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialRotate, &id)).await?;
     tx.commit().await?;
     tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was rotated");

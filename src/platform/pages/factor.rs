@@ -58,7 +58,7 @@ async fn answered(app: &App, request: Request) -> Result<Response, Error> {
     let person = visitor.person()?;
     if person.wants.is_none() {
         let via = Via { carrier: Carrier::Cookie, source, request: id.as_ref() };
-        let good = prove_again(app, &visitor.caller, (form.take("password").into(), via)).await?;
+        let good = prove_again(app, &visitor.caller, form.take("password").into(), via).await?;
         return if good { Ok(confirmed(&visitor)) } else { password_asked(&visitor, StatusCode::UNAUTHORIZED) };
     }
     if !matches!(person.wants, Some(Method::Totp)) {

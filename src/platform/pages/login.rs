@@ -67,8 +67,8 @@ async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<
     let headers = request.headers().clone();
     let mut form = match form::read(request, &cookie).await {
         Ok(form) => form,
-        Err(Error::OtherSite) if session::same_site(&headers) => return again(app, (&look, &headers), Why::Old).await,
-        Err(Error::Fields(_)) => return again(app, (&look, &headers), Why::Long).await,
+        Err(Error::OtherSite) if session::same_site(&headers) => return again(app, &look, &headers, Why::Old).await,
+        Err(Error::Fields(_)) => return again(app, &look, &headers, Why::Long).await,
         Err(error) => return Err(error),
     };
     let (name, password) = (form.take("login"), form.take("password"));
@@ -104,7 +104,7 @@ enum Why {
 
 /// What a form that cannot be taken leads to: where the browser has a session already, as after a login in another tab, to the
 /// first page, otherwise to a fresh form that says why.
-async fn again(app: &App, (look, headers): (&Look, &HeaderMap), why: Why) -> Result<Response, Error> {
+async fn again(app: &App, look: &Look, headers: &HeaderMap, why: Why) -> Result<Response, Error> {
     if session::holder(app, headers).await?.is_some() {
         return Ok(Redirect::to("/").into_response());
     }

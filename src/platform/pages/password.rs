@@ -54,7 +54,7 @@ async fn changed(app: &Arc<App>, request: Request) -> Result<Response, Error> {
         new_password: Hidden(form.take("new")),
         confirm_password: Hidden(form.take("again")),
     };
-    let proof = match proven(app, &visitor, (&form.take("code"), id.as_ref())).await {
+    let proof = match proven(app, &visitor, &form.take("code"), id.as_ref()).await {
         Ok(proof) => proof,
         Err(Error::ProveAgain) => {
             return refused(&visitor, StatusCode::UNAUTHORIZED, &["The code was not taken".to_owned()]);
@@ -62,7 +62,7 @@ async fn changed(app: &Arc<App>, request: Request) -> Result<Response, Error> {
         Err(error) => return Ok(refusal(&visitor.look, error)),
     };
     let target = (visitor.tenant.unique_id.clone(), visitor.person()?.unique_id.clone());
-    let scope = Scope::own(visitor.caller.clone(), visitor.tenant.clone(), (source, proof));
+    let scope = Scope::own(visitor.caller.clone(), visitor.tenant.clone(), source, proof);
     let who = (Extension(scope.clone()), Actor::of(&scope, id.as_ref()));
     match change_password(State(Arc::clone(app)), who, Path(target), Strict(wanted)).await {
         Ok(_) => {
@@ -94,7 +94,7 @@ fn asks_for_code(visitor: &Visitor) -> Result<bool, Error> {
     Ok(person.owes.is_none() && matches!(person.wants, Some(Method::Totp)))
 }
 
-async fn proven(app: &App, visitor: &Visitor, (code, id): (&str, Option<&RequestId>)) -> Result<Proof, Error> {
+async fn proven(app: &App, visitor: &Visitor, code: &str, id: Option<&RequestId>) -> Result<Proof, Error> {
     let code = Some(code).filter(|code| asks_for_code(visitor).is_ok_and(|asks| asks) && !code.trim().is_empty());
     proof(app, &visitor.caller, (code, id)).await
 }

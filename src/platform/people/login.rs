@@ -194,7 +194,8 @@ pub(in crate::platform) async fn start(
 pub(in crate::platform) async fn prove_again(
     app: &App,
     caller: &Caller,
-    (password, via): (SecretString, Via<'_>),
+    password: SecretString,
+    via: Via<'_>,
 ) -> Result<bool, Error> {
     let person = caller.person().ok_or(Error::Internal)?;
     let place = app.hasher.place(via.source)?;

@@ -131,7 +131,8 @@ pub(in crate::platform) async fn update(
         Some(given) => {
             scope.proof().is_there(&app).await?;
             let Given { normal, typed } = given;
-            unused(&app, (tenant, before.id), (typed, scope.source())).await?;
+            let last = app.store.last_passwords(before.id, password::rules(tenant).back()).await?;
+            unused(&app, last, typed, scope.source()).await?;
             Some(stored(&app, (tenant, scope.source()), normal).await?)
         }
     };
@@ -242,9 +243,8 @@ fn wanted_password(
     Some(Given { normal: normal.into(), typed: Typed::new(given.into()) })
 }
 
-/// Refuses a password that the person had before, as far back as the policy looks.
-async fn unused(app: &App, (tenant, person): (&Record, i64), (given, source): (Typed, Source)) -> Result<(), Error> {
-    let last = app.store.last_passwords(person, password::rules(tenant).back()).await?;
+/// Refuses a password that is one of the last ones.
+async fn unused(app: &App, last: Vec<String>, given: Typed, source: Source) -> Result<(), Error> {
     if app.hasher.any((given, last), source).await? {
         return Err(Error::field("password", "The user had this password before; choose another"));
     }

@@ -4,7 +4,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::{Store, Tx};
-use crate::platform::credential::same;
+use crate::platform::credential::{Hashes, same};
 use crate::platform::principal::{Caller, Principal};
 
 /// A new credential: hashes, and what is known of it.
@@ -63,6 +63,34 @@ pub(in crate::platform) enum Known {
     Good,
 }
 
+/// Another secret of a credential.
+pub(in crate::platform) struct NewSecret {
+    /// SHA-256 of it.
+    pub(in crate::platform) hash: String,
+    /// When it is given.
+    pub(in crate::platform) now: i64,
+    /// When the credential ends from now on; without it never.
+    pub(in crate::platform) expires_at: Option<i64>,
+}
+
+/// A token of a credential.
+pub(in crate::platform) struct NewToken<'a> {
+    /// SHA-256 of it.
+    pub(in crate::platform) hash: &'a str,
+    /// The credential that was proved.
+    pub(in crate::platform) of: &'a Hashes,
+    pub(in crate::platform) now: i64,
+    pub(in crate::platform) expires: i64,
+}
+
+/// A token that was ended.
+pub(in crate::platform) struct EndedToken {
+    /// SHA-256 of its credential's key.
+    pub(in crate::platform) key_hash: String,
+    /// Number of the credential's tenant.
+    pub(in crate::platform) tenant: i64,
+}
+
 /// A credential whose key and secret are right.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::platform) struct Held {
@@ -95,11 +123,8 @@ macro_rules! credentials {
 
 impl Store {
     /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
-    pub(in crate::platform) async fn holds(
-        &self,
-        (key, secret): (&str, &str),
-        now: i64,
-    ) -> Result<Option<Held>, sqlx::Error> {
+    pub(in crate::platform) async fn holds(&self, claimed: &Hashes, now: i64) -> Result<Option<Held>, sqlx::Error> {
+        let Hashes { key, secret } = claimed;
         let text = format!("SELECT secret_hash, tenant_id, expires_at FROM credential WHERE key_hash = $1 AND {GOOD}");
         let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(key).bind(now).fetch_optional(&self.readers).await?;
         let (stored, held) = match row {
@@ -113,8 +138,8 @@ impl Store {
     }
 
     /// What the database knows of a credential.
-    pub(in crate::platform) async fn knows(&self, (key, secret): (&str, &str), now: i64) -> Result<Known, sqlx::Error> {
-        Ok(match (self.owner(key).await?, self.holds((key, secret), now).await?) {
+    pub(in crate::platform) async fn knows(&self, claimed: &Hashes, now: i64) -> Result<Known, sqlx::Error> {
+        Ok(match (self.owner(&claimed.key).await?, self.holds(claimed, now).await?) {
             (None, _) => Known::Never,
             (Some(_), None) => Known::Ended,
             (Some(_), Some(_)) => Known::Good,
@@ -217,14 +242,11 @@ pub(in crate::platform) async fn living_credentials(tx: &mut Tx, tenant: i64) ->
 }
 
 /// Gives a credential another secret. Its tokens end.
-pub(in crate::platform) async fn rotate_credential(
-    tx: &mut Tx,
-    (key, secret): (&str, &str),
-    (now, expires_at): (i64, Option<i64>),
-) -> Result<(), sqlx::Error> {
+pub(in crate::platform) async fn rotate_credential(tx: &mut Tx, key: &str, new: &NewSecret) -> Result<(), sqlx::Error> {
+    let NewSecret { hash, now, expires_at } = new;
     sqlx::query("UPDATE credential SET secret_hash = $2, rotated_at = $3, expires_at = $4 WHERE key_hash = $1")
         .bind(key)
-        .bind(secret)
+        .bind(hash)
         .bind(now)
         .bind(expires_at)
         .execute(&mut **tx)
@@ -246,12 +268,8 @@ async fn end_tokens(tx: &mut Tx, key: &str) -> Result<(), sqlx::Error> {
 
 /// Stores the token of a credential, notes its use, and forgets tokens that have ended. False, and nothing stored, where
 /// the credential was revoked or got another secret since it was proved.
-pub(in crate::platform) async fn insert_token(
-    tx: &mut Tx,
-    hash: &str,
-    (key, secret): (&str, &str),
-    (now, expires): (i64, i64),
-) -> Result<bool, sqlx::Error> {
+pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, sqlx::Error> {
+    let NewToken { hash, of: Hashes { key, secret }, now, expires } = new;
     sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
     let used = sqlx::query(
         "UPDATE credential SET last_used_at = $3 WHERE key_hash = $1 AND secret_hash = $2 AND revoked_at IS NULL",
@@ -271,13 +289,13 @@ pub(in crate::platform) async fn insert_token(
     Ok(true)
 }
 
-/// Ends one token; answers the key's hash and the tenant of its credential.
-pub(in crate::platform) async fn end_token(tx: &mut Tx, hash: &str) -> Result<Option<(String, i64)>, sqlx::Error> {
+/// Ends one token, if it is there.
+pub(in crate::platform) async fn end_token(tx: &mut Tx, hash: &str) -> Result<Option<EndedToken>, sqlx::Error> {
     let row = sqlx::query("DELETE FROM token WHERE hash = $1 RETURNING key_hash, tenant_id");
     let row = row.bind(hash).fetch_optional(&mut **tx).await?;
     row.map(|row| {
         let key: Option<String> = row.try_get("key_hash")?;
-        Ok((key.unwrap_or_default(), row.try_get("tenant_id")?))
+        Ok(EndedToken { key_hash: key.unwrap_or_default(), tenant: row.try_get("tenant_id")? })
     })
     .transpose()
 }
