@@ -24,7 +24,7 @@ impl RequestId {
     pub(in crate::platform) async fn give(mut request: Request, next: Next) -> Response {
         let id = Self(random_id());
         let value = HeaderValue::from_str(&id.0);
-        // Of the highest level, so that an error line has the id whatever else is logged.
+        // Of the highest level, so that an error line has the id at every level of the log.
         let span = tracing::error_span!("request", request = id.0);
         request.extensions_mut().insert(id);
         let mut response = next.run(request).instrument(span).await;
