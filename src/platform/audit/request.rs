@@ -29,7 +29,7 @@ impl RequestId {
         let source = Source::of(request.extensions(), request.headers(), &app.proxies);
         let id = Self(random_id(), source);
         let value = HeaderValue::from_str(&id.0);
-        // Of the highest level, so that an error line has the id whatever else is logged.
+        // Of the highest level, so that an error line has the id at every level of the log.
         let span = tracing::error_span!("request", request = id.0);
         request.extensions_mut().insert(id);
         let mut response = next.run(request).instrument(span).await;

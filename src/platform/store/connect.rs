@@ -89,7 +89,7 @@ pub(super) fn patient() -> AnyPoolOptions {
 pub(super) fn make_private(url: &str) -> Result<(), sqlx::Error> {
     let Some(file) = file_of(url)? else { return Ok(()) };
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
-    // Whatever else is wrong SQLite says better.
+    // SQLite says better what else is wrong.
     if made.is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
         && std::fs::metadata(&file)?.permissions().mode() & 0o007 != 0
     {

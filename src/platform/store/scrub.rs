@@ -16,6 +16,9 @@ use crate::platform::error::Error;
 /// Pages that are looked at, and given back to the system, in one step.
 const STEP: i64 = 256;
 
+/// Pages from which on the first byte of a page may be one of the number of another, 64 GiB.
+const PAGES: i64 = 1 << 24;
+
 /// How often all pages are looked at: a page may take another's place while the first look is on its way.
 const LOOKS: u32 = 2;
 
@@ -60,6 +63,13 @@ impl Store {
         let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&self.readers).await?;
         let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&self.readers).await?;
         let has_maps = mode != 0;
+        if pages >= PAGES {
+            tracing::warn!(
+                pages,
+                "the file is too large for its gaps to be overwritten; run `tenantry-platform compact`"
+            );
+            return Ok(());
+        }
         let mut from = 1;
         while from <= pages {
             let seen = self.pages(from).await?;

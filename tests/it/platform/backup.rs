@@ -94,7 +94,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     assert!(names.contains("Kept") && names.contains(&kept) && !names.contains("Lost"), "{names}");
     let next = new.make(msps, json!({ "name": "Next" })).await;
     assert!(number(&next) > number(&lost), "{next} after {lost}");
-    // Whoever was logged in is not any more.
+    // Sessions from before are over.
     let old = Caller { url: running.url.clone(), ..sp };
     assert_eq!(old.get("/cfg/countries").await.status, 401);
     running.stop().await;
