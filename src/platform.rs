@@ -79,6 +79,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long an ended tenant's data is kept unless said otherwise.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
 
+/// How long the audit log and the history of logins are kept unless said otherwise: more than the twelve months of PCI DSS.
+const LOG_RETENTION: Duration = Duration::from_hours(400 * 24);
+
 /// How long a database file that another process holds is waited for unless said otherwise.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
 /// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
@@ -109,6 +112,8 @@ pub struct Config {
     pub retry: Duration,
     /// How long an ended tenant's data is kept.
     pub purge_after: Duration,
+    /// How long rows of the audit log and of the history of logins are kept.
+    pub log_retention: Duration,
     /// How long a request waits for a database file that another process holds.
     pub database_wait: Duration,
     /// How people log in.
@@ -138,6 +143,7 @@ impl Config {
             export_s3: None,
             retry: Duration::from_secs(1),
             purge_after: PURGE_AFTER,
+            log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
             login: Login::default(),
             proxies: Vec::new(),
@@ -235,6 +241,7 @@ struct App {
     /// Told when an event waits for its delivery.
     deliveries: Notify,
     purge_after: Duration,
+    log_retention: Duration,
     login: Login,
     proxies: Vec<Network>,
     product: String,
@@ -286,6 +293,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), Star
         exports,
         deliveries: Notify::new(),
         purge_after: config.purge_after,
+        log_retention: config.log_retention,
         login: config.login,
         proxies: config.proxies.clone(),
         product: config.product.clone(),
@@ -333,6 +341,7 @@ async fn keep_house(app: Arc<App>) {
 
 async fn house(app: &App, now: i64) -> Result<Vec<String>, error::Error> {
     retention::expire(app, now).await?;
+    retention::trim_logs(app, now).await?;
     purge::purge(app, now).await
 }
 

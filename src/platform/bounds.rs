@@ -52,6 +52,8 @@ pub(super) const PROBLEMS: usize = 50;
 pub(super) const PAGE: i64 = 500;
 /// Records of a page: each may have [`RECORD`] bytes.
 pub(super) const RECORD_PAGE: i64 = 100;
+/// Rows of a page of the audit log.
+pub(super) const LOG_PAGE: i64 = 100;
 /// Records and bytes of one file of a batch export.
 pub(super) const EXPORT_RECORDS: usize = 5000;
 pub(super) const EXPORT_BYTES: usize = 8 << 20;

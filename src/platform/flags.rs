@@ -74,6 +74,9 @@ pub struct Flags {
     /// Days after which an ended tenant's data is erased for ever
     #[arg(long, env = "TENANTRY_PURGE_AFTER_DAYS", default_value_t = 90)]
     purge_after_days: u32,
+    /// Days for which the audit log and the history of logins are kept
+    #[arg(long, env = "TENANTRY_LOG_RETENTION_DAYS", default_value_t = 400)]
+    log_retention_days: u32,
     /// Seconds that a request waits for a SQLite file that another process holds
     #[arg(long, env = "TENANTRY_DATABASE_WAIT_SECONDS", default_value_t = 10)]
     database_wait_seconds: u32,
@@ -142,6 +145,7 @@ impl From<Flags> for Config {
             }),
             export_destinations: flags.export_destination,
             purge_after: Duration::from_hours(24 * u64::from(flags.purge_after_days)),
+            log_retention: Duration::from_hours(24 * u64::from(flags.log_retention_days)),
             database_wait: Duration::from_secs(flags.database_wait_seconds.into()),
             login: Login::default(),
             proxies: flags.trusted_proxies,
@@ -176,6 +180,7 @@ mod tests {
         let config = Config::from(Flags::parse_from(["tenantry-platform"]));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.limits.map(|limits| limits.writes), Some(50));
+        assert_eq!(config.log_retention, Duration::from_secs(400 * 24 * 60 * 60));
         assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known()));
     }
 }

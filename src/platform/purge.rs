@@ -1,7 +1,7 @@
 //! What an ended tenant left is erased after the retention, for ever: from the rows, and on SQLite from the file.
 
 use super::App;
-use super::audit::{Action, Actor, Event, append};
+use super::audit::{Action, Actor, Event, append, end_log};
 use super::error::Error;
 use super::store::{Ended, erase, lock};
 
@@ -32,5 +32,6 @@ async fn one(app: &App, tenant: &Ended, now: i64) -> Result<(), Error> {
         append(&app.seal, &mut tx, (parent, &Actor::platform()), event).await?;
     }
     erase(&mut tx, tenant, now).await?;
+    end_log(&app.seal, &mut tx, tenant.id);
     Ok(tx.commit().await?)
 }

@@ -68,6 +68,7 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
         Call::Nocs => on(method, reference::nocs),
         Call::Impact => on(method, extensions::impact),
         Call::CreateCredential => on(method, extensions::credentials),
+        Call::SearchAudit => on(method, audit::list),
         Call::ReadSubscription => on(method, subscription::show),
         Call::CreateRecord => on(method, records::create),
         Call::ListRecords => on(method, records::list),
@@ -108,7 +109,7 @@ fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
         .layer(middleware::from_fn_with_state(Arc::clone(app), introduce))
         .layer(middleware::from_fn_with_state(Arc::clone(app), metrics::count))
         .layer(middleware::from_fn_with_state(Arc::clone(app), refusals::watch))
-        .layer(middleware::from_fn(audit::RequestId::give))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), audit::RequestId::give))
 }
 
 fn catching<S: Clone + Send + Sync + 'static>(router: Router<S>) -> Router<S> {

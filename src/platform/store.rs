@@ -20,17 +20,21 @@ mod sets;
 mod streams;
 mod tenants;
 mod terms;
+mod tx;
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::{AnyPool, Executor as _};
 
 use super::StartError;
 
 pub(super) use attempts::forget_attempts;
-pub(super) use audit::{Head, Kept, advance, head, save_seal};
+pub(super) use audit::{
+    Head, Kept, Read, Statements, StoredAnchor, advance, bury, cut_off, head, last_row, locked_anchor, reseal,
+    save_anchor, some_heads,
+};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
 pub(super) use duo::{note_sent, take_sent};
@@ -58,9 +62,7 @@ pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
 pub(super) use streams::{Delivery, Stream, delete_stream, enqueue, insert_stream, streams_of};
 pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
 pub(super) use terms::{Part, Term, Value};
-
-/// A write in progress; dropped without `commit` it never happened.
-pub(super) type Tx = Transaction<'static, Any>;
+pub(super) use tx::Tx;
 
 /// Connections for reading, and for writing on PostgreSQL.
 const CONNECTIONS: u32 = 8;
@@ -100,17 +102,17 @@ impl Store {
         let sqlite = url.starts_with("sqlite:");
         let url = if sqlite { reading(&url) } else { url };
         let options: AnyConnectOptions = url.parse()?;
-        let readers = pool_of((sqlite, "PRAGMA query_only = ON;"), wait, 1).connect_with(options).await?;
-        if !sqlite {
-            let only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
-            sqlx::query(only).execute(&readers).await?;
-        }
+        // One connection, in one transaction: all that is read is of one moment, also while a platform writes.
+        let one = pool_of((sqlite, "PRAGMA query_only = ON;"), wait, 1).max_lifetime(None).idle_timeout(None);
+        let readers = one.connect_with(options).await?;
+        let begin = if sqlite { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
+        sqlx::query(begin).execute(&readers).await?;
         Ok(Self { writer: readers.clone(), readers, sqlite })
     }
 
     /// Starts a write.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.writer.begin().await
+        self.writer.begin().await.map(Tx::new)
     }
 
     /// Ends all connections after their work.

@@ -7,14 +7,17 @@ mod autonomy;
 mod branding;
 mod documented;
 mod durable;
+mod evidence;
 mod exports;
 mod flood;
 mod forged;
 mod fuzz;
 mod http;
+mod kept;
 mod lifecycle;
 mod limits;
 mod lists;
+mod log;
 mod login;
 mod marks;
 mod messages;
@@ -258,6 +261,11 @@ impl Platform {
     /// Stops and starts again on the same file.
     pub(crate) async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         self.running.take().unwrap().stop().await;
+        self.resume(change).await;
+    }
+
+    /// Starts again on the same file, after a stop.
+    pub(crate) async fn resume(&mut self, change: impl FnOnce(&mut Config)) {
         let mut config = Config::new(self.folder.database());
         config.limits = None;
         config.login.work = CHEAP;

@@ -122,7 +122,7 @@ fn login_term(key: &str, value: &str) -> Result<Term, Error> {
 }
 
 /// The terms of a request's `queryString`.
-pub(super) fn terms(
+pub(in crate::platform) fn terms(
     raw: &str,
     keys: &[&str],
     term: impl Fn(&str, &str) -> Result<Term, Error>,
@@ -131,6 +131,7 @@ pub(super) fn terms(
     query::pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
 }
 
-fn span(key: &str, value: &str) -> Result<(i64, i64), Error> {
+/// The first millisecond of a date or time, and the one after its last.
+pub(in crate::platform) fn span(key: &str, value: &str) -> Result<(i64, i64), Error> {
     time::span(value).ok_or_else(|| query::not_a_date(key, value))
 }

@@ -53,6 +53,7 @@ pub enum Call {
     Nocs,
     Impact,
     CreateCredential,
+    SearchAudit,
     ReadSubscription,
     CreateRecord,
     ListRecords,
@@ -117,6 +118,7 @@ impl Call {
             | Self::Nocs
             | Self::Impact
             | Self::CreateCredential
+            | Self::SearchAudit
             | Self::ReadSubscription
             | Self::CreateRecord
             | Self::ListRecords
@@ -253,6 +255,15 @@ const SEE_DATA: Needs =
 const SET_DATA: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
 
+/// Who reads a tenant's audit log: whoever administers the tenant. From above it takes both: it tells of people and of the
+/// addresses that they come from.
+const SEE_LOG: Needs = needs(
+    Rule::Each(ADMINISTER),
+    Rule::Each(ADMINISTER),
+    Rule::Each(&[&[Administration], &[MspView]]),
+    Rule::Each(&[&[Administration], &[ClientView]]),
+);
+
 macro_rules! clients {
     ($rest:literal) => {
         concat!("/api/v2/tenants/{tenant}/clients", $rest)
@@ -322,6 +333,7 @@ pub const TABLE: &[Row] = &[
     ours(C::Impact, Get, "/api/v2/tenants/{tenant}/impact", ITSELF),
     // Such a credential may do everything under its tenant, so nobody makes one who may not.
     ours(C::CreateCredential, Post, "/api/v2/tenants/{tenant}/credentials", all(Rule::Everything)),
+    ours(C::SearchAudit, Get, "/api/v2/tenants/{tenant}/audit", SEE_LOG),
     ours(C::ReadSubscription, Get, "/api/v2/tenants/{tenant}/subscription", ITSELF),
     ours(C::CreateRecord, Post, records!(""), SET_DATA),
     ours(C::ListRecords, Get, records!(""), SEE_DATA),

@@ -235,6 +235,24 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     Ok(true)
 }
 
+impl Store {
+    /// Erases logins of before a time, a part of them at once so that other writes come in between; answers how many.
+    pub(in crate::platform) async fn forget_logins(&self, before: i64) -> Result<u64, Error> {
+        let mut erased = 0;
+        loop {
+            let mut tx = self.begin().await?;
+            let part = "DELETE FROM login_history WHERE id IN \
+                        (SELECT id FROM login_history WHERE login_at < $1 ORDER BY login_at LIMIT 1000)";
+            let count = sqlx::query(part).bind(before).execute(&mut *tx).await?.rows_affected();
+            tx.commit().await?;
+            erased += count;
+            if count == 0 {
+                return Ok(erased);
+            }
+        }
+    }
+}
+
 /// Notes a login that failed.
 pub(in crate::platform) async fn failed_login(
     tx: &mut Tx,
@@ -250,9 +268,11 @@ pub(in crate::platform) async fn failed_nobody(tx: &mut Tx) -> Result<(), Error>
     for text in [
         "UPDATE counter SET value = value WHERE name = 'login'",
         "UPDATE login_history SET status = status WHERE id = -1",
+        "UPDATE audit_anchor SET events = events WHERE id = 1",
         "UPDATE audit_head SET number = number WHERE tenant_id = -1",
         "UPDATE audit SET number = number WHERE tenant_id = -1",
         "UPDATE audit_head SET seal = seal WHERE tenant_id = -1",
+        "UPDATE audit_anchor SET state = state WHERE id = 1",
     ] {
         sqlx::query(text).execute(&mut **tx).await?;
     }

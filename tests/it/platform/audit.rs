@@ -201,7 +201,8 @@ async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
             vec![(1, "the whole chain is missing")],
         ),
         (
-            &["INSERT INTO audit SELECT tenant_id, 7, at, actor, action, object, outcome, request, hash, hash \
+            &["INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash) \
+               SELECT tenant_id, 7, at, actor, action, object, outcome, request, hash, hash \
                FROM audit WHERE tenant_id = 2 AND number = 6"][..],
             vec![(7, changed), (7, "the row stands behind the head of the chain")],
         ),

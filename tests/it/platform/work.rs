@@ -96,6 +96,7 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         | Call::Nocs
         | Call::Impact
         | Call::CreateCredential
+        | Call::SearchAudit
         | Call::ReadSubscription
         | Call::ListRecords
         | Call::ReadRecord
