@@ -180,7 +180,7 @@ mod tests {
         let config = Config::from(Flags::parse_from(["tenantry-platform"]));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.limits.map(|limits| limits.writes), Some(50));
-        assert_eq!(config.log_retention, Duration::from_secs(400 * 24 * 60 * 60));
+        assert_eq!(config.log_retention, Duration::from_hours(400 * 24));
         assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known()));
     }
 }

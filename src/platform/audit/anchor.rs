@@ -109,7 +109,9 @@ mod tests {
         let seal = Seal::with("a".repeat(40).into());
         let total = |heads: &[(i64, i64)]| {
             let mut anchor = Anchor::default();
-            heads.iter().for_each(|(tenant, number)| anchor.turn(&seal, *tenant, &head(*number)));
+            for (tenant, number) in heads {
+                anchor.turn(&seal, *tenant, &head(*number));
+            }
             anchor.sum
         };
         let mut anchor = Anchor::default();

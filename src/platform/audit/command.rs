@@ -159,8 +159,11 @@ impl<'a> Reading<'a> {
         };
         let checkpoints: BTreeMap<i64, Head> = store.statements(Statements::Checkpoints).await?.into_iter().collect();
         let purged: BTreeMap<i64, Head> = store.statements(Statements::Purged).await?.into_iter().collect();
-        checkpoints.iter().for_each(|(tenant, head)| sealed(Statement::Checkpoint, *tenant, head));
-        purged.iter().for_each(|(tenant, head)| sealed(Statement::Purged, *tenant, head));
+        for (what, statements) in [(Statement::Checkpoint, &checkpoints), (Statement::Purged, &purged)] {
+            for (tenant, head) in statements {
+                sealed(what, *tenant, head);
+            }
+        }
         let (lost, sum, made) = (Lost::new(), Sum::default(), BTreeSet::new());
         Ok(Self { store, seal, chains, checkpoints, purged, explained, lost, sum, made, verified })
     }
@@ -225,8 +228,8 @@ impl<'a> Reading<'a> {
             }
             // Whatever was named already does not add up either.
             (_, Some(anchor)) if anchor.sum != self.sum && self.verified.findings.is_empty() => Some(
-                "the heads of the logs do not add up to its anchor: one was put back to an earlier day, and the rows that \
-                 would name it are gone"
+                "the heads of the logs do not add up to its anchor: a log or the anchor was put back to an earlier day, and \
+                 no row is left that names which"
                     .to_owned(),
             ),
             _ => None,

@@ -1,6 +1,7 @@
 //! The audit log of a tenant, read by API.
 
 use serde_json::{Value, json};
+use tenantry::platform::Limits;
 
 use super::audit::{lines, sealed};
 use super::people::{CHOSEN, PASSWORD, user};
@@ -85,6 +86,20 @@ async fn what_the_log_cannot_be_asked_is_refused_with_the_way_out() {
         let message = platform.sp.get(&path(query)).await.refuses(field);
         assert!(message.contains(said), "{query}: {message}");
     }
+}
+
+#[tokio::test]
+async fn pages_of_the_log_are_rationed_as_other_pages_are() {
+    let limits = Some(Limits { pages: 2, ..Limits::default() });
+    let platform = Platform::with(|config| config.limits = limits).await;
+    let statuses = [0; 3].map(|_| platform.sp.get("/tenants/sp_1/audit"));
+    let mut told = Vec::new();
+    for status in statuses {
+        told.push(status.await.status.as_u16());
+    }
+    // A new minute may begin in between.
+    assert!(told == [200, 200, 429] || told == [200, 200, 200], "{told:?}");
+    assert_eq!(platform.sp.get("/tenants/sp_1/audit").await.headers["x-ratelimit-limit"], "2");
 }
 
 #[tokio::test]
