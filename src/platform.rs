@@ -342,6 +342,7 @@ async fn keep_house(app: Arc<App>) {
 async fn house(app: &App, now: i64) -> Result<Vec<String>, error::Error> {
     retention::expire(app, now).await?;
     retention::trim_logs(app, now).await?;
+    audit::check(app).await?;
     purge::purge(app, now).await
 }
 

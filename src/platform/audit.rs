@@ -8,6 +8,7 @@
 
 mod anchor;
 mod chain;
+mod check;
 mod command;
 mod key;
 mod list;
@@ -19,6 +20,7 @@ mod verify;
 mod write;
 
 pub(super) use chain::{Beside, Hash, Row};
+pub(super) use check::check;
 pub use command::{AuditCommand, AuditError, export, verify};
 pub use key::new_key;
 pub(super) use key::open;

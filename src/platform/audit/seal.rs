@@ -10,7 +10,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use super::chain::Hash;
 use crate::platform::credential::{hex, random_token, same};
 use crate::platform::store::Head;
 
@@ -124,7 +123,7 @@ impl Seal {
     }
 
     /// What a head adds to the sum of all heads. Nobody without the key knows the numbers that are added.
-    pub(super) fn share(&self, tenant: i64, number: i64, hash: &Hash) -> [u8; 32] {
+    pub(super) fn share(&self, tenant: i64, number: i64, hash: &str) -> [u8; 32] {
         if number == 0 && hash.is_empty() {
             return [0; 32];
         }

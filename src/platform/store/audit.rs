@@ -1,5 +1,6 @@
 //! The chains of the audit log, and what holds them together.
 
+use futures::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
@@ -282,6 +283,24 @@ impl Store {
     pub(in crate::platform) async fn anchor(&self) -> Result<Option<StoredAnchor>, sqlx::Error> {
         let row = sqlx::query("SELECT events, key_id, state FROM audit_anchor WHERE id = 1");
         row.fetch_optional(&self.readers).await?.as_ref().map(read_anchor).transpose()
+    }
+
+    /// Hands over each head, and answers the anchor of the same moment: one statement reads both.
+    pub(in crate::platform) async fn fold_heads(
+        &self,
+        mut each: impl FnMut(i64, i64, &str),
+    ) -> Result<Option<StoredAnchor>, sqlx::Error> {
+        let text = "SELECT a.events, a.key_id, a.state, COALESCE(h.tenant_id, 0) AS tenant_id, \
+                    COALESCE(h.number, 0) AS number, COALESCE(h.hash, '') AS hash \
+                    FROM audit_anchor a LEFT JOIN audit_head h ON h.tenant_id > 0 WHERE a.id = 1";
+        let (mut rows, mut anchor) = (sqlx::query(text).fetch(&self.readers), None);
+        while let Some(row) = rows.try_next().await? {
+            each(row.try_get("tenant_id")?, row.try_get("number")?, row.try_get("hash")?);
+            if anchor.is_none() {
+                anchor = Some(read_anchor(&row)?);
+            }
+        }
+        Ok(anchor)
     }
 
     /// Some of the heads that have a seal, by the number of their tenant.

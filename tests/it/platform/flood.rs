@@ -148,7 +148,7 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
 }
 
 /// The program with its log in a file.
-fn logged(folder: &Folder) -> (Program, String) {
+pub(super) fn logged(folder: &Folder) -> (Program, String) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
     let program = launch_into(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
     for _ in 0..600 {
