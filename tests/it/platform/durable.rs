@@ -86,6 +86,11 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
 pub(super) struct Program(Child);
 
 impl Program {
+    /// A program that runs already.
+    pub(super) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Number of its process.
     pub(super) fn id(&self) -> u32 {
         self.0.id()
