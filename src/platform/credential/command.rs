@@ -1,4 +1,4 @@
-//! `tenantry-platform credential`: API credentials from beside the database, for whoever lost all of them.
+//! `tenantry-platform credential`: API credentials from beside the database, for operators who lost all of them.
 
 use std::io::Write;
 use std::path::Path;

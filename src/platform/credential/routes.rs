@@ -230,7 +230,7 @@ pub(in crate::platform) async fn rotate(
     Ok(Json(Shown { id, client_id: None, client_secret, expires_time: expires_at.map(time::wire) }))
 }
 
-/// A credential of a tenant, as the commits so far left it. Whoever changes one holds the tenant's lock.
+/// A credential of a tenant, as the commits so far left it. A change of one holds the tenant's lock.
 async fn find(app: &App, tenant: i64, id: &str) -> Result<CredentialRecord, Error> {
     let records = app.store.credentials(tenant).await?;
     let found = records.into_iter().find(|record| credential_id(&record.key_hash) == id);

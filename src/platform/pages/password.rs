@@ -88,7 +88,7 @@ fn refused(visitor: &Visitor, status: StatusCode, wrong: &[String]) -> Result<Re
     Ok(answer(status, &visitor.look, "login", &content(visitor, wrong)?))
 }
 
-/// Whether the change asks for a code along with the password of today: whoever owes the change has just shown one.
+/// Whether the change asks for a code along with the password of today: a person who owes the change has just shown one.
 fn asks_for_code(visitor: &Visitor) -> Result<bool, Error> {
     let person = visitor.person()?;
     Ok(person.owes.is_none() && matches!(person.wants, Some(Method::Totp)))

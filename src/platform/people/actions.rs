@@ -202,7 +202,7 @@ pub(in crate::platform) async fn change_password(
     );
     agreed(wrong, [&current_password.0, &new_password.0, &confirm_password.0])?;
     let wanted: SecretString = wanted.ok_or(Error::Internal)?.into();
-    // The password of today is no second factor, and whoever owes a change has just shown one.
+    // The password of today is no second factor, and a person who owes a change has just shown one.
     let factor = scope.caller.person().filter(|caller| caller.wants.is_some() && caller.owes.is_none());
     if factor.is_some() {
         scope.proof().is_there(&app).await?;

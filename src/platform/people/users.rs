@@ -165,7 +165,7 @@ pub(in crate::platform) async fn update(
     if let Some(password) = password {
         save_password(&mut tx, person.id, &password, None).await?;
         end_sessions_of(&mut tx, person.id, time::now()).await?;
-        // Whoever is locked out logs in with it.
+        // A person who is locked out logs in with it.
         forget_all_attempts(&mut tx, &account(&person.login_name)).await?;
         done.push(Action::PasswordSet);
     }

@@ -80,7 +80,7 @@ async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it()
 }
 
 #[tokio::test]
-async fn a_credential_ends_on_its_day_with_its_tokens_and_a_rotation_gives_it_as_long_again() {
+async fn a_credential_ends_on_its_day_and_a_rotation_gives_it_as_long_again() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
     let list = format!("/tenants/{partner}/credentials");
@@ -261,7 +261,7 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
         "{nowhere:?}"
     );
 
-    // Whoever revoked all of them, that of the file too, starts and makes another.
+    // With all of them revoked, that of the file too, the platform starts and another one can be made.
     let first: Vec<&str> = listed.lines().skip(1).map(|line| line.split('\t').nth(1).unwrap()).collect();
     for id in first.into_iter().filter(|first| *first != id) {
         assert!(run(&folder, &["credential", "revoke", "--id", id]).status.success());

@@ -106,7 +106,7 @@ async fn requests_are_counted_by_method_template_and_status() {
 }
 
 #[tokio::test]
-async fn whatever_is_refused_before_a_handler_has_one_of_the_three_shapes() {
+async fn a_refusal_before_any_handler_has_one_of_the_three_shapes() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let platform = Platform::start().await;
     for path in ["/api/v2/tenants/%ff/users/x", "/images/org/9999999999999999999/x", "/login/%ff"] {

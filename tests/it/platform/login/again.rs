@@ -117,7 +117,7 @@ async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_anothe
     assert_eq!(asking(&mut world, &token).await, expected);
     let city = world.platform.sp.get(&format!("/tenants/{partner}")).await.json();
     assert!(city.get("city").is_none_or(|city| city == ""), "nothing was saved: {city}");
-    // It is the edited tenant that counts, and not the one of whoever edits it.
+    // It is the edited tenant that counts, and not the editor's own.
     for path in [&one, &other] {
         world.platform.sp.post(path, json!({ "twoFactorAuthentication": false })).await.json();
     }
@@ -212,7 +212,7 @@ fn asked_for_password(answer: &Answer) -> bool {
 }
 
 #[tokio::test]
-async fn without_a_second_factor_the_password_is_asked_again_and_turning_ones_own_off_is_asked() {
+async fn without_a_second_factor_the_password_is_asked_again() {
     let mut world = World::new().await;
     let sp = world.platform.sp_id.clone();
     let (path, own) =
@@ -304,7 +304,7 @@ async fn nobody_gets_lasting_power_by_a_session_that_was_stolen() {
 }
 
 #[tokio::test]
-async fn whoever_has_a_second_factor_shows_it_to_change_the_own_password() {
+async fn a_person_with_a_second_factor_shows_it_to_change_the_own_password() {
     let world = World::new().await;
     let sp = world.platform.sp_id.clone();
     let token = world.platform.sp.login_with("sue", CHOSEN, &world.codes[0]).await.json();

@@ -60,7 +60,7 @@ async fn a_login_form_that_cannot_be_taken_says_why_and_comes_back_fresh() {
 }
 
 #[tokio::test]
-async fn whoever_owes_a_new_password_can_log_out_instead() {
+async fn a_person_who_owes_a_new_password_can_log_out_instead() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
     platform.user(&partner, "ada", &[]).await;

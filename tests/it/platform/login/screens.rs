@@ -84,7 +84,7 @@ async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
     bob.log_in("/login", "bob", CHOSEN).await;
     let answer = bob.get("/screens/alerts").await;
     assert!(answer.text.contains("Alert Correlation") && !answer.text.contains("disk"), "{}", answer.text);
-    // Of a tenant below not even the packages are for whoever may not read it.
+    // Of a tenant below not even the packages are for a person who may not read it.
     let mut sue = Browser::new(&platform);
     sue.log_in("/login", "sue", CHOSEN).await;
     let answer = sue.get(&format!("/screens/alerts?tenant={partner}")).await;

@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 use super::{CHOSEN, PASSWORD, Platform, user};
 
 #[tokio::test]
-async fn a_login_name_has_one_owner_in_whatever_form_it_is_typed() {
+async fn a_login_name_has_one_owner_in_each_form_in_which_it_is_typed() {
     let platform = Platform::start().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
     let list = format!("/tenants/{other}/users");
@@ -81,7 +81,7 @@ async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed(
         answer.post(&format!("{}/changePassword", person(id)), change.clone()).await.refuses("newPassword");
         assert_eq!(answer.post(&format!("{}/changePassword", person(other)), change).await.status, 403, "{typed}");
     }
-    // Whoever collides is still changed, deactivated and masked.
+    // A person whose name collides is still changed, deactivated and masked.
     platform.sp.post(&person(2), json!({ "city": "Bonn" })).await.json();
     let listed = collisions(&platform);
     let text = String::from_utf8(listed.stdout.clone()).unwrap();

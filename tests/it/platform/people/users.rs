@@ -264,7 +264,7 @@ async fn an_easily_guessed_password_is_refused_whoever_chooses_it_and_whatever_t
 }
 
 #[tokio::test]
-async fn nobody_sets_the_own_password_without_the_one_of_today_nor_one_that_was_used_before() {
+async fn nobody_sets_the_own_password_without_the_one_of_today_nor_a_used_one() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
     let (ada, id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
@@ -292,7 +292,7 @@ async fn nobody_sets_the_own_password_without_the_one_of_today_nor_one_that_was_
 }
 
 #[tokio::test]
-async fn a_password_or_an_activation_by_an_administrator_lets_a_locked_person_in_from_everywhere() {
+async fn a_password_or_an_activation_by_an_administrator_unlocks_a_person() {
     let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;
     let partner = platform.partner("Acme").await;
     let (_, id) = platform.logged_in(&partner, "lola", &[]).await;
