@@ -97,6 +97,7 @@ pub(super) const ROOMS: &[Room] = &[
             "argon2",
             "axum",
             "base64",
+            "cap_std",
             "clap",
             "futures",
             "hmac",
