@@ -241,7 +241,7 @@ pub(super) async fn append(
     (tenant, actor): (i64, &Actor),
     event: Event<'_>,
 ) -> Result<(), sqlx::Error> {
-    tx.at_last(Pending::row(seal, tenant, Content::new(actor, event)));
+    tx.at_last(Pending::row(seal, Content::new(tenant, actor, event)));
     Ok(())
 }
 

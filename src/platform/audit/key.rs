@@ -89,12 +89,12 @@ async fn begin(store: &Store, seal: &Seal, key: Key) -> Result<bool, StartError>
     let keyless = Anchor::open(&Seal::none(), &stored).filter(|_| key == Key::Made);
     let begun = if stored.state.is_empty() && (was_anchored || key == Key::Found && is_used) {
         tracing::error!(target: "audit", "the anchor of the audit log is gone: run `tenantry-platform audit verify`");
-        Writer::of(seal.clone(), Anchor::lost(stored.events)).end(&mut tx).await?
+        Writer::of(seal.clone(), Anchor::lost(stored.events), Base::Sealed).end(&mut tx).await?
     } else if stored.state.is_empty() {
         let base = if key == Key::InUse { Base::Sealed } else { Base::AsItStands };
-        epoch(store, &mut tx, (seal, Anchor::default()), (Action::AuditEpoch, base)).await?
+        epoch(store, &mut tx, seal, Epoch { before: Anchor::default(), action: Action::AuditEpoch, base }).await?
     } else if let Some(keyless) = keyless {
-        epoch(store, &mut tx, (seal, keyless), (Action::AuditKey, Base::AsItStands)).await?
+        epoch(store, &mut tx, seal, Epoch::of_key(keyless)).await?
     } else {
         return Ok(Anchor::open(seal, &stored).is_some() || ours(seal, &mut tx, &stored).await?);
     };
@@ -103,12 +103,28 @@ async fn begin(store: &Store, seal: &Seal, key: Key) -> Result<bool, StartError>
     Ok(true)
 }
 
+/// What an epoch begins with.
+struct Epoch {
+    /// The anchor before it.
+    before: Anchor,
+    /// What the first row of each chain says.
+    action: Action,
+    base: Base,
+}
+
+impl Epoch {
+    /// Of another key.
+    const fn of_key(before: Anchor) -> Self {
+        Self { before, action: Action::AuditKey, base: Base::AsItStands }
+    }
+}
+
 /// Begins an epoch: the anchor holds all heads as they stand, and each chain gets a row that says so.
 async fn epoch(
     store: &Store,
     tx: &mut Tx,
-    (seal, before): (&Seal, Anchor),
-    (action, base): (Action, Base),
+    seal: &Seal,
+    Epoch { before, action, base }: Epoch,
 ) -> Result<Written, sqlx::Error> {
     let chains = store.chains().await?;
     let mut anchor = Anchor { sum: [0; 32], ..before };
@@ -116,13 +132,13 @@ async fn epoch(
         let last = head(tx, *tenant).await?;
         anchor.turn(seal, *tenant, &last);
     }
-    let mut writer = Writer::of(seal.clone(), anchor);
+    let mut writer = Writer::of(seal.clone(), anchor, base);
     for (tenant, _) in &chains {
         let actor = if action == Action::AuditKey { Actor::console() } else { Actor::platform() };
-        writer.row(tx, (*tenant, base), Content::new(&actor, Event::done(action, "log"))).await?;
+        writer.row(tx, Content::new(*tenant, &actor, Event::done(action, "log"))).await?;
     }
     for (table, what) in [(Statements::Checkpoints, Statement::Checkpoint), (Statements::Purged, Statement::Purged)] {
-        reseal(tx, table, |tenant, head| seal.states(what, tenant, (head.number, &head.hash))).await?;
+        reseal(tx, table, |tenant, head| seal.states(what, tenant, head)).await?;
     }
     writer.end(tx).await
 }
@@ -142,7 +158,7 @@ pub async fn new_key(database: &str, file: &Path) -> Result<usize, AuditError> {
     let mut tx = store.begin().await?;
     let stored = locked_anchor(&mut tx).await?;
     let before = Anchor { events: stored.events, ..Anchor::default() };
-    let begun = epoch(&store, &mut tx, (&seal, before), (Action::AuditKey, Base::AsItStands)).await?;
+    let begun = epoch(&store, &mut tx, &seal, Epoch::of_key(before)).await?;
     tx.commit().await?;
     begun.tell();
     store.close().await;

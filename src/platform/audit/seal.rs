@@ -99,7 +99,7 @@ impl Seal {
     }
 
     /// The seal of a statement about a row.
-    pub(super) fn states(&self, what: Statement, tenant: i64, (number, hash): (i64, &str)) -> String {
+    pub(super) fn states(&self, what: Statement, tenant: i64, Head { number, hash, .. }: &Head) -> String {
         self.seal(&format!("{}/{tenant}/{number}/{hash}", what.word()))
     }
 
@@ -119,7 +119,7 @@ impl Seal {
 
     /// Whether a statement has this key's seal.
     pub(super) fn holds_statement(&self, what: Statement, tenant: i64, head: &Head) -> bool {
-        same(&self.states(what, tenant, (head.number, &head.hash)), &head.seal)
+        same(&self.states(what, tenant, head), &head.seal)
     }
 
     /// What a head adds to the sum of all heads. Nobody without the key knows the numbers that are added.
@@ -170,7 +170,7 @@ mod tests {
     fn a_statement_is_neither_another_one_nor_the_seal_of_a_row() {
         let seal = key("a");
         let head = |seal: String| Head { number: 2, hash: "h".to_owned(), seal };
-        let checkpoint = head(seal.states(Statement::Checkpoint, 1, (2, "h")));
+        let checkpoint = head(seal.states(Statement::Checkpoint, 1, &head(String::new())));
         assert!(seal.holds_statement(Statement::Checkpoint, 1, &checkpoint));
         assert!(!seal.holds_statement(Statement::Purged, 1, &checkpoint) && !seal.holds_head(1, &checkpoint));
         assert!(!seal.holds_statement(Statement::Checkpoint, 1, &head(seal.of(1, 2, "h"))));

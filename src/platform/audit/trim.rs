@@ -30,7 +30,7 @@ pub(in crate::platform) async fn trim(app: &App, before: i64) -> Result<u64, Err
             if end.number == start.number {
                 break;
             }
-            let seal = app.seal.states(Statement::Checkpoint, tenant, (end.number, &end.hash));
+            let seal = app.seal.states(Statement::Checkpoint, tenant, &end);
             let mut tx = app.store.begin().await?;
             erased += cut_off(&mut tx, tenant, &Head { seal, ..end }).await?;
             tx.commit().await?;

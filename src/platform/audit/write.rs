@@ -15,18 +15,18 @@ pub(super) const HEADS: i64 = 100;
 /// What is written at the end of a transaction.
 pub(in crate::platform) struct Pending {
     seal: Seal,
-    tenant: i64,
     what: What,
 }
 
 enum What {
     Row(Content),
     /// The chain goes with its tenant.
-    Purged,
+    Purged(i64),
 }
 
-/// What a row tells.
+/// What a row tells, and in whose chain.
 pub(super) struct Content {
+    pub(super) tenant: i64,
     pub(super) actor: Actor,
     pub(super) action: Action,
     pub(super) object: String,
@@ -34,18 +34,18 @@ pub(super) struct Content {
 }
 
 impl Content {
-    pub(super) fn new(actor: &Actor, Event { action, object, outcome }: Event<'_>) -> Self {
-        Self { actor: actor.clone(), action, object: object.to_owned(), outcome }
+    pub(super) fn new(tenant: i64, actor: &Actor, Event { action, object, outcome }: Event<'_>) -> Self {
+        Self { tenant, actor: actor.clone(), action, object: object.to_owned(), outcome }
     }
 }
 
 impl Pending {
-    pub(super) fn row(seal: &Seal, tenant: i64, content: Content) -> Self {
-        Self { seal: seal.clone(), tenant, what: What::Row(content) }
+    pub(super) fn row(seal: &Seal, content: Content) -> Self {
+        Self { seal: seal.clone(), what: What::Row(content) }
     }
 
     pub(super) fn purged(seal: &Seal, tenant: i64) -> Self {
-        Self { seal: seal.clone(), tenant, what: What::Purged }
+        Self { seal: seal.clone(), what: What::Purged(tenant) }
     }
 }
 
@@ -70,10 +70,10 @@ impl Written {
 pub(in crate::platform) async fn write(tx: &mut Tx, pending: Vec<Pending>) -> Result<Option<Written>, sqlx::Error> {
     let Some(first) = pending.first() else { return Ok(None) };
     let mut writer = Writer::new(first.seal.clone(), tx).await?;
-    for Pending { tenant, what, .. } in pending {
+    for Pending { what, seal: _ } in pending {
         match what {
-            What::Row(content) => writer.row(tx, (tenant, Base::Sealed), content).await?,
-            What::Purged => writer.purged(tx, tenant).await?,
+            What::Row(content) => writer.row(tx, content).await?,
+            What::Purged(tenant) => writer.purged(tx, tenant).await?,
         }
     }
     writer.end(tx).await.map(Some)
@@ -92,6 +92,7 @@ pub(super) enum Base {
 pub(super) struct Writer {
     seal: Seal,
     anchor: Anchor,
+    base: Base,
     /// The anchor was replaced or put back, which the next row says.
     alarm: bool,
     written: Vec<Kept>,
@@ -101,7 +102,7 @@ impl Writer {
     /// Takes the anchor.
     async fn new(seal: Seal, tx: &mut Tx) -> Result<Self, sqlx::Error> {
         let stored = locked_anchor(tx).await?;
-        let mut writer = Self::of(seal, Anchor::default());
+        let mut writer = Self::of(seal, Anchor::default(), Base::Sealed);
         match Anchor::open(&writer.seal, &stored) {
             Some(anchor) => {
                 writer.alarm = !writer.seal.saw(anchor.events) && !anchor.broken;
@@ -118,24 +119,20 @@ impl Writer {
     }
 
     /// With an anchor that is locked and read already.
-    pub(super) const fn of(seal: Seal, anchor: Anchor) -> Self {
-        Self { seal, anchor, alarm: false, written: Vec::new() }
+    pub(super) const fn of(seal: Seal, anchor: Anchor, base: Base) -> Self {
+        Self { seal, anchor, base, alarm: false, written: Vec::new() }
     }
 
     /// Adds a row to a chain.
     ///
     /// It builds on a head that has our seal only. One that has not was put there by somebody else, and a row that says so
     /// comes first: no event that anybody can cause makes the record whole again.
-    pub(super) async fn row(
-        &mut self,
-        tx: &mut Tx,
-        (tenant, base): (i64, Base),
-        content: Content,
-    ) -> Result<(), sqlx::Error> {
+    pub(super) async fn row(&mut self, tx: &mut Tx, content: Content) -> Result<(), sqlx::Error> {
+        let tenant = content.tenant;
         let mut last = head(tx, tenant).await?;
         self.anchor.turn(&self.seal, tenant, &last);
         let newest = last_row(tx, tenant).await?.filter(|newest| newest.number > last.number);
-        let whole = base == Base::AsItStands || newest.is_none() && self.seal.holds_head(tenant, &last);
+        let whole = self.base == Base::AsItStands || newest.is_none() && self.seal.holds_head(tenant, &last);
         if let Some(newest) = newest {
             last = newest;
         }
@@ -145,10 +142,10 @@ impl Writer {
                 "the audit log was changed behind the platform's back: run `tenantry-platform audit verify`, and find out \
                  who can write the database"
             );
-            let broken = Content::new(&Actor::platform(), Event::denied(Action::AuditBroken, "log"));
-            last = self.onto(tx, (tenant, last), broken).await?;
+            let broken = Content::new(tenant, &Actor::platform(), Event::denied(Action::AuditBroken, "log"));
+            last = self.onto(tx, last, broken).await?;
         }
-        last = self.onto(tx, (tenant, last), content).await?;
+        last = self.onto(tx, last, content).await?;
         self.anchor.turn(&self.seal, tenant, &last);
         Ok(())
     }
@@ -156,8 +153,8 @@ impl Writer {
     async fn onto(
         &mut self,
         tx: &mut Tx,
-        (tenant, last): (i64, Head),
-        Content { actor, action, object, outcome }: Content,
+        last: Head,
+        Content { tenant, actor, action, object, outcome }: Content,
     ) -> Result<Head, sqlx::Error> {
         let row = Row {
             tenant,
@@ -187,7 +184,7 @@ impl Writer {
     async fn purged(&mut self, tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
         let mut last = head(tx, tenant).await?;
         self.anchor.turn(&self.seal, tenant, &last);
-        last.seal = self.seal.states(Statement::Purged, tenant, (last.number, &last.hash));
+        last.seal = self.seal.states(Statement::Purged, tenant, &last);
         bury(tx, tenant, &last).await
     }
 

@@ -102,7 +102,7 @@ pub(in crate::platform) async fn head(tx: &mut Tx, tenant: i64) -> Result<Head, 
     read_head(&row)
 }
 
-/// The last row that a chain has, whatever its head says.
+/// The last row that a chain has, also where its head says otherwise.
 pub(in crate::platform) async fn last_row(tx: &mut Tx, tenant: i64) -> Result<Option<Head>, sqlx::Error> {
     let row = sqlx::query("SELECT number, hash, seal FROM audit WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1");
     row.bind(tenant).fetch_optional(&mut **tx).await?.as_ref().map(read_head).transpose()

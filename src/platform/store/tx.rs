@@ -8,8 +8,8 @@ use crate::platform::audit::{self, Pending};
 
 /// A write in progress; dropped without `commit` it never happened.
 ///
-/// What it tells the audit log is written at its end. The anchor of the log is one row that all writes take, so nobody holds it
-/// while he waits for another row, and two writes never wait for each other.
+/// What it tells the audit log is written at its end. The anchor of the log is one row that all writes lock. A write locks it last,
+/// and waits for no other row while it holds it: no two writes wait for each other.
 pub(in crate::platform) struct Tx {
     inner: Transaction<'static, Any>,
     pending: Vec<Pending>,

@@ -1,4 +1,4 @@
-//! What holds the logs of all tenants together: one that is put back to an earlier day is seen, whoever acts after it.
+//! What holds the logs of all tenants together: one that is put back to an earlier day is seen, also after later events.
 
 use std::collections::BTreeSet;
 
@@ -35,18 +35,25 @@ const PUT_LOG_BACK: [&str; 4] = [
 ];
 const PUT_ANCHOR_BACK: [&str; 2] = ["DELETE FROM audit_anchor", "INSERT INTO audit_anchor SELECT * FROM kept_anchor"];
 
-/// Two partners; what the first one did after its log was kept is to vanish.
-async fn world() -> (Platform, Folder, String, String) {
+/// Two partners; what the first one does after its log was kept is to vanish.
+struct World {
+    platform: Platform,
+    keys: Folder,
+    acme: String,
+    other: String,
+}
+
+async fn world() -> World {
     let (platform, keys) = sealed().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
     platform.sp.post(&format!("/tenants/{acme}/users"), user("ada", &[])).await.json();
     keep(&platform).await;
-    (platform, keys, acme, other)
+    World { platform, keys, acme, other }
 }
 
 #[tokio::test]
 async fn one_tenants_log_put_back_is_named_and_no_event_of_anybody_heals_it() {
-    let (platform, keys, acme, other) = world().await;
+    let World { platform, keys, acme, other } = world().await;
     platform.sp.client(&acme, "Vanishing").await;
     assert!(findings(&platform, &keys).await.is_empty());
     tamper(&platform, &PUT_LOG_BACK).await;
@@ -63,7 +70,7 @@ async fn one_tenants_log_put_back_is_named_and_no_event_of_anybody_heals_it() {
 
 #[tokio::test]
 async fn a_log_put_back_with_the_anchor_of_its_day_is_named_by_what_others_did_since() {
-    let (platform, keys, acme, other) = world().await;
+    let World { platform, keys, acme, other } = world().await;
     platform.sp.client(&acme, "Vanishing").await;
     platform.sp.client(&other, "Staying").await;
     tamper(&platform, &PUT_LOG_BACK).await;
@@ -77,7 +84,7 @@ async fn a_log_put_back_with_the_anchor_of_its_day_is_named_by_what_others_did_s
 
 #[tokio::test]
 async fn a_log_put_back_stays_found_where_all_that_names_it_is_purged() {
-    let (platform, keys, acme, other) = world().await;
+    let World { platform, keys, acme, other } = world().await;
     platform.sp.post(&format!("{}/{acme}", platform.msps()), json!({ "city": "Vanishing" })).await.json();
     platform.sp.post(&format!("{}/{other}", platform.msps()), json!({ "city": "Bonn" })).await.json();
     tamper(&platform, &PUT_LOG_BACK).await;
@@ -91,7 +98,7 @@ async fn a_log_put_back_stays_found_where_all_that_names_it_is_purged() {
 
 #[tokio::test]
 async fn a_purged_log_leaves_a_sealed_statement_and_is_found_where_it_comes_back() {
-    let (platform, keys, acme, _) = world().await;
+    let World { platform, keys, acme, .. } = world().await;
     platform.sp.act(&format!("{}/{acme}/terminate", platform.msps())).await.json();
     let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
     assert_eq!(platform.running.as_ref().unwrap().housekeep(later).await.unwrap(), [acme]);
@@ -114,7 +121,7 @@ async fn an_anchor_that_is_gone_forged_or_put_back_is_named_and_stays_so() {
         (&["UPDATE audit_anchor SET state = 'forged'"][..], "its anchor does not have our seal"),
         (&PUT_ANCHOR_BACK[..], "do not add up to its anchor"),
     ] {
-        let (mut platform, keys, acme, _) = world().await;
+        let World { mut platform, keys, acme, .. } = world().await;
         platform.sp.client(&acme, "A").await;
         tamper(&platform, tampering).await;
         let found = findings(&platform, &keys).await;
@@ -133,7 +140,7 @@ async fn an_anchor_that_is_gone_forged_or_put_back_is_named_and_stays_so() {
 
 #[tokio::test]
 async fn a_key_that_was_swapped_is_named_and_replicas_with_two_keys_write_nothing() {
-    let (mut platform, keys, acme, _) = world().await;
+    let World { mut platform, keys, acme, .. } = world().await;
     std::fs::write(keys.path("other.key"), "y".repeat(40)).unwrap();
     let swapped = verify_audit(&platform.folder.database(), Some(&keys.path("other.key"))).await.unwrap();
     assert!(swapped.to_string().contains("its anchor is sealed with another key (`"), "{swapped}");
@@ -277,7 +284,7 @@ async fn verify_is_right_while_the_platform_writes() {
 
 #[tokio::test]
 async fn the_erasure_of_a_person_changes_no_row() {
-    let (platform, keys, acme, _) = world().await;
+    let World { platform, keys, acme, .. } = world().await;
     let id = platform.user(&acme, "okapi", &[]).await;
     let path = format!("/tenants/{acme}/users/{id}/TERMINATE");
     platform.sp.post(&path, json!({ "maskType": "FULL" })).await.json();
