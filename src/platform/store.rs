@@ -109,7 +109,7 @@ impl Store {
         let options: AnyConnectOptions = url.parse()?;
         // One writer on SQLite: it has a single write lock, and a queue in the pool is fair where its retries are not.
         let writer = if sqlite {
-            connect::sqlite(connect::PRAGMAS, pools.wait, 1).connect_with(options.clone()).await?
+            connect::sqlite(connect::WRITING, pools.wait, 1).connect_with(options.clone()).await?
         } else {
             // A migration may take longer than any request.
             let patient = connect::patient().connect_with(options.clone()).await?;
@@ -121,7 +121,7 @@ impl Store {
             sqlx::migrate!("./migrations").run(&writer).await?;
         }
         let readers = if sqlite {
-            connect::sqlite(connect::PRAGMAS, pools.wait, pools.connections)
+            connect::sqlite(connect::READING, pools.wait, pools.connections)
         } else {
             connect::postgres(&url, pools.connections)
         };

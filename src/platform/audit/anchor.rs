@@ -49,7 +49,7 @@ impl Anchor {
 
     /// As the database keeps it.
     pub(super) fn shut(&self, seal: &Seal) -> Result<StoredAnchor, sqlx::Error> {
-        let failed = || sqlx::Error::Protocol("the anchor of the audit log cannot be sealed".to_owned());
+        let failed = || sqlx::Error::Configuration("the anchor of the audit log cannot be sealed".into());
         let text = serde_json::to_vec(self).map_err(|_| failed())?;
         let state = match key(seal, self.events) {
             None => String::from_utf8(text).map_err(|_| failed())?,

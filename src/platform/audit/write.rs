@@ -205,10 +205,12 @@ pub(super) async fn ours(seal: &Seal, tx: &mut Tx, stored: &StoredAnchor) -> Res
 }
 
 fn foreign(StoredAnchor { key_id, .. }: &StoredAnchor) -> sqlx::Error {
-    sqlx::Error::Protocol(format!(
+    // No failure of the database: nothing is half done, and trying again does not help.
+    let text = format!(
         "the audit log is sealed with another key (`{key_id}`): nothing is written; give every platform of this database \
          the same `--audit-key`"
-    ))
+    );
+    sqlx::Error::Configuration(text.into())
 }
 
 impl Kept {

@@ -9,10 +9,14 @@ use sqlx::Executor as _;
 use sqlx::any::AnyPoolOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 
-/// Set on every SQLite connection, in this order: a file takes the first only while it is empty. FULL: a reply follows the
-/// commit, and a commit survives a power cut. What is deleted is overwritten.
-pub(super) const PRAGMAS: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; \
+/// Set on the SQLite connection that writes, in this order: a file takes the first only while it is empty. FULL: a reply
+/// follows the commit, and a commit survives a power cut. What is deleted is overwritten.
+pub(super) const WRITING: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; \
                                   PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON;";
+
+/// Set on those that read. `auto_vacuum` is not among them, since it takes the write lock: a write that reads through a new
+/// connection would wait for itself.
+pub(super) const READING: &str = "PRAGMA foreign_keys = ON; PRAGMA query_only = ON;";
 
 /// How long a request waits for a connection, and a start for a server that comes up.
 const ACQUIRE: Duration = Duration::from_secs(5);

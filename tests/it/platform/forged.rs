@@ -188,7 +188,7 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
     platform.partner("Acme").await;
     platform.running.take().unwrap().stop().await;
     // As a program of an earlier day left it.
-    tamper(&platform, &["DROP TABLE duo_state", "DELETE FROM _sqlx_migrations WHERE version >= 10"]).await;
+    tamper(&platform, &["DROP TABLE duo_state", "DELETE FROM _sqlx_migrations WHERE version = 10"]).await;
     assert!(findings(&platform, &keys).await.is_empty());
     let mut lines = Vec::new();
     export_audit(&platform.folder.database(), None, &mut lines).await.unwrap();

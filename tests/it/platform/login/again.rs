@@ -112,8 +112,8 @@ async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_anothe
         format!("DELETE /tenants/{partner}/credentials/none_900"),
         format!("POST /tenants/{partner}/users/{}/RESETFACTOR", world.bob),
     ];
-    let branding = [format!("PUT /tenants/{partner}/customBranding")];
-    let expected = [&saves(&one)[..], &saves(&other)[..], &branding[..], &power[..]].concat();
+    let own = [format!("POST /tenants/{partner}"), format!("PUT /tenants/{partner}/customBranding")];
+    let expected = [&saves(&one)[..], &saves(&other)[..], &own[..], &power[..]].concat();
     assert_eq!(asking(&mut world, &token).await, expected);
     let city = world.platform.sp.get(&format!("/tenants/{partner}")).await.json();
     assert!(city.get("city").is_none_or(|city| city == ""), "nothing was saved: {city}");
@@ -139,7 +139,7 @@ async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
         asks && !row.path.contains("{credential}") && !["activate", "suspend", "terminate"].contains(&last)
     };
     let rows: Vec<_> = TABLE.iter().filter(saves).collect();
-    assert_eq!(rows.len(), 5, "{rows:?}");
+    assert_eq!(rows.len(), 6, "{rows:?}");
     let token = world.platform.sp.login_with("sue", CHOSEN, &world.codes[0]).await.json();
     let token = world.platform.sp.with_token(token["access_token"].as_str().unwrap());
     for Row { verb, path, .. } in rows {
