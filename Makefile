@@ -24,7 +24,7 @@ define need
 endef
 
 .PHONY: help demo up down check test bench footprint mutants long crds build image image-platform image-test controlplane \
-	controller-manager browser postgres helm flux promtool bwrap checkov cyclonedx rust clean clean-demo
+	controller-manager browser bucket postgres helm flux promtool bwrap checkov oracle cyclonedx rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -81,7 +81,7 @@ crds: rust
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit
 
-test: browser postgres build controlplane controller-manager helm flux promtool checkov bwrap image-test
+test: browser bucket postgres build controlplane controller-manager helm flux promtool checkov oracle bwrap image-test
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration postgres docs demo
 
 image: rust cyclonedx
@@ -114,6 +114,8 @@ flux: $(ASSETS)/kustomize-controller $(ASSETS)/flux-kinds/made
 
 promtool: $(ASSETS)/promtool
 
+bucket: $(TARGET)/bucket/versitygw
+
 bwrap: $(ASSETS)/bwrap
 
 $(ASSETS)/kube-apiserver: package = k8s.io/kubernetes/cmd/kube-apiserver
@@ -139,6 +141,14 @@ $(ASSETS)/kustomize-controller: tests/flux/go.mod tests/flux/go.sum
 	cd tests/flux && go build -ldflags '-s -w' -o '$(abspath $@)' github.com/fluxcd/kustomize-controller
 	@touch $@
 
+# A real S3 server, in a module of its own too.
+$(TARGET)/bucket/versitygw: tests/bucket/go.mod tests/bucket/go.sum
+	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
+	@mkdir -p $(@D)
+	@echo 'building github.com/versity/versitygw (about two minutes)'
+	cd tests/bucket && go build -ldflags '-s -w' -o '$(abspath $@)' github.com/versity/versitygw/cmd/versitygw
+	@touch $@
+
 $(ASSETS)/flux-kinds/made: tests/flux/kinds.sh tests/flux/go.mod
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
 	@sh tests/flux/kinds.sh '$(abspath $(@D))'
@@ -152,6 +162,17 @@ $(TARGET)/checkov/installed: tests/scan/requirements.txt
 	@echo 'installing checkov (about a minute)'
 	python3 -m venv --clear $(TARGET)/checkov
 	$(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
+	@touch $@
+
+# HPE's own client library and tool, which drive the platform.
+oracle: $(TARGET)/oracle/installed
+
+$(TARGET)/oracle/installed: tests/oracle/requirements.txt
+	$(call need,python3,Python 3.10 or newer)
+	@echo 'installing the client library and the tool of HPE'
+	python3 -m venv --clear $(TARGET)/oracle
+	$(TARGET)/oracle/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		--requirement tests/oracle/requirements.txt
 	@touch $@
 
 # The one that is installed, or the one of Debian's package, which need not be installed for it.

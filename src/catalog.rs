@@ -149,27 +149,27 @@ pub enum AddOn {
     StreamExports,
     /// MAC addresses, IP addresses and host names masked.
     MaskResourceIdentityManagement,
-    /// Collection and search of logs.
+    /// Collection and search of logs; done elsewhere.
     LogManagement,
-    /// Collection and search of traces.
+    /// Collection and search of traces; done elsewhere.
     TraceManagement,
     /// The alert's Problem Area field enriched from subject and description.
     AlertProblemArea,
     /// Product information, procedures and frequent questions.
     KnowledgeBaseManagement,
-    /// Start and stop of operating-system services on devices with an agent.
+    /// Start and stop of operating-system services on devices with an agent; done elsewhere.
     OSServiceStartStopActions,
     /// Recurring tasks on a schedule.
     ScheduledTaskManagement,
     /// Response and resolution agreements for tickets.
     SLAManagement,
-    /// Notifications through SMS and voice; a paid add-on.
+    /// Notifications through SMS and voice, sent elsewhere; a paid add-on.
     SMSAndVoice,
-    /// Definition and execution of process automation tasks.
+    /// Definition and execution of process automation tasks; done elsewhere.
     ProcessAutomation,
     /// RDP, SSH and Telnet to managed devices.
     RemoteAccessManagement,
-    /// Patching of applications.
+    /// Patching of applications; done elsewhere.
     ApplicationPatchManagement,
 }
 
@@ -270,6 +270,19 @@ impl AddOn {
     /// Whether the add-on costs extra.
     pub const fn is_paid(self) -> bool {
         self.row().paid
+    }
+
+    /// Whether the add-on only says what the tenant has: what it does is done elsewhere.
+    pub const fn is_elsewhere(self) -> bool {
+        matches!(
+            self,
+            Self::LogManagement
+                | Self::TraceManagement
+                | Self::OSServiceStartStopActions
+                | Self::SMSAndVoice
+                | Self::ProcessAutomation
+                | Self::ApplicationPatchManagement
+        )
     }
 
     /// The add-on of a manifest name.

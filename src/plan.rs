@@ -33,7 +33,7 @@ pub use diff::{Change, Desired, Difference, Plan, Step, diff};
 pub use digest::Digest;
 pub use echo::{COUNTED_WITHIN, Echo, Echoes, MOST_WRITES, NewWrite, OwnWrite, Part, Read, Reading, VISIBLE_WITHIN};
 pub use fields::{Field, Form, Kind, Risk, Rule};
-pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, identify, is_short_of, short_mark};
+pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, SentMoment, identify, is_short_of, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};

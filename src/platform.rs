@@ -8,6 +8,7 @@
 mod admin;
 mod answer;
 mod audit;
+mod backup;
 mod body;
 mod bounds;
 mod branding;
@@ -26,6 +27,7 @@ mod limits;
 mod login;
 mod masking;
 mod metrics;
+mod names;
 mod pages;
 mod people;
 mod permission;
@@ -63,13 +65,15 @@ pub use audit::{
     AuditCommand, AuditError, Finding, Verified, export as export_audit, new_key as new_audit_key,
     verify as verify_audit,
 };
-pub use credential::Credential;
+pub use backup::{Backup, BackupError, Restore};
+pub use credential::{Credential, CredentialCommand, CredentialError};
 pub use export::S3Key;
 pub use factor::duo::{Duo, DuoDomain};
 pub use flags::{Command, CommandError, Flags};
 pub use hashing::Work;
 pub use limits::Limits;
 pub use login::address::Network;
+pub use names::{NamesCommand, NamesError};
 pub use permission::{Again, Call, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 pub use public::PublicUrl;
 
@@ -79,8 +83,15 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How long an ended tenant's data is kept unless said otherwise.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
 
+/// How long the audit log and the history of logins are kept unless said otherwise: more than the twelve months of PCI DSS.
+const LOG_RETENTION: Duration = Duration::from_hours(400 * 24);
+
 /// How long a database file that another process holds is waited for unless said otherwise.
 const DATABASE_WAIT: Duration = Duration::from_secs(10);
+
+/// Connections to the database unless said otherwise.
+const DATABASE_CONNECTIONS: u32 = 8;
+
 /// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
 pub const PRODUCT: &str = "OpsRamp";
 
@@ -91,8 +102,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A SQLite path, a `sqlite:` URL or a `postgres:` URL.
     pub database: String,
-    /// Where the first credential is written, once. An existing file is read and never overwritten. Without a file each
-    /// start makes a further credential, which only [`Running::credential`] knows.
+    /// Where the first credential of a fresh database is written, once. An existing file is read and never overwritten.
+    /// Without a file only [`Running::credential`] of the first start knows it.
     pub credential_file: Option<PathBuf>,
     /// Leave out everything that the public API does not document. A fresh database then gets one partner, whose
     /// credential is the first one, since no documented call makes a partner.
@@ -109,8 +120,12 @@ pub struct Config {
     pub retry: Duration,
     /// How long an ended tenant's data is kept.
     pub purge_after: Duration,
+    /// How long rows of the audit log and of the history of logins are kept.
+    pub log_retention: Duration,
     /// How long a request waits for a database file that another process holds.
     pub database_wait: Duration,
+    /// Connections to the database for reading, and as many again for writing on PostgreSQL.
+    pub database_connections: u32,
     /// How people log in.
     pub login: Login,
     /// Proxies whose `X-Forwarded-For` is believed.
@@ -138,7 +153,9 @@ impl Config {
             export_s3: None,
             retry: Duration::from_secs(1),
             purge_after: PURGE_AFTER,
+            log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
+            database_connections: DATABASE_CONNECTIONS,
             login: Login::default(),
             proxies: Vec::new(),
             product: PRODUCT.to_owned(),
@@ -235,6 +252,7 @@ struct App {
     /// Told when an event waits for its delivery.
     deliveries: Notify,
     purge_after: Duration,
+    log_retention: Duration,
     login: Login,
     proxies: Vec<Network>,
     product: String,
@@ -244,14 +262,18 @@ struct App {
     refusals: refusals::Refusals,
     logins: refusals::Refusals,
     vault: factor::Vault,
+    /// Seals the secrets of streams.
+    stream_vault: factor::Vault,
+    readiness: store::Readiness,
 }
 
 /// A platform that answers requests.
 pub struct Running {
     /// Base URL, for example `http://127.0.0.1:8080`.
     pub url: String,
-    /// The first credential: of the service provider, or of the first partner under `documented_only`.
-    pub credential: Credential,
+    /// The first credential: of the service provider, or of the first partner under `documented_only`. None where a fresh
+    /// start did not make it and the file does not have it.
+    pub credential: Option<Credential>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
     /// Deliveries and housekeeping.
@@ -264,36 +286,43 @@ pub struct Running {
 ///
 /// # Errors
 /// The database or the credential file cannot be used.
-pub async fn unlistened(config: &Config) -> Result<(axum::Router, Credential), StartError> {
+pub async fn unlistened(config: &Config) -> Result<(axum::Router, Option<Credential>), StartError> {
     let (app, credential) = open(config, &reachable(config.listen)).await?;
     Ok((routes::router(&app), credential))
 }
 
-async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Credential), StartError> {
+async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential>), StartError> {
     let exports = export::Exports::new(config).map_err(StartError::Export)?;
+    let pools = store::Pools { wait: config.database_wait, connections: config.database_connections };
     // Boxed: the migrations' future is larger than what a caller's stack should carry.
-    let store = Box::pin(store::Store::open(&config.database, config.database_wait)).await?;
+    let store = Box::pin(store::Store::open_with(&config.database, pools)).await?;
     let seal = audit::open(&store, config.audit_key.as_deref()).await?;
     let vault = factor::Vault::new(seal.key()).map_err(|_| StartError::Random)?;
-    let credential = Box::pin(credential::first((&store, &seal), config, url)).await?;
+    let stream_vault = factor::Vault::of_streams(seal.key()).map_err(|_| StartError::Random)?;
+    let hasher = hashing::Hasher::new(config.login.work, config.login.queue);
+    let metrics = metrics::Metrics::new(&store, &hasher);
+    let credential = Box::pin(credential::first(&store, &seal, config, url)).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
         limiter: config.limits.map(limits::Limiter::new),
-        metrics: metrics::Metrics::default(),
+        metrics,
         decoders: Semaphore::new(bounds::DECODERS),
         seal,
         exports,
         deliveries: Notify::new(),
         purge_after: config.purge_after,
+        log_retention: config.log_retention,
         login: config.login,
         proxies: config.proxies.clone(),
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
-        hasher: hashing::Hasher::new(config.login.work, config.login.queue),
+        hasher,
         refusals: refusals::Refusals::default(),
         logins: refusals::Refusals::default(),
         vault,
+        stream_vault,
+        readiness: store::Readiness::default(),
     };
     Ok((Arc::new(app), credential))
 }
@@ -323,16 +352,20 @@ fn reachable(mut address: SocketAddr) -> String {
 /// Erases at the start and each hour what is not kept any more.
 async fn keep_house(app: Arc<App>) {
     loop {
-        let now = time::now();
-        if let Err(error) = house(&app, now).await {
-            tracing::warn!(?error, "housekeeping failed; the next round tries again");
+        let start = std::time::Instant::now();
+        match house(&app, time::now()).await {
+            Ok(_) => app.metrics.kept_house(start.elapsed()),
+            Err(error) => tracing::warn!(?error, "housekeeping failed; the next round tries again"),
         }
         tokio::time::sleep(purge::ROUND).await;
     }
 }
 
 async fn house(app: &App, now: i64) -> Result<Vec<String>, error::Error> {
+    export::schedule::run(app, now).await?;
     retention::expire(app, now).await?;
+    retention::trim_logs(app, now).await?;
+    audit::check(app).await?;
     purge::purge(app, now).await
 }
 
@@ -348,6 +381,7 @@ impl Running {
 
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
     pub async fn stop(mut self) {
+        tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
         self.stop.send_replace(true);
         self.jobs.iter().for_each(JoinHandle::abort);
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
@@ -357,6 +391,7 @@ impl Running {
         if tokio::time::timeout(DRAIN, self.app.store.close()).await.is_err() {
             tracing::warn!("the database was still busy after {DRAIN:?}");
         }
+        tracing::info!("the platform has stopped");
     }
 }
 

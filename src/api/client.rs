@@ -57,6 +57,8 @@ use crate::catalog::{AddOn, Package};
 #[x_kube(validation = Rule::new("!has(self.packages) || !has(self.addOns) || 'RemediationAndAutomation' in self.packages || !self.addOns.exists(a, a in ['ProcessAutomation','RemoteAccessManagement','ApplicationPatchManagement'])").message("the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on").field_path(".addOns").reason(kube::core::Reason::FieldValueInvalid))]
 #[x_kube(validation = Rule::new("!has(self.management) || !has(self.management.mode) || self.management.mode != 'Observe' || (has(self.adoption) && has(self.adoption.uniqueId))").message("`Observe` needs to know which tenant: set `adoption.uniqueId`").field_path(".management.mode").reason(kube::core::Reason::FieldValueInvalid))]
 #[x_kube(validation = Rule::new("!has(self.adoption) || !has(self.adoption.uniqueId) || (has(self.adoption.policy) && self.adoption.policy != 'Never') || (has(self.management) && has(self.management.mode) && self.management.mode == 'Observe')").message("`adoption.uniqueId` with policy `Never` only makes sense with `management.mode: Observe`: set `policy` to `IfIdentical` or `Adopt`, or remove the id").field_path(".adoption.uniqueId").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.addOns) || !has(self.details.smsVoiceNotification) || !self.details.smsVoiceNotification || 'SMSAndVoice' in self.addOns").message("`smsVoiceNotification` needs the add-on SMSAndVoice: add it to `addOns`, or set `smsVoiceNotification` to false").field_path(".details.smsVoiceNotification").reason(kube::core::Reason::FieldValueInvalid))]
+#[x_kube(validation = Rule::new("!has(self.addOns) || !has(self.details.remoteAccess) || !self.details.remoteAccess || 'RemoteAccessManagement' in self.addOns").message("`remoteAccess` needs the add-on RemoteAccessManagement: add it to `addOns`, or set `remoteAccess` to false").field_path(".details.remoteAccess").reason(kube::core::Reason::FieldValueInvalid))]
 #[serde(rename_all = "camelCase")]
 pub struct ClientSpec {
     /// Secret with a connection of the client's own: `url`, `tenantId` (its partner's unique id), `clientId`,
@@ -78,7 +80,9 @@ pub struct ClientSpec {
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<Package>>,
     /// Add-ons of those packages, never more than its partner's, for example `[SLAManagement]`; default: the Partner's
-    /// `clients.defaults.addOns`; an empty list removes all.
+    /// `clients.defaults.addOns`; an empty list removes all. `LogManagement`, `TraceManagement`,
+    /// `OSServiceStartStopActions`, `SMSAndVoice`, `ProcessAutomation` and `ApplicationPatchManagement` only say what the
+    /// tenant has: what they do is done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
     pub add_ons: Option<Vec<AddOn>>,

@@ -139,7 +139,9 @@ pub struct ClientDefaults {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<Package>>,
-    /// Add-ons for Clients that name none, for example `[SLAManagement]`; each needs its package.
+    /// Add-ons for Clients that name none, for example `[SLAManagement]`; each needs its package. `LogManagement`, `TraceManagement`,
+    /// `OSServiceStartStopActions`, `SMSAndVoice`, `ProcessAutomation` and `ApplicationPatchManagement` only say what the
+    /// tenant has: what they do is done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
     pub add_ons: Option<Vec<AddOn>>,

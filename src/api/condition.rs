@@ -234,8 +234,8 @@ reasons! {
     Cancelled => false,
     /// The application server is new or changed, and needs a DNS entry.
     DNSRecordNeeded => false,
-    /// An image exceeds the recommended size.
-    ImageLarge => false,
+    /// An image differs from what is recommended in size or weight, and is used all the same.
+    ImageAdvice => false,
     /// A security setting was declared and no longer is; it stays in force on the platform.
     NoLongerManaged => false,
 }

@@ -108,7 +108,8 @@ pub struct ClientDetails {
     /// Whether notifications go out by SMS and voice, for example `false`; needs the add-on `SMSAndVoice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sms_voice_notification: Option<bool>,
-    /// Whether remote access to devices is on, for example `true`; takes effect only where the Partner has it too.
+    /// Whether remote access to devices is on, for example `true`; needs the add-on `RemoteAccessManagement`, and takes
+    /// effect only where the Partner has it too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote_access: Option<bool>,
     /// Whether command-line sessions are recorded, for example `true`.

@@ -64,6 +64,9 @@ pub struct PartnerSpec {
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<Package>>,
     /// Add-ons of those packages, for example `[SLAManagement]`; an empty list removes all, left out: not managed.
+    /// `LogManagement`, `TraceManagement`,
+    /// `OSServiceStartStopActions`, `SMSAndVoice`, `ProcessAutomation` and `ApplicationPatchManagement` only say what the
+    /// tenant has: what they do is done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
     pub add_ons: Option<Vec<AddOn>>,

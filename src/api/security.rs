@@ -17,6 +17,13 @@ pub struct PartnerSecurity {
     /// Password policy for the partner's people and for all users of its clients; exactly one of `pciDSS` and `custom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
+    /// A moment, for example `2026-11-30T09:00:00Z`: everybody of the partner and of its clients whose session began earlier is logged out at once, and whose
+    /// password is older must choose another at the next login, whatever the password policy says. Users who are
+    /// authenticated elsewhere keep what they have. It never moves back and is refused more than 60 seconds ahead; left
+    /// out: not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), length(max = 40))]
+    pub change_passwords_set_before: Option<String>,
 }
 
 /// Access management of a client; its password policy is its Partner's.
@@ -27,6 +34,13 @@ pub struct ClientSecurity {
     /// `clients.defaults.access`, where that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<ClientAccess>,
+    /// A moment, for example `2026-11-30T09:00:00Z`: everybody of the client whose session began earlier is logged out at once, and whose
+    /// password is older must choose another at the next login, whatever the password policy says. Users who are
+    /// authenticated elsewhere keep what they have. It never moves back and is refused more than 60 seconds ahead; left
+    /// out: not managed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), length(max = 40))]
+    pub change_passwords_set_before: Option<String>,
 }
 
 /// Access management of a partner.

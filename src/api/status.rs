@@ -60,6 +60,10 @@ pub struct TenantStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     pub no_longer_managed: Vec<UnmanagedSetting>,
+    /// Images that differ from what is recommended and are used all the same, for example "`branding.logo` is 600 x 64
+    /// pixels and 900 bytes, recommended are a height of 512 and a width of at most 512 and less than 10000 bytes".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_advice: Vec<String>,
     /// What the platform answers and this release does not understand, by path; it is kept and never removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]

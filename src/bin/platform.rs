@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let flags = Flags::parse();
+    let parsed = Flags::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     // Where nobody reads the log any more, requests are answered all the same.
     let logs =
@@ -20,6 +20,15 @@ async fn main() -> ExitCode {
     } else {
         logs.json().init();
     }
+    // Where a thread fails is a line like any other, with the id of its request.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    let flags = match parsed.read() {
+        Ok(flags) => flags,
+        Err(error) => {
+            tracing::error!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
     let ended = match &flags.command {
         Some(command) => command.run(&flags, std::io::stdout()).await.map_err(Into::into),
         None => run(flags).await.map(|()| ExitCode::SUCCESS),

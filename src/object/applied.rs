@@ -1,6 +1,6 @@
 //! What status records of the settings that hold and of what was written.
 
-use super::{Object, uid};
+use super::{Object, intent, uid};
 use crate::api::{EffectiveSetting, NormalisedSetting, UnknownValue};
 use crate::plan::{AppliedSecrets, Desired, Digest, Echo, Field, Form, Origin, RecordKey, Unknown, Written, shown};
 
@@ -52,6 +52,7 @@ pub(crate) fn written<K: Object>(object: &K, key: Option<RecordKey>) -> Written 
         echoes: echoes.collect(),
         suspended_by_us: applied.suspended.unwrap_or_default(),
         marks: applied.marks.unwrap_or_default(),
+        passwords_set_before: intent(object).and_then(|intent| intent.passwords_set_before).map(|moment| moment.sent),
     }
 }
 

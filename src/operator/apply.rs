@@ -3,11 +3,12 @@
 use super::audit;
 use super::context::Context;
 use super::error::{Stop, outcome};
+use super::identity::forget_moment;
 use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
 use crate::object::name_taken;
-use crate::plan::{Change, Desired, Digest, Observed, Outcome, Payload, Step, Value};
+use crate::plan::{Change, Desired, Digest, Field, Observed, Outcome, Payload, Step, Value};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
@@ -101,7 +102,12 @@ pub(crate) async fn apply<K: TenantObject>(
             }
             Step::Update(changes) => {
                 let call = platform.update(place, &known, changes, payload);
-                audit::change(object, audited, call).await.map(|()| done.written.extend(changes.iter().cloned()))
+                let updated = audit::change(object, audited, call).await;
+                let has_moment = changes.iter().any(|change| change.field == Field::PasswordsSetBefore);
+                if has_moment && updated.as_ref().is_err_and(|error| !error.maybe_applied()) {
+                    forget_moment(object, context).await?;
+                }
+                updated.map(|()| done.written.extend(changes.iter().cloned()))
             }
             Step::Brand(changes) => {
                 let call = platform.brand(&known, changes, payload);

@@ -183,6 +183,9 @@ pub(crate) fn tell<K: TenantObject>(
             events.publish_as(object.as_ref(), Reason::NoLongerManaged.name(), (EventType::Warning, &advice(one)));
         }
     }
+    for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
+        events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
+    }
     newly_wrong(object.as_ref(), (before, after), context);
 }
 

@@ -11,7 +11,7 @@ use super::object::{TenantObject, intent, is_held, uid};
 use super::random_nonce;
 use crate::api::Reason;
 use crate::connect::{Freshness, Place};
-use crate::plan::{Intent, Leave, Outcome};
+use crate::plan::{Intent, Leave, Outcome, SentMoment};
 
 /// How an object stands before a create.
 pub(crate) struct Declared<K> {
@@ -79,6 +79,7 @@ pub(crate) async fn write_intent<K: TenantObject>(
         adopted,
         extensions: K::room(context).remember(object.as_ref(), |memory| memory.extensions),
         operator: Some(context.installation.clone()),
+        passwords_set_before: intent(object.as_ref()).and_then(|intent| intent.passwords_set_before),
     };
     let text = serde_json::to_string(&intent).unwrap_or_default();
     let written = hold(object.as_ref(), text, context).await?;
@@ -86,6 +87,22 @@ pub(crate) async fn write_intent<K: TenantObject>(
     let now = context.claim.now();
     room.remember(&written, |memory| memory.creates.declared(nonce, now));
     Ok(written)
+}
+
+/// Notes a moment that is about to be sent, so that no process ever sends it again.
+pub(crate) async fn note_moment<K: TenantObject>(object: &K, moment: &str, context: &Context) -> Result<Arc<K>, Stop> {
+    let Some(mut there) = intent(object) else { return Err(Stop::Stale) };
+    let former = there.passwords_set_before.map(|former| former.sent);
+    there.passwords_set_before = Some(SentMoment { sent: moment.to_owned(), former });
+    hold(object, serde_json::to_string(&there).unwrap_or_default(), context).await
+}
+
+/// Takes the note back of a moment that the platform refused.
+pub(crate) async fn forget_moment<K: TenantObject>(object: &K, context: &Context) -> Result<Arc<K>, Stop> {
+    let Some(mut there) = intent(object) else { return Err(Stop::Stale) };
+    let former = there.passwords_set_before.and_then(|noted| noted.former);
+    there.passwords_set_before = former.map(|sent| SentMoment { sent, former: None });
+    hold(object, serde_json::to_string(&there).unwrap_or_default(), context).await
 }
 
 /// The create of one name under one parent is serialised within this process.

@@ -1,6 +1,7 @@
 //! The six stages over an object that is to be kept.
 
 mod gate;
+mod moment;
 mod owner;
 mod readback;
 mod tenant;
@@ -102,6 +103,9 @@ async fn with_references<K: TenantObject>(
     if observed.is_some() {
         look_again(object.as_ref(), context).await?;
     }
+    if observed.is_some() {
+        moment::note(object, &gated.plan, (context, facts)).await?;
+    }
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());
     let outcome = carry_out(object, &gated.plan, (&target, id, writes), (context, facts)).await?;
@@ -148,8 +152,9 @@ async fn carry_out<K: TenantObject>(
 }
 
 fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes)) -> Outcome {
-    let Effective { advice, tolerated, .. } = &desired.effective;
-    let advice = advice.iter().cloned().chain(tolerated.iter().map(ToString::to_string)).collect();
+    // Advice about images is no matter of a condition: status and an event have it.
+    let Effective { tolerated, .. } = &desired.effective;
+    let advice = tolerated.iter().map(ToString::to_string).collect();
     Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
 }
 

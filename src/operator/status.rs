@@ -197,6 +197,7 @@ fn next_status<K: TenantObject>(
         if let Some(effective) = &facts.effective {
             after.effective.clone_from(effective);
         }
+        after.image_advice.clone_from(&facts.settings.advice);
         after.applied = Some(applied(facts, &situation.rest));
     } else if facts.done.has_any() {
         // What was written counts, whatever came after it.
@@ -279,7 +280,8 @@ fn write_only(records: impl IntoIterator<Item = (Field, String)>) -> Vec<WriteOn
 }
 
 fn applied(facts: &Facts, rest: &Plan) -> AppliedSettings {
-    let Written { uid: _, key: _, shown: _, records, echoes, suspended_by_us, marks } = facts.written_after();
+    let Written { uid: _, key: _, shown: _, records, echoes, suspended_by_us, marks, passwords_set_before: _ } =
+        facts.written_after();
     let write_only = write_only(records);
     // The form of a value that is no longer declared says nothing.
     let is_declared = |path: &str, declared: &str| {

@@ -43,7 +43,7 @@ pub struct Settings {
     pub values: BTreeMap<Field, Value>,
     /// Bytes behind the digests among them.
     pub payload: Payload,
-    /// Sentences about what goes beyond a recommendation.
+    /// Sentences about images that differ from what is recommended.
     pub advice: Vec<String>,
     /// What is refused where it is new, and goes on for now because it was applied before.
     pub tolerated: Vec<Invalid>,
@@ -95,7 +95,8 @@ pub fn partner(spec: &PartnerSpec, material: &Material) -> Result<Settings, Vec<
     let mut reader = Reader::new(material);
     reader.partner_details(details);
     reader.catalog(packages.as_deref(), add_ons.as_deref());
-    if let Some(PartnerSecurity { access, password_policy }) = security {
+    if let Some(PartnerSecurity { access, password_policy, change_passwords_set_before }) = security {
+        reader.text(Field::PasswordsSetBefore, change_passwords_set_before.as_deref());
         if let Some(Access { shared, block_duplicate_cloud_accounts }) = access {
             reader.access(shared);
             reader.flag(Field::BlockDuplicateCloudAccounts, *block_duplicate_cloud_accounts);
@@ -133,8 +134,11 @@ pub fn client(spec: &ClientSpec, material: &Material) -> Result<Settings, Vec<In
     let mut reader = Reader::new(material);
     reader.client_details(details);
     reader.catalog(packages.as_deref(), add_ons.as_deref());
-    if let Some(ClientSecurity { access: Some(access) }) = security {
-        reader.access(access);
+    if let Some(ClientSecurity { access, change_passwords_set_before }) = security {
+        reader.text(Field::PasswordsSetBefore, change_passwords_set_before.as_deref());
+        if let Some(access) = access {
+            reader.access(access);
+        }
     }
     if let Some(branding) = branding {
         reader.branding(branding);

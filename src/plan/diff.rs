@@ -113,10 +113,20 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
             plan.unread.push(field);
         }
         let observed_value = match seen {
+            Some(Seen::Unsupported) if field == Field::PasswordsSetBefore => {
+                if written.has_sent(value) {
+                    continue;
+                }
+                // Without the field there is the switch, which forgets: it is turned on once for each moment.
+                plan.differences.push(Difference { field, desired: value.clone(), observed: None, origin });
+                update.push(Change { field, to: Value::Flag(true) });
+                continue;
+            }
             Some(Seen::Unsupported) => {
                 plan.unsupported.push(field);
                 continue;
             }
+            Some(Seen::Value(seen)) if field == Field::PasswordsSetBefore && is_reached(&seen, value) => continue,
             Some(Seen::Value(seen)) if seen == *value => continue,
             Some(Seen::Value(seen)) if written.is_echo(field, value, &seen) => {
                 plan.normalised.push(field);
@@ -140,6 +150,11 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
         Some(observed) => change(&mut plan, desired, observed, Changes { update, brand, written }),
     }
     plan
+}
+
+/// Whether a moment is as late as another one: it never moves back.
+fn is_reached(seen: &Value, wanted: &Value) -> bool {
+    matches!((seen, wanted), (Value::Text(seen), Value::Text(wanted)) if seen >= wanted)
 }
 
 /// Whether the entries of a setting are those of a catalogue, which the platform's may be ahead of.

@@ -137,6 +137,7 @@ fields! {
     PolicyLastFour: "security.passwordPolicy.custom.allowLastFourPasswords", PARTNER, PartnerOnly, Disruptive, Flag;
     PolicyAttempts: "security.passwordPolicy.custom.attemptsBeforeLockout", PARTNER, PartnerOnly, Disruptive, Number;
     PolicyChangeAtNextLogin: "security.passwordPolicy.changePasswordAtNextLogin", PARTNER, PartnerOnly, Disruptive, Flag;
+    PasswordsSetBefore: "security.changePasswordsSetBefore", BOTH, Own, Disruptive, Name;
     WebsiteTitle: "branding.websiteTitle", BOTH, PlatformCascades, Quiet, Text;
     DocumentationUrl: "branding.documentationURL", BOTH, PlatformCascades, Quiet, Text;
     Logo: "branding.logo", BOTH, PlatformCascades, Quiet, Image;
@@ -220,11 +221,12 @@ mod tests {
             "security.passwordPolicy.custom.allowLastFourPasswords",
             "security.passwordPolicy.custom.attemptsBeforeLockout",
             "security.passwordPolicy.changePasswordAtNextLogin",
+            "security.changePasswordsSetBefore",
         ];
         let found: Vec<&str> =
             Field::ALL.iter().filter(|field| field.risk() == Risk::Disruptive).map(|field| field.path()).collect();
         assert_eq!(found, disruptive);
-        assert_eq!(Field::ALL.len(), 50, "think about what the new one does to people");
+        assert_eq!(Field::ALL.len(), 51, "think about what the new one does to people");
     }
 
     #[test]

@@ -26,6 +26,19 @@ pub struct Intent {
     /// Installation of the operator that said so, as namespace and name of its Lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<String>,
+    /// The last moment before which passwords count as too old that was sent; it stands here before it is sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passwords_set_before: Option<SentMoment>,
+}
+
+/// A moment that is sent at most once.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct SentMoment {
+    /// The moment.
+    pub sent: String,
+    /// The one before it, which stands again where this one was refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
 }
 
 /// The mark as far as the platform shows it.

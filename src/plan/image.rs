@@ -21,6 +21,17 @@ impl ImageKind {
     }
 }
 
+/// What the width and the height of an image have to do with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// As wide as high; anything else is refused.
+    Square,
+    /// Recommended: exactly as high as the recommended size.
+    FullHeight,
+    /// Any.
+    Any,
+}
+
 /// Limits and recommendations for one use of an image.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageRule {
@@ -30,17 +41,26 @@ pub struct ImageRule {
     pub recommended_bytes: usize,
     /// Recommended: at most this wide and high, in pixels.
     pub recommended_size: (usize, usize),
+    /// Which shape it has.
+    pub shape: Shape,
 }
 
 impl ImageRule {
     /// Longest side, in pixels.
     pub const MOST_SIDE: usize = 4096;
     /// The logo: recommended less than 10 KB, 512 px high and at most 512 px wide.
-    pub const LOGO: Self = Self { most_bytes: 64 * 1024, recommended_bytes: 10_000, recommended_size: (512, 512) };
-    /// The favicon: recommended less than 10 KB, 128 x 128 px.
-    pub const FAVICON: Self = Self { most_bytes: 64 * 1024, recommended_bytes: 10_000, recommended_size: (128, 128) };
-    /// The background: recommended 1440 x 900 px.
-    pub const BACKGROUND: Self = Self { most_bytes: 512 * 1024, recommended_bytes: 0, recommended_size: (1440, 900) };
+    pub const LOGO: Self = Self {
+        most_bytes: 64 * 1024,
+        recommended_bytes: 10_000,
+        recommended_size: (512, 512),
+        shape: Shape::FullHeight,
+    };
+    /// The favicon: square, recommended less than 10 KB and 128 x 128 px.
+    pub const FAVICON: Self =
+        Self { most_bytes: 64 * 1024, recommended_bytes: 10_000, recommended_size: (128, 128), shape: Shape::Square };
+    /// The background: recommended 1440 x 900 px; a smaller one is tiled.
+    pub const BACKGROUND: Self =
+        Self { most_bytes: 512 * 1024, recommended_bytes: 0, recommended_size: (1440, 900), shape: Shape::Any };
 }
 
 /// Judges an image: its kind and, where it goes beyond what is recommended, a sentence that says so.
@@ -66,22 +86,31 @@ pub fn judge(bytes: &[u8], rule: ImageRule) -> Result<(ImageKind, Option<String>
             ImageRule::MOST_SIDE
         ));
     }
+    if rule.shape == Shape::Square && size.width != size.height {
+        return Err(format!(
+            "is {} x {} pixels and must be square: cut it or pad it, {} x {} is recommended",
+            size.width, size.height, rule.recommended_size.0, rule.recommended_size.1
+        ));
+    }
+    Ok((kind, advice((size.width, size.height), bytes.len(), rule)))
+}
+
+/// What the documentation recommends, where an image differs from that.
+fn advice((width, height): (usize, usize), bytes: usize, rule: ImageRule) -> Option<String> {
     let (wide, high) = rule.recommended_size;
-    let is_heavy = rule.recommended_bytes > 0 && bytes.len() > rule.recommended_bytes;
-    let advice = (is_heavy || size.width > wide || size.height > high).then(|| {
-        let weight = if rule.recommended_bytes > 0 {
-            format!(" and less than {} bytes", rule.recommended_bytes)
-        } else {
-            String::new()
-        };
-        format!(
-            "is {} x {} pixels and {} bytes, recommended are at most {wide} x {high}{weight}",
-            size.width,
-            size.height,
-            bytes.len()
-        )
-    });
-    Ok((kind, advice))
+    let is_heavy = rule.recommended_bytes > 0 && bytes >= rule.recommended_bytes;
+    let is_low = rule.shape == Shape::FullHeight && height < high;
+    let weight = if rule.recommended_bytes > 0 {
+        format!(" and less than {} bytes", rule.recommended_bytes)
+    } else {
+        String::new()
+    };
+    let size = match rule.shape {
+        Shape::FullHeight => format!("a height of {high} and a width of at most {wide}"),
+        Shape::Square | Shape::Any => format!("at most {wide} x {high}"),
+    };
+    (is_heavy || is_low || width > wide || height > high)
+        .then(|| format!("is {width} x {height} pixels and {bytes} bytes, recommended are {size}{weight}"))
 }
 
 #[cfg(test)]
@@ -100,7 +129,7 @@ mod tests {
     #[test]
     fn png_passes_and_large_ones_get_advice() {
         assert_eq!(judge(&png(128, 128), ImageRule::FAVICON), Ok((ImageKind::Png, None)));
-        let (_, advice) = judge(&png(256, 128), ImageRule::FAVICON).unwrap();
+        let (_, advice) = judge(&png(256, 256), ImageRule::FAVICON).unwrap();
         assert!(advice.unwrap().contains("128 x 128"));
     }
 

@@ -35,7 +35,24 @@ pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<In
         }
     }
     invalid.extend(without_package(effective));
+    invalid.extend(SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)));
     invalid
+}
+
+/// Switches that do something only with an add-on.
+const SWITCHES: [(Field, AddOn); 2] =
+    [(Field::SmsVoiceNotification, AddOn::SMSAndVoice), (Field::RemoteAccess, AddOn::RemoteAccessManagement)];
+
+/// A switch that is on without its add-on; the schema cannot see add-ons that come from defaults. Where add-ons are not
+/// managed the platform judges.
+fn without_add_on(effective: &Effective, field: Field, add_on: AddOn) -> Option<Invalid> {
+    let is_on = effective.value(field) == Some(&Value::Flag(true));
+    let add_ons = effective.value(Field::AddOns).filter(|_| is_on)?;
+    add_ons.entries().all(|name| name != add_on.name()).then(|| Invalid {
+        path: field.path().to_owned(),
+        reason: Reason::PackageNotAvailable,
+        message: format!("needs the add-on `{}`: add it to `addOns`, or set this to false", add_on.name()),
+    })
 }
 
 /// Add-ons whose package is not among the effective ones; the schema cannot see packages that come from defaults.
@@ -137,6 +154,26 @@ mod tests {
     fn an_add_on_needs_its_package_wherever_that_comes_from() {
         let invalid = within(&effective(&["HybridDiscoveryAndMonitoring"], &["SLAManagement"]), &BTreeMap::new());
         assert!(invalid[0].message.contains("without the package `EventAndIncidentManagement`"));
+    }
+
+    #[test]
+    fn a_switch_needs_its_add_on_wherever_that_comes_from() {
+        let on = |add_ons: &[&str]| {
+            let mut effective = effective(&["EventAndIncidentManagement", "RemediationAndAutomation"], add_ons);
+            for field in [Field::SmsVoiceNotification, Field::RemoteAccess] {
+                effective.values.insert(field, (Value::Flag(true), Origin::Spec));
+            }
+            effective
+        };
+        let paths = |effective: &Effective| -> Vec<String> {
+            within(effective, &BTreeMap::new()).into_iter().map(|invalid| invalid.path).collect()
+        };
+        assert_eq!(paths(&on(&[])), ["details.smsVoiceNotification", "details.remoteAccess"]);
+        assert_eq!(paths(&on(&["SMSAndVoice"])), ["details.remoteAccess"]);
+        assert_eq!(paths(&on(&["SMSAndVoice", "RemoteAccessManagement"])), Vec::<String>::new());
+        let mut unmanaged = on(&[]);
+        unmanaged.values.remove(&Field::AddOns);
+        assert_eq!(paths(&unmanaged), Vec::<String>::new(), "the platform judges");
     }
 
     #[test]

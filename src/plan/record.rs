@@ -69,9 +69,16 @@ pub struct Written {
     pub suspended_by_us: bool,
     /// How often the mark was written without being shown since.
     pub marks: i64,
+    /// The last moment before which passwords count as too old that was sent, or was about to be.
+    pub passwords_set_before: Option<String>,
 }
 
 impl Written {
+    /// Whether this moment, or a later one, was sent.
+    pub(super) fn has_sent(&self, moment: &Value) -> bool {
+        matches!((&self.passwords_set_before, moment), (Some(sent), Value::Text(moment)) if sent >= moment)
+    }
+
     /// The record of a value that the platform will not show. It covers where the value comes from: a reference to another
     /// Secret is always written, so that nobody learns by it whether two Secrets hold the same.
     pub fn record(&self, field: Field, value: &Value, payload: &Payload) -> String {

@@ -104,8 +104,16 @@ fn normal_text(field: Field, text: &str) -> String {
         Field::Country => crate::catalog::country(text).unwrap_or(text).to_owned(),
         Field::Timezone => crate::catalog::timezone(text).to_owned(),
         Field::DuoApiHostname => bare(text).to_ascii_lowercase(),
+        Field::PasswordsSetBefore => moment(text).unwrap_or_else(|| text.to_owned()),
         _ => text.to_owned(),
     }
+}
+
+/// A time of the wire or of RFC 3339 in whole seconds of UTC, in which texts are in the order of time.
+fn moment(text: &str) -> Option<String> {
+    let of_wire = jiff::fmt::strtime::parse(crate::wire::TIME_FORMAT, text).and_then(|parsed| parsed.to_timestamp());
+    let time: jiff::Timestamp = of_wire.or_else(|_| text.parse()).ok()?;
+    Some(jiff::Timestamp::from_second(time.as_second()).ok()?.to_string())
 }
 
 /// A host name without the scheme and slash that documented samples show.

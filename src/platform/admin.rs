@@ -9,8 +9,8 @@ use secrecy::ExposeSecret as _;
 use super::audit::{Action, Actor, Event, Seal, append, open as open_log};
 use super::hashing::{Hasher, Work};
 use super::login::source::Source;
+use super::names::LoginName;
 use super::people::defaults::administrator;
-use super::people::profile::login_name;
 use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
 use super::{DATABASE_WAIT, Login, StartError, credential, error, time};
 use crate::wire::{State, User};
@@ -55,8 +55,13 @@ pub enum AdminError {
     #[error("the login name `{0}` is taken; choose another")]
     Taken(String),
     /// The login name is not acceptable.
-    #[error("the login name `{0}` is not acceptable: 1 to 254 characters, no blanks, and not `api@` at its start")]
-    Name(String),
+    #[error("the login name `{name}` is not acceptable: {why}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Something inside failed; the log has the cause.
     #[error("the administrator cannot be stored; the lines above have the cause")]
     Internal,
@@ -91,7 +96,8 @@ impl AdminCommand {
 impl Create {
     async fn run(&self, (store, seal): (&Store, &Seal), mut out: impl Write) -> Result<(), AdminError> {
         let Self { login, tenant, hours } = self;
-        let login = login_name(login).map_err(|_| AdminError::Name(login.clone()))?;
+        let wanted_name = LoginName::read(login).map_err(|why| AdminError::Name { name: login.clone(), why })?;
+        let login = wanted_name.as_str();
         let provider = Box::pin(store.home(false)).await?;
         let wanted = tenant.as_deref().unwrap_or(&provider.unique_id);
         let gone = || AdminError::Tenant(wanted.to_owned());
@@ -105,12 +111,12 @@ impl Create {
         if tenant.state != State::Active {
             return Err(gone());
         }
-        if holder_of_login(&mut tx, &login).await?.is_some() {
-            return Err(AdminError::Taken(login));
+        if holder_of_login(&mut tx, login).await?.is_some() {
+            return Err(AdminError::Taken(login.to_owned()));
         }
         let new = NewPerson {
             tenant: tenant.id,
-            login_name: &login,
+            login_name: login,
             first_name: "",
             last_name: "",
             email: "",

@@ -83,6 +83,8 @@ fn fill(shown: &mut Tenant) {
     ] {
         switch.get_or_insert(false);
     }
+    // The beginning of time where nobody set it: an empty text would be read as none, and by that as a platform without it.
+    shown.change_passwords_set_before.get_or_insert_with(|| time::wire(0));
     for (slot, table) in [(&mut shown.channel, reference::CHANNELS), (&mut shown.noc_details, reference::NOCS)] {
         let row = slot.as_ref().and_then(|reference| table.iter().find(|row| row.id == reference.id));
         if let (Some(reference), Some(row)) = (slot.as_mut(), row) {

@@ -1,27 +1,39 @@
 //! The audit log: who did what under a tenant, in one chain of hashes per tenant.
 //!
-//! A row's hash covers the row and the hash before it, and the last one stands once more in a head that is sealed with a
-//! key outside the database. So a row that is changed, taken out, put elsewhere or cut off is found by
-//! `tenantry-platform audit verify`. Rows are written in the transaction of what they tell: neither is there without the
-//! other. Each is also a line of the program's log, which is how it leaves the machine.
+//! A row's hash covers the row and the hash before it, and each row is sealed with a key outside the database. The last one
+//! stands once more in a head, and all heads in the anchor. So a row that is changed, taken out, put elsewhere or cut off is
+//! found by `tenantry-platform audit verify`, and so is a log that is put back to an earlier day. Rows are written in the
+//! transaction of what they tell: neither is there without the other. Each is also a line of the program's log, which is how
+//! it leaves the machine.
 
+mod anchor;
 mod chain;
+mod check;
 mod command;
 mod key;
+mod list;
 mod refused;
 mod request;
+mod seal;
+mod trim;
 mod verify;
+mod write;
 
-pub(super) use chain::{Hash, Row, Seal};
+pub(super) use chain::{Beside, Hash, Row};
+pub(super) use check::check;
 pub use command::{AuditCommand, AuditError, export, verify};
 pub use key::new_key;
 pub(super) use key::open;
+pub(super) use list::list;
 pub(super) use refused::{denied, watch};
 pub(super) use request::{Actor, RequestId};
+pub(super) use seal::Seal;
+pub(super) use trim::trim;
 pub use verify::{Finding, Verified};
+pub(super) use write::{Pending, write};
 
-use super::store::{Head, Tx, advance, head};
-use super::time;
+use super::store::Tx;
+use write::Content;
 
 /// What was done. The words stand in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +54,14 @@ pub(super) enum Action {
     BrandingUpdate,
     /// An API credential was made.
     CredentialCreate,
+    /// An API credential was revoked.
+    CredentialRevoke,
+    /// An API credential got another secret.
+    CredentialRotate,
     /// A token was asked for.
     TokenIssue,
+    /// A token of a credential was ended.
+    TokenRevoke,
     /// A record was stored.
     RecordCreate,
     /// A record changed.
@@ -52,6 +70,10 @@ pub(super) enum Action {
     RecordExpire,
     /// Data was written to a destination.
     ExportBatch,
+    /// A batch export was given a schedule.
+    ExportSchedule,
+    /// A schedule was ended.
+    ExportScheduleEnd,
     /// A stream of data was set up.
     ExportStream,
     /// A stream of data was ended.
@@ -72,6 +94,8 @@ pub(super) enum Action {
     FactorEnrol,
     /// A person's second factor was taken away.
     FactorReset,
+    /// A person proved the own password again, or failed to.
+    PasswordProve,
     /// A person accepted the consent form, or denied it.
     Consent,
     /// A user was made.
@@ -102,8 +126,12 @@ pub(super) enum Action {
     SetDelete,
     /// The log goes on with another key.
     AuditKey,
+    /// The rows before this one are of a version that sealed the last one only; this one covers them.
+    AuditEpoch,
     /// The log was changed behind the platform's back.
     AuditBroken,
+    /// The database was brought back from a copy.
+    DatabaseRestore,
     /// Any other request, known by its method and route.
     Request,
 }
@@ -120,11 +148,16 @@ impl Action {
             Self::TenantPurge => "tenant.purge",
             Self::BrandingUpdate => "branding.update",
             Self::CredentialCreate => "credential.create",
+            Self::CredentialRevoke => "credential.revoke",
+            Self::CredentialRotate => "credential.rotate",
             Self::TokenIssue => "token.issue",
+            Self::TokenRevoke => "token.revoke",
             Self::RecordCreate => "record.create",
             Self::RecordUpdate => "record.update",
             Self::RecordExpire => "record.expire",
             Self::ExportBatch => "export.batch",
+            Self::ExportSchedule => "export.schedule",
+            Self::ExportScheduleEnd => "export.scheduleEnd",
             Self::ExportStream => "export.stream",
             Self::ExportStreamEnd => "export.streamEnd",
             Self::Login => "login",
@@ -135,6 +168,7 @@ impl Action {
             Self::FactorLocked => "factor.locked",
             Self::FactorEnrol => "factor.enrol",
             Self::FactorReset => "factor.reset",
+            Self::PasswordProve => "password.prove",
             Self::Consent => "consent",
             Self::UserCreate => "user.create",
             Self::UserUpdate => "user.update",
@@ -150,7 +184,9 @@ impl Action {
             Self::SetUpdate => "permissionSet.update",
             Self::SetDelete => "permissionSet.delete",
             Self::AuditKey => "audit.key",
+            Self::AuditEpoch => "audit.epoch",
             Self::AuditBroken => "audit.broken",
+            Self::DatabaseRestore => "database.restore",
             Self::Request => "request",
         }
     }
@@ -197,55 +233,16 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Adds a row to a tenant's chain, in the caller's transaction. Of two tenants the parent comes first, so that no two
-/// writes wait for each other.
-///
-/// It builds on a head that has our seal only. One that has not was put there by somebody else, and a row that says so comes
-/// first: no event that anybody can cause makes the record whole again.
+/// Adds a row to a tenant's chain, in the caller's transaction: it is written when that commits.
+#[allow(clippy::unused_async, reason = "a caller need not know that the log is written later")]
 pub(super) async fn append(
     seal: &Seal,
     tx: &mut Tx,
     (tenant, actor): (i64, &Actor),
     event: Event<'_>,
 ) -> Result<(), sqlx::Error> {
-    let last = head(tx, tenant).await?;
-    if seal.holds_head(tenant, &last) {
-        return append_onto(last, (seal, tx), (tenant, actor), event).await.map(drop);
-    }
-    tracing::error!(
-        target: "audit", tenant, number = last.number,
-        "the audit log was changed behind the platform's back: run `tenantry-platform audit verify`, and find out who can \
-         write the database"
-    );
-    let broken = Event::denied(Action::AuditBroken, "log");
-    let last = append_onto(last, (seal, tx), (tenant, &Actor::platform()), broken).await?;
-    append_onto(last, (seal, tx), (tenant, actor), event).await.map(drop)
-}
-
-/// Adds a row behind a head; answers the new one.
-async fn append_onto(
-    last: Head,
-    (seal, tx): (&Seal, &mut Tx),
-    (tenant, actor): (i64, &Actor),
-    event: Event<'_>,
-) -> Result<Head, sqlx::Error> {
-    let row = Row {
-        tenant,
-        number: last.number + 1,
-        at: time::now(),
-        actor: chain::plain(&actor.name),
-        action: event.action.word().to_owned(),
-        object: chain::plain(event.object),
-        outcome: event.outcome.word().to_owned(),
-        request: chain::plain(&actor.request),
-        previous: last.hash,
-    };
-    let hash = row.hash();
-    let sealed = seal.of(tenant, row.number, &hash);
-    advance(tx, &row, &hash, &sealed).await?;
-    let Row { number, action, object, outcome, request, .. } = &row;
-    tracing::info!(target: "audit", tenant, number, actor = row.actor, action, object, outcome, request, %hash, "audit");
-    Ok(Head { number: *number, hash, seal: sealed })
+    tx.at_last(Pending::row(seal, Content::new(tenant, actor, event)));
+    Ok(())
 }
 
 /// Two rows for what was done to a child: in the chain of its parent, which outlives it, and in its own.
@@ -257,4 +254,9 @@ pub(super) async fn append_both(
 ) -> Result<(), sqlx::Error> {
     append(seal, tx, (parent, actor), event).await?;
     append(seal, tx, (child, actor), event).await
+}
+
+/// Ends a tenant's chain, in the caller's transaction.
+pub(super) fn end_log(seal: &Seal, tx: &mut Tx, tenant: i64) {
+    tx.at_last(Pending::purged(seal, tenant));
 }

@@ -52,6 +52,8 @@ pub(super) const PROBLEMS: usize = 50;
 pub(super) const PAGE: i64 = 500;
 /// Records of a page: each may have [`RECORD`] bytes.
 pub(super) const RECORD_PAGE: i64 = 100;
+/// Rows of a page of the audit log.
+pub(super) const LOG_PAGE: i64 = 100;
 /// Records and bytes of one file of a batch export.
 pub(super) const EXPORT_RECORDS: usize = 5000;
 pub(super) const EXPORT_BYTES: usize = 8 << 20;
@@ -77,6 +79,11 @@ pub(super) const HEAD: usize = 64 << 10;
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
+
+/// API credentials of a tenant that were not revoked.
+pub(super) const CREDENTIALS: i64 = 100;
+/// How long a whole answer may take: a body that comes slowly, a login that waits, and then a database that is silent.
+pub(super) const ANSWER_TIME: Duration = Duration::from_mins(1);
 
 /// Images that are decoded at the same time.
 pub(super) const DECODERS: usize = 1;

@@ -151,12 +151,14 @@ fn merge(mut next: Branding<ImagePaths>, change: Branding) -> Result<Branding<Im
 fn wrong(name: &str, value: &str) -> Option<&'static str> {
     let is_url = || {
         !value.contains(|character: char| character.is_whitespace() || character.is_control())
-            && url::Url::parse(value).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+            && ["http://", "https://"].iter().any(|scheme| value.starts_with(scheme))
+            && url::Url::parse(value)
+                .is_ok_and(|url| url.has_host() && url.username().is_empty() && url.password().is_none())
     };
     match name {
         _ if value.chars().count() > bounds::LONG => Some("The text is longer than 1024 characters"),
         "subDomain" | "domain" if settings::host(value) != Some(value) => Some("The text is not a part of a host name"),
-        "documentationURL" if !is_url() => Some("The text is not an http or https URL"),
+        "documentationURL" if !is_url() => Some("The text is not an http:// or https:// URL without a user name"),
         _ => None,
     }
 }

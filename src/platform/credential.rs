@@ -1,8 +1,8 @@
 //! API credentials and tokens: random, kept as SHA-256 only, compared in constant time.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+mod command;
+mod first;
+mod routes;
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::audit::{Action, Actor, Event, Seal, append};
-use super::store::{NewCredential, Store, insert_credential};
-use super::{Config, StartError};
+pub use command::{CredentialCommand, CredentialError};
+pub(super) use first::first;
+pub(super) use routes::{create, list, revoke, rotate};
 
 /// Characters of a key, a secret and a token; each of the 62 is worth 5.95 bits.
 const KEY: usize = 32;
@@ -42,14 +42,6 @@ impl std::fmt::Debug for Credential {
     }
 }
 
-/// What the credential file holds.
-#[derive(Serialize, Deserialize)]
-struct File {
-    url: String,
-    #[serde(flatten)]
-    credential: Credential,
-}
-
 impl Credential {
     /// A new one; whoever calls it must store its hashes.
     pub(super) fn random(tenant_id: &str) -> Self {
@@ -57,9 +49,29 @@ impl Credential {
     }
 
     /// What the store keeps of it.
-    pub(super) fn hashed(&self, tenant: i64) -> NewCredential {
-        NewCredential { key_hash: hash(&self.client_id), secret_hash: hash(&self.client_secret), tenant }
+    fn hashes(&self) -> Hashes {
+        Hashes::of(&self.client_id, &self.client_secret)
     }
+}
+
+/// SHA-256 of a credential's key and secret.
+pub(super) struct Hashes {
+    /// Of the key.
+    pub(super) key: String,
+    /// Of the secret.
+    pub(super) secret: String,
+}
+
+impl Hashes {
+    /// Of what somebody claims to have.
+    pub(super) fn of(key: &str, secret: &str) -> Self {
+        Self { key: hash(key), secret: hash(secret) }
+    }
+}
+
+/// A new secret.
+fn random_secret() -> String {
+    random(SECRET)
 }
 
 /// A new bearer token.
@@ -108,54 +120,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Whether two hashes are equal, in a time that does not tell where they differ.
 pub(super) fn same(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
-}
-
-/// The first credential: the one in the file, or a new one that is written there. A lost file is thus replaced at the
-/// next start by a further credential; the earlier one stays valid.
-pub(super) async fn first(
-    (store, seal): (&Store, &Seal),
-    config: &Config,
-    url: &str,
-) -> Result<Credential, StartError> {
-    let home = Box::pin(store.home(config.documented_only)).await?;
-    if let Some(path) = config.credential_file.as_deref().filter(|path| path.exists()) {
-        let credential = read(path)?;
-        if store.holds(&hash(&credential.client_id), &hash(&credential.client_secret)).await?.is_none() {
-            let reason = "belongs to another database; move it away, and a new one is made".to_owned();
-            return Err(StartError::Credential { path: path.to_owned(), reason });
-        }
-        return Ok(credential);
-    }
-    let credential = Credential::random(&home.unique_id);
-    let hashed = credential.hashed(home.id);
-    let mut tx = store.begin().await?;
-    insert_credential(&mut tx, &hashed).await?;
-    append(seal, &mut tx, (home.id, &Actor::platform()), Event::done(Action::CredentialCreate, hashed.id())).await?;
-    tx.commit().await?;
-    if let Some(path) = &config.credential_file {
-        write(path, &File { url: url.to_owned(), credential: credential.clone() })
-            .map_err(|error| StartError::Credential { path: path.clone(), reason: error.to_string() })?;
-        tracing::info!(file = %path.display(), tenant = home.unique_id, "the first credential is written");
-    }
-    Ok(credential)
-}
-
-fn read(path: &Path) -> Result<Credential, StartError> {
-    let wrong = |reason: String| StartError::Credential { path: path.to_owned(), reason };
-    let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    // serde_json's message never quotes the file's content, only names and places.
-    let file: File = serde_json::from_slice(&text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    Ok(file.credential)
-}
-
-/// Written beside its place and renamed, so that a crash leaves the whole file or none.
-fn write(path: &Path, file: &File) -> std::io::Result<()> {
-    let mut draft = path.as_os_str().to_owned();
-    draft.push(".new");
-    let mut target = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    target.write_all(&serde_json::to_vec_pretty(file)?)?;
-    target.sync_all()?;
-    std::fs::rename(&draft, path)
 }
 
 #[cfg(test)]

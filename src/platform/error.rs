@@ -26,6 +26,8 @@ pub(super) enum Error {
     ConsentFirst,
     /// A save asks for a fresh proof of the second factor.
     ProveAgain,
+    /// A save asks for a fresh proof of the password, of somebody without a second factor.
+    PasswordAgain,
     /// A person's request from an address that the tenant does not admit; the text is the whole sentence.
     Elsewhere(String),
     /// A browser's request that another site may have caused.
@@ -91,6 +93,7 @@ pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Fiel
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
+            tracing::warn!(%error, "another write took what had to be single");
             return Self::Conflict;
         }
         tracing::error!(%error, "the database failed");
@@ -101,12 +104,23 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// What a later attempt may get over. The transaction was rolled back, so nothing is half done.
+/// What is said where the database broke off: the change may be made or not, and the answer must not say which.
+pub(super) const UNKNOWN: &str =
+    "The database broke off; whether the change was made is not known, so read before you try again";
+
+/// What a later attempt may get over. The transaction was rolled back or committed whole, so nothing is half done.
 fn trouble(error: &sqlx::Error) -> Option<&'static str> {
     const BUSY: &str = "The database is busy; nothing was changed, try again";
     const FULL: &str = "The database cannot be written, its disk may be full; nothing was changed";
+    const READS: &str = "The database only reads at this moment; nothing was changed, try again";
+    const SILENT: &str = "The database does not answer; nothing was changed, try again";
     let database = match error {
         sqlx::Error::PoolTimedOut => return Some(BUSY),
+        sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => return Some(SILENT),
+        // It may have been the answer to a commit that is missing.
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            return Some(UNKNOWN);
+        }
         sqlx::Error::Database(database) => database,
         _ => return None,
     };
@@ -117,7 +131,10 @@ fn trouble(error: &sqlx::Error) -> Option<&'static str> {
         Ok(8 | 10 | 13) if code.len() < 5 => Some(FULL),
         _ => match &*code {
             "40001" | "40P01" | "55P03" | "57014" | "53300" => Some(BUSY),
-            "53100" | "25006" => Some(FULL),
+            "53100" => Some(FULL),
+            "25006" => Some(READS),
+            "57P03" => Some(SILENT),
+            code if code.starts_with("57P") || code.starts_with("08") => Some(UNKNOWN),
             _ => None,
         },
     }
@@ -158,6 +175,11 @@ impl IntoResponse for Error {
                 let text = "Saving this asks for the second factor again: send a code that was not used in the header \
                             X-Two-Factor-Code, or confirm on the page /factor and save within two minutes";
                 oauth(StatusCode::FORBIDDEN, "two_factor_proof_required", text)
+            }
+            Self::PasswordAgain => {
+                let text = "Saving this asks for the password again: log in again and save within five minutes, or enter it on \
+                            the page /factor and save within two minutes";
+                oauth(StatusCode::FORBIDDEN, "password_proof_required", text)
             }
             Self::ConsentFirst => {
                 let text = "The consent form must be accepted before anything else: open /consent in the browser";
@@ -201,7 +223,12 @@ impl IntoResponse for Error {
                 response
             }
             Self::Gone(message) => platform(StatusCode::GONE, code::NOT_FOUND, message),
-            Self::Conflict | Self::Internal => internal(),
+            Self::Conflict => {
+                let message =
+                    "Another request took a name or number that had to be single; nothing was changed, try again";
+                platform(StatusCode::CONFLICT, code::INVALID, message.to_owned())
+            }
+            Self::Internal => internal(),
         }
     }
 }

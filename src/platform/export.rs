@@ -2,15 +2,18 @@
 //! under `--documented-only`.
 //!
 //! * `POST /api/v2/tenants/{tenant}/exports/batch` with `{"data":["tickets","usage"],"destination":"/var/exports"}` writes
-//!   JSON lines at once and answers which files.
+//!   JSON lines at once and answers which files. With `"schedule":{"everyHours":24,"start":"2026-12-01T02:00:00+0000"}` they
+//!   are written then, again and again; `GET .../exports/batch` lists the schedules, `DELETE .../batch/{export}` ends one.
 //! * `POST` and `GET /api/v2/tenants/{tenant}/exports/stream` set up and list webhooks, `DELETE .../stream/{stream}` ends one.
-//!   Each stored or changed record is posted to them, at least once, and given up after five attempts.
+//!   Each stored or changed record is posted to them, signed and at least once, and given up after five attempts.
 //!
 //! The platform writes and posts to configured destinations only: a tenant cannot make it reach anything else.
 
 mod allowed;
 pub(super) mod batch;
 mod bucket;
+pub(super) mod schedule;
+mod signature;
 pub(super) mod stream;
 
 use std::time::Duration;

@@ -23,8 +23,8 @@ use super::store::{Tx, prove_session};
 use super::{App, credential, time};
 use crate::wire::Tenant;
 
-/// Milliseconds that a fresh proof is good for one save of account settings.
-const FRESH: i64 = 2 * 60 * 1000;
+/// Milliseconds that a fresh proof is good for one save.
+pub(super) const FRESH: i64 = 2 * 60 * 1000;
 
 /// What a session must do before anything else, the first thing first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,15 +2,16 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use super::{
-    AdminCommand, AdminError, AuditCommand, AuditError, Config, Duo, DuoDomain, Limits, Login, Network, PRODUCT,
-    PublicUrl, S3Key,
+    AdminCommand, AdminError, AuditCommand, AuditError, Backup, BackupError, Config, CredentialCommand,
+    CredentialError, DATABASE_CONNECTIONS, Duo, DuoDomain, Limits, Login, NamesCommand, NamesError, Network, PRODUCT,
+    PublicUrl, Restore, S3Key, backup,
 };
 
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
@@ -25,7 +26,14 @@ pub struct Flags {
     // The URL may carry a password, which `--help` must not show.
     #[arg(long, env = "TENANTRY_DATABASE", default_value = "tenantry.db", hide_env_values = true, global = true)]
     database: String,
-    /// File that gets the first credential; an existing one is read and never overwritten
+    /// File with the database's URL, which may carry a password that no list of processes should show
+    #[arg(long, env = "TENANTRY_DATABASE_URL_FILE", conflicts_with = "database", global = true)]
+    database_url_file: Option<PathBuf>,
+    /// Connections to the database for reading, and as many again for writing on PostgreSQL
+    #[arg(long, env = "TENANTRY_DATABASE_CONNECTIONS", default_value_t = DATABASE_CONNECTIONS,
+        value_parser = clap::value_parser!(u32).range(1..=500))]
+    database_connections: u32,
+    /// File that gets the first credential of a fresh database; an existing one is read and never overwritten
     #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json")]
     credential_file: PathBuf,
     /// Leave out everything that the public API does not document
@@ -66,14 +74,20 @@ pub struct Flags {
     #[arg(long, env = "TENANTRY_EXPORT_S3_REGION", default_value = "us-east-1")]
     export_s3_region: String,
     /// Id of the key with which exports write to S3
-    #[arg(long, env = "TENANTRY_EXPORT_S3_KEY_ID", requires = "export_s3_secret")]
+    #[arg(long, env = "TENANTRY_EXPORT_S3_KEY_ID", requires = "s3_secret")]
     export_s3_key_id: Option<String>,
-    /// Its secret; better given by the environment than on the command line
-    #[arg(long, env = "TENANTRY_EXPORT_S3_SECRET", hide_env_values = true)]
+    /// Its secret; better given by a file or by the environment than on the command line
+    #[arg(long, env = "TENANTRY_EXPORT_S3_SECRET", hide_env_values = true, group = "s3_secret")]
     export_s3_secret: Option<String>,
+    /// File with its secret
+    #[arg(long, env = "TENANTRY_EXPORT_S3_SECRET_FILE", group = "s3_secret")]
+    export_s3_secret_file: Option<PathBuf>,
     /// Days after which an ended tenant's data is erased for ever
     #[arg(long, env = "TENANTRY_PURGE_AFTER_DAYS", default_value_t = 90)]
     purge_after_days: u32,
+    /// Days for which the audit log and the history of logins are kept
+    #[arg(long, env = "TENANTRY_LOG_RETENTION_DAYS", default_value_t = 400)]
+    log_retention_days: u32,
     /// Seconds that a request waits for a SQLite file that another process holds
     #[arg(long, env = "TENANTRY_DATABASE_WAIT_SECONDS", default_value_t = 10)]
     database_wait_seconds: u32,
@@ -88,9 +102,21 @@ pub enum Command {
     /// Make administrators, people who can log in
     #[command(subcommand)]
     Admin(AdminCommand),
+    /// Make, list and revoke API credentials
+    #[command(subcommand)]
+    Credential(CredentialCommand),
+    /// Find names that collide
+    #[command(subcommand)]
+    Names(NamesCommand),
     /// Verify or export the audit log of a database
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Copy a SQLite database into a file while the platform runs
+    Backup(Backup),
+    /// Bring a database back: no id is given a second time, and nobody stays logged in
+    Restore(Restore),
+    /// Write a SQLite file again without free space; the platform's writes wait meanwhile
+    Compact,
 }
 
 /// Why a command failed.
@@ -99,13 +125,22 @@ pub enum CommandError {
     /// No administrator was made.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// Nothing was done with credentials.
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    /// Names were not listed.
+    #[error(transparent)]
+    Names(#[from] NamesError),
     /// The log was not read.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// Nothing was copied, brought back or written again.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 }
 
 impl Command {
-    /// Does one thing with the database. The code is 1 where the log does not hold.
+    /// Does one thing with the database. The code is 1 where the log does not hold or names collide.
     ///
     /// # Errors
     /// Database, key or output failed, or what is asked for cannot be.
@@ -113,16 +148,49 @@ impl Command {
         let (database, key) = (&flags.database, flags.key());
         Ok(match self {
             Self::Admin(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Credential(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Names(command) => {
+                let clean = command.run(database, out).await?;
+                if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            }
             Self::Audit(command) => command.run(database, &key, out).await?,
+            Self::Backup(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Restore(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Compact => backup::compact(database, out).await.map(|()| ExitCode::SUCCESS)?,
         })
     }
 }
 
 impl Flags {
+    /// With what its files say.
+    ///
+    /// # Errors
+    /// A file cannot be read, or says nothing.
+    pub fn read(mut self) -> Result<Self, String> {
+        if let Some(file) = self.database_url_file.take() {
+            self.database = line_of("--database-url-file", &file)?;
+        }
+        if let Some(file) = self.export_s3_secret_file.take() {
+            self.export_s3_secret = Some(line_of("--export-s3-secret-file", &file)?);
+        }
+        Ok(self)
+    }
+
     /// The file of the audit log's key.
     fn key(&self) -> PathBuf {
         self.audit_key.clone().unwrap_or_else(|| self.credential_file.with_file_name("tenantry-audit.key"))
     }
+}
+
+/// What a file says, without the blanks around it.
+fn line_of(flag: &str, file: &Path) -> Result<String, String> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("`{}` of `{flag}` cannot be read: {error}", file.display()))?;
+    let text = text.trim();
+    if text.is_empty() || text.contains('\n') {
+        return Err(format!("`{}` of `{flag}` must have one line", file.display()));
+    }
+    Ok(text.to_owned())
 }
 
 impl From<Flags> for Config {
@@ -142,6 +210,8 @@ impl From<Flags> for Config {
             }),
             export_destinations: flags.export_destination,
             purge_after: Duration::from_hours(24 * u64::from(flags.purge_after_days)),
+            log_retention: Duration::from_hours(24 * u64::from(flags.log_retention_days)),
+            database_connections: flags.database_connections,
             database_wait: Duration::from_secs(flags.database_wait_seconds.into()),
             login: Login::default(),
             proxies: flags.trusted_proxies,
@@ -176,6 +246,7 @@ mod tests {
         let config = Config::from(Flags::parse_from(["tenantry-platform"]));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.limits.map(|limits| limits.writes), Some(50));
+        assert_eq!(config.log_retention, Duration::from_hours(400 * 24));
         assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known()));
     }
 }

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::audit::{self, Action, Actor, Event, RequestId};
 use super::error::Error;
-use super::factor::{HEADER, Owed, Proof, proof};
+use super::factor::{HEADER, Owed, Proof, proof, wanted};
 use super::limits::Category;
 use super::login::source::Source;
 use super::permission::{Again, Asked, Call, Position, Row, missing, row};
@@ -34,8 +34,8 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Of a person who asks under the own tenant, from a page.
-    pub(super) fn own(caller: Caller, tenant: Record, source: Source) -> Self {
-        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source, proof: Proof::NotAsked }
+    pub(super) fn own(caller: Caller, tenant: Record, source: Source, proof: Proof) -> Self {
+        Self { caller, tenant: Some(Arc::new(tenant)), reach: Reach::All, source, proof }
     }
 
     /// The tenant of the path.
@@ -98,7 +98,8 @@ pub(super) async fn guard(
     let passed = match (budget.filter(|budget| !budget.granted), permitted) {
         (Some(budget), _) => Err(Error::Throttled(budget.wait(now))),
         (None, Ok(reach)) => {
-            proven(&app, row, &caller, (request.headers(), id.as_ref())).await.map(|proof| (reach, proof))
+            let place = Place { row, params: &params, tenant: tenant.as_deref() };
+            proven(&app, place, &caller, (request.headers(), id.as_ref())).await.map(|proof| (reach, proof))
         }
         (None, Err(error)) => Err(error),
     };
@@ -131,6 +132,7 @@ async fn turned_away(app: &App, error: &Error, (tenant, actor): (i64, &Actor), o
             | Error::FactorFirst
             | Error::ConsentFirst
             | Error::ProveAgain
+            | Error::PasswordAgain
     );
     if stands {
         audit::denied(app, tenant, actor, Event::denied(Action::Request, object)).await;
@@ -242,24 +244,49 @@ fn nothing_owed(person: &Person, tenant: &str, call: Call) -> Result<(), Error> 
     }
 }
 
+/// Where a request wants to do what.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    row: Option<&'a Row>,
+    params: &'a RawPathParams,
+    tenant: Option<&'a Record>,
+}
+
+impl Place<'_> {
+    /// Whether the tenant that is edited asks its people for a second factor; of one that is not there, no.
+    async fn asks_for_factor(&self, app: &App) -> Result<bool, Error> {
+        let asks = |tenant: &Record| wanted(&tenant.settings, false).is_some();
+        let child = parameter(self.params, "client").or_else(|| parameter(self.params, "msp"));
+        match (child, self.tenant) {
+            (Some(id), Some(parent)) => Ok(app.store.child(parent.id, id).await?.as_ref().is_some_and(asks)),
+            (_, tenant) => Ok(tenant.is_some_and(asks)),
+        }
+    }
+}
+
 /// The fresh proof of a request, where its row asks for one. A save without any is refused before anything of it is read.
 async fn proven(
     app: &App,
-    row: Option<&Row>,
+    place: Place<'_>,
     caller: &Caller,
     (headers, request): (&HeaderMap, Option<&RequestId>),
 ) -> Result<Proof, Error> {
-    let asks = row.map_or(Again::Never, |row| row.call.asks_again());
-    if asks == Again::Never {
+    let asks = place.row.map_or(Again::Never, |row| row.call.asks_again());
+    let asked = match asks {
+        Again::Never => false,
+        Again::OfTenant => caller.person().is_some() && place.asks_for_factor(app).await?,
+        Again::GivingPower | Again::Always => true,
+    };
+    if !asked {
         return Ok(Proof::NotAsked);
     }
     let code = headers.get(HEADER).map(|code| code.to_str().unwrap_or_default());
-    match proof(app, caller, (code, request)).await? {
-        Proof::Session(hash) if asks == Again::Always && !app.store.verified(&hash, time::now()).await? => {
-            Err(Error::ProveAgain)
-        }
-        proof => Ok(proof),
+    let proof = proof(app, caller, (code, request)).await?;
+    if asks != Again::GivingPower {
+        // What may be needed is judged by the handler, once it has read the request.
+        proof.is_there(app).await?;
     }
+    Ok(proof)
 }
 
 fn position(caller: &Caller, person: &Person, tenant: Option<&Record>) -> Position {

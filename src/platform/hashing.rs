@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use prometheus_client::metrics::histogram::Histogram;
 use rand::RngExt as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 use super::bounds::{HASHES, SHARE};
 use super::error::Error;
 use super::login::source::Source;
+use super::names;
 
 /// Bytes of a salt and of a hash.
 const SALT: usize = 16;
@@ -28,6 +30,9 @@ const HASH: usize = 32;
 
 /// What one hash is assumed to take before any was measured.
 const FIRST_GUESS: Duration = Duration::from_millis(40);
+
+/// Bounds in which waits are counted, in seconds.
+const WAITS: [f64; 8] = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 /// The work of one hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +61,8 @@ pub(super) struct Hasher {
     memory: Arc<Memory>,
     /// Running mean of what a hash took, in microseconds.
     cost: Arc<AtomicU64>,
+    /// How long each waited for its turn, in seconds.
+    waits: Histogram,
     /// What an unknown person's password is compared with.
     nobody: String,
 }
@@ -73,6 +80,7 @@ impl Hasher {
             queue: Arc::default(),
             memory: Arc::default(),
             cost: Arc::new(AtomicU64::new(micros(FIRST_GUESS))),
+            waits: Histogram::new(WAITS),
             nobody,
         }
     }
@@ -92,25 +100,32 @@ impl Hasher {
     pub(super) async fn verify(
         &self,
         place: Place,
-        (password, stored): (SecretString, Option<String>),
+        (password, stored): (impl Into<Typed>, Option<String>),
     ) -> Result<bool, Error> {
         let known = stored.is_some();
-        let stored = stored.unwrap_or_else(|| self.nobody.clone());
-        let same = self.run(place, move |memory| matches(memory, &stored, &password)).await??;
+        let (password, stored) = (password.into(), stored.unwrap_or_else(|| self.nobody.clone()));
+        let same = self.run(place, move |memory| password.is_one_of(memory, &[stored])).await??;
         Ok(same && known)
     }
 
     /// Which of several hashes a password has, if any: one place in the queue, since they belong to one request.
     pub(super) async fn any(
         &self,
-        (password, stored): (SecretString, Vec<String>),
+        (password, stored): (impl Into<Typed>, Vec<String>),
         source: Source,
     ) -> Result<bool, Error> {
-        let place = self.place(source)?;
-        self.run(place, move |memory| {
-            stored.iter().try_fold(false, |found, stored| Ok::<_, Error>(matches(memory, stored, &password)? || found))
-        })
-        .await?
+        let (place, password) = (self.place(source)?, password.into());
+        self.run(place, move |memory| password.is_one_of(memory, &stored)).await?
+    }
+
+    /// How long hashes waited for their turn.
+    pub(super) fn waits(&self) -> Histogram {
+        self.waits.clone()
+    }
+
+    /// How many are asked for and not done.
+    pub(super) fn length(&self) -> usize {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).all
     }
 
     async fn run<T: Send + 'static>(
@@ -118,7 +133,9 @@ impl Hasher {
         place: Place,
         job: impl FnOnce(&Memory) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        let asked = Instant::now();
         let permit = Arc::clone(&self.running).acquire_owned().await.map_err(|_| Error::Internal)?;
+        self.waits.observe(asked.elapsed().as_secs_f64());
         let (cost, memory) = (Arc::clone(&self.cost), Arc::clone(&self.memory));
         let job = move || {
             let start = Instant::now();
@@ -146,6 +163,32 @@ impl Hasher {
         *queue.by_network.entry(network.clone()).or_default() += 1;
         drop(queue);
         Ok(Place { queue: Arc::clone(&self.queue), network })
+    }
+}
+
+/// A password that somebody typed.
+pub(super) struct Typed(Vec<SecretString>);
+
+impl Typed {
+    /// In its normal form, in which passwords are hashed, and as its bytes came, in which they were hashed once.
+    pub(super) fn new(password: SecretString) -> Self {
+        let typed = password.expose_secret();
+        match names::password(typed) {
+            Some(normal) if normal != *typed => Self(vec![normal.into(), password]),
+            _ => Self(vec![password]),
+        }
+    }
+
+    /// Whether it has one of some hashes. All are compared, so that the time does not tell which.
+    fn is_one_of(&self, memory: &Memory, stored: &[String]) -> Result<bool, Error> {
+        let pairs = self.0.iter().flat_map(|form| stored.iter().map(move |stored| (form, stored)));
+        pairs.into_iter().try_fold(false, |found, (form, stored)| Ok(matches(memory, stored, form)? || found))
+    }
+}
+
+impl From<SecretString> for Typed {
+    fn from(password: SecretString) -> Self {
+        Self::new(password)
     }
 }
 

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 use sha2::{Digest as _, Sha256};
 
@@ -30,14 +31,16 @@ pub(super) struct Place {
     pub(super) name: &'static str,
     /// Bytes at most.
     most: usize,
+    /// Whether it is as wide as high.
+    is_square: bool,
 }
 
 /// Logo of navigation bar and login page.
-pub(super) const LOGO: Place = Place { name: "logo", most: bounds::LOGO };
+pub(super) const LOGO: Place = Place { name: "logo", most: bounds::LOGO, is_square: false };
 /// Image of the browser tab.
-pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: bounds::LOGO };
+pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: bounds::LOGO, is_square: true };
 /// Background of the login page.
-pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: bounds::BACKGROUND };
+pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: bounds::BACKGROUND, is_square: false };
 
 /// Checks a picture; a sentence says what is wrong with it.
 pub(super) async fn check(
@@ -64,7 +67,15 @@ fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePath
         Ok(ImageFormat::Jpeg) => (ImageFormat::Jpeg, "image/jpeg", "jpg"),
         _ => return Err("The file is neither PNG nor JPEG, as its first bytes tell".to_owned()),
     };
-    let clean = encode(&decode(&bytes, format)?, format)?;
+    let picture = decode(&bytes, format)?;
+    if place.is_square && picture.width() != picture.height() {
+        return Err(format!(
+            "The image has {} x {} pixels and must be square; cut it or pad it, for example to 128 x 128",
+            picture.width(),
+            picture.height()
+        ));
+    }
+    let clean = encode(&picture, format)?;
     let sha256 = hex(&Sha256::digest(&bytes));
     let name = place.name;
     let file = format!("{name}-{}.{extension}", &sha256[..16]);
@@ -89,9 +100,13 @@ fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
         _ => "The image is damaged".to_owned(),
     };
     // What its header says decides before anything is decoded.
-    let decoder = reader.into_decoder().map_err(wrong)?;
+    let mut decoder = reader.into_decoder().map_err(wrong)?;
     let (width, height) = decoder.dimensions();
-    let depth = depth(format, u64::from(decoder.color_type().bytes_per_pixel()));
+    let orientation = match format {
+        ImageFormat::Png => png_orientation(bytes),
+        _ => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+    };
+    let depth = depth(format, u64::from(decoder.color_type().bytes_per_pixel()), orientation);
     if u64::from(width) * u64::from(height) * depth > PIXELS {
         return Err(format!(
             "The image has {width} x {height} pixels of {depth} bytes; at most {} MiB are taken, make it smaller or use 8 bits \
@@ -99,15 +114,34 @@ fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, String> {
             PIXELS >> 20
         ));
     }
-    DynamicImage::from_decoder(decoder).map_err(wrong)
+    // What a camera says of how it was held goes with the rest of its notes, so the picture itself is turned.
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(wrong)?;
+    picture.apply_orientation(orientation);
+    Ok(picture)
+}
+
+/// How a PNG is to be turned. Its chunk may stand behind the picture, where the decoder has not come yet.
+fn png_orientation(bytes: &[u8]) -> Orientation {
+    let mut rest = bytes.get(8..).unwrap_or_default();
+    while let Some((length, tail)) = rest.split_first_chunk::<4>()
+        && let Some((kind, tail)) = tail.split_first_chunk::<4>()
+        && let Ok(length) = usize::try_from(u32::from_be_bytes(*length))
+        && let Some(data) = tail.get(..length)
+    {
+        if kind == b"eXIf" {
+            return Orientation::from_exif_chunk(data).unwrap_or(Orientation::NoTransforms);
+        }
+        rest = tail.get(length.saturating_add(4)..).unwrap_or_default();
+    }
+    Orientation::NoTransforms
 }
 
 /// Bytes that a pixel takes from its file to the new one. A PNG of 16 bits a colour is copied while it is written, and a
-/// progressive JPEG is decoded from coefficients of 2 bytes.
-fn depth(format: ImageFormat, decoded: u64) -> u64 {
+/// progressive JPEG is decoded from coefficients of 2 bytes. What is turned is copied once.
+fn depth(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
     match format {
         ImageFormat::Jpeg => decoded * 3,
-        _ if decoded > 4 => decoded * 2,
+        _ if decoded > 4 || orientation != Orientation::NoTransforms => decoded * 2,
         _ => decoded,
     }
 }
@@ -137,6 +171,8 @@ pub(super) async fn show(
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
         (HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff")),
         (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'")),
+        // A console elsewhere may show the brand too; the picture is anybody's to see.
+        (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
     ];
     Ok((StatusCode::OK, headers, bytes).into_response())
 }

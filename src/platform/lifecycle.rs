@@ -58,6 +58,7 @@ async fn act(app: &App, scope: &Scope, actor: &Actor, (id, action): (&str, Lifec
         // Activating the tenant again does not bring a session back to life.
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
+    scope.proof().spend(&mut tx).await?;
     save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
     append_both(&app.seal, &mut tx, (parent.id, record.id, actor), Event::done(done, &record.unique_id)).await?;
     tx.commit().await?;

@@ -44,7 +44,7 @@ impl Category {
     pub(super) fn of(method: &Method, template: &str) -> Self {
         match *method {
             Method::GET | Method::HEAD
-                if template.ends_with("/search") || template.ends_with("/records/{category}") =>
+                if ["/search", "/records/{category}", "/audit"].iter().any(|end| template.ends_with(end)) =>
             {
                 Self::Pages
             }

@@ -1,21 +1,41 @@
-//! Requests by method, route and status.
+//! What the platform tells of itself: requests by method, route and status, and how long things take. No label holds the name of
+//! a tenant, of a person or of a destination.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
 
-use super::App;
+use super::audit::RequestId;
 use super::error::Error;
+use super::hashing::Hasher;
+use super::login::source::Source;
+use super::store::{Fill, Store};
+use super::{App, time};
 
 /// Media type of the exposition.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Bounds in which durations are counted, in seconds.
+const DURATIONS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
+
+/// How an attempt at a delivery ends.
+pub(super) const ARRIVED: &str = "arrived";
+pub(super) const FAILED: &str = "failed";
+pub(super) const GIVEN_UP: &str = "given_up";
+const OUTCOMES: [&str; 3] = [ARRIVED, FAILED, GIVEN_UP];
+
+/// What asks again and again whether all is well: a line for each would drown the others.
+const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -24,37 +44,148 @@ struct Labels {
     status: u16,
 }
 
-/// The platform's counters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: String,
+    route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+    state: &'static str,
+}
+
+type Durations = Family<RouteLabels, Histogram, fn() -> Histogram>;
+
+/// The platform's metrics.
 pub(super) struct Metrics {
     registry: Registry,
     requests: Family<Labels, Counter>,
+    durations: Durations,
+    passwords: Gauge,
+    connections: Family<PoolLabels, Gauge>,
+    deliveries: Family<OutcomeLabels, Counter>,
+    attempts: Histogram,
+    purges: Counter,
+    rounds: Histogram,
+    last_round: Gauge,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let mut registry = Registry::with_prefix("tenantry_platform");
-        let requests = Family::<Labels, Counter>::default();
-        registry.register("requests", "Requests answered, by route template", requests.clone());
-        Self { registry, requests }
+fn durations() -> Histogram {
+    Histogram::new(DURATIONS)
+}
+
+impl Metrics {
+    /// With what database and passwords tell of themselves.
+    pub(super) fn new(store: &Store, hasher: &Hasher) -> Self {
+        let new = Self {
+            registry: Registry::with_prefix("tenantry_platform"),
+            requests: Family::default(),
+            durations: Family::new_with_constructor(durations),
+            passwords: Gauge::default(),
+            connections: Family::default(),
+            deliveries: Family::default(),
+            attempts: durations(),
+            purges: Counter::default(),
+            rounds: durations(),
+            last_round: Gauge::default(),
+        };
+        new.registered(store, hasher)
+    }
+
+    fn registered(mut self, store: &Store, hasher: &Hasher) -> Self {
+        let registry = &mut self.registry;
+        let mut seconds = |name: &str, help: &str, histogram: Histogram| {
+            registry.register_with_unit(name, help, Unit::Seconds, histogram);
+        };
+        seconds("password_wait", "How long a password waited for its turn to be hashed", hasher.waits());
+        seconds("database_wait", "How long a write waited for its connection", store.waits());
+        seconds("delivery_duration", "How long attempts at a delivery took", self.attempts.clone());
+        seconds("housekeeping_duration", "How long rounds of the housekeeping took", self.rounds.clone());
+        registry.register("requests", "Requests answered, by route template", self.requests.clone());
+        registry.register_with_unit("request_duration", "How long they took", Unit::Seconds, self.durations.clone());
+        registry.register("passwords", "Passwords that are hashed or wait for it", self.passwords.clone());
+        registry.register("database_connections", "Open connections, by what they do", self.connections.clone());
+        registry.register("deliveries", "Attempts at deliveries of streams, by their outcome", self.deliveries.clone());
+        registry.register("purges", "Tenants whose data was erased", self.purges.clone());
+        let help = "When a round of the housekeeping last ended well";
+        registry.register_with_unit("housekeeping_last_timestamp", help, Unit::Seconds, self.last_round.clone());
+        // From 0 on, so that the first that is given up is seen to be one more.
+        for outcome in OUTCOMES {
+            drop(self.deliveries.get_or_create(&OutcomeLabels { outcome }));
+        }
+        self
+    }
+
+    /// Counts an attempt at a delivery.
+    pub(super) fn delivered(&self, outcome: &'static str) {
+        self.deliveries.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Counts how long an attempt took.
+    pub(super) fn tried(&self, took: Duration) {
+        self.attempts.observe(took.as_secs_f64());
+    }
+
+    /// Counts a tenant whose data was erased.
+    pub(super) fn purged(&self) {
+        self.purges.inc();
+    }
+
+    /// Counts a round of the housekeeping.
+    pub(super) fn kept_house(&self, took: Duration) {
+        self.rounds.observe(took.as_secs_f64());
+        self.last_round.set(time::now() / 1000);
+    }
+
+    /// What is counted at the moment of the scrape.
+    fn look(&self, app: &App) {
+        self.passwords.set(i64::try_from(app.hasher.length()).unwrap_or(i64::MAX));
+        for Fill { pool, open, idle } in app.store.fill() {
+            let idle = i64::try_from(idle).unwrap_or(i64::MAX);
+            let busy = i64::from(open).saturating_sub(idle);
+            for (state, count) in [("idle", idle), ("busy", busy)] {
+                self.connections.get_or_create(&PoolLabels { pool, state }).set(count);
+            }
+        }
     }
 }
 
-/// Counts a request under its route's template, so that the number of series does not grow with the tenants.
+/// Counts a request under its route's template, so that the number of series does not grow with the tenants, and writes the line of
+/// the access log.
 pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = match request.method().as_str() {
         known @ ("GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "PATCH" | "OPTIONS") => known.to_owned(),
         _ => "OTHER".to_owned(),
     };
+    let source = Source::of(request.extensions(), request.headers(), &app.proxies);
+    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let start = Instant::now();
     let response = next.run(request).await;
+    let took = start.elapsed();
     let status = response.status().as_u16();
-    tracing::debug!(method, route, status, "answered");
+    let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    if response.status() == StatusCode::OK && PROBES.contains(&route.as_str()) {
+        tracing::debug!(target: "access", method, route, status, milliseconds, %source, request = id, "answered");
+    } else {
+        tracing::info!(target: "access", method, route, status, milliseconds, %source, request = id, "answered");
+    }
+    let labels = RouteLabels { method: method.clone(), route: route.clone() };
+    app.metrics.durations.get_or_create(&labels).observe(took.as_secs_f64());
     app.metrics.requests.get_or_create(&Labels { method, route, status }).inc();
     response
 }
 
 /// `GET /metrics`.
 pub(super) async fn show(State(app): State<Arc<App>>) -> Result<Response, Error> {
+    app.metrics.look(&app);
     let mut text = String::new();
     prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry).map_err(|_| Error::Internal)?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response())

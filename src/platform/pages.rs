@@ -20,7 +20,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
@@ -31,8 +30,9 @@ use super::factor::duo::CALLBACK;
 use brand::Look;
 
 pub(super) use brand::unreadable;
+pub(super) use headers::add as add_headers;
 
-/// Every page, with the headers that pages have.
+/// Every page.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/", get(home::show))
@@ -47,7 +47,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/screens/{screen}", get(screens::show))
         .route(script::PATH, get(script::show))
         .route("/style/{file}", get(style::show))
-        .route_layer(middleware::from_fn(headers::add))
 }
 
 /// A whole page.
@@ -95,7 +94,9 @@ fn refusal(look: &Look, error: Error) -> Response {
             "Too many people log in at this moment. Try again in two seconds.".to_owned(),
         ),
         Error::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned()),
-        Error::Fields(_) => (StatusCode::BAD_REQUEST, "The form is too long. Go back and try again.".to_owned()),
+        Error::Fields(_) => {
+            (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. Go back and write less.".to_owned())
+        }
         Error::NotFound(sentence) => (StatusCode::NOT_FOUND, sentence),
         Error::Gone(sentence) => (StatusCode::GONE, sentence),
         // Everything else a page answers itself, or it is a failure of ours.
@@ -104,7 +105,7 @@ fn refusal(look: &Look, error: Error) -> Response {
             (StatusCode::INTERNAL_SERVER_ERROR, sentence)
         }
     };
-    let content = html! { main { p.refusal role="alert" { (sentence) } } };
+    let content = html! { main { p.refusal role="alert" { (sentence) } p.notes { a href="/" { "First page" } } } };
     let mut response = answer(status, look, "plain", &content);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));

@@ -151,6 +151,11 @@ impl Permissions {
         Self(self.0 & !other.0)
     }
 
+    /// Whether they let somebody decide who gets in and what others may do.
+    pub(super) const fn give_power(self) -> bool {
+        self.has(Permission::Administration) || self.has(Permission::UsersManage) || self.has(Permission::RolesManage)
+    }
+
     /// Whether there is none.
     pub(super) const fn is_empty(self) -> bool {
         self.0 == 0

@@ -125,9 +125,9 @@ impl Person {
         self.sum(|reach| reach.has(client))
     }
 
-    /// Whether any role has access to a client.
+    /// Whether any role gives something on a client: one that gives nothing does not even show that there is one.
     pub(super) fn reaches(&self, client: i64) -> bool {
-        self.grants.iter().any(|grant| grant.clients.has(client))
+        self.grants.iter().any(|grant| !grant.permissions.is_empty() && grant.clients.has(client))
     }
 
     /// The clients that roles name one by one.

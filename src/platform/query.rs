@@ -4,8 +4,9 @@
 //! that a known key and its colon follow separates, any other raw `+` is a blank, any other `%2B` is a plus.
 
 use super::error::{Error, quote};
-use super::store::Filter;
+use super::store::{Filter, folded};
 use super::time;
+use crate::wire::State;
 
 /// Keys that the public API documents, and `id`, which real clients send.
 const KEYS: &[&str] = &[
@@ -20,7 +21,7 @@ const KEYS: &[&str] = &[
 ];
 
 /// Keys of the extensions.
-const OURS: &[&str] = &["managedBy", "managedByUid"];
+const OURS: &[&str] = &["managedBy", "managedByUid", "nameContains", "status"];
 
 /// The raw value of a parameter in a query, still encoded.
 pub(super) fn parameter<'q>(query: &'q str, name: &str) -> Option<&'q str> {
@@ -108,6 +109,15 @@ fn filter(key: &str, value: &str) -> Result<Filter, Error> {
     Ok(match key {
         "uniqueId" => Filter::UniqueId(value.to_owned()),
         "name" => Filter::Name(value.to_owned()),
+        "nameContains" => Filter::NameContains(folded(value)),
+        "status" => {
+            let state = State::ALL.into_iter().find(|state| state.word() == value);
+            Filter::State(
+                state.ok_or_else(|| {
+                    refusal(format!("status {} is none of ACTIVE, SUSPENDED, TERMINATED", quote(value)))
+                })?,
+            )
+        }
         "managedBy" => Filter::Place(value.to_owned()),
         "managedByUid" => Filter::Uid(value.to_owned()),
         "id" => Filter::Id(value.parse().map_err(|_| refusal(format!("id {} is not a number", quote(value))))?),
@@ -172,7 +182,9 @@ mod tests {
             read("managedBy:c/Client/ns/n+managedByUid:u-1"),
             [Filter::Place("c/Client/ns/n".to_owned()), Filter::Uid("u-1".to_owned())]
         );
-        assert!(filters("managedByUid:u", false).is_err());
+        for extension in ["managedByUid:u", "nameContains:u", "status:ACTIVE"] {
+            assert!(filters(extension, false).is_err(), "{extension}");
+        }
     }
 
     #[test]
@@ -185,9 +197,17 @@ mod tests {
 
     #[test]
     fn what_is_no_filter_is_refused() {
-        for raw in
-            ["colour:red", "name", "activeStatus:maybe", "id:x", "startCreationDate:soon", "name:%ff", "id:1+id:1"]
-        {
+        for raw in [
+            "colour:red",
+            "name",
+            "activeStatus:maybe",
+            "status:Active",
+            "status:",
+            "id:x",
+            "startCreationDate:soon",
+            "name:%ff",
+            "id:1+id:1",
+        ] {
             assert!(filters(raw, true).is_err(), "{raw}");
         }
     }

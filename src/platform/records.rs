@@ -9,6 +9,7 @@
 
 mod account;
 mod change;
+mod offline;
 mod shown;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use super::{App, export, retention, search, time};
 use crate::catalog::{AddOn, Category};
 use crate::wire::Envelope;
 
+use offline::{Alert, Turned};
 use shown::Contents;
 pub(super) use shown::Shown;
 
@@ -70,12 +72,16 @@ pub(super) async fn create(
     };
     let mut datum = change::merge(empty, body, retention::shelf(tenant, category, time::now()))?;
     let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
+    let alert = Alert::of((tenant, &subscription), category, (None, &datum)).await?;
     let mut tx = app.store.begin().await?;
     let place = locked(&mut tx, &scope, &segment).await?;
     datum.id = checked(&mut tx, &place, &datum).await?;
     insert_datum(&mut tx, place.shelf, &datum).await?;
     let shown = prepared.complete(&place, &datum)?;
     noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordCreate)).await?;
+    if let Some(alert) = alert {
+        alert.raise(&app, &mut tx, Turned { place: &place, resource: datum.id }).await?;
+    }
     tx.commit().await?;
     app.deliveries.notify_one();
     Ok(Json(shown))
@@ -96,8 +102,10 @@ pub(super) async fn update(
     let found = app.store.datum(shelf, number(&id)).await?.ok_or_else(missing)?;
     let read_at = body.get("revision").and_then(Value::as_i64);
     change::current(&found, read_at)?;
+    let before = found.clone();
     let datum = change::merge(found, body, shelf)?;
     let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
+    let alert = Alert::of((tenant, &subscription), category, (Some(&before), &datum)).await?;
     let mut tx = app.store.begin().await?;
     let place = locked(&mut tx, &scope, &segment).await?;
     // Of the same revision it is what it was before the lock.
@@ -107,6 +115,9 @@ pub(super) async fn update(
     save_datum(&mut tx, &datum).await?;
     let shown = prepared.complete(&place, &datum)?;
     noted(&app, &mut tx, (&place, &datum, &shown), (&actor, Action::RecordUpdate)).await?;
+    if let Some(alert) = alert {
+        alert.raise(&app, &mut tx, Turned { place: &place, resource: datum.id }).await?;
+    }
     tx.commit().await?;
     app.deliveries.notify_one();
     Ok(Json(shown))

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 
 use super::App;
-use super::audit::{Action, Actor, Event, append};
+use super::audit::{self, Action, Actor, Event, append};
 use super::error::Error;
 use super::store::{Record, Shelf, erase_aged, lock};
 use super::subscription::Subscription;
@@ -54,6 +54,20 @@ pub(super) async fn expire(app: &App, now: i64) -> Result<u64, Error> {
         erased += count;
     }
     Ok(erased)
+}
+
+/// Erases what is not kept any more of the audit log and of the history of logins.
+pub(super) async fn trim_logs(app: &App, now: i64) -> Result<(), Error> {
+    let before = now.saturating_sub(i64::try_from(app.log_retention.as_millis()).unwrap_or(i64::MAX));
+    let (rows, logins) = (audit::trim(app, before).await?, app.store.forget_logins(before).await?);
+    if rows + logins > 0 {
+        tracing::info!(
+            rows,
+            logins,
+            "rows of the audit log and of the history of logins are erased: their time is over"
+        );
+    }
+    Ok(())
 }
 
 #[cfg(test)]

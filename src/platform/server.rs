@@ -13,6 +13,8 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
+use axum::http::Version;
+use axum::http::header::HOST;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -29,6 +31,10 @@ use super::login::address::Network;
 
 /// Pause after the system has no more files for a connection.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(200);
+
+/// Mark of a request of HTTP/1.1 that does not say once which host it is for (RFC 9112, 3.2).
+#[derive(Clone, Copy)]
+pub(super) struct Hostless;
 
 /// Answers until it is told to stop, and then what is in flight.
 pub(super) async fn serve(
@@ -77,6 +83,9 @@ async fn connection(
     let service = service_fn(move |request: axum::http::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
+        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+            request.extensions_mut().insert(Hostless);
+        }
         router.clone().call(request)
     });
     let mut builder = http1::Builder::new();

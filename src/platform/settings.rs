@@ -4,6 +4,7 @@
 
 mod addresses;
 mod endpoint;
+mod moment;
 mod packages;
 mod policy;
 
@@ -14,8 +15,10 @@ use super::store::{Kind, Record};
 use crate::catalog;
 use crate::wire::{ClientDetails, Duo, FieldError, IdRef, Mark, PasswordPolicy, Tenant};
 
+pub(super) use super::names::name;
 pub(super) use endpoint::{api_server, host};
-pub(super) use packages::{add_ons, dropped, has_add_on, packages};
+pub(super) use moment::passwords_set_before;
+pub(super) use packages::{add_ons, dropped, has_add_on, packages, with_their_add_ons, within_own};
 
 /// What is wrong with a request so far.
 #[derive(Default)]
@@ -78,6 +81,7 @@ pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: 
     let mut next = current.clone();
     texts(&mut next, &mut change, &mut problems);
     switches(&mut next, &change);
+    moment::merge(&mut next, change.change_passwords_set_before.take(), &mut problems);
     places(&mut next, &mut change, &mut problems);
     references(&mut next, &change, &mut problems);
     if let Some(duo) = change.duo_security.take() {
@@ -91,15 +95,6 @@ pub(super) fn update(kind: Kind, current: &Tenant, parent: &Tenant, mut change: 
     packages::merge(&mut next, (change.packages, change.add_ons), bound, &mut problems);
     problems.finish()?;
     Ok(next)
-}
-
-/// The name of a request, trimmed.
-pub(super) fn name(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
-        return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
-    }
-    Ok(name.to_owned())
 }
 
 /// A mark whose parts can be told apart again.
@@ -125,6 +120,7 @@ pub(super) fn documented(tenant: &mut Tenant) {
     tenant.access_endpoint = None;
     tenant.block_duplicate_cloud_accounts = None;
     tenant.skip_user_consent_form = None;
+    tenant.change_passwords_set_before = None;
     if let Some(duo) = &mut tenant.duo_security {
         (duo.integration_key, duo.secret_key) = (None, None);
     }

@@ -6,90 +6,129 @@
 mod attempts;
 mod audit;
 mod branding;
+mod connect;
+pub(super) mod copies;
 mod credentials;
 mod defaults;
 mod duo;
 mod factors;
 mod lists;
+mod names;
 mod people;
+mod ping;
+#[cfg(test)]
+mod plans;
 mod purge;
 mod records;
 mod roles;
+mod schedules;
+mod scrub;
 mod sessions;
 mod sets;
 mod streams;
 mod tenants;
 mod terms;
+mod tx;
 
 use std::fmt::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use prometheus_client::metrics::histogram::Histogram;
+use sqlx::AnyPool;
+use sqlx::any::AnyConnectOptions;
 
 use super::StartError;
 
-pub(super) use attempts::forget_attempts;
-pub(super) use audit::{Head, Kept, advance, head, save_seal};
+pub(super) use attempts::{forget_all_attempts, forget_attempts};
+pub(super) use audit::{
+    Head, Kept, Read, Statements, StoredAnchor, advance, bury, cut_off, head, last_row, locked_anchor, reseal,
+    save_anchor, some_heads,
+};
 pub(super) use branding::{StoredImage, load_branding, save_branding};
-pub(super) use credentials::{CREDENTIAL_ID, NewCredential, insert_credential, insert_token, revoke};
+pub(super) use connect::Pools;
+pub(super) use credentials::{
+    CREDENTIAL_ID, CredentialRecord, EndedToken, Held, Known, NewCredential, NewSecret, NewToken, credential_id,
+    credentials_ever, end_token, insert_credential, insert_token, living_credentials, revoke, revoke_credential,
+    rotate_credential,
+};
 pub(super) use duo::{note_sent, take_sent};
 pub(super) use factors::{
-    NewFactor, accept_consent, forget_factor, held_factor, hold_pending, insert_factor, note_codes, pending_of,
-    prove_session, spend_verification, use_recovery_code, use_step,
+    NewFactor, accept_consent, began_after, forget_factor, held_factor, hold_pending, insert_factor, note_codes,
+    pending_of, prove_session, spend_verification, use_recovery_code, use_step, verify_session,
 };
-pub(super) use lists::{Filter, Order, Page, living_settings};
+pub(super) use lists::{Filter, Order, Page, folded, living_settings};
+pub(super) use names::Named;
 pub(super) use people::{
     Candidate, NewPassword, NewPerson, PersonRecord, Status, UserOrder, deactivate_people, holder_of_login,
     insert_person, must_change_under, person_of, rename_author, save_password, save_person,
 };
-pub(super) use purge::{Ended, erase};
+pub(super) use ping::{Fill, Readiness};
+pub(super) use purge::{Ended, erase, take_purge};
 pub(super) use records::{
     Datum, Shelf, erase_aged, holder_of_datum, holders_of_account, insert_datum, locked_datum, next_number, save_datum,
 };
 pub(super) use roles::{
     RoleContent, RoleRecord, delete_role, id_of_role, name_of_role, put_role, set_roles_of, set_users_of,
 };
+pub(super) use schedules::{Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, schedules_of};
+pub(super) use scrub::want_scrub;
 pub(super) use sessions::{
-    Carrier, Clock, NewSession, end_session, end_sessions_of, end_sessions_under, failed_login, failed_nobody,
-    start_session,
+    Carrier, Clock, NewSession, end_session, end_sessions_begun_before, end_sessions_of, end_sessions_under,
+    failed_login, failed_nobody, start_session,
 };
 pub(super) use sets::{SetRecord, delete_set, name_of_set, put_set};
-pub(super) use streams::{Delivery, Stream, delete_stream, enqueue, insert_stream, streams_of};
+pub(super) use streams::{Delivery, NewStream, Stream, delete_stream, enqueue, insert_stream, streams_of};
 pub(super) use tenants::{Kind, New, Record, child, holder_of_mark, holder_of_name, insert, lock, once_marked, save};
 pub(super) use terms::{Part, Term, Value};
-
-/// A write in progress; dropped without `commit` it never happened.
-pub(super) type Tx = Transaction<'static, Any>;
-
-/// Connections for reading, and for writing on PostgreSQL.
-const CONNECTIONS: u32 = 8;
-
-/// Set on every SQLite connection. FULL: a reply follows the commit, and a commit survives a power cut.
-/// What is deleted is overwritten.
-const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
-                       PRAGMA secure_delete = ON;";
+pub(super) use tx::Tx;
 
 /// The open database.
 pub(super) struct Store {
     readers: AnyPool,
     writer: AnyPool,
     sqlite: bool,
+    /// How long each write waited for its connection, in seconds.
+    waits: Histogram,
 }
+
+/// Bounds in which waits are counted, in seconds.
+const WAITS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0];
 
 impl Store {
     /// Opens the database, creating a SQLite file that is not there, and brings it to today's schema.
     pub(super) async fn open(database: &str, wait: Duration) -> Result<Self, StartError> {
+        Self::open_with(database, Pools { wait, ..Pools::default() }).await
+    }
+
+    /// The same with so many connections.
+    pub(super) async fn open_with(database: &str, pools: Pools) -> Result<Self, StartError> {
         sqlx::any::install_default_drivers();
         let url = url(database)?;
         let sqlite = url.starts_with("sqlite:");
+        connect::make_private(&url)?;
         let options: AnyConnectOptions = url.parse()?;
         // One writer on SQLite: it has a single write lock, and a queue in the pool is fair where its retries are not.
-        let writer = pool(sqlite, wait, if sqlite { 1 } else { CONNECTIONS }).connect_with(options.clone()).await?;
-        sqlx::migrate!("./migrations").run(&writer).await?;
-        let readers = pool(sqlite, wait, CONNECTIONS).connect_with(options).await?;
-        let store = Self { readers, writer, sqlite };
+        let writer = if sqlite {
+            connect::sqlite(connect::WRITING, pools.wait, 1).connect_with(options.clone()).await?
+        } else {
+            // A migration may take longer than any request.
+            let patient = connect::patient().connect_with(options.clone()).await?;
+            sqlx::migrate!("./migrations").run(&patient).await?;
+            patient.close().await;
+            connect::postgres(&url, pools.connections).connect_with(options.clone()).await?
+        };
+        if sqlite {
+            sqlx::migrate!("./migrations").run(&writer).await?;
+        }
+        let readers = if sqlite {
+            connect::sqlite(connect::READING, pools.wait, pools.connections)
+        } else {
+            connect::postgres(&url, pools.connections)
+        };
+        let readers = readers.connect_with(options).await?;
+        let store = Self { readers, writer, sqlite, waits: Histogram::new(WAITS) };
         store.write_defaults().await?;
+        store.write_login_keys().await?;
         Ok(store)
     }
 
@@ -100,17 +139,25 @@ impl Store {
         let sqlite = url.starts_with("sqlite:");
         let url = if sqlite { reading(&url) } else { url };
         let options: AnyConnectOptions = url.parse()?;
-        let readers = pool_of((sqlite, "PRAGMA query_only = ON;"), wait, 1).connect_with(options).await?;
-        if !sqlite {
-            let only = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
-            sqlx::query(only).execute(&readers).await?;
-        }
-        Ok(Self { writer: readers.clone(), readers, sqlite })
+        // One connection, in one transaction: all that is read is of one moment, also while a platform writes.
+        let one = if sqlite { connect::sqlite("PRAGMA query_only = ON;", wait, 1) } else { connect::patient() };
+        let readers = one.max_lifetime(None).idle_timeout(None).connect_with(options).await?;
+        let begin = if sqlite { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
+        sqlx::query(begin).execute(&readers).await?;
+        Ok(Self { writer: readers.clone(), readers, sqlite, waits: Histogram::new(WAITS) })
     }
 
     /// Starts a write.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.writer.begin().await
+        let asked = Instant::now();
+        let begun = self.writer.begin().await.map(Tx::new);
+        self.waits.observe(asked.elapsed().as_secs_f64());
+        begun
+    }
+
+    /// How long writes waited for their connection.
+    pub(super) fn waits(&self) -> Histogram {
+        self.waits.clone()
     }
 
     /// Ends all connections after their work.
@@ -118,27 +165,6 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
-}
-
-/// `wait` is how long a SQLite connection waits for another process that holds the file.
-fn pool(sqlite: bool, wait: Duration, connections: u32) -> AnyPoolOptions {
-    pool_of((sqlite, PRAGMAS), wait, connections)
-}
-
-fn pool_of((sqlite, pragmas): (bool, &'static str), wait: Duration, connections: u32) -> AnyPoolOptions {
-    // A SQLite connection cannot go stale, so it need not be asked before each use.
-    let options = AnyPoolOptions::new().max_connections(connections).test_before_acquire(!sqlite);
-    options.after_connect(move |connection, _| {
-        Box::pin(async move {
-            if sqlite {
-                // First of all: the others wait for the lock already.
-                let busy = format!("PRAGMA busy_timeout = {};", wait.as_millis());
-                connection.execute(sqlx::AssertSqlSafe(busy)).await?;
-                connection.execute(pragmas).await?;
-            }
-            Ok(())
-        })
-    })
 }
 
 /// The URL of a SQLite file that is only read.

@@ -16,8 +16,8 @@ use super::login::policy::turned_on;
 use super::settings::{self, Problems, policy_of};
 use super::standing::{Act, admit};
 use super::store::{
-    Kind, New, Record, Tx, child, end_sessions_under, holder_of_mark, holder_of_name, insert, living_settings, lock,
-    must_change_under, once_marked, save,
+    Kind, New, Record, Tx, child, end_sessions_begun_before, end_sessions_under, holder_of_mark, holder_of_name,
+    insert, living_settings, lock, must_change_under, once_marked, save,
 };
 use super::{App, answer, time};
 use crate::wire::{self, Created, Mark, Minimal, Tenant};
@@ -48,7 +48,11 @@ pub(super) async fn create(
             return Err(mark_taken(mark, holder));
         }
     }
+    let wanted = change.client_details.clone();
     let mut settings = settings::create(&parent, change)?;
+    if app.extensions {
+        settings::with_their_add_ons(&Tenant::default(), wanted.as_ref(), &mut settings)?;
+    }
     duo::seal(&app.vault, &Tenant::default(), &mut settings)?;
     let new = New {
         kind: parent.kind.below(),
@@ -74,15 +78,57 @@ pub(super) async fn update(
 ) -> Result<Json<Value>, Error> {
     ignore(&app, &mut change);
     let mut tx = app.store.begin().await?;
-    let (parent, mut record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
+    let (parent, record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
+    Box::pin(save_change((&app, &scope, &actor), tx, Found { parent, record }, change)).await
+}
+
+/// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation lets them. What its
+/// packages and add-ons are is agreed with the service provider: here they can be given back and not taken.
+pub(super) async fn update_itself(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
+) -> Result<Json<Value>, Error> {
+    ignore(&app, &mut change);
+    // Who owns the tenant is nobody's to say but its owner's.
+    change.managed_by = None;
+    let tenant = scope.tenant()?;
+    let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
+    let mut tx = app.store.begin().await?;
+    let parent = lock(&mut tx, parent.id).await?;
+    admit(&parent, Act::Write)?;
+    let record = living(Some(lock(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;
+    admit(&record, Act::Write)?;
+    if scope.caller.id == record.id {
+        settings::within_own(&record.settings, &change)?;
+    }
+    Box::pin(save_change((&app, &scope, &actor), tx, Found { parent, record }, change)).await
+}
+
+/// A tenant and the one above it, both locked.
+struct Found {
+    parent: Record,
+    record: Record,
+}
+
+async fn save_change(
+    (app, scope, actor): (&App, &Scope, &Actor),
+    mut tx: Tx,
+    Found { parent, mut record }: Found,
+    mut change: Tenant,
+) -> Result<Json<Value>, Error> {
     let before = record.clone();
-    rename(&app, &mut tx, &mut record, change.name.take()).await?;
+    rename(app, &mut tx, &mut record, change.name.take()).await?;
     if let Some(mark) = change.managed_by.take() {
         settings::mark(&mark)?;
         mark_is_free(&mut tx, parent.id, &mark, record.id).await?;
         record.mark = Some(mark);
     }
+    let wanted = change.client_details.clone();
     record.settings = settings::update(record.kind, &record.settings, &parent.settings, change)?;
+    if app.extensions {
+        settings::with_their_add_ons(&before.settings, wanted.as_ref(), &mut record.settings)?;
+    }
     duo::seal(&app.vault, &before.settings, &mut record.settings)?;
     if record.kind == Kind::Partner {
         unused_by_clients(&mut tx, &before, &record).await?;
@@ -91,10 +137,14 @@ pub(super) async fn update(
         must_change_under(&mut tx, record.id).await?;
         end_sessions_under(&mut tx, record.id, time::now()).await?;
     }
+    let moment = |tenant: &Tenant| settings::passwords_set_before(tenant, None);
+    if let Some(at) = moment(&record.settings).filter(|at| Some(*at) > moment(&before.settings)) {
+        end_sessions_begun_before(&mut tx, record.id, (at, time::now())).await?;
+    }
     if changed(&before, &record) {
         scope.proof().spend(&mut tx).await?;
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
-        append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
+        append(&app.seal, &mut tx, (record.id, actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
     Ok(Json(answer::tenant(&record, app.extensions)?))
@@ -170,11 +220,9 @@ fn changed(before: &Record, after: &Record) -> bool {
 }
 
 async fn rename(app: &App, tx: &mut Tx, record: &mut Record, name: Option<String>) -> Result<(), Error> {
-    let Some(name) = name else { return Ok(()) };
+    // A name from before today's rules can be sent back as it is.
+    let Some(name) = name.filter(|name| name.trim() != record.name) else { return Ok(()) };
     let name = settings::name(&name)?;
-    if name == record.name {
-        return Ok(());
-    }
     if let Some(parent) = record.parent.as_ref().filter(|_| app.extensions) {
         name_is_free(tx, parent.id, &name, record.id).await?;
     }

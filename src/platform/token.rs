@@ -10,16 +10,16 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::audit::{Action, Actor, Event, RequestId, append, denied};
 use super::bounds::FORM;
+use super::credential::Hashes;
 use super::error::Error;
 use super::login::source::Source;
 use super::people::login::{self, Via};
-use super::store::{Carrier, insert_token};
+use super::store::{Carrier, EndedToken, Held, NewToken, end_token, insert_token};
 use super::{App, body, credential, time};
 use crate::wire::{Hidden, TokenRequest, TokenResponse};
 
 /// Seconds a token lasts; the answer says one less, as the documented samples do.
 const LIFETIME: i64 = 7200;
-const SHOWN: u64 = 7199;
 
 /// Answers a token for the tenant of the credential.
 pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Result<Json<TokenResponse>, Error> {
@@ -35,16 +35,27 @@ pub(super) async fn issue(State(app): State<Arc<App>>, request: Request) -> Resu
     }
 }
 
-/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out. The answer is the
-/// same whether there was such a token.
+/// `POST /tenancy/auth/oauth/revoke` with the form member `token`, as RFC 7009 has it: a person logs out, or the token of a
+/// credential ends. The answer is the same whether there was such a token.
 pub(super) async fn revoke(State(app): State<Arc<App>>, request: Request) -> Result<(), Error> {
     let id = request.extensions().get::<RequestId>().cloned();
     let bytes = body::collect(request, FORM).await?;
     let token = url::form_urlencoded::parse(&bytes).find(|(name, _)| name == "token");
     if let Some((_, token)) = token {
         login::log_out(&app, &token, id.as_ref()).await?;
+        ended(&app, &token, id.as_ref()).await?;
     }
     Ok(())
+}
+
+/// Ends the token of a credential, if it is one.
+async fn ended(app: &App, token: &str, id: Option<&RequestId>) -> Result<(), Error> {
+    let mut tx = app.store.begin().await?;
+    if let Some(EndedToken { key_hash, tenant }) = end_token(&mut tx, &credential::hash(token)).await? {
+        let event = Event::done(Action::TokenRevoke, "token");
+        append(&app.seal, &mut tx, (tenant, &Actor::key(&key_hash, id)), event).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// A person's token. Whoever must change the password first gets one that is good for that only.
@@ -53,7 +64,7 @@ async fn of_person(app: &App, request: TokenRequest, via: Via<'_>) -> Result<Jso
     let proved = login::second(app, proved, &request.otp.0, via).await?;
     let token = login::start(app, &proved, via, LIFETIME * 1000).await?;
     let scope = if proved.limited { "password:change" } else { "global:manage" };
-    Ok(Json(answer(token, scope)))
+    Ok(Json(answer(token, scope, LIFETIME)))
 }
 
 async fn of_credential(
@@ -61,22 +72,34 @@ async fn of_credential(
     request: &TokenRequest,
     (source, id): (Source, Option<&RequestId>),
 ) -> Result<Json<TokenResponse>, Error> {
-    let key = credential::hash(&request.client_id);
-    let secret = credential::hash(&request.client_secret);
-    let Some(tenant) = app.store.holds(&key, &secret).await? else {
-        return Err(refused(app, &key, (source, id)).await?);
+    let claimed = Hashes::of(&request.client_id, &request.client_secret);
+    let key = &claimed.key;
+    let now = time::now();
+    let Some(Held { tenant, expires_at }) = app.store.holds(&claimed, now).await? else {
+        return Err(refused(app, key, (source, id)).await?);
     };
     let token = credential::random_token();
-    let now = time::now();
+    let latest = now + LIFETIME * 1000;
+    let expires = expires_at.map_or(latest, |expires_at| latest.min(expires_at));
     let mut tx = app.store.begin().await?;
-    insert_token(&mut tx, &credential::hash(&token), (tenant, &key), (now, now + LIFETIME * 1000)).await?;
-    append(&app.seal, &mut tx, (tenant, &Actor::key(&key, id)), Event::done(Action::TokenIssue, "token")).await?;
+    let new = NewToken { hash: &credential::hash(&token), of: &claimed, now, expires };
+    if !insert_token(&mut tx, &new).await? {
+        drop(tx);
+        return Err(refused(app, key, (source, id)).await?);
+    }
+    append(&app.seal, &mut tx, (tenant, &Actor::key(key, id)), Event::done(Action::TokenIssue, "token")).await?;
     tx.commit().await?;
-    Ok(Json(answer(token, "global:manage")))
+    Ok(Json(answer(token, "global:manage", (expires - now) / 1000)))
 }
 
-fn answer(access_token: String, scope: &str) -> TokenResponse {
-    TokenResponse { access_token, token_type: "bearer".to_owned(), expires_in: Some(SHOWN), scope: scope.to_owned() }
+fn answer(access_token: String, scope: &str, seconds: i64) -> TokenResponse {
+    let expires_in = u64::try_from(seconds - 1).unwrap_or_default();
+    TokenResponse {
+        access_token,
+        token_type: "bearer".to_owned(),
+        expires_in: Some(expires_in),
+        scope: scope.to_owned(),
+    }
 }
 
 /// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.

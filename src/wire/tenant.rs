@@ -89,6 +89,10 @@ pub struct Tenant {
     /// Password policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
+    /// A moment: sessions that began earlier have ended, and whose password is older must choose another. It never moves
+    /// back; answers show 1970 where nobody set it; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change_passwords_set_before: Option<String>,
     /// Refusal of a cloud account that another client already has; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub block_duplicate_cloud_accounts: Option<bool>,
@@ -286,6 +290,20 @@ pub enum State {
     Suspended,
     /// Ended for ever.
     Terminated,
+}
+
+impl State {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Terminated];
+
+    /// Its word on the wire.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Terminated => "TERMINATED",
+        }
+    }
 }
 
 /// What can be asked of a living tenant; the last segment of the path.

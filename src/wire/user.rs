@@ -140,12 +140,13 @@ pub struct UserZone {
 #[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserNotification {
-    /// `Account Information`, `Alert Notification` or `Report Notification`.
+    /// Such as `Account Information` or `Alert Notification`; the vendor adds words over time.
     pub notify_type: String,
-    /// `Email`, `SMS` or `No Notify`.
+    /// Such as `Email`, `SMS` or `No Notify`.
     pub notify_method: String,
-    /// `Primary Email` or `Alternate Email`.
-    pub notify_input_type: String,
+    /// Such as `Primary Email`; left out where nothing is sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_input_type: Option<String>,
     /// Whether reports that come again and again are sent too.
     pub notify_recurring_report: bool,
 }

@@ -116,6 +116,20 @@ impl Tenant {
         self.other.raw(method, &format!("/api/v2{path}"), row.raw.to_string().into_bytes()).await.json();
     }
 
+    /// Gives a client the add-ons of its switches, or takes them away: the switches go off with them.
+    async fn switchable(&self, is_on: bool) {
+        let packages = ["Event and Incident Management", "Remediation and Automation"];
+        let add_ons = ["SMS and Voice", "Remote Access Management"];
+        let mut body = serde_json::json!({
+            "packages": if is_on { &packages[..] } else { &[] }, "addOns": if is_on { &add_ons[..] } else { &[] },
+        });
+        if !is_on {
+            body["clientDetails"] = serde_json::json!({ "smsVoiceNotification": false, "remoteAccess": false });
+        }
+        let path = format!("/tenants/{}/clients/{}", self.place.parent(), self.id);
+        self.other.post(&path, body).await.json();
+    }
+
     /// Every action that the field's form and the platform allow.
     async fn exercise(&mut self, field: Field) -> Vec<Action> {
         let before = self.read().await;
@@ -151,8 +165,10 @@ impl Tenant {
     }
 }
 
+/// A moment is not among them: it never moves back, so it can be neither changed to any value nor corrected. It has tests of
+/// its own (`sim::moment`).
 fn of(kind: Kind) -> impl Iterator<Item = Field> {
-    Field::ALL.iter().copied().filter(move |field| field.is_of(kind))
+    Field::ALL.iter().copied().filter(move |field| field.is_of(kind) && *field != Field::PasswordsSetBefore)
 }
 
 /// Cells that ran, and fields that the platform cannot hold.
@@ -170,7 +186,16 @@ impl Tally {
                 self.unsupported.insert(field.path());
                 continue;
             }
-            for action in tenant.exercise(field).await {
+            let switched = matches!(field, Field::SmsVoiceNotification | Field::RemoteAccess);
+            if switched {
+                tenant.switchable(true).await;
+            }
+            let actions = tenant.exercise(field).await;
+            if switched {
+                tenant.declared.remove(&field);
+                tenant.switchable(false).await;
+            }
+            for action in actions {
                 *self.ran.entry(action).or_default() += 1;
             }
         }
@@ -219,13 +244,20 @@ async fn made(server: &Server, credential: &Credential, place: Place) -> Tenant 
 }
 
 fn first(server: &Server) -> &Credential {
-    &server.running.as_ref().unwrap().credential
+    &server.credential
 }
 
 /// A partner that has what its clients may want.
 async fn partner(server: &Server) -> String {
     let id = server.partner("Above").await;
-    let add_ons = ["SLA Management", "Offline Alerts", "Knowledgebase Management", "Process Automation"];
+    let add_ons = [
+        "SLA Management",
+        "Offline Alerts",
+        "Knowledgebase Management",
+        "Process Automation",
+        "SMS and Voice",
+        "Remote Access Management",
+    ];
     let path = format!("{}/{id}", server.msps());
     server.sp.post(&path, serde_json::json!({ "addOns": add_ons })).await.json();
     id

@@ -4,25 +4,38 @@
 mod access;
 mod audit;
 mod autonomy;
+mod backup;
 mod branding;
+mod bucket;
+mod credentials;
 mod documented;
 mod durable;
+mod erased;
+mod evidence;
 mod exports;
+mod failover;
+mod flags;
 mod flood;
 mod forged;
 mod fuzz;
+mod headers;
 mod http;
+mod kept;
 mod lifecycle;
 mod limits;
 mod lists;
+mod log;
 mod login;
 mod marks;
 mod messages;
+mod observed;
+mod oracle;
 mod packages;
 pub(crate) mod people;
 mod purge;
 mod records;
 mod robust;
+mod samples;
 mod settings;
 mod tenants;
 mod work;
@@ -75,6 +88,24 @@ impl Folder {
             Ok(server) => format!("{server}/{}", self.0.file_name().unwrap().to_str().unwrap()),
             Err(_) => self.path("t.db").display().to_string(),
         }
+    }
+
+    /// Every byte that the database has: of SQLite's file, its log and its index, of PostgreSQL a dump.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        let database = self.database();
+        let bytes = if database.contains("://") {
+            Command::new("pg_dump").arg(&database).output().unwrap().stdout
+        } else {
+            let files = ["t.db", "t.db-wal", "t.db-shm", "t.db-journal"];
+            files.map(|file| std::fs::read(self.path(file)).unwrap_or_default()).concat()
+        };
+        assert!(bytes.len() > 10_000, "only {} bytes of {database} were read", bytes.len());
+        bytes
+    }
+
+    /// Whether a text stands in the database.
+    pub(crate) fn has(&self, text: &str) -> bool {
+        self.bytes().windows(text.len()).any(|window| window == text.as_bytes())
     }
 
     /// The database itself, whatever runs on it.
@@ -235,6 +266,8 @@ pub(crate) struct Platform {
     pub(crate) running: Option<Running>,
     pub(crate) sp: Caller,
     pub(crate) sp_id: String,
+    /// The first credential.
+    pub(crate) credential: Credential,
 }
 
 impl Platform {
@@ -250,20 +283,29 @@ impl Platform {
         config.login.work = CHEAP;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
-        let sp = Caller::new(&running.url, &running.credential).await;
-        let sp_id = running.credential.tenant_id.clone();
-        Self { folder, running: Some(running), sp, sp_id }
+        let credential = running.credential.clone().unwrap();
+        let sp = Caller::new(&running.url, &credential).await;
+        let sp_id = credential.tenant_id.clone();
+        Self { folder, running: Some(running), sp, sp_id, credential }
     }
 
     /// Stops and starts again on the same file.
     pub(crate) async fn restart(&mut self, change: impl FnOnce(&mut Config)) {
         self.running.take().unwrap().stop().await;
+        self.resume(change).await;
+    }
+
+    /// Starts again on the same file, after a stop.
+    pub(crate) async fn resume(&mut self, change: impl FnOnce(&mut Config)) {
         let mut config = Config::new(self.folder.database());
         config.limits = None;
         config.login.work = CHEAP;
         change(&mut config);
         let running = platform::start(config).await.unwrap();
-        self.sp = Caller::new(&running.url, &running.credential).await;
+        if let Some(made) = &running.credential {
+            self.credential = made.clone();
+        }
+        self.sp = Caller::new(&running.url, &self.credential).await;
         self.running = Some(running);
     }
 

@@ -94,7 +94,8 @@ fn faults(page: &str, tests: &BTreeSet<String>, fields: &BTreeSet<String>) -> Ve
     };
     let mut faults = Vec::new();
     let open = rows.iter().filter(|row| row.tests.is_empty()).count();
-    let count = format!("\n{} statements, {open} of them open.\n", rows.len());
+    let elsewhere = rows.iter().filter(|row| row.place.starts_with("elsewhere")).count();
+    let count = format!("\n{} statements, {open} of them open, {elsewhere} of them elsewhere.\n", rows.len());
     if !page.contains(&count) {
         faults.push(format!("the page should say `{}`", count.trim()));
     }
@@ -164,18 +165,32 @@ fn a_false_page_is_found_out() {
     };
     let right = "| Name | `spec.details.name` | `it::a::b` |";
     let judge = |count: &str, row: &str| faults(&page(count, row), &tests, &fields);
-    assert_eq!(judge("1 statements, 0 of them open.", right), [""; 0]);
-    assert_eq!(judge("1 statements, 1 of them open.", "| Name | purge of the platform | open |"), [""; 0]);
+    assert_eq!(judge("1 statements, 0 of them open, 0 of them elsewhere.", right), [""; 0]);
+    assert_eq!(
+        judge("1 statements, 1 of them open, 0 of them elsewhere.", "| Name | purge of the platform | open |"),
+        [""; 0]
+    );
+    let elsewhere = "| Name | elsewhere; `spec.details.name` | `it::a::b` |";
+    assert_eq!(judge("1 statements, 0 of them open, 1 of them elsewhere.", elsewhere), [""; 0]);
     for (count, row, fault) in [
-        ("2 statements, 0 of them open.", right, "should say `1 statements, 0 of them open.`"),
-        ("1 statements, 0 of them open.", "| Name | there | `it::a::c` |", "no test `it::a::c`"),
-        ("1 statements, 0 of them open.", "| Name | `spec.nmae` | `it::a::b` |", "no field `spec.nmae`"),
-        ("1 statements, 0 of them open.", "| Name | there | soon |", "or `open` are wanted"),
-        ("1 statements, 0 of them open.", "| Name | there |", "three cells"),
+        ("1 statements, 0 of them open, 0 of them elsewhere.", elsewhere, "1 of them elsewhere"),
+        (
+            "2 statements, 0 of them open, 0 of them elsewhere.",
+            right,
+            "should say `1 statements, 0 of them open, 0 of them elsewhere.`",
+        ),
+        ("1 statements, 0 of them open, 0 of them elsewhere.", "| Name | there | `it::a::c` |", "no test `it::a::c`"),
+        (
+            "1 statements, 0 of them open, 0 of them elsewhere.",
+            "| Name | `spec.nmae` | `it::a::b` |",
+            "no field `spec.nmae`",
+        ),
+        ("1 statements, 0 of them open, 0 of them elsewhere.", "| Name | there | soon |", "or `open` are wanted"),
+        ("1 statements, 0 of them open, 0 of them elsewhere.", "| Name | there |", "three cells"),
     ] {
         let faults = judge(count, row);
         assert!(faults.len() == 1 && faults[0].contains(fault), "{row}: {faults:?}");
     }
-    let twice = judge("2 statements, 0 of them open.", &format!("{right}\n{right}"));
+    let twice = judge("2 statements, 0 of them open, 0 of them elsewhere.", &format!("{right}\n{right}"));
     assert!(twice.len() == 1 && twice[0].contains("twice"), "{twice:?}");
 }

@@ -10,6 +10,7 @@
     reason = "a harness fails and prints as tests do, and hands on what a server was asked"
 )]
 
+mod advice;
 mod ask;
 mod bulkheads;
 mod cluster;
@@ -23,6 +24,7 @@ mod held;
 mod installations;
 mod life;
 mod long;
+mod moment;
 mod moved;
 mod named;
 mod names;

@@ -69,6 +69,15 @@ pub fn kustomize_controller() -> Result<PathBuf> {
     control_plane(name, name, "flux")
 }
 
+/// A real S3 server.
+pub fn versitygw() -> Result<PathBuf> {
+    let path = target()?.join("bucket/versitygw");
+    if path.is_file() {
+        return Ok(path);
+    }
+    Err("`versitygw` is missing: run `make bucket`".into())
+}
+
 /// The folder with the definitions of Flux's kinds.
 pub fn flux_kinds() -> Result<PathBuf> {
     let folder = target()?.join("controlplane/flux-kinds");

@@ -18,8 +18,8 @@ run() {
     unit) cargo test --lib ;;
     alerts)
       promtool=${CARGO_TARGET_DIR:-target}/controlplane/promtool
-      "$promtool" check rules charts/tenantry/observability/alerts.yaml \
-        && "$promtool" test rules tests/observability/alerts.yaml
+      "$promtool" check rules charts/tenantry/observability/alerts.yaml charts/tenantry/observability/platform.yaml \
+        && "$promtool" test rules tests/observability/alerts.yaml tests/observability/platform.yaml
       ;;
     integration) cargo test --test it ;;
     postgres) sh tests/stack/postgres.sh ;;

@@ -40,6 +40,7 @@ pub(super) fn recognise<K: Object>(
         .about(named(object)));
     }
     let intent = Intent {
+        passwords_set_before: None,
         uid: mark.uid.clone(),
         nonce: String::new(),
         parent_id: parent.to_owned(),

@@ -58,6 +58,8 @@ pub(super) struct Screen {
     settings: Vec<EffectiveSetting>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unsupported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    image_advice: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unavailable: Option<Unavailable>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +107,7 @@ impl Screen {
             drift: status.drift,
             settings: status.effective,
             unsupported: status.unsupported,
+            image_advice: status.image_advice,
             unavailable: status.unavailable,
             clients: status.clients,
             termination: status.termination,
@@ -134,6 +137,7 @@ impl Screen {
         section("Differs", self.drift.iter().map(drift).collect());
         section("Settings", self.settings());
         section("Not held by this platform", self.unsupported.clone());
+        section("Images", self.image_advice.clone());
         section("Left out by its packages", self.left_out());
         if let Some(ClientCounts { declared, live, unmanaged }) = &self.clients {
             let counts = format!("{declared} declared, {live} on the platform, {unmanaged} of them by no object");

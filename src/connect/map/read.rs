@@ -12,6 +12,9 @@ use crate::connect::error::Error;
 use crate::plan::{Digest, Field, Kind, MarkSeen, Observed, Seen, TenantLife, Unknown, Value};
 use crate::wire::{Branding, ImagePaths, State, TIME_FORMAT, Tenant};
 
+/// The moment that a platform shows where nobody set one.
+const BEGINNING: &str = "1970-01-01T00:00:00Z";
+
 /// Branding, as far as it is known.
 pub(in crate::connect) enum Branded {
     /// Nobody asked.
@@ -36,7 +39,11 @@ pub(in crate::connect) fn observed(
     let mark = mark(kind, &tenant, extensions);
     let (url, api_endpoint) = addresses(kind, &tenant.known, &branding);
     for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
-        if !extensions && !is_documented(field, kind) {
+        // A platform that has it shows it also where nobody set it.
+        let lacks_moment = field == Field::PasswordsSetBefore
+            && tenant.known.change_passwords_set_before.is_none()
+            && tenant.odd_at("changePasswordsSetBefore").is_none();
+        if lacks_moment || !extensions && !is_documented(field, kind) {
             seen.insert(field, Seen::Unsupported);
             continue;
         }
@@ -49,7 +56,13 @@ pub(in crate::connect) fn observed(
             Slot::Tenant(Member::Names(of, catalog)) => {
                 names(of(&mut tenant.known).take().unwrap_or_default(), catalog, (field, &mut unknown))
             }
-            Slot::Tenant(member) => read(field, &member, &mut tenant.known),
+            Slot::Tenant(member) => match read(field, &member, &mut tenant.known) {
+                // Nobody set it.
+                Seen::Value(Value::Text(text)) if field == Field::PasswordsSetBefore && text == BEGINNING => {
+                    Seen::Value(Value::Cleared)
+                }
+                seen => seen,
+            },
             Slot::Words(of) => match &mut branding {
                 Branded::NotAsked => continue,
                 Branded::Hidden => Seen::Unreadable,

@@ -108,6 +108,7 @@ pub(super) fn slot<I>(field: Field) -> Slot<I> {
         Field::PolicyLastFour => Flag(|t| &mut policy(t).allow_last_four_passwords),
         Field::PolicyAttempts => Number(|t| &mut policy(t).max_attempts_to_lockout),
         Field::PolicyChangeAtNextLogin => Flag(|t| &mut policy(t).change_password_at_first_login),
+        Field::PasswordsSetBefore => Text(|t| &mut t.change_passwords_set_before),
         Field::WebsiteTitle => return Words(|b| &mut b.application_title),
         Field::DocumentationUrl => return Words(|b| &mut b.documentation_url),
         Field::Logo => return Image(|b| &mut b.logo),
@@ -165,6 +166,7 @@ pub(super) const fn members(field: Field) -> &'static [&'static str] {
         Field::PolicyLastFour => &["passwordPolicy.allowLastFourPasswords"],
         Field::PolicyAttempts => &["passwordPolicy.maxAttemptsToLockout"],
         Field::PolicyChangeAtNextLogin => &["passwordPolicy.changePasswordAtFirstLogin"],
+        Field::PasswordsSetBefore => &["changePasswordsSetBefore"],
         Field::WebsiteTitle => &["applicationTitle"],
         Field::DocumentationUrl => &["documentationURL"],
         Field::Logo => &["logo"],
@@ -188,6 +190,7 @@ pub(super) fn is_documented(field: Field, kind: Kind) -> bool {
         | Field::DuoSecretKey
         | Field::BlockDuplicateCloudAccounts
         | Field::SkipUserConsentForm
+        | Field::PasswordsSetBefore
         | Field::DocumentationUrl => false,
         // The documented partner carries none of these.
         Field::ExternalId

@@ -31,6 +31,7 @@ fn sample(field: Field) -> Value {
         (Field::AddOns, _) => Value::set(["KnowledgeBaseManagement", "OfflineAlerts"]),
         (Field::Country, _) => Value::text("Germany"),
         (Field::Timezone, _) => Value::text("Europe/Berlin"),
+        (Field::PasswordsSetBefore, _) => Value::text("2026-11-30T09:00:00Z"),
         (Field::LoginTextColor | Field::LoginBackgroundColor, _) => Value::text("1F2937"),
         (_, Form::Text | Form::Name) => Value::text("some text"),
         (_, Form::Flag) => Value::Flag(true),
@@ -87,7 +88,7 @@ fn every_field_reads_back_as_it_was_written() {
         assert_eq!(seen, expected, "{}", field.path());
         ran += 1;
     }
-    assert_eq!(ran, 73);
+    assert_eq!(ran, 75);
 }
 
 #[test]
@@ -132,6 +133,8 @@ fn what_is_absent_is_cleared_and_an_absent_switch_is_off() {
             Form::Secret => Seen::Unreadable,
             Form::Text | Form::Name | Form::Number | Form::Set | Form::Image => Seen::Value(Value::Cleared),
         };
+        // A platform that does not show it does not have it.
+        let expected = if *field == Field::PasswordsSetBefore { Seen::Unsupported } else { expected };
         if *field != Field::Name {
             assert_eq!(*seen, expected, "{}", field.path());
         }
@@ -174,6 +177,7 @@ fn without_the_extensions_what_they_alone_have_is_unsupported() {
         "security.access.duo.integrationKeySecretRef",
         "security.access.duo.secretKeySecretRef",
         "security.access.skipUserConsentForm",
+        "security.changePasswordsSetBefore",
         "branding.documentationURL",
     ]
     .into();

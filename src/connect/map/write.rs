@@ -14,6 +14,11 @@ use crate::wire::{Branding, IdRef, ImageFile, Tenant};
 pub(in crate::connect) fn tenant(changes: &[Change], payload: &Payload) -> Result<Tenant, Error> {
     let mut body = Tenant::default();
     for Change { field, to } in changes {
+        if (*field, to) == (Field::PasswordsSetBefore, &Value::Flag(true)) {
+            // What the public API has instead of a moment.
+            body.password_policy.get_or_insert_default().change_password_at_first_login = Some(true);
+            continue;
+        }
         let Slot::Tenant(member) = slot::<ImageFile>(*field) else { return Err(unfit(*field)) };
         Write { field: *field, payload, body: &mut body }.put(&member, to)?;
     }

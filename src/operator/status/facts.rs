@@ -73,6 +73,11 @@ impl Facts {
         &self.written
     }
 
+    /// Keeps a moment that was noted as about to be sent.
+    pub(crate) fn noted_moment(&mut self, moment: String) {
+        self.written.passwords_set_before = Some(moment);
+    }
+
     /// What holds for the tenant, as status will show it.
     pub(crate) fn effective(&self) -> &[EffectiveSetting] {
         self.effective.as_deref().unwrap_or_default()

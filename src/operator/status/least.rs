@@ -118,6 +118,7 @@ fn least(kept: Kept, (before, after): (&TenantStatus, &TenantStatus), said: &str
         drift: _,
         unsupported: _,
         no_longer_managed: _,
+        image_advice: _,
         unknown: _,
     } = after.clone();
     let former = if kept == Kept::Former { before.clone() } else { TenantStatus::default() };
@@ -170,6 +171,7 @@ pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
         drift: _,
         unsupported: _,
         no_longer_managed: _,
+        image_advice: _,
         unknown: _,
         connection,
         termination,

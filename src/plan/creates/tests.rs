@@ -11,6 +11,7 @@ fn at(second: u64) -> Duration {
 
 fn intent(nonce: &str) -> Intent {
     Intent {
+        passwords_set_before: None,
         uid: "u1".into(),
         nonce: nonce.into(),
         parent_id: "msp_1".into(),

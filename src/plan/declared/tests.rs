@@ -34,7 +34,10 @@ fn everything_wrong_is_named_at_once() {
     };
     let image = Image { inline: Some("!!".into()), ..Image::default() };
     let spec = ClientSpec {
-        security: Some(ClientSecurity { access: Some(ClientAccess { duo: Some(duo), ..ClientAccess::default() }) }),
+        security: Some(ClientSecurity {
+            access: Some(ClientAccess { duo: Some(duo), ..ClientAccess::default() }),
+            ..ClientSecurity::default()
+        }),
         branding: Some(Branding { logo: Some(image), ..Branding::default() }),
         ..ClientSpec::default()
     };
@@ -51,7 +54,10 @@ fn duo(name: &str) -> ClientSpec {
         api_hostname: "api.duo.example".into(),
     };
     let access = ClientAccess { duo: Some(duo), ..ClientAccess::default() };
-    ClientSpec { security: Some(ClientSecurity { access: Some(access) }), ..ClientSpec::default() }
+    ClientSpec {
+        security: Some(ClientSecurity { access: Some(access), ..ClientSecurity::default() }),
+        ..ClientSpec::default()
+    }
 }
 
 /// A Secret that has `ikey` and not `skey`.

@@ -1,18 +1,12 @@
-//! A row, its hash, and the seal of the last one.
+//! A row and its hash.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use rand::RngExt as _;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::platform::credential::{hex, random_token, same};
-use crate::platform::store::Head;
+use crate::platform::credential::hex;
 
 /// Characters of a text in a row at most.
 const MOST: usize = 300;
@@ -20,27 +14,49 @@ const MOST: usize = 300;
 /// Lower-case hex SHA-256 of a row; empty before the first one.
 pub(in crate::platform) type Hash = String;
 
+/// The row that was the last one of the whole log before another: of another tenant, or of the same one.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::platform) struct Beside {
+    /// 0 before the first row of all.
+    pub(in crate::platform) tenant: i64,
+    pub(in crate::platform) number: i64,
+    pub(in crate::platform) hash: Hash,
+}
+
 /// A row of a chain. Its JSON with the hash behind it is a line of the export.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct Row {
     pub(in crate::platform) tenant: i64,
     pub(in crate::platform) number: i64,
     /// Milliseconds since 1970.
     pub(in crate::platform) at: i64,
+    /// Who did it, by id: a name is never here, so that the erasure of a person changes no row.
     pub(in crate::platform) actor: String,
     pub(in crate::platform) action: String,
     pub(in crate::platform) object: String,
     pub(in crate::platform) outcome: String,
     pub(in crate::platform) request: String,
+    /// Address that the request came from; empty where there was none.
+    pub(in crate::platform) source: String,
     /// Hash of the row before.
     pub(in crate::platform) previous: Hash,
+    /// Absent in rows of before there was an anchor.
+    pub(in crate::platform) beside: Option<Beside>,
+    /// Id of the key that it is sealed with.
+    #[serde(rename = "keyId")]
+    pub(in crate::platform) key_id: String,
 }
 
 impl Row {
     /// SHA-256 of the row's JSON as an array: lengths and order are unmistakable in it.
     pub(in crate::platform) fn hash(&self) -> Hash {
-        let Self { tenant, number, at, actor, action, object, outcome, request, previous } = self;
-        let bytes = serde_json::to_vec(&(tenant, number, at, actor, action, object, outcome, request, previous));
+        let Self { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } =
+            self;
+        let first = (tenant, number, at, actor, action, object, outcome, request, previous);
+        let bytes = match beside {
+            None => serde_json::to_vec(&first),
+            Some(beside) => serde_json::to_vec(&(first, source, key_id, beside)),
+        };
         // Numbers and texts always are JSON; an empty row would be found as changed.
         hex(&Sha256::digest(bytes.unwrap_or_default()))
     }
@@ -64,67 +80,6 @@ pub(super) fn plain(text: &str) -> String {
 fn is_invisible(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// The key that seals the heads. Without one a seal is empty, and a head that was forged along with its chain passes.
-#[derive(Clone)]
-pub(in crate::platform) struct Seal(Option<SecretString>);
-
-impl Seal {
-    /// Without a key.
-    pub(in crate::platform) const fn none() -> Self {
-        Self(None)
-    }
-
-    /// The key of a file, which is made where it is not there; and whether it was made.
-    pub(super) fn open(file: &Path) -> std::io::Result<(Self, bool)> {
-        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
-        match made {
-            Ok(mut target) => {
-                let key = random_token();
-                target.write_all(key.as_bytes())?;
-                target.sync_all()?;
-                Ok((Self(Some(key.into())), true))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok((Self::read(file)?, false)),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The key of a file that must be there.
-    pub(in crate::platform) fn read(file: &Path) -> std::io::Result<Self> {
-        let key = std::fs::read_to_string(file)?;
-        if key.trim().len() < 32 {
-            return Err(std::io::Error::other(
-                "the key has fewer than 32 characters; bring back the one that was there",
-            ));
-        }
-        Ok(Self(Some(key.trim().to_owned().into())))
-    }
-
-    /// The key itself, for others to derive theirs from.
-    pub(in crate::platform) fn key(&self) -> Option<&SecretString> {
-        self.0.as_ref()
-    }
-
-    /// The seal of a head.
-    pub(in crate::platform) fn of(&self, tenant: i64, number: i64, hash: &str) -> String {
-        let Some(key) = &self.0 else { return String::new() };
-        // A key of any length will do for HMAC.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()) else { return String::new() };
-        mac.update(format!("{tenant}/{number}/{hash}").as_bytes());
-        hex(&mac.finalize().into_bytes())
-    }
-
-    /// Whether a chain's head has this key's seal; before the first row there is none.
-    pub(super) fn holds_head(&self, tenant: i64, head: &Head) -> bool {
-        *head == Head::default() || self.holds(tenant, (head.number, &head.hash), &head.seal)
-    }
-
-    /// Whether a head has this key's seal.
-    pub(super) fn holds(&self, tenant: i64, (number, hash): (i64, &str), seal: &str) -> bool {
-        same(&self.of(tenant, number, hash), seal)
-    }
 }
 
 /// 128 bits by chance, as hex.
@@ -155,12 +110,15 @@ mod tests {
                 object: text(),
                 outcome: text(),
                 request: text(),
+                source: text(),
                 previous: text(),
+                beside: Some(Beside { tenant: 4, number: 5, hash: text() }),
+                key_id: text(),
             };
             change(&mut row);
             row.hash()
         };
-        let changes: [fn(&mut Row); 10] = [
+        let changes: [fn(&mut Row); 16] = [
             |_| (),
             |row| row.tenant = 9,
             |row| row.number = 9,
@@ -171,18 +129,14 @@ mod tests {
             |row| row.outcome += "b",
             |row| row.request += "b",
             |row| row.previous += "b",
+            |row| row.source += "b",
+            |row| row.key_id += "b",
+            |row| row.beside.as_mut().unwrap().tenant = 9,
+            |row| row.beside.as_mut().unwrap().number = 9,
+            |row| row.beside.as_mut().unwrap().hash += "b",
+            |row| row.beside = None,
         ];
         let hashes: std::collections::BTreeSet<_> = changes.into_iter().map(row).collect();
-        assert_eq!(hashes.len(), 10);
-    }
-
-    #[test]
-    fn a_seal_holds_for_one_head_and_one_key() {
-        let key = |text: &str| Seal(Some(text.to_owned().into()));
-        let seal = key("a").of(1, 2, "h");
-        assert!(key("a").holds(1, (2, "h"), &seal));
-        assert!(!key("b").holds(1, (2, "h"), &seal));
-        assert!(!key("a").holds(1, (3, "h"), &seal) && !key("a").holds(2, (2, "h"), &seal));
-        assert!(Seal(None).holds(1, (2, "h"), "") && !Seal(None).holds(1, (2, "h"), &seal));
+        assert_eq!(hashes.len(), 16);
     }
 }

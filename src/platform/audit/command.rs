@@ -1,6 +1,6 @@
 //! `tenantry-platform audit verify` and `audit export`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use serde::Serialize;
 
-use super::chain::{Row, Seal};
-use super::verify::{Finding, Verified, Walk};
+use super::anchor::{Anchor, Sum, add};
+use super::chain::Row;
+use super::seal::{Seal, Statement};
+use super::verify::{Explained, Finding, Lost, Verified, Walk, beside, unsealed};
 use crate::platform::StartError;
-use crate::platform::store::{Kept, Store};
+use crate::platform::store::{Head, Kept, Read, Statements, Store};
 
 /// Rows read at once.
 const PAGE: i64 = 1000;
@@ -68,6 +70,7 @@ struct Line<'a> {
     #[serde(flatten)]
     row: &'a Row,
     hash: &'a str,
+    seal: &'a str,
 }
 
 /// Why a command about the log failed.
@@ -98,6 +101,16 @@ pub(super) async fn opened(database: &str, reads: bool) -> Result<Store, AuditEr
     })
 }
 
+/// A database of an earlier version has no anchor, and rows of another form.
+async fn of_today(store: &Store) -> Result<(), AuditError> {
+    if store.is_before_anchor().await? {
+        let text = "the database is of an earlier version: read its log with the program of that version, or start this \
+                    platform on it once";
+        return Err(std::io::Error::other(text).into());
+    }
+    Ok(())
+}
+
 /// Reads all chains of a database.
 ///
 /// # Errors
@@ -105,33 +118,139 @@ pub(super) async fn opened(database: &str, reads: bool) -> Result<Store, AuditEr
 pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, AuditError> {
     let seal = key.map_or_else(|| Ok(Seal::none()), Seal::read)?;
     let store = opened(database, true).await?;
-    let mut verified = Verified::default();
-    let (mut made, mut found) = (BTreeSet::new(), BTreeSet::new());
-    for (id, unique_id) in store.chains().await? {
-        let mut walk = Walk::new(&unique_id);
-        let mut after = i64::MIN;
-        loop {
-            let rows = store.rows(id, after, PAGE).await?;
-            let Some(last) = rows.last() else { break };
-            after = last.row.number;
-            verified.rows += rows.len();
-            for row in &rows {
-                walk.step(row);
-            }
-        }
-        walk.end(id, store.head(id).await?.as_ref(), &seal);
-        verified.chains += 1;
-        verified.findings.append(&mut walk.findings);
-        verified.notes.append(&mut walk.notes);
-        made.append(&mut walk.made);
-        found.insert(unique_id);
+    of_today(&store).await?;
+    let mut reading = Reading::new(&store, &seal).await?;
+    for (id, unique_id) in reading.chains.clone() {
+        reading.chain(id, &unique_id).await?;
     }
-    for tenant in made.difference(&found) {
-        let fault = "the whole chain is missing".to_owned();
-        verified.findings.push(Finding { tenant: tenant.clone(), number: 1, fault });
-    }
+    reading.end().await?;
+    let verified = reading.verified;
     store.close().await;
     Ok(verified)
+}
+
+/// A verification on its way.
+struct Reading<'a> {
+    store: &'a Store,
+    seal: &'a Seal,
+    chains: BTreeMap<i64, String>,
+    checkpoints: BTreeMap<i64, Head>,
+    purged: BTreeMap<i64, Head>,
+    explained: Explained,
+    lost: Lost,
+    /// What the heads that were read add up to.
+    sum: Sum,
+    made: BTreeSet<String>,
+    verified: Verified,
+}
+
+impl<'a> Reading<'a> {
+    async fn new(store: &'a Store, seal: &'a Seal) -> Result<Self, AuditError> {
+        let chains: BTreeMap<i64, String> = store.chains().await?.into_iter().collect();
+        let mut verified = Verified::default();
+        let mut explained = Explained::default();
+        let mut sealed = |what: Statement, tenant: i64, head: &Head| {
+            if seal.holds_statement(what, tenant, head) {
+                explained.numbers.insert(tenant, head.number);
+            } else {
+                let name = chains.get(&tenant).cloned().unwrap_or_else(|| format!("#{tenant}"));
+                verified.findings.push(unsealed(what, &name, head.number));
+            }
+        };
+        let checkpoints: BTreeMap<i64, Head> = store.statements(Statements::Checkpoints).await?.into_iter().collect();
+        let purged: BTreeMap<i64, Head> = store.statements(Statements::Purged).await?.into_iter().collect();
+        for (what, statements) in [(Statement::Checkpoint, &checkpoints), (Statement::Purged, &purged)] {
+            for (tenant, head) in statements {
+                sealed(what, *tenant, head);
+            }
+        }
+        let (lost, sum, made) = (Lost::new(), Sum::default(), BTreeSet::new());
+        Ok(Self { store, seal, chains, checkpoints, purged, explained, lost, sum, made, verified })
+    }
+
+    /// One chain, from its first row or the checkpoint of what was erased on.
+    async fn chain(&mut self, id: i64, unique_id: &str) -> Result<(), AuditError> {
+        let start = self.checkpoints.get(&id).cloned().unwrap_or_default();
+        let mut walk = Walk::new(unique_id, self.seal, start.clone());
+        // Below the checkpoint nothing is left to see.
+        let mut after = if start == Head::default() { i64::MIN } else { start.number };
+        loop {
+            let rows = self.store.rows(id, after, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.kept.row.number;
+            self.verified.rows += rows.len();
+            for row in &rows {
+                walk.step(&row.kept);
+                beside(&self.explained, row, &mut self.lost);
+            }
+        }
+        let head = self.store.head(id).await?;
+        walk.end(id, head.as_ref());
+        if let Some(head) = &head {
+            add(&mut self.sum, self.seal.share(id, head.number, &head.hash));
+        }
+        self.verified.chains += 1;
+        self.verified.findings.append(&mut walk.findings);
+        self.verified.notes.append(&mut walk.notes);
+        self.made.append(&mut walk.made);
+        if self.purged.contains_key(&id) {
+            let fault = "the log of a purged tenant is there again".to_owned();
+            self.verified.findings.push(Finding { tenant: unique_id.to_owned(), number: 1, fault });
+        }
+        Ok(())
+    }
+
+    /// What holds the chains together.
+    async fn end(&mut self) -> Result<(), AuditError> {
+        let found: BTreeSet<String> = self.chains.values().cloned().collect();
+        for tenant in self.made.difference(&found) {
+            let fault = "the whole chain is missing".to_owned();
+            self.verified.findings.push(Finding { tenant: tenant.clone(), number: 1, fault });
+        }
+        let stored = self.store.anchor().await?;
+        let anchor = stored.as_ref().and_then(|stored| Anchor::open(self.seal, stored));
+        if let Some(Anchor { last, .. }) = &anchor {
+            let hash = self.store.hash_of(last.tenant, last.number).await?;
+            self.explained.hold(last, hash.as_ref(), &mut self.lost);
+        }
+        self.put_back().await?;
+        let events = stored.as_ref().map_or(0, |stored| stored.events);
+        let fault = match (&stored, &anchor) {
+            (None, _) => Some("its anchor is missing".to_owned()),
+            (Some(stored), None) if !matches!(&*stored.key_id, id if id == self.seal.id()) => Some(format!(
+                "its anchor is sealed with another key (`{}`) than the one that was given (`{}`)",
+                stored.key_id,
+                self.seal.id()
+            )),
+            (Some(_), None) => Some("its anchor does not have our seal".to_owned()),
+            (_, Some(anchor)) if anchor.broken => {
+                Some("its anchor was replaced or put back to an earlier day behind the platform's back".to_owned())
+            }
+            // Whatever was named already does not add up either.
+            (_, Some(anchor)) if anchor.sum != self.sum && self.verified.findings.is_empty() => Some(
+                "the heads of the logs do not add up to its anchor: a log or the anchor was put back to an earlier day, and \
+                 no row is left that names which"
+                    .to_owned(),
+            ),
+            _ => None,
+        };
+        let whole = fault.map(|fault| Finding { tenant: String::new(), number: events, fault });
+        self.verified.findings.extend(whole);
+        Ok(())
+    }
+
+    /// Logs that other rows know to have been longer. One that has a fault of its own is named by that.
+    async fn put_back(&mut self) -> Result<(), AuditError> {
+        for (tenant, number) in &self.lost {
+            let name = self.store.unique_id_of(*tenant).await?.unwrap_or_else(|| format!("#{tenant}"));
+            if self.verified.findings.iter().any(|finding| finding.tenant == name) {
+                continue;
+            }
+            let fault = "the row that was there is gone: the log was put back to an earlier day".to_owned();
+            self.verified.findings.push(Finding { tenant: name, number: *number, fault });
+        }
+        Ok(())
+    }
 }
 
 /// Writes the log, tenant after tenant, as JSON lines.
@@ -140,6 +259,7 @@ pub async fn verify(database: &str, key: Option<&Path>) -> Result<Verified, Audi
 /// The database cannot be read or the output not written.
 pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> Result<(), AuditError> {
     let store = opened(database, true).await?;
+    of_today(&store).await?;
     for (id, unique_id) in store.chains().await? {
         if only.is_some_and(|only| only != unique_id) {
             continue;
@@ -148,9 +268,9 @@ pub async fn export(database: &str, only: Option<&str>, mut to: impl Write) -> R
         loop {
             let rows = store.rows(id, after, PAGE).await?;
             let Some(last) = rows.last() else { break };
-            after = last.row.number;
-            for Kept { row, hash } in &rows {
-                let line = Line { unique_id: &unique_id, time: crate::platform::time::wire(row.at), row, hash };
+            after = last.kept.row.number;
+            for Read { kept: Kept { row, hash, seal }, .. } in &rows {
+                let line = Line { unique_id: &unique_id, time: crate::platform::time::wire(row.at), row, hash, seal };
                 serde_json::to_writer(&mut to, &line).map_err(std::io::Error::from)?;
                 to.write_all(b"\n")?;
             }

@@ -4,37 +4,49 @@
 use std::io;
 use std::path::Path;
 
-use super::chain::Seal;
-use super::{Action, Actor, AuditError, Event, append_onto};
+use super::anchor::Anchor;
+use super::seal::{Seal, Statement};
+use super::write::{Base, Content, HEADS, Writer, Written, ours};
+use super::{Action, Actor, AuditError, Event};
 use crate::platform::StartError;
-use crate::platform::store::{Store, head, save_seal};
-
-/// Heads that are held against a key: one that somebody forged must not keep the platform from its start.
-const HEADS: i64 = 100;
+use crate::platform::store::{Head, Statements, Store, StoredAnchor, Tx, head, locked_anchor, reseal};
 
 /// The key of a database: that of its file, which is made only where nothing is sealed yet.
 pub(in crate::platform) async fn open(store: &Store, file: Option<&Path>) -> Result<Seal, StartError> {
-    let sealed = store.sealed_heads(HEADS).await?;
+    let sealed = Sealed::of(store).await?;
     let Some(file) = file else {
-        return if sealed.is_empty() { Ok(Seal::none()) } else { Err(StartError::AuditKeyUnnamed) };
+        let begun = !sealed.is_any() && begin(store, &Seal::none(), Key::None).await?;
+        return if begun { Ok(Seal::none()) } else { Err(StartError::AuditKeyUnnamed) };
     };
     let wrong = |reason: io::Error| StartError::AuditKey { path: file.to_owned(), reason };
-    if sealed.is_empty() {
-        let (seal, made) = Seal::open(file).map_err(wrong)?;
-        if made {
-            // A log that was kept without a key so far.
-            reseal(store, &seal).await?;
+    let is_other = || wrong(other("is not the key that the database is sealed with"));
+    let (seal, key) = if sealed.is_any() {
+        let seal = Seal::read(file).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => wrong(other("is missing, and the database is sealed with it")),
+            _ => wrong(error),
+        })?;
+        if !sealed.with(&seal) {
+            return Err(is_other());
         }
-        return Ok(seal);
-    }
-    let seal = Seal::read(file).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => wrong(other("is missing, and the database is sealed with it")),
-        _ => wrong(error),
-    })?;
-    if sealed.iter().any(|(tenant, head)| seal.holds(*tenant, (head.number, &head.hash), &head.seal)) {
-        return Ok(seal);
-    }
-    Err(wrong(other("is not the key that the database is sealed with")))
+        (seal, Key::InUse)
+    } else {
+        let (seal, made) = Seal::open(file).map_err(wrong)?;
+        (seal, if made { Key::Made } else { Key::Found })
+    };
+    if begin(store, &seal, key).await? { Ok(seal) } else { Err(is_other()) }
+}
+
+/// Where a key comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    /// There is none.
+    None,
+    /// It was made just now.
+    Made,
+    /// It was there, and nothing is sealed with it.
+    Found,
+    /// It was there, and something is sealed with it.
+    InUse,
 }
 
 fn other(what: &str) -> io::Error {
@@ -43,14 +55,92 @@ fn other(what: &str) -> io::Error {
     ))
 }
 
-/// Seals every head as it stands.
-async fn reseal(store: &Store, seal: &Seal) -> Result<(), sqlx::Error> {
-    let mut tx = store.begin().await?;
-    for (tenant, _) in store.chains().await? {
-        let last = head(&mut tx, tenant).await?;
-        save_seal(&mut tx, tenant, &seal.of(tenant, last.number, &last.hash)).await?;
+/// What a database has that is sealed.
+struct Sealed {
+    anchor: Option<StoredAnchor>,
+    heads: Vec<(i64, Head)>,
+}
+
+impl Sealed {
+    async fn of(store: &Store) -> Result<Self, sqlx::Error> {
+        Ok(Self { anchor: store.anchor().await?, heads: store.sealed_heads(HEADS).await? })
     }
-    tx.commit().await
+
+    fn is_any(&self) -> bool {
+        !self.heads.is_empty() || self.anchor.as_ref().is_some_and(|anchor| !anchor.key_id.is_empty())
+    }
+
+    /// Whether it is with this key. One thing that somebody forged must not keep the platform from its start.
+    fn with(&self, seal: &Seal) -> bool {
+        let holds = |(tenant, head): &(i64, Head)| seal.holds(*tenant, (head.number, &head.hash), &head.seal);
+        self.anchor.as_ref().is_some_and(|anchor| Anchor::open(seal, anchor).is_some()) || self.heads.iter().any(holds)
+    }
+}
+
+/// Lays the anchor where there is none yet: in a fresh database, in one of before there were anchors, and in one that was kept
+/// without a key so far. A row in each chain covers what stands before it. False where the anchor has another key.
+///
+/// An anchor that is gone is not laid again in silence: all that holds the log together may have been taken away.
+async fn begin(store: &Store, seal: &Seal, key: Key) -> Result<bool, StartError> {
+    let was_anchored = store.was_anchored().await?;
+    let is_used = store.is_used().await?;
+    let mut tx = store.begin().await?;
+    let stored = locked_anchor(&mut tx).await?;
+    let keyless = Anchor::open(&Seal::none(), &stored).filter(|_| key == Key::Made);
+    let begun = if stored.state.is_empty() && (was_anchored || key == Key::Found && is_used) {
+        tracing::error!(target: "audit", "the anchor of the audit log is gone: run `tenantry-platform audit verify`");
+        Writer::of(seal.clone(), Anchor::lost(stored.events), Base::Sealed).end(&mut tx).await?
+    } else if stored.state.is_empty() {
+        let base = if key == Key::InUse { Base::Sealed } else { Base::AsItStands };
+        epoch(store, &mut tx, seal, Epoch { before: Anchor::default(), action: Action::AuditEpoch, base }).await?
+    } else if let Some(keyless) = keyless {
+        epoch(store, &mut tx, seal, Epoch::of_key(keyless)).await?
+    } else {
+        return Ok(Anchor::open(seal, &stored).is_some() || ours(seal, &mut tx, &stored).await?);
+    };
+    tx.commit().await?;
+    begun.tell();
+    Ok(true)
+}
+
+/// What an epoch begins with.
+struct Epoch {
+    /// The anchor before it.
+    before: Anchor,
+    /// What the first row of each chain says.
+    action: Action,
+    base: Base,
+}
+
+impl Epoch {
+    /// Of another key.
+    const fn of_key(before: Anchor) -> Self {
+        Self { before, action: Action::AuditKey, base: Base::AsItStands }
+    }
+}
+
+/// Begins an epoch: the anchor holds all heads as they stand, and each chain gets a row that says so.
+async fn epoch(
+    store: &Store,
+    tx: &mut Tx,
+    seal: &Seal,
+    Epoch { before, action, base }: Epoch,
+) -> Result<Written, sqlx::Error> {
+    let chains = store.chains().await?;
+    let mut anchor = Anchor { sum: [0; 32], ..before };
+    for (tenant, _) in &chains {
+        let last = head(tx, *tenant).await?;
+        anchor.turn(seal, *tenant, &last);
+    }
+    let mut writer = Writer::of(seal.clone(), anchor, base);
+    for (tenant, _) in &chains {
+        let actor = if action == Action::AuditKey { Actor::console() } else { Actor::platform() };
+        writer.row(tx, Content::new(*tenant, &actor, Event::done(action, "log"))).await?;
+    }
+    for (table, what) in [(Statements::Checkpoints, Statement::Checkpoint), (Statements::Purged, Statement::Purged)] {
+        reseal(tx, table, |tenant, head| seal.states(what, tenant, head)).await?;
+    }
+    writer.end(tx).await
 }
 
 /// Goes on with the key of a file, which is made where it is not there. Each chain gets a row that says so: what stands before
@@ -61,18 +151,16 @@ async fn reseal(store: &Store, seal: &Seal) -> Result<(), sqlx::Error> {
 pub async fn new_key(database: &str, file: &Path) -> Result<usize, AuditError> {
     let store = super::command::opened(database, false).await?;
     let (seal, _) = Seal::open(file)?;
-    let sealed = store.sealed_heads(HEADS).await?;
-    if sealed.iter().any(|(tenant, head)| seal.holds(*tenant, (head.number, &head.hash), &head.seal)) {
+    if Sealed::of(&store).await?.with(&seal) {
         let text = format!("the log is sealed with the key in `{}` already; name another file", file.display());
         return Err(io::Error::other(text).into());
     }
-    let chains = store.chains().await?;
     let mut tx = store.begin().await?;
-    for (tenant, _) in &chains {
-        let last = head(&mut tx, *tenant).await?;
-        append_onto(last, (&seal, &mut tx), (*tenant, &Actor::console()), Event::done(Action::AuditKey, "log")).await?;
-    }
+    let stored = locked_anchor(&mut tx).await?;
+    let before = Anchor { events: stored.events, ..Anchor::default() };
+    let begun = epoch(&store, &mut tx, &seal, Epoch::of_key(before)).await?;
     tx.commit().await?;
+    begun.tell();
     store.close().await;
-    Ok(chains.len())
+    Ok(begun.rows.len())
 }

@@ -1,30 +1,38 @@
 //! Who asks, as the log names it, and the number of the request.
 
-use axum::extract::{FromRequestParts, Request};
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use tracing::Instrument as _;
 
 use super::chain::random_id;
+use crate::platform::App;
 use crate::platform::error::Error;
 use crate::platform::gate::Scope;
+use crate::platform::login::source::Source;
 use crate::platform::store::CREDENTIAL_ID;
 
 /// Header that tells the caller under which id the log has the request.
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Id of a request, drawn by the platform: a caller cannot choose what stands in the log.
+/// Id of a request, drawn by the platform: a caller cannot choose what stands in the log. And where it came from.
 #[derive(Clone, Debug)]
-pub(in crate::platform) struct RequestId(pub(in crate::platform) String);
+pub(in crate::platform) struct RequestId(pub(in crate::platform) String, Source);
 
 impl RequestId {
     /// Gives each request its id, and each answer the same.
-    pub(in crate::platform) async fn give(mut request: Request, next: Next) -> Response {
-        let id = Self(random_id());
+    pub(in crate::platform) async fn give(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+        let source = Source::of(request.extensions(), request.headers(), &app.proxies);
+        let id = Self(random_id(), source);
         let value = HeaderValue::from_str(&id.0);
+        // Of the highest level, so that an error line has the id at every level of the log.
+        let span = tracing::error_span!("request", request = id.0);
         request.extensions_mut().insert(id);
-        let mut response = next.run(request).await;
+        let mut response = next.run(request).instrument(span).await;
         if let Ok(value) = value {
             response.headers_mut().insert(HEADER, value);
         }
@@ -39,6 +47,8 @@ pub(in crate::platform) struct Actor {
     pub(in crate::platform) name: String,
     /// Id of the request.
     pub(in crate::platform) request: String,
+    /// Address that it came from; empty where there was none.
+    pub(in crate::platform) source: String,
 }
 
 impl Actor {
@@ -59,17 +69,22 @@ impl Actor {
 
     /// Whoever runs the program beside the database.
     pub(in crate::platform) fn console() -> Self {
-        Self { name: "console".to_owned(), request: String::new() }
+        Self::named("console".to_owned(), None)
     }
 
     /// Somebody by name.
     pub(in crate::platform) fn named(name: String, request: Option<&RequestId>) -> Self {
-        Self { name, request: request.map_or_else(String::new, |id| id.0.clone()) }
+        let source = request.and_then(|RequestId(_, source)| source.address());
+        Self {
+            name,
+            request: request.map_or_else(String::new, |id| id.0.clone()),
+            source: source.map(|address| address.to_string()).unwrap_or_default(),
+        }
     }
 
     /// A job of the platform, in no request.
     pub(in crate::platform) fn platform() -> Self {
-        Self { name: "platform".to_owned(), request: String::new() }
+        Self::named("platform".to_owned(), None)
     }
 }
 

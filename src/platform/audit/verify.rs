@@ -1,17 +1,21 @@
 //! Reading the chains again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::chain::Seal;
+use super::chain::Beside;
+use super::seal::{Seal, Statement};
 use super::{Action, Outcome, Row};
-use crate::platform::store::{Head, Kept};
+use crate::platform::store::{Head, Kept, Read};
+
+/// Rows without our seal that one chain names at most.
+const NAMED: usize = 100;
 
 /// What is wrong with a chain, and in which row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Unique id of the tenant.
+    /// Unique id of the tenant; empty where it is about the whole log.
     pub tenant: String,
-    /// Number of the row.
+    /// Number of the row, or how many rows the whole log has.
     pub number: i64,
     /// What is wrong with it.
     pub fault: String,
@@ -19,7 +23,11 @@ pub struct Finding {
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "tenant `{}`, row {}: {}", self.tenant, self.number, self.fault)
+        let Self { tenant, number, fault } = self;
+        if tenant.is_empty() {
+            return write!(f, "the whole log, {number} rows: {fault}");
+        }
+        write!(f, "tenant `{tenant}`, row {number}: {fault}")
     }
 }
 
@@ -46,13 +54,39 @@ impl std::fmt::Display for Verified {
     }
 }
 
+/// Rows that must have been there and are not, by tenant: the lowest number of each.
+pub(super) type Lost = BTreeMap<i64, i64>;
+
+/// What explains that rows are not there: the last number of each chain that was erased, because its time was over or with
+/// its tenant.
+#[derive(Default)]
+pub(super) struct Explained {
+    pub(super) numbers: BTreeMap<i64, i64>,
+}
+
+impl Explained {
+    /// Where a row is not there that another one names, and nothing explains it, it is lost.
+    pub(super) fn hold(&self, named: &Beside, found: Option<&String>, lost: &mut Lost) {
+        let Beside { tenant, number, hash } = named;
+        let is_explained = || self.numbers.get(tenant).is_some_and(|erased| erased >= number);
+        if *tenant == 0 || found.is_some_and(|found| found == hash) || found.is_none() && is_explained() {
+            return;
+        }
+        let lowest = lost.entry(*tenant).or_insert(*number);
+        *lowest = (*lowest).min(*number);
+    }
+}
+
 /// One chain being read, row after row.
 pub(super) struct Walk<'a> {
     tenant: &'a str,
+    seal: &'a Seal,
     number: i64,
     hash: String,
     /// What is wrong so far.
     pub(super) findings: Vec<Finding>,
+    /// Rows without our seal since the last row that began an epoch: such a row covers what stands before it.
+    unsealed: Vec<Finding>,
     /// Where it goes on with another key.
     pub(super) notes: Vec<Finding>,
     /// Tenants that the chain says were made and not purged since: each has a chain of its own.
@@ -60,37 +94,60 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// Before the first row.
-    pub(super) const fn new(tenant: &'a str) -> Self {
-        Self { tenant, number: 0, hash: String::new(), findings: Vec::new(), notes: Vec::new(), made: BTreeSet::new() }
+    /// Before the first row, or behind the checkpoint of what was erased.
+    pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: Head) -> Self {
+        let Head { number, hash, .. } = start;
+        let (findings, unsealed, notes) = (Vec::new(), Vec::new(), Vec::new());
+        Self { tenant, seal, number, hash, findings, unsealed, notes, made: BTreeSet::new() }
+    }
+
+    fn finding(&self, number: i64, fault: impl Into<String>) -> Finding {
+        Finding { tenant: self.tenant.to_owned(), number, fault: fault.into() }
     }
 
     fn blame(&mut self, number: i64, fault: impl Into<String>) {
-        self.findings.push(Finding { tenant: self.tenant.to_owned(), number, fault: fault.into() });
+        self.findings.push(self.finding(number, fault));
     }
 
     /// A row is held against its own hash and against the one before. After a fault the walk goes on from what stands
     /// there, so that one fault is told once.
-    pub(super) fn step(&mut self, Kept { row, hash }: &Kept) {
+    pub(super) fn step(&mut self, Kept { row, hash, seal }: &Kept) {
         for missing in self.number + 1..row.number {
             self.blame(missing, "the row is missing");
         }
         let follows = row.number == self.number + 1;
-        if row.hash() != *hash {
+        let whole = row.hash() == *hash;
+        if !whole {
             self.blame(row.number, "the row was changed, or moved here from another place");
         } else if follows && row.previous != self.hash {
             self.blame(row.number, "the row does not follow the one before it");
         }
-        if row.action == Action::AuditBroken.word() {
-            self.blame(row.number, "the log was changed behind the platform's back before this row");
-        } else if row.action == Action::AuditKey.word() {
-            let fault = "the log goes on with another key; what stands before it was not held against the former one"
-                .to_owned();
-            self.notes.push(Finding { tenant: self.tenant.to_owned(), number: row.number, fault });
-        }
+        let sealed = row.key_id == self.seal.id() && self.seal.holds(row.tenant, (row.number, hash), seal);
+        self.note(row, whole, sealed && row.beside.is_some());
         self.number = row.number;
         self.hash.clone_from(hash);
         self.remember(row);
+    }
+
+    fn note(&mut self, row: &Row, whole: bool, sealed: bool) {
+        let begins = [Action::AuditKey, Action::AuditEpoch].iter().any(|action| row.action == action.word());
+        if sealed && begins {
+            self.unsealed.clear();
+        }
+        if !sealed && whole && self.unsealed.len() < NAMED {
+            let fault = if row.key_id.is_empty() || row.key_id == self.seal.id() {
+                "the row does not have our seal".to_owned()
+            } else {
+                format!("the row is sealed with another key (`{}`): a platform runs with it", row.key_id)
+            };
+            self.unsealed.push(self.finding(row.number, fault));
+        }
+        if row.action == Action::AuditBroken.word() {
+            self.blame(row.number, "the log was changed behind the platform's back before this row");
+        } else if row.action == Action::AuditKey.word() {
+            let fault = "the log goes on with another key; what stands before it was not held against the former one";
+            self.notes.push(self.finding(row.number, fault));
+        }
     }
 
     fn remember(&mut self, Row { action, object, outcome, .. }: &Row) {
@@ -105,7 +162,9 @@ impl<'a> Walk<'a> {
     }
 
     /// After the last row: the chain ends where its head says.
-    pub(super) fn end(&mut self, id: i64, head: Option<&Head>, seal: &Seal) {
+    pub(super) fn end(&mut self, id: i64, head: Option<&Head>) {
+        let mut unsealed = std::mem::take(&mut self.unsealed);
+        self.findings.append(&mut unsealed);
         let Some(head) = head else {
             self.blame(self.number, "the head of the chain is missing");
             return;
@@ -113,12 +172,28 @@ impl<'a> Walk<'a> {
         for missing in self.number + 1..=head.number {
             self.blame(missing, "the row is missing");
         }
-        if !seal.holds(id, (head.number, &head.hash), &head.seal) {
+        if !self.seal.holds_head(id, head) {
             self.blame(head.number, "the head of the chain does not have our seal");
         } else if head.number < self.number {
             self.blame(head.number + 1, "the row stands behind the head of the chain");
         } else if head.number == self.number && head.hash != self.hash {
             self.blame(head.number, "the row is not the one that the head of the chain names");
         }
+    }
+}
+
+/// A statement that does not have our seal.
+pub(super) fn unsealed(what: Statement, tenant: &str, number: i64) -> Finding {
+    let fault = match what {
+        Statement::Checkpoint => "the checkpoint of what was erased does not have our seal",
+        Statement::Purged => "the statement that the log was purged does not have our seal",
+    };
+    Finding { tenant: tenant.to_owned(), number, fault: fault.to_owned() }
+}
+
+/// Holds what a row names as the one beside it against what is there.
+pub(super) fn beside(explained: &Explained, Read { kept, beside }: &Read, lost: &mut Lost) {
+    if let Some(named) = &kept.row.beside {
+        explained.hold(named, beside.as_ref(), lost);
     }
 }

@@ -7,8 +7,13 @@ use url::Url;
 /// Where an export goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
-    /// Below a folder.
-    Folder(PathBuf),
+    /// Below a folder of the list.
+    Folder {
+        /// The entry of the list.
+        root: PathBuf,
+        /// What is below it, without a slash before it.
+        below: PathBuf,
+    },
     /// Below a prefix in a bucket.
     Bucket {
         /// Scheme, host and port.
@@ -47,8 +52,11 @@ impl Allowed {
     /// The destination of a request, if it is one of the list or below one.
     pub(super) fn find(&self, asked: &str) -> Option<Destination> {
         if let Some(path) = folder(asked) {
-            let holds = |entry: &Entry| matches!(entry, Entry::Folder(folder) if path.starts_with(folder));
-            return self.0.iter().any(holds).then_some(Destination::Folder(path));
+            return self.0.iter().find_map(|entry| {
+                let Entry::Folder(root) = entry else { return None };
+                let below = path.strip_prefix(root).ok()?.to_owned();
+                Some(Destination::Folder { root: root.clone(), below })
+            });
         }
         let url = destination(asked)?;
         let holds = |entry: &Entry| matches!(entry, Entry::Url(allowed) if is_below(&url, allowed));
@@ -75,15 +83,18 @@ fn folder(text: &str) -> Option<PathBuf> {
     (path.is_absolute() && plain && !text.contains('\0')).then(|| path.to_owned())
 }
 
-/// A URL without a name, a password and a fragment in it.
+/// A URL without a name, a password and a fragment in it, whose path has one reading only: a server behind it may take an encoded
+/// slash for a slash, cut a segment at its semicolon, or leave empty segments out.
 fn destination(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
     let path = url.path().to_ascii_lowercase();
     // `url` resolves steps back in http only.
     let climbs = path.split('/').any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."));
+    let ambiguous = ["%2f", "%5c", "%00", ";", "\\"].iter().any(|part| path.contains(part))
+        || path.trim_end_matches('/').contains("//");
     let known = matches!(url.scheme(), "http" | "https" | "s3+http" | "s3+https");
-    (known && plain && !climbs && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
+    (known && plain && !climbs && !ambiguous && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
 }
 
 fn is_below(url: &Url, allowed: &Url) -> bool {
@@ -108,8 +119,8 @@ mod tests {
     #[test]
     fn what_is_on_the_list_or_below_it_is_found() {
         let found = |text| allowed().find(text);
-        assert_eq!(found("/var/exports/acme"), Some(Destination::Folder("/var/exports/acme".into())));
-        assert_eq!(found("file:///var/exports"), Some(Destination::Folder("/var/exports".into())));
+        let folder = |below: &str| Some(Destination::Folder { root: "/var/exports".into(), below: below.into() });
+        assert_eq!((found("/var/exports/acme"), found("file:///var/exports")), (folder("acme"), folder("")));
         assert!(matches!(found("https://hooks.example:443/in/x?key=1"), Some(Destination::Webhook(_))));
         let Some(Destination::Bucket { endpoint, bucket, prefix }) =
             found("s3+https://s3.example:9000/bucket/tenantry/a")
@@ -135,6 +146,13 @@ mod tests {
             "https://hooks.example/inside",
             "https://hooks.example/in/../admin",
             "https://hooks.example/in/%2e%2e/admin",
+            "https://hooks.example/in/..%2fadmin",
+            "https://hooks.example/in/..%2Fadmin",
+            "https://hooks.example/in/..%5cadmin",
+            "https://hooks.example/in/..;/admin",
+            "https://hooks.example/in//evil.example",
+            "s3+https://s3.example:9000/bucket/tenantry/..%2fother",
+            "s3+https://s3.example:9000/bucket/tenantry//other",
             "https://hooks.example:8443/in",
             "https://hooks.example@169.254.169.254/in",
             "https://user:pass@hooks.example/in",

@@ -1,16 +1,19 @@
-//! Batch exports: five kinds of data as JSON lines, on demand.
+//! Batch exports: five kinds of data as JSON lines, on demand or by a schedule.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::allowed::Destination;
-use super::bucket;
+use super::{bucket, schedule};
 use crate::catalog::{AddOn, Category};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
@@ -19,13 +22,13 @@ use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
 use crate::platform::records::Shown;
 use crate::platform::standing::{Act, admit};
-use crate::platform::store::Record;
+use crate::platform::store::{Record, ShownSchedule};
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, retention, time};
 
 /// A kind of data, as the documentation lists them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Data {
+pub(super) enum Data {
     Of(&'static str, Category),
     /// How many records there are of each category.
     Usage,
@@ -53,16 +56,50 @@ impl Data {
 pub(in crate::platform) struct Request {
     data: Vec<String>,
     destination: String,
+    /// When it runs again and again; without one it runs at once and once.
+    schedule: Option<schedule::Wanted>,
+}
+
+/// A batch that was judged.
+pub(super) struct Batch {
+    pub(super) data: Vec<Data>,
+    pub(super) destination: String,
+}
+
+impl Batch {
+    /// Names of its kinds of data.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.data.iter().map(|data| data.name()).collect()
+    }
+
+    /// Writes it.
+    pub(super) async fn write(
+        &self,
+        app: &App,
+        tenant: &Record,
+        (destination, now): (Destination, i64),
+    ) -> Result<Vec<File>, Error> {
+        let subscription = Subscription::of_record(tenant);
+        let mut job = Job { app, tenant, subscription, destination, now, files: Vec::new() };
+        for data in &self.data {
+            job.write(*data).await?;
+        }
+        Ok(job.files)
+    }
 }
 
 /// What was written.
 #[derive(Serialize)]
-pub(in crate::platform) struct Answer {
-    files: Vec<File>,
+#[serde(untagged)]
+pub(in crate::platform) enum Answer {
+    /// At once.
+    Written { files: Vec<File> },
+    /// Nothing yet.
+    Scheduled(ShownSchedule),
 }
 
 #[derive(Serialize)]
-struct File {
+pub(in crate::platform) struct File {
     data: &'static str,
     records: usize,
     location: String,
@@ -79,25 +116,30 @@ pub(in crate::platform) async fn write(
     admit(tenant, Act::Write)?;
     let subscription = Subscription::of_record(tenant);
     subscription.need(AddOn::BatchExports)?;
-    let wanted = wanted(&request.data, &subscription)?;
-    let destination = app.exports.allowed.find(&request.destination);
-    let destination = destination.filter(|found| !matches!(found, Destination::Webhook(_))).ok_or_else(|| {
-        let message = "The destination is none of those that the platform's `--export-destination` allows for batches";
-        Error::field("destination", message)
-    })?;
-    let mut job = Job { app: &app, tenant, subscription, destination, now: time::now(), files: Vec::new() };
-    for data in wanted {
-        job.write(data).await?;
+    let Request { data, destination: place, schedule } = request;
+    let batch = Batch { data: wanted(&data, &subscription)?, destination: place };
+    let place = destination(&app, &batch.destination)?;
+    if let Some(when) = schedule {
+        return Ok(Json(Answer::Scheduled(schedule::keep((&app, &scope, &actor), &batch, &when).await?)));
     }
-    let names: Vec<&str> = job.files.iter().map(|file| file.data).collect();
+    let files = batch.write(&app, tenant, (place, time::now())).await?;
+    let names: Vec<&str> = files.iter().map(|file| file.data).collect();
     let object = names.join(",");
     let mut tx = app.store.begin().await?;
     append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportBatch, &object)).await?;
     tx.commit().await?;
-    Ok(Json(Answer { files: job.files }))
+    Ok(Json(Answer::Written { files }))
 }
 
-fn wanted(names: &[String], subscription: &Subscription) -> Result<Vec<Data>, Error> {
+/// The place of a destination that the platform allows for batches.
+pub(super) fn destination(app: &App, wanted: &str) -> Result<Destination, Error> {
+    app.exports.allowed.find(wanted).filter(|found| !matches!(found, Destination::Webhook(_))).ok_or_else(|| {
+        let message = "The destination is none of those that the platform's `--export-destination` allows for batches";
+        Error::field("destination", message)
+    })
+}
+
+pub(super) fn wanted(names: &[String], subscription: &Subscription) -> Result<Vec<Data>, Error> {
     if let Some(unknown) = names.iter().find(|name| !Data::ALL.iter().any(|data| data.name() == name.as_str())) {
         let known = Data::ALL.map(Data::name).join(", ");
         return Err(Error::field("data", format!("{} is not known; the kinds are {known}", quote(unknown))));
@@ -159,9 +201,9 @@ impl Job<'_> {
         let file = format!("{}/{data}-{stamp}{millis:03}-{number:04}.jsonl", self.tenant.unique_id);
         let Lines { records, content } = lines;
         let written = match &self.destination {
-            Destination::Folder(folder) => {
-                let (folder, file, content) = (folder.clone(), file.clone(), content.into_bytes());
-                tokio::task::spawn_blocking(move || to_folder(&folder, &file, &content))
+            Destination::Folder { root, below } => {
+                let (root, file, content) = (root.clone(), below.join(file), content.into_bytes());
+                tokio::task::spawn_blocking(move || to_folder(&root, &file, &content))
                     .await
                     .map_err(|_| Error::Internal)?
                     .map_err(|error| error.to_string())
@@ -204,19 +246,18 @@ fn usage(tenant: &Record, counts: &BTreeMap<String, i64>, now: i64) -> serde_jso
     json!({ "tenantId": tenant.unique_id, "time": time::wire(now), "records": counts })
 }
 
-/// Written beside its place and renamed. A link inside the folder that leads out of it is not followed.
-fn to_folder(folder: &Path, file: &str, content: &[u8]) -> std::io::Result<String> {
-    std::fs::create_dir_all(folder)?;
-    let root = folder.canonicalize()?;
-    let target: PathBuf = root.join(file);
-    let parent = target.parent().unwrap_or(&root);
-    std::fs::create_dir_all(parent)?;
-    if !parent.canonicalize()?.starts_with(&root) {
-        return Err(std::io::Error::other("a link leads out of the folder"));
+/// Written beside its place and renamed. Each step of the way is taken from inside the folder of the list, so that a link on it
+/// which leads out, whenever it was put there, is not followed.
+fn to_folder(root: &Path, file: &Path, content: &[u8]) -> std::io::Result<String> {
+    std::fs::create_dir_all(root)?;
+    let folder = Dir::open_ambient_dir(root, ambient_authority())?;
+    if let Some(parent) = file.parent() {
+        folder.create_dir_all(parent)?;
     }
-    let draft = target.with_extension("part");
-    std::fs::write(&draft, content)?;
-    std::fs::File::open(&draft)?.sync_all()?;
-    std::fs::rename(&draft, &target)?;
-    Ok(target.display().to_string())
+    let draft = file.with_extension("part");
+    let mut target = folder.create(&draft)?;
+    target.write_all(content)?;
+    target.sync_all()?;
+    folder.rename(&draft, &folder, file)?;
+    Ok(root.join(file).display().to_string())
 }

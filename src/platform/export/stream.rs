@@ -5,19 +5,22 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use futures::future::join_all;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::allowed::Destination;
+use super::schedule;
+use super::signature::StreamSecret;
 use crate::catalog::AddOn;
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
 use crate::platform::bounds;
 use crate::platform::error::{Error, field};
 use crate::platform::gate::Scope;
+use crate::platform::metrics::{ARRIVED, FAILED, GIVEN_UP};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Delivery, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
+    Delivery, NewStream, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, time};
@@ -38,13 +41,21 @@ pub(in crate::platform) struct Request {
     url: String,
 }
 
+/// A webhook that was set up, with the secret that its deliveries are signed with: nobody is told it a second time.
+#[derive(Serialize)]
+pub(in crate::platform) struct Made {
+    #[serde(flatten)]
+    stream: Stream,
+    secret: String,
+}
+
 /// `POST .../exports/stream`.
 pub(in crate::platform) async fn create(
     State(app): State<Arc<App>>,
     Extension(scope): Extension<Scope>,
     actor: Actor,
     Strict(request): Strict<Request, { bounds::TENANT }>,
-) -> Result<Json<Stream>, Error> {
+) -> Result<Json<Made>, Error> {
     let Request { name, url } = request;
     if name.trim().is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
         return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
@@ -68,10 +79,17 @@ pub(in crate::platform) async fn create(
     }
     let id = next_number(&mut tx).await?;
     let stream = Stream::new(id, name.trim().to_owned(), url);
-    insert_stream(&mut tx, tenant.id, id, &stream).await?;
+    let secret = StreamSecret::random();
+    let sealed = app.stream_vault.seal(&whose(id), secret.bytes())?;
+    insert_stream(&mut tx, tenant.id, id, NewStream { stream: &stream, sealed: &sealed }).await?;
     append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::ExportStream, &stream.id)).await?;
     tx.commit().await?;
-    Ok(Json(stream))
+    Ok(Json(Made { stream, secret: secret.shown() }))
+}
+
+/// Whose a sealed secret is.
+fn whose(stream: i64) -> String {
+    format!("stream {stream}")
 }
 
 /// `GET .../exports/stream`.
@@ -121,9 +139,12 @@ pub(in crate::platform) async fn publish(
     Ok(())
 }
 
-/// Delivers until the platform stops.
+/// Delivers until the platform stops, and begins the batches whose time has come.
 pub(in crate::platform) async fn run(app: Arc<App>) {
     loop {
+        if let Err(error) = schedule::run(&app, time::now()).await {
+            tracing::warn!(?error, "scheduled exports wait for the database");
+        }
         match deliver(&app).await {
             Ok(0) => {}
             Ok(_) => continue,
@@ -141,10 +162,16 @@ async fn deliver(app: &App) -> Result<usize, Error> {
         return Ok(0);
     }
     let claimed = app.store.claim(now, now + LEASE, AT_ONCE).await?;
-    let tried = join_all(claimed.iter().map(|delivery| attempt(app, delivery))).await;
+    let tried = join_all(claimed.iter().map(|delivery| timed(app, delivery))).await;
     for (delivery, arrived) in claimed.iter().zip(&tried) {
         let again = backoff(app, delivery.attempts);
-        if *arrived || delivery.attempts >= ATTEMPTS {
+        let last = *arrived || delivery.attempts >= ATTEMPTS;
+        app.metrics.delivered(match (*arrived, last) {
+            (true, _) => ARRIVED,
+            (false, true) => GIVEN_UP,
+            (false, false) => FAILED,
+        });
+        if last {
             app.store.finish(delivery, *arrived).await?;
         } else {
             app.store.postpone(delivery.id, time::now() + again).await?;
@@ -159,11 +186,45 @@ fn backoff(app: &App, attempts: i64) -> i64 {
     base.saturating_mul(1 << attempts.clamp(0, 10))
 }
 
+async fn timed(app: &App, delivery: &Delivery) -> bool {
+    let start = std::time::Instant::now();
+    let arrived = attempt(app, delivery).await;
+    app.metrics.tried(start.elapsed());
+    arrived
+}
+
+/// What proves one attempt.
+struct Signed {
+    /// Seconds since 1970.
+    timestamp: i64,
+    signature: String,
+}
+
+fn signed(app: &App, delivery: &Delivery, sealed: &str) -> Option<Signed> {
+    let secret = StreamSecret::of(app.stream_vault.open(&whose(delivery.stream), sealed)?);
+    let timestamp = time::now() / 1000;
+    let signature = secret.sign(&delivery.id.to_string(), timestamp, &delivery.document)?;
+    Some(Signed { timestamp, signature })
+}
+
 async fn attempt(app: &App, delivery: &Delivery) -> bool {
     // Judged again: the list may have become shorter since.
     let Some(Destination::Webhook(url)) = app.exports.allowed.find(&delivery.destination) else { return false };
-    let request = app.exports.http.post(url).header("content-type", "application/json");
-    let request = request.header("x-tenantry-delivery", delivery.id).body(delivery.document.clone());
+    let mut request = app.exports.http.post(url).header("content-type", "application/json");
+    request = request.header("x-tenantry-delivery", delivery.id);
+    if let Some(sealed) = &delivery.secret {
+        let Some(Signed { timestamp, signature }) = signed(app, delivery, sealed) else {
+            tracing::warn!(
+                stream = delivery.stream,
+                "the secret of a stream was sealed with another audit key, so nothing is sent; end the stream and make it again"
+            );
+            return false;
+        };
+        let id = delivery.id.to_string();
+        request = request.header("webhook-id", id).header("webhook-timestamp", timestamp);
+        request = request.header("webhook-signature", signature);
+    }
+    let request = request.body(delivery.document.clone());
     match request.send().await {
         Ok(answer) if answer.status().is_success() => true,
         Ok(answer) => {

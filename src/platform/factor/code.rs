@@ -20,6 +20,11 @@ pub(super) fn recovery_hash(code: &str) -> String {
     credential::hash(&typed.to_ascii_lowercase())
 }
 
+/// A code as it is compared: apps show it in two groups, and people type what they see.
+pub(super) fn typed(code: &str) -> String {
+    code.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect()
+}
+
 /// Takes a person's code or recovery code, once; none where it is wrong, was used, or while the door is shut, which neither
 /// the answer nor the work tells apart. A wrong one is counted and stands in the log, so the caller commits in any case.
 pub(in crate::platform) async fn check(
@@ -28,7 +33,7 @@ pub(in crate::platform) async fn check(
     whose: Whose<'_>,
     (code, request): (&str, Option<&RequestId>),
 ) -> Result<Option<How>, Error> {
-    let code = code.trim();
+    let code = &*typed(code);
     let now = time::now();
     let rules = Rules::of(&PasswordPolicy { max_attempts_to_lockout: Some(ATTEMPTS), ..PasswordPolicy::default() });
     let Some((sealed, before)) = held_factor(tx, whose.id).await? else {
@@ -81,6 +86,13 @@ pub(super) async fn denied(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_the_same_however_its_groups_are_typed() {
+        for code in ["287082", "287 082", " 287-082 ", "28 70 82", "287\u{a0}082", "287\u{2009}082"] {
+            assert_eq!(typed(code), "287082", "{code:?}");
+        }
+    }
 
     #[test]
     fn a_recovery_code_is_the_same_however_it_is_typed() {

@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret as _, SecretSlice};
 
-use super::code::{denied, recovery_hash};
+use super::code::{denied, recovery_hash, typed};
 use super::{How, Whose, pass, totp};
 use crate::platform::audit::{Action, Actor, Event, RequestId, append};
 use crate::platform::error::Error;
@@ -55,7 +55,7 @@ pub(in crate::platform) async fn confirm(
     let mut tx = app.store.begin().await?;
     let pending = pending_of(&mut tx, hash).await?.ok_or(Error::InvalidToken)?;
     let secret = pending.as_deref().and_then(|pending| app.vault.open(whose.unique_id, pending));
-    let step = secret.map_or(Ok(None), |secret| totp::step(&secret, code.trim(), now))?;
+    let step = secret.map_or(Ok(None), |secret| totp::step(&secret, &typed(code), now))?;
     let codes = draw(app)?;
     let hashes: Vec<String> = codes.iter().map(|code| recovery_hash(code)).collect();
     let made = match (step, pending) {

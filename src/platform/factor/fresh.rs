@@ -1,33 +1,57 @@
-//! The fresh proof that a save of account settings asks of people whose login asks for a second factor.
+//! The fresh proof that a request asks of people before it saves account settings or gives lasting power: the second factor, or
+//! the password where there is none.
 
 use super::{How, Method, Whose, check};
 use crate::platform::audit::{Action, Actor, Event, RequestId, append};
 use crate::platform::error::Error;
 use crate::platform::principal::Caller;
-use crate::platform::store::{Tx, spend_verification};
+use crate::platform::store::{Tx, began_after, spend_verification};
 use crate::platform::{App, time};
 
 /// Header that carries a code along with a save.
 pub(in crate::platform) const HEADER: &str = "x-two-factor-code";
 
+/// Milliseconds after a login during which it is the fresh proof of somebody who has no second factor.
+const RECENT: i64 = 5 * 60 * 1000;
+
 /// What a request has to show for itself where a save asks for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum Proof {
-    /// Nobody asks: an API credential, or a person without a second factor.
+    /// Nobody asks: an API credential, or a request that asks nobody.
     NotAsked,
     /// A code came with the request, and is used up.
     Code,
     /// What the page `/factor` left in the session of this hash, which the save uses up.
     Session(String),
+    /// The password, of somebody without a second factor: the login of the session of this hash, while it is recent, or what the
+    /// page `/factor` left there.
+    Password(String),
 }
 
 impl Proof {
-    /// Uses the proof up in the transaction of the save.
-    pub(in crate::platform) async fn spend(&self, tx: &mut Tx) -> Result<(), Error> {
+    /// Refuses where the proof is not there, without using it up.
+    pub(in crate::platform) async fn is_there(&self, app: &App) -> Result<(), Error> {
+        let now = time::now();
         match self {
             Self::NotAsked | Self::Code => Ok(()),
-            Self::Session(hash) if spend_verification(tx, hash, time::now()).await? => Ok(()),
+            Self::Session(hash) if app.store.verified(hash, now).await? => Ok(()),
             Self::Session(_) => Err(Error::ProveAgain),
+            Self::Password(hash) if app.store.verified(hash, now).await? => Ok(()),
+            Self::Password(hash) if app.store.began_after(hash, now - RECENT).await? => Ok(()),
+            Self::Password(_) => Err(Error::PasswordAgain),
+        }
+    }
+
+    /// Uses the proof up in the transaction of the save.
+    pub(in crate::platform) async fn spend(&self, tx: &mut Tx) -> Result<(), Error> {
+        let now = time::now();
+        match self {
+            Self::NotAsked | Self::Code => Ok(()),
+            Self::Session(hash) if spend_verification(tx, hash, now).await? => Ok(()),
+            Self::Session(_) => Err(Error::ProveAgain),
+            Self::Password(hash) if began_after(&mut **tx, hash, now - RECENT).await? => Ok(()),
+            Self::Password(hash) if spend_verification(tx, hash, now).await? => Ok(()),
+            Self::Password(_) => Err(Error::PasswordAgain),
         }
     }
 }
@@ -40,7 +64,7 @@ pub(in crate::platform) async fn proof(
 ) -> Result<Proof, Error> {
     let Some(person) = caller.person() else { return Ok(Proof::NotAsked) };
     match (&person.wants, code) {
-        (None, _) => Ok(Proof::NotAsked),
+        (None, _) => Ok(Proof::Password(person.session.clone())),
         (Some(Method::Totp), Some(code)) => {
             let whose = Whose { id: person.id, unique_id: &person.unique_id, tenant: caller.id };
             verify(app, whose, (code, request)).await?.map(|_| Proof::Code).ok_or(Error::ProveAgain)

@@ -12,10 +12,13 @@ pub(super) const SECRET: usize = 20;
 const STEP: u64 = 30;
 /// Steps that a clock may be wrong by, each way.
 const SKEW: u16 = 1;
+/// Characters of a title and of a login name that apps are told: twice the longest title and a name in four bytes each,
+/// encoded, stay below the 2,331 bytes of a QR code.
+const LABEL: usize = 48;
 
 fn totp(secret: &SecretSlice<u8>, account: &str, issuer: &str) -> Result<Totp, Error> {
-    // A colon divides the two in the address.
-    let plain = |text: &str| text.replace(':', " ");
+    // A colon divides the two in the address, which a QR code holds only up to some length.
+    let plain = |text: &str| text.chars().take(LABEL).collect::<String>().replace(':', " ");
     Builder::new()
         .with_secret(secret.expose_secret())
         .with_digits(6)
@@ -130,6 +133,8 @@ mod tests {
             "otpauth://totp/Acme%20%26%20Co:ada%20b%40example.org?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ\
              &issuer=Acme%20%26%20Co"
         );
+        let longest = super::uri(&rfc(), &"\u{1f512}".repeat(254), &"\u{1f512}".repeat(1024)).unwrap();
+        assert!(Qr::of(&longest).is_ok(), "{}", longest.expose_secret().len());
         let qr = Qr::of(&uri).unwrap();
         assert!(qr.size > 29 && qr.path.starts_with("M4 4h1v1h-1z"), "{}", qr.size);
         assert!(qr.path.bytes().all(|byte| byte.is_ascii_digit() || b"Mhvz- ".contains(&byte)));

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret as _, SecretSlice, SecretString};
 use crate::platform::error::Error;
 
 /// What the key is for: another use of the same file gives another key.
-const PURPOSE: &[u8] = b"tenantry second factors 1";
+const FACTORS: &[u8] = b"tenantry second factors 1";
+const STREAMS: &[u8] = b"tenantry streams 1";
 
 /// Seals and opens.
 pub(in crate::platform) struct Vault {
@@ -22,13 +23,22 @@ impl Vault {
     /// With a key of its own for second factors. Without a key file one is drawn for this run: what it seals is lost with
     /// it, and nobody finds it in the database.
     pub(in crate::platform) fn new(file: Option<&SecretString>) -> Result<Self, ring::error::Unspecified> {
+        Self::with_purpose(file, FACTORS)
+    }
+
+    /// The same for the secrets of streams.
+    pub(in crate::platform) fn of_streams(file: Option<&SecretString>) -> Result<Self, ring::error::Unspecified> {
+        Self::with_purpose(file, STREAMS)
+    }
+
+    fn with_purpose(file: Option<&SecretString>, purpose: &[u8]) -> Result<Self, ring::error::Unspecified> {
         let random = SystemRandom::new();
         let mut drawn = [0_u8; 32];
         random.fill(&mut drawn)?;
         let drawn = SecretSlice::from(drawn.to_vec());
         let material = file.map_or_else(|| drawn.expose_secret(), |file| file.expose_secret().as_bytes());
         let derived = Salt::new(HKDF_SHA256, &[]).extract(material);
-        let key = UnboundKey::from(derived.expand(&[PURPOSE], &AES_256_GCM)?);
+        let key = UnboundKey::from(derived.expand(&[purpose], &AES_256_GCM)?);
         Ok(Self { key: LessSafeKey::new(key), random })
     }
 
@@ -39,8 +49,8 @@ impl Vault {
         Ok(bytes)
     }
 
-    /// A secret as it is kept for a person; nobody else's row can hold it.
-    pub(in crate::platform::factor) fn seal(&self, person: &str, secret: &[u8]) -> Result<String, Error> {
+    /// A secret as it is kept for a person or a stream; no other row can hold it.
+    pub(in crate::platform) fn seal(&self, person: &str, secret: &[u8]) -> Result<String, Error> {
         let nonce = self.random::<NONCE_LEN>()?;
         let mut sealed = secret.to_vec();
         self.key
@@ -49,8 +59,8 @@ impl Vault {
         Ok(STANDARD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// What was sealed for a person; none where another key did it, or where the text was changed.
-    pub(in crate::platform::factor) fn open(&self, person: &str, sealed: &str) -> Option<SecretSlice<u8>> {
+    /// What was sealed for a person or a stream; none where another key did it, or where the text was changed.
+    pub(in crate::platform) fn open(&self, person: &str, sealed: &str) -> Option<SecretSlice<u8>> {
         let bytes = STANDARD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

@@ -1,4 +1,4 @@
-//! `/factor`: the second factor, at the login and before a save of account settings.
+//! `/factor`: the second factor, at the login and before a save; or the password before a save, of somebody who has none.
 
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ use super::{answer, duo, or_refusal};
 use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
 use crate::platform::factor::{Enrolled, Method, Owed, Qr, Whose, begin, confirm, prove, uri};
+use crate::platform::login::source::Source;
+use crate::platform::people::login::{Via, prove_again};
+use crate::platform::store::Carrier;
 use crate::platform::{App, session};
 
 /// What is said of a code that is not taken, whatever the reason: nobody learns whether it was right once.
@@ -36,7 +39,7 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
         Err(elsewhere) => return Ok(elsewhere),
     };
     match &visitor.person()?.wants {
-        None => Ok(Redirect::to("/").into_response()),
+        None => password_asked(&visitor, StatusCode::OK),
         Some(Method::Duo(duo)) => duo::offer(app, &visitor, duo),
         Some(Method::Totp) => asked(app, &visitor, StatusCode::OK).await,
     }
@@ -49,8 +52,15 @@ async fn answered(app: &App, request: Request) -> Result<Response, Error> {
         Err(elsewhere) => return Ok(elsewhere),
     };
     let id = parts.extensions.get::<RequestId>().cloned();
-    let code = form::read(Request::from_parts(parts, body), &visitor.key).await?.take("code");
+    let source = Source::of(&parts.extensions, &parts.headers, &app.proxies);
+    let mut form = form::read(Request::from_parts(parts, body), &visitor.key).await?;
+    let code = form.take("code");
     let person = visitor.person()?;
+    if person.wants.is_none() {
+        let via = Via { carrier: Carrier::Cookie, source, request: id.as_ref() };
+        let good = prove_again(app, &visitor.caller, form.take("password").into(), via).await?;
+        return if good { Ok(confirmed(&visitor)) } else { password_asked(&visitor, StatusCode::UNAUTHORIZED) };
+    }
     if !matches!(person.wants, Some(Method::Totp)) {
         return Ok(Redirect::to("/factor").into_response());
     }
@@ -86,10 +96,33 @@ pub(super) async fn proved(app: &App, visitor: &Visitor, key: &str) -> Result<Re
         let owes = session::owes(app, key).await?;
         return Ok(Redirect::to(owes.map_or("/", Owed::page)).into_response());
     }
+    Ok(confirmed(visitor))
+}
+
+fn confirmed(visitor: &Visitor) -> Response {
     let content = html! {
         main { p.notes role="status" { "Confirmed. Save the account settings within two minutes. " a href="/" { "First page" } } }
     };
-    Ok(answer(StatusCode::OK, &visitor.look, "plain", &content))
+    answer(StatusCode::OK, &visitor.look, "plain", &content)
+}
+
+/// The form for the password of somebody without a second factor.
+fn password_asked(visitor: &Visitor, status: StatusCode) -> Result<Response, Error> {
+    let content = html! {
+        main {
+            div.layer { h1 { "Confirm it is you" } }
+            form.fields method="post" action="/factor" {
+                @if status != StatusCode::OK { p.wrong role="alert" { "The password is wrong." } }
+                p { "Enter your password before you save what decides about access." }
+                input type="hidden" name=(TOKEN) value=(form::token(&visitor.key));
+                input hidden name="username" autocomplete="username" value=(visitor.person()?.login_name);
+                label { "Password" input name="password" type="password" autocomplete="current-password" required autofocus; }
+                button { "Confirm" }
+            }
+            (leave(visitor))
+        }
+    };
+    Ok(answer(status, &visitor.look, "login", &content))
 }
 
 /// The form for a code, or the enrolment; with a word about a code that was not taken.

@@ -1,4 +1,4 @@
-//! The headers of pages.
+//! The headers of every answer: pages, the API, tokens, metrics and refusals alike.
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, header};
@@ -27,13 +27,13 @@ const HEADERS: [(HeaderName, &str); 8] = [
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
 ];
 
-/// Adds them.
-pub(super) async fn add(request: Request, next: Next) -> Response {
+/// Adds them where an answer has none of its own.
+pub(in crate::platform) async fn add(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let scripted = response.extensions().get::<Scripted>().is_some();
     let headers = response.headers_mut();
     for (name, value) in HEADERS {
-        headers.insert(name, HeaderValue::from_static(value));
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     if scripted {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(SCRIPTED));

@@ -64,7 +64,13 @@ async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<
     let cookie = form::cookie(request.headers(), BEFORE).unwrap_or_default().to_owned();
     let before = session::key(request.headers()).map(str::to_owned);
     let id = request.extensions().get::<RequestId>().cloned();
-    let mut form = form::read(request, &cookie).await?;
+    let headers = request.headers().clone();
+    let mut form = match form::read(request, &cookie).await {
+        Ok(form) => form,
+        Err(Error::OtherSite) if session::same_site(&headers) => return again(app, &look, &headers, Why::Old).await,
+        Err(Error::Fields(_)) => return again(app, &look, &headers, Why::Long).await,
+        Err(error) => return Err(error),
+    };
     let (name, password) = (form.take("login"), form.take("password"));
     let via = Via { carrier: Carrier::Cookie, source, request: id.as_ref() };
     let proved = match prove(app, (name.trim(), password.into()), via).await {
@@ -84,6 +90,39 @@ async fn logged_in(app: &App, tenant: Option<&str>, request: Request) -> Result<
     let mut response = Redirect::to(owes.map_or("/", Owed::page)).into_response();
     form::set(&mut response, (session::COOKIE, &key), "Lax", lifetime.as_secs());
     form::set(&mut response, (BEFORE, ""), "Strict", 0);
+    Ok(response)
+}
+
+/// Why a login form cannot be taken.
+#[derive(Clone, Copy)]
+enum Why {
+    /// It belongs to another cookie, or the browser sent none.
+    Old,
+    /// It is longer than any name and password.
+    Long,
+}
+
+/// What a form that cannot be taken leads to: where the browser has a session already, as after a login in another tab, to the
+/// first page, otherwise to a fresh form that says why.
+async fn again(app: &App, look: &Look, headers: &HeaderMap, why: Why) -> Result<Response, Error> {
+    if session::holder(app, headers).await?.is_some() {
+        return Ok(Redirect::to("/").into_response());
+    }
+    let kept = form::cookie(headers, BEFORE);
+    let (status, word) = match (why, kept) {
+        (Why::Long, _) => {
+            (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. A password has at most 1,024 characters.")
+        }
+        (Why::Old, Some(_)) => (StatusCode::FORBIDDEN, "This form was too old. Log in here."),
+        (Why::Old, None) => (
+            StatusCode::FORBIDDEN,
+            "Your browser sent no cookie of this form. Browsers keep it over https only, or from the machine itself: open this \
+             page by an address that begins with https, and allow cookies. If you did, the form was too old; log in here.",
+        ),
+    };
+    let cookie = kept.map_or_else(credential::random_session, str::to_owned);
+    let mut response = answer(status, look, "login", &content(look, &cookie, Some(word)));
+    form::set(&mut response, (BEFORE, &cookie), "Strict", OPEN);
     Ok(response)
 }
 

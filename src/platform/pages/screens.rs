@@ -28,6 +28,9 @@ const SCREENS: [(&str, Screen); 3] =
 /// The route that answers what a screen lists.
 const LIST: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}/records/{category}");
 
+/// The route that answers name and packages of a tenant.
+const ITSELF: (&str, &str) = ("GET", "/api/v2/tenants/{tenant}");
+
 /// A screen.
 pub(super) async fn show(State(app): State<Arc<App>>, Path(screen): Path<String>, parts: Parts) -> Response {
     or_refusal(&app, shown(&app, &screen, &parts).await)
@@ -45,9 +48,11 @@ async fn shown(app: &App, screen: &str, parts: &Parts) -> Result<Response, Error
     let tenant = match asked.filter(|asked| !asked.is_empty()) {
         None => visitor.tenant.clone(),
         Some(id) => {
-            match app.store.visible(visitor.caller.id, id).await?.filter(|found| reaches(&visitor.caller, found)) {
-                Some(tenant) => tenant,
-                None => return Ok(refusal(&visitor.look, Error::not_found("Tenant", id))),
+            let found = app.store.visible(visitor.caller.id, id).await?;
+            match found.filter(|found| reaches(&visitor.caller, found)) {
+                // Name and packages of a tenant below are for those who may read it.
+                Some(tenant) if tenant.id == visitor.caller.id || may(&visitor.caller, &tenant, ITSELF)? => tenant,
+                Some(_) | None => return Ok(refusal(&visitor.look, Error::not_found("Tenant", id))),
             }
         }
     };

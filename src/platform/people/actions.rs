@@ -14,12 +14,13 @@ use crate::platform::body::{self, Strict};
 use crate::platform::bounds::FORM;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
-use crate::platform::login::policy::Rules;
+use crate::platform::hashing::Typed;
+use crate::platform::names;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    NewPassword, PersonRecord, Status, end_sessions_of, forget_attempts, forget_factor, rename_author, save_password,
-    save_person, set_roles_of,
+    NewPassword, PersonRecord, Status, end_sessions_of, forget_all_attempts, forget_attempts, forget_factor,
+    rename_author, save_password, save_person, set_roles_of, want_scrub,
 };
 use crate::platform::{App, time};
 use crate::wire::{PasswordChange, User, UserAction};
@@ -100,8 +101,16 @@ async fn act(
     let by = scope.caller.login();
     let mut tx = app.store.begin().await?;
     let (tenant, mut person) = locked(&mut tx, scope, id).await?;
+    let may = bounds::over(app, scope, &person).await?;
+    if status == Status::Active {
+        // Also of somebody who is active already: it is how one who is locked out is let in again.
+        forget_all_attempts(&mut tx, &account(&person.login_name)).await?;
+    }
     if person.status == status {
-        return Ok(Json(()));
+        return Ok(Json(tx.commit().await?));
+    }
+    if status == Status::Active && may.give_power() {
+        scope.proof().spend(&mut tx).await?;
     }
     person.status = status;
     let (reason, done) = match status {
@@ -116,6 +125,7 @@ async fn act(
         let login_name = person.login_name.clone();
         if let Some(mask) = mask {
             masked(&mut person, mask);
+            want_scrub(&mut tx).await?;
         }
         if person.login_name != login_name {
             rename_author(&mut tx, &login_name, &person.login_name).await?;
@@ -128,6 +138,15 @@ async fn act(
     append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
+    let left = if status == Status::Active { 0 } else { app.store.made_by(&person.unique_id).await? };
+    if left > 0 {
+        // A service does not stop with the person who set it up: that is for somebody to decide.
+        tracing::warn!(
+            person = person.unique_id,
+            credentials = left,
+            "a user who is out of service made API credentials that still work: `tenantry-platform credential list` shows them"
+        );
+    }
     Ok(Json(()))
 }
 
@@ -175,9 +194,19 @@ pub(in crate::platform) async fn change_password(
     }
     let rules = password::rules(tenant);
     let PasswordChange { current_password, new_password, confirm_password } = change;
+    let wanted = names::password(&new_password.0);
     let about = [&*person.login_name, &person.first_name, &person.last_name, &person.email, &tenant.name];
-    let guessed = password::easily_guessed(&new_password.0, &about);
-    agreed(&rules, guessed, [&current_password.0, &new_password.0, &confirm_password.0])?;
+    let wrong = wanted.as_deref().map_or_else(
+        || vec![password::NOT_ACCEPTABLE.to_owned()],
+        |wanted| rules.wrong(wanted).into_iter().chain(password::easily_guessed(wanted, &about)).collect(),
+    );
+    agreed(wrong, [&current_password.0, &new_password.0, &confirm_password.0])?;
+    let wanted: SecretString = wanted.ok_or(Error::Internal)?.into();
+    // The password of today is no second factor, and a person who owes a change has just shown one.
+    let factor = scope.caller.person().filter(|caller| caller.wants.is_some() && caller.owes.is_none());
+    if factor.is_some() {
+        scope.proof().is_there(&app).await?;
+    }
     let last = app.store.last_passwords(person.id, rules.back()).await?;
     let today = last.first().cloned().ok_or(Error::Internal)?;
     let source = scope.source();
@@ -189,13 +218,15 @@ pub(in crate::platform) async fn change_password(
     if !proved(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
         return Err(Error::field("currentPassword", "This is not the password of today"));
     }
-    let wanted: SecretString = new_password.0.into();
-    if app.hasher.any((wanted.clone(), last), source).await? {
+    if app.hasher.any((Typed::new(new_password.0.into()), last), source).await? {
         return Err(Error::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
     let mut tx = app.store.begin().await?;
     let (tenant, person) = locked(&mut tx, &scope, &id).await?;
+    if factor.is_some() {
+        scope.proof().spend(&mut tx).await?;
+    }
     if !save_password(&mut tx, person.id, &new, Some(&today)).await? {
         return Err(Error::field("currentPassword", "The password was changed by another request in the meantime"));
     }
@@ -207,8 +238,8 @@ pub(in crate::platform) async fn change_password(
     Ok(Json(()))
 }
 
-/// Whether the three texts are there and agree, and the new one satisfies the policy and is not easily guessed.
-fn agreed(rules: &Rules, guessed: Option<String>, [current, new, again]: [&String; 3]) -> Result<(), Error> {
+/// Whether the three texts are there and agree, and nothing is wrong with the new one.
+fn agreed(unacceptable: Vec<String>, [current, new, again]: [&String; 3]) -> Result<(), Error> {
     let mut wrong = Vec::new();
     for (name, text) in [("currentPassword", current), ("newPassword", new), ("confirmPassword", again)] {
         if text.is_empty() {
@@ -218,7 +249,7 @@ fn agreed(rules: &Rules, guessed: Option<String>, [current, new, again]: [&Strin
     if new != again {
         wrong.push(field("confirmPassword", "The two new passwords differ"));
     }
-    wrong.extend(rules.wrong(new).into_iter().chain(guessed).map(|message| field("newPassword", message)));
+    wrong.extend(unacceptable.into_iter().map(|message| field("newPassword", message)));
     if wrong.is_empty() { Ok(()) } else { Err(Error::Fields(wrong)) }
 }
 

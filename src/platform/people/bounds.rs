@@ -8,8 +8,8 @@ use crate::platform::principal::{Grant, Person, Reach};
 use crate::platform::store::{Kind, PersonRecord};
 use crate::platform::subscription::Subscription;
 
-/// Refuses roles that give more than the caller has.
-pub(super) async fn roles(app: &App, scope: &Scope, roles: &[i64]) -> Result<(), Error> {
+/// Refuses roles that give more than the caller has; answers what they give.
+pub(super) async fn roles(app: &App, scope: &Scope, roles: &[i64]) -> Result<Permissions, Error> {
     let mut grants = Vec::new();
     let has = Subscription::of_record(scope.tenant()?);
     if scope.caller.person().is_some() {
@@ -17,16 +17,24 @@ pub(super) async fn roles(app: &App, scope: &Scope, roles: &[i64]) -> Result<(),
             grants.extend(app.store.grants_by_role(*role, &has).await?);
         }
     }
-    within(scope, &grants, "to give")
+    within(scope, &grants, "to give")?;
+    Ok(sum(&grants))
 }
 
-/// Refuses a change of somebody who may do more than the caller.
-pub(super) async fn over(app: &App, scope: &Scope, person: &PersonRecord) -> Result<(), Error> {
-    if scope.caller.person().is_none_or(|caller| caller.id == person.id) {
-        return Ok(());
-    }
+/// Refuses a change of somebody who may do more than the caller; answers what that one may do. Under the tenant's lock that is
+/// what holds until the commit.
+pub(super) async fn over(app: &App, scope: &Scope, person: &PersonRecord) -> Result<Permissions, Error> {
+    let Some(caller) = scope.caller.person() else { return Ok(Permissions::default()) };
     let has = Subscription::of_record(scope.tenant()?);
-    within(scope, &app.store.grants_of(person.id, &has).await?, "over a user with")
+    let grants = app.store.grants_of(person.id, &has).await?;
+    if caller.id != person.id {
+        within(scope, &grants, "over a user with")?;
+    }
+    Ok(sum(&grants))
+}
+
+fn sum(grants: &[Grant]) -> Permissions {
+    grants.iter().fold(Permissions::default(), |sum, grant| sum.with(grant.permissions))
 }
 
 /// Refuses what goes beyond the caller.

@@ -30,6 +30,7 @@ pub(in crate::platform) async fn reset(
     bounds::over(&app, &scope, &before).await?;
     let mut tx = app.store.begin().await?;
     let (tenant, person) = locked(&mut tx, &scope, &id).await?;
+    bounds::over(&app, &scope, &person).await?;
     scope.proof().spend(&mut tx).await?;
     forget_factor(&mut tx, person.id).await?;
     end_sessions_of(&mut tx, person.id, time::now()).await?;

@@ -2,21 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::extract::{RawQuery, State};
+use axum::extract::{RawQuery, State as Held};
 use axum::{Extension, Json};
 
 use super::users::listed;
 use crate::platform::error::{Error, quote};
 use crate::platform::gate::Scope;
+use crate::platform::names::login_key;
 use crate::platform::search::Paging;
 use crate::platform::standing::{Act, admit};
-use crate::platform::store::{Term, UserOrder, Value};
+use crate::platform::store::{Record, Term, UserOrder, Value};
 use crate::platform::{App, query, time};
-use crate::wire::{Envelope, Login, User};
+use crate::wire::{Envelope, Login, State, User};
 
 /// `GET .../users/minimal`: a bare array of whoever is not terminated.
 pub(in crate::platform) async fn minimal(
-    State(app): State<Arc<App>>,
+    Held(app): Held<Arc<App>>,
     Extension(scope): Extension<Scope>,
 ) -> Result<Json<Vec<User>>, Error> {
     let tenant = scope.tenant()?;
@@ -45,12 +46,13 @@ const USER_KEYS: &[&str] = &[
 
 /// `GET .../users/search`: tombstones are among them, since only `status` says which are wanted.
 pub(in crate::platform) async fn search(
-    State(app): State<Arc<App>>,
+    Held(app): Held<Arc<App>>,
     Extension(scope): Extension<Scope>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Envelope<User>>, Error> {
     let tenant = scope.tenant()?;
-    admit(tenant, Act::Read)?;
+    // The documentation promises that all users of an ended tenant go into the inactive state: somebody must be able to see it.
+    admit(tenant, if app.extensions { Act::ReadPeople } else { Act::Read })?;
     let raw = raw.unwrap_or_default();
     let terms = terms(&raw, USER_KEYS, user_term)?;
     let paging = Paging::read(&raw)?;
@@ -62,15 +64,24 @@ pub(in crate::platform) async fn search(
         _ => return Err(Error::field("sortName", "The list sorts by id, loginName, createdTime or updatedTime")),
     };
     let (people, total) = app.store.search_people(tenant.id, (&terms, order), paging.part()).await?;
-    let results = people.iter().map(|person| listed(tenant, person)).collect();
+    let results = people.iter().map(|person| row(tenant, listed(tenant, person))).collect();
     Ok(Json(paging.envelope(results, total, format!("user.{name}"))))
+}
+
+/// A user as the list shows it: of an ended tenant nothing but who it was and that nobody of it is active.
+fn row(tenant: &Record, user: User) -> User {
+    if tenant.state != State::Terminated {
+        return user;
+    }
+    let User { id, login_name, status, org_id, .. } = user;
+    User { id, login_name, status, org_id, ..User::default() }
 }
 
 fn user_term(key: &str, value: &str) -> Result<Term, Error> {
     let text = |condition, value: &str| Term(condition, Value::Text(value.to_owned()));
     Ok(match key {
         "uniqueId" => text("unique_id = ", value),
-        "loginName" => text("login_key = ", &value.to_lowercase()),
+        "loginName" => text("login_key = ", &login_key(value)),
         "firstName" => text("first_name = ", value),
         "lastName" => text("last_name = ", value),
         "mailId" => text("email = ", value),
@@ -91,7 +102,7 @@ const LOGIN_KEYS: &[&str] = &["id", "loginName", "startLoginDate", "endLoginDate
 
 /// `GET .../users/loginHistory/search`.
 pub(in crate::platform) async fn logins(
-    State(app): State<Arc<App>>,
+    Held(app): Held<Arc<App>>,
     Extension(scope): Extension<Scope>,
     RawQuery(raw): RawQuery,
 ) -> Result<Json<Envelope<Login>>, Error> {
@@ -109,7 +120,7 @@ pub(in crate::platform) async fn logins(
 
 fn login_term(key: &str, value: &str) -> Result<Term, Error> {
     Ok(match key {
-        "loginName" => Term("u.login_key = ", Value::Text(value.to_lowercase())),
+        "loginName" => Term("u.login_key = ", Value::Text(login_key(value))),
         "startLoginDate" => Term("l.login_at >= ", Value::Number(span(key, value)?.0)),
         "endLoginDate" => Term("l.login_at < ", Value::Number(span(key, value)?.1)),
         "startLogoutDate" => Term("l.logout_at >= ", Value::Number(span(key, value)?.0)),
@@ -122,7 +133,7 @@ fn login_term(key: &str, value: &str) -> Result<Term, Error> {
 }
 
 /// The terms of a request's `queryString`.
-pub(super) fn terms(
+pub(in crate::platform) fn terms(
     raw: &str,
     keys: &[&str],
     term: impl Fn(&str, &str) -> Result<Term, Error>,
@@ -131,6 +142,7 @@ pub(super) fn terms(
     query::pairs(text, keys)?.iter().map(|(key, value)| term(key, value)).collect()
 }
 
-fn span(key: &str, value: &str) -> Result<(i64, i64), Error> {
+/// The first millisecond of a date or time, and the one after its last.
+pub(in crate::platform) fn span(key: &str, value: &str) -> Result<(i64, i64), Error> {
     time::span(value).ok_or_else(|| query::not_a_date(key, value))
 }

@@ -4,13 +4,18 @@ use secrecy::SecretString;
 
 use crate::platform::audit::{Action, Actor, Event, RequestId, append, denied};
 use crate::platform::error::Error;
-use crate::platform::factor::{Method, Whose, verify};
+use crate::platform::factor::{FRESH, Method, Whose, verify};
 use crate::platform::hashing::Place;
 use crate::platform::login::address::admits;
 use crate::platform::login::elsewhere;
 use crate::platform::login::policy::Rules;
 use crate::platform::login::source::Source;
-use crate::platform::store::{Candidate, Carrier, NewSession, end_session, failed_login, failed_nobody, start_session};
+use crate::platform::names::login_key;
+use crate::platform::principal::Caller;
+use crate::platform::store::{
+    Candidate, Carrier, NewSession, end_session, failed_login, failed_nobody, forget_attempts, start_session,
+    verify_session,
+};
 use crate::platform::{App, credential, settings, time};
 use crate::wire::Tenant;
 
@@ -37,7 +42,7 @@ pub(in crate::platform) type Account = (String, String);
 
 /// The account of a login name, whether anybody has it or not.
 pub(in crate::platform) fn account(login_name: &str) -> String {
-    credential::hash(&login_name.trim().to_lowercase())
+    credential::hash(&login_key(login_name))
 }
 
 /// Counts an attempt; false while the account is locked for the source.
@@ -85,7 +90,7 @@ pub(in crate::platform) async fn prove(
                 tracing::info!(person = person.unique_id, %source, "a login came from an address that is not admitted");
                 return Err(elsewhere(app));
             }
-            let limited = person.must_change || rules.ended(person.password_at, now);
+            let limited = person.must_change || person.is_old || rules.ended(person.password_at, now);
             Ok(Proved { person, account, limited, factor_at: None })
         }
         other => {
@@ -182,6 +187,35 @@ pub(in crate::platform) async fn start(
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant_unique_id, %source, "a person logged in");
     Ok(key)
+}
+
+/// Proves the password of a session's person once more, as a login does: one save may follow. A wrong one counts as a failed
+/// login.
+pub(in crate::platform) async fn prove_again(
+    app: &App,
+    caller: &Caller,
+    password: SecretString,
+    via: Via<'_>,
+) -> Result<bool, Error> {
+    let person = caller.person().ok_or(Error::Internal)?;
+    let place = app.hasher.place(via.source)?;
+    let candidate = app.store.candidate(&person.login_name).await?.filter(|candidate| candidate.id == person.id);
+    let candidate = candidate.ok_or(Error::InvalidToken)?;
+    let account = (account(&person.login_name), via.source.network());
+    let open = attempt(app, &account, &candidate.rules).await?;
+    let same = proved(app, (&account, place), (password, Some(candidate.password_hash))).await?;
+    let good = open && same;
+    let mut tx = app.store.begin().await?;
+    let event = if good {
+        verify_session(&mut tx, &person.session, time::now() + FRESH).await?;
+        forget_attempts(&mut tx, (&account.0, &account.1)).await?;
+        Event::done(Action::PasswordProve, "session")
+    } else {
+        Event::denied(Action::PasswordProve, "session")
+    };
+    append(&app.seal, &mut tx, (caller.id, &Actor::user(&person.unique_id, via.request)), event).await?;
+    tx.commit().await?;
+    Ok(good)
 }
 
 /// Ends the session of a key, if there is one.

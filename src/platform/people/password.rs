@@ -10,6 +10,10 @@ use crate::platform::store::{Kind, Record};
 /// Milliseconds that a password set by somebody else is good for: as long as the documented invitation.
 pub(in crate::platform) const INVITATION: i64 = 10 * 24 * 60 * 60 * 1000;
 
+/// What is said of a password that has no normal form.
+pub(in crate::platform) const NOT_ACCEPTABLE: &str =
+    "The password has control characters or signs that no keyboard has; take others";
+
 /// What is wrong with a password that is among the first a guesser tries, or is made of what is known of its owner. Under
 /// every policy (ASVS 5.0 6.2.4, 6.2.11): below a million guesses, as `zxcvbn` counts them.
 pub(in crate::platform) fn easily_guessed(password: &str, about: &[&str]) -> Option<String> {

@@ -134,11 +134,25 @@ async fn put(
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
     let default = role.as_ref().is_some_and(|role| role.default);
+    let Role { permissions, clients, all_clients, users, .. } = &change;
+    let moves =
+        role.is_none() || permissions.is_some() || clients.is_some() || all_clients.is_some() || users.is_some();
+    let base = match &role {
+        None => None,
+        Some(role) => Some(Base::read(app, role.clone()).await?),
+    };
     let (wanted, gives) = wanted(app, tenant, role.as_ref(), change).await?;
+    let gives_power = moves && gives.permissions.give_power();
     bounds::within(scope, &[gives], "to give")?;
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
+    if let Some(base) = base {
+        base.still_holds(app, &tenant).await?;
+    }
+    if gives_power {
+        scope.proof().spend(&mut tx).await?;
+    }
     let before = role.as_ref().map(|role| role.id);
     let id = match before.filter(|_| default) {
         Some(id) => id,
@@ -155,6 +169,32 @@ async fn put(
     let role = roles.into_iter().find(|role| role.id == id).ok_or(Error::Internal)?;
     tracing::info!(role = role.unique_id, by = scope.caller.login(), "a role was written");
     answer(app, &tenant, &role).await.map(Json)
+}
+
+/// What a partial update was merged into.
+#[derive(PartialEq)]
+struct Base {
+    role: RoleRecord,
+    clients: BTreeSet<i64>,
+    sets: BTreeSet<i64>,
+}
+
+impl Base {
+    async fn read(app: &App, role: RoleRecord) -> Result<Self, Error> {
+        let clients = app.store.clients_of(role.id).await?.into_iter().map(|(id, _)| id).collect();
+        let sets = app.store.sets_of(role.id).await?.iter().map(|set| set.id).collect();
+        Ok(Self { role, clients, sets })
+    }
+
+    /// Refuses where another request changed the role in the meantime: merged into the role of before, this one would take that
+    /// back. It is read under the tenant's lock.
+    async fn still_holds(self, app: &App, tenant: &Record) -> Result<(), Error> {
+        let now = Self::read(app, find(app, tenant, &self.role.unique_id).await?).await?;
+        if self == now {
+            return Ok(());
+        }
+        Err(Error::Changed(format!("The role {} was changed meanwhile; read it and try again", now.role.unique_id)))
+    }
 }
 
 async fn stored(tx: &mut Tx, tenant: &Record, id: Option<i64>, wanted: &Wanted) -> Result<i64, Error> {
@@ -211,6 +251,8 @@ async fn wanted(app: &App, tenant: &Record, role: Option<&RoleRecord>, change: R
     problems.finish()?;
     let name = match (change.name, role) {
         (None, Some(role)) => role.name.clone(),
+        // A name from before today's rules can be sent back as it is.
+        (Some(name), Some(role)) if name.trim() == role.name => role.name.clone(),
         (name, _) => settings::name(name.as_deref().unwrap_or_default())?,
     };
     let reach = if all_clients { Reach::All } else { Reach::Only(clients.iter().copied().collect()) };

@@ -106,6 +106,7 @@ async fn put(
 ) -> Result<Json<PermissionSet>, Error> {
     let tenant = scope.tenant()?;
     admit(tenant, Act::Write)?;
+    let gives = change.permissions.is_some();
     let mut problems = Problems::default();
     of_scope(tenant, change.scope.as_deref(), &mut problems);
     if let Some(permissions) = change.permissions {
@@ -115,7 +116,8 @@ async fn put(
         set.description = described(&description, &mut problems);
     }
     problems.finish()?;
-    if set.id == 0 || change.name.is_some() {
+    // A name from before today's rules can be sent back as it is.
+    if set.id == 0 || change.name.as_ref().is_some_and(|name| name.trim() != set.name) {
         set.name = settings::name(change.name.as_deref().unwrap_or_default())?;
     }
     // Whichever roles have it: with access to all clients, for all that is known.
@@ -126,6 +128,9 @@ async fn put(
     if let Some(holder) = name_of_set(&mut tx, &tenant, &set.name, set.id).await? {
         let message = format!("The name {} is taken by {holder}; choose another", quote(&set.name));
         return Err(Error::field("name", message));
+    }
+    if gives && set.permissions.give_power() {
+        scope.proof().spend(&mut tx).await?;
     }
     let done = if set.id == 0 { Action::SetCreate } else { Action::SetUpdate };
     put_set(&mut tx, &tenant, &mut set).await?;

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use secrecy::SecretString;
 
+use super::login::account;
 use super::profile::{self, Profile};
 use super::{bounds, factor, password};
 use crate::platform::audit::{Action, Actor, Event, append};
@@ -14,12 +15,15 @@ use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, field, quote};
 use crate::platform::gate::Scope;
+use crate::platform::hashing::Typed;
 use crate::platform::login::source::Source;
+use crate::platform::names::{self, login_key};
+use crate::platform::permission::Permissions;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    NewPassword, NewPerson, PersonRecord, Record, Status, Tx, end_sessions_of, holder_of_login, insert_person, lock,
-    person_of, save_password, save_person, set_roles_of,
+    NewPassword, NewPerson, PersonRecord, Record, Status, Tx, end_sessions_of, forget_all_attempts, holder_of_login,
+    insert_person, lock, person_of, save_password, save_person, set_roles_of,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, credential, time};
@@ -45,19 +49,27 @@ pub(in crate::platform) async fn create(
     profile.complete(None, &mut problems);
     profile.rest.auth_type = authenticated(change.auth_type.as_deref(), &mut problems);
     let is_external = profile.rest.auth_type.is_some();
-    let about = [&*login_name, &profile.first_name, &profile.last_name, &profile.email];
+    let login_name = login_name.as_str();
+    let about = [login_name, &profile.first_name, &profile.last_name, &profile.email];
     let given = wanted_password((tenant, is_external), (change.password.take(), about), &mut problems);
     problems.finish()?;
-    let roles = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
+    let Roles { numbers: roles, give } = named_roles(&app, &scope, change.roles.as_deref().unwrap_or_default()).await?;
+    if give.give_power() {
+        scope.proof().is_there(&app).await?;
+    }
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
-    let password = stored(&app, (tenant, scope.source()), given.unwrap_or_else(credential::random_password)).await?;
+    let given = given.map_or_else(credential::random_password, |given| given.normal);
+    let password = stored(&app, (tenant, scope.source()), given).await?;
     let mut tx = app.store.begin().await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
-    login_is_free(&mut tx, &login_name).await?;
+    login_is_free(&mut tx, login_name).await?;
+    if give.give_power() {
+        scope.proof().spend(&mut tx).await?;
+    }
     let new = NewPerson {
         tenant: tenant.id,
-        login_name: &login_name,
+        login_name,
         first_name: &profile.first_name,
         last_name: &profile.last_name,
         email: &profile.email,
@@ -65,7 +77,7 @@ pub(in crate::platform) async fn create(
         password: &password,
         by: &scope.caller.login(),
     };
-    let (id, unique_id) = insert_person(&mut tx, &new).await.map_err(|error| taken(error, &login_name))?;
+    let (id, unique_id) = insert_person(&mut tx, &new).await.map_err(|error| taken(error, login_name))?;
     set_roles_of(&mut tx, id, &roles).await?;
     let person = person_of(&mut *tx, tenant.id, &unique_id).await?.ok_or(Error::Internal)?;
     append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::UserCreate, &unique_id)).await?;
@@ -105,6 +117,10 @@ pub(in crate::platform) async fn update(
     let is_external = auth_type(&before) != LOCAL;
     let about = [&*before.login_name, &before.first_name, &before.last_name, &before.email];
     let given = wanted_password((tenant, is_external), (change.password.take(), about), &mut problems);
+    if given.is_some() && scope.caller.person().is_some_and(|caller| caller.id == before.id) {
+        problems
+            .refuse("password", "One's own password is changed with the password of today: POST .../changePassword");
+    }
     problems.finish()?;
     let roles = match change.roles.take() {
         None => None,
@@ -112,29 +128,45 @@ pub(in crate::platform) async fn update(
     };
     let password = match given {
         None => None,
-        Some(given) => Some(stored(&app, (tenant, scope.source()), given).await?),
+        Some(given) => {
+            scope.proof().is_there(&app).await?;
+            let Given { normal, typed } = given;
+            let last = app.store.last_passwords(before.id, password::rules(tenant).back()).await?;
+            unused(&app, last, typed, scope.source()).await?;
+            Some(stored(&app, (tenant, scope.source()), normal).await?)
+        }
     };
     let mut tx = app.store.begin().await?;
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
+    bounds::over(&app, &scope, &person).await?;
+    if let Some(roles) = &roles {
+        bounds::roles(&app, &scope, &roles.numbers).await?;
+    }
     let mut problems = Problems::default();
     factor::switch(&tenant, &mut change, &mut problems);
     let profile = Profile::of(&person).merged(&change, &mut problems);
     profile.complete(Some(&Profile::of(&person)), &mut problems);
     problems.finish()?;
     let Profile { first_name, last_name, email, rest } = profile;
-    if factor::turned_off(&person, &rest) {
+    let gains = match &roles {
+        None => false,
+        Some(roles) => roles.give.give_power() && roles.numbers != app.store.roles_of(person.id).await?,
+    };
+    if gains || password.is_some() || factor::turned_off(&person, &rest) {
         scope.proof().spend(&mut tx).await?;
     }
     (person.first_name, person.last_name, person.email, person.profile) = (first_name, last_name, email, rest);
     save_person(&mut tx, &mut person, &scope.caller.login()).await?;
     if let Some(roles) = roles {
-        set_roles_of(&mut tx, person.id, &roles).await?;
+        set_roles_of(&mut tx, person.id, &roles.numbers).await?;
     }
     // The log's row comes last: a login locks sessions before it, too.
     let mut done = vec![Action::UserUpdate];
     if let Some(password) = password {
         save_password(&mut tx, person.id, &password, None).await?;
         end_sessions_of(&mut tx, person.id, time::now()).await?;
+        // A person who is locked out logs in with it.
+        forget_all_attempts(&mut tx, &account(&person.login_name)).await?;
         done.push(Action::PasswordSet);
     }
     for done in done {
@@ -159,7 +191,7 @@ pub(super) fn living(person: Option<PersonRecord>, id: &str) -> Result<PersonRec
 
 /// A login name is what logs and histories call a person by, so it stays.
 fn same_login(name: Option<String>, person: &PersonRecord, problems: &mut Problems) {
-    if name.is_some_and(|name| name.trim().to_lowercase() != person.login_name.to_lowercase()) {
+    if name.is_some_and(|name| login_key(&name) != login_key(&person.login_name)) {
         problems.refuse("loginName", "A login name cannot be changed; terminate this user and create another");
     }
 }
@@ -181,11 +213,19 @@ fn auth_type(person: &PersonRecord) -> &str {
     person.profile.auth_type.as_deref().unwrap_or(LOCAL)
 }
 
+/// A password of a request.
+struct Given {
+    /// In the form in which it is hashed.
+    normal: SecretString,
+    /// For the comparison with those of before.
+    typed: Typed,
+}
+
 fn wanted_password(
     (tenant, is_external): (&Record, bool),
     (given, about): (Option<Hidden>, [&str; 4]),
     problems: &mut Problems,
-) -> Option<SecretString> {
+) -> Option<Given> {
     let Hidden(given) = given.filter(|Hidden(given)| !given.is_empty())?;
     if is_external {
         problems.refuse("password", "The user is authenticated elsewhere and has no password here; leave it out");
@@ -193,10 +233,22 @@ fn wanted_password(
     }
     let [login_name, first_name, last_name, email] = about;
     let about = [login_name, first_name, last_name, email, &tenant.name];
-    for message in password::rules(tenant).wrong(&given).into_iter().chain(password::easily_guessed(&given, &about)) {
+    let Some(normal) = names::password(&given) else {
+        problems.refuse("password", password::NOT_ACCEPTABLE);
+        return None;
+    };
+    for message in password::rules(tenant).wrong(&normal).into_iter().chain(password::easily_guessed(&normal, &about)) {
         problems.refuse("password", message);
     }
-    Some(given.into())
+    Some(Given { normal: normal.into(), typed: Typed::new(given.into()) })
+}
+
+/// Refuses a password that is one of the last ones.
+async fn unused(app: &App, last: Vec<String>, given: Typed, source: Source) -> Result<(), Error> {
+    if app.hasher.any((given, last), source).await? {
+        return Err(Error::field("password", "The user had this password before; choose another"));
+    }
+    Ok(())
 }
 
 /// A password that somebody else chose, as the store keeps it.
@@ -206,8 +258,15 @@ async fn stored(app: &App, (tenant, source): (&Record, Source), given: SecretStr
     Ok(NewPassword { hash: app.hasher.hash(given, source).await?, until, must_change })
 }
 
+/// Roles that a request names.
+struct Roles {
+    numbers: Vec<i64>,
+    /// What they give, where a person asks.
+    give: Permissions,
+}
+
 /// The roles of a request, which must exist and give nothing that the caller has not.
-async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Vec<i64>, Error> {
+async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Roles, Error> {
     let tenant = scope.tenant()?;
     let known = app.store.roles(tenant).await?;
     let by_id: HashMap<&str, i64> = known.iter().map(|role| (role.unique_id.as_str(), role.id)).collect();
@@ -230,8 +289,8 @@ async fn named_roles(app: &App, scope: &Scope, roles: &[RoleRef]) -> Result<Vec<
     }
     problems.finish()?;
     let numbers: Vec<i64> = found.into_iter().collect();
-    bounds::roles(app, scope, &numbers).await?;
-    Ok(numbers)
+    let give = bounds::roles(app, scope, &numbers).await?;
+    Ok(Roles { numbers, give })
 }
 
 async fn login_is_free(tx: &mut Tx, login_name: &str) -> Result<(), Error> {
@@ -255,9 +314,7 @@ fn taken(error: Error, login_name: &str) -> Error {
 /// A user as answers show it.
 pub(super) async fn shown(app: &App, tenant: &Record, person: &PersonRecord) -> Result<User, Error> {
     let grants = app.store.grants_of(person.id, &Subscription::of_record(tenant)).await?;
-    let permissions = grants
-        .iter()
-        .fold(crate::platform::permission::Permissions::default(), |sum, grant| sum.with(grant.permissions));
+    let permissions = grants.iter().fold(Permissions::default(), |sum, grant| sum.with(grant.permissions));
     let mut user = listed(tenant, person);
     user.roles = Some(app.store.role_refs_of(person.id).await?);
     user.permissions = Some(permissions.iter().map(|permission| permission.name().to_uppercase()).collect());

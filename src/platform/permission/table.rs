@@ -45,6 +45,7 @@ pub enum Call {
     SuspendTenant,
     TerminateTenant,
     ReadItself,
+    UpdateItself,
     ReadBranding,
     WriteBranding,
     Countries,
@@ -53,12 +54,18 @@ pub enum Call {
     Nocs,
     Impact,
     CreateCredential,
+    SearchAudit,
+    ListCredentials,
+    RotateCredential,
+    RevokeCredential,
     ReadSubscription,
     CreateRecord,
     ListRecords,
     ReadRecord,
     UpdateRecord,
     ExportBatch,
+    ListSchedules,
+    DeleteSchedule,
     CreateStream,
     ListStreams,
     DeleteStream,
@@ -85,14 +92,16 @@ pub enum Call {
     DeleteSet,
 }
 
-/// When a person whose login asks for a second factor is asked for a fresh one.
+/// When a person is asked to prove again who she is. An API credential never is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// Never.
     Never,
-    /// Where the request turns such a login off.
-    TurningOff,
-    /// Each time: it saves account settings, or takes a factor away.
+    /// Where the tenant that is edited asks its people for a second factor.
+    OfTenant,
+    /// Where the request gives lasting power: administration, a password, a login without its second factor.
+    GivingPower,
+    /// Each time.
     Always,
 }
 
@@ -100,15 +109,27 @@ impl Call {
     /// When it asks for a fresh proof.
     pub const fn asks_again(self) -> Again {
         match self {
-            Self::UpdateTenant | Self::WriteBranding | Self::ResetFactor => Again::Always,
-            Self::UpdateUser => Again::TurningOff,
+            Self::UpdateTenant
+            | Self::UpdateItself
+            | Self::WriteBranding
+            | Self::ActivateTenant
+            | Self::SuspendTenant
+            | Self::TerminateTenant => Again::OfTenant,
+            Self::CreateCredential | Self::RotateCredential | Self::RevokeCredential | Self::ResetFactor => {
+                Again::Always
+            }
+            Self::CreateUser
+            | Self::UpdateUser
+            | Self::ActivateUser
+            | Self::ChangePassword
+            | Self::CreateRole
+            | Self::UpdateRole
+            | Self::CreateSet
+            | Self::UpdateSet => Again::GivingPower,
             Self::CreateTenant
             | Self::MinimalTenants
             | Self::SearchTenants
             | Self::ReadTenant
-            | Self::ActivateTenant
-            | Self::SuspendTenant
-            | Self::TerminateTenant
             | Self::ReadItself
             | Self::ReadBranding
             | Self::Countries
@@ -116,34 +137,30 @@ impl Call {
             | Self::Channels
             | Self::Nocs
             | Self::Impact
-            | Self::CreateCredential
+            | Self::SearchAudit
+            | Self::ListCredentials
             | Self::ReadSubscription
             | Self::CreateRecord
             | Self::ListRecords
             | Self::ReadRecord
             | Self::UpdateRecord
             | Self::ExportBatch
+            | Self::ListSchedules
+            | Self::DeleteSchedule
             | Self::CreateStream
             | Self::ListStreams
             | Self::DeleteStream
-            | Self::CreateUser
             | Self::MinimalUsers
             | Self::SearchUsers
             | Self::SearchLogins
             | Self::ReadUser
-            | Self::ActivateUser
             | Self::DeactivateUser
             | Self::TerminateUser
-            | Self::ChangePassword
-            | Self::CreateRole
             | Self::SearchRoles
             | Self::ReadRole
-            | Self::UpdateRole
             | Self::DeleteRole
             | Self::ListSets
-            | Self::CreateSet
             | Self::ReadSet
-            | Self::UpdateSet
             | Self::DeleteSet => Again::Never,
         }
     }
@@ -192,9 +209,10 @@ const MANAGE_PARTNERS: Groups = &[&[MspManage]];
 const END_PARTNERS: Groups = &[&[PartnersManage]];
 const VIEW_CLIENTS: Groups = &[&[ClientView]];
 const CREATE_CLIENTS: Groups = &[&[ClientCreate]];
-const EDIT_CLIENTS: Groups = &[&[ClientManage, ClientEdit], &[DeviceView]];
+/// Clients, Manage edits a client by itself; Clients, Edit does along with the sight of its devices.
+const EDIT_CLIENTS: Groups = &[&[ClientManage, ClientEdit], &[ClientManage, DeviceView]];
 const MANAGE_CLIENTS: Groups = &[&[ClientManage]];
-const BRAND_CLIENTS: Groups = &[&[ClientView], &[ClientManage, ClientEdit]];
+const BRAND_CLIENTS: Groups = &[&[ClientManage, ClientView], &[ClientManage, ClientEdit]];
 const ADMINISTER: Groups = &[&[Administration]];
 const VIEW_USERS: Groups = &[&[UsersView]];
 const MANAGE_USERS: Groups = &[&[UsersManage]];
@@ -241,6 +259,9 @@ const RUN_ROLES: Needs = people(MANAGE_ROLES, ADMINISTER_ROLES_MANAGE);
 /// Who reads a partner or client by its own id: its administrators or whoever may view it from above. A client's people
 /// all see their own client.
 const ITSELF: Needs = needs(Rule::Each(ADMINISTER), Rule::Anybody, Rule::Each(VIEW_PARTNERS), Rule::Each(VIEW_CLIENTS));
+/// Who changes a partner's account by its own id: its administrators, or who may manage it from above.
+const SET_ITSELF: Needs =
+    needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
 const SEE_BRANDING: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(VIEW_CLIENTS));
 const SET_BRANDING: Needs =
@@ -252,6 +273,15 @@ const SEE_DATA: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(VIEW_PARTNERS), Rule::Each(VIEW_CLIENTS));
 const SET_DATA: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
+
+/// Who reads a tenant's audit log: whoever administers the tenant. From above it takes both: it tells of people and of the
+/// addresses that they come from.
+const SEE_LOG: Needs = needs(
+    Rule::Each(ADMINISTER),
+    Rule::Each(ADMINISTER),
+    Rule::Each(&[&[Administration], &[MspView]]),
+    Rule::Each(&[&[Administration], &[ClientView]]),
+);
 
 macro_rules! clients {
     ($rest:literal) => {
@@ -266,6 +296,11 @@ macro_rules! msps {
 macro_rules! records {
     ($rest:literal) => {
         concat!("/api/v2/tenants/{tenant}/records/{category}", $rest)
+    };
+}
+macro_rules! credentials {
+    ($rest:literal) => {
+        concat!("/api/v2/tenants/{tenant}/credentials", $rest)
     };
 }
 macro_rules! exports {
@@ -313,6 +348,7 @@ pub const TABLE: &[Row] = &[
     documented(C::ReadItself, Get, "/api/v2/tenants/{tenant}", ITSELF),
     documented(C::ReadItself, Get, "/api/v2/tenants/{tenant}/", ITSELF),
     documented(C::ReadItself, Get, "/api/v2/tenants/client/{tenant}", ITSELF),
+    ours(C::UpdateItself, Post, "/api/v2/tenants/{tenant}", SET_ITSELF),
     documented(C::ReadBranding, Get, "/api/v2/tenants/{tenant}/customBranding", SEE_BRANDING),
     documented(C::WriteBranding, Put, "/api/v2/tenants/{tenant}/customBranding", SET_BRANDING),
     documented(C::Countries, Get, "/api/v2/cfg/countries", all(Rule::Anybody)),
@@ -320,14 +356,20 @@ pub const TABLE: &[Row] = &[
     documented(C::Channels, Get, "/api/v2/cfg/tenants/channels", all(Rule::Anybody)),
     documented(C::Nocs, Get, "/api/v2/cfg/tenants/nocs", all(Rule::Anybody)),
     ours(C::Impact, Get, "/api/v2/tenants/{tenant}/impact", ITSELF),
-    // Such a credential may do everything under its tenant, so nobody makes one who may not.
-    ours(C::CreateCredential, Post, "/api/v2/tenants/{tenant}/credentials", all(Rule::Everything)),
+    // Such a credential may do everything under its tenant, so nobody makes, renews or ends one who may not.
+    ours(C::CreateCredential, Post, credentials!(""), all(Rule::Everything)),
+    ours(C::ListCredentials, Get, credentials!(""), all(Rule::Everything)),
+    ours(C::RotateCredential, Post, credentials!("/{credential}/rotate"), all(Rule::Everything)),
+    ours(C::RevokeCredential, Delete, credentials!("/{credential}"), all(Rule::Everything)),
+    ours(C::SearchAudit, Get, "/api/v2/tenants/{tenant}/audit", SEE_LOG),
     ours(C::ReadSubscription, Get, "/api/v2/tenants/{tenant}/subscription", ITSELF),
     ours(C::CreateRecord, Post, records!(""), SET_DATA),
     ours(C::ListRecords, Get, records!(""), SEE_DATA),
     ours(C::ReadRecord, Get, records!("/{record}"), SEE_DATA),
     ours(C::UpdateRecord, Post, records!("/{record}"), SET_DATA),
     ours(C::ExportBatch, Post, exports!("/batch"), SET_DATA),
+    ours(C::ListSchedules, Get, exports!("/batch"), SEE_DATA),
+    ours(C::DeleteSchedule, Delete, exports!("/batch/{export}"), SET_DATA),
     ours(C::CreateStream, Post, exports!("/stream"), SET_DATA),
     ours(C::ListStreams, Get, exports!("/stream"), SEE_DATA),
     ours(C::DeleteStream, Delete, exports!("/stream/{stream}"), SET_DATA),

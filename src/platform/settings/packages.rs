@@ -2,8 +2,8 @@
 
 use super::Problems;
 use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
-use crate::platform::error::quote;
-use crate::wire::Tenant;
+use crate::platform::error::{Error, quote};
+use crate::wire::{ClientDetails, Tenant};
 
 /// Names in a list; there are fewer than that to name.
 const MOST: usize = 64;
@@ -89,6 +89,69 @@ pub(in crate::platform) fn add_ons(tenant: &Tenant) -> Vec<AddOn> {
 /// Whether a tenant has an add-on.
 pub(in crate::platform) fn has_add_on(tenant: &Tenant, add_on: AddOn) -> bool {
     add_ons(tenant).contains(&add_on)
+}
+
+/// Refuses packages and add-ons that a tenant gives itself.
+pub(in crate::platform) fn within_own(own: &Tenant, change: &Tenant) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    let (has, has_add_ons) = (packages(own), add_ons(own));
+    for package in change.packages.iter().flatten().filter_map(|name| Package::from_wire(name)) {
+        if package != Package::HybridDiscoveryAndMonitoring && !has.contains(&package) {
+            let name = package.wire();
+            problems.refuse("packages", format!("The service provider gives the package {name:?}; ask there"));
+        }
+    }
+    for add_on in change.add_ons.iter().flatten().filter_map(|name| AddOn::from_wire(name)) {
+        if !has_add_ons.contains(&add_on) {
+            let name = add_on.wire();
+            problems.refuse("addOns", format!("The partner does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
+        }
+    }
+    problems.finish()
+}
+
+/// A switch that does something only with an add-on.
+struct Switch {
+    field: &'static str,
+    add_on: AddOn,
+    slot: fn(&mut ClientDetails) -> &mut Option<bool>,
+}
+
+const SWITCHES: [Switch; 2] = [
+    Switch {
+        field: "clientDetails.smsVoiceNotification",
+        add_on: AddOn::SMSAndVoice,
+        slot: |details| &mut details.sms_voice_notification,
+    },
+    Switch {
+        field: "clientDetails.remoteAccess",
+        add_on: AddOn::RemoteAccessManagement,
+        slot: |details| &mut details.remote_access,
+    },
+];
+
+/// Refuses a switch that a request turns on without its add-on; one that is on goes off with the add-on. What was on
+/// without it before this rule stays, and what was read may be sent back.
+pub(in crate::platform) fn with_their_add_ons(
+    before: &Tenant,
+    wanted: Option<&ClientDetails>,
+    next: &mut Tenant,
+) -> Result<(), Error> {
+    let mut problems = Problems::default();
+    let (had, has) = (add_ons(before), add_ons(next));
+    for Switch { field, add_on, slot } in SWITCHES.into_iter().filter(|switch| !has.contains(&switch.add_on)) {
+        let mut wanted = wanted.cloned().unwrap_or_default();
+        let was_on = before.client_details.clone().is_some_and(|mut details| *slot(&mut details) == Some(true));
+        if *slot(&mut wanted) == Some(true) && (!was_on || had.contains(&add_on)) {
+            let name = add_on.wire();
+            problems.refuse(field, format!("The client does not have the add-on {name:?}. {CONTACT_SUPPORT}"));
+        } else if had.contains(&add_on)
+            && let Some(details) = &mut next.client_details
+        {
+            *slot(details) = Some(false);
+        }
+    }
+    problems.finish()
 }
 
 /// What a change took from a partner.

@@ -67,6 +67,12 @@ impl Store {
     }
 }
 
+/// Forgets the failures of an account from every source: an administrator lets the person in again.
+pub(in crate::platform) async fn forget_all_attempts(tx: &mut Tx, account: &str) -> Result<(), Error> {
+    sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account).execute(&mut **tx).await?;
+    Ok(())
+}
+
 /// Forgets the failures of an account from a source: it logged in.
 pub(in crate::platform) async fn forget_attempts(tx: &mut Tx, (account, source): (&str, &str)) -> Result<(), Error> {
     sqlx::query("DELETE FROM login_attempt WHERE account = $1 AND source = $2")

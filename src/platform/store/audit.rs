@@ -1,19 +1,31 @@
-//! The chains of the audit log.
+//! The chains of the audit log, and what holds them together.
 
+use futures::TryStreamExt as _;
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
+use super::terms::{Listed, Part, Term, page};
 use super::{Store, Tx};
-use crate::platform::audit::{Hash, Row};
+use crate::platform::audit::{Beside, Hash, Row};
+use crate::platform::error::Error;
 
-/// A row with its hash, as they stand there.
+/// A row with its hash and its seal, as they stand there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct Kept {
     pub(in crate::platform) row: Row,
     pub(in crate::platform) hash: Hash,
+    pub(in crate::platform) seal: String,
 }
 
-/// The last row of a chain, as its head tells it.
+/// A row as a verification reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::platform) struct Read {
+    pub(in crate::platform) kept: Kept,
+    /// Hash of the row that it names as the one beside it, where that is there.
+    pub(in crate::platform) beside: Option<Hash>,
+}
+
+/// The last row of a chain, as its head or a statement tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::platform) struct Head {
     pub(in crate::platform) number: i64,
@@ -21,8 +33,53 @@ pub(in crate::platform) struct Head {
     pub(in crate::platform) seal: String,
 }
 
+/// The anchor as it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::platform) struct StoredAnchor {
+    pub(in crate::platform) events: i64,
+    /// Id of the key that it is sealed with.
+    pub(in crate::platform) key_id: String,
+    /// Empty before the first one.
+    pub(in crate::platform) state: String,
+}
+
+/// What a row of a chain has.
+const COLUMNS: &str = "a.tenant_id, a.number, a.at, a.actor, a.action, a.object, a.outcome, a.request, a.source, \
+                       a.previous, a.hash, a.key_id, a.beside_tenant, a.beside_number, a.beside_hash, a.seal";
+
 fn read_head(row: &AnyRow) -> Result<Head, sqlx::Error> {
     Ok(Head { number: row.try_get("number")?, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
+}
+
+fn read_anchor(row: &AnyRow) -> Result<StoredAnchor, sqlx::Error> {
+    Ok(StoredAnchor { events: row.try_get("events")?, key_id: row.try_get("key_id")?, state: row.try_get("state")? })
+}
+
+fn kept(row: &AnyRow) -> Result<Kept, sqlx::Error> {
+    let beside: Option<i64> = row.try_get("beside_tenant")?;
+    let text = |column| row.try_get::<Option<String>, _>(column).map(Option::unwrap_or_default);
+    let beside = match beside {
+        None => None,
+        Some(tenant) => {
+            let number = row.try_get::<Option<i64>, _>("beside_number")?.unwrap_or_default();
+            Some(Beside { tenant, number, hash: text("beside_hash")? })
+        }
+    };
+    let kept = Row {
+        tenant: row.try_get("tenant_id")?,
+        number: row.try_get("number")?,
+        at: row.try_get("at")?,
+        actor: row.try_get("actor")?,
+        action: row.try_get("action")?,
+        object: row.try_get("object")?,
+        outcome: row.try_get("outcome")?,
+        request: row.try_get("request")?,
+        source: text("source")?,
+        previous: row.try_get("previous")?,
+        beside,
+        key_id: row.try_get("key_id")?,
+    };
+    Ok(Kept { row: kept, hash: row.try_get("hash")?, seal: row.try_get("seal")? })
 }
 
 /// Locks a chain and answers its head; number 0 before the first row.
@@ -45,12 +102,20 @@ pub(in crate::platform) async fn head(tx: &mut Tx, tenant: i64) -> Result<Head, 
     read_head(&row)
 }
 
+/// The last row that a chain has, also where its head says otherwise.
+pub(in crate::platform) async fn last_row(tx: &mut Tx, tenant: i64) -> Result<Option<Head>, sqlx::Error> {
+    let row = sqlx::query("SELECT number, hash, seal FROM audit WHERE tenant_id = $1 ORDER BY number DESC LIMIT 1");
+    row.bind(tenant).fetch_optional(&mut **tx).await?.as_ref().map(read_head).transpose()
+}
+
 /// Adds a row and moves the head to it.
-pub(in crate::platform) async fn advance(tx: &mut Tx, row: &Row, hash: &str, seal: &str) -> Result<(), sqlx::Error> {
-    let Row { tenant, number, at, actor, action, object, outcome, request, previous } = row;
+pub(in crate::platform) async fn advance(tx: &mut Tx, kept: &Kept) -> Result<(), sqlx::Error> {
+    let Kept { row, hash, seal } = kept;
+    let Row { tenant, number, at, actor, action, object, outcome, request, source, previous, beside, key_id } = row;
     sqlx::query(
-        "INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash, source, \
+         key_id, beside_tenant, beside_number, beside_hash, seal) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
     )
     .bind(tenant)
     .bind(number)
@@ -62,6 +127,12 @@ pub(in crate::platform) async fn advance(tx: &mut Tx, row: &Row, hash: &str, sea
     .bind(request)
     .bind(previous)
     .bind(hash)
+    .bind(source)
+    .bind(key_id)
+    .bind(beside.as_ref().map(|beside| beside.tenant))
+    .bind(beside.as_ref().map(|beside| beside.number))
+    .bind(beside.as_ref().map(|beside| beside.hash.as_str()))
+    .bind(seal)
     .execute(&mut **tx)
     .await?;
     sqlx::query("UPDATE audit_head SET number = $1, hash = $2, seal = $3 WHERE tenant_id = $4")
@@ -74,10 +145,112 @@ pub(in crate::platform) async fn advance(tx: &mut Tx, row: &Row, hash: &str, sea
     Ok(())
 }
 
-/// Seals a head as it stands.
-pub(in crate::platform) async fn save_seal(tx: &mut Tx, tenant: i64, seal: &str) -> Result<(), sqlx::Error> {
-    let save = sqlx::query("UPDATE audit_head SET seal = $1 WHERE tenant_id = $2");
-    save.bind(seal).bind(tenant).execute(&mut **tx).await.map(drop)
+/// Locks the anchor and answers it; without a state before the first one.
+pub(in crate::platform) async fn locked_anchor(tx: &mut Tx) -> Result<StoredAnchor, sqlx::Error> {
+    let row = sqlx::query(
+        "INSERT INTO audit_anchor (id, events, key_id, state) VALUES (1, 0, '', '') \
+         ON CONFLICT (id) DO UPDATE SET events = audit_anchor.events RETURNING events, key_id, state",
+    );
+    read_anchor(&row.fetch_one(&mut **tx).await?)
+}
+
+/// Keeps the anchor.
+pub(in crate::platform) async fn save_anchor(tx: &mut Tx, anchor: &StoredAnchor) -> Result<(), sqlx::Error> {
+    let StoredAnchor { events, key_id, state } = anchor;
+    let save = sqlx::query("UPDATE audit_anchor SET events = $1, key_id = $2, state = $3 WHERE id = 1");
+    save.bind(events).bind(key_id).bind(state).execute(&mut **tx).await.map(drop)
+}
+
+/// Some of the heads that have a seal, by the number of their tenant.
+pub(in crate::platform) async fn some_heads(tx: &mut Tx, most: i64) -> Result<Vec<(i64, Head)>, sqlx::Error> {
+    heads(&mut **tx, most).await
+}
+
+async fn heads<'e>(
+    executor: impl sqlx::Executor<'e, Database = sqlx::Any>,
+    most: i64,
+) -> Result<Vec<(i64, Head)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "SELECT tenant_id, number, hash, seal FROM audit_head WHERE seal <> '' ORDER BY tenant_id LIMIT $1",
+    );
+    let rows = rows.bind(most).fetch_all(executor).await?;
+    rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
+}
+
+/// Erases a chain and keeps the statement of its last row.
+pub(in crate::platform) async fn bury(tx: &mut Tx, tenant: i64, last: &Head) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO audit_purged (id, number, hash, seal) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
+    )
+    .bind(tenant)
+    .bind(last.number)
+    .bind(&last.hash)
+    .bind(&last.seal)
+    .execute(&mut **tx)
+    .await?;
+    for text in [
+        "DELETE FROM audit WHERE tenant_id = $1",
+        "DELETE FROM audit_checkpoint WHERE tenant_id = $1",
+        "DELETE FROM audit_head WHERE tenant_id = $1",
+    ] {
+        sqlx::query(text).bind(tenant).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Erases the rows of a chain up to a checkpoint, which takes the place of an earlier one.
+pub(in crate::platform) async fn cut_off(tx: &mut Tx, tenant: i64, checkpoint: &Head) -> Result<u64, sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO audit_checkpoint (tenant_id, number, hash, seal) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (tenant_id) DO UPDATE SET number = excluded.number, hash = excluded.hash, seal = excluded.seal \
+         WHERE audit_checkpoint.number < excluded.number",
+    )
+    .bind(tenant)
+    .bind(checkpoint.number)
+    .bind(&checkpoint.hash)
+    .bind(&checkpoint.seal)
+    .execute(&mut **tx)
+    .await?;
+    let rows = sqlx::query("DELETE FROM audit WHERE tenant_id = $1 AND number <= $2");
+    Ok(rows.bind(tenant).bind(checkpoint.number).execute(&mut **tx).await?.rows_affected())
+}
+
+/// Seals all statements of a table once more.
+pub(in crate::platform) async fn reseal(
+    tx: &mut Tx,
+    table: Statements,
+    seal: impl Fn(i64, &Head) -> String,
+) -> Result<(), sqlx::Error> {
+    let rows = sqlx::query(table.all()).fetch_all(&mut **tx).await?;
+    for row in rows {
+        let (tenant, head): (i64, Head) = (row.try_get("tenant_id")?, read_head(&row)?);
+        let save = sqlx::query(table.save()).bind(seal(tenant, &head)).bind(tenant);
+        save.execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// The tables of statements.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::platform) enum Statements {
+    Checkpoints,
+    Purged,
+}
+
+impl Statements {
+    const fn all(self) -> &'static str {
+        match self {
+            Self::Checkpoints => "SELECT tenant_id, number, hash, seal FROM audit_checkpoint ORDER BY tenant_id",
+            Self::Purged => "SELECT id AS tenant_id, number, hash, seal FROM audit_purged ORDER BY id",
+        }
+    }
+
+    const fn save(self) -> &'static str {
+        match self {
+            Self::Checkpoints => "UPDATE audit_checkpoint SET seal = $1 WHERE tenant_id = $2",
+            Self::Purged => "UPDATE audit_purged SET seal = $1 WHERE id = $2",
+        }
+    }
 }
 
 impl Store {
@@ -91,13 +264,48 @@ impl Store {
         rows.iter().map(|row| Ok((row.try_get("id")?, row.try_get("unique_id")?))).collect()
     }
 
+    /// Unique id of a tenant, whether it has a chain or not.
+    pub(in crate::platform) async fn unique_id_of(&self, tenant: i64) -> Result<Option<String>, sqlx::Error> {
+        let name = sqlx::query_scalar("SELECT unique_id FROM tenant WHERE id = $1");
+        name.bind(tenant).fetch_optional(&self.readers).await
+    }
+
+    /// Whether the database is of a version that has no anchor yet.
+    pub(in crate::platform) async fn is_before_anchor(&self) -> Result<bool, sqlx::Error> {
+        let newest: i64 =
+            sqlx::query_scalar("SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations WHERE version >= 11")
+                .fetch_one(&self.readers)
+                .await?;
+        Ok(newest == 0)
+    }
+
+    /// The anchor, if there is one.
+    pub(in crate::platform) async fn anchor(&self) -> Result<Option<StoredAnchor>, sqlx::Error> {
+        let row = sqlx::query("SELECT events, key_id, state FROM audit_anchor WHERE id = 1");
+        row.fetch_optional(&self.readers).await?.as_ref().map(read_anchor).transpose()
+    }
+
+    /// Hands over each head, and answers the anchor of the same moment: one statement reads both.
+    pub(in crate::platform) async fn fold_heads(
+        &self,
+        mut each: impl FnMut(i64, i64, &str),
+    ) -> Result<Option<StoredAnchor>, sqlx::Error> {
+        let text = "SELECT a.events, a.key_id, a.state, COALESCE(h.tenant_id, 0) AS tenant_id, \
+                    COALESCE(h.number, 0) AS number, COALESCE(h.hash, '') AS hash \
+                    FROM audit_anchor a LEFT JOIN audit_head h ON h.tenant_id > 0 WHERE a.id = 1";
+        let (mut rows, mut anchor) = (sqlx::query(text).fetch(&self.readers), None);
+        while let Some(row) = rows.try_next().await? {
+            each(row.try_get("tenant_id")?, row.try_get("number")?, row.try_get("hash")?);
+            if anchor.is_none() {
+                anchor = Some(read_anchor(&row)?);
+            }
+        }
+        Ok(anchor)
+    }
+
     /// Some of the heads that have a seal, by the number of their tenant.
     pub(in crate::platform) async fn sealed_heads(&self, most: i64) -> Result<Vec<(i64, Head)>, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT tenant_id, number, hash, seal FROM audit_head WHERE seal <> '' ORDER BY tenant_id LIMIT $1",
-        );
-        let rows = rows.bind(most).fetch_all(&self.readers).await?;
-        rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
+        heads(&self.readers, most).await
     }
 
     /// The head of a chain.
@@ -106,28 +314,63 @@ impl Store {
         row.bind(tenant).fetch_optional(&self.readers).await?.as_ref().map(read_head).transpose()
     }
 
-    /// Rows of a chain after a number, in their order.
-    pub(in crate::platform) async fn rows(&self, tenant: i64, after: i64, most: i64) -> Result<Vec<Kept>, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT tenant_id, number, at, actor, action, object, outcome, request, previous, hash FROM audit \
-             WHERE tenant_id = $1 AND number > $2 ORDER BY number LIMIT $3",
-        );
-        let rows = rows.bind(tenant).bind(after).bind(most).fetch_all(&self.readers).await?;
-        rows.iter().map(kept).collect()
+    /// All statements of a table, by the number of their tenant.
+    pub(in crate::platform) async fn statements(&self, table: Statements) -> Result<Vec<(i64, Head)>, sqlx::Error> {
+        let rows = sqlx::query(table.all()).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
     }
-}
 
-fn kept(row: &AnyRow) -> Result<Kept, sqlx::Error> {
-    let kept = Row {
-        tenant: row.try_get("tenant_id")?,
-        number: row.try_get("number")?,
-        at: row.try_get("at")?,
-        actor: row.try_get("actor")?,
-        action: row.try_get("action")?,
-        object: row.try_get("object")?,
-        outcome: row.try_get("outcome")?,
-        request: row.try_get("request")?,
-        previous: row.try_get("previous")?,
-    };
-    Ok(Kept { row: kept, hash: row.try_get("hash")? })
+    /// The checkpoint of a chain.
+    pub(in crate::platform) async fn checkpoint(&self, tenant: i64) -> Result<Option<Head>, sqlx::Error> {
+        let row = sqlx::query("SELECT number, hash, seal FROM audit_checkpoint WHERE tenant_id = $1");
+        row.bind(tenant).fetch_optional(&self.readers).await?.as_ref().map(read_head).transpose()
+    }
+
+    /// Whether any row was written behind an anchor.
+    pub(in crate::platform) async fn was_anchored(&self) -> Result<bool, sqlx::Error> {
+        let row = sqlx::query("SELECT number FROM audit WHERE beside_tenant IS NOT NULL LIMIT 1");
+        Ok(row.fetch_optional(&self.readers).await?.is_some())
+    }
+
+    /// Whether the database has any tenant.
+    pub(in crate::platform) async fn is_used(&self) -> Result<bool, sqlx::Error> {
+        Ok(sqlx::query("SELECT id FROM tenant LIMIT 1").fetch_optional(&self.readers).await?.is_some())
+    }
+
+    /// Tenants whose log has rows of before a time.
+    pub(in crate::platform) async fn aged_logs(&self, before: i64) -> Result<Vec<i64>, sqlx::Error> {
+        let tenants = sqlx::query_scalar("SELECT DISTINCT tenant_id FROM audit WHERE at < $1 ORDER BY tenant_id");
+        tenants.bind(before).fetch_all(&self.readers).await
+    }
+
+    /// Rows of a chain after a number, in their order.
+    pub(in crate::platform) async fn rows(&self, tenant: i64, after: i64, most: i64) -> Result<Vec<Read>, sqlx::Error> {
+        let text = format!(
+            "SELECT {COLUMNS}, b.hash AS beside_found FROM audit a \
+             LEFT JOIN audit b ON b.tenant_id = a.beside_tenant AND b.number = a.beside_number \
+             WHERE a.tenant_id = $1 AND a.number > $2 ORDER BY a.number LIMIT $3"
+        );
+        let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).bind(after).bind(most);
+        let rows = rows.fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(Read { kept: kept(row)?, beside: row.try_get("beside_found")? })).collect()
+    }
+
+    /// Hash of one row.
+    pub(in crate::platform) async fn hash_of(&self, tenant: i64, number: i64) -> Result<Option<Hash>, sqlx::Error> {
+        let hash = sqlx::query_scalar("SELECT hash FROM audit WHERE tenant_id = $1 AND number = $2");
+        hash.bind(tenant).bind(number).fetch_optional(&self.readers).await
+    }
+
+    /// One page of a tenant's log, and how many rows there are in all.
+    pub(in crate::platform) async fn search_log(
+        &self,
+        tenant: i64,
+        terms: &[Term],
+        part: Part,
+    ) -> Result<(Vec<Kept>, i64), Error> {
+        let listed =
+            Listed { columns: COLUMNS, from: "FROM audit a WHERE a.tenant_id = $1", order: ("a.number", "a.number") };
+        let (rows, total) = page(&self.readers, listed, (tenant, terms), part).await?;
+        Ok((rows.iter().map(kept).collect::<Result<_, _>>()?, total))
+    }
 }

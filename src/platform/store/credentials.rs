@@ -1,43 +1,149 @@
 //! Credentials and tokens, by their hashes.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::{Store, Tx};
-use crate::platform::credential::same;
+use crate::platform::credential::{Hashes, same};
 use crate::platform::principal::{Caller, Principal};
 
-/// Hashes of a new credential.
-pub(in crate::platform) struct NewCredential {
+/// A new credential: hashes, and what is known of it.
+pub(in crate::platform) struct NewCredential<'a> {
+    /// SHA-256 of the key.
+    pub(in crate::platform) key_hash: &'a str,
+    /// SHA-256 of the secret.
+    pub(in crate::platform) secret_hash: &'a str,
+    /// Number of the tenant.
+    pub(in crate::platform) tenant: i64,
+    /// What people call it.
+    pub(in crate::platform) description: &'a str,
+    /// Its maker, as the audit log names it.
+    pub(in crate::platform) created_by: &'a str,
+    /// When it is made.
+    pub(in crate::platform) now: i64,
+    /// When it ends; without it never.
+    pub(in crate::platform) expires_at: Option<i64>,
+}
+
+/// A credential that was not revoked.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct CredentialRecord {
+    /// Unique id of the tenant.
+    pub(in crate::platform) tenant: String,
     /// SHA-256 of the key.
     pub(in crate::platform) key_hash: String,
-    /// SHA-256 of the secret.
-    pub(in crate::platform) secret_hash: String,
-    /// Number of the tenant.
+    pub(in crate::platform) description: String,
+    /// Its maker, as the audit log names it.
+    pub(in crate::platform) created_by: String,
+    /// The maker, where it is a person who is there.
+    pub(in crate::platform) creator: Option<Creator>,
+    pub(in crate::platform) created_at: i64,
+    /// When it last got a token.
+    pub(in crate::platform) last_used_at: Option<i64>,
+    pub(in crate::platform) rotated_at: Option<i64>,
+    pub(in crate::platform) expires_at: Option<i64>,
+}
+
+/// A person who made a credential.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Creator {
+    pub(in crate::platform) login_name: String,
+    /// Whether the person may log in.
+    pub(in crate::platform) active: bool,
+}
+
+/// What a credential file has in a database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum Known {
+    /// The database never had the key.
+    Never,
+    /// The key was revoked or has ended, or its secret was replaced.
+    Ended,
+    /// Key and secret are good.
+    Good,
+}
+
+/// Another secret of a credential.
+pub(in crate::platform) struct NewSecret {
+    /// SHA-256 of it.
+    pub(in crate::platform) hash: String,
+    /// When it is given.
+    pub(in crate::platform) now: i64,
+    /// When the credential ends from now on; without it never.
+    pub(in crate::platform) expires_at: Option<i64>,
+}
+
+/// A token of a credential.
+pub(in crate::platform) struct NewToken<'a> {
+    /// SHA-256 of it.
+    pub(in crate::platform) hash: &'a str,
+    /// The credential that was proved.
+    pub(in crate::platform) of: &'a Hashes,
+    pub(in crate::platform) now: i64,
+    pub(in crate::platform) expires: i64,
+}
+
+/// A token that was ended.
+pub(in crate::platform) struct EndedToken {
+    /// SHA-256 of its credential's key.
+    pub(in crate::platform) key_hash: String,
+    /// Number of the credential's tenant.
     pub(in crate::platform) tenant: i64,
 }
 
-impl NewCredential {
-    /// How the audit log names it.
-    pub(in crate::platform) fn id(&self) -> &str {
-        self.key_hash.get(..CREDENTIAL_ID).unwrap_or_default()
-    }
+/// A credential whose key and secret are right.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::platform) struct Held {
+    /// Number of the tenant.
+    pub(in crate::platform) tenant: i64,
+    pub(in crate::platform) expires_at: Option<i64>,
+}
+
+/// How the audit log and answers name a credential: the first digits of its key's hash.
+pub(in crate::platform) fn credential_id(key_hash: &str) -> &str {
+    key_hash.get(..CREDENTIAL_ID).unwrap_or_default()
 }
 
 /// Digits of a key's hash that name its credential in the audit log.
 pub(in crate::platform) const CREDENTIAL_ID: usize = 12;
 
+/// Which credentials are good at `$2`.
+const GOOD: &str = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $2)";
+
+macro_rules! credentials {
+    ($rest:literal) => {
+        concat!(
+            "SELECT t.unique_id, c.key_hash, c.description, c.created_by, c.created_at, c.last_used_at, c.rotated_at, ",
+            "c.expires_at, u.login_name, u.status FROM credential c JOIN tenant t ON t.id = c.tenant_id ",
+            "LEFT JOIN person u ON 'user:' || u.unique_id = c.created_by WHERE c.revoked_at IS NULL ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// The tenant of a credential. The comparison also runs where there is no such key, so that time tells nothing.
-    pub(in crate::platform) async fn holds(&self, key: &str, secret: &str) -> Result<Option<i64>, sqlx::Error> {
-        let row = sqlx::query("SELECT secret_hash, tenant_id FROM credential WHERE key_hash = $1")
-            .bind(key)
-            .fetch_optional(&self.readers)
-            .await?;
-        let (stored, tenant) = match row {
-            Some(row) => (row.try_get::<String, _>("secret_hash")?, Some(row.try_get::<i64, _>("tenant_id")?)),
+    pub(in crate::platform) async fn holds(&self, claimed: &Hashes, now: i64) -> Result<Option<Held>, sqlx::Error> {
+        let Hashes { key, secret } = claimed;
+        let text = format!("SELECT secret_hash, tenant_id, expires_at FROM credential WHERE key_hash = $1 AND {GOOD}");
+        let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(key).bind(now).fetch_optional(&self.readers).await?;
+        let (stored, held) = match row {
+            Some(row) => {
+                let held = Held { tenant: row.try_get("tenant_id")?, expires_at: row.try_get("expires_at")? };
+                (row.try_get::<String, _>("secret_hash")?, Some(held))
+            }
             None => (key.to_owned(), None),
         };
-        Ok(tenant.filter(|_| same(&stored, secret)))
+        Ok(held.filter(|_| same(&stored, secret)))
+    }
+
+    /// What the database knows of a credential.
+    pub(in crate::platform) async fn knows(&self, claimed: &Hashes, now: i64) -> Result<Known, sqlx::Error> {
+        Ok(match (self.owner(&claimed.key).await?, self.holds(claimed, now).await?) {
+            (None, _) => Known::Never,
+            (Some(_), None) => Known::Ended,
+            (Some(_), Some(_)) => Known::Good,
+        })
     }
 
     /// The tenant of a key, whatever the secret.
@@ -46,16 +152,14 @@ impl Store {
         tenant.bind(key).fetch_optional(&self.readers).await
     }
 
-    /// The living tenant of a token that has not ended.
+    /// The living tenant of a token that has not ended and whose credential is good.
     pub(in crate::platform) async fn caller(&self, hash: &str, now: i64) -> Result<Option<Caller>, sqlx::Error> {
-        let row = sqlx::query(
+        let text = format!(
             "SELECT k.hash, k.key_hash, t.id, t.unique_id FROM token k JOIN tenant t ON t.id = k.tenant_id \
-             WHERE k.hash = $1 AND k.expires_at > $2 AND t.state <> 'TERMINATED'",
-        )
-        .bind(hash)
-        .bind(now)
-        .fetch_optional(&self.readers)
-        .await?;
+             WHERE k.hash = $1 AND k.expires_at > $2 AND t.state <> 'TERMINATED' \
+             AND k.key_hash IN (SELECT key_hash FROM credential WHERE {GOOD})"
+        );
+        let row = sqlx::query(sqlx::AssertSqlSafe(text)).bind(hash).bind(now).fetch_optional(&self.readers).await?;
         let Some(row) = row.filter(|row| row.try_get::<String, _>("hash").is_ok_and(|stored| same(&stored, hash)))
         else {
             return Ok(None);
@@ -63,36 +167,137 @@ impl Store {
         let (id, unique_id) = (row.try_get("id")?, row.try_get("unique_id")?);
         Ok(Some(Caller { id, unique_id, principal: Principal::Credential, key_hash: row.try_get("key_hash")? }))
     }
+
+    /// The credentials of a tenant that were not revoked, those that have ended included.
+    pub(in crate::platform) async fn credentials(&self, tenant: i64) -> Result<Vec<CredentialRecord>, sqlx::Error> {
+        let rows = sqlx::query(credentials!("AND c.tenant_id = $1 ORDER BY c.created_at, c.key_hash"));
+        rows.bind(tenant).fetch_all(&self.readers).await?.iter().map(read).collect()
+    }
+
+    /// How many credentials that were not revoked a person made, of whichever tenant.
+    pub(in crate::platform) async fn made_by(&self, person: &str) -> Result<i64, sqlx::Error> {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE created_by = $1 AND revoked_at IS NULL");
+        count.bind(format!("user:{person}")).fetch_one(&self.readers).await
+    }
+
+    /// The same of a tenant by its unique id, or of all tenants.
+    pub(in crate::platform) async fn credentials_under(
+        &self,
+        unique_id: Option<&str>,
+    ) -> Result<Vec<CredentialRecord>, sqlx::Error> {
+        let rows = sqlx::query(credentials!(
+            "AND t.unique_id = COALESCE($1, t.unique_id) ORDER BY t.id, c.created_at, c.key_hash"
+        ));
+        rows.bind(unique_id).fetch_all(&self.readers).await?.iter().map(read).collect()
+    }
+}
+
+fn read(row: &AnyRow) -> Result<CredentialRecord, sqlx::Error> {
+    let status: Option<String> = row.try_get("status")?;
+    let creator = match (row.try_get::<Option<String>, _>("login_name")?, status) {
+        (Some(login_name), Some(status)) => Some(Creator { login_name, active: status == "ACTIVE" }),
+        _ => None,
+    };
+    Ok(CredentialRecord {
+        tenant: row.try_get("unique_id")?,
+        key_hash: row.try_get("key_hash")?,
+        description: row.try_get("description")?,
+        created_by: row.try_get("created_by")?,
+        creator,
+        created_at: row.try_get("created_at")?,
+        last_used_at: row.try_get("last_used_at")?,
+        rotated_at: row.try_get("rotated_at")?,
+        expires_at: row.try_get("expires_at")?,
+    })
 }
 
 /// Stores a credential.
-pub(in crate::platform) async fn insert_credential(tx: &mut Tx, new: &NewCredential) -> Result<(), sqlx::Error> {
-    sqlx::query("INSERT INTO credential (key_hash, secret_hash, tenant_id, created_at) VALUES ($1, $2, $3, $4)")
-        .bind(&new.key_hash)
-        .bind(&new.secret_hash)
-        .bind(new.tenant)
-        .bind(crate::platform::time::now())
-        .execute(&mut **tx)
-        .await?;
+pub(in crate::platform) async fn insert_credential(tx: &mut Tx, new: &NewCredential<'_>) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO credential (key_hash, secret_hash, tenant_id, description, created_by, created_at, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(new.key_hash)
+    .bind(new.secret_hash)
+    .bind(new.tenant)
+    .bind(new.description)
+    .bind(new.created_by)
+    .bind(new.now)
+    .bind(new.expires_at)
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 
-/// Stores the token of a credential, and forgets those that have ended.
-pub(in crate::platform) async fn insert_token(
-    tx: &mut Tx,
-    hash: &str,
-    (tenant, key): (i64, &str),
-    (now, expires): (i64, i64),
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
-    sqlx::query("INSERT INTO token (hash, tenant_id, expires_at, key_hash) VALUES ($1, $2, $3, $4)")
-        .bind(hash)
-        .bind(tenant)
-        .bind(expires)
+/// How many credentials a tenant ever had and still has as rows.
+pub(in crate::platform) async fn credentials_ever(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE tenant_id = $1");
+    count.bind(tenant).fetch_one(&mut **tx).await
+}
+
+/// How many credentials of a tenant were not revoked.
+pub(in crate::platform) async fn living_credentials(tx: &mut Tx, tenant: i64) -> Result<i64, sqlx::Error> {
+    let count = sqlx::query_scalar("SELECT COUNT(*) FROM credential WHERE tenant_id = $1 AND revoked_at IS NULL");
+    count.bind(tenant).fetch_one(&mut **tx).await
+}
+
+/// Gives a credential another secret. Its tokens end.
+pub(in crate::platform) async fn rotate_credential(tx: &mut Tx, key: &str, new: &NewSecret) -> Result<(), sqlx::Error> {
+    let NewSecret { hash, now, expires_at } = new;
+    sqlx::query("UPDATE credential SET secret_hash = $2, rotated_at = $3, expires_at = $4 WHERE key_hash = $1")
         .bind(key)
+        .bind(hash)
+        .bind(now)
+        .bind(expires_at)
         .execute(&mut **tx)
         .await?;
+    end_tokens(tx, key).await
+}
+
+/// Ends a credential and its tokens.
+pub(in crate::platform) async fn revoke_credential(tx: &mut Tx, key: &str, now: i64) -> Result<(), sqlx::Error> {
+    let revoked = sqlx::query("UPDATE credential SET revoked_at = $2 WHERE key_hash = $1 AND revoked_at IS NULL");
+    revoked.bind(key).bind(now).execute(&mut **tx).await?;
+    end_tokens(tx, key).await
+}
+
+async fn end_tokens(tx: &mut Tx, key: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM token WHERE key_hash = $1").bind(key).execute(&mut **tx).await?;
     Ok(())
+}
+
+/// Stores the token of a credential, notes its use, and forgets tokens that have ended. False, and nothing stored, where
+/// the credential was revoked or got another secret since it was proved.
+pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, sqlx::Error> {
+    let NewToken { hash, of: Hashes { key, secret }, now, expires } = new;
+    sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
+    let used = sqlx::query(
+        "UPDATE credential SET last_used_at = $3 WHERE key_hash = $1 AND secret_hash = $2 AND revoked_at IS NULL",
+    );
+    if used.bind(key).bind(secret).bind(now).execute(&mut **tx).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query(
+        "INSERT INTO token (hash, tenant_id, expires_at, key_hash) \
+         SELECT $1, tenant_id, $2, key_hash FROM credential WHERE key_hash = $3",
+    )
+    .bind(hash)
+    .bind(expires)
+    .bind(key)
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
+}
+
+/// Ends one token, if it is there.
+pub(in crate::platform) async fn end_token(tx: &mut Tx, hash: &str) -> Result<Option<EndedToken>, sqlx::Error> {
+    let row = sqlx::query("DELETE FROM token WHERE hash = $1 RETURNING key_hash, tenant_id");
+    let row = row.bind(hash).fetch_optional(&mut **tx).await?;
+    row.map(|row| {
+        let key: Option<String> = row.try_get("key_hash")?;
+        Ok(EndedToken { key_hash: key.unwrap_or_default(), tenant: row.try_get("tenant_id")? })
+    })
+    .transpose()
 }
 
 /// Forgets every credential and token of a tenant.

@@ -1,8 +1,8 @@
 //! Second factors of people, and what sessions have proved of them.
 
-use sqlx::Row as _;
+use sqlx::{AnyExecutor, Row as _};
 
-use super::{Store, Tx};
+use super::{Store, Tx, want_scrub};
 use crate::platform::error::Error;
 use crate::platform::login::policy::Attempts;
 
@@ -24,6 +24,11 @@ impl Store {
         let count =
             sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE hash = $1 AND verified_until > $2");
         Ok(count.bind(hash).bind(now).fetch_one(&self.readers).await? != 0)
+    }
+
+    /// Whether a session began after a time.
+    pub(in crate::platform) async fn began_after(&self, hash: &str, time: i64) -> Result<bool, Error> {
+        began_after(&self.readers, hash, time).await
     }
 
     /// Whether a person has enrolled.
@@ -85,9 +90,11 @@ pub(in crate::platform) async fn insert_factor(tx: &mut Tx, new: &NewFactor<'_>)
 
 /// Erases a person's factor; false where there was none. Its bytes go from the file at the next round of the housekeeping.
 pub(in crate::platform) async fn forget_factor(tx: &mut Tx, person: i64) -> Result<bool, Error> {
-    sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
+    let codes = sqlx::query("DELETE FROM recovery_code WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
     let gone = sqlx::query("DELETE FROM factor WHERE person_id = $1").bind(person).execute(&mut **tx).await?;
-    sqlx::query("UPDATE counter SET value = 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
+    if codes.rows_affected() + gone.rows_affected() > 0 {
+        want_scrub(tx).await?;
+    }
     Ok(gone.rows_affected() == 1)
 }
 
@@ -122,6 +129,23 @@ pub(in crate::platform) async fn prove_session(
     let row = sqlx::query("SELECT unique_id, tenant_id FROM person WHERE id = $1").bind(person);
     let row = row.fetch_one(&mut **tx).await?;
     Ok(Some((row.try_get("unique_id")?, row.try_get("tenant_id")?)))
+}
+
+/// Whether a session began after a time.
+pub(in crate::platform) async fn began_after<'e>(
+    executor: impl AnyExecutor<'e>,
+    hash: &str,
+    time: i64,
+) -> Result<bool, Error> {
+    let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE hash = $1 AND created_at > $2");
+    Ok(count.bind(hash).bind(time).fetch_one(executor).await? != 0)
+}
+
+/// Notes that the password of a session's person was proved again: one save may follow until `fresh`.
+pub(in crate::platform) async fn verify_session(tx: &mut Tx, hash: &str, fresh: i64) -> Result<(), Error> {
+    let noted = sqlx::query("UPDATE session SET verified_until = $2 WHERE hash = $1");
+    noted.bind(hash).bind(fresh).execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Uses up the fresh proof of a session; false where there is none.

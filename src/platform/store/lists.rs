@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
+use futures::TryStreamExt as _;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::query::Query;
+use sqlx::{Any, AssertSqlSafe, Row as _};
 
 use super::tenants::{mark, state};
 use super::terms::{numbers_of, places};
@@ -11,7 +13,7 @@ use super::{Store, Tx};
 use crate::platform::error::Error;
 use crate::platform::principal::Reach;
 use crate::platform::time;
-use crate::wire::{Minimal, SearchItem, Tenant};
+use crate::wire::{Minimal, SearchItem, State, Tenant};
 
 /// A condition of a search; all given ones hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub(in crate::platform) enum Filter {
     UniqueId(String),
     /// Exactly this name.
     Name(String),
+    /// With this in the name, in any case of letters; in the form of [`folded`].
+    NameContains(String),
+    /// In this state.
+    State(State),
     /// Active, or not: suspended and terminated.
     Active(bool),
     /// Created at or after.
@@ -73,6 +79,18 @@ pub(in crate::platform) struct Page<'a> {
     pub(in crate::platform) offset: i64,
 }
 
+impl Page<'_> {
+    /// What stands behind `ORDER BY`.
+    fn order_by(&self) -> String {
+        let direction = if self.descending { "DESC" } else { "ASC" };
+        format!("{} {direction}, id {direction}", self.order.column())
+    }
+}
+
+/// Columns of a row of a search.
+const COLUMNS: &str =
+    "id, unique_id, name, state, created_at, created_by, updated_at, updated_by, mark_place, mark_uid";
+
 /// A value of a condition.
 enum Bound<'a> {
     Text(&'a str),
@@ -80,12 +98,16 @@ enum Bound<'a> {
 }
 
 impl Filter {
-    /// The condition's SQL up to its value. Only these constants reach the statement; values are bound.
-    fn condition(&self) -> (&'static str, Bound<'_>) {
-        match self {
+    /// The condition's SQL up to its value; none where no database can tell. Only these constants reach the statement;
+    /// values are bound.
+    fn condition(&self) -> Option<(&'static str, Bound<'_>)> {
+        Some(match self {
             Self::Id(id) => ("id = ", Bound::Number(*id)),
             Self::UniqueId(id) => ("unique_id = ", Bound::Text(id)),
             Self::Name(name) => ("name = ", Bound::Text(name)),
+            // Letters are folded here and not by a database, of which each knows other alphabets.
+            Self::NameContains(_) => return None,
+            Self::State(state) => ("state = ", Bound::Text(state.word())),
             Self::Active(true) => ("state = ", Bound::Text("ACTIVE")),
             Self::Active(false) => ("state <> ", Bound::Text("ACTIVE")),
             Self::CreatedFrom(time) => ("created_at >= ", Bound::Number(*time)),
@@ -94,13 +116,33 @@ impl Filter {
             Self::UpdatedBefore(time) => ("updated_at < ", Bound::Number(*time)),
             Self::Place(place) => ("mark_place = ", Bound::Text(place)),
             Self::Uid(uid) => ("mark_uid = ", Bound::Text(uid)),
-        }
+        })
     }
+}
+
+/// A text in the form in which case makes no difference.
+pub(in crate::platform) fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+type Statement<'q> = Query<'q, Any, AnyArguments>;
+
+/// A statement with the parent and the filters bound.
+fn bound<'q>(mut statement: Statement<'q>, parent: i64, filters: &'q [Filter]) -> Statement<'q> {
+    statement = statement.bind(parent);
+    for (_, value) in filters.iter().filter_map(Filter::condition) {
+        statement = match value {
+            Bound::Text(text) => statement.bind(text),
+            Bound::Number(number) => statement.bind(number),
+        };
+    }
+    statement
 }
 
 /// `WHERE` of a search; the parent is `$1`, the filters follow.
 fn condition(filters: &[Filter], reach: &Reach) -> String {
-    let filters = filters.iter().zip(2..).map(|(filter, number)| format!("{}${number}", filter.condition().0));
+    let filters =
+        filters.iter().filter_map(Filter::condition).zip(2..).map(|((text, _), number)| format!("{text}${number}"));
     let reach = match reach {
         Reach::All => None,
         Reach::Only(tenants) => Some(format!("id IN ({})", numbers(tenants))),
@@ -123,27 +165,53 @@ impl Store {
         filters: &[Filter],
         page: Page<'_>,
     ) -> Result<(Vec<SearchItem>, i64), Error> {
+        let contained = filters.iter().find_map(|filter| match filter {
+            Filter::NameContains(text) => Some(text),
+            _ => None,
+        });
+        if let Some(contained) = contained {
+            return self.search_names(parent, (filters, contained), page).await;
+        }
         let condition = condition(filters, page.reach);
         let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
         // A reach of single clients is part of the text, and nobody else's statement.
         let keeps = matches!(page.reach, Reach::All);
-        let mut count = sqlx::query(AssertSqlSafe(count)).persistent(keeps).bind(parent);
-        let direction = if page.descending { "DESC" } else { "ASC" };
-        let (limit, offset) = (filters.len() + 2, filters.len() + 3);
-        let column = page.order.column();
-        let rows = format!(
-            "SELECT id, unique_id, name, state, created_at, created_by, updated_at, updated_by, mark_place, mark_uid \
-             FROM tenant WHERE {condition} ORDER BY {column} {direction}, id {direction} LIMIT ${limit} OFFSET ${offset}"
-        );
-        let mut rows = sqlx::query(AssertSqlSafe(rows)).persistent(keeps).bind(parent);
-        for filter in filters {
-            (count, rows) = match filter.condition().1 {
-                Bound::Text(text) => (count.bind(text), rows.bind(text)),
-                Bound::Number(number) => (count.bind(number), rows.bind(number)),
-            };
-        }
+        let count = bound(sqlx::query(AssertSqlSafe(count)).persistent(keeps), parent, filters);
+        let places = filters.iter().filter_map(Filter::condition).count() + 1;
+        let (limit, offset) = (places + 1, places + 2);
+        let order = page.order_by();
+        let rows =
+            format!("SELECT {COLUMNS} FROM tenant WHERE {condition} ORDER BY {order} LIMIT ${limit} OFFSET ${offset}");
+        let rows = bound(sqlx::query(AssertSqlSafe(rows)).persistent(keeps), parent, filters);
         let total = count.fetch_one(&self.readers).await?.try_get("total")?;
         let rows = rows.bind(page.size).bind(page.offset).fetch_all(&self.readers).await?;
+        Ok((rows.iter().map(item).collect::<Result<_, _>>()?, total))
+    }
+
+    /// The same where a name must contain a text: names are looked at row by row, and no more is kept than the page's.
+    async fn search_names(
+        &self,
+        parent: i64,
+        (filters, contained): (&[Filter], &str),
+        page: Page<'_>,
+    ) -> Result<(Vec<SearchItem>, i64), Error> {
+        let (condition, order) = (condition(filters, page.reach), page.order_by());
+        let text = format!("SELECT id, name FROM tenant WHERE {condition} ORDER BY {order}");
+        let statement = sqlx::query(AssertSqlSafe(text)).persistent(matches!(page.reach, Reach::All));
+        let mut rows = bound(statement, parent, filters).fetch(&self.readers);
+        let (mut total, mut wanted) = (0, BTreeSet::new());
+        while let Some(row) = rows.try_next().await? {
+            if !folded(row.try_get("name")?).contains(contained) {
+                continue;
+            }
+            if (page.offset..page.offset.saturating_add(page.size)).contains(&total) {
+                wanted.insert(row.try_get::<i64, _>("id")?);
+            }
+            total += 1;
+        }
+        drop(rows);
+        let text = format!("SELECT {COLUMNS} FROM tenant WHERE id IN ({}) ORDER BY {order}", numbers(&wanted));
+        let rows = sqlx::query(AssertSqlSafe(text)).persistent(false).fetch_all(&self.readers).await?;
         Ok((rows.iter().map(item).collect::<Result<_, _>>()?, total))
     }
 
@@ -220,9 +288,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn case_makes_no_difference_in_any_alphabet() {
+        for (one, other) in [("Straße", "STRASSE"), ("ΟΔΟΣ", "οδος"), ("Ärger", "äRGER"), ("Ёж", "ёЖ")] {
+            assert_eq!(folded(one), folded(other));
+        }
+    }
+
+    #[test]
     fn filters_are_numbered_and_bound() {
         let filters = [Filter::Name("x' OR 1=1".to_owned()), Filter::Active(false)];
         assert_eq!(condition(&filters, &Reach::All), "parent_id = $1 AND name = $2 AND state <> $3");
+        let filters = [Filter::NameContains("x".to_owned()), Filter::State(State::Suspended)];
+        assert_eq!(condition(&filters, &Reach::All), "parent_id = $1 AND state = $2");
         let some = |numbers: &[i64]| Reach::Only(numbers.iter().copied().collect());
         assert_eq!(condition(&[], &some(&[7, 3])), "parent_id = $1 AND id IN (3, 7)");
         assert_eq!(condition(&[], &some(&[])), "parent_id = $1 AND id IN (-1)");

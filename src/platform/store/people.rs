@@ -12,6 +12,7 @@ use super::{Store, Tx};
 use crate::platform::error::Error;
 use crate::platform::factor::{self, Method};
 use crate::platform::login::policy::Rules;
+use crate::platform::names::{former_login_key, login_key, masked_login_key};
 use crate::platform::{settings, time};
 use crate::wire::{State, Tenant, User};
 
@@ -62,6 +63,17 @@ pub(in crate::platform) struct PersonRecord {
     pub(in crate::platform) updated_at: i64,
 }
 
+impl PersonRecord {
+    /// What the login name is compared by. A mask's own name is nobody's, so that it never meets somebody else's.
+    fn login_key(&self) -> String {
+        if self.status == Status::Terminated && self.login_name == self.unique_id {
+            masked_login_key(&self.unique_id)
+        } else {
+            login_key(&self.login_name)
+        }
+    }
+}
+
 /// A password as it is kept.
 pub(in crate::platform) struct NewPassword {
     /// Argon2id in its usual text form.
@@ -97,6 +109,8 @@ pub(in crate::platform) struct Candidate {
     pub(in crate::platform) password_until: Option<i64>,
     pub(in crate::platform) must_change: bool,
     pub(in crate::platform) password_at: i64,
+    /// Whether the password is older than the moment that its tenant set for all.
+    pub(in crate::platform) is_old: bool,
     /// What the password is held to: the policy of the tenant, or for a client of its partner.
     pub(in crate::platform) rules: Rules,
     /// The addresses that the tenant lets people in from.
@@ -105,11 +119,6 @@ pub(in crate::platform) struct Candidate {
     pub(in crate::platform) wants: Option<Method>,
     /// Whether person, tenant and all tenants above are in service.
     pub(in crate::platform) in_service: bool,
-}
-
-/// The form in which login names are compared.
-pub(super) fn key(login_name: &str) -> String {
-    login_name.to_lowercase()
 }
 
 const COLUMNS: &str =
@@ -210,9 +219,12 @@ impl Store {
             "SELECT u.id, u.unique_id, u.status, u.password_hash, u.password_at, u.password_until, \
              u.must_change, u.profile, u.tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings, p.settings AS parent_settings, t.state, p.state AS parent_state, g.state AS top_state \
              FROM person u JOIN tenant t ON t.id = u.tenant_id \
-             LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id WHERE u.login_key = $1",
+             LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
+             WHERE u.login_key = $1 OR u.login_key = $2 ORDER BY CASE WHEN u.login_key = $1 THEN 0 ELSE 1 END LIMIT 1",
         );
-        let Some(row) = row.bind(key(login_name)).fetch_optional(&self.readers).await? else { return Ok(None) };
+        // First the key of before there was a normal form: of names that collided then each still logs in.
+        let row = row.bind(former_login_key(login_name)).bind(login_key(login_name));
+        let Some(row) = row.fetch_optional(&self.readers).await? else { return Ok(None) };
         let mut in_service = row.try_get::<String, _>("status")? == Status::Active.column();
         for column in ["state", "parent_state", "top_state"] {
             let above: Option<String> = row.try_get(column)?;
@@ -224,7 +236,9 @@ impl Store {
             .filter(|_| row.try_get::<String, _>("kind").is_ok_and(|kind| Kind::of_column(&kind) == Some(Kind::Client)))
             .map(|above| serde_json::from_str(&above))
             .transpose()?;
+        let password_at: i64 = row.try_get("password_at")?;
         Ok(Some(Candidate {
+            is_old: settings::passwords_set_before(&own, above.as_ref()).is_some_and(|moment| password_at < moment),
             id: row.try_get("id")?,
             unique_id: row.try_get("unique_id")?,
             tenant: row.try_get("tenant_id")?,
@@ -232,7 +246,7 @@ impl Store {
             password_hash: row.try_get("password_hash")?,
             password_until: row.try_get("password_until")?,
             must_change: row.try_get::<i64, _>("must_change")? != 0,
-            password_at: row.try_get("password_at")?,
+            password_at,
             rules: Rules::of(&settings::policy_of(above.as_ref().unwrap_or(&own))),
             wants: factor::wanted(&own, own_factor(&row)?),
             white_listed: own.white_listed_ips,
@@ -269,7 +283,7 @@ pub(in crate::platform) async fn person_of<'e>(
 /// Who on the whole platform has a login name.
 pub(in crate::platform) async fn holder_of_login(tx: &mut Tx, login_name: &str) -> Result<Option<String>, Error> {
     let found = sqlx::query_scalar("SELECT unique_id FROM person WHERE login_key = $1");
-    Ok(found.bind(key(login_name)).fetch_optional(&mut **tx).await?)
+    Ok(found.bind(login_key(login_name)).fetch_optional(&mut **tx).await?)
 }
 
 /// Stores a new person under the next number; answers number and unique id.
@@ -287,7 +301,7 @@ pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>)
     .bind(&unique_id)
     .bind(new.tenant)
     .bind(new.login_name)
-    .bind(key(new.login_name))
+    .bind(login_key(new.login_name))
     .bind(new.first_name)
     .bind(new.last_name)
     .bind(new.email)
@@ -306,11 +320,12 @@ pub(in crate::platform) async fn insert_person(tx: &mut Tx, new: &NewPerson<'_>)
 pub(in crate::platform) async fn save_person(tx: &mut Tx, person: &mut PersonRecord, by: &str) -> Result<(), Error> {
     person.updated_at = time::now().max(person.updated_at + 1);
     sqlx::query(
-        "UPDATE person SET login_name = $1, login_key = $2, status = $3, first_name = $4, last_name = $5, email = $6, \
+        "UPDATE person SET login_name = $1, \
+         login_key = CASE WHEN login_name = $1 THEN login_key ELSE $2 END, status = $3, first_name = $4, last_name = $5, email = $6, \
          profile = $7, reason = $8, updated_at = $9, updated_by = $10 WHERE id = $11",
     )
     .bind(&person.login_name)
-    .bind(key(&person.login_name))
+    .bind(person.login_key())
     .bind(person.status.column())
     .bind(&person.first_name)
     .bind(&person.last_name)
@@ -357,24 +372,25 @@ pub(in crate::platform) async fn save_password(
 
 /// Makes everybody of a tenant and of the tenants below it choose a new password at the next login.
 pub(in crate::platform) async fn must_change_under(tx: &mut Tx, tenant: i64) -> Result<(), Error> {
-    sqlx::query(
-        "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' \
-         AND tenant_id IN (SELECT id FROM tenant WHERE id = $1 OR parent_id = $1)",
-    )
-    .bind(tenant)
-    .execute(&mut **tx)
-    .await?;
+    sqlx::query(MUST_CHANGE).bind(tenant).execute(&mut **tx).await?;
     Ok(())
 }
 
+/// By level, so that each is found by an index.
+pub(super) const MUST_CHANGE: &str = "UPDATE person SET must_change = 1 WHERE status <> 'TERMINATED' AND tenant_id IN \
+     (SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1)";
+
+/// Where a name stands beside what its bearer did.
+pub(super) const AUTHORS: [&str; 4] = [
+    "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
+    "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
+    "UPDATE person SET created_by = $1 WHERE created_by = $2",
+    "UPDATE person SET updated_by = $1 WHERE updated_by = $2",
+];
+
 /// Writes another name where answers say who changed a tenant or a person.
 pub(in crate::platform) async fn rename_author(tx: &mut Tx, from: &str, to: &str) -> Result<(), Error> {
-    for text in [
-        "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
-        "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
-        "UPDATE person SET created_by = $1 WHERE created_by = $2",
-        "UPDATE person SET updated_by = $1 WHERE updated_by = $2",
-    ] {
+    for text in AUTHORS {
         sqlx::query(text).bind(to).bind(from).execute(&mut **tx).await?;
     }
     Ok(())

@@ -17,7 +17,7 @@ use crate::platform::subscription::Subscription;
 use crate::wire::{ClientRef, RoleRef, SetRef, UserRef};
 
 /// A role.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::platform) struct RoleRecord {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) unique_id: String,
@@ -268,6 +268,12 @@ impl Store {
         let read =
             |row: &AnyRow| Ok(UserRef { id: row.try_get("unique_id")?, login_name: Some(row.try_get("login_name")?) });
         rows.iter().map(read).collect()
+    }
+
+    /// The numbers of a person's roles, in order.
+    pub(in crate::platform) async fn roles_of(&self, person: i64) -> Result<Vec<i64>, Error> {
+        let rows = sqlx::query_scalar("SELECT role_id FROM role_person WHERE person_id = $1 ORDER BY role_id");
+        Ok(rows.bind(person).fetch_all(&self.readers).await?)
     }
 
     /// The roles of a person.

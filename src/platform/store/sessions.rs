@@ -14,6 +14,7 @@ use crate::platform::login::policy;
 use crate::platform::login::source::Source;
 use crate::platform::permission::Scope;
 use crate::platform::principal::{Caller, Person, Principal};
+use crate::platform::settings::passwords_set_before;
 use crate::platform::subscription::Subscription;
 use crate::platform::{consent, time};
 use crate::wire::{Login, LoginTenant, PersonRef, State, Tenant, User};
@@ -80,7 +81,7 @@ impl Store {
         clock: Clock,
     ) -> Result<Option<Caller>, Error> {
         let row = sqlx::query(
-            "SELECT s.hash, s.limited, s.seen_at, s.factor_at, u.id, u.unique_id, u.login_name, u.profile, \
+            "SELECT s.hash, s.limited, s.created_at, s.seen_at, s.factor_at, u.password_at, u.id, u.unique_id, u.login_name, u.profile, \
              u.consented_at, p.settings AS parent_settings, t.id AS tenant_id, t.unique_id AS tenant_unique_id, t.kind, t.settings \
              FROM session s JOIN person u ON u.id = s.person_id JOIN tenant t ON t.id = u.tenant_id \
              LEFT JOIN tenant p ON p.id = t.parent_id LEFT JOIN tenant g ON g.id = p.parent_id \
@@ -113,10 +114,17 @@ impl Store {
         let partner = row.try_get::<Option<String>, _>("parent_settings")?.filter(|_| scope == Scope::Client);
         let partner: Option<Tenant> = partner.map(|text| serde_json::from_str(&text)).transpose()?;
         let accepted = row.try_get::<Option<i64>, _>("consented_at")?.is_some();
+        // Also for a session that was beginning while the moment was set.
+        let moment = passwords_set_before(&settings, partner.as_ref()).unwrap_or(i64::MIN);
+        if row.try_get::<i64, _>("created_at")? < moment {
+            return Ok(None);
+        }
+        let profile: User = serde_json::from_str(&row.try_get::<String, _>("profile")?)?;
+        let is_old = profile.auth_type.is_none() && row.try_get::<i64, _>("password_at")? < moment;
         let due = Due {
             factor: wants.is_some() && proved.is_none(),
             consent: carrier == Carrier::Cookie && !accepted && !consent::skipped(&settings, partner.as_ref()),
-            password: row.try_get::<i64, _>("limited")? != 0,
+            password: is_old || row.try_get::<i64, _>("limited")? != 0,
         };
         let id = row.try_get("id")?;
         let has = Subscription::of(&settings, partner.as_ref());
@@ -235,6 +243,24 @@ pub(in crate::platform) async fn start_session(tx: &mut Tx, new: &NewSession<'_>
     Ok(true)
 }
 
+impl Store {
+    /// Erases logins of before a time, a part of them at once so that other writes come in between; answers how many.
+    pub(in crate::platform) async fn forget_logins(&self, before: i64) -> Result<u64, Error> {
+        let mut erased = 0;
+        loop {
+            let mut tx = self.begin().await?;
+            let part = "DELETE FROM login_history WHERE id IN \
+                        (SELECT id FROM login_history WHERE login_at < $1 ORDER BY login_at LIMIT 1000)";
+            let count = sqlx::query(part).bind(before).execute(&mut *tx).await?.rows_affected();
+            tx.commit().await?;
+            erased += count;
+            if count == 0 {
+                return Ok(erased);
+            }
+        }
+    }
+}
+
 /// Notes a login that failed.
 pub(in crate::platform) async fn failed_login(
     tx: &mut Tx,
@@ -250,9 +276,11 @@ pub(in crate::platform) async fn failed_nobody(tx: &mut Tx) -> Result<(), Error>
     for text in [
         "UPDATE counter SET value = value WHERE name = 'login'",
         "UPDATE login_history SET status = status WHERE id = -1",
+        "UPDATE audit_anchor SET events = events WHERE id = 1",
         "UPDATE audit_head SET number = number WHERE tenant_id = -1",
         "UPDATE audit SET number = number WHERE tenant_id = -1",
         "UPDATE audit_head SET seal = seal WHERE tenant_id = -1",
+        "UPDATE audit_anchor SET state = state WHERE id = 1",
     ] {
         sqlx::query(text).execute(&mut **tx).await?;
     }
@@ -278,26 +306,47 @@ pub(in crate::platform) async fn end_sessions_of(tx: &mut Tx, person: i64, now: 
     end(tx, ("person_id = $1", person), "FORCED", now).await
 }
 
+/// People of a tenant, of those below it and of those below these: level by level, so that each is found by an index.
+pub(super) const UNDER: &str = "person_id IN (SELECT u.id FROM person u WHERE u.tenant_id IN (\
+     SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1 UNION ALL \
+     SELECT c.id FROM tenant p JOIN tenant c ON c.parent_id = p.id WHERE p.parent_id = $1))";
+
 /// Ends every session of the people of a tenant and of all tenants below it.
 pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, now: i64) -> Result<(), Error> {
-    let under = "person_id IN (SELECT u.id FROM person u JOIN tenant t ON t.id = u.tenant_id \
-                 LEFT JOIN tenant p ON p.id = t.parent_id WHERE t.id = $1 OR t.parent_id = $1 OR p.parent_id = $1)";
-    end(tx, (under, tenant), "FORCED", now).await
+    end(tx, (UNDER, tenant), "FORCED", now).await
+}
+
+/// The same of those that began before a moment.
+pub(in crate::platform) async fn end_sessions_begun_before(
+    tx: &mut Tx,
+    tenant: i64,
+    (moment, now): (i64, i64),
+) -> Result<(), Error> {
+    // A number: nothing of a request stands in the text.
+    let begun = format!("created_at < {moment} AND {UNDER}");
+    end(tx, (&begun, tenant), "FORCED", now).await
 }
 
 /// Deletes the sessions of a condition, whose only value is `$1`, and notes their ends.
-async fn end<'q, T>(tx: &mut Tx, (condition, value): (&'static str, T), how: &'q str, now: i64) -> Result<(), Error>
+async fn end<'q, T>(tx: &mut Tx, (condition, value): (&str, T), how: &'q str, now: i64) -> Result<(), Error>
 where
     T: sqlx::Encode<'q, sqlx::Any> + sqlx::Type<sqlx::Any> + Copy + 'q,
 {
-    let note = format!(
+    sqlx::query(sqlx::AssertSqlSafe(noted(condition))).bind(value).bind(how).bind(now).execute(&mut **tx).await?;
+    sqlx::query(sqlx::AssertSqlSafe(deleted(condition))).bind(value).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// The statements of an end; `$1` is the condition's.
+pub(super) fn noted(condition: &str) -> String {
+    format!(
         "UPDATE login_history SET logout_type = $2, logout_at = $3 \
          WHERE logout_at IS NULL AND session_id IN (SELECT public_id FROM session WHERE {condition})"
-    );
-    sqlx::query(sqlx::AssertSqlSafe(note)).bind(value).bind(how).bind(now).execute(&mut **tx).await?;
-    let delete = format!("DELETE FROM session WHERE {condition}");
-    sqlx::query(sqlx::AssertSqlSafe(delete)).bind(value).execute(&mut **tx).await?;
-    Ok(())
+    )
+}
+
+pub(super) fn deleted(condition: &str) -> String {
+    format!("DELETE FROM session WHERE {condition}")
 }
 
 async fn note_login(

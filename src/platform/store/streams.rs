@@ -29,12 +29,21 @@ impl Stream {
     }
 }
 
+/// A stream to be stored, and its secret as the vault sealed it.
+#[derive(Clone, Copy)]
+pub(in crate::platform) struct NewStream<'a> {
+    pub(in crate::platform) stream: &'a Stream,
+    pub(in crate::platform) sealed: &'a str,
+}
+
 /// An event on its way.
 #[derive(Clone, Debug)]
 pub(in crate::platform) struct Delivery {
     pub(in crate::platform) id: i64,
     pub(in crate::platform) stream: i64,
     pub(in crate::platform) destination: String,
+    /// The sealed secret of its stream; none where the stream is older than signatures.
+    pub(in crate::platform) secret: Option<String>,
     pub(in crate::platform) document: String,
     /// This one included.
     pub(in crate::platform) attempts: i64,
@@ -58,14 +67,21 @@ pub(in crate::platform) async fn streams_of(tx: &mut Tx, tenant: i64) -> Result<
 }
 
 /// Stores a stream.
-pub(in crate::platform) async fn insert_stream(tx: &mut Tx, tenant: i64, id: i64, new: &Stream) -> Result<(), Error> {
+pub(in crate::platform) async fn insert_stream(
+    tx: &mut Tx,
+    tenant: i64,
+    id: i64,
+    NewStream { stream: new, sealed }: NewStream<'_>,
+) -> Result<(), Error> {
     sqlx::query(
-        "INSERT INTO stream (id, tenant_id, name, destination, delivered, given_up) VALUES ($1, $2, $3, $4, 0, 0)",
+        "INSERT INTO stream (id, tenant_id, name, destination, delivered, given_up, secret) \
+         VALUES ($1, $2, $3, $4, 0, 0, $5)",
     )
     .bind(id)
     .bind(tenant)
     .bind(&new.name)
     .bind(&new.url)
+    .bind(sealed)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -121,7 +137,8 @@ impl Store {
             "UPDATE delivery SET attempts = attempts + 1, next_at = $1 WHERE id IN (SELECT d.id FROM delivery d \
              JOIN tenant t ON t.id = d.tenant_id WHERE d.next_at <= $2 AND t.state = 'ACTIVE' ORDER BY d.id LIMIT $3) \
              AND next_at <= $2 RETURNING id, stream_id, document, attempts, \
-             (SELECT s.destination FROM stream s WHERE s.id = stream_id) AS destination",
+             (SELECT s.destination FROM stream s WHERE s.id = stream_id) AS destination, \
+             (SELECT s.secret FROM stream s WHERE s.id = stream_id) AS secret",
         );
         let rows = rows.bind(until).bind(now).bind(most).fetch_all(&mut *tx).await?;
         tx.commit().await?;
@@ -130,6 +147,7 @@ impl Store {
                 id: row.try_get("id")?,
                 stream: row.try_get("stream_id")?,
                 destination: row.try_get("destination")?,
+                secret: row.try_get("secret")?,
                 document: row.try_get("document")?,
                 attempts: row.try_get("attempts")?,
             })

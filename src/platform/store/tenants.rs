@@ -151,18 +151,7 @@ fn read(row: &AnyRow) -> Result<Record, Error> {
 
 /// The state of a column's text.
 pub(super) fn state(column: &str) -> Result<State, Error> {
-    [State::Active, State::Suspended, State::Terminated]
-        .into_iter()
-        .find(|known| state_column(*known) == column)
-        .ok_or(Error::Internal)
-}
-
-const fn state_column(state: State) -> &'static str {
-    match state {
-        State::Active => "ACTIVE",
-        State::Suspended => "SUSPENDED",
-        State::Terminated => "TERMINATED",
-    }
+    State::ALL.into_iter().find(|known| known.word() == column).ok_or(Error::Internal)
 }
 
 /// The mark of two columns.
@@ -358,7 +347,7 @@ pub(in crate::platform) async fn save(tx: &mut Tx, record: &mut Record, claim: b
     )
     .bind(&record.name)
     .bind(claim.then_some(record.name.as_str()))
-    .bind(state_column(record.state))
+    .bind(record.state.word())
     .bind(record.mark.as_ref().map(place))
     .bind(record.mark.as_ref().map(|mark| mark.uid.clone()))
     .bind(serde_json::to_string(&record.settings)?)

@@ -14,10 +14,13 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
     check("status/nothing-there", &status(&[]), &own);
     let defaults = json!({"timezone": "Europe/Berlin", "packages": ["EventAndIncidentManagement"]});
+    // 2 x 1 pixels.
+    let logo = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAAC0lEQVR4nGNgAAMAAAcAAbKGrPQAAAAASUVORK5CYII=";
     space.partner(
         "acme",
         &json!({
             "packages": ["EventAndIncidentManagement"], "clients": {"defaults": defaults},
+            "branding": {"logo": {"inline": logo}},
         }),
     );
     space.client("globex", &json!({"details": {"city": "Berlin"}, "management": {"drift": "Report"}}));

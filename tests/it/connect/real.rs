@@ -15,12 +15,11 @@ use super::{city, mark, nothing};
 use crate::platform::Platform as Server;
 
 fn connect(server: &Server) -> Platform {
-    let running = server.running.as_ref().unwrap();
-    let mut data = super::secret(&running.url);
+    let mut data = super::secret(server.url());
     for (key, value) in [
-        ("tenantId", &running.credential.tenant_id),
-        ("clientId", &running.credential.client_id),
-        ("clientSecret", &running.credential.client_secret),
+        ("tenantId", &server.credential.tenant_id),
+        ("clientId", &server.credential.client_id),
+        ("clientSecret", &server.credential.client_secret),
     ] {
         data.insert(key.to_owned(), value.as_bytes().to_vec());
     }

@@ -110,12 +110,12 @@ fn values(kind: Kind, field: Field) -> (Value, Value, Json) {
         Field::BusinessFirstDay => text("Sunday", "Tuesday", json!({"clientDetails": {"businessDayStart": 3}})),
         Field::BusinessLastDay => text("Saturday", "Thursday", json!({"clientDetails": {"businessDayEnd": 5}})),
         Field::Packages => set(
-            &["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement"],
+            &["HybridDiscoveryAndMonitoring", "EventAndIncidentManagement", "RemediationAndAutomation"],
             &["HybridDiscoveryAndMonitoring", "RemediationAndAutomation"],
             json!({"packages": ["Hybrid Discovery and Monitoring", "Remediation and Automation"]}),
         ),
         Field::AddOns => set(
-            &["SLAManagement", "OfflineAlerts"],
+            &["SLAManagement", "OfflineAlerts", "SMSAndVoice", "RemoteAccessManagement"],
             &["KnowledgeBaseManagement"],
             json!({"addOns": ["Knowledgebase Management"]}),
         ),

@@ -85,7 +85,7 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     let actor = update["actor"].as_str().unwrap();
     let (login, credential) = actor.split_once('#').unwrap();
     assert_eq!((login, credential.len()), ("api@sp_1", 12));
-    assert!(!platform.running.as_ref().unwrap().credential.client_id.contains(credential));
+    assert!(!platform.credential.client_id.contains(credential));
     let seen = verified(&platform, &keys).await;
     assert_eq!((seen.chains, seen.findings.len()), (3, 0), "{seen}");
 }
@@ -126,7 +126,7 @@ async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     let caller = platform.caller_of(&acme).await;
     caller.get(&format!("/tenants/{other}/clients/minimal")).await.is(404, "not found");
     caller.get("/tenants/x%0a%1b%5b31m%E2%80%AEy/impact").await.is(404, "not found");
-    let first = platform.running.as_ref().unwrap().credential.clone();
+    let first = platform.credential.clone();
     let form =
         [("grant_type", "client_credentials"), ("client_id", first.client_id.as_str()), ("client_secret", "zebra")];
     let url = format!("{}/auth/oauth/token", platform.url());
@@ -201,7 +201,8 @@ async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
             vec![(1, "the whole chain is missing")],
         ),
         (
-            &["INSERT INTO audit SELECT tenant_id, 7, at, actor, action, object, outcome, request, hash, hash \
+            &["INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash) \
+               SELECT tenant_id, 7, at, actor, action, object, outcome, request, hash, hash \
                FROM audit WHERE tenant_id = 2 AND number = 6"][..],
             vec![(7, changed), (7, "the row stands behind the head of the chain")],
         ),

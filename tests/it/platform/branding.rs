@@ -42,6 +42,9 @@ async fn texts_merge_and_clear_and_colours_are_checked() {
         ("loginPageBackgroundColor", "red"),
         ("tabBackgroundColor", "12345g"),
         ("documentationURL", "javascript:alert(1)"),
+        ("documentationURL", "https://user:pw@docs.acme.example/"),
+        ("documentationURL", "https://user@docs.acme.example/"),
+        ("documentationURL", "http:evil.example"),
         ("domain", "a b"),
     ] {
         platform.sp.put(&path, json!({ field: value })).await.refuses(field);
@@ -139,6 +142,70 @@ async fn what_is_no_picture_is_refused_by_name() {
     assert_eq!(platform.sp.get(&path).await.json(), json!({}));
     // A background may be as large as documented.
     platform.sp.put(&path, json!({ "loginPageImage": file(&png(4096, 2048)) })).await.json();
+}
+
+#[tokio::test]
+async fn a_favicon_that_is_not_square_is_refused() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("/tenants/{partner}/customBranding");
+    for (width, height) in [(128, 16), (16, 128), (128, 127)] {
+        let body = json!({ "applicationTitle": "Half", "favIcon": file(&png(width, height)) });
+        let message = platform.sp.put(&path, body).await.refuses("favIcon.file");
+        assert!(message.contains("must be square; cut it or pad it"), "{message}");
+    }
+    assert_eq!(platform.sp.get(&path).await.json(), json!({}), "nothing is half done");
+    platform.sp.put(&path, json!({ "favIcon": file(&png(64, 64)), "logo": file(&png(40, 10)) })).await.json();
+}
+
+/// What a camera notes that it was held by: the picture is to be turned by 90 degrees.
+const HELD: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+
+/// A PNG with that note, before its picture or behind it.
+fn held_png(plain: &[u8], is_before: bool) -> Vec<u8> {
+    let length = u32::try_from(HELD.len()).unwrap().to_be_bytes();
+    let sum = crc(&[b"eXIf", HELD].concat()).to_be_bytes();
+    let note = [&length, b"eXIf".as_slice(), HELD, &sum].concat();
+    // Signature and header have 33 bytes, the end has 12.
+    let at = if is_before { 33 } else { plain.len() - 12 };
+    [&plain[..at], &note, &plain[at..]].concat()
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    let step = |sum: u32, _| if sum & 1 == 1 { 0xEDB8_8320 ^ (sum >> 1) } else { sum >> 1 };
+    !bytes.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
+}
+
+/// A JPEG with that note.
+fn held_jpeg(width: u32, height: u32) -> Vec<u8> {
+    let plain = picture(width, height, image::ImageFormat::Jpeg);
+    let note = [b"Exif\0\0".as_slice(), HELD].concat();
+    let length = u16::try_from(note.len() + 2).unwrap().to_be_bytes();
+    [&plain[..2], &[0xFF, 0xE1], &length, &note, &plain[2..]].concat()
+}
+
+#[tokio::test]
+async fn a_picture_that_its_notes_turn_is_kept_turned() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("/tenants/{partner}/customBranding");
+    let pictures = [held_jpeg(24, 8), held_png(&png(24, 8), true), held_png(&png(24, 8), false)];
+    for (index, bytes) in pictures.iter().enumerate() {
+        let read = platform.sp.put(&path, json!({ "logo": file(bytes) })).await.json();
+        let url = format!("{}{}", platform.url(), read["logo"]["logoPath"].as_str().unwrap());
+        let served = reqwest::get(url).await.unwrap().bytes().await.unwrap();
+        assert!(!served.windows(4).any(|part| part == b"Exif" || part == b"eXIf"), "picture {index}");
+        let served = image::load_from_memory(&served).unwrap();
+        assert_eq!((served.width(), served.height()), (8, 24), "picture {index}");
+    }
+    // What is turned is copied, which the bound on memory knows.
+    let mut large = std::io::Cursor::new(Vec::new());
+    image::RgbaImage::new(4096, 3500).write_to(&mut large, image::ImageFormat::Png).unwrap();
+    let large = large.into_inner();
+    platform.sp.put(&path, json!({ "loginPageImage": file(&large) })).await.json();
+    let turned = json!({ "loginPageImage": file(&held_png(&large, true)) });
+    let message = platform.sp.put(&path, turned).await.refuses("loginPageImage.file");
+    assert!(message.contains("4096 x 3500 pixels of 8 bytes"), "{message}");
 }
 
 #[tokio::test]

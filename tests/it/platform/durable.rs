@@ -54,7 +54,7 @@ async fn two_processes_on_one_database_make_one_tenant_too() {
     let mut config = Config::new(platform.folder.database());
     config.limits = None;
     let second = tenantry::platform::start(config).await.unwrap();
-    let callers = [platform.sp.clone(), Caller::new(&second.url, &second.credential).await];
+    let callers = [platform.sp.clone(), Caller::new(&second.url, &platform.credential).await];
     for round in 0..5 {
         let partner = platform.partner(&format!("Acme {round}")).await;
         let create = |number: usize| {
@@ -83,9 +83,14 @@ async fn a_restart_keeps_tenants_tokens_and_credentials() {
 }
 
 /// The program itself; it ends with the test, however that ends.
-pub(super) struct Program(Child);
+pub(super) struct Program(pub(super) Child);
 
 impl Program {
+    /// A program that runs already.
+    pub(super) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     /// Number of its process.
     pub(super) fn id(&self) -> u32 {
         self.0.id()

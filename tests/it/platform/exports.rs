@@ -7,6 +7,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Value, json};
 use tenantry::catalog::{CONTACT_SUPPORT, Category};
 use tenantry::platform::S3Key;
@@ -20,24 +23,34 @@ const MASK: &str = "Mask Resource Identity Management";
 
 /// What reached the stand-in.
 #[derive(Clone, Debug)]
-struct Seen {
+pub(super) struct Seen {
     method: Method,
-    uri: String,
+    pub(super) uri: String,
     headers: HeaderMap,
     body: String,
 }
 
+impl Seen {
+    /// The name of the record that an event tells of.
+    pub(super) fn name(&self) -> String {
+        let event: Value = serde_json::from_str(&self.body).unwrap();
+        event["record"]["name"].as_str().unwrap().to_owned()
+    }
+}
+
 /// Takes everything, after the first few answers.
 #[derive(Clone, Default)]
-struct StandIn {
+pub(super) struct StandIn {
     seen: Arc<Mutex<Vec<Seen>>>,
     /// Answers to give first.
     first: Arc<Mutex<Vec<StatusCode>>>,
+    /// How long each answer takes.
+    pub(super) pause: Arc<Mutex<Duration>>,
 }
 
 impl StandIn {
     /// Starts it and answers its URL.
-    async fn start(first: &[u16]) -> (Self, String) {
+    pub(super) async fn start(first: &[u16]) -> (Self, String) {
         let stand_in = Self::default();
         *stand_in.first.lock().unwrap() = first.iter().rev().map(|code| StatusCode::from_u16(*code).unwrap()).collect();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -48,7 +61,7 @@ impl StandIn {
     }
 
     /// Waits for so many requests.
-    async fn wait(&self, count: usize) -> Vec<Seen> {
+    pub(super) async fn wait(&self, count: usize) -> Vec<Seen> {
         for _ in 0..600 {
             let seen = self.seen.lock().unwrap().clone();
             if seen.len() >= count {
@@ -67,12 +80,25 @@ async fn take(
 ) -> (StatusCode, HeaderMap) {
     let body = String::from_utf8_lossy(&body).into_owned();
     stand_in.seen.lock().unwrap().push(Seen { method, uri: uri.to_string(), headers, body });
+    let pause = *stand_in.pause.lock().unwrap();
+    tokio::time::sleep(pause).await;
     let status = stand_in.first.lock().unwrap().pop().unwrap_or(StatusCode::OK);
     let mut headers = HeaderMap::new();
     if status.is_redirection() {
         headers.insert("location", "/elsewhere".parse().unwrap());
     }
     (status, headers)
+}
+
+/// Whether what a receiver has proves the sender, as Standard Webhooks has it.
+fn is_signed(seen: &Seen, secret: &str) -> bool {
+    let header = |name: &str| seen.headers[name].to_str().unwrap().to_owned();
+    let age = jiff::Timestamp::now().as_second() - header("webhook-timestamp").parse::<i64>().unwrap();
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{}.{}.{}", header("webhook-id"), header("webhook-timestamp"), seen.body).as_bytes());
+    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    (0..3600).contains(&age) && header("webhook-signature") == signature
 }
 
 #[tokio::test]
@@ -111,6 +137,11 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
         platform.sp.post(&exports(&acme), body(outside)).await.refuses("destination");
     }
     std::os::unix::fs::symlink(folder.path(""), out.join("link")).unwrap();
+    for led_out in ["link", "link/x", "link/../link"] {
+        let answer = platform.sp.post(&exports(&acme), body(&format!("{allowed}/{led_out}"))).await;
+        assert!(matches!(answer.status.as_u16(), 400 | 503), "{led_out}: {}", answer.text);
+    }
+    assert!(!folder.path("x").exists() && !folder.path(&acme).exists(), "something was written outside");
     std::fs::create_dir_all(out.join("trap")).unwrap();
     std::os::unix::fs::symlink(folder.path(""), out.join("trap").join(&acme)).unwrap();
     assert_eq!(platform.sp.post(&exports(&acme), body(&format!("{allowed}/trap"))).await.status, 503);
@@ -125,6 +156,77 @@ async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowe
     assert!(answer.status == 403 && answer.text.contains("not subscribed"), "{}", answer.text);
     let inventory = json!({ "data": ["inventory"], "destination": allowed });
     assert_eq!(platform.sp.post(&exports(&hybrid), inventory).await.json()["files"][0]["records"], 0);
+}
+
+/// An hour in milliseconds.
+const HOUR: i64 = 60 * 60 * 1000;
+
+/// How many files there are below a folder.
+fn files(folder: &std::path::Path) -> usize {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
+}
+
+#[tokio::test]
+async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
+    let folder = Folder::new();
+    let out = folder.path("out");
+    let allowed = out.display().to_string();
+    let export = |config: &mut tenantry::platform::Config| config.export_destinations = vec![allowed.clone()];
+    let mut platform = Platform::with(export).await;
+    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T1" })).await.json();
+    let exports = format!("/tenants/{acme}/exports/batch");
+    let body = |schedule: Value| json!({ "data": ["usage", "tickets"], "destination": allowed, "schedule": schedule });
+    for (schedule, field) in [
+        (json!({ "everyHours": 0 }), "schedule.everyHours"),
+        (json!({ "everyHours": 8785 }), "schedule.everyHours"),
+        (json!({ "everyHours": 1, "start": "soon" }), "schedule.start"),
+        (json!({ "everyHours": 1, "start": "2999-01-01" }), "schedule.start"),
+    ] {
+        platform.sp.post(&exports, body(schedule)).await.refuses(field);
+    }
+    let daily = json!({ "data": ["usage"], "destination": allowed, "schedule": "daily" });
+    assert_eq!(platform.sp.post(&exports, daily).await.status, 400, "a schedule of another form is not dropped");
+    let made = platform.sp.post(&exports, body(json!({ "everyHours": 6 }))).await.json();
+    assert_eq!((&made["data"], &made["everyHours"]), (&json!(["tickets", "usage"]), &json!(6)));
+    assert_eq!(files(&out), 0, "nothing is written at once");
+    platform.restart(export).await;
+    let now = jiff::Timestamp::now().as_millisecond();
+    let one = platform.running.as_ref().unwrap();
+    one.housekeep(now + 5 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 0);
+    // Another process has begun it and does not say that it is done: until its time is over nobody else begins.
+    platform.sql("UPDATE export_schedule SET held_until = next_at + 7200000").await;
+    one.housekeep(now + 7 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 0);
+    // Two platforms on one database come to it at the same time, and one writes the two files.
+    let other = {
+        let mut config = tenantry::platform::Config::new(platform.folder.database());
+        config.limits = None;
+        export(&mut config);
+        tenantry::platform::start(config).await.unwrap()
+    };
+    let (first, second) = tokio::join!(one.housekeep(now + 9 * HOUR), other.housekeep(now + 9 * HOUR));
+    first.and(second).unwrap();
+    assert_eq!(files(&out), 2);
+    // What was missed is made up for by one run, and the next one is in step.
+    one.housekeep(now + 100 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 4);
+    let listed = platform.sp.get(&exports).await.json();
+    assert_eq!((&listed[0]["id"], &listed[0]["lastOutcome"]), (&made["id"], &json!("2 files were written")));
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    // A run is judged as a request would be.
+    platform.sp.post(&format!("{}/{acme}", platform.msps()), json!({ "addOns": [] })).await.json();
+    one.housekeep(now + 200 * HOUR).await.unwrap();
+    assert_eq!(files(&out), 4);
+    let outcome = platform.sp.get(&exports).await.json()[0]["lastOutcome"].to_string();
+    assert!(outcome.contains("Batch Exports") && outcome.contains(CONTACT_SUPPORT), "{outcome}");
+    let end = format!("{exports}/{}", made["id"].as_str().unwrap());
+    platform.sp.raw(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.json();
+    platform.sp.raw(Method::DELETE, &format!("/api/v2{end}"), Vec::new()).await.is(404, "not found");
+    assert_eq!(platform.sp.get(&exports).await.json(), json!([]));
+    other.stop().await;
 }
 
 #[tokio::test]
@@ -176,6 +278,11 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
     let streams = format!("/tenants/{acme}/exports/stream");
     for outside in
         ["http://169.254.169.254/latest", &format!("{url}/admin"), &format!("{url}/in/../admin"), "/tmp/x", "x"]
+            .into_iter()
+            .chain(
+                ["/in/..%2fadmin", "/in/..%5Cadmin", "/in/..;/admin", "/in//admin"]
+                    .map(|path| format!("{url}{path}").leak() as &str),
+            )
     {
         platform.sp.post(&streams, json!({ "name": "s", "url": outside })).await.refuses("url");
     }
@@ -193,6 +300,16 @@ async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only()
     let delivery = &seen[0].headers["x-tenantry-delivery"];
     assert!(seen.iter().all(|seen| seen.headers["x-tenantry-delivery"] == delivery), "one event, tried again");
     let event: Value = serde_json::from_str(&seen[2].body).unwrap();
+    let secret = stream["secret"].as_str().unwrap();
+    for seen in &seen {
+        assert!(is_signed(seen, secret), "{seen:?}");
+        let changed = Seen { body: seen.body.replace("A1", "A9"), ..seen.clone() };
+        assert!(!is_signed(&changed, secret));
+    }
+    let listed = platform.sp.get(&streams).await.text;
+    assert!(listed.contains(r#""name":"s""#) && !listed.contains("secret"), "{listed}");
+    let kept: String = sqlx::query_scalar("SELECT secret FROM stream").fetch_one(&platform.pool().await).await.unwrap();
+    assert!(!kept.contains(secret.trim_start_matches("whsec_")), "{kept}");
     assert_eq!(
         (&event["event"], &event["tenantId"], &event["record"]["ip"]),
         (&json!("create"), &json!(acme), &json!("****"))

@@ -147,10 +147,41 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
     drop(program);
 }
 
+#[tokio::test]
+async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
+    let folder = Folder::new();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command.current_dir(folder.path("")).args(["--listen", "127.0.0.1:0", "--writes-per-minute", "1", "--database"]);
+    let log = std::fs::File::create(folder.path("log")).unwrap();
+    command.arg(folder.database()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
+    let program = Program::of(command.spawn().unwrap());
+    let sp = Caller::new(&answering(&folder), &credential_of(&folder)).await;
+    let mut throttled = Vec::new();
+    for name in ["A", "B", "C", "D"] {
+        let answer = sp.post("/tenants/sp_1/msps", json!({ "name": name })).await;
+        if answer.status == 429 {
+            throttled.push(answer.headers["x-request-id"].to_str().unwrap().to_owned());
+        }
+    }
+    assert!(throttled.len() >= 2, "{throttled:?}");
+    let lines = refused(&folder);
+    for id in throttled {
+        let line = lines.iter().find(|line| line["request"] == id.as_str()).expect("the request has a line");
+        let said = ["message", "source", "method"].map(|member| line[member].as_str().unwrap());
+        assert_eq!((said, &line["status"]), (["too often", "127.0.0.1", "POST"], &json!(429)));
+    }
+    drop(program);
+}
+
 /// The program with its log in a file.
-fn logged(folder: &Folder) -> (Program, String) {
+pub(super) fn logged(folder: &Folder) -> (Program, String) {
     let log = std::fs::File::create(folder.path("log")).unwrap();
     let program = launch_into(Command::new(env!("CARGO_BIN_EXE_tenantry-platform")), folder, Stdio::from(log));
+    (program, answering(folder))
+}
+
+/// The URL of the program, as its log says it.
+fn answering(folder: &Folder) -> String {
     for _ in 0..600 {
         let text = std::fs::read_to_string(folder.path("log")).unwrap();
         let url = text.lines().find_map(|line| {
@@ -158,7 +189,7 @@ fn logged(folder: &Folder) -> (Program, String) {
             line["fields"]["url"].as_str().map(str::to_owned)
         });
         if let Some(url) = url {
-            return (program, url);
+            return url;
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -1,5 +1,6 @@
 //! Evidence that somebody forges who can write the database and has not the key.
 
+use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tenantry::platform::{self, Config, export_audit, new_audit_key, verify_audit};
 
@@ -7,26 +8,56 @@ use super::audit::{findings, sealed, tamper, verified};
 use super::people::{PASSWORD, user};
 use super::{CHEAP, Folder, Platform};
 
+/// A row as a forger reads it.
+#[derive(sqlx::FromRow)]
+struct Row {
+    number: i64,
+    at: i64,
+    actor: String,
+    action: String,
+    object: String,
+    outcome: String,
+    request: String,
+    source: String,
+    key_id: String,
+    beside_tenant: i64,
+    beside_number: i64,
+    beside_hash: String,
+}
+
+impl Row {
+    fn hash(&self, tenant: i64, number: i64, previous: &str) -> String {
+        let Self { at, actor, action, object, outcome, request, source, key_id, .. } = self;
+        let beside = json!({ "tenant": self.beside_tenant, "number": self.beside_number, "hash": self.beside_hash });
+        let first = json!([tenant, number, at, actor, action, object, outcome, request, previous]);
+        // In the order of the fields, which a map of JSON does not keep.
+        let beside =
+            format!(r#"{{"tenant":{},"number":{},"hash":{}}}"#, beside["tenant"], beside["number"], beside["hash"]);
+        let text = format!("[{first},{},{},{beside}]", json!(source), json!(key_id));
+        let digits: Vec<String> = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
+        digits.concat()
+    }
+}
+
 /// Rewrites a tenant's chain as somebody would who knows how it is made: without its row `gone`, each hash made anew, and the
 /// head put where it belongs.
 async fn forge(platform: &Platform, tenant: i64, gone: i64) {
     let pool = platform.pool().await;
-    let text = "SELECT at, actor, action, object, outcome, request FROM audit WHERE tenant_id = $1 AND number <> $2 ORDER BY number";
-    let rows: Vec<(i64, String, String, String, String, String)> =
-        sqlx::query_as(text).bind(tenant).bind(gone).fetch_all(&pool).await.unwrap();
-    sqlx::query("DELETE FROM audit WHERE tenant_id = $1").bind(tenant).execute(&pool).await.unwrap();
+    let text = "SELECT * FROM audit WHERE tenant_id = $1 AND number <> $2 ORDER BY number";
+    let rows: Vec<Row> = sqlx::query_as(text).bind(tenant).bind(gone).fetch_all(&pool).await.unwrap();
+    sqlx::query("DELETE FROM audit WHERE tenant_id = $1 AND number = $2")
+        .bind(tenant)
+        .bind(gone)
+        .execute(&pool)
+        .await
+        .unwrap();
     let (mut number, mut previous) = (0_i64, String::new());
-    for (at, actor, action, object, outcome, request) in rows {
+    for row in rows {
         number += 1;
-        let whole = (tenant, number, at, &actor, &action, &object, &outcome, &request, &previous);
-        let bytes = serde_json::to_vec(&whole).unwrap();
-        let digits: Vec<String> = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let hash = digits.concat();
-        let insert = "INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash) \
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let row = sqlx::query(insert).bind(tenant).bind(number).bind(at).bind(actor).bind(action).bind(object);
-        let row = row.bind(outcome).bind(request).bind(&previous).bind(&hash);
-        row.execute(&pool).await.unwrap();
+        let hash = row.hash(tenant, number, &previous);
+        let write = "UPDATE audit SET number = $1, previous = $2, hash = $3 WHERE tenant_id = $4 AND number = $5";
+        let write = sqlx::query(write).bind(number).bind(&previous).bind(&hash).bind(tenant).bind(row.number);
+        write.execute(&pool).await.unwrap();
         previous = hash;
     }
     let head = sqlx::query("UPDATE audit_head SET number = $1, hash = $2, seal = 'forged' WHERE tenant_id = $3");
@@ -44,20 +75,47 @@ async fn no_event_that_anybody_can_cause_heals_a_forged_log() {
     let before = verified(&platform, &keys).await;
     assert!(before.findings.is_empty(), "{before}");
     forge(&platform, 2, 2).await;
-    let seal = format!("tenant `{partner}`, row 3: the head of the chain does not have our seal");
-    assert_eq!(findings(&platform, &keys).await, [seal]);
+    let fault = |row: i64, fault: &str| format!("tenant `{partner}`, row {row}: {fault}");
+    let unsealed = "the row does not have our seal";
+    let forged = [fault(2, unsealed), fault(3, unsealed), fault(3, "the head of the chain does not have our seal")];
+    assert_eq!(findings(&platform, &keys).await, forged);
     // A failed login needs no account, and other events follow it.
     for _ in 0..3 {
         assert_eq!(platform.sp.login("ada", "Wrong-Passw0rd!").await.status, 401);
     }
     platform.sp.login("ada", PASSWORD).await.json();
-    let broken = format!("tenant `{partner}`, row 4: the log was changed behind the platform's back before this row");
-    assert_eq!(findings(&platform, &keys).await, [broken]);
+    let broken = fault(4, "the log was changed behind the platform's back before this row");
+    let found = findings(&platform, &keys).await;
+    assert_eq!(found, [&[broken], &forged[..2]].concat());
     // Whoever takes that row out again is found out again.
     forge(&platform, 2, 4).await;
     platform.sp.login("ada", PASSWORD).await.json();
     let again = findings(&platform, &keys).await;
-    assert!(again.len() == 1 && again[0].contains("behind the platform's back"), "{again:?}");
+    assert!(again.iter().any(|fault| fault.contains("behind the platform's back")), "{again:?}");
+    assert!(again.iter().filter(|fault| fault.contains(unsealed)).count() > 2, "{again:?}");
+}
+
+#[tokio::test]
+async fn the_line_of_a_row_and_its_seal_are_of_no_other_row() {
+    let (platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    platform.sp.client(&partner, "A").await;
+    // The seal of another row, and of another tenant.
+    for (tampering, row) in [
+        (
+            "UPDATE audit SET seal = (SELECT seal FROM audit WHERE tenant_id = 2 AND number = 2) WHERE tenant_id = 2 AND number = 1",
+            1,
+        ),
+        (
+            "UPDATE audit SET seal = (SELECT seal FROM audit WHERE tenant_id = 3 AND number = 1) WHERE tenant_id = 2 AND number = 1",
+            1,
+        ),
+        ("UPDATE audit SET seal = '' WHERE tenant_id = 2 AND number = 1", 1),
+    ] {
+        tamper(&platform, &[tampering]).await;
+        let named = format!("tenant `{partner}`, row {row}: the row does not have our seal");
+        assert_eq!(findings(&platform, &keys).await, [named], "{tampering}");
+    }
 }
 
 #[tokio::test]
@@ -71,6 +129,7 @@ async fn a_cut_tail_and_a_head_that_is_gone_stay_found_after_the_next_event() {
             "behind the platform's back",
         ),
         (&["UPDATE audit_head SET seal = '' WHERE tenant_id = 2"][..], "behind the platform's back"),
+        (&["DELETE FROM audit_head WHERE tenant_id = 2"][..], "behind the platform's back"),
     ] {
         let (platform, keys) = sealed().await;
         let partner = platform.partner("Acme").await;
@@ -135,8 +194,9 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
     export_audit(&platform.folder.database(), None, &mut lines).await.unwrap();
     assert!(!lines.is_empty());
     let pool = platform.pool().await;
-    let newest: i64 = sqlx::query_scalar("SELECT MAX(version) FROM _sqlx_migrations").fetch_one(&pool).await.unwrap();
-    assert_eq!(newest, 9);
+    let text = "SELECT COUNT(*) FROM _sqlx_migrations WHERE version = 10";
+    let migrated: i64 = sqlx::query_scalar(text).fetch_one(&pool).await.unwrap();
+    assert_eq!(migrated, 0);
     pool.close().await;
     if !platform.folder.database().contains("://") {
         let url = format!("sqlite://{}?mode=ro", platform.folder.database());
@@ -144,4 +204,10 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
         let missing = verify_audit(&platform.folder.path("none.db").display().to_string(), None).await.unwrap_err();
         assert!(missing.to_string().contains("there is no database"), "{missing}");
     }
+    // And of before the log had an anchor.
+    tamper(&platform, &["DROP TABLE audit_anchor", "DELETE FROM _sqlx_migrations WHERE version > 10"]).await;
+    let earlier = verify_audit(&platform.folder.database(), Some(&keys.path("audit.key"))).await.unwrap_err();
+    assert!(earlier.to_string().contains("is of an earlier version"), "{earlier}");
+    let earlier = export_audit(&platform.folder.database(), None, &mut lines).await.unwrap_err();
+    assert!(earlier.to_string().contains("start this platform on it once"), "{earlier}");
 }

@@ -13,7 +13,7 @@ use super::people::user;
 use super::{CHEAP, Folder};
 
 /// Method and path of the calls that take a body or a query; each tenant exists.
-const ROUTES: [(&str, &str); 44] = [
+const ROUTES: [(&str, &str); 46] = [
     ("POST", "/tenancy/auth/oauth/token"),
     ("POST", "/tenants/sp_1/msps"),
     ("GET", "/tenants/sp_1/msps/minimal"),
@@ -41,6 +41,8 @@ const ROUTES: [(&str, &str); 44] = [
     ("GET", "/tenants/msp_2/records/resources/1"),
     ("POST", "/tenants/msp_2/records/resources/1"),
     ("POST", "/tenants/msp_2/exports/batch"),
+    ("GET", "/tenants/msp_2/exports/batch"),
+    ("DELETE", "/tenants/msp_2/exports/batch/1"),
     ("POST", "/tenants/msp_2/exports/stream"),
     ("GET", "/tenants/msp_2/exports/stream"),
     ("DELETE", "/tenants/msp_2/exports/stream/1"),
@@ -202,6 +204,7 @@ fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
             (status, answer.into_body().collect().await.unwrap().to_bytes())
         })
     };
+    let credential = credential.unwrap();
     let form = format!(
         "grant_type=client_credentials&client_id={}&client_secret={}",
         credential.client_id, credential.client_secret

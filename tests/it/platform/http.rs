@@ -104,3 +104,31 @@ async fn requests_are_counted_by_method_template_and_status() {
     let health = reqwest::get(format!("{}/healthz", platform.url())).await.unwrap();
     assert_eq!(health.text().await.unwrap(), "ok");
 }
+
+#[tokio::test]
+async fn a_refusal_before_any_handler_has_one_of_the_three_shapes() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let platform = Platform::start().await;
+    for path in ["/api/v2/tenants/%ff/users/x", "/images/org/9999999999999999999/x", "/login/%ff"] {
+        let answer = platform.sp.raw(Method::GET, path, Vec::new()).await;
+        assert_eq!(answer.headers["content-type"], "application/json", "{path}");
+        answer.refuses("path");
+    }
+    let address = platform.url().trim_start_matches("http://").to_owned();
+    for (head, status) in [
+        ("GET /healthz HTTP/1.1\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n", "400"),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\n", "200"),
+        ("GET /healthz HTTP/1.0\r\n", "200"),
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+        stream.write_all(format!("{head}Connection: close\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{head}: {answer}");
+        assert!(
+            status == "200" || answer.contains("\"fieldName\":\"host\"") && answer.contains("x-request-id"),
+            "{answer}"
+        );
+    }
+}

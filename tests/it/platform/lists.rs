@@ -81,6 +81,47 @@ async fn a_search_finds_by_every_key() {
 }
 
 #[tokio::test]
+async fn a_list_for_people_is_searched_by_a_part_of_a_name_and_by_state() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Mission Partner").await;
+    for name in ["Ärztehaus Nord", "ärztehaus süd", "100% Straße", "Zebra"] {
+        platform.sp.client(&partner, name).await;
+    }
+    let act = async |id: &str, action: &str| {
+        platform.sp.act(&format!("/tenants/{partner}/clients/{id}/{action}")).await.json();
+    };
+    act("client_4", "suspend").await;
+    act("client_5", "terminate").await;
+    let search = async |query: &str| {
+        let list = format!("/tenants/{partner}/clients/search?isDescendingOrder=false&{query}");
+        platform.sp.get(&list).await.json()
+    };
+    for (query, found) in [
+        ("nameContains:%C3%84RZTEHAUS", &["Ärztehaus Nord", "ärztehaus süd"][..]),
+        ("nameContains:STRASSE", &["100% Straße"]),
+        ("nameContains:100%25", &["100% Straße"]),
+        ("nameContains:_", &[]),
+        ("nameContains:haus+status:SUSPENDED", &["ärztehaus süd"]),
+        ("status:ACTIVE", &["Ärztehaus Nord", "Zebra"]),
+        ("status:SUSPENDED", &["ärztehaus süd"]),
+        ("status:TERMINATED", &["100% Straße"]),
+        // The documented keys keep what they mean.
+        ("name:zebra", &[]),
+        ("name:Zebra", &["Zebra"]),
+        ("activeStatus:false", &["ärztehaus süd", "100% Straße"]),
+    ] {
+        assert_eq!(names(&search(&format!("queryString={query}")).await), found, "{query}");
+    }
+    let page = search("queryString=nameContains:a&pageSize=2&pageNo=2&sortName=name").await;
+    assert_eq!((&page["totalResults"], &page["totalPages"]), (&json!(4), &json!(2)));
+    assert_eq!(names(&page).len(), 2);
+    let all = platform.sp.get(&format!("{}/search?queryString=nameContains:sion+PART", platform.msps())).await.json();
+    assert_eq!(names(&all), ["Mission Partner"]);
+    let message = platform.sp.get(&format!("/tenants/{partner}/clients/search?queryString=status:Active")).await;
+    assert!(message.refuses("queryString").contains("ACTIVE, SUSPENDED, TERMINATED"));
+}
+
+#[tokio::test]
 async fn a_library_that_encodes_the_whole_query_is_understood() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;

@@ -5,6 +5,7 @@ mod again;
 mod clipboard;
 mod codes;
 mod consent;
+mod dead_ends;
 mod duo;
 mod enrolment;
 mod factor;

@@ -2,7 +2,9 @@
 
 mod admin;
 mod audited;
+mod defaults;
 mod external;
+mod names;
 mod page;
 mod permissions;
 mod roles;

@@ -118,6 +118,54 @@ async fn kinds_that_only_an_add_on_brings_need_it() {
 }
 
 #[tokio::test]
+async fn a_resource_that_turns_unknown_raises_an_alert_once() {
+    let platform = Platform::start().await;
+    let mask = "Mask Resource Identity Management";
+    let with = subscriber(&platform, "With", &[EVENTS], &["Offline Alerts"]).await;
+    let masked = subscriber(&platform, "Masked", &[EVENTS], &["Offline Alerts", mask]).await;
+    let without = subscriber(&platform, "Without", &[EVENTS], &[]).await;
+    let alerts = async |tenant: &str| {
+        let list = format!("{}?isDescendingOrder=false", path(tenant, Category::Alerts));
+        platform.sp.get(&list).await.json()["results"].as_array().unwrap().clone()
+    };
+    let list = path(&with, Category::Resources);
+    let made = platform.sp.post(&list, json!({ "name": "db1.example", "state": "UP" })).await.json();
+    let one = format!("{list}/{}", made["id"].as_str().unwrap());
+    assert_eq!(alerts(&with).await, Vec::<Value>::new());
+    let mut revision = 1;
+    let mut set = async |change: Value| {
+        let mut body = change;
+        body["revision"] = revision.into();
+        revision += 1;
+        platform.sp.post(&one, body).await.json();
+    };
+    set(json!({ "state": "UNKNOWN" })).await;
+    let raised = alerts(&with).await;
+    assert_eq!(raised.len(), 1);
+    for (member, value) in
+        [("kind", json!("offline")), ("hostName", json!("db1.example")), ("resourceId", made["id"].clone())]
+    {
+        assert_eq!(raised[0][member], value, "{member}");
+    }
+    assert!(raised[0]["name"].as_str().unwrap().starts_with("db1.example is in an unknown state since "));
+    // It stays unknown, and once it was known it may be so again.
+    set(json!({ "owner": "ops" })).await;
+    assert_eq!(alerts(&with).await.len(), 1);
+    set(json!({ "state": "UP" })).await;
+    set(json!({ "status": "unknown" })).await;
+    assert_eq!(alerts(&with).await.len(), 2);
+    // A new resource may be unknown from the start; a name that is masked is masked in the alert as well.
+    for tenant in [&masked, &without] {
+        let body = json!({ "name": "db2.example", "state": "Unknown" });
+        platform.sp.post(&path(tenant, Category::Resources), body).await.json();
+    }
+    let raised = alerts(&masked).await;
+    assert_eq!((raised.len(), &raised[0]["hostName"]), (1, &json!("****")));
+    assert!(!raised[0].to_string().contains("db2.example"), "{}", raised[0]);
+    assert_eq!(alerts(&without).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn records_are_paged_read_changed_and_refused_by_field() {
     let platform = Platform::start().await;
     let partner = subscriber(&platform, "Acme", &[EVENTS], &["Alert Problem Area"]).await;

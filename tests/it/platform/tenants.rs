@@ -7,7 +7,10 @@ use super::Platform;
 #[tokio::test]
 async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
     let platform = Platform::start().await;
-    let created = platform.sp.post(&platform.msps(), json!({ "name": " Acme " })).await.json();
+    let packages = ["Event and Incident Management", "Remediation and Automation"];
+    let add_ons = ["SMS and Voice", "Remote Access Management"];
+    let partner = json!({ "name": " Acme ", "packages": packages, "addOns": add_ons });
+    let created = platform.sp.post(&platform.msps(), partner).await.json();
     assert_eq!(created, json!({ "uniqueId": "msp_2", "name": "Acme", "id": 2 }));
     let body = json!({
         "name": "Example Co", "extOrgId": "EXT-1", "address": "1 Main St", "city": "San Jose", "state": "California",
@@ -18,7 +21,8 @@ async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
         "clientDetails": {"businessStartHour": 8, "businessStartMin": 30, "businessEndHour": 16, "businessEndMin": 0,
             "businessDayStart": 1, "businessDayEnd": 5, "smsVoiceNotification": true, "remoteAccess": true,
             "services": [{"id": 1, "technologies": [{"id": "1"}]}]},
-        "agentPolicies": [{"name": "Servers Policy"}], "uniqueId": "mine", "mspId": "msp_99"
+        "agentPolicies": [{"name": "Servers Policy"}], "uniqueId": "mine", "mspId": "msp_99",
+        "packages": packages, "addOns": add_ons
     });
     let created = platform.sp.post("/tenants/msp_2/clients", body.clone()).await.json();
     assert_eq!(created, json!({ "uniqueId": "client_3", "name": "Example Co", "id": 3 }));
@@ -49,8 +53,8 @@ async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
     assert_eq!((&read["mspId"], &read["mspid"]), (&json!("msp_2"), &json!(2)));
     assert_eq!((&read["uniqueId"], &read["id"]), (&json!("client_3"), &json!(3)));
     assert_eq!((&read["activated"], &read["status"]), (&json!(true), &json!("ACTIVE")));
-    assert_eq!(read["packages"], json!(["Hybrid Discovery and Monitoring"]));
-    assert_eq!(read["addOns"], json!([]));
+    let all = [["Hybrid Discovery and Monitoring"].as_slice(), &packages].concat();
+    assert_eq!((&read["packages"], &read["addOns"]), (&json!(all), &json!(add_ons)));
     let time = read["createdTime"].as_str().unwrap();
     assert!(time.len() == 24 && time.ends_with("+0000"), "{time}");
     assert_eq!(read["createdBy"]["loginName"], "api@sp_1");
@@ -98,16 +102,49 @@ async fn an_update_merges_and_answers_the_whole_object() {
         "clientDetails": {"businessStartHour": 7}, "duoSecurity": {"apiHostName": "duo.example"} });
     let first = platform.sp.post(&path, set).await.json();
     assert_eq!(first["city"], "Bonn");
-    let second = platform.sp.post(&path, json!({ "city": "", "clientDetails": {"remoteAccess": true} })).await.json();
+    let second = platform.sp.post(&path, json!({ "city": "", "clientDetails": {"businessEndHour": 19} })).await.json();
     assert_eq!((&second["city"], &second["zip"]), (&json!(""), &json!("53111")));
     assert_eq!(second["clientDetails"]["businessStartHour"], 7);
-    assert_eq!(second["clientDetails"]["remoteAccess"], true);
+    assert_eq!(second["clientDetails"]["businessEndHour"], 19);
     assert_eq!(second["duoSecurity"]["apiHostName"], "duo.example");
     let cleared =
         platform.sp.post(&path, json!({ "whiteListedIps": "", "channel": {"id": 0}, "zip": null })).await.json();
     assert_eq!((&cleared["whiteListedIps"], &cleared["zip"]), (&json!(""), &json!("53111")));
     assert!(cleared.get("channel").is_none());
     assert_eq!(platform.sp.get(&path).await.json(), cleared);
+}
+
+#[tokio::test]
+async fn a_switch_needs_its_add_on_and_goes_off_with_it() {
+    let mut platform = Platform::start().await;
+    let packages = ["Event and Incident Management", "Remediation and Automation"];
+    for (switch, add_on) in [("smsVoiceNotification", "SMS and Voice"), ("remoteAccess", "Remote Access Management")] {
+        let body = json!({ "name": switch, "packages": packages, "addOns": [add_on] });
+        let partner = platform.sp.make(platform.msps(), body).await;
+        let list = format!("/tenants/{partner}/clients");
+        let on = json!({ switch: true });
+        let field = format!("clientDetails.{switch}");
+        let refused = platform.sp.post(&list, json!({ "name": "G", "clientDetails": on })).await.refuses(&field);
+        assert!(refused.contains(add_on) && refused.contains("Contact Support"), "{refused}");
+        let client = platform.sp.client(&partner, "G").await;
+        let path = format!("{list}/{client}");
+        platform.sp.post(&path, json!({ "clientDetails": on, "city": "Bonn" })).await.refuses(&field);
+        assert_eq!(platform.sp.get(&path).await.json()["city"], "", "nothing is half done");
+        let with = json!({ "clientDetails": on, "packages": packages, "addOns": [add_on] });
+        assert_eq!(platform.sp.post(&path, with).await.json()["clientDetails"][switch], true);
+        // A request that says both at once contradicts itself; one that says nothing of the switch turns it off.
+        platform.sp.post(&path, json!({ "clientDetails": on, "addOns": [] })).await.refuses(&field);
+        let without = platform.sp.post(&path, json!({ "addOns": [] })).await.json();
+        assert_eq!(without["clientDetails"][switch], false);
+    }
+    // The documented API knows no such rule: its own samples turn remote access on without the add-on.
+    platform.restart(|config| config.documented_only = true).await;
+    let switch = json!({ "clientDetails": {"remoteAccess": true} });
+    let kept = platform.sp.post("/tenants/msp_2/clients/client_3", switch).await.json();
+    assert_eq!(kept["clientDetails"]["remoteAccess"], true);
+    platform.restart(|config| config.documented_only = false).await;
+    let read = platform.sp.get("/tenants/msp_2/clients/client_3").await.json();
+    assert_eq!(platform.sp.post("/tenants/msp_2/clients/client_3", read.clone()).await.json()["name"], read["name"]);
 }
 
 #[tokio::test]

@@ -68,7 +68,7 @@ pub(super) async fn furnished(folder: &Folder) -> (Program, Caller) {
 /// What a call's body has besides the awkward member, and the members that are made awkward; nothing where it has no body.
 fn body(call: Call) -> (Value, &'static [&'static str]) {
     match call {
-        Call::CreateTenant | Call::UpdateTenant => {
+        Call::CreateTenant | Call::UpdateTenant | Call::UpdateItself => {
             (json!({}), &["name", "address", "packages", "addOns", "whiteListedIps", "passwordPolicy"])
         }
         Call::WriteBranding => (json!({}), &["applicationTitle", "documentationURL"]),
@@ -80,6 +80,7 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         Call::UpdateUser => (json!({}), &["password", "address", "roles", "userNotifications"]),
         Call::ChangePassword => (json!({ "currentPassword": PASSWORD }), &["newPassword"]),
         Call::ActivateUser | Call::DeactivateUser | Call::TerminateUser => (json!({}), &["deactivateReason"]),
+        Call::CreateCredential | Call::RotateCredential => (json!({}), &["description"]),
         Call::CreateRole | Call::UpdateRole => (json!({ "name": "N" }), &["clients", "users", "permissions"]),
         Call::CreateSet | Call::UpdateSet => (json!({ "name": "N" }), &["permissions", "description"]),
         Call::MinimalTenants
@@ -95,10 +96,14 @@ fn body(call: Call) -> (Value, &'static [&'static str]) {
         | Call::Channels
         | Call::Nocs
         | Call::Impact
-        | Call::CreateCredential
+        | Call::SearchAudit
+        | Call::ListCredentials
+        | Call::RevokeCredential
         | Call::ReadSubscription
         | Call::ListRecords
         | Call::ReadRecord
+        | Call::ListSchedules
+        | Call::DeleteSchedule
         | Call::ListStreams
         | Call::DeleteStream
         | Call::MinimalUsers

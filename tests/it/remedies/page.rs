@@ -141,7 +141,7 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::Abandoned
         | Reason::Cancelled
         | Reason::DNSRecordNeeded
-        | Reason::ImageLarge
+        | Reason::ImageAdvice
         | Reason::NoLongerManaged => None,
     }
 }

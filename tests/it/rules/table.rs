@@ -289,6 +289,33 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
+    client(
+        "spec",
+        "`smsVoiceNotification` needs the add-on SMSAndVoice: add it to `addOns`, or set `smsVoiceNotification` to false",
+        (
+            &[
+                // The Partner's defaults may bring the add-on.
+                "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: true}}",
+                "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: false}, addOns: []}",
+                "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: true}, packages: [EventAndIncidentManagement], addOns: [SMSAndVoice]}",
+            ],
+            &[
+                "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: true}, addOns: []}",
+                "{partnerRef: {name: acme}, details: {name: G, smsVoiceNotification: true}, addOns: [OfflineAlerts]}",
+            ],
+        ),
+    ),
+    client(
+        "spec",
+        "`remoteAccess` needs the add-on RemoteAccessManagement: add it to `addOns`, or set `remoteAccess` to false",
+        (
+            &[
+                "{partnerRef: {name: acme}, details: {name: G, remoteAccess: true}}",
+                "{partnerRef: {name: acme}, details: {name: G, remoteAccess: true}, packages: [RemediationAndAutomation], addOns: [RemoteAccessManagement]}",
+            ],
+            &["{partnerRef: {name: acme}, details: {name: G, remoteAccess: true}, addOns: [OfflineAlerts]}"],
+        ),
+    ),
     client("spec.details.name", SPACES, NAMES),
     client("spec.details.businessHours.start", TIME, TIMES),
     client("spec.details.businessHours.end", TIME, TIMES),

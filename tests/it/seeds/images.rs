@@ -27,22 +27,42 @@ fn an_image_beyond_the_recommended_size_gets_advice_and_passes() {
         (
             ImageRule::LOGO,
             png((512, 512), 9_999),
-            vec![png((513, 512), 99), png((512, 513), 99), png((512, 512), 10_001)],
+            vec![png((513, 512), 99), png((512, 513), 99), png((512, 512), 10_000)],
         ),
-        (
-            ImageRule::FAVICON,
-            png((128, 128), 9_999),
-            vec![png((129, 128), 99), png((128, 129), 99), png((128, 128), 10_001)],
-        ),
+        (ImageRule::FAVICON, png((128, 128), 9_999), vec![png((129, 129), 99), png((128, 128), 10_000)]),
         (ImageRule::BACKGROUND, png((1440, 900), 99_999), vec![png((1441, 900), 99), png((1440, 901), 99)]),
     ] {
         assert_eq!(advice(fits, rule), None);
         for image in beyond {
             let (wide, high) = rule.recommended_size;
             let advice = advice(image, rule).expect("it is beyond what is recommended");
-            assert!(advice.contains(&format!("recommended are at most {wide} x {high}")), "{advice}");
+            assert!(advice.contains("recommended are "), "{advice}");
+            assert!(advice.contains(&wide.to_string()) && advice.contains(&high.to_string()), "{advice}");
         }
     }
+}
+
+#[test]
+fn a_logo_of_another_height_gets_advice() {
+    for size in [(512, 512), (1, 512)] {
+        assert_eq!(judge_image(&png(size, 99), ImageRule::LOGO), Ok((ImageKind::Png, None)), "{size:?}");
+    }
+    for size in [(40, 10), (512, 511), (64, 600)] {
+        let (_, advice) = judge_image(&png(size, 99), ImageRule::LOGO).expect("a recommendation is no rule");
+        assert!(advice.expect("it is not 512 high").contains("a height of 512 and a width of at most 512"), "{size:?}");
+    }
+}
+
+#[test]
+fn a_favicon_is_square_or_refused() {
+    for side in [16, 128, 256] {
+        assert!(judge_image(&png((side, side), 99), ImageRule::FAVICON).is_ok());
+    }
+    for size in [(128, 16), (127, 128), (256, 128)] {
+        let refusal = judge_image(&png(size, 99), ImageRule::FAVICON).expect_err("it is not square");
+        assert!(refusal.contains("must be square: cut it or pad it, 128 x 128 is recommended"), "{refusal}");
+    }
+    assert!(judge_image(&jpeg((64, 32)), ImageRule::FAVICON).is_err());
 }
 
 #[test]

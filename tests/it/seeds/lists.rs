@@ -2,6 +2,8 @@
 
 use tenantry::catalog::{AddOn, CONTACT_SUPPORT, NOT_SUBSCRIBED, Package};
 
+use crate::support::schema;
+
 use Package::{
     EventAndIncidentManagement as Events, HybridDiscoveryAndMonitoring as Hybrid,
     RemediationAndAutomation as Remediation,
@@ -44,6 +46,25 @@ fn each_package_has_the_modules_of_the_page() {
         "Remote Access with Session Replay",
     ];
     assert_eq!(Remediation.modules(), remediation);
+}
+
+#[test]
+fn an_add_on_that_does_nothing_here_says_so() {
+    // Typed by hand: a change of the list is a change of what the product promises.
+    let named = ["LogManagement", "TraceManagement", "OSServiceStartStopActions", "SMSAndVoice", "ProcessAutomation"];
+    let named: Vec<&str> = named.into_iter().chain(["ApplicationPatchManagement"]).collect();
+    let elsewhere: Vec<&str> = AddOn::ALL.into_iter().filter(|add_on| add_on.is_elsewhere()).map(AddOn::name).collect();
+    assert_eq!(elsewhere, named);
+    let mut fields = 0;
+    for node in schema::nodes().iter().filter(|node| node.path.ends_with("addOns") && node.path.starts_with("spec.")) {
+        fields += 1;
+        for add_on in AddOn::ALL.into_iter().filter(|add_on| add_on.name() != "SLAManagement") {
+            let says = node.text("description").contains(&format!("`{}`", add_on.name()));
+            assert_eq!(says, add_on.is_elsewhere(), "{}: {}", node.path, add_on.name());
+        }
+        assert!(node.text("description").contains("is done elsewhere"), "{}", node.path);
+    }
+    assert_eq!(fields, 3);
 }
 
 #[test]

@@ -117,6 +117,18 @@ fn of_both(kind: &'static str) -> Vec<Row> {
     ]
 }
 
+/// A moment, which only moves on.
+fn moment() -> Row {
+    Row {
+        path: "security.changePasswordsSetBefore",
+        spec: [1, 2, 3, 4].map(|day| json!(format!("2026-01-0{day}T00:00:00Z"))),
+        wire: vec![(
+            "changePasswordsSetBefore",
+            [1, 2, 3, 4].map(|day| json!(format!("2026-01-0{day}T00:00:00+0000"))),
+        )],
+    }
+}
+
 /// Access settings, which a Partner hands to its Clients as well.
 fn access() -> Vec<Row> {
     vec![
@@ -141,12 +153,13 @@ const ALL_PACKAGES: (&[&str], &[&str]) = (
     &["Event and Incident Management", "Hybrid Discovery and Monitoring", "Remediation and Automation"],
 );
 const ALL_ADD_ONS: (&[&str], &[&str]) = (
-    &["SLAManagement", "KnowledgeBaseManagement", "ProcessAutomation", "OfflineAlerts"],
-    &["Knowledgebase Management", "Offline Alerts", "Process Automation", "SLA Management"],
+    &["SLAManagement", "KnowledgeBaseManagement", "OfflineAlerts", "SMSAndVoice", "RemoteAccessManagement"],
+    &["Knowledgebase Management", "Offline Alerts", "Remote Access Management", "SLA Management", "SMS and Voice"],
 );
 
 fn of_partner() -> Vec<Row> {
     let mut rows = of_both("Partner");
+    rows.push(moment());
     rows.extend(access());
     rows.extend([
         row("details.alternateEmail", "altEmail", |round| json!(format!("alt{round}@x.example"))),
@@ -184,9 +197,12 @@ const CLIENTS_PACKAGES: [(&[&str], &[&str]); ROUNDS] = [
     (&[], &["Hybrid Discovery and Monitoring"]),
 ];
 const CLIENTS_ADD_ONS: [(&[&str], &[&str]); ROUNDS] = [
-    (&["SLAManagement"], &["SLA Management"]),
-    (&["ProcessAutomation"], &["Process Automation"]),
-    (&["KnowledgeBaseManagement", "ProcessAutomation"], &["Knowledgebase Management", "Process Automation"]),
+    (&["SLAManagement", "SMSAndVoice"], &["SLA Management", "SMS and Voice"]),
+    (&["RemoteAccessManagement"], &["Remote Access Management"]),
+    (
+        &["KnowledgeBaseManagement", "SMSAndVoice", "RemoteAccessManagement"],
+        &["Knowledgebase Management", "SMS and Voice", "Remote Access Management"],
+    ),
     (&["OfflineAlerts"], &["Offline Alerts"]),
 ];
 
@@ -209,6 +225,7 @@ fn day(path: &'static str, wire: &'static str, days: [(&str, usize); ROUNDS]) ->
 
 fn of_client() -> Vec<Row> {
     let mut rows = of_both("Client");
+    rows.push(moment());
     rows.extend(access());
     rows.extend([
         text("details.externalId", "extOrgId"),
@@ -229,8 +246,9 @@ fn of_client() -> Vec<Row> {
             "clientDetails/businessDayEnd",
             [("Wednesday", 4), ("Thursday", 5), ("Friday", 6), ("Saturday", 7)],
         ),
-        flag("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 8),
-        flag("details.remoteAccess", "clientDetails/remoteAccess", 9),
+        // On in rounds that have their add-ons.
+        flag("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 5),
+        flag("details.remoteAccess", "clientDetails/remoteAccess", 6),
         flag("details.cliRecording", "enableCLIRecording", 10),
         flag("details.resourceDecommission", "resourceDecommission", 11),
         named("packages", "packages", CLIENTS_PACKAGES),

@@ -103,7 +103,7 @@ async fn serve((database, documented_only): (String, bool), queue: Receiver<Job>
     let config = Config { limits: None, documented_only, ..Config::new(&database) };
     let (router, credential) = unlistened(&config).await.unwrap();
     let pool = AnyPool::connect(&format!("sqlite://{database}")).await.unwrap();
-    started.send(credential).unwrap();
+    started.send(credential.unwrap()).unwrap();
     while let Ok(job) = queue.recv() {
         match job {
             Job::Ask(at, ask, answer) => {

@@ -90,6 +90,7 @@ pub(in crate::connect::map) const TENANT: &[Member] = &[
     flag("twoFactorAuthentication"),
     member("duoSecurity", Shape::Object(DUO)),
     member("passwordPolicy", Shape::Object(POLICY)),
+    ours("changePasswordsSetBefore", Shape::Text),
     ours("blockDuplicateCloudAccounts", Shape::Flag),
     ours("skipUserConsentForm", Shape::Flag),
     member("clientDetails", Shape::Object(DETAILS)),

@@ -1,4 +1,4 @@
-//! The fresh proof before account settings are saved.
+//! The fresh proof before account settings are saved and before anybody gets lasting power.
 
 use futures::future::join_all;
 use reqwest::Method;
@@ -36,6 +36,10 @@ impl World {
         let mut browser = Browser::new(&platform);
         let (app, codes) = browser.enrol("sue").await;
         later(&platform).await;
+        // The tenants that are edited ask their people for a second factor.
+        for path in [format!("{}/{partner}", platform.msps()), format!("/tenants/{partner}/clients/{client}")] {
+            platform.sp.post(&path, json!({ "twoFactorAuthentication": true })).await.json();
+        }
         Self { platform, partner, client, bob, sue, app, codes, browser }
     }
 
@@ -66,19 +70,16 @@ fn asked(answer: &Answer) -> bool {
     asked
 }
 
-#[tokio::test]
-async fn every_route_that_saves_account_settings_asks_a_person_again_and_no_other_does() {
-    let mut world = World::new().await;
-    let token = world.platform.sp.login_with("sue", CHOSEN, &world.codes[0]).await.json();
-    let token = world.platform.sp.with_token(token["access_token"].as_str().unwrap());
+/// Asks every route, by a page and by a token of one person; answers those that asked again.
+async fn asking(world: &mut World, token: &Caller) -> Vec<String> {
     let mut asking = Vec::new();
-    for Row { verb, path, .. } in TABLE {
+    for Row { verb, path, call, .. } in TABLE {
         // What lies behind the other routes is not there, so nothing happens.
-        let path = ["{role}", "{set}", "{category}", "{record}", "{stream}"]
+        let path = ["{role}", "{set}", "{category}", "{record}", "{stream}", "{credential}"]
             .iter()
             .fold(world.path(path), |path, name| path.replace(name, "none_900"));
-        let ends = path.ends_with("/terminate") || path.ends_with("/TERMINATE") || path.ends_with("/suspend");
-        if ends {
+        let acts = path.ends_with("ATE") || path.ends_with("/suspend") || path.ends_with("/terminate");
+        if acts && (call.asks_again() != Again::OfTenant || !asks_for_factor(world).await) {
             continue;
         }
         let method: Method = verb.name().parse().unwrap();
@@ -89,16 +90,38 @@ async fn every_route_that_saves_account_settings_asks_a_person_again_and_no_othe
             asking.push(format!("{} {}", verb.name(), path));
         }
     }
-    let (sp, partner, client, bob) = (&world.platform.sp_id, &world.partner, &world.client, &world.bob);
-    let expected = [
-        format!("POST /tenants/{partner}/clients/{client}"),
-        format!("POST /tenants/{sp}/msps/{partner}"),
-        format!("PUT /tenants/{partner}/customBranding"),
-        format!("POST /tenants/{partner}/users/{bob}/RESETFACTOR"),
+    asking
+}
+
+async fn asks_for_factor(world: &World) -> bool {
+    let partner = world.platform.sp.get(&format!("/tenants/{}", world.partner)).await.json();
+    partner["twoFactorAuthentication"] == true
+}
+
+#[tokio::test]
+async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_another_without() {
+    let mut world = World::new().await;
+    let token = world.platform.sp.login_with("sue", CHOSEN, &world.codes[0]).await.json();
+    let token = world.platform.sp.with_token(token["access_token"].as_str().unwrap());
+    let (sp, partner, client) = (world.platform.sp_id.clone(), world.partner.clone(), world.client.clone());
+    let (one, other) = (format!("/tenants/{partner}/clients/{client}"), format!("/tenants/{sp}/msps/{partner}"));
+    let saves = |one: &str| ["", "/activate", "/suspend", "/terminate"].map(|action| format!("POST {one}{action}"));
+    let power = [
+        format!("POST /tenants/{partner}/credentials"),
+        format!("POST /tenants/{partner}/credentials/none_900/rotate"),
+        format!("DELETE /tenants/{partner}/credentials/none_900"),
+        format!("POST /tenants/{partner}/users/{}/RESETFACTOR", world.bob),
     ];
-    assert_eq!(asking, expected);
+    let own = [format!("POST /tenants/{partner}"), format!("PUT /tenants/{partner}/customBranding")];
+    let expected = [&saves(&one)[..], &saves(&other)[..], &own[..], &power[..]].concat();
+    assert_eq!(asking(&mut world, &token).await, expected);
     let city = world.platform.sp.get(&format!("/tenants/{partner}")).await.json();
     assert!(city.get("city").is_none_or(|city| city == ""), "nothing was saved: {city}");
+    // It is the edited tenant that counts, and not the editor's own.
+    for path in [&one, &other] {
+        world.platform.sp.post(path, json!({ "twoFactorAuthentication": false })).await.json();
+    }
+    assert_eq!(asking(&mut world, &token).await, power);
 }
 
 /// Sends a save.
@@ -110,8 +133,13 @@ async fn save(caller: &Caller, verb: Verb, path: &str, (number, code): (u32, &st
 #[tokio::test]
 async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
     let mut world = World::new().await;
-    let rows: Vec<_> = TABLE.iter().filter(|row| row.call.asks_again() == Again::Always).collect();
-    assert_eq!(rows.len(), 4);
+    let saves = |row: &&Row| {
+        let last = row.path.rsplit('/').next().unwrap_or_default();
+        let asks = matches!(row.call.asks_again(), Again::OfTenant | Again::Always);
+        asks && !row.path.contains("{credential}") && !["activate", "suspend", "terminate"].contains(&last)
+    };
+    let rows: Vec<_> = TABLE.iter().filter(saves).collect();
+    assert_eq!(rows.len(), 6, "{rows:?}");
     let token = world.platform.sp.login_with("sue", CHOSEN, &world.codes[0]).await.json();
     let token = world.platform.sp.with_token(token["access_token"].as_str().unwrap());
     for Row { verb, path, .. } in rows {
@@ -172,19 +200,133 @@ async fn the_proof_of_the_login_itself_is_no_proof_for_a_save_and_another_sessio
     other.ask((Method::POST, &path), &body(1), &[]).await.json();
 }
 
+/// As if everybody had logged in an hour ago.
+async fn an_hour_later(platform: &Platform) {
+    platform.sql("UPDATE session SET created_at = created_at - 3600000").await;
+}
+
+fn asked_for_password(answer: &Answer) -> bool {
+    let asked = answer.text.contains("password_proof_required");
+    assert!(!asked || answer.status == 403 && answer.text.contains("/factor"), "{}", answer.text);
+    asked
+}
+
 #[tokio::test]
-async fn without_a_second_factor_nobody_is_asked_and_turning_ones_own_off_is_asked() {
+async fn without_a_second_factor_the_password_is_asked_again() {
     let mut world = World::new().await;
     let sp = world.platform.sp_id.clone();
     let (path, own) =
         (format!("{}/{}", world.platform.msps(), world.partner), format!("/tenants/{sp}/users/{}", world.sue));
     let (eve, _) = world.platform.logged_in(&sp, "eve", &["Service Provider Administrator"]).await;
+    let mut page = Browser::new(&world.platform);
+    page.log_in("/login", "eve", CHOSEN).await;
     eve.post(&path, body(1)).await.json();
+    an_hour_later(&world.platform).await;
+    assert!(asked_for_password(&eve.post(&path, body(2)).await));
+    assert!(asked_for_password(&page.ask((Method::POST, &path), &body(2), &[]).await));
+    let wrong = page.submit("/factor", "/factor", &[("password", "wrong")]).await;
+    assert!(wrong.status == 401 && wrong.text.contains("The password is wrong."), "{}", wrong.text);
+    let right = page.submit("/factor", "/factor", &[("password", CHOSEN)]).await;
+    assert!(right.status == 200 && right.text.contains("within two minutes"), "{}", right.text);
+    page.ask((Method::POST, &path), &body(2), &[]).await.json();
+    assert!(asked_for_password(&page.ask((Method::POST, &path), &body(3), &[]).await), "one save for one proof");
+    assert!(asked_for_password(&eve.post(&path, body(3)).await), "and another session has none");
+    world.platform.sp.person("eve", CHOSEN).await.post(&path, body(3)).await.json();
+    let log = crate::platform::audit::lines(&world.platform, &sp).await;
+    let proofs: Vec<_> =
+        log.iter().filter(|row| row["action"] == "password.prove").map(|row| row["outcome"].clone()).collect();
+    assert_eq!(proofs, ["denied", "done"]);
+
     world.browser.ask((Method::POST, &own), &json!({ "city": "Bonn" }), &[]).await.json();
     let off = json!({ "twoFactorAuthentication": false });
     assert!(asked(&world.browser.ask((Method::POST, &own), &off, &[]).await));
     let code = world.code().await;
     world.browser.factor(&code).await;
     world.browser.ask((Method::POST, &own), &off, &[]).await.json();
-    world.browser.ask((Method::POST, &path), &body(2), &[]).await.json();
+}
+
+#[tokio::test]
+async fn nobody_gets_lasting_power_by_a_session_that_was_stolen() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, ada_id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let (_, bob) = platform.logged_in(&partner, "bob", &[]).await;
+    let (_, boss) = platform.logged_in(&partner, "boss", &["Partner Administrator"]).await;
+    let at = |rest: &str| format!("/tenants/{partner}{rest}");
+    platform.sp.act(&at(&format!("/users/{boss}/DEACTIVATE"))).await.json();
+    let own = json!({ "twoFactorAuthentication": true });
+    platform.sp.post(&at(&format!("/users/{bob}")), own).await.json();
+    let role = platform.sp.post(&at("/roles"), json!({ "name": "Plain" })).await.json();
+    let role = role["uniqueId"].as_str().unwrap();
+    let set = platform.sp.post(&at("/permissionSets"), json!({ "name": "Plain", "permissions": [] })).await.json();
+    let set = set["uniqueId"].as_str().unwrap();
+    let administer = json!([{ "name": "Administration", "type": "Manage" }]);
+    let administrators = "/roles/ROLE-00000000-0000-4000-8000-000000000011";
+    let with_admin = crate::platform::people::user("eve", &["Partner Administrator"]);
+    an_hour_later(&platform).await;
+    let before = platform.sp.get(&at("/users/minimal")).await.text;
+    for (verb, rest, body) in [
+        ("POST", "/credentials".to_owned(), json!({})),
+        ("POST", format!("/users/{bob}/RESETFACTOR"), json!({})),
+        ("POST", format!("/users/{bob}"), json!({ "password": "Stolen-Passw0rd!" })),
+        ("POST", format!("/users/{bob}"), json!({ "twoFactorAuthentication": false })),
+        ("POST", format!("/users/{bob}"), json!({ "roles": [{ "name": "Partner Administrator" }] })),
+        ("POST", format!("/users/{boss}/ACTIVATE"), json!({})),
+        ("POST", "/users".to_owned(), with_admin),
+        ("POST", "/roles".to_owned(), json!({ "name": "R", "permissions": [{ "id": 11 }] })),
+        ("POST", format!("/roles/{role}"), json!({ "permissions": [{ "id": 12 }] })),
+        ("POST", administrators.to_owned(), json!({ "users": [{ "id": bob }, { "id": ada_id }] })),
+        ("POST", "/permissionSets".to_owned(), json!({ "name": "S", "permissions": administer })),
+        ("PUT", format!("/permissionSets/{set}"), json!({ "permissions": administer })),
+    ] {
+        let path = format!("/api/v2{}", at(&rest));
+        let answer = ada.raw(verb.parse().unwrap(), &path, body.to_string().into_bytes()).await;
+        assert!(asked_for_password(&answer), "{verb} {rest} {body}: {} {}", answer.status, answer.text);
+    }
+    assert_eq!(platform.sp.get(&at("/users/minimal")).await.text, before, "nothing was done");
+    let bob_now = platform.sp.get(&at(&format!("/users/{bob}"))).await.json();
+    assert_eq!((&bob_now["roles"], &bob_now["twoFactorAuthentication"]), (&json!([]), &json!(true)));
+    let login = platform.sp.login("bob", CHOSEN).await;
+    assert!(login.text.contains("two_factor_required"), "the password is the one of before: {}", login.text);
+    // An API credential is never asked, and nobody is asked for what gives no power.
+    for (rest, body) in [
+        ("/users".to_owned(), crate::platform::people::user("carl", &[])),
+        (format!("/users/{bob}"), json!({ "city": "Bonn" })),
+        (format!("/users/{bob}"), json!({ "roles": [] })),
+        ("/roles".to_owned(), json!({ "name": "Plainer" })),
+        (format!("/users/{bob}/DEACTIVATE"), json!({})),
+        (format!("/users/{bob}/ACTIVATE"), json!({})),
+    ] {
+        ada.post(&at(&rest), body).await.json();
+    }
+    platform.sp.act(&at(&format!("/users/{boss}/ACTIVATE"))).await.json();
+    platform.sp.act(&at("/credentials")).await.json();
+}
+
+#[tokio::test]
+async fn a_person_with_a_second_factor_shows_it_to_change_the_own_password() {
+    let world = World::new().await;
+    let sp = world.platform.sp_id.clone();
+    let token = world.platform.sp.login_with("sue", CHOSEN, &world.codes[0]).await.json();
+    let token = world.platform.sp.with_token(token["access_token"].as_str().unwrap());
+    let path = format!("/api/v2/tenants/{sp}/users/{}/changePassword", world.sue);
+    let to = "Third-Passw0rd!";
+    let body = json!({ "currentPassword": CHOSEN, "newPassword": to, "confirmPassword": to }).to_string();
+    assert!(asked(&token.raw(Method::POST, &path, body.clone().into_bytes()).await));
+    let code = world.code().await;
+    token.raw_with(Method::POST, &path, (body.into_bytes(), &code)).await.json();
+    // The page has a field for the code.
+    let mut page = Browser::new(&world.platform);
+    page.log_in("/login", "sue", to).await;
+    let code = world.code().await;
+    page.factor(&code).await;
+    let fields = [("current", to), ("new", "Fourth-Passw0rd!"), ("again", "Fourth-Passw0rd!")];
+    let without = page.submit("/password", "/password", &fields).await;
+    assert_eq!(location(&without), "/factor", "{}", without.text);
+    let wrong = world.app.wrong();
+    let refused = page.submit("/password", "/password", &[&fields[..], &[("code", &*wrong)]].concat()).await;
+    assert!(refused.status == 401 && refused.text.contains("The code was not taken."), "{}", refused.text);
+    let code = world.code().await;
+    let changed = page.submit("/password", "/password", &[&fields[..], &[("code", &*code)]].concat()).await;
+    assert!(changed.text.contains("The password was changed"), "{}", changed.text);
 }

@@ -164,12 +164,9 @@ async fn the_secret_and_the_recovery_codes_are_not_in_the_database_and_open_with
     waiting.log_in("/login", "bob", CHOSEN).await;
     let pending = App::scan(&waiting.get("/factor").await.text);
     let forms = [app.forms(), pending.forms(), forms_of(&codes)].concat();
-    let mut found = Vec::new();
-    for file in ["t.db", "t.db-wal"] {
-        let bytes = std::fs::read(platform.folder.path(file)).unwrap_or_default();
-        let has = |form: &&Vec<u8>| bytes.windows(form.len()).any(|window| window == form.as_slice());
-        found.extend(forms.iter().filter(has).map(|form| String::from_utf8_lossy(form).into_owned()));
-    }
+    let bytes = platform.folder.bytes();
+    let has = |form: &&Vec<u8>| bytes.windows(form.len()).any(|window| window == form.as_slice());
+    let found: Vec<_> = forms.iter().filter(has).map(|form| String::from_utf8_lossy(form).into_owned()).collect();
     assert!(found.is_empty(), "{found:?}");
     later(&platform).await;
     platform.restart(|config| config.audit_key = Some(keys.path("k"))).await;

@@ -77,8 +77,8 @@ async fn an_administrator_can_be_made_before_the_platform_ever_ran() {
     let mut config = Config::new(folder.database());
     (config.limits, config.login.work, config.audit_key) = (None, CHEAP, Some(key.clone()));
     let running = tenantry::platform::start(config).await.unwrap();
-    assert_eq!(running.credential.tenant_id, printed(&made, "tenant"));
-    let caller = Caller::new(&running.url, &running.credential).await;
+    assert_eq!(running.credential.as_ref().unwrap().tenant_id, printed(&made, "tenant"));
+    let caller = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
     caller.login("root", &printed(&made, "password")).await.json();
     let verified = verify_audit(&folder.database(), Some(&key)).await.unwrap();
     assert!(verified.findings.is_empty(), "{verified}");

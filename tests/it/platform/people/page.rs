@@ -7,10 +7,13 @@ use tenantry::platform::{Permission, Position, Row, Rule, TABLE};
 use crate::assets;
 
 fn groups(groups: &[&[Permission]]) -> String {
-    let group = |group: &&[Permission]| {
+    let names = |group: &&[Permission]| {
         group.iter().map(|permission| format!("`{}`", permission.name())).collect::<Vec<_>>().join(" or ")
     };
-    groups.iter().map(group).collect::<Vec<_>>().join(" and ")
+    let whole = groups.len() > 1;
+    let bound =
+        |group: &&[Permission]| if whole && group.len() > 1 { format!("({})", names(group)) } else { names(group) };
+    groups.iter().map(bound).collect::<Vec<_>>().join(" and ")
 }
 
 fn words(rule: Rule) -> String {

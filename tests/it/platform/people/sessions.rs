@@ -141,12 +141,86 @@ async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     platform.user(&partner, "bob", &[]).await;
     platform.user(&other, "eve", &[]).await;
     platform.sp.act(&format!("{}/{partner}/terminate", platform.msps())).await.json();
-    let states: Vec<(String, String)> = sqlx::query_as("SELECT login_name, status FROM person ORDER BY id")
-        .fetch_all(&platform.pool().await)
-        .await
-        .unwrap();
-    let states: Vec<_> = states.iter().map(|(name, state)| (name.as_str(), state.as_str())).collect();
-    assert_eq!(states, [("ada", "INACTIVE"), ("bob", "INACTIVE"), ("eve", "ACTIVE")]);
+    let seen = async |tenant: &str, query: &str| {
+        let page = platform.sp.get(&format!("/tenants/{tenant}/users/search?{query}")).await.json();
+        let rows = page["results"].as_array().unwrap().clone();
+        rows.iter().map(|row| (row["loginName"].clone(), row["status"].clone())).collect::<Vec<_>>()
+    };
+    let inactive = |name: &str| (json!(name), json!("inactive"));
+    assert_eq!(seen(&partner, "isDescendingOrder=false").await, [inactive("ada"), inactive("bob")]);
+    assert_eq!(seen(&partner, "queryString=status:inactive").await.len(), 2);
+    assert_eq!(seen(&partner, "queryString=status:active").await, []);
+    assert_eq!(seen(&other, "").await, [(json!("eve"), json!("active"))]);
+    // Nothing else of them is to be had.
+    let page = platform.sp.get(&format!("/tenants/{partner}/users/search")).await.json();
+    let members: Vec<&String> = page["results"][0].as_object().unwrap().keys().collect();
+    assert_eq!(members, ["id", "loginName", "orgId", "status"]);
+    for path in ["users/minimal", "users/USR0000000001", "users/loginHistory/search", "roles/search"] {
+        platform.sp.get(&format!("/tenants/{partner}/{path}")).await.is(410, "terminated");
+    }
+}
+
+#[tokio::test]
+async fn a_moment_ends_earlier_sessions_and_asks_for_new_passwords_under_any_policy() {
+    let platform = Platform::start().await;
+    let (partner, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let client = platform.sp.client(&partner, "Globex").await;
+    let (ada, _) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let (bob, _) = platform.logged_in(&client, "bob", &["Client Administrator"]).await;
+    let (eve, _) = platform.logged_in(&other, "eve", &["Partner Administrator"]).await;
+    let path = format!("{}/{partner}", platform.msps());
+    let read = platform.sp.get(&path).await.json();
+    assert_eq!(read["changePasswordsSetBefore"], "1970-01-01T00:00:00+0000", "nobody set it");
+    let at = |seconds: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)).to_string();
+    let set =
+        async |path: &str, moment: &str| platform.sp.post(path, json!({ "changePasswordsSetBefore": moment })).await;
+    set(&path, "soon").await.refuses("changePasswordsSetBefore");
+    let message = set(&path, &at(90)).await.refuses("changePasswordsSetBefore");
+    assert!(message.contains("60 seconds ahead"), "{message}");
+    // A moment before all of them interrupts nobody.
+    set(&path, "2020-01-01T00:00:00Z").await.json();
+    for caller in [&ada, &bob, &eve] {
+        assert_eq!(caller.get("/cfg/countries").await.status, 200);
+    }
+    let moment = at(2);
+    let shown = set(&path, &moment).await.json()["changePasswordsSetBefore"].clone();
+    for caller in [&ada, &bob] {
+        assert_eq!(caller.get("/cfg/countries").await.status, 401);
+    }
+    assert_eq!(eve.get("/cfg/countries").await.status, 200);
+    assert_eq!(platform.sp.get(&path).await.json()["passwordPolicy"], read["passwordPolicy"]);
+    // It never moves back, and what was read may be sent again.
+    for same in ["2021-01-01T00:00:00Z", shown.as_str().unwrap()] {
+        assert_eq!(set(&path, same).await.json()["changePasswordsSetBefore"], shown);
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    for (name, tenant) in [("ada", &partner), ("bob", &client)] {
+        let login = platform.sp.login(name, CHOSEN).await.json();
+        assert_eq!(login["scope"], "password:change", "{name}");
+        let limited = platform.sp.with_token(login["access_token"].as_str().unwrap());
+        let id = if name == "ada" { "USR0000000001" } else { "USR0000000002" };
+        change(&limited, (tenant, id), (CHOSEN, "Fourth-Passw0rd!")).await.json();
+        let again = platform.sp.person(name, "Fourth-Passw0rd!").await;
+        assert_eq!(again.get("/cfg/countries").await.status, 200, "{name}");
+        // The same moment once more asks for nothing.
+        set(&path, &moment).await.json();
+        assert_eq!(again.get("/cfg/countries").await.status, 200, "{name}");
+    }
+    // A client has a moment of its own, for its people alone, also under a policy without any reset.
+    let custom = json!({ "passwordPolicy": {"defaultPolicy": false, "changePasswordAtFirstLogin": false} });
+    platform.sp.post(&path, custom).await.json();
+    let (ada, bob) =
+        (platform.sp.person("ada", "Fourth-Passw0rd!").await, platform.sp.person("bob", "Fourth-Passw0rd!").await);
+    set(&format!("/tenants/{partner}/clients/{client}"), &at(5)).await.json();
+    assert_eq!(
+        (ada.get("/cfg/countries").await.status.as_u16(), bob.get("/cfg/countries").await.status.as_u16()),
+        (200, 401)
+    );
+    let login = platform.sp.login("bob", "Fourth-Passw0rd!").await;
+    let ended = login.status == 200
+        && platform.sp.with_token(login.json()["access_token"].as_str().unwrap()).get("/cfg/countries").await.status
+            != 200;
+    assert!(ended, "a session that begins before the moment does not hold");
 }
 
 #[tokio::test]
@@ -175,13 +249,10 @@ async fn neither_passwords_nor_keys_of_people_stand_in_the_database() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
     let (ada, _) = platform.logged_in(&partner, "ada", &[]).await;
-    for file in ["t.db", "t.db-wal"] {
-        let bytes = std::fs::read(platform.folder.path(file)).unwrap();
-        let text = String::from_utf8_lossy(&bytes);
-        for secret in [super::PASSWORD, CHOSEN, ada.token.as_str()] {
-            assert!(!text.contains(secret), "{file} holds a secret");
-        }
+    for secret in [super::PASSWORD, CHOSEN, ada.token.as_str()] {
+        assert!(!platform.folder.has(secret), "the database holds a secret");
     }
+    assert!(platform.folder.has("ada"), "it was read");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -19,10 +19,11 @@ struct Place {
     set: String,
     record: String,
     stream: String,
+    credential: String,
 }
 
 /// What belongs to a tenant, as paths name it: a category does not.
-const THINGS: [&str; 7] = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{record}", "{stream}"];
+const THINGS: [&str; 8] = ["{client}", "{msp}", "{user}", "{role}", "{set}", "{record}", "{stream}", "{credential}"];
 
 /// A principal, its own tenant and the tenants that are foreign to it, by their places in the world.
 struct Principal {
@@ -53,14 +54,16 @@ async fn place(platform: &Platform, tenant: String, name: &str) -> Place {
     let record = sp.post(&format!("/tenants/{tenant}/records/resources"), json!({ "name": "Own" })).await.json();
     let record = record["id"].as_str().map_or_else(|| record["id"].to_string(), str::to_owned);
     let stream = 900 + number(&tenant);
-    sqlx::query("INSERT INTO stream VALUES ($1, $2, 'Own', 'https://hooks.example/in', 0, 0)")
+    sqlx::query("INSERT INTO stream VALUES ($1, $2, 'Own', 'https://hooks.example/in', 0, 0, NULL)")
         .bind(stream)
         .bind(number(&tenant))
         .execute(&platform.pool().await)
         .await
         .unwrap();
+    let credential = sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
+    let credential = credential["id"].as_str().unwrap().to_owned();
     let text = |value: &Value| value["uniqueId"].as_str().unwrap().to_owned();
-    Place { user, role: text(&role), set: text(&set), tenant, record, stream: stream.to_string() }
+    Place { credential, user, role: text(&role), set: text(&set), tenant, record, stream: stream.to_string() }
 }
 
 /// The number of a tenant, which stands at the end of its unique id.
@@ -134,7 +137,8 @@ fn principal(name: &'static str, caller: Caller, own: usize, foreign: &'static [
     Principal { name, caller, own, foreign }
 }
 
-/// Every row of every table, but for what a mere look moves: the noted use of sessions, and the asker's own audit log.
+/// Every row of every table, but for what a mere look moves: the noted use of sessions, the asker's own audit log
+/// and the anchor that counts its rows.
 async fn dump(world: &World, asker: &Place) -> String {
     let pool = world.platform.pool().await;
     let tables = sqlx::query("SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'session' ORDER BY name");
@@ -151,6 +155,7 @@ async fn dump(world: &World, asker: &Place) -> String {
             .collect();
         let others = match &*table {
             "audit" | "audit_head" => format!("WHERE tenant_id <> {}", number(&asker.tenant)),
+            "audit_anchor" => "WHERE id < 0".to_owned(),
             _ => String::new(),
         };
         let rows = format!("SELECT {} AS line FROM {table} {others} ORDER BY 1", columns.join(" || ',' || "));
@@ -189,6 +194,7 @@ async fn trespass(world: &World, principal: &Principal, foreign: &Place, name: &
                 ("{set}", &foreign.set),
                 ("{record}", &foreign.record),
                 ("{stream}", &foreign.stream),
+                ("{credential}", &foreign.credential),
             ] {
                 path = path.replace(part, value);
             }

@@ -64,6 +64,26 @@ async fn a_user_is_made_read_changed_and_listed() {
 }
 
 #[tokio::test]
+async fn news_have_the_words_that_the_vendors_own_tools_send() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/users");
+    // The example user of the vendor's Terraform provider: a way to reach the person only where something is sent.
+    let mut news = vec![
+        json!({ "notifyType": "Account Information", "notifyMethod": "Email", "notifyInputType": "Primary Email", "notifyRecurringReport": false }),
+    ];
+    for kind in ["Alert Notification", "Report Notification", "Export Notification", "Login Activity Notification"] {
+        news.push(json!({ "notifyType": kind, "notifyMethod": "No Notify", "notifyRecurringReport": false }));
+    }
+    let mut body = user("testadmin", &[]);
+    body["userNotifications"] = json!(news);
+    let made = platform.sp.post(&list, body).await.json();
+    assert_eq!(made["userNotifications"], json!(news));
+    let read = platform.sp.get(&format!("{list}/{}", made["id"].as_str().unwrap())).await.json();
+    assert_eq!(read["userNotifications"], json!(news));
+}
+
+#[tokio::test]
 async fn what_a_user_cannot_be_is_refused_by_field() {
     let platform = Platform::start().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
@@ -88,7 +108,13 @@ async fn what_a_user_cannot_be_is_refused_by_field() {
         ("userAccountType", json!("ROYAL"), "userAccountType", "REGULAR"),
         ("userGroupType", json!("SOME"), "userGroupType", "ALL"),
         ("userGroups", json!([{ "name": "G" }]), "userGroups", "no user groups"),
-        ("userNotifications", json!([{ "notifyType": "Gossip" }]), "userNotifications[0].notifyType", "Gossip"),
+        ("userNotifications", json!([{ "notifyMethod": "Email" }]), "userNotifications[0].notifyType", "required"),
+        (
+            "userNotifications",
+            json!([{ "notifyType": "\u{1}", "notifyMethod": "x" }]),
+            "userNotifications[0].notifyType",
+            "control",
+        ),
         ("roles", json!([{ "name": "King" }]), "roles[0]", "no role \"King\""),
         ("roles", json!([{ "name": "Client Administrator" }]), "roles[0]", "roles/search"),
         ("zip", json!("\u{1}"), "zip", "control"),
@@ -235,4 +261,59 @@ async fn an_easily_guessed_password_is_refused_whoever_chooses_it_and_whatever_t
             assert!(message.contains("easily guessed"), "{guessed}: {message}");
         }
     }
+}
+
+#[tokio::test]
+async fn nobody_sets_the_own_password_without_the_one_of_today_nor_a_used_one() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let path = format!("/tenants/{partner}/users/{id}");
+    for password in [CHOSEN, "Stolen-Passw0rd!"] {
+        let message = ada.post(&path, json!({ "password": password, "city": "Bonn" })).await.refuses("password");
+        assert!(message.contains("changePassword"), "{message}");
+    }
+    assert!(ada.get(&path).await.json().get("city").is_none(), "nothing of it was saved");
+    platform.sp.login("ada", CHOSEN).await.json();
+    // What others set is none of the last four either.
+    for password in ["Third-Passw0rd!", "Fourth-Passw0rd!", "Fifth-Passw0rd!"] {
+        for used in [CHOSEN, password] {
+            let answer = platform.sp.post(&path, json!({ "password": used })).await;
+            if used == CHOSEN {
+                answer.refuses("password");
+            } else {
+                answer.json();
+            }
+        }
+    }
+    platform.sp.post(&path, json!({ "password": "Fifth-Passw0rd!" })).await.refuses("password");
+    platform.sp.post(&path, json!({ "password": "Sixth-Passw0rd!" })).await.json();
+    platform.sp.post(&path, json!({ "password": CHOSEN })).await.json();
+}
+
+#[tokio::test]
+async fn a_password_or_an_activation_by_an_administrator_unlocks_a_person() {
+    let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;
+    let partner = platform.partner("Acme").await;
+    let (_, id) = platform.logged_in(&partner, "lola", &[]).await;
+    let path = format!("/tenants/{partner}/users/{id}");
+    let lock = || async {
+        for _ in 0..10 {
+            assert_eq!(platform.sp.login("lola", "wrong").await.status, 401);
+        }
+        // From another source too.
+        let more = "INSERT INTO login_attempt SELECT account, '203.0.113.9', failures, last_at FROM login_attempt \
+                    WHERE true ON CONFLICT DO NOTHING";
+        platform.sql(more).await;
+    };
+    lock().await;
+    assert_eq!(platform.sp.login("lola", CHOSEN).await.status, 401, "locked");
+    platform.sp.act(&format!("{path}/ACTIVATE")).await.json();
+    platform.sp.login("lola", CHOSEN).await.json();
+    lock().await;
+    platform.sp.post(&path, json!({ "password": "Third-Passw0rd!" })).await.json();
+    let left: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM login_attempt").fetch_one(&platform.pool().await).await.unwrap();
+    assert_eq!(left, 0);
+    platform.sp.login("lola", "Third-Passw0rd!").await.json();
 }

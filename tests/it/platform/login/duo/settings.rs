@@ -47,13 +47,12 @@ impl Scene {
         (answer.status(), answer.text().await.unwrap())
     }
 
-    /// The settings of all tenants as the database has them, and every byte of its files where it has some here.
+    /// The settings of all tenants as the database has them, and every byte of it.
     async fn stored(&self) -> String {
         let pool = self.platform.pool().await;
         let settings: Vec<String> =
             sqlx::query_scalar("SELECT settings FROM tenant ORDER BY id").fetch_all(&pool).await.unwrap();
-        let files = ["t.db", "t.db-wal"].map(|file| std::fs::read(self.platform.folder.path(file)).unwrap_or_default());
-        settings.concat() + &String::from_utf8_lossy(&files.concat())
+        settings.concat() + &String::from_utf8_lossy(&self.platform.folder.bytes())
     }
 }
 

@@ -1,0 +1,183 @@
+//! `tenantry-platform backup`, `restore` and `compact`: the database as a whole.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::audit::{Action, Actor, Event, append, open as open_log};
+use super::store::Store;
+use super::store::copies;
+use super::{DATABASE_WAIT, StartError, error};
+
+/// A copy of the database.
+#[derive(Args, Clone, Debug)]
+pub struct Backup {
+    /// File to write; it must not be there yet
+    #[arg(long)]
+    to: PathBuf,
+}
+
+/// A database that comes back.
+#[derive(Args, Clone, Debug)]
+pub struct Restore {
+    /// A file that `backup` wrote [default: the database was brought back already, as PostgreSQL's is]
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// How many ids of each kind are left out: at least as many as were given since the copy was made
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(i64).range(1..=1_000_000_000))]
+    skip_ids: i64,
+}
+
+/// Why nothing was backed up or restored.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A statement failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A file cannot be read or written.
+    #[error("`{}`: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: io::Error,
+    },
+    /// What is asked for is done by PostgreSQL's own programs.
+    #[error("the database is PostgreSQL: {0}")]
+    Postgres(&'static str),
+    /// Something inside failed; the log has the cause.
+    #[error("the database was not restored; the lines above have the cause")]
+    Internal,
+    /// The output failed.
+    #[error("{0}")]
+    Output(#[from] io::Error),
+}
+
+impl From<error::Error> for BackupError {
+    fn from(_: error::Error) -> Self {
+        Self::Internal
+    }
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
+    let path = path.to_owned();
+    |reason| BackupError::File { path, reason }
+}
+
+/// What a file beside another is called.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+impl Backup {
+    /// Copies the database while the platform runs or not, and says what else belongs to it.
+    pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
+        let how = "take `pg_dump --format=custom`, which copies it while the platform runs";
+        let from = copies::file(database)?.ok_or(BackupError::Postgres(how))?;
+        let Self { to } = self;
+        // Both fail where the file is not there or is there already, before anything is written.
+        File::open(&from).map_err(at(&from))?;
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(at(to))?;
+        let draft = beside(to, ".part");
+        let _ = std::fs::remove_file(&draft);
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft).map_err(at(&draft))?;
+        if let Err(error) = copies::copy(&from, &draft).await {
+            let _ = (std::fs::remove_file(&draft), std::fs::remove_file(to));
+            return Err(error.into());
+        }
+        File::open(&draft).and_then(|file| file.sync_all()).map_err(at(&draft))?;
+        std::fs::rename(&draft, to).map_err(at(to))?;
+        writeln!(out, "`{}` is a copy of the database", to.display())?;
+        writeln!(out, "it is worth nothing without the audit key `{}`: keep that one elsewhere", key.display())?;
+        Ok(())
+    }
+}
+
+impl Restore {
+    /// Brings a database back, and makes it safe to go on with: no id is given a second time, and nobody is logged in.
+    pub(super) async fn run(&self, database: &str, key: &Path, mut out: impl Write) -> Result<(), BackupError> {
+        let Self { from, skip_ids } = self;
+        let Some(from) = from else {
+            let ended = self.settle(database, key).await?;
+            writeln!(
+                out,
+                "the database goes on; {skip_ids} ids of each kind are left out, {ended} sessions and tokens ended"
+            )?;
+            return Ok(());
+        };
+        let how = "bring it back with `pg_restore`, and run this again without `--from`";
+        let file = copies::file(database)?.ok_or(BackupError::Postgres(how))?;
+        for taken in [file.clone(), beside(&file, "-wal"), beside(&file, "-shm")] {
+            if taken.exists() {
+                let reason =
+                    io::Error::other("it is there already; move it away first, it belongs to the database before");
+                return Err(at(&taken)(reason));
+            }
+        }
+        let draft = beside(&file, ".restored");
+        let restored = self.bring_back(from, &draft, key).await;
+        if restored.is_err() {
+            for left in [draft.clone(), beside(&draft, "-wal"), beside(&draft, "-shm")] {
+                let _ = std::fs::remove_file(left);
+            }
+        }
+        let ended = restored?;
+        std::fs::rename(&draft, &file).map_err(at(&file))?;
+        writeln!(out, "`{}` is as it was in `{}`", file.display(), from.display())?;
+        writeln!(out, "{skip_ids} ids of each kind are left out, {ended} sessions and tokens ended")?;
+        Ok(())
+    }
+
+    async fn bring_back(&self, from: &Path, draft: &Path, key: &Path) -> Result<u64, BackupError> {
+        let mut source = File::open(from).map_err(at(from))?;
+        let mut target =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft).map_err(at(draft))?;
+        io::copy(&mut source, &mut target).map_err(at(draft))?;
+        target.sync_all().map_err(at(draft))?;
+        if let Some(damage) = copies::damage(draft).await? {
+            return Err(at(from)(io::Error::other(format!("the copy is damaged: {damage}"))));
+        }
+        self.settle(&draft.display().to_string(), key).await
+    }
+
+    /// Answers how many sessions and tokens ended.
+    async fn settle(&self, database: &str, key: &Path) -> Result<u64, BackupError> {
+        // The log would else go on with a key that is made just now.
+        File::open(key).map_err(at(key))?;
+        let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
+        let ended = self.settled(&store, key).await;
+        store.close().await;
+        ended
+    }
+
+    async fn settled(&self, store: &Store, key: &Path) -> Result<u64, BackupError> {
+        let seal = open_log(store, Some(key)).await?;
+        let provider = Box::pin(store.home(false)).await?;
+        let mut tx = store.begin().await?;
+        copies::skip_ids(&mut tx, self.skip_ids).await?;
+        let ended = copies::forget_sessions(&mut tx).await?;
+        let event = Event::done(Action::DatabaseRestore, "database");
+        append(&seal, &mut tx, (provider.id, &Actor::console()), event).await?;
+        tx.commit().await?;
+        Ok(ended)
+    }
+}
+
+/// Writes a SQLite file again without free space.
+pub(super) async fn compact(database: &str, mut out: impl Write) -> Result<(), BackupError> {
+    let how = "it does this by itself";
+    let file = copies::file(database)?.ok_or(BackupError::Postgres(how))?;
+    let size = |file: &Path| std::fs::metadata(file).map(|file| file.len()).map_err(at(file));
+    let before = size(&file)?;
+    copies::compact(&file).await?;
+    writeln!(out, "`{}` had {before} bytes and has {}", file.display(), size(&file)?)?;
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! `tenantry-platform credential`: API credentials from beside the database, for operators who lost all of them.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+
+use super::{Credential, Hashes};
+use crate::platform::audit::{Action, Actor, Event, Seal, append, open as open_log};
+use crate::platform::store::{
+    CredentialRecord, NewCredential, Record, Store, credential_id, insert_credential, lock, revoke_credential,
+};
+use crate::platform::{DATABASE_WAIT, StartError, error, time};
+use crate::wire::State;
+
+/// Milliseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+
+/// What is done with API credentials.
+#[derive(Subcommand, Clone, Debug)]
+pub enum CredentialCommand {
+    /// Make an API credential, and print its key and secret once
+    Create(Create),
+    /// List the credentials that were not revoked; keys and secrets are not among what is known of them
+    List(List),
+    /// Revoke a credential; its tokens end with it
+    Revoke(Revoke),
+}
+
+/// Which credentials.
+#[derive(Args, Clone, Debug)]
+pub struct List {
+    /// Unique id of the tenant, for example `msp_2` [default: every tenant]
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+/// Whose credential.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Whose {
+    /// Unique id of the tenant, for example `msp_2` [default: the service provider]
+    #[arg(long)]
+    tenant: Option<String>,
+}
+
+/// A new credential.
+#[derive(Args, Clone, Debug)]
+pub struct Create {
+    #[command(flatten)]
+    whose: Whose,
+    /// What it is for
+    #[arg(long, default_value = "")]
+    description: String,
+    /// Days that it is good for [default: it does not end]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=3650))]
+    days: Option<u16>,
+}
+
+/// The end of a credential.
+#[derive(Args, Clone, Debug)]
+pub struct Revoke {
+    #[command(flatten)]
+    whose: Whose,
+    /// Its id, as `credential list` shows it
+    #[arg(long)]
+    id: String,
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A write failed.
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// There is no such tenant.
+    #[error("there is no tenant `{0}` in service; give the unique id of one that is, or leave `--tenant` out")]
+    Tenant(String),
+    /// There is no such credential.
+    #[error("the tenant has no credential `{0}`; `credential list` shows those that it has")]
+    Unknown(String),
+    /// Something inside failed; the log has the cause.
+    #[error("the credential cannot be stored; the lines above have the cause")]
+    Internal,
+    /// The output cannot be written.
+    #[error("nothing can be printed, and nothing was changed: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl From<error::Error> for CredentialError {
+    fn from(_: error::Error) -> Self {
+        Self::Internal
+    }
+}
+
+impl CredentialCommand {
+    /// Does it, on the database itself: the platform may run or not.
+    ///
+    /// # Errors
+    /// Nothing was done.
+    pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), CredentialError> {
+        let store = match self {
+            // A look changes nothing: neither the schema nor a row.
+            Self::List(_) => Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?,
+            Self::Create(_) | Self::Revoke(_) => Box::pin(Store::open(database, DATABASE_WAIT)).await?,
+        };
+        let done = self.done(&store, key, out).await;
+        store.close().await;
+        done
+    }
+
+    async fn done(&self, store: &Store, key: &Path, out: impl Write) -> Result<(), CredentialError> {
+        match self {
+            Self::List(list) => list.run(store, out).await,
+            Self::Create(create) => create.run(store, &open_log(store, Some(key)).await?, out).await,
+            Self::Revoke(revoke) => revoke.run(store, &open_log(store, Some(key)).await?, out).await,
+        }
+    }
+}
+
+impl Whose {
+    async fn find(&self, store: &Store) -> Result<Record, CredentialError> {
+        let provider = Box::pin(store.home(false)).await?;
+        let wanted = self.tenant.as_deref().unwrap_or(&provider.unique_id);
+        let found = store.visible(provider.id, wanted).await?;
+        let living = found.filter(|tenant| tenant.state != State::Terminated);
+        living.ok_or_else(|| CredentialError::Tenant(wanted.to_owned()))
+    }
+}
+
+impl List {
+    async fn run(&self, store: &Store, mut out: impl Write) -> Result<(), CredentialError> {
+        let time = |at: Option<i64>| at.map_or_else(|| "-".to_owned(), time::wire);
+        writeln!(out, "TENANT\tID\tCREATED\tCREATED BY\tLAST USED\tEXPIRES\tDESCRIPTION")?;
+        for record in store.credentials_under(self.tenant.as_deref()).await? {
+            let CredentialRecord { tenant, key_hash, description, created_by, creator, .. } = &record;
+            let left = if creator.as_ref().is_some_and(|creator| !creator.active) { " (inactive)" } else { "" };
+            let (created, used) = (time(Some(record.created_at)), time(record.last_used_at));
+            let (id, expires) = (credential_id(key_hash), time(record.expires_at));
+            writeln!(out, "{tenant}\t{id}\t{created}\t{created_by}{left}\t{used}\t{expires}\t{description}")?;
+        }
+        Ok(out.flush()?)
+    }
+}
+
+impl Create {
+    async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
+        let Self { whose, description, days } = self;
+        let tenant = whose.find(store).await?;
+        let credential = Credential::random(&tenant.unique_id);
+        let Hashes { key, secret } = credential.hashes();
+        let (now, actor) = (time::now(), Actor::console());
+        let mut tx = store.begin().await?;
+        lock(&mut tx, tenant.id).await?;
+        let new = NewCredential {
+            key_hash: &key,
+            secret_hash: &secret,
+            tenant: tenant.id,
+            description: description.trim(),
+            created_by: &actor.name,
+            now,
+            expires_at: days.map(|days| now + i64::from(days) * DAY),
+        };
+        insert_credential(&mut tx, &new).await?;
+        let id = credential_id(&key);
+        append(seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialCreate, id)).await?;
+        // Printed before it is kept: a secret that nobody saw would only be in the way.
+        writeln!(out, "tenantId:     {}", credential.tenant_id)?;
+        writeln!(out, "id:           {id}")?;
+        writeln!(out, "clientId:     {}", credential.client_id)?;
+        writeln!(out, "clientSecret: {}", credential.client_secret)?;
+        if let Some(expires_at) = new.expires_at {
+            writeln!(out, "It is good until {}.", time::wire(expires_at))?;
+        }
+        out.flush()?;
+        Ok(tx.commit().await?)
+    }
+}
+
+impl Revoke {
+    async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
+        let Self { whose, id } = self;
+        let tenant = whose.find(store).await?;
+        let mut tx = store.begin().await?;
+        lock(&mut tx, tenant.id).await?;
+        let records = store.credentials(tenant.id).await?;
+        let found = records.into_iter().find(|record| credential_id(&record.key_hash) == id);
+        let record = found.ok_or_else(|| CredentialError::Unknown(id.clone()))?;
+        revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
+        append(seal, &mut tx, (tenant.id, &Actor::console()), Event::done(Action::CredentialRevoke, id)).await?;
+        writeln!(out, "the credential {id} is revoked, and its tokens with it")?;
+        out.flush()?;
+        Ok(tx.commit().await?)
+    }
+}

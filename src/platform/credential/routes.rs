@@ -1,0 +1,238 @@
+//! The routes of a tenant's API credentials; extensions, absent under `--documented-only`.
+//!
+//! Key and secret are shown once, when they are made. Everywhere else a credential is called by its `id`, the first digits of
+//! its key's hash, which the audit log uses too. A credential that was revoked or rotated takes its tokens with it.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+
+use super::{Credential, Hashes, hash, random_secret};
+use crate::platform::audit::{Action, Actor, Event, append};
+use crate::platform::bounds::{CREDENTIALS, FORM, NAME};
+use crate::platform::error::Error;
+use crate::platform::gate::Scope;
+use crate::platform::search::Paging;
+use crate::platform::settings::Problems;
+use crate::platform::standing::{Act, admit};
+use crate::platform::store::{
+    CredentialRecord, NewCredential, NewSecret, credential_id, insert_credential, living_credentials, lock,
+    revoke_credential, rotate_credential,
+};
+use crate::platform::{App, body, time};
+use crate::wire::Envelope;
+
+/// Milliseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1000;
+/// Longest life of a credential in days.
+const LONGEST: i64 = 3650;
+
+/// What a request may say of a credential.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Wanted {
+    description: Option<String>,
+    expires_in_days: Option<i64>,
+}
+
+impl Wanted {
+    async fn read(request: Request) -> Result<Self, Error> {
+        let wanted: Self = body::optional(request, FORM).await?;
+        let mut problems = Problems::default();
+        let is_wrong = |text: &String| text.chars().count() > NAME || text.chars().any(char::is_control);
+        if wanted.description.as_ref().is_some_and(is_wrong) {
+            problems
+                .refuse("description", format!("The text is longer than {NAME} characters or has control characters"));
+        }
+        if wanted.expires_in_days.is_some_and(|days| !(1..=LONGEST).contains(&days)) {
+            problems.refuse("expiresInDays", format!("The number must be 1 to {LONGEST}; without it nothing expires"));
+        }
+        problems.finish()?;
+        Ok(wanted)
+    }
+
+    fn expires_at(&self, now: i64) -> Option<i64> {
+        self.expires_in_days.map(|days| now + days * DAY)
+    }
+}
+
+/// A secret, shown once.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::platform) struct Shown {
+    id: String,
+    /// The key; a rotation leaves it as it is, and nobody knows it but its holder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
+    client_secret: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_time: Option<String>,
+}
+
+/// A credential as lists show it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::platform) struct Listed {
+    id: String,
+    description: String,
+    created_by: Maker,
+    created_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rotated_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_time: Option<String>,
+    expired: bool,
+}
+
+/// Who made a credential.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Maker {
+    /// As the audit log names it.
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login_name: Option<String>,
+    /// `active` or `inactive`, of a person. What she made goes on without her until somebody revokes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<&'static str>,
+}
+
+impl Listed {
+    fn of(record: CredentialRecord, now: i64) -> Self {
+        let CredentialRecord {
+            tenant: _,
+            key_hash,
+            description,
+            created_by,
+            creator,
+            created_at,
+            last_used_at,
+            rotated_at,
+            expires_at,
+        } = record;
+        let status = creator.as_ref().map(|creator| if creator.active { "active" } else { "inactive" });
+        Self {
+            id: credential_id(&key_hash).to_owned(),
+            description,
+            created_by: Maker { id: created_by, login_name: creator.map(|creator| creator.login_name), status },
+            created_time: time::wire(created_at),
+            last_used_time: last_used_at.map(time::wire),
+            rotated_time: rotated_at.map(time::wire),
+            expires_time: expires_at.map(time::wire),
+            expired: expires_at.is_some_and(|expires_at| expires_at <= now),
+        }
+    }
+}
+
+/// `POST .../credentials`: a further credential of the tenant, which reaches it and what is below it.
+pub(in crate::platform) async fn create(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    request: Request,
+) -> Result<Json<Shown>, Error> {
+    let wanted = Wanted::read(request).await?;
+    let now = time::now();
+    let mut tx = app.store.begin().await?;
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
+    scope.proof().spend(&mut tx).await?;
+    if living_credentials(&mut tx, tenant.id).await? >= CREDENTIALS {
+        let message = format!("The tenant has {CREDENTIALS} credentials; revoke one that nobody uses");
+        return Err(Error::field("body", message));
+    }
+    let credential = Credential::random(&tenant.unique_id);
+    let Hashes { key, secret } = credential.hashes();
+    let new = NewCredential {
+        key_hash: &key,
+        secret_hash: &secret,
+        tenant: tenant.id,
+        description: wanted.description.as_deref().unwrap_or_default().trim(),
+        created_by: &actor.name,
+        now,
+        expires_at: wanted.expires_at(now),
+    };
+    insert_credential(&mut tx, &new).await?;
+    let id = credential_id(&key);
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialCreate, id)).await?;
+    tx.commit().await?;
+    tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was made");
+    let Credential { client_id, client_secret, tenant_id: _ } = credential;
+    let expires_time = new.expires_at.map(time::wire);
+    Ok(Json(Shown { id: id.to_owned(), client_id: Some(client_id), client_secret, expires_time }))
+}
+
+/// `GET .../credentials`: those that were not revoked.
+pub(in crate::platform) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(scope): Extension<Scope>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Envelope<Listed>>, Error> {
+    let tenant = scope.tenant()?;
+    admit(tenant, Act::Read)?;
+    let paging = Paging::read(&raw.unwrap_or_default())?;
+    let records = app.store.credentials(tenant.id).await?;
+    let part = paging.part();
+    let total = i64::try_from(records.len()).unwrap_or(i64::MAX);
+    let (size, offset) = (usize::try_from(part.size), usize::try_from(part.offset));
+    let shown = records.into_iter().skip(offset.unwrap_or(usize::MAX)).take(size.unwrap_or_default());
+    let now = time::now();
+    let results = shown.map(|record| Listed::of(record, now)).collect();
+    Ok(Json(paging.envelope(results, total, "credential.createdTime".to_owned())))
+}
+
+/// `DELETE .../credentials/{credential}`.
+pub(in crate::platform) async fn revoke(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<()>, Error> {
+    let mut tx = app.store.begin().await?;
+    // A suspended tenant's credentials can be revoked: that is when it is wanted.
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Lifecycle)?;
+    let record = find(&app, tenant.id, &id).await?;
+    scope.proof().spend(&mut tx).await?;
+    revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialRevoke, &id)).await?;
+    tx.commit().await?;
+    tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was revoked");
+    Ok(Json(()))
+}
+
+/// `POST .../credentials/{credential}/rotate`: another secret under the same key. The secret of before ends at once. One that
+/// expires gets as many days again, unless the request says how many.
+pub(in crate::platform) async fn rotate(
+    State(app): State<Arc<App>>,
+    (Extension(scope), actor): (Extension<Scope>, Actor),
+    Path((_, id)): Path<(String, String)>,
+    request: Request,
+) -> Result<Json<Shown>, Error> {
+    let wanted = Wanted::read(request).await?;
+    let now = time::now();
+    let mut tx = app.store.begin().await?;
+    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
+    admit(&tenant, Act::Write)?;
+    let record = find(&app, tenant.id, &id).await?;
+    scope.proof().spend(&mut tx).await?;
+    let since = record.rotated_at.unwrap_or(record.created_at);
+    let again = record.expires_at.map(|expires_at| now + (expires_at - since));
+    let expires_at = wanted.expires_at(now).or(again);
+    let client_secret = random_secret();
+    let new = NewSecret { hash: hash(&client_secret), now, expires_at };
+    rotate_credential(&mut tx, &record.key_hash, &new).await?;
+    append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::CredentialRotate, &id)).await?;
+    tx.commit().await?;
+    tracing::info!(tenant = tenant.unique_id, credential = id, by = scope.caller.unique_id, "a credential was rotated");
+    Ok(Json(Shown { id, client_id: None, client_secret, expires_time: expires_at.map(time::wire) }))
+}
+
+/// A credential of a tenant, as the commits so far left it. A change of one holds the tenant's lock.
+async fn find(app: &App, tenant: i64, id: &str) -> Result<CredentialRecord, Error> {
+    let records = app.store.credentials(tenant).await?;
+    let found = records.into_iter().find(|record| credential_id(&record.key_hash) == id);
+    found.ok_or_else(|| Error::not_found("Credential", id))
+}

@@ -1,0 +1,86 @@
+//! `tenantry-platform names`: what stands in a database that nobody could make any more.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use clap::Subcommand;
+use unicode_security::skeleton;
+
+use super::{LoginName, login_key, name};
+use crate::platform::store::{Named, Store};
+use crate::platform::{DATABASE_WAIT, StartError};
+
+/// What is done with names.
+#[derive(Subcommand, Clone, Copy, Debug)]
+pub enum NamesCommand {
+    /// List login names and names of tenants that are equal in their normal form, look alike, or would be refused today
+    Collisions,
+}
+
+/// Why nothing was listed.
+#[derive(Debug, thiserror::Error)]
+pub enum NamesError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// A read failed.
+    #[error("the database cannot be read: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The output cannot be written.
+    #[error("the list cannot be printed: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl NamesCommand {
+    /// Does it, and changes nothing. False where there is something to look at.
+    ///
+    /// # Errors
+    /// The database cannot be read.
+    pub async fn run(self, database: &str, mut out: impl Write) -> Result<bool, NamesError> {
+        let Self::Collisions = self;
+        let store = Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?;
+        let (people, tenants) = (store.login_names().await?, store.tenant_names().await?);
+        store.close().await;
+        let mut clean = true;
+        for line in about_people(&people).into_iter().chain(about_tenants(&tenants)) {
+            clean = false;
+            writeln!(out, "{line}")?;
+        }
+        if clean {
+            writeln!(out, "no login name and no tenant's name collides")?;
+        }
+        out.flush()?;
+        Ok(clean)
+    }
+}
+
+fn about_people(people: &[Named]) -> Vec<String> {
+    let refused = people.iter().filter_map(|person| {
+        let why = LoginName::read(&person.name).err()?;
+        Some(format!("{} of {}: {:?}: {why}", person.unique_id, person.under, escaped(&person.name)))
+    });
+    let alike = groups(people, |person| skeleton(&login_key(&person.name)).collect());
+    refused.chain(alike.into_iter().map(|group| format!("login names that look alike: {group}"))).collect()
+}
+
+fn about_tenants(tenants: &[Named]) -> Vec<String> {
+    let refused = tenants.iter().filter(|tenant| name(&tenant.name).is_err()).map(|tenant| {
+        format!("{}: the name {} has no form that is taken today", tenant.unique_id, escaped(&tenant.name))
+    });
+    let alike = groups(tenants, |tenant| format!("{} {}", tenant.under, skeleton(&tenant.name).collect::<String>()));
+    refused.chain(alike.into_iter().map(|group| format!("tenants of one parent that look alike: {group}"))).collect()
+}
+
+/// Those that have a form in common, as one line each.
+fn groups(named: &[Named], form: impl Fn(&Named) -> String) -> Vec<String> {
+    let mut by_form: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for one in named {
+        by_form.entry(form(one)).or_default().push(format!("{} {}", one.unique_id, escaped(&one.name)));
+    }
+    by_form.into_values().filter(|group| group.len() > 1).map(|group| group.join(", ")).collect()
+}
+
+/// A name whose characters can be told apart: all that is not ASCII is written by its number.
+fn escaped(name: &str) -> String {
+    name.escape_default().to_string()
+}

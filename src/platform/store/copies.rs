@@ -1,0 +1,74 @@
+//! A SQLite file as a whole: copied while others write, written again, and looked at before it is trusted.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Executor as _, Row as _};
+
+use super::connect::file_of;
+use super::{Tx, url};
+use crate::platform::error::Error;
+
+/// How long another process that holds the file is waited for.
+const WAIT: Duration = Duration::from_mins(1);
+
+/// Counters that ids come from.
+const IDS: [&str; 6] = ["tenant", "person", "login", "permission_set", "role", "record"];
+
+/// The file of a database; none for PostgreSQL.
+pub(in crate::platform) fn file(database: &str) -> Result<Option<std::path::PathBuf>, sqlx::Error> {
+    file_of(&url(database)?)
+}
+
+/// A connection that makes and migrates nothing.
+async fn plain(file: &Path) -> Result<AnyConnection, sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let address = url(&file.display().to_string())?.replace("mode=rwc", "mode=rw");
+    let mut connection = AnyConnection::connect(&address).await?;
+    let wait = format!("PRAGMA busy_timeout = {};", WAIT.as_millis());
+    connection.execute(AssertSqlSafe(wait)).await?;
+    Ok(connection)
+}
+
+/// Copies a SQLite database as it is at this moment into a file that is empty or not there. Readers and writers go on.
+pub(in crate::platform) async fn copy(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
+    let mut connection = plain(from).await?;
+    sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&mut connection).await?;
+    connection.close().await
+}
+
+/// Writes a SQLite file again without free space, and with the means to give space back from then on. Other writes wait
+/// meanwhile; what it sorts lies beside the file.
+pub(in crate::platform) async fn compact(file: &Path) -> Result<(), sqlx::Error> {
+    let mut connection = plain(file).await?;
+    let folder = file.parent().map(|folder| folder.display().to_string().replace('\'', "''")).unwrap_or_default();
+    let place = format!("PRAGMA temp_store = FILE; PRAGMA temp_store_directory = '{folder}';");
+    connection.execute(AssertSqlSafe(place)).await?;
+    connection.execute("PRAGMA secure_delete = ON; PRAGMA auto_vacuum = INCREMENTAL;").await?;
+    connection.execute("VACUUM").await?;
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    connection.close().await
+}
+
+/// What is wrong inside a SQLite file; nothing where it is whole.
+pub(in crate::platform) async fn damage(file: &Path) -> Result<Option<String>, sqlx::Error> {
+    let mut connection = plain(file).await?;
+    let found: String = connection.fetch_one("PRAGMA integrity_check(1)").await?.try_get(0)?;
+    connection.close().await?;
+    Ok(Some(found).filter(|found| found != "ok"))
+}
+
+/// Leaves ids out that may have been given since the copy was made.
+pub(in crate::platform) async fn skip_ids(tx: &mut Tx, by: i64) -> Result<(), Error> {
+    for counter in IDS {
+        let skip = sqlx::query("UPDATE counter SET value = value + $1 WHERE name = $2");
+        skip.bind(by).bind(counter).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Ends everybody's sessions and tokens; answers how many there were. Some of them were ended after the copy was made.
+pub(in crate::platform) async fn forget_sessions(tx: &mut Tx) -> Result<u64, Error> {
+    let tokens = sqlx::query("DELETE FROM token").execute(&mut **tx).await?.rows_affected();
+    Ok(tokens + sqlx::query("DELETE FROM session").execute(&mut **tx).await?.rows_affected())
+}

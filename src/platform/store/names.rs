@@ -1,0 +1,82 @@
+//! Login names and names of tenants over the whole platform.
+
+use std::collections::{HashMap, HashSet};
+
+use sqlx::Row as _;
+
+use super::Store;
+use crate::platform::names::{login_key, masked_login_key};
+
+/// Somebody or something with a name.
+pub(in crate::platform) struct Named {
+    pub(in crate::platform) unique_id: String,
+    pub(in crate::platform) name: String,
+    /// Unique id of the tenant that it belongs to; empty for the service provider.
+    pub(in crate::platform) under: String,
+}
+
+impl Store {
+    /// Brings the keys of login names to their normal form, once for each database. A key that somebody else has already stays
+    /// as it was, and its person logs in by it.
+    pub(super) async fn write_login_keys(&self) -> Result<(), sqlx::Error> {
+        let mut tx = self.begin().await?;
+        // Of two processes that start at once one waits here.
+        let first = sqlx::query("UPDATE counter SET value = 1 WHERE name = 'login_keys' AND value = 0");
+        if first.execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(());
+        }
+        let rows = sqlx::query("SELECT id, unique_id, login_name, login_key, status FROM person ORDER BY id");
+        let rows = rows.fetch_all(&mut *tx).await?;
+        let keys = rows.iter().map(|row| row.try_get("login_key")).collect::<Result<Vec<String>, _>>()?;
+        let mut taken: HashSet<String> = keys.iter().cloned().collect();
+        let mut changed: HashMap<i64, String> = HashMap::new();
+        for (row, before) in rows.iter().zip(keys) {
+            let (name, unique_id): (String, String) = (row.try_get("login_name")?, row.try_get("unique_id")?);
+            let is_masked = name == unique_id && row.try_get::<String, _>("status")? == "TERMINATED";
+            let key = if is_masked { masked_login_key(&unique_id) } else { login_key(&name) };
+            if key == before {
+                continue;
+            }
+            if taken.insert(key.clone()) {
+                changed.insert(row.try_get("id")?, key);
+            } else {
+                tracing::warn!(
+                    person = unique_id,
+                    "the login name is equal to another one in its normal form; both still log in: \
+                     `tenantry-platform names collisions` lists them"
+                );
+            }
+        }
+        for (person, key) in changed {
+            let update = sqlx::query("UPDATE person SET login_key = $1 WHERE id = $2");
+            update.bind(key).bind(person).execute(&mut *tx).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Everybody who was not terminated, with the tenant.
+    pub(in crate::platform) async fn login_names(&self) -> Result<Vec<Named>, sqlx::Error> {
+        self.named(
+            "SELECT u.unique_id, u.login_name AS name, t.unique_id AS under FROM person u \
+             JOIN tenant t ON t.id = u.tenant_id WHERE u.status <> 'TERMINATED' ORDER BY u.id",
+        )
+        .await
+    }
+
+    /// Every living tenant, with its parent.
+    pub(in crate::platform) async fn tenant_names(&self) -> Result<Vec<Named>, sqlx::Error> {
+        self.named(
+            "SELECT t.unique_id, t.name, COALESCE(p.unique_id, '') AS under FROM tenant t \
+             LEFT JOIN tenant p ON p.id = t.parent_id WHERE t.state <> 'TERMINATED' ORDER BY t.id",
+        )
+        .await
+    }
+
+    async fn named(&self, text: &'static str) -> Result<Vec<Named>, sqlx::Error> {
+        let rows = sqlx::query(text).fetch_all(&self.readers).await?;
+        let read = |row: &sqlx::any::AnyRow| {
+            Ok(Named { unique_id: row.try_get("unique_id")?, name: row.try_get("name")?, under: row.try_get("under")? })
+        };
+        rows.iter().map(read).collect()
+    }
+}

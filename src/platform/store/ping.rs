@@ -1,0 +1,70 @@
+//! Whether the database does what requests need of it.
+
+use std::time::{Duration, Instant};
+
+use sqlx::AnyPool;
+use tokio::sync::Mutex;
+
+use super::Store;
+use crate::platform::error::Error;
+
+/// How long the database may take for its answer, and for how long one counts: anybody may ask.
+const PATIENCE: Duration = Duration::from_secs(3);
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What was found last, and when.
+#[derive(Default)]
+pub(in crate::platform) struct Readiness(Mutex<Option<Found>>);
+
+#[derive(Clone, Copy)]
+struct Found {
+    at: Instant,
+    ready: bool,
+}
+
+/// How many connections of a pool there are, and how many of them wait for work.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::platform) struct Fill {
+    pub(in crate::platform) pool: &'static str,
+    pub(in crate::platform) open: u32,
+    pub(in crate::platform) idle: usize,
+}
+
+impl Readiness {
+    /// Whether the database can be written. All who ask at the same time get one answer.
+    pub(in crate::platform) async fn ask(&self, store: &Store) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some(found) = last.filter(|found| found.at.elapsed() < FRESH) {
+            return found.ready;
+        }
+        let answered = tokio::time::timeout(PATIENCE, store.writes()).await;
+        let ready = matches!(answered, Ok(Ok(true)));
+        if !ready {
+            tracing::warn!(?answered, "the database cannot be written; `/readyz` says so");
+        }
+        *last = Some(Found { at: Instant::now(), ready });
+        ready
+    }
+}
+
+impl Store {
+    /// Whether a write could begin. On SQLite it takes the write lock and gives it back.
+    async fn writes(&self) -> Result<bool, Error> {
+        let mut tx = self.begin().await?;
+        if self.sqlite {
+            sqlx::query("UPDATE counter SET value = value WHERE name = 'scrub'").execute(&mut *tx).await?;
+            tx.roll_back().await?;
+            return Ok(true);
+        }
+        let only_reads: String =
+            sqlx::query_scalar("SELECT current_setting('transaction_read_only')").fetch_one(&mut *tx).await?;
+        tx.roll_back().await?;
+        Ok(only_reads != "on")
+    }
+
+    /// How full the pools are.
+    pub(in crate::platform) fn fill(&self) -> [Fill; 2] {
+        let of = |pool, connections: &AnyPool| Fill { pool, open: connections.size(), idle: connections.num_idle() };
+        [of("readers", &self.readers), of("writers", &self.writer)]
+    }
+}

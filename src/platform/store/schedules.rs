@@ -1,0 +1,144 @@
+//! Batch exports that run again and again.
+
+use serde::Serialize;
+use sqlx::any::AnyRow;
+use sqlx::{AnyExecutor, Row as _};
+
+use super::{Store, Tx};
+use crate::platform::error::Error;
+use crate::platform::time;
+
+/// A batch export with a schedule.
+#[derive(Clone, Debug)]
+pub(in crate::platform) struct Schedule {
+    pub(in crate::platform) id: i64,
+    pub(in crate::platform) tenant: i64,
+    /// Names of the kinds of data, separated by commas.
+    pub(in crate::platform) data: String,
+    pub(in crate::platform) destination: String,
+    pub(in crate::platform) every_hours: i64,
+    pub(in crate::platform) next_at: i64,
+    pub(in crate::platform) created_by: String,
+    pub(in crate::platform) last_at: Option<i64>,
+    /// What became of the last run, as a sentence.
+    pub(in crate::platform) last_outcome: Option<String>,
+}
+
+/// The same as answers show it.
+#[derive(Serialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::platform) struct ShownSchedule {
+    id: String,
+    data: Vec<String>,
+    destination: String,
+    every_hours: i64,
+    next_run: String,
+    created_by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_outcome: Option<String>,
+}
+
+impl Schedule {
+    /// As answers show it.
+    pub(in crate::platform) fn shown(self) -> ShownSchedule {
+        let Self { id, tenant: _, data, destination, every_hours, next_at, created_by, last_at, last_outcome } = self;
+        ShownSchedule {
+            id: id.to_string(),
+            data: data.split(',').map(str::to_owned).collect(),
+            destination,
+            every_hours,
+            next_run: time::wire(next_at),
+            created_by,
+            last_run: last_at.map(time::wire),
+            last_outcome,
+        }
+    }
+}
+
+const COLUMNS: &str = "id, tenant_id, data, destination, every_hours, next_at, created_by, last_at, last_outcome";
+
+fn schedule(row: &AnyRow) -> Result<Schedule, Error> {
+    Ok(Schedule {
+        id: row.try_get("id")?,
+        tenant: row.try_get("tenant_id")?,
+        data: row.try_get("data")?,
+        destination: row.try_get("destination")?,
+        every_hours: row.try_get("every_hours")?,
+        next_at: row.try_get("next_at")?,
+        created_by: row.try_get("created_by")?,
+        last_at: row.try_get("last_at")?,
+        last_outcome: row.try_get("last_outcome")?,
+    })
+}
+
+async fn all<'e>(executor: impl AnyExecutor<'e>, tenant: i64) -> Result<Vec<Schedule>, Error> {
+    let text = format!("SELECT {COLUMNS} FROM export_schedule WHERE tenant_id = $1 ORDER BY id");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(text)).bind(tenant).fetch_all(executor).await?;
+    rows.iter().map(schedule).collect()
+}
+
+/// A tenant's schedules, in a write.
+pub(in crate::platform) async fn schedules_of(tx: &mut Tx, tenant: i64) -> Result<Vec<Schedule>, Error> {
+    all(&mut **tx, tenant).await
+}
+
+/// Stores a schedule.
+pub(in crate::platform) async fn insert_schedule(tx: &mut Tx, new: &Schedule) -> Result<(), Error> {
+    let Schedule { id, tenant, data, destination, every_hours, next_at, created_by, last_at: _, last_outcome: _ } = new;
+    sqlx::query(
+        "INSERT INTO export_schedule (id, tenant_id, data, destination, every_hours, next_at, held_until, created_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, 0, $7)",
+    )
+    .bind(id)
+    .bind(tenant)
+    .bind(data)
+    .bind(destination)
+    .bind(every_hours)
+    .bind(next_at)
+    .bind(created_by)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Erases a schedule; answers whether there was one.
+pub(in crate::platform) async fn delete_schedule(tx: &mut Tx, tenant: i64, id: i64) -> Result<bool, Error> {
+    let gone = sqlx::query("DELETE FROM export_schedule WHERE tenant_id = $1 AND id = $2").bind(tenant).bind(id);
+    Ok(gone.execute(&mut **tx).await?.rows_affected() == 1)
+}
+
+/// Notes what became of a run, and when the next one is.
+pub(in crate::platform) async fn finish_run(tx: &mut Tx, run: &Schedule) -> Result<(), Error> {
+    let done = sqlx::query(
+        "UPDATE export_schedule SET held_until = 0, next_at = $1, last_at = $2, last_outcome = $3 WHERE id = $4",
+    );
+    done.bind(run.next_at).bind(run.last_at).bind(&run.last_outcome).bind(run.id).execute(&mut **tx).await?;
+    Ok(())
+}
+
+impl Store {
+    /// A tenant's schedules.
+    pub(in crate::platform) async fn schedules(&self, tenant: i64) -> Result<Vec<Schedule>, Error> {
+        all(&self.readers, tenant).await
+    }
+
+    /// Takes one run that is due, so that no other process begins it until `until`. An idle platform writes nothing.
+    pub(in crate::platform) async fn claim_run(&self, now: i64, until: i64) -> Result<Option<Schedule>, Error> {
+        let due = sqlx::query_scalar(
+            "SELECT e.id FROM export_schedule e JOIN tenant t ON t.id = e.tenant_id WHERE e.next_at <= $1 \
+             AND e.held_until <= $1 AND t.state = 'ACTIVE' ORDER BY e.next_at, e.id LIMIT 1",
+        );
+        let due: Option<i64> = due.bind(now).fetch_optional(&self.readers).await?;
+        let Some(id) = due else { return Ok(None) };
+        let mut tx = self.begin().await?;
+        let claimed = sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE export_schedule SET held_until = $1 WHERE id = $2 AND next_at <= $3 AND held_until <= $3 \
+             RETURNING {COLUMNS}"
+        )));
+        let row = claimed.bind(until).bind(id).bind(now).fetch_optional(&mut *tx).await?;
+        tx.commit().await?;
+        row.as_ref().map(schedule).transpose()
+    }
+}

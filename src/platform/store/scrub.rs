@@ -1,0 +1,211 @@
+//! No byte of what was erased stays in a SQLite file, its log or its index.
+//!
+//! With `secure_delete` SQLite overwrites a row that goes, wherever it stands at that moment. It leaves the copies of rows that it
+//! moved from page to page while it balanced a tree: they stand between a page's list of cells and its first cell, where nothing
+//! reads. These gaps are overwritten here, a few pages in a transaction, so that other writes wait for milliseconds and memory
+//! does not grow with the file. The log is cut afterwards.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Executor as _, Row as _};
+
+use super::{Store, Tx};
+use crate::platform::error::Error;
+
+/// Pages that are looked at, and given back to the system, in one step.
+const STEP: i64 = 256;
+
+/// Pages from which on the first byte of a page may be one of the number of another, 64 GiB.
+const PAGES: i64 = 1 << 24;
+
+/// How often all pages are looked at: a page may take another's place while the first look is on its way.
+const LOOKS: u32 = 2;
+
+/// How often the file is asked to let go, a tenth of a second apart, while somebody still reads in it.
+const TRIES: u32 = 50;
+
+/// A page as it stands.
+struct Page {
+    number: i64,
+    bytes: Vec<u8>,
+}
+
+impl Store {
+    /// Whether rows were erased whose bytes may still stand in the file.
+    pub(in crate::platform) async fn wants_scrub(&self) -> Result<bool, Error> {
+        let wants: i64 =
+            sqlx::query_scalar("SELECT value FROM counter WHERE name = 'scrub'").fetch_one(&self.readers).await?;
+        Ok(wants != 0)
+    }
+
+    /// Overwrites what was erased, gives free pages back and cuts the log. PostgreSQL does that itself, in its own time.
+    pub(in crate::platform) async fn scrub(&self) -> Result<(), Error> {
+        if self.sqlite {
+            for _ in 0..LOOKS {
+                self.overwrite_gaps().await?;
+            }
+            self.give_back().await?;
+            if !self.cut_log().await? {
+                // The mark stays, so the next round tries again.
+                tracing::warn!(
+                    "the database file still holds purged bytes: somebody reads in it; the next round tries again"
+                );
+                return Ok(());
+            }
+        }
+        let mut tx = self.begin().await?;
+        sqlx::query("UPDATE counter SET value = 0 WHERE name = 'scrub'").execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn overwrite_gaps(&self) -> Result<(), Error> {
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&self.readers).await?;
+        let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&self.readers).await?;
+        let has_maps = mode != 0;
+        if pages >= PAGES {
+            tracing::warn!(
+                pages,
+                "the file is too large for its gaps to be overwritten; run `tenantry-platform compact`"
+            );
+            return Ok(());
+        }
+        let mut from = 1;
+        while from <= pages {
+            let seen = self.pages(from).await?;
+            let dirty: Vec<Page> = seen.into_iter().filter(|page| !gap_of(page, has_maps).is_empty()).collect();
+            if !dirty.is_empty() {
+                self.overwrite(&dirty, has_maps).await?;
+            }
+            from += STEP;
+        }
+        Ok(())
+    }
+
+    async fn pages(&self, from: i64) -> Result<Vec<Page>, Error> {
+        let rows = sqlx::query(
+            "WITH RECURSIVE n (i) AS (SELECT $1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) \
+             SELECT p.pgno AS number, p.data AS bytes FROM n CROSS JOIN sqlite_dbpage p ON p.pgno = n.i",
+        );
+        let rows = rows.bind(from).bind(from + STEP - 1).fetch_all(&self.readers).await?;
+        rows.iter().map(|row| Ok(Page { number: row.try_get("number")?, bytes: row.try_get("bytes")? })).collect()
+    }
+
+    /// Overwrites the gaps of pages that are still as they were seen. One that changed is looked at another time.
+    async fn overwrite(&self, seen: &[Page], has_maps: bool) -> Result<(), Error> {
+        let mut tx = self.begin().await?;
+        // First of all the lock: what is read after it stays as it is.
+        sqlx::query("UPDATE counter SET value = value WHERE name = 'scrub'").execute(&mut *tx).await?;
+        for page in seen {
+            let now = sqlx::query_scalar("SELECT data FROM sqlite_dbpage WHERE pgno = $1").bind(page.number);
+            let now: Option<Vec<u8>> = now.fetch_optional(&mut *tx).await?;
+            if now.as_ref() == Some(&page.bytes) {
+                let mut clean = page.bytes.clone();
+                clean[gap_of(page, has_maps)].fill(0);
+                let save = sqlx::query("UPDATE sqlite_dbpage SET data = $1 WHERE pgno = $2");
+                save.bind(clean).bind(page.number).execute(&mut *tx).await?;
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Gives free pages at the end of the file back to the system. A file of earlier releases keeps them for what comes, until
+    /// `compact` wrote it again once.
+    async fn give_back(&self) -> Result<(), Error> {
+        loop {
+            let mut connection = self.writer.acquire().await?;
+            let free = |row: sqlx::any::AnyRow| row.try_get::<i64, _>(0);
+            let before = free(connection.fetch_one("PRAGMA freelist_count").await?)?;
+            connection.execute(AssertSqlSafe(format!("PRAGMA incremental_vacuum({STEP})"))).await?;
+            let left = free(connection.fetch_one("PRAGMA freelist_count").await?)?;
+            if left == 0 || left >= before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Moves everything from the log into the file and cuts the log; whether nobody was in the way.
+    async fn cut_log(&self) -> Result<bool, Error> {
+        for _ in 0..TRIES {
+            let mut connection = self.writer.acquire().await?;
+            let patience: i64 = connection.fetch_one("PRAGMA busy_timeout").await?.try_get(0)?;
+            // Nobody else writes while readers are waited for.
+            connection.execute("PRAGMA busy_timeout = 20").await?;
+            let cut = connection.fetch_one("PRAGMA wal_checkpoint(TRUNCATE)").await;
+            connection.execute(AssertSqlSafe(format!("PRAGMA busy_timeout = {patience}"))).await?;
+            if cut?.try_get::<i64, _>(0)? == 0 {
+                return Ok(true);
+            }
+            drop(connection);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(false)
+    }
+}
+
+/// Where a page of a tree has bytes that nothing reads; empty where there are none but zeros, or where the page is none of a tree.
+///
+/// The first byte tells: a page of a tree has one of four kinds there, any other the number of a page, of which the highest
+/// byte is 0 below 64 GiB, or 1 to 5 in a map of pages; what that has behind its first bytes then is no list of cells.
+fn gap_of(page: &Page, has_maps: bool) -> Range<usize> {
+    const NONE: Range<usize> = 0..0;
+    let bytes = &page.bytes;
+    let header = if page.number == 1 { 100 } else { 0 };
+    let number = |at: usize| bytes.get(at..at + 2).map_or(0, |pair| usize::from(pair[0]) << 8 | usize::from(pair[1]));
+    let head = match bytes.get(header) {
+        Some(10 | 13) => 8,
+        Some(2 | 5) if !(has_maps && is_map(page)) => 12,
+        _ => return NONE,
+    };
+    let start = header + head + 2 * number(header + 3);
+    let first = match number(header + 5) {
+        0 => 1 << 16,
+        first => first,
+    };
+    match bytes.get(start..first) {
+        Some(gap) if gap.iter().any(|byte| *byte != 0) => start..first,
+        _ => NONE,
+    }
+}
+
+/// Notes that rows were erased whose bytes are to leave the file at the next round of the housekeeping.
+pub(in crate::platform) async fn want_scrub(tx: &mut Tx) -> Result<(), Error> {
+    sqlx::query("UPDATE counter SET value = 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Whether a page maps others to their parents: page 2, and then one after as many as it has places of five bytes.
+fn is_map(page: &Page) -> bool {
+    let places = i64::try_from(page.bytes.len() / 5).unwrap_or(i64::MAX - 1);
+    page.number >= 2 && (page.number - 2) % (places + 1) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A page of 64 bytes with two cells at its end, and something in between.
+    fn page(kind: u8, number: i64) -> Page {
+        let mut bytes = vec![b'x'; 64];
+        bytes[..8].copy_from_slice(&[kind, 0, 0, 0, 2, 0, 50, 0]);
+        Page { number, bytes }
+    }
+
+    #[test]
+    fn the_gap_lies_between_the_list_of_cells_and_the_first_cell() {
+        let gap_of = |page: &Page| gap_of(page, true);
+        assert_eq!((gap_of(&page(13, 3)), gap_of(&page(10, 3))), (12..50, 12..50));
+        assert_eq!((gap_of(&page(5, 3)), gap_of(&page(2, 3))), (16..50, 16..50));
+        assert_eq!(super::gap_of(&page(5, 2), false), 16..50, "a file without maps");
+        for none in [page(0, 3), page(1, 3), page(3, 3), page(5, 2), page(2, 15)] {
+            assert_eq!(gap_of(&none), 0..0, "{}", none.number);
+        }
+        let mut clean = page(13, 3);
+        clean.bytes[12..50].fill(0);
+        assert_eq!(gap_of(&clean), 0..0);
+        // What claims more cells than it has room for is left alone.
+        let mut broken = page(13, 3);
+        broken.bytes[3] = 200;
+        assert_eq!(gap_of(&broken), 0..0);
+    }
+}

@@ -1,0 +1,57 @@
+//! A write in progress.
+
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{Any, AnyConnection, Transaction};
+
+use crate::platform::audit::{self, Pending};
+
+/// A write in progress; dropped without `commit` it never happened.
+///
+/// What it tells the audit log is written at its end. The anchor of the log is one row that all writes lock. A write locks it last,
+/// and waits for no other row while it holds it: no two writes wait for each other.
+pub(in crate::platform) struct Tx {
+    inner: Transaction<'static, Any>,
+    pending: Vec<Pending>,
+}
+
+impl Tx {
+    pub(super) const fn new(inner: Transaction<'static, Any>) -> Self {
+        Self { inner, pending: Vec::new() }
+    }
+
+    /// Adds to what is written last.
+    pub(in crate::platform) fn at_last(&mut self, pending: Pending) {
+        self.pending.push(pending);
+    }
+
+    /// Writes what belongs in the audit log and makes all of it last. The lines of the program's log follow the commit.
+    pub(in crate::platform) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        let pending = std::mem::take(&mut self.pending);
+        let written = Box::pin(audit::write(&mut self, pending)).await?;
+        self.inner.commit().await?;
+        if let Some(written) = written {
+            written.tell();
+        }
+        Ok(())
+    }
+
+    /// Gives up the write now. A write that is only dropped is given up when its connection is used again.
+    pub(super) async fn roll_back(self) -> Result<(), sqlx::Error> {
+        self.inner.rollback().await
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}

@@ -1,0 +1,155 @@
+//! A database that is copied while the platform runs, and comes back.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::json;
+use tenantry::platform::{self, Config, verify_audit};
+
+use super::{CHEAP, Caller, Folder, Platform};
+
+fn program(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tenantry-platform")).args(arguments).output().unwrap()
+}
+
+#[track_caller]
+fn does(command: &mut Command) -> Output {
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    ran
+}
+
+fn mode(file: &Path) -> u32 {
+    std::fs::metadata(file).unwrap().permissions().mode() & 0o777
+}
+
+/// Copies the database of one folder and brings it back in another, each in the documented way.
+fn copied(from: &Folder, to: &Folder, key: &str) {
+    let copy = from.path("copy");
+    let (database, back) = (from.database(), to.database());
+    let copy = copy.to_str().unwrap();
+    if database.starts_with("postgres") {
+        does(Command::new("pg_dump").args(["--format=custom", "--file", copy, &database]));
+        does(Command::new("pg_restore").args(["--exit-on-error", "--dbname", &back, copy]));
+        let refused = program(&["backup", "--to", copy, "--database", &database]);
+        assert!(
+            !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("pg_dump"),
+            "{refused:?}"
+        );
+        return;
+    }
+    let ran = program(&["backup", "--to", copy, "--database", &database, "--audit-key", key]);
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(String::from_utf8_lossy(&ran.stdout).contains(key), "it says what else is needed");
+    assert_eq!((mode(Path::new(copy)), mode(&from.path("t.db"))), (0o600, 0o600));
+    let again = program(&["backup", "--to", copy, "--database", &database]);
+    assert!(!again.status.success(), "no copy is written over");
+}
+
+async fn begun(folder: &Folder, key: &str) -> (platform::Running, Caller) {
+    let mut config = Config::new(folder.database());
+    config.limits = None;
+    config.login.work = CHEAP;
+    config.audit_key = Some(key.into());
+    config.credential_file = Some(Path::new(key).with_file_name("credential"));
+    let running = platform::start(config).await.unwrap();
+    let sp = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
+    (running, sp)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
+    let (before, after, keys) = (Folder::new(), Folder::new(), Folder::new());
+    let key = keys.path("key");
+    let key = key.to_str().unwrap();
+    let (running, sp) = begun(&before, key).await;
+    let msps = "/tenants/sp_1/msps".to_owned();
+    let kept = sp.make(msps.clone(), json!({ "name": "Kept" })).await;
+    copied(&before, &after, key);
+    let lost = sp.make(msps.clone(), json!({ "name": "Lost" })).await;
+    running.stop().await;
+
+    let copy = before.path("copy");
+    let mut arguments = vec!["restore", "--audit-key", key];
+    let database = after.database();
+    arguments.extend(["--database", &database]);
+    if !database.starts_with("postgres") {
+        arguments.extend(["--from", copy.to_str().unwrap()]);
+    }
+    let ran = program(&arguments);
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    if !database.starts_with("postgres") {
+        assert_eq!(mode(&after.path("t.db")), 0o600);
+        let again = program(&arguments);
+        assert!(
+            !again.status.success() && String::from_utf8_lossy(&again.stderr).contains("there already"),
+            "{again:?}"
+        );
+    }
+
+    let (running, new) = begun(&after, key).await;
+    let number = |id: &str| id.trim_start_matches("msp_").parse::<i64>().unwrap();
+    let names = new.get("/tenants/sp_1/msps/minimal").await.text;
+    assert!(names.contains("Kept") && names.contains(&kept) && !names.contains("Lost"), "{names}");
+    let next = new.make(msps, json!({ "name": "Next" })).await;
+    assert!(number(&next) > number(&lost), "{next} after {lost}");
+    // Sessions from before are over.
+    let old = Caller { url: running.url.clone(), ..sp };
+    assert_eq!(old.get("/cfg/countries").await.status, 401);
+    running.stop().await;
+    let verified = verify_audit(&database, Some(Path::new(key))).await.unwrap();
+    assert!(verified.findings.is_empty(), "{verified}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let file = |name: &str| folder.path(name).display().to_string();
+    std::fs::write(folder.path("broken"), vec![7; 9000]).unwrap();
+    std::fs::write(folder.path("key"), "k".repeat(40)).unwrap();
+    let (back, key, to) = (file("back.db"), file("key"), file("to"));
+    for arguments in [
+        ["backup", "--to", &to, "--database", &file("none.db"), "--audit-key", &key].to_vec(),
+        ["restore", "--from", &file("broken"), "--database", &back, "--audit-key", &key].to_vec(),
+        ["restore", "--from", &file("none"), "--database", &back, "--audit-key", &key].to_vec(),
+        ["restore", "--from", &file("broken"), "--database", &back, "--audit-key", &file("no-key")].to_vec(),
+    ] {
+        let ran = program(&arguments);
+        assert!(!ran.status.success(), "{arguments:?}");
+        let mut left: Vec<String> = std::fs::read_dir(folder.path(""))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["broken", "key"], "{arguments:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_platforms_on_one_database_one_purges_each_tenant() {
+    let platform = Platform::start().await;
+    let mut config = Config::new(platform.folder.database());
+    config.limits = None;
+    let second = platform::start(config).await.unwrap();
+    let partner = platform.partner("Acme").await;
+    let mut clients = Vec::new();
+    for number in 0..12 {
+        let client = platform.sp.client(&partner, &format!("C{number}")).await;
+        platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+        clients.push(client);
+    }
+    let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
+    let first = platform.running.as_ref().unwrap();
+    let (one, other) = tokio::join!(first.housekeep(later), second.housekeep(later));
+    let mut purged = [one.unwrap(), other.unwrap()].concat();
+    purged.sort();
+    clients.sort();
+    assert_eq!(purged, clients);
+    let log = super::audit::lines(&platform, &partner).await;
+    let mut told: Vec<&str> =
+        log.iter().filter(|row| row["action"] == "tenant.purge").map(|row| row["object"].as_str().unwrap()).collect();
+    told.sort_unstable();
+    assert_eq!(told, clients);
+    second.stop().await;
+}

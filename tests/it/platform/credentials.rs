@@ -1,0 +1,291 @@
+//! API credentials from their first to their last day: listed, used, rotated, revoked, and made by a command.
+
+use std::process::{Command, Output};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::AssertSqlSafe;
+use tenantry::platform::{Config, Credential};
+
+use super::people::CHOSEN;
+use super::{Answer, CHEAP, Caller, Folder, Platform};
+
+/// What a token request of a key and a secret is answered.
+async fn ask(platform: &Platform, key: &str, secret: &str) -> Answer {
+    let form = [("grant_type", "client_credentials"), ("client_id", key), ("client_secret", secret)];
+    let url = format!("{}/tenancy/auth/oauth/token", platform.url());
+    let response = reqwest::Client::new().post(url).form(&form).send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+async fn token(platform: &Platform, key: &str, secret: &str) -> Caller {
+    let answer = ask(platform, key, secret).await.json();
+    platform.sp.with_token(answer["access_token"].as_str().unwrap())
+}
+
+async fn delete(caller: &Caller, path: &str) -> Answer {
+    caller.raw(Method::DELETE, &format!("/api/v2{path}"), Vec::new()).await
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}")).to_owned()
+}
+
+#[tokio::test]
+async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/credentials");
+    let made = platform.sp.post(&list, json!({ "description": "backup job" })).await.json();
+    let (id, key, secret) = (text(&made, "id"), text(&made, "clientId"), text(&made, "clientSecret"));
+    let listed = |page: &Value| page["results"].as_array().unwrap().clone();
+    let seen = listed(&platform.sp.get(&list).await.json());
+    assert_eq!(seen.len(), 1);
+    assert_eq!((text(&seen[0], "id"), text(&seen[0], "description")), (id.clone(), "backup job".to_owned()));
+    assert!(text(&seen[0]["createdBy"], "id").starts_with("api@sp_1#"), "{seen:?}");
+    assert!(seen[0].get("lastUsedTime").is_none() && seen[0].get("expiresTime").is_none(), "{seen:?}");
+    let caller = token(&platform, &key, &secret).await;
+    let page = caller.get(&list).await;
+    assert!(listed(&page.json())[0].get("lastUsedTime").is_some(), "{}", page.text);
+    for hidden in [&key, &secret] {
+        assert!(!page.text.contains(hidden.as_str()), "{}", page.text);
+    }
+
+    // Another secret under the same key: the one of before and its tokens are dead at once.
+    let rotated = platform.sp.act(&format!("{list}/{id}/rotate")).await.json();
+    assert_eq!((text(&rotated, "id"), rotated.get("clientId")), (id.clone(), None));
+    assert_eq!(caller.get(&list).await.status, 401);
+    assert_eq!(ask(&platform, &key, &secret).await.status, 401);
+    let caller = token(&platform, &key, &text(&rotated, "clientSecret")).await;
+    assert!(listed(&caller.get(&list).await.json())[0].get("rotatedTime").is_some());
+
+    delete(&platform.sp, &format!("{list}/{id}")).await.json();
+    assert_eq!(caller.get(&list).await.status, 401, "its tokens end with it");
+    assert_eq!(ask(&platform, &key, &text(&rotated, "clientSecret")).await.status, 401);
+    assert!(listed(&platform.sp.get(&list).await.json()).is_empty());
+    delete(&platform.sp, &format!("{list}/{id}")).await.is(404, "Credential");
+    platform.sp.act(&format!("{list}/{id}/rotate")).await.is(404, "Credential");
+    // Another tenant's is none of this one's.
+    let own = listed(&platform.sp.get(&format!("/tenants/{}/credentials", platform.sp_id)).await.json());
+    delete(&platform.sp, &format!("{list}/{}", text(&own[0], "id"))).await.is(404, "Credential");
+    let told: Vec<String> = super::audit::lines(&platform, &partner)
+        .await
+        .iter()
+        .map(|row| format!("{} {}", text(row, "action"), text(row, "object")))
+        .collect();
+    for done in ["credential.create", "credential.rotate", "credential.revoke"] {
+        assert!(told.contains(&format!("{done} {id}")), "{done}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_ends_on_its_day_and_a_rotation_gives_it_as_long_again() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/credentials");
+    for days in [json!(0), json!(-1), json!(3651)] {
+        platform.sp.post(&list, json!({ "expiresInDays": days })).await.refuses("expiresInDays");
+    }
+    platform.sp.post(&list, json!({ "description": "a\u{1}" })).await.refuses("description");
+    let made = platform.sp.post(&list, json!({ "expiresInDays": 30 })).await.json();
+    let (id, key, secret) = (text(&made, "id"), text(&made, "clientId"), text(&made, "clientSecret"));
+    let caller = token(&platform, &key, &secret).await;
+    // As if nearly all of the days had passed: no token outlives its credential.
+    let pool = platform.pool().await;
+    let soon = jiff::Timestamp::now().as_millisecond() + 600_000;
+    let age =
+        format!("UPDATE credential SET created_at = {soon} - 2592000000, expires_at = {soon} WHERE expires_at > 0");
+    sqlx::query(AssertSqlSafe(age)).execute(&pool).await.unwrap();
+    let seconds = ask(&platform, &key, &secret).await.json()["expires_in"].as_i64().unwrap();
+    assert!((0..600).contains(&seconds), "{seconds}");
+    sqlx::query("UPDATE credential SET expires_at = expires_at - 700000 WHERE expires_at > 0")
+        .execute(&pool)
+        .await
+        .unwrap();
+    assert_eq!(caller.get(&list).await.status, 401, "a token of before is dead, too");
+    assert_eq!(ask(&platform, &key, &secret).await.status, 401);
+    assert_eq!(platform.sp.get(&list).await.json()["results"][0]["expired"], true);
+    let rotated = platform.sp.act(&format!("{list}/{id}/rotate")).await.json();
+    let page = platform.sp.get(&list).await.json();
+    assert_eq!(
+        (&page["results"][0]["expired"], &page["results"][0]["expiresTime"]),
+        (&json!(false), &rotated["expiresTime"])
+    );
+    token(&platform, &key, &text(&rotated, "clientSecret")).await;
+    let left: i64 = sqlx::query_scalar("SELECT expires_at - rotated_at FROM credential WHERE expires_at > 0")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(left / 86_400_000, 29, "the days of before, less what this test took off");
+}
+
+#[tokio::test]
+async fn a_revoked_token_of_a_credential_is_dead_and_its_other_tokens_are_not() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let made = platform.sp.act(&format!("/tenants/{partner}/credentials")).await.json();
+    let (key, secret) = (text(&made, "clientId"), text(&made, "clientSecret"));
+    let (one, other) = (token(&platform, &key, &secret).await, token(&platform, &key, &secret).await);
+    let url = format!("{}/tenancy/auth/oauth/revoke", platform.url());
+    for _ in 0..2 {
+        let form = [("token", one.token.as_str())];
+        assert_eq!(reqwest::Client::new().post(&url).form(&form).send().await.unwrap().status(), 200);
+        assert_eq!(one.get("/cfg/countries").await.status, 401);
+        assert_eq!(other.get("/cfg/countries").await.status, 200);
+    }
+    let log = super::audit::lines(&platform, &partner).await;
+    assert_eq!(log.iter().filter(|row| row["action"] == "token.revoke").count(), 1, "{log:?}");
+}
+
+#[tokio::test]
+async fn what_a_deactivated_person_made_says_so_and_goes_on_until_it_is_revoked() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, ada_id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let list = format!("/tenants/{partner}/credentials");
+    let made = ada.act(&list).await.json();
+    let maker = |page: Value| page["results"][0]["createdBy"].clone();
+    let shown = |status: &str| json!({ "id": format!("user:{ada_id}"), "loginName": "ada", "status": status });
+    assert_eq!(maker(ada.get(&list).await.json()), shown("active"));
+    platform.sp.act(&format!("/tenants/{partner}/users/{ada_id}/DEACTIVATE")).await.json();
+    assert_eq!(maker(platform.sp.get(&list).await.json()), shown("inactive"));
+    let caller = token(&platform, &text(&made, "clientId"), &text(&made, "clientSecret")).await;
+    // A suspended partner's credentials can be revoked, and not made.
+    platform.sp.act(&format!("{}/{partner}/suspend", platform.msps())).await.json();
+    platform.sp.act(&list).await.is(410, "suspended");
+    assert_eq!(caller.get(&list).await.status, 200);
+    delete(&platform.sp, &format!("{list}/{}", text(&made, "id"))).await.json();
+    assert_eq!(caller.get(&list).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_tenant_has_a_bounded_number_of_credentials_that_were_not_revoked() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/credentials");
+    let first = platform.sp.act(&list).await.json();
+    for _ in 1..100 {
+        platform.sp.act(&list).await.json();
+    }
+    let message = platform.sp.act(&list).await.refuses("body");
+    assert!(message.contains("100") && message.contains("revoke"), "{message}");
+    delete(&platform.sp, &format!("{list}/{}", text(&first, "id"))).await.json();
+    platform.sp.act(&list).await.json();
+}
+
+fn config(folder: &Folder, file: &str) -> Config {
+    let mut config = Config::new(folder.database());
+    (config.limits, config.login.work) = (None, CHEAP);
+    config.audit_key = Some(folder.path("tenantry-audit.key"));
+    config.credential_file = Some(folder.path(file));
+    config
+}
+
+async fn credentials(folder: &Folder) -> i64 {
+    sqlx::query_scalar("SELECT COUNT(*) FROM credential").fetch_one(&folder.pool().await).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_start_without_its_file_makes_no_further_credential() {
+    let folder = Folder::new();
+    let first = tenantry::platform::start(config(&folder, "credential.json")).await.unwrap();
+    let credential: Credential = first.credential.clone().unwrap();
+    first.stop().await;
+    for file in ["credential.json", "lost.json", "lost.json"] {
+        let next = tenantry::platform::start(config(&folder, file)).await.unwrap();
+        assert_eq!(next.credential.is_some(), file == "credential.json", "{file}");
+        Caller::new(&next.url, &credential).await;
+        assert!(!folder.path("lost.json").exists());
+        assert_eq!(credentials(&folder).await, 1);
+        next.stop().await;
+    }
+    // Two that start at once on a database that never had one make one.
+    let fresh = Folder::new();
+    assert!(run(&fresh, &["admin", "create", "--login", "root"]).status.success());
+    let (one, two) = tokio::join!(
+        tenantry::platform::start(config(&fresh, "one.json")),
+        tenantry::platform::start(config(&fresh, "two.json"))
+    );
+    let made = [one.unwrap(), two.unwrap()].iter().filter(|running| running.credential.is_some()).count();
+    assert_eq!((made, credentials(&fresh).await), (1, 1));
+}
+
+fn run(folder: &Folder, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command
+        .args(arguments)
+        .args(["--database", &folder.database(), "--audit-key"])
+        .arg(folder.path("tenantry-audit.key"));
+    command.env_remove("RUST_LOG").output().unwrap()
+}
+
+fn printed(output: &Output, word: &str) -> String {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(&format!("{word}:")).map(str::trim));
+    line.unwrap_or_else(|| panic!("no {word} in {output:?}")).to_owned()
+}
+
+#[tokio::test]
+async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platform() {
+    let folder = Folder::new();
+    let mut platform = Platform::start().await;
+    platform.running.take().unwrap().stop().await;
+    platform.running = Some(tenantry::platform::start(config(&folder, "credential.json")).await.unwrap());
+    platform.sp = Caller::new(platform.url(), platform.running.as_ref().unwrap().credential.as_ref().unwrap()).await;
+    let made = run(&folder, &["credential", "create", "--description", "for the operator", "--days", "90"]);
+    assert!(made.status.success(), "{made:?}");
+    let (id, key, secret) = (printed(&made, "id"), printed(&made, "clientId"), printed(&made, "clientSecret"));
+    assert_eq!(printed(&made, "tenantId"), "sp_1");
+    assert!(!String::from_utf8_lossy(&made.stderr).contains(&secret));
+    let caller = token(&platform, &key, &secret).await;
+    caller.get("/tenants/sp_1/msps/minimal").await.json();
+
+    let listed = String::from_utf8(run(&folder, &["credential", "list"]).stdout).unwrap();
+    let row = listed.lines().find(|line| line.contains(&id)).unwrap_or_else(|| panic!("{listed}"));
+    assert!(row.starts_with("sp_1\t") && row.contains("console") && row.contains("for the operator"), "{row}");
+    assert_eq!(listed.lines().count(), 3, "a heading, the first one and this one: {listed}");
+    assert!(!listed.contains(&key) && !listed.contains(&secret), "{listed}");
+    assert_eq!(
+        String::from_utf8(run(&folder, &["credential", "list", "--tenant", "msp_9"]).stdout).unwrap().lines().count(),
+        1
+    );
+
+    assert!(run(&folder, &["credential", "revoke", "--id", &id]).status.success());
+    assert_eq!(caller.get("/tenants/sp_1/msps/minimal").await.status, 401);
+    let again = run(&folder, &["credential", "revoke", "--id", &id]);
+    assert!(again.status.code() == Some(1) && String::from_utf8_lossy(&again.stderr).contains(&id), "{again:?}");
+    let nowhere = run(&folder, &["credential", "create", "--tenant", "msp_900"]);
+    assert!(
+        nowhere.status.code() == Some(1) && String::from_utf8_lossy(&nowhere.stderr).contains("msp_900"),
+        "{nowhere:?}"
+    );
+
+    // With all of them revoked, that of the file too, the platform starts and another one can be made.
+    let first: Vec<&str> = listed.lines().skip(1).map(|line| line.split('\t').nth(1).unwrap()).collect();
+    for id in first.into_iter().filter(|first| *first != id) {
+        assert!(run(&folder, &["credential", "revoke", "--id", id]).status.success());
+    }
+    platform.running.take().unwrap().stop().await;
+    let running = tenantry::platform::start(config(&folder, "credential.json")).await.unwrap();
+    assert!(running.credential.is_none());
+    assert!(run(&folder, &["credential", "create"]).status.success());
+    let verified = tenantry::platform::verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await;
+    assert!(verified.unwrap().findings.is_empty());
+}
+
+#[tokio::test]
+async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, ada_id) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    ada.act(&format!("/tenants/{partner}/credentials")).await.json();
+    platform.sql("UPDATE credential SET created_by = ''").await;
+    let migration = include_str!("../../../migrations/0013_credentials.sql");
+    let (_, update) = migration.split_once("UPDATE").unwrap();
+    let update = format!("UPDATE{}", update.split(';').next().unwrap());
+    sqlx::query(AssertSqlSafe(update)).execute(&platform.pool().await).await.unwrap();
+    let page = ada.get(&format!("/tenants/{partner}/credentials")).await.json();
+    assert_eq!(page["results"][0]["createdBy"]["id"], format!("user:{ada_id}"));
+    platform.sp.person("ada", CHOSEN).await;
+}

@@ -1,0 +1,138 @@
+//! What was erased leaves no byte in SQLite's file, and taking it out costs neither memory nor other people's writes.
+
+use serde_json::json;
+use tenantry::catalog::Category;
+
+use super::durable::{ready, spawn};
+use super::records::{EVENTS, path, subscriber};
+use super::work::credential_of;
+use super::{Caller, Folder, Platform};
+
+const DAY: i64 = 24 * 3_600_000;
+
+/// Statements on a connection of its own to a SQLite file, as the platform's connections are.
+async fn alone(folder: &Folder, statements: impl IntoIterator<Item = String>) {
+    let url = format!("sqlite://{}", folder.path("t.db").display());
+    sqlx::any::install_default_drivers();
+    let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    let settings = ["PRAGMA busy_timeout = 10000", "PRAGMA secure_delete = ON", "PRAGMA synchronous = OFF"];
+    for statement in settings.map(str::to_owned).into_iter().chain(statements) {
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+    }
+    sqlx::Connection::close(connection).await.unwrap();
+}
+
+/// How often a word stands in the file and its log.
+fn count(folder: &Folder, word: &str) -> usize {
+    let files = ["t.db", "t.db-wal", "t.db-shm"].map(|file| std::fs::read(folder.path(file)).unwrap_or_default());
+    assert!(!files[0].is_empty());
+    files.iter().map(|bytes| bytes.windows(word.len()).filter(|window| *window == word.as_bytes()).count()).sum()
+}
+
+/// Rows of two tenants in turn, of sizes that make SQLite move them from page to page.
+fn churn(rounds: u32, one: u32, other: u32) -> Vec<String> {
+    let mut state = 7_u32;
+    let mut draw = move |most: u32| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) % most
+    };
+    let mut statements = vec!["BEGIN".to_owned()];
+    for id in 1..=rounds {
+        let (tenant, marker) = if draw(2) == 0 { (one, "ZEBRA") } else { (other, "OKAPI") };
+        let text = format!("{marker}|").repeat([3, 9, 30, 130, 500][draw(5) as usize]);
+        let name = format!("{marker}|{}", "x".repeat(draw(60) as usize));
+        statements.push(format!(
+            "INSERT INTO record (id, tenant_id, category, name, at, revision, document) \
+             VALUES ({}, {tenant}, 'tickets', '{name}{id}', 0, 1, '{{\"name\":\"n\",\"text\":\"{text}\"}}')",
+            1_000_000 + id
+        ));
+        let elder = 1_000_001 + draw(id);
+        match draw(4) {
+            0 => statements.push(format!("DELETE FROM record WHERE id = {elder}")),
+            1 => statements.push(format!(
+                "UPDATE record SET document = document || document WHERE id = {elder} AND length(document) < 3000"
+            )),
+            _ => {}
+        }
+    }
+    statements.push("COMMIT".to_owned());
+    statements
+}
+
+#[tokio::test]
+async fn rows_that_sqlite_moved_about_leave_no_copy_in_the_file() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let gone = platform.sp.client(&partner, "Gone").await;
+    platform.sp.client(&partner, "Stays").await;
+    alone(&platform.folder, churn(4000, 3, 4)).await;
+    platform.sp.act(&format!("/tenants/{partner}/clients/{gone}/terminate")).await.json();
+    assert!(count(&platform.folder, "ZEBRA|") > 1000);
+    let later = jiff::Timestamp::now().as_millisecond() + 91 * DAY;
+    assert_eq!(platform.running.as_ref().unwrap().housekeep(later).await.unwrap(), [gone]);
+    assert_eq!(count(&platform.folder, "ZEBRA|"), 0);
+    assert!(count(&platform.folder, "OKAPI|") > 1000);
+    let sound: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&platform.pool().await).await.unwrap();
+    assert_eq!(sound, "ok");
+    platform.sp.post(&path(&partner, Category::Tickets), json!({ "name": "goes on" })).await.json();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_out_of_a_large_file_takes_no_memory_and_lets_others_write() {
+    let folder = Folder::new();
+    drop(first(&folder).await);
+    let text = "x".repeat(20_000);
+    let rows = (0..7000).map(|id| {
+        format!(
+            "INSERT INTO record (id, tenant_id, category, name, at, revision, document) \
+             VALUES ({}, 1, 'tickets', 'n{id}', 0, 1, '{text}')",
+            1_000_000 + id
+        )
+    });
+    let begin = ["BEGIN".to_owned()];
+    let end = ["UPDATE counter SET value = 1 WHERE name = 'scrub'".to_owned(), "COMMIT".to_owned()];
+    alone(&folder, begin.into_iter().chain(rows).chain(end)).await;
+    let size = std::fs::metadata(folder.path("t.db")).unwrap().len()
+        + std::fs::metadata(folder.path("t.db-wal")).map_or(0, |log| log.len());
+    assert!(size > 130 << 20, "{size}");
+
+    let (program, sp) = first(&folder).await;
+    let pool = folder.pool().await;
+    let mut written = 0;
+    loop {
+        let wants: i64 =
+            sqlx::query_scalar("SELECT value FROM counter WHERE name = 'scrub'").fetch_one(&pool).await.unwrap();
+        if wants == 0 {
+            break;
+        }
+        sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": format!("P{written}") })).await;
+        written += 1;
+    }
+    assert!(program.peak() < 100, "{} MiB", program.peak());
+    assert!(written >= 3, "{written} writes while the file was scrubbed");
+}
+
+/// The program on a folder's database.
+async fn first(folder: &Folder) -> (super::durable::Program, Caller) {
+    let mut program = spawn(folder);
+    let (url, _) = ready(&mut program);
+    let sp = Caller::new(&url, &credential_of(folder)).await;
+    (program, sp)
+}
+
+#[tokio::test]
+async fn compact_writes_a_file_again_without_its_free_space() {
+    let folder = Folder::new();
+    drop(first(&folder).await);
+    alone(&folder, churn(500, 1, 1).into_iter().chain(["DELETE FROM record".to_owned()])).await;
+    let size = || std::fs::metadata(folder.path("t.db")).unwrap().len();
+    let before = size();
+    let ran = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"))
+        .args(["compact", "--database", &folder.database()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(size() * 2 < before, "{before} {}", size());
+    assert!(told.contains(&format!("had {before} bytes and has {}", size())), "{told}");
+}

@@ -1,0 +1,248 @@
+//! PostgreSQL that fails as servers do: the standby becomes the primary, sessions only read, the server is frozen. What was
+//! acknowledged is there, no refusal says something wrong, and `/readyz` tells what is so.
+
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::json;
+use tenantry::platform::{self, Config, Running};
+
+use super::{Answer, CHEAP, Caller};
+use server::Server;
+
+/// A port that leads to a server which may be changed, as an address does that moves in a failover.
+async fn leading_to(server: &Server) -> (u16, Arc<AtomicU16>) {
+    let to = Arc::new(AtomicU16::new(server.port));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let target = Arc::clone(&to);
+    tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let target = Arc::clone(&target);
+            tokio::spawn(async move {
+                let Ok(mut far) = tokio::net::TcpStream::connect(("127.0.0.1", target.load(Ordering::SeqCst))).await
+                else {
+                    return;
+                };
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            });
+        }
+    });
+    (port, to)
+}
+
+async fn begun(port: u16) -> (Running, Caller) {
+    let mut config = Config::new(Server::url(port));
+    config.limits = None;
+    config.login.work = CHEAP;
+    let running = platform::start(config).await.unwrap();
+    let sp = Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
+    (running, sp)
+}
+
+async fn probe(sp: &Caller, path: &str) -> u16 {
+    sp.raw(Method::GET, path, Vec::new()).await.status.as_u16()
+}
+
+/// Waits until a probe answers so.
+async fn until(sp: &Caller, path: &str, status: u16) {
+    for _ in 0..300 {
+        if probe(sp, path).await == status {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{path} does not answer {status}");
+}
+
+async fn make(sp: &Caller, name: &str) -> Answer {
+    sp.post("/tenants/sp_1/msps", json!({ "name": name })).await
+}
+
+/// What became of writes.
+#[derive(Default)]
+struct Told {
+    made: Vec<String>,
+    not_made: Vec<String>,
+}
+
+impl Told {
+    /// A refusal says that nothing was changed, or that it is not known.
+    fn note(&mut self, name: String, answer: &Answer) {
+        if answer.status == 200 {
+            self.made.push(name);
+            return;
+        }
+        assert_eq!(answer.status, 503, "{}", answer.text);
+        assert_eq!(answer.headers["retry-after"], "1");
+        if answer.text.contains("nothing was changed") {
+            self.not_made.push(name);
+        } else {
+            assert!(answer.text.contains("is not known"), "{}", answer.text);
+        }
+    }
+
+    async fn holds(&self, sp: &Caller) {
+        let there = sp.get("/tenants/sp_1/msps/minimal").await.text;
+        let is = |name: &&String| there.contains(&format!("\"{name}\""));
+        let lost: Vec<_> = self.made.iter().filter(|name| !is(name)).collect();
+        let false_words: Vec<_> = self.not_made.iter().filter(is).collect();
+        assert!(
+            lost.is_empty() && false_words.is_empty(),
+            "lost {lost:?}, made in spite of the answer {false_words:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
+    let mut primary = Server::primary();
+    let standby = Server::standby(&primary);
+    let (port, to) = leading_to(&primary).await;
+    let (running, sp) = begun(port).await;
+    // From now on a commit is acknowledged when the standby has it.
+    primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'").await;
+    primary.sql("SELECT pg_reload_conf()").await;
+    let mut told = Told::default();
+    for number in 0..40 {
+        let name = format!("before {number}.");
+        let answer = make(&sp, &name).await;
+        told.note(name, &answer);
+    }
+    assert_eq!(told.made.len(), 40);
+    let writer = {
+        let sp = sp.clone();
+        tokio::spawn(async move {
+            let mut told = Told::default();
+            for number in 0.. {
+                let name = format!("during {number}.");
+                let answer = make(&sp, &name).await;
+                let refused = answer.status != 200;
+                told.note(name, &answer);
+                if refused {
+                    break;
+                }
+            }
+            told
+        })
+    };
+    primary.kill();
+    let during = writer.await.unwrap();
+    until(&sp, "/readyz", 503).await;
+    assert_eq!(probe(&sp, "/healthz").await, 200);
+    // The address moves while the standby only reads still.
+    to.store(standby.port, Ordering::SeqCst);
+    let early = make(&sp, "early.").await;
+    told.note("early.".to_owned(), &early);
+    assert_eq!((early.status.as_u16(), probe(&sp, "/readyz").await), (503, 503));
+    assert!(early.text.contains("only reads"), "{}", early.text);
+    standby.promote();
+    until(&sp, "/readyz", 200).await;
+    for number in 0..20 {
+        let name = format!("after {number}.");
+        let answer = make(&sp, &name).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        told.note(name, &answer);
+    }
+    told.holds(&sp).await;
+    during.holds(&sp).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
+    let server = Server::primary();
+    let (running, sp) = begun(server.port).await;
+    let mut told = Told::default();
+    assert_eq!((make(&sp, "A.").await.status.as_u16(), probe(&sp, "/readyz").await), (200, 200));
+    server.sql("ALTER ROLE tests SET default_transaction_read_only = on").await;
+    server
+        .sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tenantry-platform'")
+        .await;
+    until(&sp, "/readyz", 503).await;
+    for number in 0..10 {
+        let name = format!("refused {number}.");
+        let answer = make(&sp, &name).await;
+        assert!(answer.text.contains("only reads") && !answer.text.contains("disk"), "{}", answer.text);
+        told.note(name, &answer);
+    }
+    assert_eq!((told.not_made.len(), probe(&sp, "/healthz").await), (10, 200));
+    assert_eq!(sp.get("/tenants/sp_1/msps/minimal").await.status, 200, "what is there can be read");
+    server.sql("BEGIN READ WRITE; ALTER ROLE tests RESET default_transaction_read_only; COMMIT").await;
+    for number in 0..20 {
+        let name = format!("again {number}.");
+        let answer = make(&sp, &name).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        told.note(name, &answer);
+    }
+    until(&sp, "/readyz", 200).await;
+    told.holds(&sp).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_later() {
+    let server = Server::primary();
+    let (running, sp) = begun(server.port).await;
+    let mut told = Told::default();
+    let first = make(&sp, "A.").await;
+    told.note("A.".to_owned(), &first);
+    server.freeze();
+    let names: Vec<String> = (0..12).map(|number| format!("frozen {number}.")).collect();
+    let answers = futures::future::join_all(names.iter().map(|name| make(&sp, name))).await;
+    assert!(answers.iter().all(|answer| answer.status == 503));
+    until(&sp, "/readyz", 503).await;
+    assert_eq!(probe(&sp, "/healthz").await, 200);
+    server.thaw();
+    until(&sp, "/readyz", 200).await;
+    for (name, answer) in names.into_iter().zip(&answers) {
+        told.note(name, answer);
+    }
+    assert_eq!(told.not_made.len(), 12);
+    for number in 0..20 {
+        let name = format!("after {number}.");
+        let answer = make(&sp, &name).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        told.note(name, &answer);
+    }
+    told.holds(&sp).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_row_that_somebody_holds_stops_the_writes_below_it_and_nobody_elses() {
+    let server = Server::primary();
+    let (running, sp) = begun(server.port).await;
+    let held = make(&sp, "Held.").await.json()["uniqueId"].as_str().unwrap().to_owned();
+    let free = make(&sp, "Free.").await.json()["uniqueId"].as_str().unwrap().to_owned();
+    let pool = server.pool().await;
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(&held).execute(&mut *holder).await.unwrap();
+    let under = |tenant: &str, number: usize| {
+        let (sp, list) = (sp.clone(), format!("/tenants/{tenant}/clients"));
+        async move { sp.post(&list, json!({ "name": format!("C{number}") })).await }
+    };
+    let waiting = futures::future::join_all((0..30).map(|number| under(&held, number)));
+    let others = async {
+        let mut made = 0;
+        // Until a connection is free again, a write is refused at once and honestly.
+        for number in 0..200 {
+            made += usize::from(under(&free, number).await.status == 200);
+            if made == 5 {
+                break;
+            }
+        }
+        made
+    };
+    let (waiting, made) = tokio::join!(waiting, others);
+    assert_eq!(made, 5, "while the row was held");
+    assert!(waiting.iter().all(|answer| answer.status == 503 && answer.text.contains("nothing was changed")));
+    holder.rollback().await.unwrap();
+    assert_eq!(under(&held, 99).await.status, 200);
+    running.stop().await;
+}

@@ -1,0 +1,170 @@
+//! PostgreSQL servers of a test's own.
+
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// What a server runs as where we are root, which it refuses to be.
+const NOBODY: u32 = 65534;
+
+/// A server on loopback; it goes with its test.
+pub(super) struct Server {
+    folder: PathBuf,
+    pub(super) port: u16,
+    child: Child,
+}
+
+/// A program of the server, as somebody who may run it.
+fn program(name: &str) -> Command {
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    // Where Debian keeps the programs that only a server needs.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    let found = folders.iter().map(|folder| folder.join(name)).find(|file| file.exists());
+    let mut command =
+        Command::new(found.unwrap_or_else(|| panic!("`{name}` is missing: install PostgreSQL 15 or newer")));
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.current_dir("/").stdin(Stdio::null());
+    command
+}
+
+fn is_root() -> bool {
+    std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0
+}
+
+#[track_caller]
+fn does(command: &mut Command) {
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
+}
+
+fn folder() -> PathBuf {
+    static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    // Short, since the path of a socket must be.
+    let path = std::env::temp_dir().join(format!("tenantry-pg-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&path).unwrap();
+    if is_root() {
+        std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    path
+}
+
+impl Server {
+    /// How the platform names one.
+    pub(super) fn url(port: u16) -> String {
+        format!("postgres://tests@127.0.0.1:{port}/postgres")
+    }
+
+    /// One that others can follow.
+    pub(super) fn primary() -> Self {
+        let folder = folder();
+        let data = folder.join("data");
+        does(program("initdb").args(["--username", "tests", "--auth", "trust", "--no-sync", "--pgdata"]).arg(data));
+        Self::start(folder)
+    }
+
+    /// One that follows another.
+    pub(super) fn standby(primary: &Self) -> Self {
+        let folder = folder();
+        let from = [
+            "--host",
+            "127.0.0.1",
+            "--username",
+            "tests",
+            "--no-sync",
+            "--checkpoint",
+            "fast",
+            "--write-recovery-conf",
+        ];
+        let port = primary.port.to_string();
+        does(program("pg_basebackup").args(from).args(["--port", &port, "--pgdata"]).arg(folder.join("data")));
+        Self::start(folder)
+    }
+
+    fn start(folder: PathBuf) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let log = std::fs::File::create(folder.join("log")).unwrap();
+        let mut command = program("postgres");
+        command.arg("-D").arg(folder.join("data")).arg("-k").arg(&folder);
+        // Nothing here has to outlive the machine.
+        command.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-c", "fsync=off"]);
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let server = Self { folder, port, child };
+        for _ in 0..300 {
+            let asked = program("pg_isready").args(["-h", "127.0.0.1", "-p", &port.to_string()]).output().unwrap();
+            if asked.status.success() {
+                return server;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        panic!("{}", std::fs::read_to_string(server.folder.join("log")).unwrap());
+    }
+
+    pub(super) async fn pool(&self) -> sqlx::AnyPool {
+        sqlx::any::install_default_drivers();
+        sqlx::AnyPool::connect(&Self::url(self.port)).await.unwrap()
+    }
+
+    /// Statements, by the server's own client.
+    pub(super) async fn sql(&self, statements: &'static str) {
+        let url = Self::url(self.port);
+        tokio::task::spawn_blocking(move || {
+            does(program("psql").args(["--quiet", "--set", "ON_ERROR_STOP=1", "--command", statements, &url]));
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Ends it as a machine ends that loses its power.
+    pub(super) fn kill(&mut self) {
+        let all = self.processes();
+        self.child.kill().unwrap();
+        signal("-KILL", &all);
+        self.child.wait().unwrap();
+    }
+
+    pub(super) fn promote(&self) {
+        does(program("pg_ctl").args(["promote", "--pgdata"]).arg(self.folder.join("data")));
+    }
+
+    pub(super) fn freeze(&self) {
+        signal("-STOP", &self.processes());
+    }
+
+    pub(super) fn thaw(&self) {
+        signal("-CONT", &self.processes());
+    }
+
+    /// The server and the processes it made.
+    fn processes(&self) -> Vec<u32> {
+        let own = self.child.id();
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let numbers = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let made = numbers.filter(|number| parent(*number) == Some(own));
+        std::iter::once(own).chain(made).collect()
+    }
+}
+
+fn parent(process: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat")).ok()?;
+    stat.rsplit(") ").next()?.split(' ').nth(1)?.parse().ok()
+}
+
+/// To processes that this test's own server made, by their numbers.
+fn signal(which: &str, processes: &[u32]) {
+    // One that ended meanwhile needs none.
+    let _ = Command::new("kill").arg(which).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.thaw();
+        let _ = Command::new("kill").args(["-QUIT", &self.child.id().to_string()]).stderr(Stdio::null()).status();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

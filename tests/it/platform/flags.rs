@@ -1,0 +1,197 @@
+//! The real program with flags off their defaults: each is followed to its effect. Where people are sent by Duo and how long a
+//! file is waited for are followed by `login::duo` and `robust`.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tenantry::catalog::Category;
+
+use super::durable::Program;
+use super::exports::StandIn;
+use super::records::{EVENTS, path};
+use super::work::credential_of;
+use super::{Caller, Folder};
+
+/// The program in a folder.
+struct Launched {
+    program: Program,
+    url: String,
+    /// Its log from the line on that says where it answers.
+    log: Receiver<Value>,
+}
+
+fn launched(folder: &Folder, arguments: &[&str]) -> Launched {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command.current_dir(folder.path("")).args(arguments).stdin(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let stderr = BufReader::new(child.stderr.take().unwrap());
+    let (send, log) = channel();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let _ = send.send(serde_json::from_str::<Value>(&line).unwrap());
+        }
+    });
+    let program = Program(child);
+    let url = loop {
+        let line = log.recv().expect("the program ended");
+        if let Some(url) = line["fields"]["url"].as_str() {
+            break url.to_owned();
+        }
+    };
+    Launched { program, url, log }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_flags_of_the_program_do_what_they_say() {
+    let (bucket, s3) = StandIn::start(&[]).await;
+    let folder = Folder::new();
+    let out = folder.path("out").display().to_string();
+    let database = folder.database();
+    let destination = format!("s3+{s3}/bucket");
+    let arguments = [
+        ["--listen", "127.0.0.2:0"],
+        ["--database", &database],
+        ["--database-connections", "3"],
+        ["--credential-file", "tenantry-credential.json"],
+        ["--audit-key", "keys/own.key"],
+        ["--trusted-proxies", "127.0.0.0/8"],
+        ["--product-name", "Zebra Works"],
+        ["--writes-per-minute", "31"],
+        ["--pages-per-minute", "32"],
+        ["--reads-per-minute", "33"],
+        ["--export-destination", &out],
+        ["--export-destination", &destination],
+        ["--export-s3-region", "eu-zebra-7"],
+        ["--export-s3-key-id", "ZEBRAID"],
+        ["--export-s3-secret", "zebra-secret"],
+    ]
+    .concat();
+    std::fs::create_dir(folder.path("keys")).unwrap();
+    let Launched { program, url, log } = launched(&folder, &arguments);
+    assert!(url.starts_with("http://127.0.0.2:"), "{url}");
+    assert!(folder.path("keys/own.key").exists() && !folder.path("tenantry-audit.key").exists());
+    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let partner = json!({ "name": "P", "packages": [EVENTS], "addOns": ["Batch Exports"] });
+    let made = sp.post("/tenants/sp_1/msps", partner).await;
+    let partner = made.json()["uniqueId"].as_str().unwrap().to_owned();
+    let limit = |answer: &super::Answer| answer.headers["x-ratelimit-limit"].to_str().unwrap().to_owned();
+    assert_eq!(limit(&made), "31");
+    assert_eq!(limit(&sp.get("/tenants/sp_1/msps/search").await), "32");
+    assert_eq!(limit(&sp.get(&format!("/tenants/{partner}/subscription")).await), "33");
+
+    // Where a request came from is what a proxy says that is trusted.
+    let forwarded = reqwest::Client::new().get(format!("{url}/nowhere")).header("x-forwarded-for", "203.0.113.77");
+    forwarded.send().await.unwrap();
+    let told = log.iter().find(|line| line["target"] == "access" && line["fields"]["route"] == "unmatched").unwrap();
+    assert_eq!(told["fields"]["source"], "203.0.113.77");
+    assert!(sp.raw(Method::GET, "/login", Vec::new()).await.text.contains("Zebra Works"));
+
+    // Exports.
+    sp.post(&path(&partner, Category::Tickets), json!({ "name": "T" })).await.json();
+    for place in [out.clone(), format!("{destination}/x")] {
+        let request = json!({ "data": ["tickets"], "destination": place });
+        sp.post(&format!("/tenants/{partner}/exports/batch"), request).await.json();
+    }
+    let uri = bucket.wait(1).await[0].uri.clone();
+    assert!(uri.contains("ZEBRAID%2F") && uri.contains("eu-zebra-7%2Fs3"), "{uri}");
+
+    // Connections: no more than three of each pool, however many ask.
+    let ask = || async { sp.raw(Method::GET, "/login", Vec::new()).await.status };
+    futures::future::join_all((0..40).map(|_| ask())).await;
+    let scrape = sp.raw(Method::GET, "/metrics", Vec::new()).await.text;
+    let open: u64 = scrape
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("tenantry_platform_database_connections{pool=\"readers\"")?.split(' ').nth(1)
+        })
+        .map(|count| count.parse::<u64>().unwrap())
+        .sum();
+    assert!((1..=3).contains(&open), "{open}");
+    drop(program);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_are_days_and_the_housekeeping_has_a_clock_of_its_own() {
+    let folder = Folder::new();
+    let flags = ["--listen", "127.0.0.1:0", "--database", &folder.database(), "--purge-after-days", "2"];
+    let Launched { program, url, log: _log } = launched(&folder, &flags);
+    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "P" })).await;
+    for name in ["early", "late"] {
+        let client = sp.client(&partner, name).await;
+        sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+    }
+    drop(program);
+    let pool = folder.pool().await;
+    for (id, hours) in [(3, 49), (4, 47)] {
+        let ended = jiff::Timestamp::now().as_millisecond() - hours * 3_600_000;
+        let set = sqlx::query("UPDATE tenant SET terminated_at = $1 WHERE id = $2");
+        set.bind(ended).bind(id).execute(&pool).await.unwrap();
+    }
+    let Launched { program, url, log } = launched(&folder, &flags);
+    let purged = log.iter().find(|line| line["fields"]["message"] == "purged").unwrap();
+    assert_eq!(purged["fields"]["tenant"], "client_3");
+    // The end of the round comes after everything that it erases.
+    let ended = "tenantry_platform_housekeeping_duration_seconds_count 1";
+    while !reqwest::get(format!("{url}/metrics")).await.unwrap().text().await.unwrap().contains(ended) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    drop(program);
+    assert!(!log.iter().any(|line| line["fields"]["message"] == "purged"), "the other has an hour left");
+    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM tenant WHERE purged_at IS NULL AND id = 4")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn switches_leave_out_what_they_say() {
+    let folder = Folder::new();
+    let flags = ["--listen", "127.0.0.1:0", "--database", &folder.database(), "--documented-only", "--no-rate-limits"];
+    let Launched { program, url, log: _log } = launched(&folder, &flags);
+    let first = Caller::new(&url, &credential_of(&folder)).await;
+    let answer = first.get("/cfg/countries").await;
+    assert_eq!(answer.status, 200);
+    let sent = |name: &str| answer.headers.contains_key(name);
+    assert!(!sent("x-ratelimit-limit") && !sent("x-tenantry-extensions"), "{answer:?}");
+    assert_eq!(first.raw(Method::GET, "/login", Vec::new()).await.status, 404);
+    drop(program);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_platforms_on_one_database_one_has_each_delivery() {
+    let (hook, url) = StandIn::start(&[]).await;
+    let keys = Folder::new();
+    let destination = |config: &mut tenantry::platform::Config| {
+        config.export_destinations = vec![url.clone()];
+        config.retry = std::time::Duration::from_millis(10);
+        config.audit_key = Some(keys.path("k"));
+    };
+    let platform = super::Platform::with(destination).await;
+    let mut config = tenantry::platform::Config::new(platform.folder.database());
+    config.limits = None;
+    destination(&mut config);
+    let second = tenantry::platform::start(config).await.unwrap();
+    let add_ons = ["Stream Exports"];
+    let acme = super::records::subscriber(&platform, "Acme", &[EVENTS], &add_ons).await;
+    let stream = json!({ "name": "s", "url": format!("{url}/in") });
+    platform.sp.post(&format!("/tenants/{acme}/exports/stream"), stream).await.json();
+    // Each attempt takes a while, in which the other platform looks for what is due many times.
+    *hook.pause.lock().unwrap() = std::time::Duration::from_millis(200);
+    for number in 0..20 {
+        platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": format!("A{number}") })).await.json();
+    }
+    hook.wait(20).await;
+    // One more, after everything that could have been sent twice.
+    platform.sp.post(&path(&acme, Category::Alerts), json!({ "name": "last" })).await.json();
+    let mut names: Vec<String> = hook.wait(21).await.into_iter().map(|seen| seen.name()).collect();
+    names.sort();
+    let wanted = (0..20).map(|number| format!("A{number}")).chain(["last".to_owned()]);
+    let wanted: std::collections::BTreeSet<String> = wanted.collect();
+    assert_eq!(names, wanted.into_iter().collect::<Vec<_>>());
+    second.stop().await;
+}

@@ -1,0 +1,182 @@
+//! How long the audit log and the history of logins are kept, and what the log of an earlier version is worth.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tenantry::platform::Config;
+
+use super::audit::{findings, lines, sealed, tamper};
+use super::people::{CHOSEN, PASSWORD};
+use super::{Folder, Platform};
+
+const DAY: i64 = 24 * 3_600_000;
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
+
+async fn count(platform: &Platform, text: &'static str) -> i64 {
+    sqlx::query_scalar(text).fetch_one(&platform.pool().await).await.unwrap()
+}
+
+/// A partner with six rows and a person with a login.
+async fn six(platform: &Platform) -> String {
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &[]).await;
+    assert!(lines(platform, &partner).await.len() >= 5);
+    partner
+}
+
+#[tokio::test]
+async fn log_and_logins_are_kept_for_four_hundred_days_and_then_leave_a_checkpoint() {
+    let (platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    let running = platform.running.as_ref().unwrap();
+    let rows = lines(&platform, &partner).await.len();
+    running.housekeep(now() + 400 * DAY - 60_000).await.unwrap();
+    assert_eq!(lines(&platform, &partner).await.len(), rows);
+    assert_eq!(count(&platform, "SELECT COUNT(*) FROM login_history").await, 2);
+    running.housekeep(now() + 400 * DAY + 1).await.unwrap();
+    assert_eq!(count(&platform, "SELECT COUNT(*) FROM audit").await, 0);
+    assert_eq!(count(&platform, "SELECT COUNT(*) FROM login_history").await, 0);
+    assert!(findings(&platform, &keys).await.is_empty());
+    // The log goes on behind what left.
+    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })).await.json();
+    let left = lines(&platform, &partner).await;
+    assert_eq!((left.len(), &left[0]["number"]), (1, &json!(rows + 1)));
+    assert!(findings(&platform, &keys).await.is_empty());
+    for (tampering, named) in [
+        ("UPDATE audit_checkpoint SET number = 2 WHERE tenant_id = 2", "checkpoint of what was erased does not have"),
+        ("DELETE FROM audit_checkpoint WHERE tenant_id = 2", "row 1: the row is missing"),
+    ] {
+        tamper(&platform, &[tampering]).await;
+        let found = findings(&platform, &keys).await;
+        assert!(found.iter().any(|fault| fault.contains(named)), "{tampering}: {found:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_housekeeping_of_a_start_erases_by_its_own_clock() {
+    let (mut platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    let rows = lines(&platform, &partner).await.len();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    platform
+        .restart(|config| {
+            config.audit_key = Some(keys.path("audit.key"));
+            config.log_retention = std::time::Duration::from_millis(1);
+        })
+        .await;
+    let mut left = rows;
+    for _ in 0..600 {
+        left = lines(&platform, &partner).await.len();
+        if left == 0 && count(&platform, "SELECT COUNT(*) FROM login_history").await == 0 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(left, 0);
+    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })).await.json();
+    assert!(findings(&platform, &keys).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_hold_is_never_erased_for_its_age() {
+    let (platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 3"]).await;
+    let before = findings(&platform, &keys).await;
+    assert_eq!(before, [format!("tenant `{partner}`, row 3: the row was changed, or moved here from another place")]);
+    let rows = lines(&platform, &partner).await.len();
+    for days in [401, 500, 900] {
+        platform.running.as_ref().unwrap().housekeep(now() + days * DAY).await.unwrap();
+    }
+    assert_eq!(lines(&platform, &partner).await.len(), rows);
+    assert_eq!(findings(&platform, &keys).await, before);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+}
+
+type Old = (i64, i64, i64, String, String, String, String, String);
+
+/// Makes the log what the version before left: rows without seals, and heads that are sealed.
+async fn of_before(platform: &Platform, keys: &Folder) {
+    let key = std::fs::read_to_string(keys.path("audit.key")).unwrap();
+    let pool = platform.pool().await;
+    let text =
+        "SELECT tenant_id, number, at, actor, action, object, outcome, request FROM audit ORDER BY tenant_id, number";
+    let rows: Vec<Old> = sqlx::query_as(text).fetch_all(&pool).await.unwrap();
+    let mut previous = (0, String::new());
+    for (tenant, number, at, actor, action, object, outcome, request) in rows {
+        if previous.0 != tenant {
+            previous = (tenant, String::new());
+        }
+        let whole = (tenant, number, at, &actor, &action, &object, &outcome, &request, &previous.1);
+        let hash = hex(&Sha256::digest(serde_json::to_vec(&whole).unwrap()));
+        let row = "UPDATE audit SET previous = $1, hash = $2, source = NULL, key_id = '', beside_tenant = NULL, \
+                   beside_number = NULL, beside_hash = NULL, seal = '' WHERE tenant_id = $3 AND number = $4";
+        let row = sqlx::query(row).bind(&previous.1).bind(&hash).bind(tenant).bind(number);
+        row.execute(&pool).await.unwrap();
+        let mut mac = Hmac::<Sha256>::new_from_slice(key.trim().as_bytes()).unwrap();
+        mac.update(format!("{tenant}/{number}/{hash}").as_bytes());
+        let head = sqlx::query("UPDATE audit_head SET number = $1, hash = $2, seal = $3 WHERE tenant_id = $4");
+        let seal = hex(&mac.finalize().into_bytes());
+        head.bind(number).bind(&hash).bind(seal).bind(tenant).execute(&pool).await.unwrap();
+        previous.1 = hash;
+    }
+    sqlx::query("DELETE FROM audit_anchor").execute(&pool).await.unwrap();
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn the_log_of_the_version_before_is_covered_by_a_sealed_row_and_goes_on() {
+    let (mut platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    let rows = lines(&platform, &partner).await.len();
+    platform.running.take().unwrap().stop().await;
+    of_before(&platform, &keys).await;
+    let config = |config: &mut Config| config.audit_key = Some(keys.path("audit.key"));
+    platform.resume(config).await;
+    assert!(findings(&platform, &keys).await.is_empty());
+    let log = lines(&platform, &partner).await;
+    assert_eq!((log.len(), &log[rows]["action"]), (rows + 1, &json!("audit.epoch")));
+    platform.sp.login("ada", CHOSEN).await.json();
+    assert!(findings(&platform, &keys).await.is_empty());
+    platform.restart(config).await;
+    assert_eq!(lines(&platform, &partner).await.len(), rows + 2, "an epoch begins once");
+    // Rows of before cannot be changed, nor others be put behind the sealed ones.
+    tamper(&platform, &["UPDATE audit SET outcome = 'denied' WHERE tenant_id = 2 AND number = 2"]).await;
+    let found = findings(&platform, &keys).await;
+    assert_eq!(found, [format!("tenant `{partner}`, row 2: the row was changed, or moved here from another place")]);
+}
+
+#[tokio::test]
+async fn a_log_that_was_forged_before_the_new_version_came_says_so() {
+    let (mut platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    platform.running.take().unwrap().stop().await;
+    of_before(&platform, &keys).await;
+    tamper(&platform, &["UPDATE audit_head SET seal = 'forged' WHERE tenant_id = 2"]).await;
+    platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
+    platform.sp.login("ada", PASSWORD).await;
+    let found = findings(&platform, &keys).await;
+    assert!(
+        found.len() == 1 && found[0].contains(&partner) && found[0].contains("behind the platform's back"),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_log_whose_seals_were_all_taken_away_is_not_taken_for_one_without_a_key() {
+    let (mut platform, keys) = sealed().await;
+    six(&platform).await;
+    platform.running.take().unwrap().stop().await;
+    of_before(&platform, &keys).await;
+    tamper(&platform, &["UPDATE audit_head SET seal = ''"]).await;
+    platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
+    platform.sp.login("ada", PASSWORD).await;
+    let found = findings(&platform, &keys).await;
+    assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
+}

@@ -1,0 +1,178 @@
+//! Names and passwords in one normal form, and what stands in a database from before there was one.
+
+use std::process::{Command, Output};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+
+use super::{CHOSEN, PASSWORD, Platform, user};
+
+#[tokio::test]
+async fn a_login_name_has_one_owner_in_each_form_in_which_it_is_typed() {
+    let platform = Platform::start().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let list = format!("/tenants/{other}/users");
+    let made = platform.sp.post(&format!("/tenants/{acme}/users"), user("\u{ff21}da", &[])).await.json();
+    assert_eq!(made["loginName"], "Ada", "no lookalike is shown anywhere");
+    for typed in ["ada", "ADA", "\u{ff21}da", "\u{ff41}da"] {
+        assert_eq!(platform.sp.login(typed, PASSWORD).await.status, 200, "{typed}");
+        let message = platform.sp.post(&list, user(typed, &[])).await.refuses("loginName");
+        assert!(message.contains("is taken"), "{message}");
+    }
+    for (typed, says) in [
+        ("ada\u{200b}", "invisible"),
+        ("ada\u{202e}", "invisible"),
+        ("\u{430}da", "several scripts"),
+        ("USR0000000009", "reserved"),
+        ("usr9", "reserved"),
+        ("\u{ff35}SR0000000009", "reserved"),
+        ("api#3f09c1d2a4b5", "reserved"),
+        ("user:USR0000000001", "reserved"),
+    ] {
+        let message = platform.sp.post(&list, user(typed, &[])).await.refuses("loginName");
+        assert!(message.contains(says), "{typed:?}: {message}");
+    }
+    platform.sp.post(&list, user("\u{430}\u{43d}\u{43d}\u{430}", &[])).await.json();
+    platform.sp.post(&list, user("A\u{30a}sa", &[])).await.json();
+    assert_eq!(platform.sp.login("\u{e5}sa", PASSWORD).await.status, 200);
+    let found = platform.sp.get(&format!("{list}/search?queryString=loginName:A%CC%8ASA")).await.json();
+    assert_eq!(found["totalResults"], 1);
+    let id = made["id"].as_str().unwrap();
+    let same = json!({ "loginName": "\u{ff21}DA", "city": "Bonn" });
+    platform.sp.post(&format!("/tenants/{acme}/users/{id}"), same).await.json();
+}
+
+fn collisions(platform: &Platform) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command.args(["names", "collisions", "--database", &platform.folder.database()]);
+    command.env_remove("RUST_LOG").output().unwrap()
+}
+
+#[tokio::test]
+async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed() {
+    let mut platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    for name in ["ada", "eve", "bob"] {
+        platform.logged_in(&partner, name, &[]).await;
+    }
+    let clean = collisions(&platform);
+    assert!(clean.status.success(), "{clean:?}");
+    let pool = platform.pool().await;
+    // As an earlier version kept them: fullwidth letters were letters of their own.
+    for (from, to) in [("eve", "\u{ff41}da"), ("bob", "\u{ff42}ob")] {
+        let text = format!("UPDATE person SET login_name = '{to}', login_key = '{to}' WHERE login_name = '{from}'");
+        sqlx::query(AssertSqlSafe(text)).execute(&pool).await.unwrap();
+    }
+    for (from, to) in [("Acme", "Acme"), ("Twin", "u\u{308}ber"), ("Other twin", "\u{fc}ber")] {
+        let id = if from == "Acme" { partner.clone() } else { platform.partner(from).await };
+        let text = format!("UPDATE tenant SET name = '{to}', name_claim = '{to}' WHERE unique_id = '{id}'");
+        sqlx::query(AssertSqlSafe(text)).execute(&pool).await.unwrap();
+    }
+    sqlx::query("UPDATE counter SET value = 0 WHERE name = 'login_keys'").execute(&pool).await.unwrap();
+    platform.restart(|_| ()).await;
+    let person = |id: i64| format!("/tenants/{partner}/users/USR000000000{id}");
+    for (typed, id) in [("ada", 1), ("\u{ff41}da", 2), ("bob", 3), ("\u{ff22}ob", 3)] {
+        let answer = platform.sp.person(typed, CHOSEN).await;
+        let other = if id == 1 { 2 } else { 1 };
+        let change = json!({ "currentPassword": "x", "newPassword": "y", "confirmPassword": "y" });
+        answer.post(&format!("{}/changePassword", person(id)), change.clone()).await.refuses("newPassword");
+        assert_eq!(answer.post(&format!("{}/changePassword", person(other)), change).await.status, 403, "{typed}");
+    }
+    // A person whose name collides is still changed, deactivated and masked.
+    platform.sp.post(&person(2), json!({ "city": "Bonn" })).await.json();
+    let listed = collisions(&platform);
+    let text = String::from_utf8(listed.stdout.clone()).unwrap();
+    assert_eq!(listed.status.code(), Some(1), "{listed:?}");
+    for part in ["USR0000000001 ada, USR0000000002 \\u{ff41}da", "\\u{fc}ber", "u\\u{308}ber"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("USR0000000003"), "its key was brought to the normal form: {text}");
+    platform.sp.post(&format!("{}/TERMINATE", person(2)), json!({ "maskType": "FULL" })).await.json();
+    // A tenant's name of before can be sent back as it is, and no other tenant gets such a one.
+    let twin = format!("{}/msp_3", platform.msps());
+    platform.sp.post(&twin, json!({ "name": "u\u{308}ber", "city": "Bonn" })).await.json();
+    platform.sp.post(&twin, json!({ "name": "o\u{308}l" })).await.refuses("name");
+}
+
+#[tokio::test]
+async fn a_mask_never_fails_because_of_somebody_else_s_name() {
+    let platform = Platform::start().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    platform.user(&acme, "squatter", &[]).await;
+    let victim = platform.user(&other, "victim", &[]).await;
+    // As an earlier version took it.
+    let squat =
+        "UPDATE person SET login_name = 'USR0000000002', login_key = 'usr0000000002' WHERE login_name = 'squatter'";
+    platform.sql(squat).await;
+    let path = format!("/tenants/{other}/users/{victim}");
+    platform.sp.post(&format!("{path}/TERMINATE"), json!({ "maskType": "FULL" })).await.json();
+    let gone = platform.sp.get(&format!("/tenants/{other}/users/search?queryString=uniqueId:{victim}")).await.json();
+    assert_eq!(gone["results"][0]["loginName"], victim.as_str());
+    assert_eq!(platform.sp.login("USR0000000002", PASSWORD).await.status, 200, "the squatter is who he was");
+    let text = String::from_utf8(collisions(&platform).stdout).unwrap();
+    assert!(text.contains("USR0000000001") && text.contains("reserved"), "{text}");
+    // What had to be single and is not is no failure of ours, wherever it comes from.
+    let other = platform.user(&acme, "other", &[]).await;
+    platform.sql("UPDATE person SET login_key = ' USR0000000003' WHERE login_key = 'usr0000000002'").await;
+    let path = format!("/tenants/{acme}/users/{other}/TERMINATE");
+    let answer = platform.sp.post(&path, json!({ "maskType": "FULL" })).await;
+    assert!(answer.status == 409 && answer.text.contains("nothing was changed"), "{} {}", answer.status, answer.text);
+    assert_eq!(platform.sp.login("other", PASSWORD).await.status, 200);
+}
+
+/// The hash of a password's very bytes, as an earlier version kept it.
+fn hash_of_bytes(password: &str) -> String {
+    let (salt, mut hash) = ([7_u8; 16], [0_u8; 32]);
+    let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(8, 1, 1, Some(32)).unwrap());
+    argon.hash_password_into(password.as_bytes(), &salt, &mut hash).unwrap();
+    format!("$argon2id$v=19$m=8,t=1,p=1${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash))
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_on_every_keyboard_and_the_bytes_of_before_still_log_in() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (composed, typed) = ("\u{dc}ber alle Berge 9!", "U\u{308}ber\u{a0}alle Berge 9!");
+    let mut body = user("ada", &[]);
+    body["password"] = json!(typed);
+    let id =
+        platform.sp.post(&format!("/tenants/{partner}/users"), body).await.json()["id"].as_str().unwrap().to_owned();
+    for form in [composed, typed] {
+        assert_eq!(platform.sp.login("ada", form).await.status, 200, "{form:?}");
+    }
+    // The same password in another form is the same password.
+    let path = format!("/tenants/{partner}/users/{id}");
+    platform.sp.post(&path, json!({ "password": composed })).await.refuses("password");
+    platform.sp.post(&path, json!({ "password": "First-\u{7}Passw0rd!" })).await.refuses("password");
+    let text = format!("UPDATE person SET password_hash = '{}'", hash_of_bytes(typed));
+    sqlx::query(AssertSqlSafe(text)).execute(&platform.pool().await).await.unwrap();
+    assert_eq!(platform.sp.login("ada", typed).await.status, 200, "as it was hashed then");
+    assert_eq!(platform.sp.login("ada", composed).await.status, 401);
+    platform.sp.post(&path, json!({ "password": typed })).await.refuses("password");
+}
+
+#[tokio::test]
+async fn a_tenant_has_a_name_that_everybody_sees_and_that_is_nobody_else_s() {
+    let platform = Platform::start().await;
+    platform.partner("\u{fc}ber").await;
+    for (name, says) in [
+        ("u\u{308}ber", "\u{fc}ber"),
+        ("\u{200b}", "U+200B"),
+        ("Ac\u{200b}me", "U+200B"),
+        ("Acme\u{202e}", "U+202E"),
+        ("\u{3164}", "U+3164"),
+        (" \u{a0} ", "1 to 255"),
+        ("\u{fc}ber", "is taken"),
+    ] {
+        let message = platform.sp.post(&platform.msps(), json!({ "name": name })).await.refuses("name");
+        assert!(message.contains(says), "{name:?}: {message}");
+    }
+    let partner = platform.partner("\u{65e5}\u{672c} \u{2764}\u{fe0f}").await;
+    for kind in ["roles", "permissionSets"] {
+        let path = format!("/tenants/{partner}/{kind}");
+        platform.sp.post(&path, json!({ "name": "Ro\u{ad}le", "permissions": [] })).await.refuses("name");
+    }
+}
