@@ -21,6 +21,7 @@ mod factor;
 mod flags;
 mod gate;
 mod hashing;
+mod housekeeping;
 mod image;
 mod lifecycle;
 mod limits;
@@ -208,7 +209,19 @@ pub enum StartError {
     Database(#[from] sqlx::Error),
     /// A migration failed.
     #[error("cannot bring the database to today's schema: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A later release has migrated the database.
+    #[error(
+        "the database is of a newer release (its migration {0} is not known here): start that release, or restore the \
+         backup from before its first start"
+    )]
+    Newer(i64),
+    /// SQLite was built without what erases for good.
+    #[error(
+        "this program cannot overwrite what is erased: build it inside its source tree, whose `.cargo/config.toml` sets \
+         `LIBSQLITE3_FLAGS`"
+    )]
+    WithoutPages,
     /// The key of the audit log cannot be read or written.
     #[error("the audit key {} {reason}", path.display())]
     AuditKey {
@@ -237,6 +250,15 @@ pub enum StartError {
         /// What is wrong, and what to do.
         reason: String,
     },
+}
+
+impl From<sqlx::migrate::MigrateError> for StartError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        match error {
+            sqlx::migrate::MigrateError::VersionMissing(version) => Self::Newer(version),
+            error => Self::Migrate(error),
+        }
+    }
 }
 
 /// What every handler sees.
@@ -276,8 +298,8 @@ pub struct Running {
     pub credential: Option<Credential>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
-    /// Deliveries and housekeeping.
-    jobs: [JoinHandle<()>; 2],
+    /// Deliveries, scheduled exports and housekeeping.
+    jobs: [JoinHandle<()>; 3],
     app: Arc<App>,
 }
 
@@ -336,7 +358,11 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let router = routes::router(&app);
     let (stop, stopped) = watch::channel(false);
     let server = tokio::spawn(server::serve(listener, (router, config.proxies.clone()), stopped));
-    let jobs = [tokio::spawn(export::run(Arc::clone(&app))), tokio::spawn(keep_house(Arc::clone(&app)))];
+    let jobs = [
+        tokio::spawn(export::run(Arc::clone(&app))),
+        tokio::spawn(export::schedule::run_due(Arc::clone(&app))),
+        tokio::spawn(housekeeping::keep(Arc::clone(&app))),
+    ];
     tracing::info!(url, extensions = app.extensions, "the platform answers");
     Ok(Running { url, credential, stop, server, jobs, app })
 }
@@ -349,26 +375,6 @@ fn reachable(mut address: SocketAddr) -> String {
     format!("http://{address}")
 }
 
-/// Erases at the start and each hour what is not kept any more.
-async fn keep_house(app: Arc<App>) {
-    loop {
-        let start = std::time::Instant::now();
-        match house(&app, time::now()).await {
-            Ok(_) => app.metrics.kept_house(start.elapsed()),
-            Err(error) => tracing::warn!(?error, "housekeeping failed; the next round tries again"),
-        }
-        tokio::time::sleep(purge::ROUND).await;
-    }
-}
-
-async fn house(app: &App, now: i64) -> Result<Vec<String>, error::Error> {
-    export::schedule::run(app, now).await?;
-    retention::expire(app, now).await?;
-    retention::trim_logs(app, now).await?;
-    audit::check(app).await?;
-    purge::purge(app, now).await
-}
-
 impl Running {
     /// Does the housekeeping as if it were `now`, in milliseconds since 1970: erases data whose time is over and what ended
     /// tenants left. Answers the unique ids of the tenants that were purged.
@@ -376,7 +382,7 @@ impl Running {
     /// # Errors
     /// The database failed; what was not done is done in the next round.
     pub async fn housekeep(&self, now: i64) -> Result<Vec<String>, String> {
-        house(&self.app, now).await.map_err(|error| format!("{error:?}"))
+        housekeeping::round(&self.app, now).await.map_err(|error| format!("{error:?}"))
     }
 
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.

@@ -51,6 +51,9 @@ pub enum BackupError {
     /// What is asked for is done by PostgreSQL's own programs.
     #[error("the database is PostgreSQL: {0}")]
     Postgres(&'static str),
+    /// There is nothing to go on with.
+    #[error("the database holds no platform: name a file that `tenantry-platform backup` wrote to its end")]
+    Empty,
     /// Something inside failed; the log has the cause.
     #[error("the database was not restored; the lines above have the cause")]
     Internal,
@@ -152,6 +155,12 @@ impl Restore {
     async fn settle(&self, database: &str, key: &Path) -> Result<u64, BackupError> {
         // The log would else go on with a key that is made just now.
         File::open(key).map_err(at(key))?;
+        if let Some(file) = copies::file(database)? {
+            File::open(&file).map_err(at(&file))?;
+        }
+        if !copies::holds_a_platform(database).await? {
+            return Err(BackupError::Empty);
+        }
         let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
         let ended = self.settled(&store, key).await;
         store.close().await;

@@ -108,6 +108,16 @@ impl From<sqlx::Error> for Error {
 pub(super) const UNKNOWN: &str =
     "The database broke off; whether the change was made is not known, so read before you try again";
 
+/// What was read for the answer of a write, after its commit: that it cannot be read is not that nothing was changed.
+pub(super) fn after_commit<T>(read: Result<T, Error>) -> Result<T, Error> {
+    read.map_err(|error| match error {
+        Error::Unavailable(_) | Error::Internal => Error::Unavailable(MADE.to_owned()),
+        error => error,
+    })
+}
+
+const MADE: &str = "The change was made, and only its answer failed; read it, and do not send the change again";
+
 /// What a later attempt may get over. The transaction was rolled back or committed whole, so nothing is half done.
 fn trouble(error: &sqlx::Error) -> Option<&'static str> {
     const BUSY: &str = "The database is busy; nothing was changed, try again";

@@ -114,7 +114,7 @@ impl Metrics {
         registry.register("database_connections", "Open connections, by what they do", self.connections.clone());
         registry.register("deliveries", "Attempts at deliveries of streams, by their outcome", self.deliveries.clone());
         registry.register("purges", "Tenants whose data was erased", self.purges.clone());
-        let help = "When a round of the housekeeping last ended well";
+        let help = "When a round of the housekeeping last ended well, or the platform began";
         registry.register_with_unit("housekeeping_last_timestamp", help, Unit::Seconds, self.last_round.clone());
         // From 0 on, so that the first that is given up is seen to be one more.
         for outcome in OUTCOMES {
@@ -136,6 +136,11 @@ impl Metrics {
     /// Counts a tenant whose data was erased.
     pub(super) fn purged(&self) {
         self.purges.inc();
+    }
+
+    /// Notes that the housekeeping began: its first round has as much time as any other.
+    pub(super) fn began_housekeeping(&self) {
+        self.last_round.set(time::now() / 1000);
     }
 
     /// Counts a round of the housekeeping.

@@ -42,7 +42,7 @@ pub(super) async fn expire(app: &App, now: i64) -> Result<u64, Error> {
     // Without the add-on: whoever has it is judged once more below.
     let shortest = now - i64::from(DEFAULT) * 24 * 60 * 60 * 1000;
     for tenant in app.store.aged(ASSETS, shortest).await? {
-        let mut tx = app.store.begin().await?;
+        let mut tx = app.store.begin_long().await?;
         let tenant = lock(&mut tx, tenant).await?;
         let count = erase_aged(&mut tx, shelf(&tenant, ASSETS, now)).await?;
         if count > 0 {

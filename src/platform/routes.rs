@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
@@ -155,7 +155,7 @@ async fn short(request: Request, next: Next) -> Response {
 async fn in_time(request: Request, next: Next) -> Response {
     let exports =
         request.extensions().get::<MatchedPath>().is_some_and(|path| path.as_str().ends_with("/exports/batch"));
-    if exports {
+    if exports && request.method() == Method::POST {
         return next.run(request).await;
     }
     let answered = tokio::time::timeout(bounds::ANSWER_TIME, next.run(request)).await;

@@ -126,6 +126,10 @@ impl Store {
             connect::postgres(&url, pools.connections)
         };
         let readers = readers.connect_with(options).await?;
+        if sqlite {
+            let pages = sqlx::query("SELECT pgno FROM sqlite_dbpage LIMIT 1");
+            pages.execute(&readers).await.map_err(|_| StartError::WithoutPages)?;
+        }
         let store = Self { readers, writer, sqlite, waits: Histogram::new(WAITS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
@@ -153,6 +157,15 @@ impl Store {
         let begun = self.writer.begin().await.map(Tx::new);
         self.waits.observe(asked.elapsed().as_secs_f64());
         begun
+    }
+
+    /// Starts a write of the housekeeping, whose statements may take longer on PostgreSQL than those of a request.
+    pub(super) async fn begin_long(&self) -> Result<Tx, sqlx::Error> {
+        let mut tx = self.begin().await?;
+        if !self.sqlite {
+            sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *tx).await?;
+        }
+        Ok(tx)
     }
 
     /// How long writes waited for their connection.

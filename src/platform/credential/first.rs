@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ struct File {
 }
 
 /// The credential of the file. Where there is no file, a fresh database gets its first credential and the file is written; a
-/// database that has had one gets no other, since each start without its file would leave one more behind for ever.
+/// database that has had one gets no other, since each start without its file would leave one more behind.
 pub(in crate::platform) async fn first(
     store: &Store,
     seal: &Seal,
@@ -30,25 +30,49 @@ pub(in crate::platform) async fn first(
     url: &str,
 ) -> Result<Option<Credential>, StartError> {
     let home = Box::pin(store.home(config.documented_only)).await?;
-    if let Some(path) = config.credential_file.as_deref().filter(|path| path.exists()) {
+    let file = config.credential_file.as_deref();
+    if let Some(path) = file {
+        take_draft(store, path).await?;
+        if path.exists() {
+            return kept(store, path).await;
+        }
+    }
+    if let Some(credential) = made(store, seal, &home, Target { file, url }).await? {
+        return Ok(Some(credential));
+    }
+    // Another process that started at the same time may have written it meanwhile.
+    if let Some(path) = file.filter(|path| path.exists()) {
         return kept(store, path).await;
     }
-    let Some(credential) = made(store, seal, &home).await? else {
-        let file = config.credential_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        tracing::warn!(
-            file,
-            tenant = home.unique_id,
-            "the database has its first credential already and the file is not there, so none is made: \
-             `tenantry-platform credential create` makes one"
-        );
-        return Ok(None);
-    };
-    if let Some(path) = &config.credential_file {
-        write(path, &File { url: url.to_owned(), credential: credential.clone() })
-            .map_err(|error| StartError::Credential { path: path.clone(), reason: error.to_string() })?;
-        tracing::info!(file = %path.display(), tenant = home.unique_id, "the first credential is written");
+    tracing::warn!(
+        file = file.map(|path| path.display().to_string()).unwrap_or_default(),
+        tenant = home.unique_id,
+        "the database has its first credential already and the file is not there, so none is made: \
+         `tenantry-platform credential create` makes one"
+    );
+    Ok(None)
+}
+
+/// Where the first credential goes.
+#[derive(Clone, Copy)]
+struct Target<'a> {
+    file: Option<&'a Path>,
+    /// Address of the platform, which stands in the file.
+    url: &'a str,
+}
+
+/// Finishes what a start left that ended between the commit and the name of the file: the secret stands nowhere else.
+async fn take_draft(store: &Store, path: &Path) -> Result<(), StartError> {
+    let draft = draft_of(path);
+    if path.exists() || !draft.exists() {
+        return Ok(());
     }
-    Ok(Some(credential))
+    // A draft that was not written whole was never committed.
+    let Ok(credential) = read(&draft) else { return Ok(()) };
+    match store.knows(&credential.hashes(), time::now()).await? {
+        Known::Good => std::fs::rename(&draft, path).map_err(|error| unusable(path, &error)),
+        Known::Ended | Known::Never => Ok(()),
+    }
 }
 
 /// The credential of a file, unless it is not good any more. The platform starts without it: people and other credentials
@@ -73,7 +97,10 @@ async fn kept(store: &Store, path: &Path) -> Result<Option<Credential>, StartErr
 }
 
 /// Makes the first credential, unless the tenant has had one. Of two processes that start at once one waits for the other.
-async fn made(store: &Store, seal: &Seal, home: &Record) -> Result<Option<Credential>, StartError> {
+///
+/// The secret is in the file's draft before the commit: a file that cannot be written makes no credential, and a crash behind
+/// the commit loses none.
+async fn made(store: &Store, seal: &Seal, home: &Record, target: Target<'_>) -> Result<Option<Credential>, StartError> {
     let mut tx = store.begin().await?;
     lock(&mut tx, home.id).await.map_err(|_| sqlx::Error::RowNotFound)?;
     if credentials_ever(&mut tx, home.id).await? > 0 {
@@ -94,8 +121,20 @@ async fn made(store: &Store, seal: &Seal, home: &Record) -> Result<Option<Creden
     insert_credential(&mut tx, &new).await?;
     let event = Event::done(Action::CredentialCreate, credential_id(&key));
     append(seal, &mut tx, (home.id, &actor), event).await?;
+    if let Some(path) = target.file {
+        let file = File { url: target.url.to_owned(), credential: credential.clone() };
+        write_draft(path, &file).map_err(|error| unusable(path, &error))?;
+    }
     tx.commit().await?;
+    if let Some(path) = target.file {
+        std::fs::rename(draft_of(path), path).map_err(|error| unusable(path, &error))?;
+        tracing::info!(file = %path.display(), tenant = home.unique_id, "the first credential is written");
+    }
     Ok(Some(credential))
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> StartError {
+    StartError::Credential { path: path.to_owned(), reason: error.to_string() }
 }
 
 fn read(path: &Path) -> Result<Credential, StartError> {
@@ -106,12 +145,16 @@ fn read(path: &Path) -> Result<Credential, StartError> {
     Ok(file.credential)
 }
 
-/// Written beside its place and renamed, so that a crash leaves the whole file or none.
-fn write(path: &Path, file: &File) -> std::io::Result<()> {
+/// The name beside its place under which a file is written first.
+fn draft_of(path: &Path) -> PathBuf {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
-    let mut target = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    draft.into()
+}
+
+fn write_draft(path: &Path, file: &File) -> std::io::Result<()> {
+    let mut target =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft_of(path))?;
     target.write_all(&serde_json::to_vec_pretty(file)?)?;
-    target.sync_all()?;
-    std::fs::rename(&draft, path)
+    target.sync_all()
 }

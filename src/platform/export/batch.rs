@@ -15,7 +15,7 @@ use serde_json::json;
 use super::allowed::Destination;
 use super::{bucket, schedule};
 use crate::catalog::{AddOn, Category};
-use crate::platform::audit::{Action, Actor, Event, append};
+use crate::platform::audit::{Action, Actor, Event, append, denied};
 use crate::platform::body::Strict;
 use crate::platform::bounds;
 use crate::platform::error::{Error, quote};
@@ -122,7 +122,14 @@ pub(in crate::platform) async fn write(
     if let Some(when) = schedule {
         return Ok(Json(Answer::Scheduled(schedule::keep((&app, &scope, &actor), &batch, &when).await?)));
     }
-    let files = batch.write(&app, tenant, (place, time::now())).await?;
+    let files = match batch.write(&app, tenant, (place, time::now())).await {
+        Ok(files) => files,
+        Err(error) => {
+            // Some of it may have left the platform already.
+            denied(&app, tenant.id, &actor, Event::denied(Action::ExportBatch, &batch.names().join(","))).await;
+            return Err(error);
+        }
+    };
     let names: Vec<&str> = files.iter().map(|file| file.data).collect();
     let object = names.join(",");
     let mut tx = app.store.begin().await?;

@@ -1,6 +1,7 @@
 //! Batch exports with a schedule: kept in the database, run by the platform's housekeeping, by one process each time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
@@ -26,6 +27,8 @@ const MOST_HOURS: i64 = 24 * 366;
 const HOUR: i64 = 60 * 60 * 1000;
 /// For how long a process has a run to itself.
 const LEASE: i64 = HOUR;
+/// After which time a run is given up: long enough before the end of the lease that no other process begins it meanwhile.
+const LONGEST: Duration = Duration::from_mins(50);
 
 /// When a batch export runs.
 #[derive(Deserialize, Clone, Debug)]
@@ -111,6 +114,16 @@ pub(in crate::platform) async fn remove(
     Ok(Json(()))
 }
 
+/// Does the runs that are due until the platform stops, beside the deliveries: a slow destination holds up no webhook.
+pub(in crate::platform) async fn run_due(app: Arc<App>) {
+    loop {
+        if let Err(error) = run(&app, time::now()).await {
+            tracing::warn!(?error, "scheduled exports wait for the database");
+        }
+        tokio::time::sleep(app.exports.retry).await;
+    }
+}
+
 /// Does every run that is due.
 pub(in crate::platform) async fn run(app: &App, now: i64) -> Result<(), Error> {
     while let Some(run) = app.store.claim_run(now, now + LEASE).await? {
@@ -121,7 +134,10 @@ pub(in crate::platform) async fn run(app: &App, now: i64) -> Result<(), Error> {
 
 /// One run. A run that fails is not tried again before the next is due: what is wrong is mostly for a person to mend.
 async fn one(app: &App, mut run: Schedule, now: i64) -> Result<(), Error> {
-    let done = written(app, &run, now).await;
+    let done = tokio::time::timeout(LONGEST, written(app, &run, now)).await.unwrap_or_else(|_| {
+        let text = format!("The destination took longer than {} minutes", LONGEST.as_secs() / 60);
+        Err(Error::Unavailable(text))
+    });
     let outcome = match &done {
         Ok(files) => format!("{files} files were written"),
         Err(error) => sentence(error),

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::allowed::Destination;
-use super::schedule;
 use super::signature::StreamSecret;
 use crate::catalog::AddOn;
 use crate::platform::audit::{Action, Actor, Event, append};
@@ -139,12 +138,9 @@ pub(in crate::platform) async fn publish(
     Ok(())
 }
 
-/// Delivers until the platform stops, and begins the batches whose time has come.
+/// Delivers until the platform stops.
 pub(in crate::platform) async fn run(app: Arc<App>) {
     loop {
-        if let Err(error) = schedule::run(&app, time::now()).await {
-            tracing::warn!(?error, "scheduled exports wait for the database");
-        }
         match deliver(&app).await {
             Ok(0) => {}
             Ok(_) => continue,

@@ -102,11 +102,13 @@ async fn act(
     let mut tx = app.store.begin().await?;
     let (tenant, mut person) = locked(&mut tx, scope, id).await?;
     let may = bounds::over(app, scope, &person).await?;
-    if status == Status::Active {
-        // Also of somebody who is active already: it is how one who is locked out is let in again.
-        forget_all_attempts(&mut tx, &account(&person.login_name)).await?;
-    }
+    // Also of somebody who is active already: it is how one who is locked out is let in again.
+    let is_let_in = status == Status::Active && forget_all_attempts(&mut tx, &account(&person.login_name)).await?;
     if person.status == status {
+        if is_let_in {
+            let event = Event::done(Action::UserActivate, &person.unique_id);
+            append(&app.seal, &mut tx, (tenant.id, actor), event).await?;
+        }
         return Ok(Json(tx.commit().await?));
     }
     if status == Status::Active && may.give_power() {
@@ -138,8 +140,9 @@ async fn act(
     append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &person.unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = person.unique_id, ?status, by, "a user's state changed");
-    let left = if status == Status::Active { 0 } else { app.store.made_by(&person.unique_id).await? };
-    if left > 0 {
+    let left = if status == Status::Active { Ok(0) } else { app.store.made_by(&person.unique_id).await };
+    // The change is made; that its log lacks a line is no failure of the request.
+    if let Ok(left @ 1..) = left {
         // A service does not stop with the person who set it up: that is for somebody to decide.
         tracing::warn!(
             person = person.unique_id,

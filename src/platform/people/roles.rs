@@ -15,7 +15,7 @@ use crate::platform::App;
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
-use crate::platform::error::{Error, quote};
+use crate::platform::error::{Error, after_commit, quote};
 use crate::platform::gate::Scope;
 use crate::platform::permission::Permissions;
 use crate::platform::principal::{Grant, Reach};
@@ -165,10 +165,14 @@ async fn put(
     let unique_id = id_of_role(&mut tx, id).await?;
     append(&app.seal, &mut tx, (tenant.id, actor), Event::done(done, &unique_id)).await?;
     tx.commit().await?;
-    let roles = app.store.roles(&tenant).await?;
+    tracing::info!(role = unique_id, by = scope.caller.login(), "a role was written");
+    after_commit(answer_of(app, &tenant, id).await)
+}
+
+async fn answer_of(app: &App, tenant: &Record, id: i64) -> Result<Json<Role>, Error> {
+    let roles = app.store.roles(tenant).await?;
     let role = roles.into_iter().find(|role| role.id == id).ok_or(Error::Internal)?;
-    tracing::info!(role = role.unique_id, by = scope.caller.login(), "a role was written");
-    answer(app, &tenant, &role).await.map(Json)
+    answer(app, tenant, &role).await.map(Json)
 }
 
 /// What a partial update was merged into.

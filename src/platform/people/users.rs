@@ -13,7 +13,7 @@ use super::{bounds, factor, password};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
-use crate::platform::error::{Error, field, quote};
+use crate::platform::error::{Error, after_commit, field, quote};
 use crate::platform::gate::Scope;
 use crate::platform::hashing::Typed;
 use crate::platform::login::source::Source;
@@ -83,7 +83,7 @@ pub(in crate::platform) async fn create(
     append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::UserCreate, &unique_id)).await?;
     tx.commit().await?;
     tracing::info!(person = unique_id, tenant = tenant.unique_id, by = scope.caller.login(), "a user was made");
-    shown(&app, &tenant, &person).await.map(Json)
+    after_commit(shown(&app, &tenant, &person).await).map(Json)
 }
 
 /// `GET .../users/{user}`.
@@ -173,7 +173,7 @@ pub(in crate::platform) async fn update(
         append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(done, &id)).await?;
     }
     tx.commit().await?;
-    shown(&app, &tenant, &person).await.map(Json)
+    after_commit(shown(&app, &tenant, &person).await).map(Json)
 }
 
 /// Locks a tenant and finds its person: neither changes until the commit.

@@ -67,10 +67,10 @@ impl Store {
     }
 }
 
-/// Forgets the failures of an account from every source: an administrator lets the person in again.
-pub(in crate::platform) async fn forget_all_attempts(tx: &mut Tx, account: &str) -> Result<(), Error> {
-    sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account).execute(&mut **tx).await?;
-    Ok(())
+/// Forgets the failures of an account from every source: an administrator lets the person in again. Answers whether there were any.
+pub(in crate::platform) async fn forget_all_attempts(tx: &mut Tx, account: &str) -> Result<bool, Error> {
+    let gone = sqlx::query("DELETE FROM login_attempt WHERE account = $1").bind(account).execute(&mut **tx).await?;
+    Ok(gone.rows_affected() > 0)
 }
 
 /// Forgets the failures of an account from a source: it logged in.

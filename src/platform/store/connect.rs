@@ -91,7 +91,7 @@ pub(super) fn patient() -> AnyPoolOptions {
 /// Makes a SQLite file that is not there so that its owner alone can read it; SQLite gives its log the same mode. A file that
 /// others can read is told and left alone: somebody may want it so.
 pub(super) fn make_private(url: &str) -> Result<(), sqlx::Error> {
-    let Some(file) = file_of(url)? else { return Ok(()) };
+    let Some(file) = file_of(url)?.filter(|_| url.contains("mode=rwc")) else { return Ok(()) };
     let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
     // SQLite says better what else is wrong.
     if made.is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
@@ -102,11 +102,11 @@ pub(super) fn make_private(url: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The file of a SQLite URL that may be created; none for PostgreSQL.
+/// The file of a SQLite URL; none for PostgreSQL.
 pub(super) fn file_of(url: &str) -> Result<Option<PathBuf>, sqlx::Error> {
     if !url.starts_with("sqlite:") {
         return Ok(None);
     }
     let options: SqliteConnectOptions = url.parse()?;
-    Ok(url.contains("mode=rwc").then(|| options.get_filename().to_owned()))
+    Ok(Some(options.get_filename().to_owned()))
 }

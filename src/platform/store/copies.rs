@@ -46,6 +46,7 @@ pub(in crate::platform) async fn compact(file: &Path) -> Result<(), sqlx::Error>
     connection.execute(AssertSqlSafe(place)).await?;
     connection.execute("PRAGMA secure_delete = ON; PRAGMA auto_vacuum = INCREMENTAL;").await?;
     connection.execute("VACUUM").await?;
+    connection.execute("UPDATE counter SET value = 0 WHERE name = 'scrub'").await?;
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
     connection.close().await
 }
@@ -56,6 +57,20 @@ pub(in crate::platform) async fn damage(file: &Path) -> Result<Option<String>, s
     let found: String = connection.fetch_one("PRAGMA integrity_check(1)").await?.try_get(0)?;
     connection.close().await?;
     Ok(Some(found).filter(|found| found != "ok"))
+}
+
+/// Whether a database has tenants of a platform: an empty file is whole, too, and would become a new platform.
+pub(in crate::platform) async fn holds_a_platform(database: &str) -> Result<bool, sqlx::Error> {
+    sqlx::any::install_default_drivers();
+    let mut connection = AnyConnection::connect(&url(database)?.replace("mode=rwc", "mode=rw")).await?;
+    let tenants = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM tenant").fetch_one(&mut connection).await;
+    connection.close().await?;
+    match tenants {
+        Ok(tenants) => Ok(tenants > 0),
+        // There is no such table.
+        Err(sqlx::Error::Database(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Leaves ids out that may have been given since the copy was made.

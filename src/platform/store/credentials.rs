@@ -115,7 +115,7 @@ macro_rules! credentials {
         concat!(
             "SELECT t.unique_id, c.key_hash, c.description, c.created_by, c.created_at, c.last_used_at, c.rotated_at, ",
             "c.expires_at, u.login_name, u.status FROM credential c JOIN tenant t ON t.id = c.tenant_id ",
-            "LEFT JOIN person u ON 'user:' || u.unique_id = c.created_by WHERE c.revoked_at IS NULL ",
+            "LEFT JOIN person u ON u.unique_id = substr(c.created_by, 6) AND c.created_by LIKE 'user:%' WHERE c.revoked_at IS NULL ",
             $rest
         )
     };
@@ -270,7 +270,6 @@ async fn end_tokens(tx: &mut Tx, key: &str) -> Result<(), sqlx::Error> {
 /// the credential was revoked or got another secret since it was proved.
 pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, sqlx::Error> {
     let NewToken { hash, of: Hashes { key, secret }, now, expires } = new;
-    sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
     let used = sqlx::query(
         "UPDATE credential SET last_used_at = $3 WHERE key_hash = $1 AND secret_hash = $2 AND revoked_at IS NULL",
     );
@@ -286,6 +285,8 @@ pub(in crate::platform) async fn insert_token(tx: &mut Tx, new: &NewToken<'_>) -
     .bind(key)
     .execute(&mut **tx)
     .await?;
+    // After the credential, as its revocation does: two writes would else wait for each other.
+    sqlx::query("DELETE FROM token WHERE expires_at < $1").bind(now).execute(&mut **tx).await?;
     Ok(true)
 }
 

@@ -381,11 +381,12 @@ pub(super) const MUST_CHANGE: &str = "UPDATE person SET must_change = 1 WHERE st
      (SELECT id FROM tenant WHERE id = $1 UNION ALL SELECT id FROM tenant WHERE parent_id = $1)";
 
 /// Where a name stands beside what its bearer did.
-pub(super) const AUTHORS: [&str; 4] = [
+pub(super) const AUTHORS: [&str; 5] = [
     "UPDATE tenant SET created_by = $1 WHERE created_by = $2",
     "UPDATE tenant SET updated_by = $1 WHERE updated_by = $2",
     "UPDATE person SET created_by = $1 WHERE created_by = $2",
     "UPDATE person SET updated_by = $1 WHERE updated_by = $2",
+    "UPDATE export_schedule SET created_by = $1 WHERE created_by = $2",
 ];
 
 /// Writes another name where answers say who changed a tenant or a person.

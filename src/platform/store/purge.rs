@@ -71,6 +71,8 @@ pub(in crate::platform) async fn take_purge(tx: &mut Tx, tenant: i64, now: i64) 
 /// they refuse a late create for ever.
 pub(in crate::platform) async fn erase(tx: &mut Tx, tenant: &Ended) -> Result<(), Error> {
     forget_accounts(tx, tenant.id).await?;
+    // The log's rows go before the commit takes its anchor, for which all writes wait.
+    sqlx::query("DELETE FROM audit WHERE tenant_id = $1").bind(tenant.id).execute(&mut **tx).await?;
     for (table, column, owner) in OF_ITS {
         let owned = format!("DELETE FROM {table} WHERE {column} IN (SELECT id FROM {owner} WHERE tenant_id = $1)");
         sqlx::query(AssertSqlSafe(owned)).bind(tenant.id).execute(&mut **tx).await?;

@@ -34,16 +34,23 @@ struct Page {
 impl Store {
     /// Whether rows were erased whose bytes may still stand in the file.
     pub(in crate::platform) async fn wants_scrub(&self) -> Result<bool, Error> {
-        let wants: i64 =
-            sqlx::query_scalar("SELECT value FROM counter WHERE name = 'scrub'").fetch_one(&self.readers).await?;
-        Ok(wants != 0)
+        Ok(self.erasures().await? != 0)
+    }
+
+    /// How many erasures wait for a scrub.
+    async fn erasures(&self) -> Result<i64, Error> {
+        let wants = sqlx::query_scalar("SELECT value FROM counter WHERE name = 'scrub'");
+        Ok(wants.fetch_one(&self.readers).await?)
     }
 
     /// Overwrites what was erased, gives free pages back and cuts the log. PostgreSQL does that itself, in its own time.
     pub(in crate::platform) async fn scrub(&self) -> Result<(), Error> {
+        let seen = self.erasures().await?;
         if self.sqlite {
             for _ in 0..LOOKS {
-                self.overwrite_gaps().await?;
+                if !self.overwrite_gaps().await? {
+                    return Ok(());
+                }
             }
             self.give_back().await?;
             if !self.cut_log().await? {
@@ -54,12 +61,19 @@ impl Store {
                 return Ok(());
             }
         }
+        self.forget_erasures(seen).await
+    }
+
+    /// Takes the mark away, unless something was erased since it was seen: pages that were passed already may hold its bytes.
+    async fn forget_erasures(&self, seen: i64) -> Result<(), Error> {
         let mut tx = self.begin().await?;
-        sqlx::query("UPDATE counter SET value = 0 WHERE name = 'scrub'").execute(&mut *tx).await?;
+        let done = sqlx::query("UPDATE counter SET value = 0 WHERE name = 'scrub' AND value = $1");
+        done.bind(seen).execute(&mut *tx).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn overwrite_gaps(&self) -> Result<(), Error> {
+    /// False where the file is too large for it, so that the mark stays.
+    async fn overwrite_gaps(&self) -> Result<bool, Error> {
         let pages: i64 = sqlx::query_scalar("PRAGMA page_count").fetch_one(&self.readers).await?;
         let mode: i64 = sqlx::query_scalar("PRAGMA auto_vacuum").fetch_one(&self.readers).await?;
         let has_maps = mode != 0;
@@ -68,7 +82,7 @@ impl Store {
                 pages,
                 "the file is too large for its gaps to be overwritten; run `tenantry-platform compact`"
             );
-            return Ok(());
+            return Ok(false);
         }
         let mut from = 1;
         while from <= pages {
@@ -79,7 +93,7 @@ impl Store {
             }
             from += STEP;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn pages(&self, from: i64) -> Result<Vec<Page>, Error> {
@@ -170,7 +184,7 @@ fn gap_of(page: &Page, has_maps: bool) -> Range<usize> {
 
 /// Notes that rows were erased whose bytes are to leave the file at the next round of the housekeeping.
 pub(in crate::platform) async fn want_scrub(tx: &mut Tx) -> Result<(), Error> {
-    sqlx::query("UPDATE counter SET value = 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
+    sqlx::query("UPDATE counter SET value = value + 1 WHERE name = 'scrub'").execute(&mut **tx).await?;
     Ok(())
 }
 

@@ -58,6 +58,16 @@ async fn begun(folder: &Folder, key: &str) -> (platform::Running, Caller) {
     (running, sp)
 }
 
+/// The counters of ids, written down once more by hand.
+const COUNTERS: [&str; 6] = [
+    "SELECT value FROM counter WHERE name = 'tenant'",
+    "SELECT value FROM counter WHERE name = 'person'",
+    "SELECT value FROM counter WHERE name = 'login'",
+    "SELECT value FROM counter WHERE name = 'permission_set'",
+    "SELECT value FROM counter WHERE name = 'role'",
+    "SELECT value FROM counter WHERE name = 'record'",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     let (before, after, keys) = (Folder::new(), Folder::new(), Folder::new());
@@ -88,6 +98,26 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
         );
     }
 
+    // Each counter that ids come from is ahead of every id that the lost days gave out.
+    for text in COUNTERS {
+        let ahead = async |folder: &Folder| {
+            let pool = folder.pool().await;
+            let value: i64 = sqlx::query_scalar(text).fetch_one(&pool).await.unwrap();
+            pool.close().await;
+            value
+        };
+        assert_eq!(
+            ahead(&after).await - ahead(&before).await,
+            1_000_000 - i64::from(text.contains("'tenant'")),
+            "{text}"
+        );
+    }
+    let others = "SELECT COUNT(*) FROM counter WHERE name NOT IN ('tenant', 'person', 'login', 'permission_set', 'role', \
+                  'record', 'scrub', 'login_keys')";
+    let pool = after.pool().await;
+    let others: i64 = sqlx::query_scalar(others).fetch_one(&pool).await.unwrap();
+    pool.close().await;
+    assert_eq!(others, 0, "a counter of ids that is new belongs into the restore, too");
     let (running, new) = begun(&after, key).await;
     let number = |id: &str| id.trim_start_matches("msp_").parse::<i64>().unwrap();
     let names = new.get("/tenants/sp_1/msps/minimal").await.text;
@@ -107,11 +137,15 @@ async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
     let folder = Folder::new();
     let file = |name: &str| folder.path(name).display().to_string();
     std::fs::write(folder.path("broken"), vec![7; 9000]).unwrap();
+    // As a backup that was killed leaves it: SQLite takes an empty file for a sound one.
+    std::fs::write(folder.path("empty"), "").unwrap();
     std::fs::write(folder.path("key"), "k".repeat(40)).unwrap();
     let (back, key, to) = (file("back.db"), file("key"), file("to"));
     for arguments in [
         ["backup", "--to", &to, "--database", &file("none.db"), "--audit-key", &key].to_vec(),
         ["restore", "--from", &file("broken"), "--database", &back, "--audit-key", &key].to_vec(),
+        ["restore", "--from", &file("empty"), "--database", &back, "--audit-key", &key].to_vec(),
+        ["restore", "--database", &back, "--audit-key", &key].to_vec(),
         ["restore", "--from", &file("none"), "--database", &back, "--audit-key", &key].to_vec(),
         ["restore", "--from", &file("broken"), "--database", &back, "--audit-key", &file("no-key")].to_vec(),
     ] {
@@ -122,7 +156,7 @@ async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["broken", "key"], "{arguments:?}");
+        assert_eq!(left, ["broken", "empty", "key"], "{arguments:?}");
     }
 }
 

@@ -211,6 +211,26 @@ async fn a_start_without_its_file_makes_no_further_credential() {
     assert_eq!((made, credentials(&fresh).await), (1, 1));
 }
 
+#[tokio::test]
+async fn a_start_that_ends_before_its_file_has_its_name_loses_no_credential() {
+    let folder = Folder::new();
+    // The folder of the file is not there: the start fails, and no credential is left that nobody knows.
+    let failed = tenantry::platform::start(config(&folder, "later/credential.json")).await;
+    assert!(failed.err().unwrap().to_string().contains("later/credential.json"));
+    assert_eq!(credentials(&folder).await, 0);
+    std::fs::create_dir(folder.path("later")).unwrap();
+    let first = tenantry::platform::start(config(&folder, "later/credential.json")).await.unwrap();
+    let credential = first.credential.clone().unwrap();
+    first.stop().await;
+    // As after a crash between the commit and the name of the file.
+    std::fs::rename(folder.path("later/credential.json"), folder.path("later/credential.json.new")).unwrap();
+    let next = tenantry::platform::start(config(&folder, "later/credential.json")).await.unwrap();
+    assert_eq!(next.credential.as_ref().map(|found| &found.client_id), Some(&credential.client_id));
+    Caller::new(&next.url, &credential).await;
+    assert!(folder.path("later/credential.json").exists());
+    next.stop().await;
+}
+
 fn run(folder: &Folder, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command

@@ -180,3 +180,45 @@ async fn sigterm_ends_the_program_cleanly() {
     let status = tokio::task::spawn_blocking(move || program.0.wait().unwrap()).await.unwrap();
     assert!(status.success(), "{status}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
+    let folder = Folder::new();
+    for millis in (5..).step_by(15).take(24) {
+        let program = spawn(&folder);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        drop(program);
+    }
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let file: Value = serde_json::from_slice(&std::fs::read(folder.path("tenantry-credential.json")).unwrap()).unwrap();
+    let credential: Credential = serde_json::from_value(file).unwrap();
+    let caller = Caller::new(&url, &credential).await;
+    caller.make(format!("/tenants/{}/msps", credential.tenant_id), json!({ "name": "Acme" })).await;
+    let pool = folder.pool().await;
+    let one = async |text: &'static str| sqlx::query_scalar::<_, i64>(text).fetch_one(&pool).await.unwrap();
+    assert_eq!(one("SELECT COUNT(*) FROM credential").await, 1);
+    // Each migration stands there once, in their order and whole.
+    let migrations = std::fs::read_dir(crate::assets::root().join("migrations")).unwrap().count();
+    assert_eq!(one("SELECT COUNT(*) FROM _sqlx_migrations").await, i64::try_from(migrations).unwrap());
+    let broken = one("SELECT COUNT(*) FROM _sqlx_migrations WHERE NOT success").await;
+    assert_eq!(broken, 0);
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused_and_not_changed() {
+    let folder = Folder::new();
+    let config = || tenantry::platform::Config::new(folder.database());
+    tenantry::platform::start(config()).await.unwrap().stop().await;
+    let pool = folder.pool().await;
+    let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 SELECT 9999, 'newer', success, checksum, 0 FROM _sqlx_migrations WHERE version = 1";
+    sqlx::query(newer).execute(&pool).await.unwrap();
+    let refused = tenantry::platform::start(config()).await.err().unwrap().to_string();
+    assert!(refused.contains("of a newer release") && refused.contains("9999"), "{refused}");
+    let versions = sqlx::query_scalar("SELECT COUNT(*) FROM _sqlx_migrations WHERE version = 9999");
+    let versions: i64 = versions.fetch_one(&pool).await.unwrap();
+    assert_eq!(versions, 1);
+    pool.close().await;
+}

@@ -59,6 +59,42 @@ fn account(login_name: &str) -> String {
     digits.concat()
 }
 
+/// What makes the erasure of tenant 3's records fail, or, on PostgreSQL, take longer than any request may.
+fn stuck(folder: &Folder) -> Vec<&'static str> {
+    if folder.database().contains("://") {
+        return vec![
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN PERFORM pg_sleep(6); RETURN OLD; END'",
+            "CREATE TRIGGER slow BEFORE DELETE ON record FOR EACH ROW WHEN (OLD.tenant_id = 3) EXECUTE FUNCTION slow()",
+        ];
+    }
+    vec!["CREATE TRIGGER stuck BEFORE DELETE ON record WHEN OLD.tenant_id = 3 BEGIN SELECT RAISE(ABORT, 'stuck'); END"]
+}
+
+#[tokio::test]
+async fn a_tenant_whose_purge_fails_or_takes_long_keeps_nothing_of_others() {
+    let platform = Platform::start().await;
+    let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
+    let mut clients = Vec::new();
+    for name in ["Slow", "Other"] {
+        let body = json!({ "name": name, "packages": [EVENTS] });
+        let client = platform.sp.make(format!("/tenants/{partner}/clients"), body).await;
+        platform.sp.post(&path(&client, Category::Alerts), json!({ "name": "A" })).await.json();
+        platform.sp.act(&format!("/tenants/{partner}/clients/{client}/terminate")).await.json();
+        clients.push(client);
+    }
+    tamper(&platform, &stuck(&platform.folder)).await;
+    let done = platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await;
+    if platform.folder.database().contains("://") {
+        assert_eq!(done.unwrap(), clients, "no limit of a request holds for the housekeeping");
+        return;
+    }
+    assert!(done.is_err(), "it is said, and tried again");
+    assert!(found(&platform, &["Other"]).is_empty(), "the other is erased");
+    tamper(&platform, &["DROP TRIGGER stuck"]).await;
+    assert_eq!(platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap(), clients[..1]);
+}
+
 #[tokio::test]
 async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from_the_file() {
     let keys = Folder::new();
