@@ -80,6 +80,8 @@ pub(crate) async fn apply<K: TenantObject>(
 ) -> Result<(), Stop> {
     let Target { platform, place, desired, observed: _ } = target;
     let payload: &Payload = &desired.effective.payload;
+    let is_moment = |step: &Step| matches!(step, Step::Update(changes) if changes.iter().any(|change| change.field == Field::PasswordsSetBefore));
+    let mut awaits_moment = steps.iter().any(is_moment);
     for step in steps {
         let known = id.clone().unwrap_or_default();
         let audited = target.audited(step, &known);
@@ -118,6 +120,11 @@ pub(crate) async fn apply<K: TenantObject>(
                 audit::change(object, audited, call).await.map(|()| done.is_suspended = true)
             }
         };
+        awaits_moment &= !is_moment(step);
+        if result.is_err() && awaits_moment {
+            // A step before it failed: the moment that was noted is not sent.
+            forget_moment(object, context).await?;
+        }
         result.map_err(|error| refused(object, &error, (platform, context)))?;
     }
     Ok(())

@@ -107,7 +107,9 @@ pub(super) async fn guard(
         Err(error) => {
             let object = format!("{} {route} {}", request.method(), stranger.unwrap_or_default());
             // What is out of reach has no business in the log of whom it belongs to.
-            let place = tenant.filter(|_| stranger.is_none()).map_or(caller.id, |tenant| tenant.id);
+            // An ended tenant's log goes with its purge, and nobody begins it again.
+            let lives = |tenant: &Arc<Record>| stranger.is_none() && tenant.state != crate::wire::State::Terminated;
+            let place = tenant.filter(lives).map_or(caller.id, |tenant| tenant.id);
             turned_away(&app, &error, (place, &Actor::named(caller.actor(), id.as_ref())), object.trim_end()).await;
             error.into_response()
         }

@@ -67,7 +67,9 @@ fn is_reserved(key: &str) -> bool {
 /// normal form, so that names from then still log in.
 pub(super) fn login_key(name: &str) -> String {
     let name = name.trim();
-    UsernameCaseMapped::new().enforce(name).map_or_else(|_| name.to_lowercase(), std::borrow::Cow::into_owned)
+    let mapped = UsernameCaseMapped::new().enforce(name);
+    // At the end of a word the small sigma has another form of the same letter.
+    mapped.map_or_else(|_| name.to_lowercase(), std::borrow::Cow::into_owned).replace('ς', "σ")
 }
 
 /// The form in which login names were compared before there was a normal form. Of two names that collided then each still logs in.

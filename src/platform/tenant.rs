@@ -133,6 +133,11 @@ async fn save_change(
     if record.kind == Kind::Partner {
         unused_by_clients(&mut tx, &before, &record).await?;
     }
+    let is_changed = changed(&before, &record);
+    if is_changed {
+        // Before any session ends: the proof stands in the caller's own, which may be one of them.
+        scope.proof().spend(&mut tx).await?;
+    }
     if record.kind != Kind::Client && turned_on(&policy_of(&before.settings), &policy_of(&record.settings)) {
         must_change_under(&mut tx, record.id).await?;
         end_sessions_under(&mut tx, record.id, time::now()).await?;
@@ -141,8 +146,7 @@ async fn save_change(
     if let Some(at) = moment(&record.settings).filter(|at| Some(*at) > moment(&before.settings)) {
         end_sessions_begun_before(&mut tx, record.id, (at, time::now())).await?;
     }
-    if changed(&before, &record) {
-        scope.proof().spend(&mut tx).await?;
+    if is_changed {
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;
         append(&app.seal, &mut tx, (record.id, actor), Event::done(Action::TenantUpdate, &record.unique_id)).await?;
         tx.commit().await?;

@@ -15,7 +15,8 @@ use crate::platform::gate::Scope;
 /// Behind the gate: what a handler forbids stands in the log of the tenant it was asked under.
 pub(in crate::platform) async fn watch(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let seen = request.extensions().get::<Scope>().map(|scope| {
-        let tenant = scope.tenant().map_or(scope.caller.id, |tenant| tenant.id);
+        let living = scope.tenant().ok().filter(|tenant| tenant.state != crate::wire::State::Terminated);
+        let tenant = living.map_or(scope.caller.id, |tenant| tenant.id);
         (tenant, Actor::of(scope, request.extensions().get::<RequestId>()))
     });
     let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);

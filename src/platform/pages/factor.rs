@@ -13,7 +13,7 @@ use super::visitor::Visitor;
 use super::{answer, duo, or_refusal};
 use crate::platform::audit::RequestId;
 use crate::platform::error::Error;
-use crate::platform::factor::{Enrolled, Method, Owed, Qr, Whose, begin, confirm, prove, uri};
+use crate::platform::factor::{Enrolled, Method, Owed, Proof, Qr, Whose, begin, confirm, prove, uri};
 use crate::platform::login::source::Source;
 use crate::platform::people::login::{Via, prove_again};
 use crate::platform::store::Carrier;
@@ -38,6 +38,9 @@ async fn shown(app: &App, parts: &Parts) -> Result<Response, Error> {
         Ok(visitor) => visitor,
         Err(elsewhere) => return Ok(elsewhere),
     };
+    if owes_password(app, &visitor).await? {
+        return password_asked(&visitor, StatusCode::OK);
+    }
     match &visitor.person()?.wants {
         None => password_asked(&visitor, StatusCode::OK),
         Some(Method::Duo(duo)) => duo::offer(app, &visitor, duo),
@@ -56,10 +59,18 @@ async fn answered(app: &App, request: Request) -> Result<Response, Error> {
     let mut form = form::read(Request::from_parts(parts, body), &visitor.key).await?;
     let code = form.take("code");
     let person = visitor.person()?;
-    if person.wants.is_none() {
+    let begins = owes_password(app, &visitor).await?;
+    if person.wants.is_none() || begins {
+        let password = form.take("password");
+        if begins && password.is_empty() {
+            return password_asked(&visitor, StatusCode::OK);
+        }
         let via = Via { carrier: Carrier::Cookie, source, request: id.as_ref() };
-        let good = prove_again(app, &visitor.caller, form.take("password").into(), via).await?;
-        return if good { Ok(confirmed(&visitor)) } else { password_asked(&visitor, StatusCode::UNAUTHORIZED) };
+        return match prove_again(app, &visitor.caller, password.into(), via).await? {
+            false => password_asked(&visitor, StatusCode::UNAUTHORIZED),
+            true if begins => Ok(Redirect::to("/factor").into_response()),
+            true => Ok(confirmed(&visitor)),
+        };
     }
     if !matches!(person.wants, Some(Method::Totp)) {
         return Ok(Redirect::to("/factor").into_response());
@@ -76,6 +87,25 @@ async fn answered(app: &App, request: Request) -> Result<Response, Error> {
         Some(Enrolled { key, codes }) => {
             Ok(keyed(app, answer(StatusCode::OK, &visitor.look, "plain", &recovery(&codes)), &key))
         }
+    }
+}
+
+/// Whether the password comes before the factor: where somebody enrols one, or meets Duo, in a session that is not fresh from a
+/// login. Else a session that was stolen would enrol a factor of the thief's and prove everything with it.
+async fn owes_password(app: &App, visitor: &Visitor) -> Result<bool, Error> {
+    let person = visitor.person()?;
+    let has_one = match &person.wants {
+        None => true,
+        Some(Method::Totp) => app.store.enrolled(person.id).await?,
+        Some(Method::Duo(_)) => !matches!(person.owes, Some(Owed::Factor)),
+    };
+    if has_one {
+        return Ok(false);
+    }
+    match Proof::Password(person.session.clone()).is_there(app).await {
+        Ok(()) => Ok(false),
+        Err(Error::PasswordAgain) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

@@ -259,9 +259,14 @@ const RUN_ROLES: Needs = people(MANAGE_ROLES, ADMINISTER_ROLES_MANAGE);
 /// Who reads a partner or client by its own id: its administrators or whoever may view it from above. A client's people
 /// all see their own client.
 const ITSELF: Needs = needs(Rule::Each(ADMINISTER), Rule::Anybody, Rule::Each(VIEW_PARTNERS), Rule::Each(VIEW_CLIENTS));
-/// Who changes a partner's account by its own id: its administrators, or who may manage it from above.
-const SET_ITSELF: Needs =
-    needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(MANAGE_PARTNERS), Rule::Each(MANAGE_CLIENTS));
+/// Who changes a partner's account by its own id: its administrators of all clients, since policies hold for all of them, or who
+/// may manage it from above.
+const SET_ITSELF: Needs = needs(
+    Rule::AllClients(ADMINISTER),
+    Rule::AllClients(ADMINISTER),
+    Rule::Each(MANAGE_PARTNERS),
+    Rule::Each(MANAGE_CLIENTS),
+);
 const SEE_BRANDING: Needs =
     needs(Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(ADMINISTER), Rule::Each(VIEW_CLIENTS));
 const SET_BRANDING: Needs =

@@ -8,6 +8,7 @@ use tenantry::platform::{self, Config, new_audit_key, verify_audit};
 
 use super::audit::{findings, lines, sealed, tamper, verified};
 use super::flood::logged;
+use super::people::permissions::with;
 use super::people::{PASSWORD, user};
 use super::work::credential_of;
 use super::{CHEAP, Caller, Folder, Platform};
@@ -112,6 +113,25 @@ async fn a_purged_log_leaves_a_sealed_statement_and_is_found_where_it_comes_back
     tamper(&platform, &["DELETE FROM audit_head WHERE tenant_id = 2", "DELETE FROM audit_purged"]).await;
     let found = findings(&platform, &keys).await;
     assert!(!found.is_empty() && found[0].contains(GONE), "{found:?}");
+}
+
+#[tokio::test]
+async fn nobody_begins_the_log_of_a_purged_tenant_again() {
+    let World { platform, keys, acme, .. } = world().await;
+    let client = platform.sp.client(&acme, "Gone").await;
+    let sees = [("Clients", "View")];
+    let eve = with(&platform, (&acme, "eve"), &sees, json!({ "allClients": true })).await;
+    platform.sp.act(&format!("/tenants/{acme}/clients/{client}/terminate")).await.json();
+    let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
+    platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
+    for path in ["users/search", "credentials", "audit"] {
+        let answer = eve.get(&format!("/tenants/{client}/{path}")).await;
+        assert!([403, 404, 410].contains(&answer.status.as_u16()), "{path}: {}", answer.text);
+    }
+    let found = findings(&platform, &keys).await;
+    assert!(found.is_empty(), "{found:?}");
+    let rows = lines(&platform, &acme).await;
+    assert!(rows.iter().any(|row| row["outcome"] == "denied" && row["object"].to_string().contains("/users/search")));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ mod defaults;
 mod external;
 mod names;
 mod page;
-mod permissions;
+pub(super) mod permissions;
 mod roles;
 mod sessions;
 mod strangers;

@@ -2,11 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
+use axum::body::Bytes;
 use axum::http::Method;
 use serde_json::{Value, json};
 use tenantry::api::INTENT;
 
-use super::ask::{Ask, Side};
+use super::ask::{Ask, Reply, Side};
 use super::cluster::{CLIENTS, Key, PARTNERS};
 use super::life::{live, settings};
 use super::people::with;
@@ -116,6 +117,45 @@ fn without_the_field_the_switch_is_turned_on_once_for_each_moment() {
     });
     let second = [format!("noted \"{SECOND}\""), "sent the switch".to_owned()];
     assert_eq!(told(&story), [first, second].concat());
+}
+
+#[test]
+fn a_moment_behind_a_step_that_fails_is_still_sent() {
+    let world = documented_world();
+    let globex = Key::new(CLIENTS, "a", "globex");
+    let partner = world.lock().platform.credential.tenant_id.clone();
+    let spec = json!({
+        "partnerUniqueId": partner, "connectionSecretRef": {"name": "platform"},
+        "details": {"name": "Globex", "address": "Hauptstr. 1", "timezone": "Europe/Berlin", "country": "Germany"},
+    });
+    let until_ready =
+        async || world.until("it is Ready", |world| world.object(&globex).is_some_and(|one| is_ready(&one))).await;
+    let switches = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&switches);
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&globex, &spec);
+        until_ready().await;
+        world.edit(&globex, &with(spec.clone(), &json!({"tenantState": "Suspended"})));
+        tokio::time::sleep(std::time::Duration::from_mins(5)).await;
+        let mut refusals = 2;
+        world.lock().fates = Box::new(move |_, ask: &Ask| {
+            if ask.side == Side::Platform && ask.path.ends_with("/activate") && refusals > 0 {
+                refusals -= 1;
+                let body = Bytes::from_static(br#"{"code":"0006","message":"not now"}"#);
+                return Fate::Instead(Box::new((Reply { status: 503, headers: Vec::new(), body }, false)));
+            }
+            let is_switch = ask.side == Side::Platform
+                && ask.is_write()
+                && ask.json()["passwordPolicy"]["changePasswordAtFirstLogin"] == json!(true);
+            *counted.lock().unwrap() += usize::from(is_switch);
+            Fate::Pass
+        });
+        let both = with(json!({"tenantState": "Active"}), &security(FIRST));
+        world.edit(&globex, &with(spec.clone(), &both));
+        tokio::time::sleep(std::time::Duration::from_mins(20)).await;
+        until_ready().await;
+    });
+    assert_eq!(*switches.lock().unwrap(), 1);
 }
 
 #[test]

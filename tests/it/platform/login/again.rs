@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tenantry::platform::{Again, Row, TABLE, Verb};
 
-use super::factor::{App, later};
+use super::factor::{App, later, switch};
 use super::pages::{Browser, location};
 use crate::platform::people::CHOSEN;
 use crate::platform::{Answer, Caller, Platform};
@@ -243,6 +243,46 @@ async fn without_a_second_factor_the_password_is_asked_again() {
     let code = world.code().await;
     world.browser.factor(&code).await;
     world.browser.ask((Method::POST, &own), &off, &[]).await.json();
+}
+
+#[tokio::test]
+async fn a_stolen_session_enrols_no_second_factor_without_the_password() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, ada) = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let mut page = Browser::new(&platform);
+    page.log_in("/login", "ada", CHOSEN).await;
+    an_hour_later(&platform).await;
+    let own = json!({ "twoFactorAuthentication": true });
+    page.ask((Method::POST, &format!("/tenants/{partner}/users/{ada}")), &own, &[]).await.json();
+    let shown = page.get("/factor").await;
+    assert!(shown.text.contains("Enter your password") && !shown.text.contains("class=\"secret\""), "{}", shown.text);
+    let tried = page.submit("/factor", "/factor", &[("code", "123456")]).await;
+    assert!(tried.text.contains("Enter your password"), "{}", tried.text);
+    assert_eq!(page.submit("/factor", "/factor", &[("password", "wrong")]).await.status, 401);
+    let right = page.submit("/factor", "/factor", &[("password", CHOSEN)]).await;
+    assert_eq!(location(&right), "/factor", "{}", right.text);
+    let app = App::scan(&page.get("/factor").await.text);
+    let done = page.factor(&app.code(0)).await;
+    assert!(done.status == 200 && done.text.contains("Recovery codes"), "{}", done.text);
+}
+
+#[tokio::test]
+async fn a_proof_is_used_up_before_the_save_ends_the_session_that_has_it() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    switch(&platform, &partner, true).await;
+    let mut page = Browser::new(&platform);
+    let (app, _) = page.enrol("ada").await;
+    later(&platform).await;
+    assert_eq!(page.factor(&app.code(0)).await.status, 200);
+    let moment = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(30);
+    let moment = moment.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string();
+    let change = json!({ "changePasswordsSetBefore": moment });
+    let path = format!("/tenants/{partner}");
+    page.ask((Method::POST, &path), &change, &[]).await.json();
+    assert_eq!(platform.sp.get(&path).await.json()["changePasswordsSetBefore"], moment.as_str());
 }
 
 #[tokio::test]

@@ -6,7 +6,12 @@ use super::super::Answer;
 use super::{Caller, Platform, user};
 
 /// A person whose only role has these permissions, each as category and type.
-async fn with(platform: &Platform, (tenant, name): (&str, &str), permissions: &[(&str, &str)], role: Value) -> Caller {
+pub(crate) async fn with(
+    platform: &Platform,
+    (tenant, name): (&str, &str),
+    permissions: &[(&str, &str)],
+    role: Value,
+) -> Caller {
     let permissions: Vec<Value> =
         permissions.iter().map(|(category, kind)| json!({ "name": category, "type": kind })).collect();
     let body = json!({ "name": name, "permissions": permissions });
@@ -263,5 +268,10 @@ async fn a_partners_own_people_edit_its_account_and_no_other() {
     ada.post(&format!("/tenants/{other}"), json!({ "city": "Rome" })).await.is(404, "not found");
     ada.post(&format!("/tenants/{client}"), json!({ "city": "Rome" })).await.is(404, "not found");
     assert_eq!(bob.post(&path, json!({ "city": "Rome" })).await.status, 403);
+    // Policies hold for all clients: who administers one of them does not set them.
+    let bound = json!({ "clients": [{ "uniqueId": client }] });
+    let one = with(&platform, (&acme, "one"), &[("Administration", "Manage")], bound).await;
+    let refused = one.post(&path, json!({ "twoFactorAuthentication": false })).await;
+    assert_eq!(refused.status, 403, "{}", refused.text);
     assert_eq!(platform.sp.get(&path).await.json()["city"], "Bonn");
 }

@@ -133,6 +133,27 @@ async fn suspending_or_ending_a_tenant_ends_the_sessions_of_its_people_and_of_th
     assert_eq!(ada.get("/cfg/countries").await.status, 200);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_beside_the_end_of_its_tenant_leaves_no_session() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let mut sessions = 0;
+    for round in 0..12 {
+        let client = platform.sp.client(&partner, &format!("C{round}")).await;
+        let name = format!("ann{round}");
+        platform.logged_in(&client, &name, &["Client Administrator"]).await;
+        let path = format!("/tenants/{partner}/clients/{client}/terminate");
+        let (login, ended) = tokio::join!(platform.sp.login(&name, CHOSEN), platform.sp.act(&path));
+        ended.json();
+        if login.status == 200 {
+            sessions += 1;
+            let token = login.json()["access_token"].as_str().unwrap().to_owned();
+            assert_eq!(platform.sp.with_token(&token).get("/cfg/countries").await.status, 401, "round {round}");
+        }
+    }
+    println!("{sessions} of 12 logins came before the end");
+}
+
 #[tokio::test]
 async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     let platform = Platform::start().await;

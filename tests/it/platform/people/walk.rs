@@ -196,7 +196,10 @@ async fn bound(world: &World, walker: &Walker, every: &[Permission]) {
     world.platform.sp.post(&role, body).await.json();
     let (passed, refused) = ask(world, walker, every, false).await;
     assert!(passed > 20, "{passed} allowed");
-    assert_eq!(refused, 9, "creates of clients, and the four routes of credentials of the partner and of the client");
+    assert_eq!(
+        refused, 10,
+        "creates of clients, the partner's own account, and the four routes of credentials of the partner and of the client"
+    );
     let other = &world.other;
     walker.caller.get(&format!("/tenants/{other}/users/minimal")).await.is(404, "not found");
     walker.caller.get(&format!("/tenants/client/{other}")).await.is(404, "not found");
