@@ -207,9 +207,13 @@ fn a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards() {
     from.gone("client/globex");
     ask(&to, 2);
     assert!(to.not_ready("partner/acme", "OwnedElsewhere").contains("without Clients"));
-    from.world.tenancy.change(&format!("{}/terminate", from.client_path(&id, &client)), &json!({})).unwrap();
-    // One that is declared and has no tenant yet.
+    // One that is declared and has no tenant yet. It is known before the last tenant ends: nothing is left to wait for then, and
+    // the receiver may look again at any moment.
     from.client("planned", &json!({"management": {"mode": "Paused"}}));
+    from.until("the planned one is known", || {
+        Ok(from.get("client/planned").unwrap()["status"]["conditions"].is_array())
+    });
+    from.world.tenancy.change(&format!("{}/terminate", from.client_path(&id, &client)), &json!({})).unwrap();
     ask(&to, 3);
     assert!(to.not_ready("partner/acme", "OwnedElsewhere").contains("without Clients"));
     from.delete("client/planned");
