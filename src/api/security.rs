@@ -17,9 +17,9 @@ pub struct PartnerSecurity {
     /// Password policy for the partner's people and for all users of its clients; exactly one of `pciDSS` and `custom`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_policy: Option<PasswordPolicy>,
-    /// A moment, for example `2026-11-30T09:00:00Z`: everybody of the partner and of its clients whose session began earlier is logged out at once, and whose
-    /// password is older must choose another at the next login, whatever the password policy says. Users who are
-    /// authenticated elsewhere keep what they have. It never moves back and is refused more than 60 seconds ahead; left
+    /// A time, for example `2026-11-30T09:00:00Z`. It ends each session of the partner's and its clients' users that began
+    /// earlier. Users whose password is older must choose another one at the next login, under any password policy. Users who
+    /// are authenticated elsewhere keep their password. It never moves back and is refused more than 60 seconds ahead; left
     /// out: not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), length(max = 40))]
@@ -34,9 +34,9 @@ pub struct ClientSecurity {
     /// `clients.defaults.access`, where that names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access: Option<ClientAccess>,
-    /// A moment, for example `2026-11-30T09:00:00Z`: everybody of the client whose session began earlier is logged out at once, and whose
-    /// password is older must choose another at the next login, whatever the password policy says. Users who are
-    /// authenticated elsewhere keep what they have. It never moves back and is refused more than 60 seconds ahead; left
+    /// A time, for example `2026-11-30T09:00:00Z`. It ends each session of the client's users that began earlier. Users whose
+    /// password is older must choose another one at the next login, under any password policy. Users who are authenticated
+    /// elsewhere keep their password. It never moves back and is refused more than 60 seconds ahead; left
     /// out: not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("format" = "date-time"), length(max = 40))]
