@@ -376,13 +376,17 @@ fn reachable(mut address: SocketAddr) -> String {
 }
 
 impl Running {
-    /// Does the housekeeping as if it were `now`, in milliseconds since 1970: erases data whose time is over and what ended
-    /// tenants left. Answers the unique ids of the tenants that were purged.
+    /// Does the scheduled exports and the housekeeping as if it were `now`, in milliseconds since 1970: erases data whose time
+    /// is over and what ended tenants left. Answers the unique ids of the tenants that were purged.
     ///
     /// # Errors
     /// The database failed; what was not done is done in the next round.
     pub async fn housekeep(&self, now: i64) -> Result<Vec<String>, String> {
-        housekeeping::round(&self.app, now).await.map_err(|error| format!("{error:?}"))
+        let done = async {
+            export::schedule::run(&self.app, now).await?;
+            housekeeping::round(&self.app, now).await
+        };
+        done.await.map_err(|error: error::Error| format!("{error:?}"))
     }
 
     /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.

@@ -104,7 +104,7 @@ async fn with_references<K: TenantObject>(
         look_again(object.as_ref(), context).await?;
     }
     if observed.is_some() {
-        moment::note(object, &gated.plan, (context, facts)).await?;
+        moment::note(object, &gated.plan, context, facts).await?;
     }
     let target = Target { platform, place, desired: &desired, observed: observed.as_ref() };
     let id = observed.as_ref().map(|observed| observed.unique_id.clone());

@@ -1,6 +1,6 @@
 //! What an image must be before it is sent, judged by its bytes.
 
-use imagesize::ImageType;
+use imagesize::{ImageSize, ImageType};
 
 /// Kind of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +92,11 @@ pub fn judge(bytes: &[u8], rule: ImageRule) -> Result<(ImageKind, Option<String>
             size.width, size.height, rule.recommended_size.0, rule.recommended_size.1
         ));
     }
-    Ok((kind, advice((size.width, size.height), bytes.len(), rule)))
+    Ok((kind, advice(size, bytes.len(), rule)))
 }
 
 /// What the documentation recommends, where an image differs from that.
-fn advice((width, height): (usize, usize), bytes: usize, rule: ImageRule) -> Option<String> {
+fn advice(ImageSize { width, height }: ImageSize, bytes: usize, rule: ImageRule) -> Option<String> {
     let (wide, high) = rule.recommended_size;
     let is_heavy = rule.recommended_bytes > 0 && bytes >= rule.recommended_bytes;
     let is_low = rule.shape == Shape::FullHeight && height < high;

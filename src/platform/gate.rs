@@ -14,7 +14,8 @@ use super::limits::Category;
 use super::login::source::Source;
 use super::permission::{Again, Asked, Call, Position, Row, missing, row};
 use super::principal::{Caller, Person, Reach};
-use super::store::{Carrier, Kind, Record};
+use super::standing::{Act, admit};
+use super::store::{Carrier, Kind, Record, Tx, lock};
 use super::{App, credential, login, session, time};
 
 /// Who asks, and under which tenant.
@@ -32,6 +33,12 @@ pub(super) struct Scope {
     proof: Proof,
 }
 
+/// A write under a tenant that nobody else changes meanwhile.
+pub(super) struct Locked {
+    pub(super) tx: Tx,
+    pub(super) tenant: Record,
+}
+
 impl Scope {
     /// Of a person who asks under the own tenant, from a page.
     pub(super) fn own(caller: Caller, tenant: Record, source: Source, proof: Proof) -> Self {
@@ -41,6 +48,15 @@ impl Scope {
     /// The tenant of the path.
     pub(super) fn tenant(&self) -> Result<&Record, Error> {
         self.tenant.as_deref().ok_or(Error::Internal)
+    }
+
+    /// Begins a write under the tenant of the path, which stays as it is until the commit; 410 where it is out of service for
+    /// such an act.
+    pub(super) async fn locked(&self, app: &App, act: Act) -> Result<Locked, Error> {
+        let mut tx = app.store.begin().await?;
+        let tenant = lock(&mut tx, self.tenant()?.id).await?;
+        admit(&tenant, act)?;
+        Ok(Locked { tx, tenant })
     }
 
     /// The clients that a list may show.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::{App, audit, export, purge, retention, time};
+use super::{App, audit, purge, retention, time};
 
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_hours(1);
@@ -29,8 +29,7 @@ pub(super) async fn round(app: &App, now: i64) -> Result<Vec<String>, Error> {
     let trimmed = retention::trim_logs(app, now).await;
     let checked = audit::check(app).await;
     let purged = purge::purge(app, now).await;
-    let exported = export::schedule::run(app, now).await;
-    for step in [expired, trimmed, checked, exported] {
+    for step in [expired, trimmed, checked] {
         if let Err(error) = step {
             tracing::warn!(?error, "a step of the housekeeping failed");
             purged?;

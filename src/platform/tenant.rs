@@ -144,7 +144,7 @@ async fn save_change(
     }
     let moment = |tenant: &Tenant| settings::passwords_set_before(tenant, None);
     if let Some(at) = moment(&record.settings).filter(|at| Some(*at) > moment(&before.settings)) {
-        end_sessions_begun_before(&mut tx, record.id, (at, time::now())).await?;
+        end_sessions_begun_before(&mut tx, record.id, at, time::now()).await?;
     }
     if is_changed {
         save(&mut tx, &mut record, app.extensions, &scope.caller.login()).await?;

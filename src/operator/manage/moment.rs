@@ -19,7 +19,8 @@ const AHEAD: SignedDuration = SignedDuration::from_secs(60);
 pub(super) async fn note<K: TenantObject>(
     object: &mut Arc<K>,
     plan: &Plan,
-    (context, facts): (&Context, &mut Facts),
+    context: &Context,
+    facts: &mut Facts,
 ) -> Result<(), Stop> {
     let difference = plan.differences.iter().find(|difference| difference.field == Field::PasswordsSetBefore);
     let Some(Value::Text(moment)) = difference.map(|difference| &difference.desired) else { return Ok(()) };

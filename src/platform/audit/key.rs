@@ -72,7 +72,7 @@ impl Sealed {
 
     /// Whether it is with this key. One thing that somebody forged must not keep the platform from its start.
     fn with(&self, seal: &Seal) -> bool {
-        let holds = |(tenant, head): &(i64, Head)| seal.holds(*tenant, (head.number, &head.hash), &head.seal);
+        let holds = |(tenant, head): &(i64, Head)| seal.holds_head(*tenant, head);
         self.anchor.as_ref().is_some_and(|anchor| Anchor::open(seal, anchor).is_some()) || self.heads.iter().any(holds)
     }
 }

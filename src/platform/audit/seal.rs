@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use crate::platform::credential::{hex, random_token, same};
-use crate::platform::store::Head;
+use crate::platform::store::{Head, Kept};
 
 /// Digits of a key's id.
 const ID: usize = 12;
@@ -109,12 +109,12 @@ impl Seal {
 
     /// Whether a chain's head has this key's seal; before the first row there is none.
     pub(super) fn holds_head(&self, tenant: i64, head: &Head) -> bool {
-        *head == Head::default() || self.holds(tenant, (head.number, &head.hash), &head.seal)
+        *head == Head::default() || same(&self.of(tenant, head.number, &head.hash), &head.seal)
     }
 
     /// Whether a row has this key's seal.
-    pub(super) fn holds(&self, tenant: i64, (number, hash): (i64, &str), seal: &str) -> bool {
-        same(&self.of(tenant, number, hash), seal)
+    pub(super) fn holds_row(&self, Kept { row, hash, seal }: &Kept) -> bool {
+        same(&self.of(row.tenant, row.number, hash), seal)
     }
 
     /// Whether a statement has this key's seal.
@@ -160,10 +160,11 @@ mod tests {
     #[test]
     fn a_seal_holds_for_one_head_and_one_key() {
         let seal = key("a").of(1, 2, "h");
-        assert!(key("a").holds(1, (2, "h"), &seal));
-        assert!(!key("b").holds(1, (2, "h"), &seal));
-        assert!(!key("a").holds(1, (3, "h"), &seal) && !key("a").holds(2, (2, "h"), &seal));
-        assert!(Seal::none().holds(1, (2, "h"), "") && !Seal::none().holds(1, (2, "h"), &seal));
+        let head = |number, seal: &str| Head { number, hash: "h".to_owned(), seal: seal.to_owned() };
+        assert!(key("a").holds_head(1, &head(2, &seal)));
+        assert!(!key("b").holds_head(1, &head(2, &seal)));
+        assert!(!key("a").holds_head(1, &head(3, &seal)) && !key("a").holds_head(2, &head(2, &seal)));
+        assert!(Seal::none().holds_head(1, &head(2, "")) && !Seal::none().holds_head(1, &head(2, &seal)));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn end<'r>(seal: &Seal, start: Head, rows: impl Iterator<Item = &'r Read>) -> Re
     for Read { kept, .. } in rows {
         let row = &kept.row;
         let follows = row.number == last.number + 1 && row.previous == last.hash && row.hash() == kept.hash;
-        let sealed = row.key_id != seal.id() || seal.holds(row.tenant, (row.number, &kept.hash), &kept.seal);
+        let sealed = row.key_id != seal.id() || seal.holds_row(kept);
         if !follows || !sealed && row.beside.is_some() || row.action == Action::AuditBroken.word() {
             return Err(row.number);
         }

@@ -111,7 +111,8 @@ impl<'a> Walk<'a> {
 
     /// A row is held against its own hash and against the one before. After a fault the walk goes on from what stands
     /// there, so that one fault is told once.
-    pub(super) fn step(&mut self, Kept { row, hash, seal }: &Kept) {
+    pub(super) fn step(&mut self, kept: &Kept) {
+        let Kept { row, hash, seal: _ } = kept;
         for missing in self.number + 1..row.number {
             self.blame(missing, "the row is missing");
         }
@@ -122,7 +123,7 @@ impl<'a> Walk<'a> {
         } else if follows && row.previous != self.hash {
             self.blame(row.number, "the row does not follow the one before it");
         }
-        let sealed = row.key_id == self.seal.id() && self.seal.holds(row.tenant, (row.number, hash), seal);
+        let sealed = row.key_id == self.seal.id() && self.seal.holds_row(kept);
         self.note(row, whole, sealed && row.beside.is_some());
         self.number = row.number;
         self.hash.clone_from(hash);

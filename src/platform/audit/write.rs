@@ -200,7 +200,7 @@ impl Writer {
 /// another key than the others.
 pub(super) async fn ours(seal: &Seal, tx: &mut Tx, stored: &StoredAnchor) -> Result<bool, sqlx::Error> {
     let heads = some_heads(tx, HEADS).await?;
-    let holds = heads.iter().any(|(tenant, head)| seal.holds(*tenant, (head.number, &head.hash), &head.seal));
+    let holds = heads.iter().any(|(tenant, head)| seal.holds_head(*tenant, head));
     Ok(holds || stored.key_id == seal.id() && heads.is_empty())
 }
 

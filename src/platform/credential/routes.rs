@@ -13,12 +13,12 @@ use super::{Credential, Hashes, hash, random_secret};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::bounds::{CREDENTIALS, FORM, NAME};
 use crate::platform::error::Error;
-use crate::platform::gate::Scope;
+use crate::platform::gate::{Locked, Scope};
 use crate::platform::search::Paging;
 use crate::platform::settings::Problems;
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    CredentialRecord, NewCredential, NewSecret, credential_id, insert_credential, living_credentials, lock,
+    CredentialRecord, NewCredential, NewSecret, credential_id, insert_credential, living_credentials,
     revoke_credential, rotate_credential,
 };
 use crate::platform::{App, body, time};
@@ -136,9 +136,7 @@ pub(in crate::platform) async fn create(
 ) -> Result<Json<Shown>, Error> {
     let wanted = Wanted::read(request).await?;
     let now = time::now();
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     scope.proof().spend(&mut tx).await?;
     if living_credentials(&mut tx, tenant.id).await? >= CREDENTIALS {
         let message = format!("The tenant has {CREDENTIALS} credentials; revoke one that nobody uses");
@@ -190,10 +188,8 @@ pub(in crate::platform) async fn revoke(
     (Extension(scope), actor): (Extension<Scope>, Actor),
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, Error> {
-    let mut tx = app.store.begin().await?;
     // A suspended tenant's credentials can be revoked: that is when it is wanted.
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Lifecycle)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Lifecycle).await?;
     let record = find(&app, tenant.id, &id).await?;
     scope.proof().spend(&mut tx).await?;
     revoke_credential(&mut tx, &record.key_hash, time::now()).await?;
@@ -213,9 +209,7 @@ pub(in crate::platform) async fn rotate(
 ) -> Result<Json<Shown>, Error> {
     let wanted = Wanted::read(request).await?;
     let now = time::now();
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     let record = find(&app, tenant.id, &id).await?;
     scope.proof().spend(&mut tx).await?;
     let since = record.rotated_at.unwrap_or(record.created_at);

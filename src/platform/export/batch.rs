@@ -60,6 +60,12 @@ pub(in crate::platform) struct Request {
     schedule: Option<schedule::Wanted>,
 }
 
+/// Where a batch goes, and at what time its data is read, in milliseconds since 1970.
+pub(super) struct Run {
+    pub(super) destination: Destination,
+    pub(super) now: i64,
+}
+
 /// A batch that was judged.
 pub(super) struct Batch {
     pub(super) data: Vec<Data>,
@@ -73,12 +79,8 @@ impl Batch {
     }
 
     /// Writes it.
-    pub(super) async fn write(
-        &self,
-        app: &App,
-        tenant: &Record,
-        (destination, now): (Destination, i64),
-    ) -> Result<Vec<File>, Error> {
+    pub(super) async fn write(&self, app: &App, tenant: &Record, run: Run) -> Result<Vec<File>, Error> {
+        let Run { destination, now } = run;
         let subscription = Subscription::of_record(tenant);
         let mut job = Job { app, tenant, subscription, destination, now, files: Vec::new() };
         for data in &self.data {
@@ -122,7 +124,7 @@ pub(in crate::platform) async fn write(
     if let Some(when) = schedule {
         return Ok(Json(Answer::Scheduled(schedule::keep((&app, &scope, &actor), &batch, &when).await?)));
     }
-    let files = match batch.write(&app, tenant, (place, time::now())).await {
+    let files = match batch.write(&app, tenant, Run { destination: place, now: time::now() }).await {
         Ok(files) => files,
         Err(error) => {
             // Some of it may have left the platform already.

@@ -7,11 +7,11 @@ use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use serde::Deserialize;
 
-use super::batch::{Batch, destination, wanted};
+use super::batch::{Batch, Run, destination, wanted};
 use crate::catalog::{AddOn, NOT_SUBSCRIBED};
 use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::error::Error;
-use crate::platform::gate::Scope;
+use crate::platform::gate::{Locked, Scope};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
     Schedule, ShownSchedule, delete_schedule, finish_run, insert_schedule, lock, next_number, schedules_of,
@@ -61,9 +61,7 @@ pub(super) async fn keep(
     when: &Wanted,
 ) -> Result<ShownSchedule, Error> {
     let next_at = when.first(time::now())?;
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(app, Act::Write).await?;
     Subscription::of_record(&tenant).need(AddOn::BatchExports)?;
     if schedules_of(&mut tx, tenant.id).await?.len() >= SCHEDULES {
         return Err(Error::field("schedule", format!("The tenant has {SCHEDULES} schedules; end one first")));
@@ -103,9 +101,7 @@ pub(in crate::platform) async fn remove(
     Path((_, id)): Path<(String, String)>,
     actor: Actor,
 ) -> Result<Json<()>, Error> {
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     if !delete_schedule(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(Error::not_found("Export", &id));
     }
@@ -177,5 +173,5 @@ async fn written(app: &App, run: &Schedule, now: i64) -> Result<usize, Error> {
     let names: Vec<String> = run.data.split(',').map(str::to_owned).collect();
     let batch = Batch { data: wanted(&names, &subscription)?, destination: run.destination.clone() };
     let place = destination(app, &batch.destination)?;
-    Ok(batch.write(app, &tenant, (place, now)).await?.len())
+    Ok(batch.write(app, &tenant, Run { destination: place, now }).await?.len())
 }

@@ -15,11 +15,11 @@ use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
 use crate::platform::bounds;
 use crate::platform::error::{Error, field};
-use crate::platform::gate::Scope;
+use crate::platform::gate::{Locked, Scope};
 use crate::platform::metrics::{ARRIVED, FAILED, GIVEN_UP};
 use crate::platform::standing::{Act, admit};
 use crate::platform::store::{
-    Delivery, NewStream, Record, Stream, Tx, delete_stream, enqueue, insert_stream, lock, next_number, streams_of,
+    Delivery, NewStream, Record, Stream, Tx, delete_stream, enqueue, insert_stream, next_number, streams_of,
 };
 use crate::platform::subscription::Subscription;
 use crate::platform::{App, time};
@@ -59,9 +59,7 @@ pub(in crate::platform) async fn create(
     if name.trim().is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
         return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
     }
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     Subscription::of_record(&tenant).need(AddOn::StreamExports)?;
     if !matches!(app.exports.allowed.find(&url), Some(Destination::Webhook(_))) {
         let message = "The URL is none of those that the platform's `--export-destination` allows for streams";
@@ -108,9 +106,7 @@ pub(in crate::platform) async fn remove(
     Path((_, id)): Path<(String, String)>,
     actor: Actor,
 ) -> Result<Json<()>, Error> {
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     if !delete_stream(&mut tx, tenant.id, id.parse().unwrap_or(-1)).await? {
         return Err(Error::not_found("Stream", &id));
     }

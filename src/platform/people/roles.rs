@@ -16,7 +16,7 @@ use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, after_commit, quote};
-use crate::platform::gate::Scope;
+use crate::platform::gate::{Locked, Scope};
 use crate::platform::permission::Permissions;
 use crate::platform::principal::{Grant, Reach};
 use crate::platform::search::Paging;
@@ -74,9 +74,7 @@ pub(in crate::platform) async fn delete(
         return Err(Error::field("uniqueId", "A default role is not deleted; take its users out instead"));
     }
     bounds::roles(&app, &scope, &[role.id]).await?;
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     delete_role(&mut tx, role.id).await?;
     append(&app.seal, &mut tx, (tenant.id, &actor), Event::done(Action::RoleDelete, &role.unique_id)).await?;
     tx.commit().await?;

@@ -11,7 +11,7 @@ use crate::platform::audit::{Action, Actor, Event, append};
 use crate::platform::body::Strict;
 use crate::platform::bounds::TENANT;
 use crate::platform::error::{Error, quote};
-use crate::platform::gate::Scope;
+use crate::platform::gate::{Locked, Scope};
 use crate::platform::permission::{self, Permission, Permissions};
 use crate::platform::principal::{Grant, Reach};
 use crate::platform::search::Paging;
@@ -85,9 +85,7 @@ pub(in crate::platform) async fn delete(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<()>, Error> {
     let set = owned(&app, &scope, &id).await?;
-    let mut tx = app.store.begin().await?;
-    let tenant = lock(&mut tx, scope.tenant()?.id).await?;
-    admit(&tenant, Act::Write)?;
+    let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     let roles = delete_set(&mut tx, set.id).await?;
     if !roles.is_empty() {
         let message = format!("The permission set is in use by {}; take it out there first", roles.join(", "));

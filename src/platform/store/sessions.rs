@@ -320,7 +320,8 @@ pub(in crate::platform) async fn end_sessions_under(tx: &mut Tx, tenant: i64, no
 pub(in crate::platform) async fn end_sessions_begun_before(
     tx: &mut Tx,
     tenant: i64,
-    (moment, now): (i64, i64),
+    moment: i64,
+    now: i64,
 ) -> Result<(), Error> {
     // A number: nothing of a request stands in the text.
     let begun = format!("created_at < {moment} AND {UNDER}");

@@ -99,6 +99,17 @@ impl Told {
     }
 }
 
+/// Twenty writes after the trouble, none of which fails; and all that was said is so.
+async fn goes_on(sp: &Caller, told: &mut Told) {
+    for number in 0..20 {
+        let name = format!("after {number}.");
+        let answer = make(sp, &name).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        told.note(name, &answer);
+    }
+    told.holds(sp).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     let mut primary = Server::primary();
@@ -143,13 +154,7 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     assert!(early.text.contains("only reads"), "{}", early.text);
     standby.promote();
     until(&sp, "/readyz", 200).await;
-    for number in 0..20 {
-        let name = format!("after {number}.");
-        let answer = make(&sp, &name).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        told.note(name, &answer);
-    }
-    told.holds(&sp).await;
+    goes_on(&sp, &mut told).await;
     during.holds(&sp).await;
     running.stop().await;
 }
@@ -204,13 +209,7 @@ async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_late
         told.note(name, answer);
     }
     assert_eq!(told.not_made.len(), 12);
-    for number in 0..20 {
-        let name = format!("after {number}.");
-        let answer = make(&sp, &name).await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
-        told.note(name, &answer);
-    }
-    told.holds(&sp).await;
+    goes_on(&sp, &mut told).await;
     running.stop().await;
 }
 

@@ -188,6 +188,13 @@ fn without_bulkheads_the_same_count_shows_who_waits() {
     assert!(without[0].1 > 30, "{without:?}");
 }
 
+/// A Ready Partner of namespace `b` behind the slow name.
+async fn slow_partner(world: &World) {
+    let slow = Key::new(PARTNERS, "b", "acme");
+    world.create(&slow, &scenarios::partner(&json!({"connectionSecretRef": {"name": "slow"}})));
+    world.until("the Partner is Ready", |world| world.object(&slow).is_some_and(|one| is_ready(&one))).await;
+}
+
 /// Waits until each of the many Clients is Ready for its spec as it is.
 async fn all_ready(world: &World) {
     for number in 0..MANY {
@@ -203,9 +210,7 @@ fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_its_objects_go_on_on
     let sent: Arc<Mutex<Vec<jiff::Timestamp>>> = Arc::default();
     let noted = Arc::clone(&sent);
     let done = live(&world, &Life::new(1), with_flags(&[]), async {
-        let slow = Key::new(PARTNERS, "b", "acme");
-        world.create(&slow, &scenarios::partner(&json!({"connectionSecretRef": {"name": "slow"}})));
-        world.until("the Partner is Ready", |world| world.object(&slow).is_some_and(|one| is_ready(&one))).await;
+        slow_partner(&world).await;
         for number in 0..MANY {
             world.create(&in_b(&format!("c{number}")), &client(&format!("Slow {number}"), "acme"));
         }

@@ -3,14 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
-
-use super::super::cluster::{Key, PARTNERS};
 use super::super::life::live;
 use super::super::seam::Life;
 use super::super::settle::{condition, is_ready, world};
-use super::super::sweep::scenarios;
-use super::{MANY, SLOW, Trouble, client, in_b, slow_secret, with_flags};
+use super::{MANY, SLOW, Trouble, client, in_b, slow_partner, slow_secret, with_flags};
 
 #[test]
 fn all_objects_of_a_refused_credential_ask_once_in_30_seconds_and_go_on_together() {
@@ -19,9 +15,7 @@ fn all_objects_of_a_refused_credential_ask_once_in_30_seconds_and_go_on_together
     let sent: Arc<Mutex<Vec<jiff::Timestamp>>> = Arc::default();
     let noted = Arc::clone(&sent);
     let done = live(&world, &Life::new(1), with_flags(&[]), async {
-        let slow = Key::new(PARTNERS, "b", "acme");
-        world.create(&slow, &scenarios::partner(&json!({"connectionSecretRef": {"name": "slow"}})));
-        world.until("the Partner is Ready", |world| world.object(&slow).is_some_and(|one| is_ready(&one))).await;
+        slow_partner(&world).await;
         world.lock().fates = Box::new(move |_, ask| {
             if ask.header("host") == SLOW {
                 noted.lock().unwrap().push(tenantry::clock::now());
