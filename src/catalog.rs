@@ -323,6 +323,7 @@ mod tests {
         }
     }
 
+    /// shows: seeds/without-events/enrichment-add-on
     #[test]
     fn older_wire_names_are_read_as_the_same_add_on() {
         assert_eq!(AddOn::from_wire("Event Enrichment"), Some(AddOn::AlertProblemArea));
@@ -330,6 +331,7 @@ mod tests {
         assert_eq!(AddOn::KnowledgeBaseManagement.wire(), "Knowledgebase Management");
     }
 
+    /// shows: seeds/events-add-ons/sms-voice-paid
     #[test]
     fn add_ons_are_split_over_packages_as_documented() {
         let count = |package| AddOn::ALL.iter().filter(|add_on| add_on.package() == package).count();

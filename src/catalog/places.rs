@@ -308,6 +308,7 @@ fn plain(letter: char) -> Option<char> {
 mod tests {
     use super::*;
 
+    /// shows: seeds/account/country
     #[test]
     fn a_country_is_found_by_name_code_and_other_name() {
         for text in ["Germany", "germany", " GERMANY ", "DEU", "deu", "DE", "de"] {

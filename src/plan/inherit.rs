@@ -136,6 +136,7 @@ mod tests {
         }
     }
 
+    /// shows: seeds/clients/own-policies
     #[test]
     fn the_client_wins_over_the_default_and_an_empty_value_is_a_value() {
         let client = settings(&[(Field::Country, "France"), (Field::City, "")]);

@@ -150,6 +150,7 @@ mod tests {
         assert!(invalid[0].message.contains("`RemediationAndAutomation`"));
     }
 
+    /// shows: seeds/packages/add-ons
     #[test]
     fn an_add_on_needs_its_package_wherever_that_comes_from() {
         let invalid = within(&effective(&["HybridDiscoveryAndMonitoring"], &["SLAManagement"]), &BTreeMap::new());

@@ -328,6 +328,7 @@ mod tests {
     }
 
     proptest! {
+        /// shows: seeds/monitoring-add-ons/mask
         #[test]
         fn no_identity_is_read_whatever_stands_around_it(
             before in "[a-zA-Z ,;/=(\\[]{0,12}[ ,;/=(\\[]",

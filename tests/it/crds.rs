@@ -199,6 +199,7 @@ fn a_new_object_says_that_nothing_was_observed_yet() {
     }
 }
 
+/// shows: seeds/details/search, seeds/termination/search, seeds/filter/active
 #[test]
 fn tenants_are_found_by_phase_id_and_partner() {
     let namespace = namespace("select");
@@ -249,6 +250,8 @@ fn pairs(row: &[(String, String)]) -> Vec<(&str, &str)> {
     row.iter().map(|(name, value)| (name.as_str(), value.as_str())).filter(|(name, _)| *name != "AGE").collect()
 }
 
+/// shows: seeds/list/table, seeds/list/name, seeds/list/unique-id, seeds/list/date-created, seeds/list/status
+/// shows: seeds/details/created
 #[test]
 fn one_word_lists_both_kinds_with_their_columns() {
     let namespace = namespace("columns");

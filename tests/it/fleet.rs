@@ -44,6 +44,7 @@ fn each_once(space: &Space<'_>, partner: &str) {
     assert_eq!((living.len(), names.len(), owners.len()), (MANY, MANY, MANY));
 }
 
+/// shows: seeds/partners/several-clients
 #[test]
 fn two_hundred_clients_cost_two_hundred_creates_and_two_writes_each_and_then_nothing() {
     let world = World::start("fleet", |_| {}).unwrap();

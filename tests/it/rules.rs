@@ -213,6 +213,9 @@ async fn try_rows(server: &Server, rows: &[Row]) -> usize {
     tried
 }
 
+/// shows: seeds/account/alternate-email, seeds/account/notification-email, seeds/access/ip-rule, seeds/access/ip-list
+/// shows: seeds/access/duo-host, seeds/password/pci-dss-fixed, seeds/password/either, seeds/branding/documentation
+/// shows: seeds/branding/text-color, seeds/branding/background-color
 #[tokio::test(flavor = "multi_thread")]
 async fn each_rule_lets_the_right_pass_and_refuses_the_wrong_with_field_and_remedy() {
     let tried = try_rows(&Server::new("rules").await, table::ROWS).await;
@@ -225,6 +228,7 @@ fn complaint(namespace: &str, kind: &str, spec: &str) -> String {
     apply(namespace, &yaml).expect_err("this is wrong and was taken")
 }
 
+/// shows: seeds/account/api-server-read-only, seeds/access/block-duplicates
 #[test]
 fn an_unknown_field_is_refused_by_its_name() {
     let namespace = namespace("unknown");
@@ -251,6 +255,7 @@ fn an_unknown_field_is_refused_by_its_name() {
     }
 }
 
+/// shows: seeds/account/postal-code
 #[test]
 fn kubectl_shows_the_field_and_the_way_out() {
     let namespace = namespace("shown");
@@ -289,6 +294,11 @@ fn kubectl_shows_the_field_and_the_way_out() {
     }
 }
 
+/// shows: seeds/packages/add-ons, seeds/packages/adapter-integrations, seeds/packages/extended-data-retention
+/// shows: seeds/packages/mask-resource-identity, seeds/packages/offline-alerts, seeds/packages/log-management
+/// shows: seeds/packages/trace-management, seeds/without-remediation/patch-add-on, seeds/without-events/enrichment-add-on
+/// shows: seeds/without-events/scheduled-task-add-on, seeds/without-events/sla-add-on
+/// shows: seeds/without-events/sms-voice-add-on
 #[tokio::test(flavor = "multi_thread")]
 async fn each_add_on_of_the_catalog_needs_its_package() {
     let server = Server::new("add-ons").await;

@@ -61,6 +61,13 @@ pub(crate) fn kubectl() -> &'static Kubectl {
     &cluster().kubectl
 }
 
+/// Files that hold what is expected are to be written anew. Where `CI` is set that is refused: every such test would pass.
+pub(crate) fn writes_golden_files() -> bool {
+    let is_asked = std::env::var_os("TENANTRY_GOLDEN").is_some_and(|wish| wish == "write");
+    assert!(!is_asked || std::env::var_os("CI").is_none(), "`TENANTRY_GOLDEN=write` is refused where `CI` is set");
+    is_asked
+}
+
 /// Makes a namespace that no other test uses; `name` tells whose it was.
 pub(crate) fn namespace(name: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);

@@ -211,6 +211,7 @@ fn the_mark_is_read_from_its_place_and_is_nobodys_number() {
     assert_eq!(seen(Kind::Partner, "", false), MarkSeen::Unreadable);
 }
 
+/// shows: seeds/account/api-server, seeds/details/account-id
 #[test]
 fn life_times_and_addresses_are_read() {
     let life = |tenant| read(Kind::Client, tenant, &json!({}), true).life;

@@ -175,6 +175,7 @@ fn retain_releases_without_asking_the_platform() {
     assert_eq!(case.released(), Reason::Retained);
 }
 
+/// shows: seeds/termination/back-up
 #[test]
 fn terminate_without_a_confirmation_waits_for_it_and_tells_to_back_up() {
     let mut case = Case::terminate();
@@ -184,6 +185,7 @@ fn terminate_without_a_confirmation_waits_for_it_and_tells_to_back_up() {
     assert!(hold.message.contains("back up all its data first"), "{}", hold.message);
 }
 
+/// shows: seeds/termination/name-box, seeds/termination/checkboxes
 #[test]
 fn each_part_of_a_confirmation_is_compared() {
     let wrong: [fn(&mut Confirmation); 5] = [

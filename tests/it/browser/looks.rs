@@ -47,6 +47,7 @@ fn is_coloured(picture: &[u8], (x, y): (u32, u32), wanted: [u8; 3]) {
     assert!(is_near, "at {x}, {y} is {found:?} and not {wanted:?}");
 }
 
+/// shows: seeds/branding/example
 #[tokio::test]
 async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
     let platform = Platform::start().await;
@@ -90,6 +91,7 @@ async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
     pictures::keep(&[plain, branded]);
 }
 
+/// shows: seeds/branding/background-tiled
 #[tokio::test]
 async fn a_client_looks_like_its_partner_where_it_has_no_look_of_its_own_and_a_small_background_is_tiled() {
     let platform = Platform::start().await;

@@ -165,6 +165,10 @@ async fn look(browser: &Session, office: &Proxy, (world, id): (&World, &str)) {
     }
 }
 
+/// shows: seeds/partners/policies, seeds/partners/security, seeds/packages/events, seeds/access/ip-rule
+/// shows: seeds/access/ip-refused, seeds/access/two-factor, seeds/password/pci-dss, seeds/details/security-tab
+/// shows: seeds/details/branding-tab, seeds/branding/title, seeds/branding/logo, seeds/branding/header
+/// shows: seeds/branding/text-color, seeds/branding/background-color, seeds/branding/background-image
 #[tokio::test]
 async fn what_kubectl_applies_is_felt_by_a_person_in_a_browser() {
     let world = World::shared();

@@ -70,7 +70,7 @@ pub(super) fn check(name: &str, ran: &Ran, own: &[(&str, &str)]) {
     let Ran { code, out, err } = ran;
     let text = masked(&format!("exit {code}\n--- stdout\n{out}--- stderr\n{err}"), own);
     let file = assets::root().join("tests/it/golden").join(format!("{name}.txt"));
-    if std::env::var_os("TENANTRY_GOLDEN").is_some_and(|wish| wish == "write") {
+    if crate::support::writes_golden_files() {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(&file, &text).unwrap();
         return;

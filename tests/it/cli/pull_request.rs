@@ -22,7 +22,7 @@ fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
     assert_eq!((ran.code, ran.err.as_str()), (2, ""), "{ran:?}");
     let said = ran.out.replace(&id, "client_3");
     let comment = examples.join("pull-request/plan.md");
-    if std::env::var_os("TENANTRY_GOLDEN").is_some_and(|wish| wish == "write") {
+    if crate::support::writes_golden_files() {
         fs::write(&comment, &said).unwrap();
     }
     let readme = fs::read_to_string(assets::root().join("README.md")).unwrap();

@@ -38,6 +38,7 @@ fn checked(name: &str, ran: &Ran, mine: &[(String, String)]) {
     check(&format!("terminate/{name}"), ran, &mine);
 }
 
+/// shows: seeds/termination/back-up
 #[test]
 fn a_consent_ends_nothing_until_the_object_is_deleted_and_then_all() {
     let (space, partner, client) = family("consent", &json!({}));
@@ -87,6 +88,7 @@ fn for_git_it_prints_and_writes_nothing() {
     assert_eq!(space.get("client/globex").unwrap()["spec"]["deletion"]["policy"], json!("Terminate"));
 }
 
+/// shows: seeds/termination/confirm, seeds/termination/name-box, seeds/termination/checkboxes
 #[test]
 fn without_name_and_each_consequence_nothing_is_written() {
     let (space, _, _) = family("refused", &json!({}));

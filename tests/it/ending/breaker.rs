@@ -61,6 +61,7 @@ fn a_fourth_partner_within_the_hour_is_held_also_by_the_next_operator_until_the_
     assert!(ids.iter().all(|id| !lives(&space, id)));
 }
 
+/// shows: seeds/partners/several-partners, seeds/termination/one-at-a-time
 #[test]
 fn partners_are_ended_one_at_a_time_and_a_ledger_that_is_not_understood_ends_none() {
     let world = World::start("open", |_| {}).unwrap();

@@ -314,7 +314,7 @@ fn what_holds_a_deletion_under_which_policy_is_what_the_page_says() {
         });
         found.push([vec![format!("`{}`", reason.name())], fates.to_vec()].concat());
     }
-    let rows = rows("What holds it");
+    let rows = rows("What blocks a deletion");
     assert!(rows.iter().all(|row| row.len() == 5 && !row[4].is_empty()), "{rows:?}");
     let of_page: Vec<Vec<String>> = rows.iter().map(|row| row[..4].to_vec()).collect();
     assert_eq!(found, of_page);

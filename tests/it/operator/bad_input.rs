@@ -49,6 +49,7 @@ fn a_host_that_is_not_allowed_is_never_talked_to() {
     assert!(message.contains("metadata.internal.example") && message.contains("--platform-hosts"), "{message}");
 }
 
+/// shows: seeds/branding/logo-format, seeds/branding/favicon-format, seeds/branding/background-format
 #[test]
 fn images_are_judged_by_their_bytes() {
     let logo = |image: &Value| json!({"branding": {"logo": image}});
@@ -65,6 +66,7 @@ fn images_are_judged_by_their_bytes() {
     partner_is_refused("cut", &logo(&json!({"inline": IMAGE})), ("ImageInvalid", &["branding.logo"]));
 }
 
+/// shows: seeds/account/timezone
 #[test]
 fn a_value_that_the_platform_does_not_know_is_named() {
     let spec = json!({"details": {"timezone": "Mars/Olympus"}});
@@ -75,6 +77,7 @@ fn a_value_that_the_platform_does_not_know_is_named() {
     assert_eq!(space.condition("partner/acme", "Stalled"), None);
 }
 
+/// shows: seeds/partners/add-ons, seeds/details/add-ons-tab
 #[test]
 fn a_client_stays_within_its_partner_and_a_partner_keeps_what_clients_use() {
     let space = World::shared().namespace("within");

@@ -42,6 +42,7 @@ fn suspend_suspends_and_lets_go() {
     assert_eq!(state(&space, &partner, &client), "SUSPENDED");
 }
 
+/// shows: seeds/termination/confirm, seeds/termination/back-up, seeds/termination/terminate
 #[test]
 fn terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant() {
     let (space, partner, client) = family("terminate", &json!({"policy": "Terminate"}));
@@ -58,6 +59,7 @@ fn terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant() 
     assert!(is_tombstone(&space, &partner, &client));
 }
 
+/// shows: seeds/termination/mandatory
 #[test]
 fn a_confirmation_that_names_another_tenant_is_not_accepted() {
     let (space, partner, client) = family("wrong", &json!({"policy": "Terminate"}));
@@ -81,6 +83,7 @@ fn removing_the_consent_cancels_and_the_tenant_is_active_again() {
     assert_eq!(state(&space, &partner, &client), "ACTIVE");
 }
 
+/// shows: seeds/termination/terminated-state, seeds/termination/terminate
 #[test]
 fn a_partner_waits_for_its_clients_declared_and_living() {
     let (space, partner, client) = family("children", &json!({}));

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
+/// shows: seeds/clients/end-entities, seeds/clients/create, seeds/partners/deliver-services, seeds/account/name
 #[test]
 fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
     let space = World::shared().namespace("order");
@@ -19,6 +20,8 @@ fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
     assert_eq!(tenant["managedBy"]["name"], "globex");
 }
 
+/// shows: seeds/clients/services, seeds/clients/inherit-policies, seeds/clients/own-policies, seeds/access/two-factor
+/// shows: seeds/password/clients-users, seeds/branding/title
 #[test]
 fn what_a_client_leaves_out_comes_from_the_defaults_and_status_says_from_where() {
     let space = World::shared().namespace("defaults");
@@ -79,6 +82,7 @@ fn a_change_behind_its_back_is_put_right_and_what_is_not_declared_is_left_alone(
     space.until("the event is there", || Ok(space.events("globex").contains(&"Updated".to_owned())));
 }
 
+/// shows: seeds/partners/account, seeds/account/city, seeds/account/state, seeds/details/account-tab
 #[test]
 fn an_edit_is_applied_and_an_empty_value_clears() {
     let space = World::shared().namespace("edit");
@@ -94,6 +98,7 @@ fn an_edit_is_applied_and_an_empty_value_clears() {
     space.ready("partner/acme");
 }
 
+/// shows: seeds/details/dns
 #[test]
 fn a_new_application_server_is_told_to_need_a_dns_entry() {
     let space = World::shared().namespace("dns");
@@ -139,6 +144,7 @@ fn a_request_to_look_now_is_acknowledged() {
     });
 }
 
+/// shows: seeds/without-remediation/patch-approvals
 #[test]
 fn a_changed_image_reaches_the_platform_and_a_partner_tells_its_modules() {
     let space = World::shared().namespace("image");

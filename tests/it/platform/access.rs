@@ -97,6 +97,7 @@ async fn the_partner_is_read_by_provider_and_partner_and_a_client_id_is_refused(
     globex.get(&format!("/tenants/{partner}")).await.is(404, "not found");
 }
 
+/// shows: seeds/clients/isolated
 #[tokio::test]
 async fn a_foreign_tenant_answers_as_one_that_does_not_exist() {
     let platform = Platform::start().await;

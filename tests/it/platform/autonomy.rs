@@ -6,6 +6,7 @@ use tenantry::catalog::Category;
 use super::Platform;
 use super::records::{EVENTS, REMEDIATION, path, subscriber};
 
+/// shows: seeds/clients/autonomy
 #[tokio::test]
 async fn a_clients_people_manage_devices_configure_policies_and_respond_to_incidents_of_their_own() {
     let platform = Platform::start().await;
@@ -38,6 +39,8 @@ async fn a_clients_people_manage_devices_configure_policies_and_respond_to_incid
     }
 }
 
+/// shows: seeds/monitoring/data-center, seeds/monitoring/public-cloud, seeds/monitoring/cloud-native
+/// shows: seeds/monitoring/built-in-monitors
 #[tokio::test]
 async fn with_the_first_package_alone_resources_of_each_kind_and_their_measured_values_are_kept() {
     let platform = Platform::start().await;

@@ -53,6 +53,7 @@ async fn texts_merge_and_clear_and_colours_are_checked() {
     platform.sp.put(&path, json!({ "logo": "x" })).await.refuses("logo");
 }
 
+/// shows: seeds/details/url
 #[tokio::test]
 async fn a_partner_with_a_domain_has_addresses() {
     let platform = Platform::start().await;
@@ -68,6 +69,7 @@ async fn a_partner_with_a_domain_has_addresses() {
     assert!(read.get("appURL").is_none());
 }
 
+/// shows: seeds/branding/logo, seeds/branding/current-background
 #[tokio::test]
 async fn images_are_kept_served_and_removed() {
     let platform = Platform::start().await;
@@ -119,6 +121,7 @@ async fn nothing_but_the_picture_of_a_file_is_kept() {
     }
 }
 
+/// shows: seeds/branding/logo-format
 #[tokio::test]
 async fn what_is_no_picture_is_refused_by_name() {
     let platform = Platform::start().await;
@@ -144,6 +147,7 @@ async fn what_is_no_picture_is_refused_by_name() {
     platform.sp.put(&path, json!({ "loginPageImage": file(&png(4096, 2048)) })).await.json();
 }
 
+/// shows: seeds/branding/favicon-square
 #[tokio::test]
 async fn a_favicon_that_is_not_square_is_refused() {
     let platform = Platform::start().await;

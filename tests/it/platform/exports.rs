@@ -101,6 +101,9 @@ fn is_signed(seen: &Seen, secret: &str) -> bool {
     (0..3600).contains(&age) && header("webhook-signature") == signature
 }
 
+/// shows: seeds/monitoring-add-ons/batch-exports, seeds/monitoring-add-ons/batch-tickets
+/// shows: seeds/monitoring-add-ons/batch-alerts, seeds/monitoring-add-ons/batch-metrics
+/// shows: seeds/monitoring-add-ons/batch-inventory, seeds/monitoring-add-ons/batch-usage
 #[tokio::test]
 async fn a_batch_of_the_five_kinds_of_data_is_written_as_json_lines_to_an_allowed_folder_only() {
     let folder = Folder::new();
@@ -167,6 +170,7 @@ fn files(folder: &std::path::Path) -> usize {
     entries.map(|entry| entry.unwrap().path()).map(|path| if path.is_dir() { files(&path) } else { 1 }).sum()
 }
 
+/// shows: seeds/monitoring-add-ons/batch-exports
 #[tokio::test]
 async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     let folder = Folder::new();
@@ -229,6 +233,7 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
     other.stop().await;
 }
 
+/// shows: seeds/monitoring-add-ons/batch-s3
 #[tokio::test]
 async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     let (bucket, url) = StandIn::start(&[]).await;
@@ -265,6 +270,7 @@ async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     assert_eq!(bucket.wait(3).await.len(), 3, "a redirect is not followed");
 }
 
+/// shows: seeds/monitoring-add-ons/stream-exports, seeds/monitoring-add-ons/stream-webhook
 #[tokio::test]
 async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only() {
     let (hook, url) = StandIn::start(&[500, 307, 200]).await;

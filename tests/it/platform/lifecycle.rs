@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::{Answer, Platform};
 
+/// shows: seeds/termination/not-retrieved, seeds/termination/not-activated
 #[tokio::test]
 async fn a_client_is_suspended_activated_and_terminated_for_ever() {
     let platform = Platform::start().await;
@@ -127,6 +128,7 @@ async fn a_suspended_partner_answers_reads_and_lifecycle_calls_only() {
     platform.sp.client(&partner, "New").await;
 }
 
+/// shows: seeds/termination/not-retrieved, seeds/termination/not-activated
 #[tokio::test]
 async fn under_a_terminated_partner_everything_is_gone() {
     let platform = Platform::start().await;

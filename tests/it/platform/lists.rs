@@ -49,6 +49,7 @@ async fn pages_carry_the_envelope_and_follow_each_other() {
     search("?queryString=colour:red").await.refuses("queryString");
 }
 
+/// shows: seeds/details/search, seeds/filter/all
 #[tokio::test]
 async fn a_search_finds_by_every_key() {
     let platform = Platform::start().await;
@@ -80,6 +81,7 @@ async fn a_search_finds_by_every_key() {
     assert!(found(&format!("startUpdationDate:{updated}+endUpdationDate:{updated}")).await.contains(&one));
 }
 
+/// shows: seeds/filter/active, seeds/filter/inactive
 #[tokio::test]
 async fn a_list_for_people_is_searched_by_a_part_of_a_name_and_by_state() {
     let platform = Platform::start().await;

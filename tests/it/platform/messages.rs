@@ -39,6 +39,8 @@ async fn answers() -> Vec<String> {
     answers
 }
 
+/// shows: seeds/remediation-add-ons/contact-support, seeds/without-remediation/alerts-screen
+/// shows: seeds/without-events/alerts-screen, seeds/access/ip-message
 #[tokio::test]
 async fn each_message_that_the_documentation_quotes_is_answered_word_for_word() {
     let quoted = seeds::messages();

@@ -12,6 +12,7 @@ async fn partner(platform: &Platform) -> String {
     platform.sp.make(platform.msps(), body).await
 }
 
+/// shows: seeds/packages/default
 #[tokio::test]
 async fn the_first_package_is_always_there() {
     let platform = Platform::start().await;
@@ -44,6 +45,7 @@ async fn unknown_names_and_add_ons_without_their_package_are_refused() {
     assert_eq!(read["mspDetails"]["kbSupport"], true);
 }
 
+/// shows: seeds/remediation-add-ons/contact-support
 #[tokio::test]
 async fn a_client_stays_within_its_partner() {
     let platform = Platform::start().await;

@@ -95,6 +95,11 @@ async fn a_tenant_whose_purge_fails_or_takes_long_keeps_nothing_of_others() {
     assert_eq!(platform.running.as_ref().unwrap().housekeep(now() + 91 * DAY).await.unwrap(), clients[..1]);
 }
 
+/// shows: seeds/termination/cleaned-up, seeds/termination/not-retrieved, seeds/termination/resources
+/// shows: seeds/termination/metrics, seeds/termination/alerts, seeds/termination/tickets, seeds/termination/users
+/// shows: seeds/termination/audit-data, seeds/termination/device-policies, seeds/termination/maintenance-windows
+/// shows: seeds/termination/correlation-policies, seeds/termination/snmp, seeds/termination/details
+/// shows: seeds/termination/profiles, seeds/termination/integrations, seeds/termination/sso, seeds/termination/erased
 #[tokio::test]
 async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from_the_file() {
     let keys = Folder::new();
@@ -177,6 +182,7 @@ async fn three_records_of_each_category_are_counted_then_hidden_then_erased_from
     assert!(log.iter().any(|row| row["action"] == "tenant.purge" && row["object"] == partner), "{log:?}");
 }
 
+/// shows: seeds/termination/erased
 #[tokio::test]
 async fn every_table_that_has_rows_of_a_tenant_is_emptied() {
     let platform = Platform::start().await;

@@ -27,6 +27,8 @@ fn denied(answer: &Answer, sentence: &str) {
     assert!(body["error_description"].as_str().unwrap().contains(sentence), "{body}");
 }
 
+/// shows: seeds/without-remediation/alerts-screen, seeds/without-remediation/sentence, seeds/without-events/alerts-screen
+/// shows: seeds/without-events/sentence
 #[tokio::test]
 async fn a_tenant_without_the_package_is_denied_what_only_that_package_carries_in_the_words_of_the_page() {
     let platform = Platform::start().await;
@@ -56,6 +58,9 @@ async fn a_tenant_without_the_package_is_denied_what_only_that_package_carries_i
     }
 }
 
+/// shows: seeds/without-remediation/alerts-screen, seeds/without-remediation/service-desk-screen
+/// shows: seeds/without-remediation/automation-screen, seeds/without-events/alerts-screen
+/// shows: seeds/without-events/service-desk-screen, seeds/without-events/automation-screen
 #[tokio::test]
 async fn each_screen_warns_for_either_missing_package_and_denies_only_what_that_package_carries() {
     let platform = Platform::start().await;
@@ -99,6 +104,9 @@ async fn a_package_that_goes_takes_its_records_out_of_reach_and_brings_them_back
     assert_eq!(platform.sp.get(&alerts).await.json()["results"][0]["name"], "one");
 }
 
+/// shows: seeds/monitoring-add-ons/adapter-integrations, seeds/monitoring-add-ons/offline-alerts
+/// shows: seeds/events-add-ons/knowledge-base, seeds/events-add-ons/scheduled-tasks, seeds/events-add-ons/sla
+/// shows: seeds/remediation-add-ons/remote-access
 #[tokio::test]
 async fn kinds_that_only_an_add_on_brings_need_it() {
     let platform = Platform::start().await;
@@ -117,6 +125,7 @@ async fn kinds_that_only_an_add_on_brings_need_it() {
     denied(&platform.sp.post(&one, json!({ "kind": "Offline", "revision": 1 })).await, CONTACT_SUPPORT);
 }
 
+/// shows: seeds/monitoring-add-ons/offline-alerts
 #[tokio::test]
 async fn a_resource_that_turns_unknown_raises_an_alert_once() {
     let platform = Platform::start().await;
@@ -165,6 +174,7 @@ async fn a_resource_that_turns_unknown_raises_an_alert_once() {
     assert_eq!(alerts(&without).await, Vec::<Value>::new());
 }
 
+/// shows: seeds/events-add-ons/problem-area
 #[tokio::test]
 async fn records_are_paged_read_changed_and_refused_by_field() {
     let platform = Platform::start().await;
@@ -207,6 +217,7 @@ async fn records_are_paged_read_changed_and_refused_by_field() {
     assert_eq!(platform.sp.post(&path(&plain, Category::Alerts), alert).await.json()["problemArea"], "disk.used");
 }
 
+/// shows: seeds/monitoring-add-ons/mask
 #[tokio::test]
 async fn with_the_add_on_no_mac_address_ip_address_or_host_name_can_be_read() {
     let platform = Platform::start().await;
@@ -236,6 +247,7 @@ fn days_ago(days: i64) -> String {
     then.strftime("%Y-%m-%dT%H:%M:%S+0000").to_string()
 }
 
+/// shows: seeds/monitoring-add-ons/extended-retention
 #[tokio::test]
 async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without() {
     let platform = Platform::start().await;
@@ -291,6 +303,7 @@ async fn assets_are_kept_twelve_months_with_the_add_on_and_ninety_days_without()
     assert!(told.iter().any(|row| row["action"] == "record.expire" && row["object"] == "resources 1"), "{told:?}");
 }
 
+/// shows: seeds/access/duplicate-refused
 #[tokio::test]
 async fn a_cloud_account_that_another_client_has_is_refused_across_partners_by_the_rule() {
     let platform = Platform::start().await;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::Platform;
 
+/// shows: seeds/password/custom
 #[tokio::test]
 async fn values_out_of_range_are_refused_by_field() {
     let platform = Platform::start().await;
@@ -38,6 +39,7 @@ async fn values_out_of_range_are_refused_by_field() {
     );
 }
 
+/// shows: seeds/access/ip-rule, seeds/access/ip-list
 #[tokio::test]
 async fn every_form_of_an_address_is_taken() {
     let platform = Platform::start().await;
@@ -48,6 +50,7 @@ async fn every_form_of_an_address_is_taken() {
     assert_eq!(read["whiteListedIps"], list.replace(' ', ""));
 }
 
+/// shows: seeds/password/pci-dss, seeds/password/pci-dss-fixed
 #[tokio::test]
 async fn the_default_policy_is_pci_dss_and_cannot_be_edited() {
     let platform = Platform::start().await;
@@ -78,6 +81,7 @@ async fn the_default_policy_is_pci_dss_and_cannot_be_edited() {
     assert_eq!(policy(json!({ "defaultPolicy": true })).await.json()["passwordPolicy"], figures);
 }
 
+/// shows: seeds/access/duo-integration-key, seeds/access/duo-secret-key, seeds/access/duo-shown
 #[tokio::test]
 async fn duo_keys_are_taken_and_never_shown() {
     let platform = Platform::start().await;
@@ -93,6 +97,7 @@ async fn duo_keys_are_taken_and_never_shown() {
     }
 }
 
+/// shows: seeds/account/application-server, seeds/account/api-server, seeds/details/api-endpoint
 #[tokio::test]
 async fn the_api_server_follows_the_application_server() {
     let platform = Platform::start().await;
@@ -114,6 +119,7 @@ async fn the_api_server_follows_the_application_server() {
     assert_eq!(set("").await.json()["accessEndpoint"]["apiServer"], "");
 }
 
+/// shows: seeds/account/timezone, seeds/account/country
 #[tokio::test]
 async fn reference_data_is_listed() {
     let platform = Platform::start().await;

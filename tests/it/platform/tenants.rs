@@ -114,6 +114,7 @@ async fn an_update_merges_and_answers_the_whole_object() {
     assert_eq!(platform.sp.get(&path).await.json(), cleared);
 }
 
+/// shows: seeds/events-add-ons/sms-voice, seeds/remediation-add-ons/remote-access
 #[tokio::test]
 async fn a_switch_needs_its_add_on_and_goes_off_with_it() {
     let mut platform = Platform::start().await;

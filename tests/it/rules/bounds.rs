@@ -117,6 +117,7 @@ async fn try_edge(server: &Server, node: &Node, edge: &Edge, wrong: &mut Vec<Str
     }
 }
 
+/// shows: seeds/packages/monitoring, seeds/packages/select, seeds/password/custom, seeds/termination/checkboxes
 #[tokio::test(flavor = "multi_thread")]
 async fn types_words_and_bounds_hold_at_their_edges() {
     let server = Server::new("bounds").await;
@@ -134,6 +135,7 @@ async fn types_words_and_bounds_hold_at_their_edges() {
     println!("{tried} edges, {taken} objects fit");
 }
 
+/// shows: seeds/account/name, seeds/termination/name-box, seeds/termination/mandatory
 #[tokio::test(flavor = "multi_thread")]
 async fn what_must_be_said_is_asked_for_by_name() {
     let server = Server::new("required").await;

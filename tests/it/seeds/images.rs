@@ -20,6 +20,8 @@ fn jpeg((width, height): (u16, u16)) -> Vec<u8> {
     image
 }
 
+/// shows: seeds/branding/logo-size, seeds/branding/logo-width, seeds/branding/favicon-size, seeds/branding/favicon-square
+/// shows: seeds/branding/background-recommended
 #[test]
 fn an_image_beyond_the_recommended_size_gets_advice_and_passes() {
     let advice = |image: Vec<u8>, rule| judge_image(&image, rule).expect("a recommendation is no rule").1;
@@ -42,6 +44,7 @@ fn an_image_beyond_the_recommended_size_gets_advice_and_passes() {
     }
 }
 
+/// shows: seeds/branding/logo-height
 #[test]
 fn a_logo_of_another_height_gets_advice() {
     for size in [(512, 512), (1, 512)] {
@@ -53,6 +56,7 @@ fn a_logo_of_another_height_gets_advice() {
     }
 }
 
+/// shows: seeds/branding/favicon-square
 #[test]
 fn a_favicon_is_square_or_refused() {
     for side in [16, 128, 256] {
@@ -65,6 +69,7 @@ fn a_favicon_is_square_or_refused() {
     assert!(judge_image(&jpeg((64, 32)), ImageRule::FAVICON).is_err());
 }
 
+/// shows: seeds/branding/logo-format, seeds/branding/favicon-format, seeds/branding/background-format
 #[test]
 fn each_image_may_be_png_or_jpeg_and_nothing_else() {
     for rule in [ImageRule::LOGO, ImageRule::FAVICON, ImageRule::BACKGROUND] {

@@ -15,6 +15,13 @@ fn sorted<T: Ord>(entries: impl IntoIterator<Item = T>) -> Vec<T> {
     entries
 }
 
+/// shows: seeds/clients/operations, seeds/monitoring/custom-monitors, seeds/monitoring/resource-management
+/// shows: seeds/monitoring/monitoring, seeds/monitoring/reports, seeds/monitoring/dashboards, seeds/monitoring/alerting
+/// shows: seeds/monitoring/anomaly-detection, seeds/events/escalation, seeds/events/service-maps, seeds/events/automation
+/// shows: seeds/events/service-desk, seeds/events/alert-correlation, seeds/events/first-response
+/// shows: seeds/events/alert-escalation, seeds/events/opsq, seeds/remediation/workflows, seeds/remediation/remote-ssh
+/// shows: seeds/remediation/patch-jobs, seeds/remediation/patch-management, seeds/remediation/run-book-automation
+/// shows: seeds/remediation/job-automation, seeds/remediation/process-automation, seeds/remediation/remote-access
 #[test]
 fn each_package_has_the_modules_of_the_page() {
     assert_eq!(
@@ -48,6 +55,8 @@ fn each_package_has_the_modules_of_the_page() {
     assert_eq!(Remediation.modules(), remediation);
 }
 
+/// shows: seeds/events-add-ons/os-services, seeds/events-add-ons/sms-voice, seeds/remediation-add-ons/process-automation
+/// shows: seeds/remediation-add-ons/remote-access
 #[test]
 fn an_add_on_that_does_nothing_here_says_so() {
     // Typed by hand: a change of the list is a change of what the product promises.
@@ -67,6 +76,11 @@ fn an_add_on_that_does_nothing_here_says_so() {
     assert_eq!(fields, 3);
 }
 
+/// shows: seeds/packages/adapter-integrations, seeds/packages/extended-data-retention
+/// shows: seeds/packages/mask-resource-identity, seeds/packages/offline-alerts, seeds/packages/log-management
+/// shows: seeds/packages/trace-management, seeds/monitoring-add-ons/extended-retention
+/// shows: seeds/monitoring-add-ons/stream-exports, seeds/monitoring-add-ons/mask, seeds/events-add-ons/problem-area
+/// shows: seeds/events-add-ons/knowledge-base
 #[test]
 fn each_package_has_the_add_ons_of_the_page() {
     let of = |package| sorted(AddOn::ALL.into_iter().filter(|add_on| add_on.package() == package).map(AddOn::screen));
@@ -102,6 +116,14 @@ fn each_package_has_the_add_ons_of_the_page() {
     );
 }
 
+/// shows: seeds/without-remediation/patch-add-on, seeds/without-remediation/automation-menu
+/// shows: seeds/without-remediation/jobs, seeds/without-remediation/consoles, seeds/without-remediation/patch-approvals
+/// shows: seeds/without-remediation/recording-audits, seeds/without-remediation/scripts
+/// shows: seeds/without-remediation/commands, seeds/without-events/enrichment-add-on
+/// shows: seeds/without-events/scheduled-task-add-on, seeds/without-events/sla-add-on
+/// shows: seeds/without-events/sms-voice-add-on, seeds/without-events/alerts-menu, seeds/without-events/opsq
+/// shows: seeds/without-events/incident, seeds/without-events/change-request, seeds/without-events/task-request
+/// shows: seeds/without-events/service-request, seeds/without-events/problem, seeds/without-events/time-bound-request
 #[test]
 fn what_is_unavailable_without_a_package_is_as_the_page_says() {
     let nothing = Hybrid.unavailable_without();
@@ -122,6 +144,7 @@ fn what_is_unavailable_without_a_package_is_as_the_page_says() {
     assert_eq!(events.permission_sets, sets);
 }
 
+/// shows: seeds/remediation-add-ons/contact-support, seeds/without-remediation/sentence, seeds/without-events/sentence
 #[test]
 fn the_sentences_of_the_page_are_kept_word_by_word() {
     assert_eq!(NOT_SUBSCRIBED, "Access Denied! The partner is not subscribed to this product package.");

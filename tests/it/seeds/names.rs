@@ -1,102 +1,96 @@
-//! The names of all tests, read from the sources.
+//! The tests of the sources: their names, what they show, and whether they go where people go.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+mod reader;
 
-use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::{self, Visit};
-use syn::{Attribute, ItemFn, ItemMacro, ItemMod, Meta};
+use std::collections::{BTreeMap, BTreeSet};
+
+use reader::{Function, Source};
 
 use crate::assets;
 
-/// Every test of the library and of this crate, by the name that Cargo prints; those of this crate begin with `it::`.
-pub(crate) fn of_all_tests() -> BTreeSet<String> {
-    let mut reader = Reader { path: Vec::new(), names: BTreeSet::new() };
+/// Modules whose tests log in or look at pages, all of them.
+const PAGES: [&str; 2] = ["it::browser::", "it::platform::login::"];
+
+/// What speaks `kubectl`, the plugin, or to a real API server as `kubectl` does.
+const KUBECTL: [&str; 6] = [
+    "crate::world::World",
+    "crate::world::Space",
+    "crate::support::kubectl",
+    "crate::support::apply",
+    "crate::support::cluster",
+    "super::Desk",
+];
+
+/// A test of the library or of this crate.
+#[derive(Debug)]
+pub(crate) struct Test {
+    /// As Cargo prints it; those of this crate begin with `it::`.
+    pub(crate) name: String,
+    /// What it shows: the ids behind `shows: ` in its documentation.
+    pub(crate) shows: Vec<String>,
+    /// It reaches a page, a login or `kubectl`.
+    pub(crate) is_felt: bool,
+}
+
+/// Every test of the library and of this crate.
+pub(crate) fn all_tests() -> Vec<Test> {
     let root = assets::root();
-    reader.file(&root.join("src/lib.rs"), &root.join("src"));
-    reader.path.push("it".to_owned());
-    reader.file(&root.join("tests/it/main.rs"), &root.join("tests/it"));
-    reader.names
+    let mut source = Source::default();
+    source.read(&[], &root.join("src/lib.rs"), &root.join("src"));
+    source.read(&["it".to_owned()], &root.join("tests/it/main.rs"), &root.join("tests/it"));
+    let reach = Reach::new(&source);
+    let test = |function: &Function| Test {
+        name: function.name(),
+        shows: function.shows.clone(),
+        is_felt: reach.is_felt(function),
+    };
+    source.functions.iter().filter(|function| function.is_test).map(test).collect()
 }
 
-/// Walks the modules from a root, as the compiler does.
-struct Reader {
-    path: Vec<String>,
-    names: BTreeSet<String>,
+/// The names of all tests.
+pub(crate) fn of_all_tests() -> BTreeSet<String> {
+    all_tests().into_iter().map(|test| test.name).collect()
 }
 
-impl Reader {
-    /// Reads a file; `folder` is where its modules are.
-    fn file(&mut self, file: &Path, folder: &Path) {
-        let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let parsed = syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        self.visit_file(&parsed);
-        for item in &parsed.items {
-            let syn::Item::Mod(item) = item else { continue };
-            if item.content.is_some() {
-                continue;
-            }
-            let name = item.ident.to_string();
-            let beside = file.with_file_name("");
-            let inner =
-                path_of(&item.attrs).map_or_else(|| folder.join(format!("{name}.rs")), |path| beside.join(path));
-            self.path.push(name);
-            self.file(&inner, &inner.with_extension(""));
-            self.path.pop();
+/// Which functions a test reaches by the words of its body.
+struct Reach<'s> {
+    source: &'s Source,
+    /// The functions of a module, by name.
+    by_module: BTreeMap<(&'s [String], &'s str), Vec<&'s Function>>,
+}
+
+impl<'s> Reach<'s> {
+    fn new(source: &'s Source) -> Self {
+        let mut by_module: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for function in source.functions.iter().filter(|function| !function.is_test) {
+            by_module.entry((function.module.as_slice(), function.ident.as_str())).or_default().push(function);
         }
+        Self { source, by_module }
     }
 
-    fn add(&mut self, name: &str) {
-        let path = [self.path.as_slice(), &[name.to_owned()]].concat();
-        self.names.insert(path.join("::"));
-    }
-
-    /// Tests that a macro is given, such as those of `proptest!`.
-    fn tokens(&mut self, tokens: TokenStream) {
-        let mut is_test = false;
-        let mut is_name = false;
-        for token in tokens {
-            match &token {
-                TokenTree::Group(group) if group.stream().to_string() == "test" => is_test = true,
-                TokenTree::Ident(ident) if is_name => {
-                    self.add(&ident.to_string());
-                    (is_test, is_name) = (false, false);
+    /// Follows words to functions of the same module and of those around it. Where a word has several meanings all are
+    /// followed; a helper in an unrelated module is not, so that a common word leads nowhere.
+    fn is_felt(&self, test: &'s Function) -> bool {
+        if PAGES.iter().any(|pages| test.name().starts_with(pages)) {
+            return true;
+        }
+        let mut seen: BTreeSet<(&[String], &str)> = BTreeSet::new();
+        let mut open = vec![test];
+        while let Some(function) = open.pop() {
+            let imports = self.source.imports.get(&function.module);
+            for word in &function.words {
+                let path = imports.and_then(|imports| imports.get(word));
+                if path.is_some_and(|path| KUBECTL.contains(&path.as_str())) {
+                    return true;
                 }
-                TokenTree::Ident(ident) if ident == "fn" => is_name = is_test,
-                _ => {}
+                for depth in (1..=function.module.len()).rev() {
+                    let key = (&function.module[..depth], word.as_str());
+                    if let Some(found) = self.by_module.get(&key).filter(|_| seen.insert(key)) {
+                        open.extend(found);
+                    }
+                }
             }
         }
-    }
-}
-
-/// The file of `#[path = "..."]`.
-fn path_of(attributes: &[Attribute]) -> Option<String> {
-    attributes.iter().find_map(|attribute| match &attribute.meta {
-        Meta::NameValue(pair) if pair.path.is_ident("path") => match &pair.value {
-            syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Some(text.value()),
-            _ => None,
-        },
-        _ => None,
-    })
-}
-
-impl<'ast> Visit<'ast> for Reader {
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.path.push(item.ident.to_string());
-        visit::visit_item_mod(self, item);
-        self.path.pop();
-    }
-
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        // `#[test]`, `#[tokio::test]`.
-        let is_test = |attribute: &Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "test");
-        if item.attrs.iter().any(is_test) {
-            self.add(&item.sig.ident.to_string());
-        }
-    }
-
-    fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
-        self.tokens(item.mac.tokens.clone());
+        false
     }
 }

@@ -22,6 +22,7 @@ fn status(world: &World) -> Value {
     world.object(&Key::new(PARTNERS, "a", "acme")).unwrap()["status"].clone()
 }
 
+/// shows: seeds/branding/logo-height
 #[test]
 fn an_image_that_differs_is_said_once_and_no_condition_knows_of_it() {
     let world = world();

@@ -342,6 +342,11 @@ fn compare(world: &World, (key, rows, round): (&Key, &[Row], usize), duos: &Duos
     assert!(wrong.is_empty(), "{}:\n{}", key.name, wrong.join("\n"));
 }
 
+/// shows: seeds/account/alternate-email, seeds/account/notification-email, seeds/account/timezone, seeds/account/country
+/// shows: seeds/account/city, seeds/account/address, seeds/account/postal-code, seeds/account/state
+/// shows: seeds/account/application-server, seeds/access/block-duplicates, seeds/access/skip-consent, seeds/access/duo
+/// shows: seeds/access/duo-integration-key, seeds/access/duo-secret-key, seeds/access/duo-host
+/// shows: seeds/access/copy-clipboard
 #[test]
 fn each_field_of_a_spec_reaches_its_own_place_on_the_platform() {
     let (partner, client, heir) =

@@ -60,6 +60,7 @@ fn security(moment: &str) -> Value {
     json!({"security": {"changePasswordsSetBefore": moment}})
 }
 
+/// shows: seeds/password/change-at-next-login
 #[test]
 fn a_moment_is_noted_before_it_is_sent_and_never_moves_back() {
     let world = world();

@@ -30,6 +30,7 @@ async fn login(platform: &Platform, password: &str, lines: &[&str]) -> (u16, Str
     forwarded(platform, request, lines).await
 }
 
+/// shows: seeds/access/ip-refused, seeds/access/ip-message
 #[tokio::test]
 async fn a_login_from_elsewhere_is_refused_in_the_documented_words() {
     let platform = proxied().await;
@@ -70,6 +71,7 @@ async fn a_login_from_elsewhere_is_refused_in_the_documented_words() {
     );
 }
 
+/// shows: seeds/access/ip-refused
 #[tokio::test]
 async fn a_session_is_refused_elsewhere_and_an_api_credential_never() {
     let platform = proxied().await;

@@ -98,6 +98,7 @@ async fn asks_for_factor(world: &World) -> bool {
     partner["twoFactorAuthentication"] == true
 }
 
+/// shows: seeds/branding/two-factor-window, seeds/branding/two-factor-window-only-if
 #[tokio::test]
 async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_another_without() {
     let mut world = World::new().await;
@@ -130,6 +131,7 @@ async fn save(caller: &Caller, verb: Verb, path: &str, (number, code): (u32, &st
     caller.raw_with(method, &format!("/api/v2{path}"), (body(number).to_string().into_bytes(), code)).await
 }
 
+/// shows: seeds/branding/two-factor-window
 #[tokio::test]
 async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
     let mut world = World::new().await;

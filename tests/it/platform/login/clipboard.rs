@@ -6,6 +6,7 @@ use super::pages::Browser;
 use crate::platform::Platform;
 use crate::platform::people::CHOSEN;
 
+/// shows: seeds/access/copy-clipboard
 #[tokio::test]
 async fn copy_buttons_come_by_a_script_of_ours_where_they_are_allowed_and_nowhere_else() {
     let platform = Platform::start().await;

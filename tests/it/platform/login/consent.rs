@@ -66,6 +66,7 @@ async fn whoever_denies_has_no_session_left() {
     assert_eq!(location(&browser.get("/consent").await), "/login");
 }
 
+/// shows: seeds/access/skip-consent
 #[tokio::test]
 async fn the_form_is_skipped_where_the_tenant_or_else_its_partner_says_so() {
     let platform = Platform::start().await;

@@ -228,6 +228,7 @@ async fn a_form_counts_only_from_a_page_of_ours_in_the_same_browser() {
     assert_eq!(browser.get("/logout").await.status, 405, "nothing changes on GET");
 }
 
+/// shows: seeds/access/ip-message
 #[tokio::test]
 async fn a_page_is_refused_from_elsewhere_in_the_documented_words() {
     let platform = Platform::start().await;
@@ -250,6 +251,8 @@ async fn brand(platform: &Platform, tenant: &str, body: Value) -> Value {
     platform.sp.put(&format!("/tenants/{tenant}/customBranding"), body).await.json()
 }
 
+/// shows: seeds/branding/documentation, seeds/branding/favicon, seeds/branding/subheader
+/// shows: seeds/branding/background-darker, seeds/branding/background-tiled, seeds/branding/login-page
 #[tokio::test]
 async fn the_login_page_wears_the_tenants_branding_and_a_clients_gaps_show_the_partners() {
     let platform = Platform::start().await;

@@ -58,6 +58,7 @@ async fn many_guesses_at_once_are_no_more_than_the_policy_lets_through() {
     assert!((22..=23).contains(&rows), "{rows}");
 }
 
+/// shows: seeds/password/clients-users, seeds/password/existing-and-new-users, seeds/password/custom
 #[tokio::test]
 async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its_fields() {
     let platform = Platform::start().await;
@@ -125,6 +126,7 @@ async fn a_wrong_password_of_today_counts_as_a_failed_login() {
     assert!(message.contains("30 minutes"), "{message}");
 }
 
+/// shows: seeds/password/change-at-next-login, seeds/password/all-users-change, seeds/password/sessions-end
 #[tokio::test]
 async fn the_switch_ends_all_sessions_once_and_asks_everybody_for_a_new_password() {
     let platform = Platform::start().await;

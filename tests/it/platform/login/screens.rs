@@ -15,6 +15,10 @@ async fn subscribed(platform: &Platform, name: &str, packages: &[&str]) -> Strin
     platform.sp.make(platform.msps(), json!({ "name": name, "packages": packages })).await
 }
 
+/// shows: seeds/packages/remediation, seeds/without-remediation/automation-menu, seeds/without-remediation/alerts-screen
+/// shows: seeds/without-remediation/service-desk-screen, seeds/without-remediation/automation-screen
+/// shows: seeds/without-remediation/sentence, seeds/without-events/alerts-menu, seeds/without-events/alerts-screen
+/// shows: seeds/without-events/service-desk-screen, seeds/without-events/automation-screen, seeds/without-events/sentence
 #[tokio::test]
 async fn the_screens_of_a_missing_package_are_denied_and_its_menus_are_gone() {
     let platform = Platform::start().await;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{PASSWORD, Platform, user};
 
+/// shows: seeds/password/external-users
 #[tokio::test]
 async fn the_password_policy_is_not_for_people_who_are_authenticated_elsewhere() {
     let platform = Platform::start().await;

@@ -28,6 +28,8 @@ fn lacks(answer: &Answer, permission: &str) {
     assert!(answer.text.contains(permission), "{}", answer.text);
 }
 
+/// shows: seeds/partner-permissions/card, seeds/partner-permissions/add-and-edit, seeds/partner-permissions/view-details
+/// shows: seeds/termination/permission
 #[tokio::test]
 async fn a_service_providers_people_view_manage_and_end_partners_by_permission() {
     let platform = Platform::start().await;
@@ -51,6 +53,8 @@ async fn a_service_providers_people_view_manage_and_end_partners_by_permission()
     assert_eq!(platform.sp.get(&one).await.status, 404);
 }
 
+/// shows: seeds/client-permissions/view-card, seeds/client-permissions/view-details, seeds/client-permissions/create
+/// shows: seeds/client-permissions/manage
 #[tokio::test]
 async fn a_partners_people_view_create_and_manage_clients_by_permission() {
     let platform = Platform::start().await;
@@ -102,6 +106,7 @@ async fn data_is_seen_by_whoever_views_a_client_and_changed_by_whoever_manages_i
     }
 }
 
+/// shows: seeds/client-permissions/all-clients
 #[tokio::test]
 async fn a_role_without_all_clients_reaches_only_its_own() {
     let platform = Platform::start().await;
@@ -179,6 +184,7 @@ async fn nobody_gives_more_than_she_has_nor_commands_whoever_has_more() {
     assert_eq!(still["roles"].as_array().unwrap().len(), 1);
 }
 
+/// shows: seeds/clients/visibility, seeds/partners/users
 #[tokio::test]
 async fn a_clients_people_see_their_client_whole_and_no_other_tenant() {
     let platform = Platform::start().await;
@@ -239,6 +245,7 @@ async fn two_partial_updates_of_a_role_at_once_take_nothing_of_each_other_back()
     println!("{both} rounds with both, {changed} answers 409");
 }
 
+/// shows: seeds/details/account-tab
 #[tokio::test]
 async fn a_partners_own_people_edit_its_account_and_no_other() {
     let platform = Platform::start().await;

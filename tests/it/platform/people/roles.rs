@@ -57,6 +57,7 @@ async fn a_default_role_is_given_to_users_of_each_tenant_apart() {
     assert_eq!(platform.sp.get(&path(&other)).await.json()["users"].as_array().unwrap().len(), 1);
 }
 
+/// shows: seeds/client-permissions/scope
 #[tokio::test]
 async fn roles_and_permission_sets_are_made_read_changed_and_deleted() {
     let platform = Platform::start().await;
@@ -101,6 +102,7 @@ async fn roles_and_permission_sets_are_made_read_changed_and_deleted() {
     platform.sp.get(&set_path).await.is(404, "Permission set");
 }
 
+/// shows: seeds/client-permissions/scope
 #[tokio::test]
 async fn what_a_role_cannot_be_is_refused_by_field() {
     let platform = Platform::start().await;
@@ -153,6 +155,11 @@ async fn only_the_documented_calls_of_people_exist_where_only_documented_ones_do
     assert!(refused.text.contains("Unsupported grant type: password"), "{}", refused.text);
 }
 
+/// shows: seeds/without-remediation/jobs, seeds/without-remediation/consoles, seeds/without-remediation/patch-approvals
+/// shows: seeds/without-remediation/recording-audits, seeds/without-remediation/scripts
+/// shows: seeds/without-remediation/commands, seeds/without-events/opsq, seeds/without-events/incident
+/// shows: seeds/without-events/change-request, seeds/without-events/task-request, seeds/without-events/service-request
+/// shows: seeds/without-events/problem, seeds/without-events/time-bound-request
 #[tokio::test]
 async fn the_permission_sets_of_a_package_come_and_go_with_it() {
     let platform = Platform::start().await;

@@ -154,6 +154,7 @@ async fn a_login_beside_the_end_of_its_tenant_leaves_no_session() {
     println!("{sessions} of 12 logins came before the end");
 }
 
+/// shows: seeds/termination/users-inactive
 #[tokio::test]
 async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     let platform = Platform::start().await;
@@ -181,6 +182,7 @@ async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     }
 }
 
+/// shows: seeds/password/change-at-next-login, seeds/password/sessions-end
 #[tokio::test]
 async fn a_moment_ends_earlier_sessions_and_asks_for_new_passwords_under_any_policy() {
     let platform = Platform::start().await;

@@ -160,6 +160,7 @@ async fn a_password_that_somebody_else_chose_is_good_for_one_change_only() {
     change(&ada, (&partner, &id), (CHOSEN, PASSWORD)).await.refuses("newPassword");
 }
 
+/// shows: seeds/password/held
 #[tokio::test]
 async fn a_clients_user_is_held_to_the_partners_password_policy() {
     let platform = Platform::start().await;

@@ -56,6 +56,7 @@ impl Scene {
     }
 }
 
+/// shows: seeds/access/duo-shown
 #[tokio::test]
 async fn the_integration_key_and_the_host_are_shown_and_the_secret_key_never() {
     let log = Log::default();

@@ -1,0 +1,184 @@
+//! Reads the modules of a crate as the compiler does: functions, what stands in them, and imports.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::visit::{self, Visit};
+use syn::{
+    Attribute, Block, Expr, ImplItemFn, ItemFn, ItemMacro, ItemMod, ItemUse, Lit, Macro, Meta, Signature, UseTree,
+};
+
+/// A function or a method.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) module: Vec<String>,
+    pub(super) ident: String,
+    pub(super) is_test: bool,
+    pub(super) shows: Vec<String>,
+    /// The words of its body.
+    pub(super) words: BTreeSet<String>,
+}
+
+impl Function {
+    pub(super) fn name(&self) -> String {
+        [self.module.as_slice(), std::slice::from_ref(&self.ident)].concat().join("::")
+    }
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Source {
+    pub(super) functions: Vec<Function>,
+    /// What a name of a module means, as its `use` says.
+    pub(super) imports: BTreeMap<Vec<String>, BTreeMap<String, String>>,
+}
+
+impl Source {
+    /// Reads a file as the module `module`; the folder is where its modules are.
+    pub(super) fn read(&mut self, module: &[String], file: &Path, folder: &Path) {
+        let source = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let parsed = syn::parse_file(&source).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Reader { source: self, module: module.to_vec() }.visit_file(&parsed);
+        for item in &parsed.items {
+            let syn::Item::Mod(item) = item else { continue };
+            if item.content.is_some() {
+                continue;
+            }
+            let name = item.ident.to_string();
+            let named = texts(&item.attrs, "path").pop();
+            let inner =
+                named.map_or_else(|| folder.join(format!("{name}.rs")), |path| file.with_file_name("").join(path));
+            self.read(&[module, &[name]].concat(), &inner, &inner.with_extension(""));
+        }
+    }
+}
+
+/// The texts of `#[name = "..."]`; a doc comment is one of them.
+fn texts(attributes: &[Attribute], name: &str) -> Vec<String> {
+    let text = |attribute: &Attribute| match &attribute.meta {
+        Meta::NameValue(pair) if pair.path.is_ident(name) => match &pair.value {
+            Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    };
+    attributes.iter().filter_map(text).collect()
+}
+
+/// The ids behind `shows: `.
+fn shows(attributes: &[Attribute]) -> Vec<String> {
+    let lines = texts(attributes, "doc");
+    let ids = lines.iter().filter_map(|line| line.trim().strip_prefix("shows: "));
+    ids.flat_map(|ids| ids.split(',')).map(|id| id.trim().to_owned()).collect()
+}
+
+struct Reader<'s> {
+    source: &'s mut Source,
+    module: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn add(&mut self, attributes: &[Attribute], signature: &Signature, block: &Block) {
+        // `#[test]`, `#[tokio::test]`.
+        let is_test = |attribute: &Attribute| attribute.path().segments.last().is_some_and(|last| last.ident == "test");
+        let mut words = Words::default();
+        words.visit_block(block);
+        self.source.functions.push(Function {
+            module: self.module.clone(),
+            ident: signature.ident.to_string(),
+            is_test: attributes.iter().any(is_test),
+            shows: shows(attributes),
+            words: words.0,
+        });
+    }
+
+    /// Tests that a macro is given, such as those of `proptest!`.
+    fn tokens(&mut self, tokens: TokenStream) {
+        let mut is_test = false;
+        let mut is_name = false;
+        for token in tokens {
+            match &token {
+                TokenTree::Group(group) if group.stream().to_string() == "test" => is_test = true,
+                TokenTree::Ident(ident) if is_name => {
+                    let (module, ident) = (self.module.clone(), ident.to_string());
+                    let (shows, words) = Default::default();
+                    self.source.functions.push(Function { module, ident, is_test: true, shows, words });
+                    (is_test, is_name) = (false, false);
+                }
+                TokenTree::Ident(ident) if ident == "fn" => is_name = is_test,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Reader<'_> {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        self.module.push(item.ident.to_string());
+        visit::visit_item_mod(self, item);
+        self.module.pop();
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        let names = self.source.imports.entry(self.module.clone()).or_default();
+        import(&item.tree, "", names);
+    }
+
+    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
+        self.add(&item.attrs, &item.sig, &item.block);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
+        self.add(&item.attrs, &item.sig, &item.block);
+    }
+
+    fn visit_item_macro(&mut self, item: &'ast ItemMacro) {
+        self.tokens(item.mac.tokens.clone());
+    }
+}
+
+/// Adds the names that a `use` brings.
+fn import(tree: &UseTree, before: &str, names: &mut BTreeMap<String, String>) {
+    match tree {
+        UseTree::Path(path) => import(&path.tree, &format!("{before}{}::", path.ident), names),
+        UseTree::Name(name) => {
+            names.insert(name.ident.to_string(), format!("{before}{}", name.ident));
+        }
+        UseTree::Rename(rename) => {
+            names.insert(rename.rename.to_string(), format!("{before}{}", rename.ident));
+        }
+        UseTree::Group(group) => group.items.iter().for_each(|item| import(item, before, names)),
+        UseTree::Glob(_) => {}
+    }
+}
+
+/// The words of a piece of code.
+#[derive(Default)]
+struct Words(BTreeSet<String>);
+
+impl Words {
+    fn tokens(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => self.tokens(group.stream()),
+                TokenTree::Ident(ident) => {
+                    self.0.insert(ident.to_string());
+                }
+                TokenTree::Punct(_) | TokenTree::Literal(_) => {}
+            }
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Words {
+    fn visit_ident(&mut self, ident: &'ast Ident) {
+        self.0.insert(ident.to_string());
+    }
+
+    fn visit_macro(&mut self, item: &'ast Macro) {
+        visit::visit_macro(self, item);
+        self.tokens(item.tokens.clone());
+    }
+}
