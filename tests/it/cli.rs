@@ -6,7 +6,6 @@ mod export;
 mod golden;
 mod krew;
 mod lint;
-mod migrate;
 mod offline;
 mod plan;
 mod promise;

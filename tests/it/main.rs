@@ -28,6 +28,7 @@ mod browser;
 mod chart;
 mod cli;
 mod connect;
+mod consoles;
 mod crds;
 mod ending;
 mod explain;

@@ -97,7 +97,7 @@ fn advice_on_an_image_is_an_event_and_the_image_is_taken() {
         "acme",
         &json!({"branding": {
             "logo": plain(600, 600), "favicon": noise,
-            "loginPage": {"backgroundImage": plain(1500, 900)},
+            "loginPage": {"backgroundImage": plain(1500, 100)},
         }}),
     );
     let partner = space.ready("partner/acme");

@@ -1,0 +1,82 @@
+//! The consoles of the pages: each command is run as it stands there, and what it prints is compared with the page.
+
+mod page;
+mod pages;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use page::{Entry, masked};
+
+use crate::assets;
+
+/// Commands that change nothing.
+const LOOKS: [&str; 3] = ["kubectl get ", "kubectl tenantry status", "kubectl tenantry list"];
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// Where the commands of a page run: a folder, a cluster, and words of the page that mean something here.
+pub(crate) struct Console {
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    /// What the reader puts in: `NAMESPACE`, `client/NAME`.
+    words: Vec<(&'static str, String)>,
+}
+
+impl Console {
+    pub(crate) fn new(folder: &Path, kubeconfig: PathBuf) -> Self {
+        Self { folder: folder.to_owned(), kubeconfig, words: Vec::new() }
+    }
+
+    /// A word that stands for something else here.
+    pub(crate) fn word(mut self, word: &'static str, meaning: impl Into<String>) -> Self {
+        self.words.push((word, meaning.into()));
+        self
+    }
+
+    /// Runs each command of the page in order, and says what differs from it.
+    pub(crate) fn play(&self, page: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(assets::root().join(page)).unwrap();
+        let entries = page::entries(&text);
+        assert!(!entries.is_empty(), "{page} has no console");
+        entries.iter().filter_map(|entry| self.judge(entry)).map(|fault| format!("{page}: {fault}")).collect()
+    }
+
+    /// A command that only looks is run until it prints what the page says, as a reader does it.
+    fn judge(&self, entry: &Entry) -> Option<String> {
+        let begin = Instant::now();
+        loop {
+            let fault = self.run(entry)?;
+            if !LOOKS.iter().any(|look| entry.command.starts_with(look)) || begin.elapsed() > LIMIT {
+                return Some(fault);
+            }
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn run(&self, entry: &Entry) -> Option<String> {
+        let put = |text: &str| self.words.iter().fold(text.to_owned(), |text, (word, to)| text.replace(word, to));
+        let Entry { command, output } = entry;
+        let programs = assets::own("kubectl-tenantry").unwrap();
+        let folders = [assets::kubectl().unwrap().parent().unwrap().to_owned(), programs.parent().unwrap().to_owned()];
+        let path = [folders.map(|folder| folder.display().to_string()).join(":"), std::env::var("PATH").unwrap()];
+        let ran = Command::new("sh")
+            .args(["-eu", "-c", &put(command)])
+            .current_dir(&self.folder)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("HOME", &self.folder)
+            .env("PATH", path.join(":"))
+            .env("NO_PROXY", "127.0.0.1,localhost")
+            .output()
+            .unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (out, err) = (text(&ran.stdout), text(&ran.stderr));
+        if !ran.status.success() {
+            return Some(format!("`{command}`: {}\n{out}{err}", ran.status));
+        }
+        let wanted = output.as_deref().map(put)?;
+        let (wanted, out) = (masked(&wanted), masked(&(out + &err)));
+        (!page::fits(&wanted, &out)).then(|| format!("`{command}` printed\n{out}\nand the page says\n{wanted}"))
+    }
+}
