@@ -134,7 +134,7 @@ pub struct Config {
     pub proxies: Vec<Network>,
     /// What the product is called where people read it.
     pub product: String,
-    /// Where people reach the platform. Duo sends them back there, so without it Duo cannot be used.
+    /// Where the platform is reached. Duo sends people back there, so without it Duo cannot be used.
     pub public_url: Option<PublicUrl>,
     /// How Duo is reached.
     pub duo: Duo,
@@ -324,7 +324,9 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
     let stream_vault = factor::Vault::of_streams(seal.key()).map_err(|_| StartError::Random)?;
     let hasher = hashing::Hasher::new(config.login.work, config.login.queue);
     let metrics = metrics::Metrics::new(&store, &hasher);
-    let credential = Box::pin(credential::first(&store, &seal, config, url)).await?;
+    // The address of this process leads nowhere from elsewhere.
+    let public = config.public_url.as_ref().map(ToString::to_string);
+    let credential = Box::pin(credential::first(&store, &seal, config, public.as_deref().unwrap_or(url))).await?;
     let app = App {
         store,
         extensions: !config.documented_only,
