@@ -77,6 +77,9 @@ capabilities: {drop: [ALL]}
 {{- if and .Values.defaultConnection.namespaces (not .Values.defaultConnection.secretName) -}}
 {{- fail "`defaultConnection.namespaces` without `defaultConnection.secretName` connects nobody: name the Secret" -}}
 {{- end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "`networkPolicy.metricsFrom` is empty, so the NetworkPolicy lets no Prometheus scrape what `metrics.serviceMonitor` names, and `TenantryOperatorAbsent` would be raised: name its peers, such as `[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]`" -}}
+{{- end -}}
 {{- if .Values.platform.enabled -}}
 {{- include "tenantry.checkPlatform" . -}}
 {{- end -}}

@@ -193,6 +193,22 @@ fn the_platform_asks_nobody_but_whom_it_is_let_out_to() {
 }
 
 #[test]
+fn a_start_is_waited_for_and_gives_the_group_no_access_to_keys_again() {
+    let rendered = objects(&Helm::alone("starts").render("tenantry-system", &["platform.enabled=true"]).unwrap());
+    let pod = |name: &str| super::find(&rendered, "Deployment", name)["spec"]["template"]["spec"].clone();
+    let security = &pod("tenantry-platform")["securityContext"];
+    assert_eq!((&security["fsGroup"], &security["fsGroupChangePolicy"]), (&json!(65532), &json!("OnRootMismatch")));
+    for name in ["tenantry", "tenantry-platform"] {
+        let container = &pod(name)["containers"][0];
+        let probe = &container["startupProbe"];
+        // A probe before the program listens is a Warning event at each start.
+        assert!(probe["initialDelaySeconds"].as_u64().unwrap() > 0, "{probe}");
+        // What waits for its kinds, its rights or its database is not restarted for it.
+        assert_eq!(probe["httpGet"], container["livenessProbe"]["httpGet"], "{name}");
+    }
+}
+
+#[test]
 fn the_operator_is_let_out_to_the_proxy_that_its_flag_names() {
     let ports = |proxy: &str| {
         let value = format!("platformProxy={proxy}");

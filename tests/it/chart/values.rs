@@ -189,6 +189,7 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
         (&["platform.trustedProxies={ingress}"], "/platform/trustedProxies/0"),
         (&["platform.publicUrl=http://p.example"], "/platform/publicUrl"),
         (&["platform.enabled=true", "platform.exports.s3.secretName=s3"], "`platform.exports.s3.keyId` is needed"),
+        (&["metrics.serviceMonitor.enabled=true"], "`networkPolicy.metricsFrom` is empty"),
         (&["metrics.prometheusRule.runbooks=docs/"], "/metrics/prometheusRule/runbooks"),
     ] {
         let said = helm.render("tenantry-system", values).expect_err(&format!("{values:?} is taken"));
