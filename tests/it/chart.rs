@@ -2,6 +2,7 @@
 
 mod life;
 mod named;
+mod page;
 mod people;
 mod rendered;
 mod scan;
