@@ -93,8 +93,9 @@ const DATABASE_WAIT: Duration = Duration::from_secs(10);
 /// Connections to the database unless said otherwise.
 const DATABASE_CONNECTIONS: u32 = 8;
 
-/// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
-pub const PRODUCT: &str = "OpsRamp";
+/// What the product is called unless somebody says otherwise. Not the name of the commercial platform, which is the mark of
+/// another company.
+pub const PRODUCT: &str = "Tenantry";
 
 /// What a platform is started with.
 #[derive(Clone)]
@@ -133,7 +134,7 @@ pub struct Config {
     pub proxies: Vec<Network>,
     /// What the product is called where people read it.
     pub product: String,
-    /// Where people reach the platform. Duo sends them back there, so without it Duo cannot be used.
+    /// Where the platform is reached. Duo sends people back there, so without it Duo cannot be used.
     pub public_url: Option<PublicUrl>,
     /// How Duo is reached.
     pub duo: Duo,
@@ -323,7 +324,9 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
     let stream_vault = factor::Vault::of_streams(seal.key()).map_err(|_| StartError::Random)?;
     let hasher = hashing::Hasher::new(config.login.work, config.login.queue);
     let metrics = metrics::Metrics::new(&store, &hasher);
-    let credential = Box::pin(credential::first(&store, &seal, config, url)).await?;
+    // The address of this process leads nowhere from elsewhere.
+    let public = config.public_url.as_ref().map(ToString::to_string);
+    let credential = Box::pin(credential::first(&store, &seal, config, public.as_deref().unwrap_or(url))).await?;
     let app = App {
         store,
         extensions: !config.documented_only,

@@ -1,8 +1,11 @@
 //! Writes the CRDs, one file for each kind, into the folder named by the first argument, as the chart carries them into
-//! that named by the second, and the reference of the API into the file named by the third.
+//! that named by the second, the reference of the API into the file named by the third, and the page of the chart beside its
+//! values into that named by the fourth.
 
 #[path = "crdgen/reference.rs"]
 mod reference;
+#[path = "crdgen/values.rs"]
+mod values;
 
 use std::{
     env,
@@ -15,13 +18,17 @@ use tenantry::api;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let named: Vec<PathBuf> = env::args().skip(1).map(PathBuf::from).collect();
-    let [plain, chart, page] = named.as_slice() else {
-        return Err("name what to write: `crds charts/tenantry/kinds docs/reference.md`".into());
+    let [plain, kinds, page, chart] = named.as_slice() else {
+        return Err(
+            "name what to write: `crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md`".into()
+        );
     };
     write(plain, false)?;
-    write(chart, true)?;
+    write(kinds, true)?;
     let definitions = api::crds().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     fs::write(page, reference::page(&definitions))?;
+    let beside = |name: &str| fs::read_to_string(chart.with_file_name(name));
+    fs::write(chart, values::page(&beside("values.schema.json")?, &beside("values.yaml")?))?;
     Ok(())
 }
 

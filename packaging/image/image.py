@@ -231,7 +231,8 @@ def build(options):
     layout = Layout(options.layout)
     config = layout.add(CONFIG, text({
         "created": stamp, "architecture": options.architecture, "os": "linux",
-        "config": {"User": f"{USER}:{USER}", "Entrypoint": ["/" + options.name],
+        # So that the words of the documentation hold for `kubectl exec` too.
+        "config": {"User": f"{USER}:{USER}", "Env": ["PATH=/"], "Entrypoint": ["/" + options.name],
                    "WorkingDir": "/" + (options.folder[0] if options.folder else ""), "Labels": labels},
         "rootfs": {"type": "layers", "diff_ids": [digest(plain)]},
         "history": [{"created": stamp, "created_by": "make image"}],

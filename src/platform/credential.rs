@@ -3,6 +3,7 @@
 mod command;
 mod first;
 mod routes;
+mod show;
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
@@ -11,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+pub(super) use command::Files as CredentialFiles;
 pub use command::{CredentialCommand, CredentialError};
 pub(super) use first::first;
 pub(super) use routes::{create, list, revoke, rotate};
+pub(super) use show::FirstCredential;
 
 /// Characters of a key, a secret and a token; each of the 62 is worth 5.95 bits.
 const KEY: usize = 32;

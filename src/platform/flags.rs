@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use super::credential::{CredentialFiles, FirstCredential};
 use super::{
     AdminCommand, AdminError, AuditCommand, AuditError, Backup, BackupError, Config, CredentialCommand,
     CredentialError, DATABASE_CONNECTIONS, Duo, DuoDomain, Limits, Login, NamesCommand, NamesError, Network, PRODUCT,
@@ -34,7 +35,7 @@ pub struct Flags {
         value_parser = clap::value_parser!(u32).range(1..=500))]
     database_connections: u32,
     /// File that gets the first credential of a fresh database; an existing one is read and never overwritten
-    #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json")]
+    #[arg(long, env = "TENANTRY_CREDENTIAL_FILE", default_value = "tenantry-credential.json", global = true)]
     credential_file: PathBuf,
     /// Leave out everything that the public API does not document
     #[arg(long, env = "TENANTRY_DOCUMENTED_ONLY")]
@@ -48,8 +49,8 @@ pub struct Flags {
     /// What the product is called where people read it
     #[arg(long, env = "TENANTRY_PRODUCT_NAME", default_value = PRODUCT)]
     product_name: String,
-    /// Where people reach the platform, like `https://tenants.example.com`; Duo needs it
-    #[arg(long, env = "TENANTRY_PUBLIC_URL")]
+    /// Where the platform is reached, like `https://tenants.example.com`; Duo needs it, and the credential file names it
+    #[arg(long, env = "TENANTRY_PUBLIC_URL", global = true)]
     public_url: Option<PublicUrl>,
     /// Domains that Duo's API hosts lie in, comma-separated; nothing else is asked for a second factor
     #[arg(long, env = "TENANTRY_DUO_HOSTS", value_delimiter = ',', default_value = DuoDomain::KNOWN)]
@@ -148,7 +149,10 @@ impl Command {
         let (database, key) = (&flags.database, flags.key());
         Ok(match self {
             Self::Admin(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
-            Self::Credential(command) => command.run(database, &key, out).await.map(|()| ExitCode::SUCCESS)?,
+            Self::Credential(command) => {
+                let first = FirstCredential { file: &flags.credential_file, public_url: flags.public_url.as_ref() };
+                command.run(database, CredentialFiles { key: &key, first }, out).await.map(|()| ExitCode::SUCCESS)?
+            }
             Self::Names(command) => {
                 let clean = command.run(database, out).await?;
                 if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }

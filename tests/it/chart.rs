@@ -1,6 +1,8 @@
 //! The chart: what it says, what the API server takes of it, and what it is to live with.
 
 mod life;
+mod named;
+mod page;
 mod people;
 mod rendered;
 mod scan;

@@ -9,7 +9,7 @@ mod guard;
 mod limits;
 mod living;
 mod middle;
-mod proxy;
+pub(crate) mod proxy;
 #[cfg(feature = "platform")]
 mod real;
 mod routes;

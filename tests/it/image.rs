@@ -100,6 +100,8 @@ fn the_image_holds_the_operator_and_nothing_else() {
     // So neither a shell nor a package manager, nor a library that a program could be loaded from.
     let meant = ["LICENSE", "etc/nsswitch.conf", "etc/ssl/certs/ca-certificates.crt", OPERATOR];
     assert_eq!(files, meant);
+    // A command of the documentation is the name of the program.
+    assert_eq!(image.config["config"]["Env"], serde_json::json!(["PATH=/"]));
 
     let packed = fs::metadata(image.layer()).unwrap().len();
     let unpacked: u64 = files.iter().map(|name| fs::metadata(folder.join(name)).unwrap().len()).sum();

@@ -4,6 +4,8 @@
 
 #[path = "../stack/assets.rs"]
 pub mod assets;
+#[path = "../crdgen/values.rs"]
+pub mod chart_page;
 #[path = "../stack/controlplane.rs"]
 pub mod controlplane;
 #[path = "../stack/http.rs"]

@@ -71,6 +71,12 @@ fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
             let said = rule["annotations"][annotation].as_str().unwrap_or_default();
             assert!(said.len() > 20, "{name}: `{annotation}` is `{said}`");
         }
+        // No label names an object, so whoever is called needs the command that does.
+        let expression = rule["expr"].as_str().unwrap();
+        let is_of_objects =
+            ["_objects", "_terminations", "_drifted_settings"].iter().any(|end| expression.contains(end));
+        let objects = rule["annotations"]["objects"].as_str().unwrap_or_default();
+        assert_eq!(is_of_objects, objects.starts_with("kubectl "), "{name}: `objects` is `{objects}`");
         let wanted = format!("docs/runbook.md#{}", name.to_lowercase());
         assert_eq!(rule["annotations"]["runbook_url"], wanted.as_str(), "{name}");
     }

@@ -10,4 +10,5 @@ mod limits;
 mod management;
 mod namespaces;
 mod newer;
+mod proxy;
 mod secrets;

@@ -77,9 +77,24 @@ capabilities: {drop: [ALL]}
 {{- if and .Values.defaultConnection.namespaces (not .Values.defaultConnection.secretName) -}}
 {{- fail "`defaultConnection.namespaces` without `defaultConnection.secretName` connects nobody: name the Secret" -}}
 {{- end -}}
-{{- if and .Values.platform.enabled .Values.platform.ingress.enabled -}}
-{{- $_ := required "`platform.ingress.host` is needed" .Values.platform.ingress.host -}}
-{{- $_ := required "`platform.ingress.tlsSecretName` is needed: the operator sends credentials over HTTPS alone" .Values.platform.ingress.tlsSecretName -}}
+{{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) -}}
+{{- fail "`networkPolicy.metricsFrom` is empty, so the NetworkPolicy lets no Prometheus scrape what `metrics.serviceMonitor` names, and `TenantryOperatorAbsent` would be raised: name its peers, such as `[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: monitoring}}}]`" -}}
+{{- end -}}
+{{- if .Values.platform.enabled -}}
+{{- include "tenantry.checkPlatform" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Ports of the way to platforms: theirs, and that of a proxy on the way. */}}
+{{- define "tenantry.platformPorts" -}}
+{{- $ports := .Values.networkPolicy.platformPorts -}}
+{{- with .Values.platformProxy -}}
+{{- $named := regexFind ":[0-9]+/?$" . | trimPrefix ":" | trimSuffix "/" -}}
+{{- $port := int (default (ternary "443" "80" (hasPrefix "https:" .)) $named) -}}
+{{- $ports = append $ports $port -}}
+{{- end -}}
+{{- range $ports }}
+{{ int . }}:
 {{- end -}}
 {{- end -}}
 

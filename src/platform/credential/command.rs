@@ -5,7 +5,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 
-use super::{Credential, Hashes};
+use super::{Credential, FirstCredential, Hashes};
 use crate::platform::audit::{Action, Actor, Event, Seal, append, open as open_log};
 use crate::platform::store::{
     CredentialRecord, NewCredential, Record, Store, credential_id, insert_credential, lock, revoke_credential,
@@ -19,6 +19,8 @@ const DAY: i64 = 24 * 60 * 60 * 1000;
 /// What is done with API credentials.
 #[derive(Subcommand, Clone, Debug)]
 pub enum CredentialCommand {
+    /// Print the first credential, which the platform wrote at its first start, as lines `KEY=VALUE`
+    Show,
     /// Make an API credential, and print its key and secret once
     Create(Create),
     /// List the credentials that were not revoked; keys and secrets are not among what is known of them
@@ -81,6 +83,17 @@ pub enum CredentialError {
     /// There is no such credential.
     #[error("the tenant has no credential `{0}`; `credential list` shows those that it has")]
     Unknown(String),
+    /// The file of the first credential is not there.
+    #[error(
+        "there is no credential file `{0}`: the platform writes it at its first start; name it with `--credential-file`, or \
+         make another credential with `tenantry-platform credential create`"
+    )]
+    Missing(String),
+    /// The first credential is not good any more.
+    #[error(
+        "the credential of `{0}` was revoked or rotated or has ended: `tenantry-platform credential create` makes another"
+    )]
+    Ended(String),
     /// Something inside failed; the log has the cause.
     #[error("the credential cannot be stored; the lines above have the cause")]
     Internal,
@@ -95,24 +108,40 @@ impl From<error::Error> for CredentialError {
     }
 }
 
+/// The files beside the database.
+#[derive(Clone, Copy)]
+pub(in crate::platform) struct Files<'a> {
+    /// The key of the audit log.
+    pub(in crate::platform) key: &'a Path,
+    /// The first credential.
+    pub(in crate::platform) first: FirstCredential<'a>,
+}
+
 impl CredentialCommand {
     /// Does it, on the database itself: the platform may run or not.
     ///
     /// # Errors
     /// Nothing was done.
-    pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), CredentialError> {
+    pub(in crate::platform) async fn run(
+        &self,
+        database: &str,
+        files: Files<'_>,
+        out: impl Write,
+    ) -> Result<(), CredentialError> {
         let store = match self {
             // A look changes nothing: neither the schema nor a row.
-            Self::List(_) => Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?,
+            Self::Show | Self::List(_) => Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?,
             Self::Create(_) | Self::Revoke(_) => Box::pin(Store::open(database, DATABASE_WAIT)).await?,
         };
-        let done = self.done(&store, key, out).await;
+        let done = self.done(&store, files, out).await;
         store.close().await;
         done
     }
 
-    async fn done(&self, store: &Store, key: &Path, out: impl Write) -> Result<(), CredentialError> {
+    async fn done(&self, store: &Store, files: Files<'_>, out: impl Write) -> Result<(), CredentialError> {
+        let Files { key, first } = files;
         match self {
+            Self::Show => first.show(store, out).await,
             Self::List(list) => list.run(store, out).await,
             Self::Create(create) => create.run(store, &open_log(store, Some(key)).await?, out).await,
             Self::Revoke(revoke) => revoke.run(store, &open_log(store, Some(key)).await?, out).await,

@@ -15,10 +15,10 @@ use crate::platform::{Config, StartError, time};
 
 /// What the credential file holds.
 #[derive(Serialize, Deserialize)]
-struct File {
-    url: String,
+pub(super) struct File {
+    pub(super) url: String,
     #[serde(flatten)]
-    credential: Credential,
+    pub(super) credential: Credential,
 }
 
 /// The credential of the file. Where there is no file, a fresh database gets its first credential and the file is written; a
@@ -68,7 +68,7 @@ async fn take_draft(store: &Store, path: &Path) -> Result<(), StartError> {
         return Ok(());
     }
     // A draft that was not written whole was never committed.
-    let Ok(credential) = read(&draft) else { return Ok(()) };
+    let Ok(File { credential, .. }) = read(&draft) else { return Ok(()) };
     match store.knows(&credential.hashes(), time::now()).await? {
         Known::Good => std::fs::rename(&draft, path).map_err(|error| unusable(path, &error)),
         Known::Ended | Known::Never => Ok(()),
@@ -78,7 +78,7 @@ async fn take_draft(store: &Store, path: &Path) -> Result<(), StartError> {
 /// The credential of a file, unless it is not good any more. The platform starts without it: people and other credentials
 /// still need it.
 async fn kept(store: &Store, path: &Path) -> Result<Option<Credential>, StartError> {
-    let credential = read(path)?;
+    let File { credential, .. } = read(path)?;
     match store.knows(&credential.hashes(), time::now()).await? {
         Known::Good => Ok(Some(credential)),
         Known::Ended => {
@@ -137,12 +137,11 @@ fn unusable(path: &Path, error: &std::io::Error) -> StartError {
     StartError::Credential { path: path.to_owned(), reason: error.to_string() }
 }
 
-fn read(path: &Path) -> Result<Credential, StartError> {
+pub(super) fn read(path: &Path) -> Result<File, StartError> {
     let wrong = |reason: String| StartError::Credential { path: path.to_owned(), reason };
     let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
     // serde_json's message never quotes the file's content, only names and places.
-    let file: File = serde_json::from_slice(&text).map_err(|error| wrong(format!("cannot be read: {error}")))?;
-    Ok(file.credential)
+    serde_json::from_slice(&text).map_err(|error| wrong(format!("cannot be read: {error}")))
 }
 
 /// The name beside its place under which a file is written first.

@@ -18,7 +18,15 @@ use crate::{assets, support};
 const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 const CHART: &str = "charts/tenantry";
 
-/// The chart as an earlier version, whose Partner knew no title of the website.
+/// A line of the chart goes, as if it had come later.
+fn without_line(file: &Path, words: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert_eq!(text.lines().filter(|line| line.contains(words)).count(), 1, "{}: {words}", file.display());
+    let kept: Vec<&str> = text.lines().filter(|line| !line.contains(words)).collect();
+    fs::write(file, kept.join("\n") + "\n").unwrap();
+}
+
+/// The chart as an earlier version, whose Partner knew no title of the website, and which had one value less.
 fn earlier(folder: &Path) -> PathBuf {
     let chart = folder.join("earlier");
     let copied = Command::new("cp").arg("-R").arg(assets::root().join(CHART)).arg(&chart).status().unwrap();
@@ -32,6 +40,8 @@ fn earlier(folder: &Path) -> PathBuf {
     let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/branding/properties";
     kind.pointer_mut(fields).unwrap().as_object_mut().unwrap().remove("websiteTitle").unwrap();
     fs::write(file, kind.to_string()).unwrap();
+    without_line(&chart.join("values.yaml"), "accountConcurrency:");
+    without_line(&chart.join("templates/deployment.yaml"), "--account-concurrency=");
     chart
 }
 
@@ -91,7 +101,12 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     let (creates, writes) = (world.tenancy.creates().unwrap(), world.platform_writes());
 
     let own = ["-n", RELEASE.namespace];
-    helm.run(&[&["upgrade", RELEASE.name, CHART, "--reuse-values"][..], &own].concat()).unwrap();
+    let upgrade = |chart: &str, more: &[&str]| {
+        // As docs/upgrades.md has it.
+        let args = ["upgrade", RELEASE.name, chart, "--reset-then-reuse-values"];
+        helm.run(&[&args[..], &own, more].concat()).unwrap();
+    };
+    upgrade(CHART, &[]);
     roll(&mut world, "second");
     let space = Space::at(&world, name.clone());
     assert!((world.platform_writes() - writes).abs() < 0.1, "the upgrade wrote to the platform");
@@ -103,6 +118,10 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     space.delete("client/leaving");
     space.until("it is suspended for its end", || Ok(state(&space, &last) == "SUSPENDED"));
 
+    let former = earlier(&support::folder("former").unwrap());
+    upgrade(former.to_str().unwrap(), &["--set", "crds.install=false"]);
+    titled(&space, true);
+    upgrade(CHART, &["--set", "crds.install=true"]);
     let writes = world.platform_writes();
     helm.run(&[&["rollback", RELEASE.name, "1"][..], &own].concat()).unwrap();
     roll(&mut world, "third");

@@ -34,6 +34,31 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
         "platform.ingress.tlsSecretName=platform-tls",
         "platform.ingress.className=nginx",
         "platform.ingress.annotations.example\\.com/a=b",
+        "platform.trustedProxies={10.0.0.0/8}",
+        "platform.database.secretName=pg",
+        "platform.auditKey.secretName=key",
+        "platform.exports.destinations={s3+https://bucket.example/out}",
+        "platform.exports.s3.keyId=id",
+        "platform.exports.s3.secretName=s3",
+        "platform.podAnnotations.example\\.com/a=b",
+        "platform.podLabels.team=blue",
+        "platform.nodeSelector.disk=fast",
+        "platform.tolerations[0].operator=Exists",
+        "platform.priorityClassName=system-cluster-critical",
+        "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1",
+        "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key=disk",
+        "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
+        "platform.extraArgs={--purge-after-days=3}",
+        "platform.extraEnv[0].name=SSL_CERT_FILE",
+        "platform.extraEnv[0].value=/ca/ca.pem",
+        "platform.extraVolumes[0].name=ca",
+        "platform.extraVolumes[0].configMap.name=ca",
+        "platform.extraVolumeMounts[0].name=ca",
+        "platform.extraVolumeMounts[0].mountPath=/ca",
+        "extraArgs={--concurrency=3}",
+        "extraEnv[0].name=A",
+        "extraEnv[0].value=b",
+        "platformProxy=http://proxy.example:3128",
     ]);
     all.extend(
         [
@@ -42,6 +67,7 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
             "networkPolicy.platformTo",
             "platform.allowFrom",
             "platform.httpsTo",
+            "platform.database.to",
         ]
         .map(peer),
     );
@@ -108,6 +134,10 @@ fn alerts_and_dashboard_are_the_files_that_are_tested() {
     let text = plain.to_string();
     assert!(text.contains("docs/runbook.md#"), "{text}");
     assert_eq!(rule["spec"].to_string(), text.replace("\"docs/runbook.md#", "\"https://wiki.example/ops/runbook.md#"));
+    // Without a URL no alert has a link that leads nowhere.
+    let rendered = objects(&Helm::alone("alerts").render("tenantry-system", &values[..1]).unwrap());
+    let rule = rendered.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
+    assert_eq!(rule["spec"].to_string(), text.replace("\"runbook_url\"", "\"runbook\""));
     let rendered = objects(&Helm::alone("dashboard").render("x", &["metrics.dashboard.enabled=true"]).unwrap());
     let map = rendered.iter().find(|object| object["metadata"]["labels"]["grafana_dashboard"] == "1").unwrap();
     assert_eq!(map["data"]["tenantry.json"], read("dashboard.json"));
@@ -130,8 +160,12 @@ fn the_platform_knows_the_host_of_its_ingress_as_its_own_address() {
         "platform.ingress.enabled=true",
         "platform.ingress.host=platform.example",
         "platform.ingress.tlsSecretName=platform-tls",
+        "platform.trustedProxies={10.0.0.0/8}",
+        "platform.allowFrom[0].podSelector.matchLabels.app=ingress",
     ];
     assert_eq!(address(&ingress), Some(json!("https://platform.example")));
+    let own = [&ingress[..], &["platform.publicUrl=https://tenants.example:8443"]].concat();
+    assert_eq!(address(&own), Some(json!("https://tenants.example:8443")));
     assert_eq!(address(&ingress[..1]), None);
 }
 
@@ -152,6 +186,44 @@ fn the_platform_asks_nobody_but_whom_it_is_let_out_to() {
     let https =
         json!({ "ports": [{ "port": 443, "protocol": "TCP" }], "to": [{ "ipBlock": { "cidr": "198.51.100.0/24" } }] });
     assert_eq!((open["egress"].as_array().unwrap().len(), &open["egress"][1]), (2, &https));
+    let database = rule(&["platform.enabled=true", "platform.database.to[0].ipBlock.cidr=198.51.100.7/32"]);
+    let postgres =
+        json!({ "ports": [{ "port": 5432, "protocol": "TCP" }], "to": [{ "ipBlock": { "cidr": "198.51.100.7/32" } }] });
+    assert_eq!((database["egress"].as_array().unwrap().len(), &database["egress"][1]), (2, &postgres));
+}
+
+#[test]
+fn a_start_is_waited_for_and_gives_the_group_no_access_to_keys_again() {
+    let rendered = objects(&Helm::alone("starts").render("tenantry-system", &["platform.enabled=true"]).unwrap());
+    let pod = |name: &str| super::find(&rendered, "Deployment", name)["spec"]["template"]["spec"].clone();
+    let security = &pod("tenantry-platform")["securityContext"];
+    assert_eq!((&security["fsGroup"], &security["fsGroupChangePolicy"]), (&json!(65532), &json!("OnRootMismatch")));
+    for name in ["tenantry", "tenantry-platform"] {
+        let container = &pod(name)["containers"][0];
+        let probe = &container["startupProbe"];
+        // A probe before the program listens is a Warning event at each start.
+        assert!(probe["initialDelaySeconds"].as_u64().unwrap() > 0, "{probe}");
+        // What waits for its kinds, its rights or its database is not restarted for it.
+        assert_eq!(probe["httpGet"], container["livenessProbe"]["httpGet"], "{name}");
+    }
+}
+
+#[test]
+fn the_operator_is_let_out_to_the_proxy_that_its_flag_names() {
+    let ports = |proxy: &str| {
+        let value = format!("platformProxy={proxy}");
+        let rendered = objects(&Helm::alone("proxy").render("tenantry-system", &[&value]).unwrap());
+        let policy = super::find(&rendered, "NetworkPolicy", "tenantry").clone();
+        let ports = policy["spec"]["egress"].as_array().unwrap().last().unwrap()["ports"].clone();
+        let mut ports: Vec<i64> = ports.as_array().unwrap().iter().map(|one| one["port"].as_i64().unwrap()).collect();
+        ports.sort_unstable();
+        ports
+    };
+    assert_eq!(ports("http://proxy.example:3128"), [443, 3128]);
+    assert_eq!(ports("http://[2001:db8::1]:3128/"), [443, 3128]);
+    assert_eq!(ports("http://proxy.example"), [80, 443]);
+    assert_eq!(ports("https://proxy.example"), [443]);
+    assert_eq!(ports(""), [443]);
 }
 
 #[test]

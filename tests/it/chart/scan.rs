@@ -43,6 +43,9 @@ fn a_scanner_finds_what_is_suppressed_with_a_reason_and_nothing_else() {
         "platform.ingress.enabled=true",
         "platform.ingress.host=platform.example",
         "platform.ingress.tlsSecretName=platform-tls",
+        "platform.trustedProxies={10.0.0.0/8}",
+        "platform.allowFrom[0].podSelector.matchLabels.app=ingress",
+        "platform.database.secretName=pg",
     ];
     let rendered = Helm::alone("scan").render("tenantry-system", &values).unwrap();
     let (failed, passed) = scan("scan", &rendered);

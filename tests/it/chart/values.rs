@@ -1,11 +1,12 @@
 //! The values: one list in the schema, the page of defaults and the templates.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use serde_json::Value;
 use tenantry::operator::Settings;
+use tenantry::platform::Flags;
 
 use super::{Helm, find, flags, objects};
 use crate::assets;
@@ -110,6 +111,61 @@ fn every_value_has_its_words() {
     assert_eq!(uncommented(&without, &leaves).len(), leaves.len());
 }
 
+/// The words of the schema, by the path of their value.
+fn described(schema: &Value, path: &str, words: &mut BTreeMap<String, String>) {
+    for (key, value) in schema["properties"].as_object().into_iter().flatten() {
+        let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        if let Some(said) = value["description"].as_str() {
+            words.insert(below.clone(), said.to_owned());
+        }
+        described(value, &below, words);
+    }
+}
+
+/// The comments of a text of values, by the path of the key below them.
+fn comments(text: &str) -> BTreeMap<String, String> {
+    let (mut found, mut above, mut words) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for line in text.lines() {
+        let key = line.trim_start();
+        if let Some(said) = key.strip_prefix('#') {
+            words.push(said.trim());
+            continue;
+        }
+        let depth = line.len() - key.len();
+        if let Some((key, _)) = key.split_once(':') {
+            above.retain(|(other, _)| *other < depth);
+            above.push((depth, key));
+            let path = above.iter().map(|(_, key)| *key).collect::<Vec<_>>().join(".");
+            if !words.is_empty() {
+                found.insert(path, words.join(" "));
+            }
+        }
+        words.clear();
+    }
+    found
+}
+
+#[test]
+fn the_schema_says_of_each_value_what_the_page_of_defaults_says() {
+    let (mut words, told) = (BTreeMap::new(), comments(&read("values.yaml")));
+    described(&schema(), "", &mut words);
+    for leaf in leaves() {
+        assert!(words.contains_key(&leaf), "the schema says nothing of `{leaf}`");
+    }
+    words.remove("global");
+    for (path, said) in &words {
+        assert_eq!(told.get(path), Some(said), "`{path}` in values.yaml and in the schema");
+    }
+}
+
+/// An Ingress before the platform, without what it needs besides.
+const INGRESS: &[&str] = &[
+    "platform.enabled=true",
+    "platform.ingress.enabled=true",
+    "platform.ingress.host=p.example",
+    "platform.ingress.tlsSecretName=platform-tls",
+];
+
 #[test]
 fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
     let helm = Helm::alone("refusals");
@@ -127,10 +183,14 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
         (&["defaultConnection.namespaces={acme}"], "name the Secret"),
         (&["serviceAccount.create=false"], "`serviceAccount.name` is needed"),
         (&["platform.enabled=true", "platform.ingress.enabled=true"], "`platform.ingress.host` is needed"),
-        (
-            &["platform.enabled=true", "platform.ingress.enabled=true", "platform.ingress.host=p.example"],
-            "`platform.ingress.tlsSecretName` is needed",
-        ),
+        (&INGRESS[..3], "`platform.ingress.tlsSecretName` is needed"),
+        (&INGRESS[..4], "`platform.trustedProxies` is needed with an Ingress"),
+        (&[INGRESS, &["platform.trustedProxies={10.0.0.0/8}"]].concat(), "`platform.allowFrom` is empty"),
+        (&["platform.trustedProxies={ingress}"], "/platform/trustedProxies/0"),
+        (&["platform.publicUrl=http://p.example"], "/platform/publicUrl"),
+        (&["platform.enabled=true", "platform.exports.s3.secretName=s3"], "`platform.exports.s3.keyId` is needed"),
+        (&["metrics.serviceMonitor.enabled=true"], "`networkPolicy.metricsFrom` is empty"),
+        (&["metrics.prometheusRule.runbooks=docs/"], "/metrics/prometheusRule/runbooks"),
     ] {
         let said = helm.render("tenantry-system", values).expect_err(&format!("{values:?} is taken"));
         assert!(said.contains(words), "{values:?}: {said}");
@@ -184,4 +244,119 @@ fn the_operator_takes_every_flag_and_its_defaults_are_those_of_the_chart() {
     let meant = Settings::try_parse_from(args.split_whitespace()).unwrap();
     assert_eq!(format!("{told:?}"), format!("{meant:?}"));
     assert_eq!(env, [("TENANTRY_LOG".to_owned(), "debug".to_owned())]);
+}
+
+/// Environment of the platform's container.
+fn platform_env(values: &[&str]) -> BTreeMap<String, String> {
+    let values = [&["platform.enabled=true"], values].concat();
+    let rendered = objects(&Helm::alone("platform").render("tenantry-system", &values).unwrap());
+    let container =
+        find(&rendered, "Deployment", "tenantry-platform")["spec"]["template"]["spec"]["containers"][0].clone();
+    assert_eq!(container["args"], Value::Null, "`kubectl exec` runs a command without the arguments");
+    let variables = container["env"].as_array().unwrap().iter();
+    variables.map(|one| (text(&one["name"]), text(&one["value"]))).collect()
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+/// Variables of the program's flags, with their defaults.
+fn platform_flags() -> BTreeMap<String, Option<String>> {
+    let command = Flags::command();
+    let own = ["help", "version"];
+    let flags = command.get_arguments().filter(|flag| !own.contains(&flag.get_id().as_str()));
+    flags
+        .map(|flag| {
+            let default = flag.get_default_values().iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+            let name = flag.get_env().unwrap().to_str().unwrap().to_owned();
+            (name, (!default.is_empty()).then(|| default.join(",")))
+        })
+        .collect()
+}
+
+#[test]
+fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() {
+    let flags = platform_flags();
+    let chart = platform_env(&[]);
+    // Where the Pod keeps its files and listens is the chart's affair.
+    let places = ["TENANTRY_LISTEN", "TENANTRY_DATABASE", "TENANTRY_CREDENTIAL_FILE", "TENANTRY_AUDIT_KEY"];
+    for (name, value) in chart.iter().filter(|(name, _)| name.starts_with("TENANTRY_") && !places.contains(&&***name)) {
+        // A switch has no default of its own.
+        let default = flags[name].clone().unwrap_or_else(|| "false".to_owned());
+        assert_eq!((name, value), (name, &default));
+    }
+    let all = [
+        ("platform.productName=Zebra", "TENANTRY_PRODUCT_NAME", "Zebra"),
+        ("platform.publicUrl=https://p.example", "TENANTRY_PUBLIC_URL", "https://p.example"),
+        ("platform.trustedProxies={10.0.0.0/8,2001:db8::/32}", "TENANTRY_TRUSTED_PROXIES", "10.0.0.0/8,2001:db8::/32"),
+        ("platform.database.secretName=pg", "TENANTRY_DATABASE_URL_FILE", "/secrets/database/url"),
+        ("platform.database.connections=3", "TENANTRY_DATABASE_CONNECTIONS", "3"),
+        ("platform.database.waitSeconds=4", "TENANTRY_DATABASE_WAIT_SECONDS", "4"),
+        ("platform.auditKey.secretName=key", "TENANTRY_AUDIT_KEY", "/secrets/audit-key/tenantry-audit.key"),
+        ("platform.duoHosts={duo.example}", "TENANTRY_DUO_HOSTS", "duo.example"),
+        ("platform.documentedOnly=true", "TENANTRY_DOCUMENTED_ONLY", "true"),
+        ("platform.rateLimits.enabled=false", "TENANTRY_NO_RATE_LIMITS", "true"),
+        ("platform.rateLimits.writesPerMinute=1000000", "TENANTRY_WRITES_PER_MINUTE", "1000000"),
+        ("platform.rateLimits.pagesPerMinute=32", "TENANTRY_PAGES_PER_MINUTE", "32"),
+        ("platform.rateLimits.readsPerMinute=33", "TENANTRY_READS_PER_MINUTE", "33"),
+        ("platform.purgeAfterDays=5", "TENANTRY_PURGE_AFTER_DAYS", "5"),
+        ("platform.logRetentionDays=6", "TENANTRY_LOG_RETENTION_DAYS", "6"),
+        ("platform.exports.destinations={/data/out}", "TENANTRY_EXPORT_DESTINATION", "/data/out"),
+        ("platform.exports.s3.region=eu-zebra-7", "TENANTRY_EXPORT_S3_REGION", "eu-zebra-7"),
+        ("platform.exports.s3.keyId=ID", "TENANTRY_EXPORT_S3_KEY_ID", "ID"),
+        ("platform.exports.s3.secretName=s3", "TENANTRY_EXPORT_S3_SECRET_FILE", "/secrets/export-s3/secret"),
+    ];
+    let values: Vec<&str> = all.iter().map(|(value, ..)| *value).collect();
+    let told = platform_env(&values);
+    for (value, name, wanted) in all {
+        assert_eq!(told.get(name).map(String::as_str), Some(wanted), "{value}");
+    }
+    // The secret stands in a file and not in the environment, and the rest above or in a place of the Pod.
+    let set: BTreeSet<&String> = chart.keys().chain(told.keys()).filter(|name| name.starts_with("TENANTRY_")).collect();
+    let mut known: BTreeSet<&String> = flags.keys().collect();
+    assert!(known.remove(&"TENANTRY_EXPORT_S3_SECRET".to_owned()));
+    assert_eq!(known, set, "flags of the program, and what the chart sets");
+    assert!(!told.contains_key("TENANTRY_DATABASE"), "the URL's file and a database exclude each other");
+}
+
+#[test]
+fn the_program_starts_with_the_environment_that_the_chart_gives_it() {
+    let folder = crate::support::folder("chart-env").unwrap();
+    for values in [&[][..], &["platform.trustedProxies={10.0.0.0/8}", "platform.publicUrl=https://p.example"]] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+        let place = |value: String| value.replace("/data/", &format!("{}/", folder.display()));
+        let env = platform_env(values).into_iter().map(|(name, value)| (name, place(value)));
+        // It makes the database and tells what is not there yet.
+        let ran = command.args(["credential", "create"]).env_clear().envs(env).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    }
+    assert!(folder.join("tenantry.db").exists() && folder.join("tenantry-audit.key").exists());
+}
+
+#[test]
+fn what_no_value_says_is_said_by_further_arguments_and_variables() {
+    let values = [
+        "platform.enabled=true",
+        "extraArgs={--concurrency=3}",
+        "extraEnv[0].name=A",
+        "extraEnv[0].value=b",
+        "platform.extraArgs={--purge-after-days=3}",
+        "platform.extraEnv[0].name=SSL_CERT_FILE",
+        "platform.extraEnv[0].value=/ca/ca.pem",
+        "platform.extraVolumes[0].name=ca",
+        "platform.extraVolumes[0].configMap.name=ca",
+        "platform.extraVolumeMounts[0].name=ca",
+        "platform.extraVolumeMounts[0].mountPath=/ca",
+    ];
+    let rendered = objects(&Helm::alone("extra").render("tenantry-system", &values).unwrap());
+    let (args, env) = flags(find(&rendered, "Deployment", "tenantry"));
+    assert_eq!(args.last().map(String::as_str), Some("--concurrency=3"));
+    assert!(env.contains(&("A".to_owned(), "b".to_owned())), "{env:?}");
+    let (args, env) = flags(find(&rendered, "Deployment", "tenantry-platform"));
+    assert_eq!(args, ["--purge-after-days=3"]);
+    assert!(env.contains(&("SSL_CERT_FILE".to_owned(), "/ca/ca.pem".to_owned())), "{env:?}");
+    let pod = &find(&rendered, "Deployment", "tenantry-platform")["spec"]["template"]["spec"];
+    let named = |list: &Value| list.as_array().unwrap().iter().any(|one| one["name"] == "ca");
+    assert!(named(&pod["volumes"]) && named(&pod["containers"][0]["volumeMounts"]), "{pod}");
 }

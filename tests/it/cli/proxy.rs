@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::Desk;
+use crate::assets;
+use crate::connect::proxy::Between;
 use crate::proxy::Proxy;
 use crate::world::{Space, World};
 
@@ -51,6 +53,28 @@ fn the_plugin_reaches_a_platform_through_the_proxy_that_a_flag_names() {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(asked(&proxy).len() > before, "the Secret of an object leads past the proxy");
     must_be_through(&proxy);
+}
+
+/// What the plugin asks of a cluster, behind a proxy that the environment names.
+fn status_behind(between: &Between, kubeconfig: &std::path::Path, no_proxy: &str) -> String {
+    let mut command = std::process::Command::new(assets::own("kubectl-tenantry").unwrap());
+    command.args(["status", "-A", "--kubeconfig"]).arg(kubeconfig).env_clear().env("NO_PROXY", no_proxy);
+    let output = command.env("HTTPS_PROXY", format!("http://{}", between.address)).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_is_reached_through_the_proxy_of_the_environment_as_kubectl_reaches_it() {
+    let world = tokio::task::block_in_place(World::shared);
+    let (between, kubeconfig) = (Between::new().await, world.control_plane.kubeconfig("admin"));
+    let direct = tokio::task::block_in_place(|| status_behind(&between, &kubeconfig, "127.0.0.1"));
+    assert_eq!(between.lines(), [""; 0], "`NO_PROXY` counts");
+    let behind = tokio::task::block_in_place(|| status_behind(&between, &kubeconfig, ""));
+    assert_eq!(direct.is_empty(), behind.is_empty());
+    let tunnel = format!("CONNECT {} HTTP/1.1", world.control_plane.url().trim_start_matches("https://"));
+    let lines = between.lines();
+    assert!(!lines.is_empty() && lines.iter().all(|line| *line == tunnel), "{lines:?}");
 }
 
 #[test]

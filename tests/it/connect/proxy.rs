@@ -13,13 +13,14 @@ use super::fake::{Fake, Reply};
 use super::{clients, secret, tls};
 
 /// A proxy that writes down the head of each request that it gets, and passes it on.
-struct Between {
-    address: String,
+pub(crate) struct Between {
+    /// Host and port.
+    pub(crate) address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Between {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let heads = Arc::new(Mutex::new(Vec::new()));
@@ -33,7 +34,7 @@ impl Between {
     }
 
     /// First lines of what came.
-    fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         self.heads.lock().unwrap().iter().map(|head| head.lines().next().unwrap_or_default().to_owned()).collect()
     }
 }

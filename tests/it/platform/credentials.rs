@@ -294,6 +294,47 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
     assert!(verified.unwrap().findings.is_empty());
 }
 
+/// The command with flags from the environment alone, as in a Pod.
+fn show(folder: &Folder, more: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+    command.args(["credential", "show"]).current_dir(folder.path("")).env_remove("RUST_LOG");
+    command.env("TENANTRY_DATABASE", folder.database()).env("TENANTRY_CREDENTIAL_FILE", "credential.json");
+    command.envs(more.iter().copied()).output().unwrap()
+}
+
+#[tokio::test]
+async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url() {
+    let folder = Folder::new();
+    let mut config = config(&folder, "credential.json");
+    config.public_url = Some("https://tenants.example".parse().unwrap());
+    let running = tenantry::platform::start(config).await.unwrap();
+    let written: Value = serde_json::from_slice(&std::fs::read(folder.path("credential.json")).unwrap()).unwrap();
+    assert_eq!(written["url"], "https://tenants.example");
+
+    let shown = show(&folder, &[]);
+    assert!(shown.status.success(), "{shown:?}");
+    let lines = ["url", "tenantId", "clientId", "clientSecret"].map(|key| format!("{key}={}\n", text(&written, key)));
+    assert_eq!(String::from_utf8(shown.stdout).unwrap(), lines.concat());
+    Caller::new(&running.url, running.credential.as_ref().unwrap()).await;
+    // The address of now counts, and not the one of the first start.
+    let moved = show(&folder, &[("TENANTRY_PUBLIC_URL", "https://moved.example")]);
+    assert!(String::from_utf8(moved.stdout).unwrap().starts_with("url=https://moved.example\n"));
+
+    let refused = |output: &Output, words: &str| {
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty() && said.contains(words), "{output:?}");
+    };
+    refused(&show(&folder, &[("TENANTRY_CREDENTIAL_FILE", "other.json")]), "there is no credential file `other.json`");
+    let listed = String::from_utf8(run(&folder, &["credential", "list"]).stdout).unwrap();
+    let id = listed.lines().nth(1).unwrap().split('\t').nth(1).unwrap();
+    assert!(run(&folder, &["credential", "revoke", "--id", id]).status.success());
+    refused(&show(&folder, &[]), "was revoked or rotated or has ended");
+    let other = Folder::new();
+    tenantry::platform::start(self::config(&other, "credential.json")).await.unwrap().stop().await;
+    refused(&show(&folder, &[("TENANTRY_DATABASE", &other.database())]), "belongs to another database");
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
     let platform = Platform::start().await;

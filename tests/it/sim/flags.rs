@@ -42,7 +42,7 @@ const SHOWN: [(&str, &str); 21] = [
     ),
     ("pass-timeout", "a_pass_is_given_up_after_its_time"),
     ("platform-moved", "it::sim::moved::a_platform_that_moved_keeps_its_objects_only_where_the_flag_names_both_hosts"),
-    ("platform-proxy", "it::connect::proxy::each_request_goes_through_the_proxy_that_the_flag_names"),
+    ("platform-proxy", "it::operator::proxy::the_operator_reaches_its_platform_through_the_proxy_that_a_flag_names"),
     ("platform-hosts", "it::remedies::platform::a_host_that_is_not_allowed_is_corrected"),
     (
         "renew-deadline",

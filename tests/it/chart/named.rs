@@ -1,0 +1,171 @@
+//! Commands of the documentation name what the chart installs.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{Helm, objects};
+use crate::assets;
+
+/// What a command can name: `Kind/name`, `label=value`, and containers.
+struct Installed {
+    names: BTreeSet<String>,
+    labels: BTreeSet<String>,
+    containers: BTreeSet<String>,
+}
+
+impl Installed {
+    fn new() -> Self {
+        let rendered = objects(&Helm::alone("named").render("tenantry-system", &["platform.enabled=true"]).unwrap());
+        let (mut names, mut labels, mut containers) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for object in &rendered {
+            let kind = object["kind"].as_str().unwrap().to_lowercase();
+            names.insert(format!("{kind}/{}", object["metadata"]["name"].as_str().unwrap()));
+            // The operator makes these itself, under the names that its rights have.
+            for rule in object["rules"].as_array().into_iter().flatten() {
+                for (resource, kind) in [("leases", "lease"), ("configmaps", "configmap")] {
+                    let is_of = rule["resources"][0] == resource;
+                    let own = rule["resourceNames"].as_array().into_iter().flatten().filter(|_| is_of);
+                    names.extend(own.map(|name| format!("{kind}/{}", name.as_str().unwrap())));
+                }
+            }
+            let pod = &object["spec"]["template"];
+            for (key, value) in pod["metadata"]["labels"].as_object().into_iter().flatten() {
+                labels.insert(format!("{key}={}", value.as_str().unwrap()));
+            }
+            for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
+                containers.insert(container["name"].as_str().unwrap().to_owned());
+            }
+        }
+        Self { names, labels, containers }
+    }
+
+    /// What a command names that is not installed.
+    fn faults(&self, command: &str) -> Vec<String> {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let mut faults = Vec::new();
+        for pair in words.windows(2) {
+            faults.extend(self.fault_of_name(pair[0], pair[1]));
+            let value = pair[1].trim_matches(['\'', '"']);
+            match pair[0] {
+                "-l" | "--selector" => faults.extend(self.fault_of_labels(value)),
+                "-c" | "--container" if !self.containers.contains(value) => faults.push(format!("container `{value}`")),
+                _ => {}
+            }
+        }
+        // The first word is `kubectl`, so each other one is the second of a pair.
+        faults
+    }
+
+    /// `KIND/NAME`, and `KIND NAME`.
+    fn fault_of_name(&self, before: &str, word: &str) -> Option<String> {
+        let (kind, name) = word.split_once('/').unwrap_or((before, word));
+        let kind = match kind.trim_matches(|c: char| !c.is_ascii_alphanumeric()) {
+            "deployment" | "deployments" | "deploy" => "deployment",
+            "service" | "services" | "svc" => "service",
+            "lease" => "lease",
+            "configmap" if name.starts_with("tenantry") => "configmap",
+            _ => return None,
+        };
+        let name = name.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        let is_placeholder = name.chars().all(|c| !c.is_ascii_lowercase());
+        let found = format!("{kind}/{name}");
+        (!is_placeholder && !self.names.contains(&found)).then_some(found)
+    }
+
+    /// `tenantry.dev/` is on what the operator makes or looks at, and not on Pods.
+    fn fault_of_labels(&self, selector: &str) -> Vec<String> {
+        let parts = selector.split(',').filter(|part| part.starts_with("app.kubernetes.io/"));
+        parts.filter(|part| !self.labels.contains(*part)).map(|part| format!("label `{part}`")).collect()
+    }
+}
+
+/// Commands of a page: what stands in backticks or in an indented or fenced line, and begins with `kubectl`.
+fn commands(page: &str) -> Vec<String> {
+    let page = page.replace("\\\n", " ");
+    let lines = page.lines().filter(|line| line.contains("kubectl "));
+    let blocks =
+        lines.filter(|line| line.starts_with("    ") || line.starts_with("$ ") || line.starts_with("        objects:"));
+    let spans = page.split('`').skip(1).step_by(2).filter(|span| span.starts_with("kubectl "));
+    blocks.chain(spans).map(|text| text.replace('\n', " ")).collect()
+}
+
+fn pages() -> Vec<PathBuf> {
+    let root = assets::root();
+    let mut found = vec![root.join("charts/tenantry/observability/alerts.yaml")];
+    for folder in [root.to_path_buf(), root.join("docs"), root.join("charts/tenantry")] {
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        found.extend(files.filter(|file| file.extension().is_some_and(|end| end == "md")));
+    }
+    found
+}
+
+fn is_of_chart(command: &str) -> bool {
+    ["deploy", "app.kubernetes.io", "service/", "lease", "configmap"].iter().any(|word| command.contains(word))
+}
+
+#[test]
+fn the_commands_of_the_pages_name_what_the_chart_installs() {
+    let installed = Installed::new();
+    let (mut faults, mut count) = (Vec::new(), 0);
+    for page in pages() {
+        let name = page.strip_prefix(assets::root()).unwrap_or_else(|_| Path::new("")).display().to_string();
+        for command in commands(&fs::read_to_string(&page).unwrap()) {
+            count += usize::from(is_of_chart(&command));
+            faults
+                .extend(installed.faults(&command).into_iter().map(|fault| format!("{name}: {fault} in `{command}`")));
+        }
+    }
+    assert!(faults.is_empty(), "the chart installs no such thing: {faults:#?}");
+    // As many as there were when this was written: pages that are no longer read would leave none.
+    assert!(count >= 12, "{count}");
+}
+
+/// What Helm says after an installation.
+fn notes(values: &[&str]) -> String {
+    let sets: Vec<&str> = values.iter().flat_map(|value| ["--set", value]).collect();
+    let args = ["install", "tenantry", "charts/tenantry", "-n", "tenantry-system", "--dry-run=client", "-o", "json"];
+    let said = Helm::alone("notes").run(&[&args[..], &sets].concat()).unwrap();
+    let release: Value = serde_json::from_str(&said).unwrap();
+    release["info"]["notes"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_notes_name_what_is_installed_and_uninstall_as_the_page_does() {
+    let installed = Installed::new();
+    let notes = notes(&["platform.enabled=true"]);
+    let commands = commands(&notes.replace("\n  ", "\n    "));
+    let faults: Vec<String> = commands.iter().flat_map(|command| installed.faults(command)).collect();
+    assert!(faults.is_empty() && commands.len() == 5, "{faults:?} {commands:#?}");
+    assert!(!notes.contains("kubectl debug"), "{notes}");
+
+    let page = fs::read_to_string(assets::root().join("docs/install.md")).unwrap();
+    let block = page.split("\n## Remove\n").nth(1).unwrap().trim().split("\n\n").next().unwrap();
+    let steps: Vec<&str> = block.lines().map(str::trim).collect();
+    assert_eq!(steps.len(), 3, "{block}");
+    let told: Vec<&str> = notes.lines().map(str::trim).collect();
+    assert!(told.windows(3).any(|lines| lines == steps), "{steps:#?} is not in {notes}");
+}
+
+#[test]
+fn a_command_that_names_nothing_of_the_chart_is_found_out() {
+    let installed = Installed::new();
+    let page = |word: &str| format!("Text, and `kubectl -n\ntenantry-system {word}`.\n\n    kubectl {word} | grep x\n");
+    for (right, wrong, fault) in [
+        ("scale deployment/tenantry", "scale deployment/tenantry-operator", "deployment/tenantry-operator"),
+        ("describe deployment tenantry", "describe deployment operator", "deployment/operator"),
+        ("get svc/tenantry-platform", "get svc/platform", "service/platform"),
+        ("get lease tenantry-operator", "get lease tenantry", "lease/tenantry"),
+        ("logs -l app.kubernetes.io/component=operator", "logs -l app.kubernetes.io/component=tenantry", "label `app"),
+        ("logs deploy/tenantry -c operator", "logs deploy/tenantry -c tenantry", "container `tenantry`"),
+        ("get configmaps -l tenantry.dev/unique-id=ID", "get configmap tenantry-ends", "configmap/tenantry-ends"),
+    ] {
+        let faults =
+            |word: &str| commands(&page(word)).iter().flat_map(|one| installed.faults(one)).collect::<Vec<_>>();
+        assert_eq!(faults(right), [""; 0], "{right}");
+        let found = faults(wrong);
+        assert!(found.len() == 2 && found.iter().all(|found| found.starts_with(fault)), "{wrong}: {found:?}");
+    }
+}
