@@ -93,9 +93,8 @@ const DATABASE_WAIT: Duration = Duration::from_secs(10);
 /// Connections to the database unless said otherwise.
 const DATABASE_CONNECTIONS: u32 = 8;
 
-/// What the product is called unless somebody says otherwise. Not the name of the commercial platform, which is the mark of
-/// another company.
-pub const PRODUCT: &str = "Tenantry";
+/// What the product is called unless somebody says otherwise: the name in the sentences of its documentation.
+pub const PRODUCT: &str = "OpsRamp";
 
 /// What a platform is started with.
 #[derive(Clone)]

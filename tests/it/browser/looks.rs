@@ -59,7 +59,7 @@ async fn the_login_page_is_drawn_plain_and_as_a_partner_brands_it() {
     let browser = Session::start().await;
 
     browser.open(&format!("{}/login", proxy.url())).await;
-    assert_eq!((browser.title().await, browser.text("h1").await), ("Tenantry".to_owned(), "Tenantry".to_owned()));
+    assert_eq!((browser.title().await, browser.text("h1").await), ("OpsRamp".to_owned(), "OpsRamp".to_owned()));
     assert!(browser.texts("img").await.is_empty() && browser.style("body", "background-image").await == "none");
     let plain = Shot::take(&browser, &platform, ("login-default", "/login")).await;
 

@@ -17,7 +17,7 @@ use crate::proxy::rules::{Fault, Rule};
 use crate::world::{Space, World};
 
 /// What somebody reads who comes from an address that the tenant does not admit.
-const ELSEWHERE: &str = "Your organization policies restrict you from accessing Tenantry from your current IP.";
+const ELSEWHERE: &str = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
 
 /// An authenticator app.
 struct App(Totp);

@@ -19,7 +19,7 @@ fn told(answer: &Answer, status: u16) -> String {
 
 /// What the platform answers where the documentation quotes an answer.
 async fn answers() -> Vec<String> {
-    let platform = Platform::with(|config| "OpsRamp".clone_into(&mut config.product)).await;
+    let platform = Platform::start().await;
     let mut answers = Vec::new();
     for (packages, category) in
         [(&[HYBRID, REMEDIATION][..], Category::Alerts), (&[HYBRID, EVENTS], Category::MaintenanceWindows)]

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::platform::people::{CHOSEN, PASSWORD};
 use crate::platform::{Caller, Platform};
 
-const REFUSED: &str = "Your organization policies restrict you from accessing Tenantry from your current IP.";
+const REFUSED: &str = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
 
 /// A platform behind a proxy on loopback.
 async fn proxied() -> Platform {
@@ -97,13 +97,13 @@ async fn a_session_is_refused_elsewhere_and_an_api_credential_never() {
 
 #[tokio::test]
 async fn without_a_configured_proxy_the_header_is_anybodys_and_the_product_has_its_own_name() {
-    let platform = Platform::with(|config| config.product = "OpsRamp".to_owned()).await;
+    let platform = Platform::with(|config| config.product = "Skylight".to_owned()).await;
     let partner = platform.partner("Acme").await;
     platform.logged_in(&partner, "ada", &[]).await;
     restrict(&platform, &partner, "198.51.100.7").await;
     let (status, text) = login(&platform, CHOSEN, &["198.51.100.7"]).await;
     assert_eq!(status, 403);
-    assert!(text.contains(&REFUSED.replace("Tenantry", "OpsRamp")), "{text}");
+    assert!(text.contains(&REFUSED.replace("OpsRamp", "Skylight")), "{text}");
     restrict(&platform, &partner, "127.0.0.1").await;
     assert_eq!(login(&platform, CHOSEN, &["203.0.113.9"]).await.0, 200);
 }

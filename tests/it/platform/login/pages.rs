@@ -238,7 +238,7 @@ async fn a_page_is_refused_from_elsewhere_in_the_documented_words() {
     browser.log_in("/login", "ada", CHOSEN).await;
     let path = format!("{}/{partner}", platform.msps());
     platform.sp.post(&path, json!({ "whiteListedIps": "198.51.100.7" })).await.json();
-    let refused = "Your organization policies restrict you from accessing Tenantry from your current IP.";
+    let refused = "Your organization policies restrict you from accessing OpsRamp from your current IP.";
     for path in ["/", "/password", "/screens/alerts"] {
         let answer = browser.get(path).await;
         assert!(answer.status == 403 && answer.text.contains(refused), "{path}: {}", answer.text);
@@ -308,7 +308,7 @@ async fn the_login_page_wears_the_tenants_branding_and_a_clients_gaps_show_the_p
     // The plain page, and one of a tenant that nobody has, look like nobody's.
     for path in ["/login", "/login/msp_99", "/login/%00", "/login?tenant="] {
         let page = browser.get(path).await;
-        assert!(page.status == 200 && page.text.contains("<title>Tenantry</title>"), "{path}: {}", page.text);
+        assert!(page.status == 200 && page.text.contains("<title>OpsRamp</title>"), "{path}: {}", page.text);
     }
     assert!(!browser.get("/style/default.css").await.text.contains("url("));
     platform.user(&client, "carl", &[]).await;
