@@ -117,6 +117,8 @@ pub struct Config {
     pub export_s3: Option<S3Key>,
     /// Pause after a stream's first failed delivery; it doubles with each.
     pub retry: Duration,
+    /// After which time the run of a scheduled export is given up; never later than a while before another process begins it.
+    pub export_time: Duration,
     /// How long an ended tenant's data is kept.
     pub purge_after: Duration,
     /// How long rows of the audit log and of the history of logins are kept.
@@ -151,6 +153,7 @@ impl Config {
             export_destinations: Vec::new(),
             export_s3: None,
             retry: Duration::from_secs(1),
+            export_time: export::schedule::LONGEST,
             purge_after: PURGE_AFTER,
             log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
