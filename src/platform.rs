@@ -41,6 +41,7 @@ mod reference;
 mod refusals;
 mod retention;
 mod routes;
+mod running;
 mod search;
 mod server;
 mod session;
@@ -59,7 +60,6 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::task::JoinHandle;
 
 pub use admin::{AdminCommand, AdminError};
 pub use audit::{
@@ -77,9 +77,7 @@ pub use login::address::Network;
 pub use names::{NamesCommand, NamesError};
 pub use permission::{Again, Call, Needs, Permission, Position, Row, Rule, Scope as PermissionScope, TABLE, Verb};
 pub use public::PublicUrl;
-
-/// How long a stop waits for requests in flight.
-const DRAIN: Duration = Duration::from_secs(10);
+pub use running::Running;
 
 /// How long an ended tenant's data is kept unless said otherwise.
 const PURGE_AFTER: Duration = Duration::from_hours(90 * 24);
@@ -119,6 +117,8 @@ pub struct Config {
     pub export_s3: Option<S3Key>,
     /// Pause after a stream's first failed delivery; it doubles with each.
     pub retry: Duration,
+    /// After which time the run of a scheduled export is given up; never later than a while before another process begins it.
+    pub export_time: Duration,
     /// How long an ended tenant's data is kept.
     pub purge_after: Duration,
     /// How long rows of the audit log and of the history of logins are kept.
@@ -153,6 +153,7 @@ impl Config {
             export_destinations: Vec::new(),
             export_s3: None,
             retry: Duration::from_secs(1),
+            export_time: export::schedule::LONGEST,
             purge_after: PURGE_AFTER,
             log_retention: LOG_RETENTION,
             database_wait: DATABASE_WAIT,
@@ -283,24 +284,12 @@ struct App {
     /// Refused requests by what and where from, and refused logins and keys by whose.
     refusals: refusals::Refusals,
     logins: refusals::Refusals,
+    /// Denied attempts that are no rows of the audit log yet.
+    samples: audit::Samples,
     vault: factor::Vault,
     /// Seals the secrets of streams.
     stream_vault: factor::Vault,
     readiness: store::Readiness,
-}
-
-/// A platform that answers requests.
-pub struct Running {
-    /// Base URL, for example `http://127.0.0.1:8080`.
-    pub url: String,
-    /// The first credential: of the service provider, or of the first partner under `documented_only`. None where a fresh
-    /// start did not make it and the file does not have it.
-    pub credential: Option<Credential>,
-    stop: watch::Sender<bool>,
-    server: JoinHandle<()>,
-    /// Deliveries, scheduled exports and housekeeping.
-    jobs: [JoinHandle<()>; 3],
-    app: Arc<App>,
 }
 
 /// Opens the database and makes the first credential, and listens nowhere: requests are handed to the router. For
@@ -344,6 +333,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         hasher,
         refusals: refusals::Refusals::default(),
         logins: refusals::Refusals::default(),
+        samples: audit::Samples::default(),
         vault,
         stream_vault,
         readiness: store::Readiness::default(),
@@ -364,6 +354,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
         tokio::spawn(export::run(Arc::clone(&app))),
         tokio::spawn(export::schedule::run_due(Arc::clone(&app))),
         tokio::spawn(housekeeping::keep(Arc::clone(&app))),
+        tokio::spawn(audit::tell_minutes(Arc::clone(&app))),
     ];
     tracing::info!(url, extensions = app.extensions, "the platform answers");
     Ok(Running { url, credential, stop, server, jobs, app })
@@ -375,42 +366,4 @@ fn reachable(mut address: SocketAddr) -> String {
         address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
     }
     format!("http://{address}")
-}
-
-impl Running {
-    /// Does the scheduled exports and the housekeeping as if it were `now`, in milliseconds since 1970: erases data whose time
-    /// is over and what ended tenants left. Answers the unique ids of the tenants that were purged.
-    ///
-    /// # Errors
-    /// The database failed; what was not done is done in the next round.
-    pub async fn housekeep(&self, now: i64) -> Result<Vec<String>, String> {
-        let done = async {
-            export::schedule::run(&self.app, now).await?;
-            housekeeping::round(&self.app, now).await
-        };
-        done.await.map_err(|error: error::Error| format!("{error:?}"))
-    }
-
-    /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
-    pub async fn stop(mut self) {
-        tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
-        self.stop.send_replace(true);
-        self.jobs.iter().for_each(JoinHandle::abort);
-        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
-            tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
-            self.server.abort();
-        }
-        if tokio::time::timeout(DRAIN, self.app.store.close()).await.is_err() {
-            tracing::warn!("the database was still busy after {DRAIN:?}");
-        }
-        tracing::info!("the platform has stopped");
-    }
-}
-
-impl Drop for Running {
-    /// Without `stop` nothing listens any more at once, so that a failed test leaves nothing behind.
-    fn drop(&mut self) {
-        self.server.abort();
-        self.jobs.iter().for_each(JoinHandle::abort);
-    }
 }

@@ -14,6 +14,7 @@ mod key;
 mod list;
 mod refused;
 mod request;
+mod sample;
 mod seal;
 mod trim;
 mod verify;
@@ -27,6 +28,7 @@ pub(super) use key::open;
 pub(super) use list::list;
 pub(super) use refused::{denied, watch};
 pub(super) use request::{Actor, RequestId};
+pub(super) use sample::{Denial, Samples, append_sampled, sampled, tell_left_out, tell_minutes};
 pub(super) use seal::Seal;
 pub(super) use trim::trim;
 pub use verify::{Finding, Verified};
@@ -36,7 +38,7 @@ use super::store::Tx;
 use write::Content;
 
 /// What was done. The words stand in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Action {
     /// A tenant was made.
     TenantCreate,

@@ -45,6 +45,8 @@ pub(super) struct Exports {
     s3: Option<S3Key>,
     http: reqwest::Client,
     retry: Duration,
+    /// After which time a scheduled run is given up.
+    longest: Duration,
 }
 
 impl Exports {
@@ -59,6 +61,7 @@ impl Exports {
             s3: config.export_s3.clone(),
             http: http.build().map_err(|error| error.to_string())?,
             retry: config.retry,
+            longest: config.export_time.min(schedule::LONGEST),
         })
     }
 }

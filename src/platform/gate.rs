@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::audit::{self, Action, Actor, Event, RequestId};
+use super::audit::{self, Action, Actor, Denial, Event, RequestId};
 use super::error::Error;
 use super::factor::{HEADER, Owed, Proof, proof, wanted};
 use super::limits::Category;
@@ -178,7 +178,8 @@ async fn caller(
     let sent = headers.contains_key(header::AUTHORIZATION) || !session::changes(method) || session::same_site(headers);
     if !sent {
         let actor = Actor::named(caller.actor(), request);
-        audit::denied(app, caller.id, &actor, Event::denied(Action::Request, "another site")).await;
+        let denial = Denial { tenant: caller.id, actor: &actor, action: Action::Request, object: "another site" };
+        audit::sampled(app, denial).await;
         return Err(Error::OtherSite);
     }
     login::admit(app, &caller, (source, request)).await?;

@@ -5,7 +5,7 @@ pub(super) mod policy;
 pub(super) mod source;
 
 use super::App;
-use super::audit::{self, Action, Actor, Event, RequestId};
+use super::audit::{self, Action, Actor, Denial, RequestId};
 use super::error::Error;
 use super::principal::Caller;
 use source::Source;
@@ -21,7 +21,8 @@ pub(super) async fn admit(
         return Ok(());
     }
     let actor = Actor::named(caller.actor(), request);
-    audit::denied(app, caller.id, &actor, Event::denied(Action::LoginElsewhere, "session")).await;
+    let denial = Denial { tenant: caller.id, actor: &actor, action: Action::LoginElsewhere, object: "session" };
+    audit::sampled(app, denial).await;
     Err(elsewhere(app))
 }
 

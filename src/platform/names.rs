@@ -120,6 +120,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_sigma_at_the_end_of_a_word_is_the_letter_that_it_is_elsewhere() {
+        let forms = ["ΟΔΟΣ", "οδος", "οδοσ", "Οδος"].map(login_key);
+        assert!(forms.iter().all(|form| *form == forms[0]), "{forms:?}");
+        assert_eq!(login_key("ΣΑΣ.ΣΑΣ@example.org"), login_key("σας.σας@example.org"));
+    }
+
+    #[test]
     fn a_login_name_is_compared_by_its_normal_form_and_shown_with_its_case() {
         for (typed, shown, key) in [
             (" Ada ", "Ada", "ada"),

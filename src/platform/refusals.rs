@@ -14,12 +14,12 @@ use super::login::source::Source;
 use super::{App, time};
 
 /// Milliseconds for which equal refusals are counted together.
-const MINUTE: i64 = 60_000;
+pub(super) const MINUTE: i64 = 60_000;
 /// Lines of a minute, and of how many one is a line after them.
 const LINES: u64 = 20;
 const ONE_OF: u64 = 100;
 /// What is counted apart; what comes later in the minute is counted together.
-const APART: usize = 10_000;
+pub(super) const APART: usize = 10_000;
 
 /// What was refused in the current minute.
 #[derive(Default)]
@@ -30,7 +30,37 @@ pub(super) struct Refusals {
 #[derive(Default)]
 struct Window {
     start: i64,
-    seen: HashMap<(String, String), u64>,
+    seen: HashMap<(String, String), Tally>,
+}
+
+/// Equal refusals of one minute.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tally {
+    seen: u64,
+    /// Those that nothing told of so far.
+    left_out: u64,
+}
+
+impl Tally {
+    /// Counts one; says whether it is told, and then how many before it were not.
+    pub(super) fn note(&mut self) -> Option<u64> {
+        self.seen += 1;
+        if self.seen <= LINES || self.seen % ONE_OF == 0 {
+            return Some(std::mem::take(&mut self.left_out));
+        }
+        self.left_out += 1;
+        None
+    }
+
+    /// Begins a further minute; what was left out stays to be told.
+    pub(super) const fn begin_again(&mut self) {
+        self.seen = 0;
+    }
+
+    /// How many were left out since something was told.
+    pub(super) const fn left_out(self) -> u64 {
+        self.left_out
+    }
 }
 
 impl Refusals {
@@ -45,13 +75,7 @@ impl Refusals {
         if window.seen.len() >= APART && !window.seen.contains_key(&key) {
             key = ("others".to_owned(), String::new());
         }
-        let seen = window.seen.entry(key).or_default();
-        *seen += 1;
-        match *seen {
-            few if few <= LINES => Some(0),
-            many if many % ONE_OF == 0 => Some(if many == ONE_OF { ONE_OF - LINES - 1 } else { ONE_OF - 1 }),
-            _ => None,
-        }
+        window.seen.entry(key).or_default().note()
     }
 }
 

@@ -4,6 +4,7 @@
 //! the connections are counted, and one address has a share of them. A proxy that is trusted stands for many and has no share.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
@@ -12,21 +13,23 @@ use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
+use axum::extract::{ConnectInfo, Request};
 use axum::http::Version;
 use axum::http::header::HOST;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Mutex as Turn, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tower::Service as _;
 
 use super::bounds::{CONNECTIONS, CONNECTIONS_OF_ADDRESS, FILES, HEAD, HEAD_TIME, WRITE_TIME};
+use super::error;
 use super::login::address::Network;
 
 /// Pause after the system has no more files for a connection.
@@ -80,13 +83,14 @@ async fn connection(
 ) {
     // Small answers are not held back for more.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: axum::http::Request<Incoming>| {
+    let busy = Arc::new(Turn::new(()));
+    let service = service_fn(|request: axum::http::Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
             request.extensions_mut().insert(Hostless);
         }
-        router.clone().call(request)
+        whole(router.clone(), request, Arc::clone(&busy))
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD);
@@ -101,6 +105,21 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, source = %peer.ip(), "a connection ended early");
     }
+    // The connection keeps its seat until its last request is done: who hangs up and comes back has no more than one seat.
+    drop(busy.lock().await);
+}
+
+/// Does a request to its end, also where its client hangs up meanwhile: what was refused, or has left the platform already, would
+/// else stand in no row of the audit log.
+async fn whole(mut router: Router, request: Request, busy: Arc<Turn<()>>) -> Result<Response, Infallible> {
+    let busy = busy.lock_owned().await;
+    let answer = tokio::spawn(async move {
+        let answer = router.call(request).await;
+        drop(busy);
+        answer
+    });
+    // The router catches panics itself; what is left is a runtime that ends.
+    answer.await.unwrap_or_else(|_| Ok(error::internal()))
 }
 
 /// Connections that may be open.
@@ -291,6 +310,35 @@ mod tests {
         let (answer, _) = until_the_end(address, endless, Duration::from_secs(45)).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "whoever does not read is cut off: {answer}");
         stop.send_replace(true);
+    }
+
+    #[tokio::test]
+    async fn a_request_whose_client_hangs_up_is_done_to_its_end() {
+        let (begun, mut began) = watch::channel(false);
+        let (go, going) = watch::channel(false);
+        let (done, ended) = watch::channel(false);
+        let slow = move || {
+            let (begun, mut going, done) = (begun.clone(), going.clone(), done.clone());
+            async move {
+                begun.send_replace(true);
+                going.wait_for(|going| *going).await.unwrap();
+                done.send_replace(true);
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(serve(listener, (Router::new().route("/", get(slow)), Vec::new()), stopped));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        began.wait_for(|begun| *begun).await.unwrap();
+        drop(stream);
+        // The server sees that before the request may end, and the stop waits for the request.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stop.send_replace(true);
+        go.send_replace(true);
+        served.await.unwrap();
+        assert!(*ended.borrow());
     }
 
     #[test]

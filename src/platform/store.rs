@@ -41,8 +41,8 @@ use super::StartError;
 
 pub(super) use attempts::{forget_all_attempts, forget_attempts};
 pub(super) use audit::{
-    Head, Kept, Read, Statements, StoredAnchor, advance, bury, cut_off, head, last_row, locked_anchor, reseal,
-    save_anchor, some_heads,
+    Head, Kept, Read, SealedHeads, Statements, StoredAnchor, advance, bury, cut_off, head, last_row, locked_anchor,
+    reseal, save_anchor, some_head,
 };
 pub(super) use branding::{StoredImage, load_branding, save_branding};
 pub(super) use connect::Pools;

@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::audit::{Action, Actor, Event, RequestId, append, denied};
+use super::audit::{Action, Actor, Denial, Event, RequestId, append, sampled};
 use super::bounds::FORM;
 use super::credential::Hashes;
 use super::error::Error;
@@ -104,11 +104,13 @@ fn answer(access_token: String, scope: &str, seconds: i64) -> TokenResponse {
 
 /// A wrong secret for a key that exists stands in the log of the key's tenant; of an unknown key there is no tenant.
 async fn refused(app: &App, key: &str, (source, id): (Source, Option<&RequestId>)) -> Result<Error, Error> {
-    let Some(left_out) = app.logins.note((source, key), time::now()) else { return Ok(Error::BadCredentials) };
-    let (name, request) = (key.get(..12).unwrap_or_default(), id.map_or("", |id| &id.0));
-    tracing::info!(target: "refused", key = name, %source, request, left_out, "an API key or its secret is wrong");
+    if let Some(left_out) = app.logins.note((source, key), time::now()) {
+        let (name, request) = (key.get(..12).unwrap_or_default(), id.map_or("", |id| &id.0));
+        tracing::info!(target: "refused", key = name, %source, request, left_out, "an API key or its secret is wrong");
+    }
     if let Some(tenant) = app.store.owner(key).await? {
-        denied(app, tenant, &Actor::key(key, id), Event::denied(Action::TokenIssue, "token")).await;
+        let actor = Actor::key(key, id);
+        sampled(app, Denial { tenant, actor: &actor, action: Action::TokenIssue, object: "token" }).await;
     }
     Ok(Error::BadCredentials)
 }

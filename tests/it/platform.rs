@@ -36,6 +36,7 @@ mod purge;
 mod records;
 mod robust;
 mod samples;
+mod schedules;
 mod settings;
 mod tenants;
 mod work;

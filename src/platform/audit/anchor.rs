@@ -37,9 +37,10 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
-    /// Where there is none that has our seal, and where one had to be.
+    /// Where there is none that has our seal, and where one had to be. The count that stands there may be anybody's: it leaves
+    /// room for all rows to come.
     pub(super) fn lost(events: i64) -> Self {
-        Self { events, broken: true, ..Self::default() }
+        Self { events: events.clamp(0, i64::MAX / 2), broken: true, ..Self::default() }
     }
 
     /// Puts a head's number on, or takes it off: both are the same.

@@ -149,19 +149,16 @@ impl<'a> Reading<'a> {
         let chains: BTreeMap<i64, String> = store.chains().await?.into_iter().collect();
         let mut verified = Verified::default();
         let mut explained = Explained::default();
-        let mut sealed = |what: Statement, tenant: i64, head: &Head| {
-            if seal.holds_statement(what, tenant, head) {
-                explained.numbers.insert(tenant, head.number);
-            } else {
-                let name = chains.get(&tenant).cloned().unwrap_or_else(|| format!("#{tenant}"));
-                verified.findings.push(unsealed(what, &name, head.number));
-            }
-        };
         let checkpoints: BTreeMap<i64, Head> = store.statements(Statements::Checkpoints).await?.into_iter().collect();
         let purged: BTreeMap<i64, Head> = store.statements(Statements::Purged).await?.into_iter().collect();
         for (what, statements) in [(Statement::Checkpoint, &checkpoints), (Statement::Purged, &purged)] {
             for (tenant, head) in statements {
-                sealed(what, *tenant, head);
+                if seal.holds_statement(what, *tenant, head) {
+                    explained.numbers.insert(*tenant, head.number);
+                } else {
+                    let name = name_of(store, *tenant).await?;
+                    verified.findings.push(unsealed(what, &name, head.number));
+                }
             }
         }
         let (lost, sum, made) = (Lost::new(), Sum::default(), BTreeSet::new());
@@ -242,7 +239,7 @@ impl<'a> Reading<'a> {
     /// Logs that other rows know to have been longer. One that has a fault of its own is named by that.
     async fn put_back(&mut self) -> Result<(), AuditError> {
         for (tenant, number) in &self.lost {
-            let name = self.store.unique_id_of(*tenant).await?.unwrap_or_else(|| format!("#{tenant}"));
+            let name = name_of(self.store, *tenant).await?;
             if self.verified.findings.iter().any(|finding| finding.tenant == name) {
                 continue;
             }
@@ -251,6 +248,11 @@ impl<'a> Reading<'a> {
         }
         Ok(())
     }
+}
+
+/// How findings name a tenant, which may be purged.
+async fn name_of(store: &Store, tenant: i64) -> Result<String, AuditError> {
+    Ok(store.unique_id_of(tenant).await?.unwrap_or_else(|| format!("#{tenant}")))
 }
 
 /// Writes the log, tenant after tenant, as JSON lines.

@@ -6,34 +6,33 @@ use std::path::Path;
 
 use super::anchor::Anchor;
 use super::seal::{Seal, Statement};
-use super::write::{Base, Content, HEADS, Writer, Written, ours};
+use super::write::{Base, Content, Writer, Written, ours};
 use super::{Action, Actor, AuditError, Event};
 use crate::platform::StartError;
-use crate::platform::store::{Head, Statements, Store, StoredAnchor, Tx, head, locked_anchor, reseal};
+use crate::platform::store::{SealedHeads, Statements, Store, StoredAnchor, Tx, head, locked_anchor, reseal};
 
 /// The key of a database: that of its file, which is made only where nothing is sealed yet.
 pub(in crate::platform) async fn open(store: &Store, file: Option<&Path>) -> Result<Seal, StartError> {
     let sealed = Sealed::of(store).await?;
     let Some(file) = file else {
-        let begun = !sealed.is_any() && begin(store, &Seal::none(), Key::None).await?;
+        let begun = !sealed.is_any().await? && begin(store, &Seal::none(), Key::None).await?;
         return if begun { Ok(Seal::none()) } else { Err(StartError::AuditKeyUnnamed) };
     };
     let wrong = |reason: io::Error| StartError::AuditKey { path: file.to_owned(), reason };
-    let is_other = || wrong(other("is not the key that the database is sealed with"));
-    let (seal, key) = if sealed.is_any() {
+    let (seal, key) = if sealed.is_any().await? {
         let seal = Seal::read(file).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => wrong(other("is missing, and the database is sealed with it")),
             _ => wrong(error),
         })?;
-        if !sealed.with(&seal) {
-            return Err(is_other());
+        if !sealed.with(&seal).await? {
+            return Err(wrong(sealed.is_not(&seal)));
         }
         (seal, Key::InUse)
     } else {
         let (seal, made) = Seal::open(file).map_err(wrong)?;
         (seal, if made { Key::Made } else { Key::Found })
     };
-    if begin(store, &seal, key).await? { Ok(seal) } else { Err(is_other()) }
+    if begin(store, &seal, key).await? { Ok(seal) } else { Err(wrong(sealed.is_not(&seal))) }
 }
 
 /// Where a key comes from.
@@ -56,24 +55,38 @@ fn other(what: &str) -> io::Error {
 }
 
 /// What a database has that is sealed.
-struct Sealed {
+struct Sealed<'s> {
+    store: &'s Store,
     anchor: Option<StoredAnchor>,
-    heads: Vec<(i64, Head)>,
 }
 
-impl Sealed {
-    async fn of(store: &Store) -> Result<Self, sqlx::Error> {
-        Ok(Self { anchor: store.anchor().await?, heads: store.sealed_heads(HEADS).await? })
+impl<'s> Sealed<'s> {
+    async fn of(store: &'s Store) -> Result<Self, sqlx::Error> {
+        Ok(Self { store, anchor: store.anchor().await? })
     }
 
-    fn is_any(&self) -> bool {
-        !self.heads.is_empty() || self.anchor.as_ref().is_some_and(|anchor| !anchor.key_id.is_empty())
+    /// Whether there is anything.
+    async fn is_any(&self) -> Result<bool, sqlx::Error> {
+        let anchored = self.anchor.as_ref().is_some_and(|anchor| !anchor.key_id.is_empty());
+        Ok(anchored || self.store.some_head(|_, _| true).await? != SealedHeads::None)
     }
 
-    /// Whether it is with this key. One thing that somebody forged must not keep the platform from its start.
-    fn with(&self, seal: &Seal) -> bool {
-        let holds = |(tenant, head): &(i64, Head)| seal.holds_head(*tenant, head);
-        self.anchor.as_ref().is_some_and(|anchor| Anchor::open(seal, anchor).is_some()) || self.heads.iter().any(holds)
+    /// Whether it is with this key. What somebody forged must not keep the platform from its start while anything is left.
+    async fn with(&self, seal: &Seal) -> Result<bool, sqlx::Error> {
+        let anchored = self.anchor.as_ref().is_some_and(|anchor| Anchor::open(seal, anchor).is_some());
+        Ok(anchored || self.store.some_head(|tenant, head| seal.holds_head(tenant, head)).await? == SealedHeads::Held)
+    }
+
+    /// Why a key is none that the database is sealed with. An anchor that names the key and does not open is no other key's.
+    fn is_not(&self, seal: &Seal) -> io::Error {
+        if !self.anchor.as_ref().is_some_and(|anchor| anchor.key_id == seal.id()) {
+            return other("is not the key that the database is sealed with");
+        }
+        io::Error::other(
+            "is the key that the anchor of the audit log names, but neither the anchor nor any head has its seal: somebody else \
+             changed the log; look with `tenantry-platform audit verify`, then restore a backup, or begin again with \
+             `tenantry-platform audit new-key`",
+        )
     }
 }
 
@@ -151,7 +164,7 @@ async fn epoch(
 pub async fn new_key(database: &str, file: &Path) -> Result<usize, AuditError> {
     let store = super::command::opened(database, false).await?;
     let (seal, _) = Seal::open(file)?;
-    if Sealed::of(&store).await?.with(&seal) {
+    if Sealed::of(&store).await?.with(&seal).await? {
         let text = format!("the log is sealed with the key in `{}` already; name another file", file.display());
         return Err(io::Error::other(text).into());
     }

@@ -47,8 +47,8 @@ pub(in crate::platform) struct Actor {
     pub(in crate::platform) name: String,
     /// Id of the request.
     pub(in crate::platform) request: String,
-    /// Address that it came from; empty where there was none.
-    pub(in crate::platform) source: String,
+    /// Where it came from.
+    pub(in crate::platform) source: Source,
 }
 
 impl Actor {
@@ -74,12 +74,8 @@ impl Actor {
 
     /// Somebody by name.
     pub(in crate::platform) fn named(name: String, request: Option<&RequestId>) -> Self {
-        let source = request.and_then(|RequestId(_, source)| source.address());
-        Self {
-            name,
-            request: request.map_or_else(String::new, |id| id.0.clone()),
-            source: source.map(|address| address.to_string()).unwrap_or_default(),
-        }
+        let source = request.map_or(Source::UNKNOWN, |RequestId(_, source)| *source);
+        Self { name, request: request.map_or_else(String::new, |id| id.0.clone()), source }
     }
 
     /// A job of the platform, in no request.

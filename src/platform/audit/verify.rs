@@ -7,7 +7,8 @@ use super::seal::{Seal, Statement};
 use super::{Action, Outcome, Row};
 use crate::platform::store::{Head, Kept, Read};
 
-/// Rows without our seal that one chain names at most.
+/// Faults that one chain names at most, and apart from them rows without our seal, and notes: whoever can write the database
+/// must not make a verification run out of memory.
 const NAMED: usize = 100;
 
 /// What is wrong with a chain, and in which row.
@@ -85,6 +86,8 @@ pub(super) struct Walk<'a> {
     hash: String,
     /// What is wrong so far.
     pub(super) findings: Vec<Finding>,
+    /// Faults beyond those.
+    unnamed: u64,
     /// Rows without our seal since the last row that began an epoch: such a row covers what stands before it.
     unsealed: Vec<Finding>,
     /// Where it goes on with another key.
@@ -98,7 +101,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: Head) -> Self {
         let Head { number, hash, .. } = start;
         let (findings, unsealed, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tenant, seal, number, hash, findings, unsealed, notes, made: BTreeSet::new() }
+        Self { tenant, seal, number, hash, findings, unnamed: 0, unsealed, notes, made: BTreeSet::new() }
     }
 
     fn finding(&self, number: i64, fault: impl Into<String>) -> Finding {
@@ -106,17 +109,29 @@ impl<'a> Walk<'a> {
     }
 
     fn blame(&mut self, number: i64, fault: impl Into<String>) {
-        self.findings.push(self.finding(number, fault));
+        if self.findings.len() < NAMED {
+            self.findings.push(self.finding(number, fault));
+        } else {
+            self.unnamed += 1;
+        }
+    }
+
+    /// One finding for all rows that are missing between the last one that was read and the last one that has to be there.
+    fn blame_gap(&mut self, last: i64) {
+        let Some(first) = self.number.checked_add(1) else { return };
+        match last.abs_diff(first) {
+            _ if last < first => {}
+            0 => self.blame(first, "the row is missing"),
+            more => self.blame(first, format!("the rows up to {last} are missing, {} rows", u128::from(more) + 1)),
+        }
     }
 
     /// A row is held against its own hash and against the one before. After a fault the walk goes on from what stands
     /// there, so that one fault is told once.
     pub(super) fn step(&mut self, kept: &Kept) {
         let Kept { row, hash, seal: _ } = kept;
-        for missing in self.number + 1..row.number {
-            self.blame(missing, "the row is missing");
-        }
-        let follows = row.number == self.number + 1;
+        self.blame_gap(row.number.saturating_sub(1));
+        let follows = self.number.checked_add(1) == Some(row.number);
         let whole = row.hash() == *hash;
         if !whole {
             self.blame(row.number, "the row was changed, or moved here from another place");
@@ -145,7 +160,7 @@ impl<'a> Walk<'a> {
         }
         if row.action == Action::AuditBroken.word() {
             self.blame(row.number, "the log was changed behind the platform's back before this row");
-        } else if row.action == Action::AuditKey.word() {
+        } else if row.action == Action::AuditKey.word() && self.notes.len() < NAMED {
             let fault = "the log goes on with another key; what stands before it was not held against the former one";
             self.notes.push(self.finding(row.number, fault));
         }
@@ -165,14 +180,23 @@ impl<'a> Walk<'a> {
     /// After the last row: the chain ends where its head says.
     pub(super) fn end(&mut self, id: i64, head: Option<&Head>) {
         let mut unsealed = std::mem::take(&mut self.unsealed);
-        self.findings.append(&mut unsealed);
+        if self.unnamed > 0 {
+            let fault = format!("{} more faults of this log are not named", self.unnamed);
+            unsealed.push(self.finding(self.number, fault));
+        }
+        let mut named = std::mem::take(&mut self.findings);
+        self.hold_head(id, head);
+        named.append(&mut unsealed);
+        named.append(&mut self.findings);
+        self.findings = named;
+    }
+
+    fn hold_head(&mut self, id: i64, head: Option<&Head>) {
         let Some(head) = head else {
             self.blame(self.number, "the head of the chain is missing");
             return;
         };
-        for missing in self.number + 1..=head.number {
-            self.blame(missing, "the row is missing");
-        }
+        self.blame_gap(head.number);
         if !self.seal.holds_head(id, head) {
             self.blame(head.number, "the head of the chain does not have our seal");
         } else if head.number < self.number {

@@ -5,12 +5,9 @@ use super::chain::{self, Beside, Row};
 use super::seal::{Seal, Statement};
 use super::{Action, Actor, Event, Outcome};
 use crate::platform::store::{
-    Head, Kept, StoredAnchor, Tx, advance, bury, head, last_row, locked_anchor, save_anchor, some_heads,
+    Head, Kept, SealedHeads, StoredAnchor, Tx, advance, bury, head, last_row, locked_anchor, save_anchor, some_head,
 };
 use crate::platform::time;
-
-/// Heads that are held against a key: one that somebody forged proves nothing about it.
-pub(super) const HEADS: i64 = 100;
 
 /// What is written at the end of a transaction.
 pub(in crate::platform) struct Pending {
@@ -110,7 +107,7 @@ impl Writer {
                 writer.anchor.broken |= writer.alarm;
             }
             None if ours(&writer.seal, tx, &stored).await? => {
-                writer.anchor = Anchor::lost(stored.events.max(0));
+                writer.anchor = Anchor::lost(stored.events);
                 writer.alarm = true;
             }
             None => return Err(foreign(&stored)),
@@ -158,14 +155,14 @@ impl Writer {
     ) -> Result<Head, sqlx::Error> {
         let row = Row {
             tenant,
-            number: last.number + 1,
+            number: last.number.checked_add(1).ok_or_else(|| full(tenant))?,
             at: time::now(),
             actor: chain::plain(&actor.name),
             action: action.word().to_owned(),
             object: chain::plain(&object),
             outcome: outcome.word().to_owned(),
             request: chain::plain(&actor.request),
-            source: actor.source,
+            source: actor.source.address().map(|address| address.to_string()).unwrap_or_default(),
             previous: last.hash,
             beside: Some(self.anchor.last.clone()),
             key_id: self.seal.id().to_owned(),
@@ -180,11 +177,22 @@ impl Writer {
         Ok(Head { number, hash, seal })
     }
 
-    /// Ends a chain: a sealed statement says up to which row it went.
+    /// Ends a chain: a sealed statement says up to which row it went. Of a head that has not our seal the statement has none
+    /// either, so that `verify` names it from then on. The tenant's data is erased in any case.
     async fn purged(&mut self, tx: &mut Tx, tenant: i64) -> Result<(), sqlx::Error> {
         let mut last = head(tx, tenant).await?;
         self.anchor.turn(&self.seal, tenant, &last);
-        last.seal = self.seal.states(Statement::Purged, tenant, &last);
+        // Each tenant has a row about its making at least.
+        last.seal = if last.number > 0 && self.seal.holds_head(tenant, &last) {
+            self.seal.states(Statement::Purged, tenant, &last)
+        } else {
+            tracing::error!(
+                target: "audit", tenant, number = last.number,
+                "the audit log of a purged tenant was changed behind the platform's back: `tenantry-platform audit verify` \
+                 names it from now on; find out who can write the database"
+            );
+            UNSEALED.to_owned()
+        };
         bury(tx, tenant, &last).await
     }
 
@@ -196,19 +204,35 @@ impl Writer {
     }
 }
 
-/// Whether an anchor that does not open was put there by somebody else. Where no head has our seal either, it is we who have
-/// another key than the others.
+/// Whether an anchor that does not open was put there by somebody else. Where no head has our seal either, nothing tells whether it
+/// is we who have another key than the others: then nothing is written, since each row would vouch for what stands before it.
 pub(super) async fn ours(seal: &Seal, tx: &mut Tx, stored: &StoredAnchor) -> Result<bool, sqlx::Error> {
-    let heads = some_heads(tx, HEADS).await?;
-    let holds = heads.iter().any(|(tenant, head)| seal.holds_head(*tenant, head));
-    Ok(holds || stored.key_id == seal.id() && heads.is_empty())
+    let heads = some_head(tx, |tenant, head| seal.holds_head(tenant, head)).await?;
+    Ok(match heads {
+        SealedHeads::Held => true,
+        SealedHeads::NotHeld => false,
+        SealedHeads::None => stored.key_id == seal.id(),
+    })
+}
+
+/// Stands where a seal would: of no key, and not what a log without a key has.
+const UNSEALED: &str = "none";
+
+/// No row follows the one with the highest number that there is. Only somebody else can have put it there.
+fn full(tenant: i64) -> sqlx::Error {
+    let text = format!(
+        "the audit log of tenant {tenant} ends with the highest number that there is, which somebody else wrote: nothing is \
+         written; run `tenantry-platform audit verify`, and restore a backup or put the row and the head right"
+    );
+    sqlx::Error::Configuration(text.into())
 }
 
 fn foreign(StoredAnchor { key_id, .. }: &StoredAnchor) -> sqlx::Error {
     // No failure of the database: nothing is half done, and trying again does not help.
     let text = format!(
-        "the audit log is sealed with another key (`{key_id}`): nothing is written; give every platform of this database \
-         the same `--audit-key`"
+        "neither the anchor of the audit log (key `{key_id}`) nor any head has the seal of this platform's key: nothing is \
+         written; give every platform of this database the same `--audit-key`, and where they have it, somebody else changed \
+         the log: run `tenantry-platform audit verify`"
     );
     sqlx::Error::Configuration(text.into())
 }

@@ -28,7 +28,8 @@ const HOUR: i64 = 60 * 60 * 1000;
 /// For how long a process has a run to itself.
 const LEASE: i64 = HOUR;
 /// After which time a run is given up: long enough before the end of the lease that no other process begins it meanwhile.
-const LONGEST: Duration = Duration::from_mins(50);
+pub(in crate::platform) const LONGEST: Duration = Duration::from_mins(50);
+const _: () = assert!(LONGEST.as_millis() < LEASE.unsigned_abs() as u128, "a run must end before its lease does");
 
 /// When a batch export runs.
 #[derive(Deserialize, Clone, Debug)]
@@ -130,8 +131,9 @@ pub(in crate::platform) async fn run(app: &App, now: i64) -> Result<(), Error> {
 
 /// One run. A run that fails is not tried again before the next is due: what is wrong is mostly for a person to mend.
 async fn one(app: &App, mut run: Schedule, now: i64) -> Result<(), Error> {
-    let done = tokio::time::timeout(LONGEST, written(app, &run, now)).await.unwrap_or_else(|_| {
-        let text = format!("The destination took longer than {} minutes", LONGEST.as_secs() / 60);
+    let longest = app.exports.longest;
+    let done = tokio::time::timeout(longest, written(app, &run, now)).await.unwrap_or_else(|_| {
+        let text = format!("The destination took longer than {} minutes", longest.as_secs() / 60);
         Err(Error::Unavailable(text))
     });
     let outcome = match &done {

@@ -1,7 +1,7 @@
 //! Codes: each is good once, and ten wrong ones in a row shut the door for half an hour.
 
 use super::{How, Whose, totp};
-use crate::platform::audit::{Action, Actor, Event, RequestId, append};
+use crate::platform::audit::{Action, Actor, Denial, RequestId, append_sampled};
 use crate::platform::error::Error;
 use crate::platform::login::policy::{Attempts, Rules};
 use crate::platform::store::{Tx, held_factor, note_codes, use_recovery_code, use_step};
@@ -80,7 +80,8 @@ pub(super) async fn denied(
     (action, request): (Action, Option<&RequestId>),
 ) -> Result<(), Error> {
     let actor = Actor::user(whose.unique_id, request);
-    Ok(append(&app.seal, tx, (whose.tenant, &actor), Event::denied(action, "code")).await?)
+    append_sampled(app, tx, Denial { tenant: whose.tenant, actor: &actor, action, object: "code" }).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use maud::html;
 use super::factor::{keyed, leave, proved};
 use super::visitor::Visitor;
 use super::{answer, or_refusal};
-use crate::platform::audit::{self, Action, Actor, Event, RequestId};
+use crate::platform::audit::{self, Action, Actor, Denial, RequestId};
 use crate::platform::error::Error;
 use crate::platform::factor::duo::{DuoSettings, Sent, Trouble};
 use crate::platform::factor::{How, Method, Owed, passed};
@@ -130,7 +130,8 @@ async fn vouched(app: &App, visitor: &Visitor, duo: DuoSettings, raw: &str) -> R
 /// The page of somebody whom Duo did not let in, and the row about it.
 async fn failed(app: &App, visitor: &Visitor, parts: &Parts, trouble: Trouble) -> Result<Response, Error> {
     let actor = Actor::named(visitor.caller.actor(), parts.extensions.get::<RequestId>());
-    audit::denied(app, visitor.caller.id, &actor, Event::denied(Action::Factor, &trouble.object())).await;
+    let (tenant, object) = (visitor.caller.id, trouble.object());
+    audit::sampled(app, Denial { tenant, actor: &actor, action: Action::Factor, object: &object }).await;
     let content = html! {
         main {
             p.refusal role="alert" { (trouble.sentence()) }

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 
-use crate::platform::audit::{Action, Actor, Event, RequestId, append, denied};
+use crate::platform::audit::{Action, Actor, Denial, Event, RequestId, append, append_sampled, sampled};
 use crate::platform::error::Error;
 use crate::platform::factor::{FRESH, Method, Whose, verify};
 use crate::platform::hashing::Place;
@@ -95,11 +95,9 @@ pub(in crate::platform) async fn prove(
         }
         other => {
             let action = if open { Action::Login } else { Action::LoginLocked };
-            // Rows and lines about one account and source are few, whatever is tried: nobody fills the disk from outside.
-            let left_out = app.logins.note((source, &account.0), now);
-            let kept = other.as_ref().filter(|_| left_out.is_some());
-            refused(app, via, kept.map(|person| (person, action))).await?;
-            if let Some(left_out) = left_out {
+            refused(app, via, other.as_ref().map(|person| (person, action))).await?;
+            // Lines about one account and source are few, as rows are: nobody fills the disk from outside.
+            if let Some(left_out) = app.logins.note((source, &account.0), now) {
                 let person = other.as_ref().map_or("unknown", |person| &person.unique_id);
                 // Enough of the hash to tell two names apart, and nobody's typing error in the log.
                 let name = account.0.get(..12).unwrap_or_default();
@@ -128,7 +126,8 @@ pub(in crate::platform) async fn second(
         }
         Method::Totp | Method::Duo(_) => {
             let actor = Actor::user(unique_id, via.request);
-            denied(app, *tenant, &actor, Event::denied(Action::Factor, "token")).await;
+            let denial = Denial { tenant: *tenant, actor: &actor, action: Action::Factor, object: "token" };
+            sampled(app, denial).await;
             None
         }
     };
@@ -140,16 +139,21 @@ pub(in crate::platform) async fn second(
     Ok(proved)
 }
 
-/// Keeps a login that was refused, in the history and in the audit log.
+/// Keeps a login that was refused, in the history and in the audit log, or counts it there where there are many.
 async fn refused(app: &App, via: Via<'_>, whom: Option<(&Candidate, Action)>) -> Result<(), Error> {
     let Via { carrier, source, request } = via;
     let mut tx = app.store.begin().await?;
-    match whom {
+    let kept = match whom {
         Some((person, action)) => {
-            failed_login(&mut tx, person.id, (carrier, source), time::now()).await?;
             let actor = Actor::user(&person.unique_id, request);
-            append(&app.seal, &mut tx, (person.tenant, &actor), Event::denied(action, carrier.word())).await?;
+            let denial = Denial { tenant: person.tenant, actor: &actor, action, object: carrier.word() };
+            let kept = append_sampled(app, &mut tx, denial).await?;
+            Some(person).filter(|_| kept)
         }
+        None => None,
+    };
+    match kept {
+        Some(person) => failed_login(&mut tx, person.id, (carrier, source), time::now()).await?,
         None => failed_nobody(&mut tx).await?,
     }
     Ok(tx.commit().await?)
@@ -206,14 +210,15 @@ pub(in crate::platform) async fn prove_again(
     let same = proved(app, (&account, place), (password, Some(candidate.password_hash))).await?;
     let good = open && same;
     let mut tx = app.store.begin().await?;
-    let event = if good {
+    let (tenant, actor) = (caller.id, Actor::user(&person.unique_id, via.request));
+    if good {
         verify_session(&mut tx, &person.session, time::now() + FRESH).await?;
         forget_attempts(&mut tx, (&account.0, &account.1)).await?;
-        Event::done(Action::PasswordProve, "session")
+        append(&app.seal, &mut tx, (tenant, &actor), Event::done(Action::PasswordProve, "session")).await?;
     } else {
-        Event::denied(Action::PasswordProve, "session")
-    };
-    append(&app.seal, &mut tx, (caller.id, &Actor::user(&person.unique_id, via.request)), event).await?;
+        let denial = Denial { tenant, actor: &actor, action: Action::PasswordProve, object: "session" };
+        append_sampled(app, &mut tx, denial).await?;
+    }
     tx.commit().await?;
     Ok(good)
 }

@@ -161,20 +161,38 @@ pub(in crate::platform) async fn save_anchor(tx: &mut Tx, anchor: &StoredAnchor)
     save.bind(events).bind(key_id).bind(state).execute(&mut **tx).await.map(drop)
 }
 
-/// Some of the heads that have a seal, by the number of their tenant.
-pub(in crate::platform) async fn some_heads(tx: &mut Tx, most: i64) -> Result<Vec<(i64, Head)>, sqlx::Error> {
-    heads(&mut **tx, most).await
+/// What the heads that have a seal are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::platform) enum SealedHeads {
+    /// There are none.
+    None,
+    /// One of them holds.
+    Held,
+    /// None of them holds.
+    NotHeld,
 }
 
-async fn heads<'e>(
+/// Whether any head that has a seal holds. In order it is the first one; where somebody changed them all are looked at.
+pub(in crate::platform) async fn some_head(
+    tx: &mut Tx,
+    holds: impl Fn(i64, &Head) -> bool,
+) -> Result<SealedHeads, sqlx::Error> {
+    find_head(&mut **tx, holds).await
+}
+
+async fn find_head<'e>(
     executor: impl sqlx::Executor<'e, Database = sqlx::Any>,
-    most: i64,
-) -> Result<Vec<(i64, Head)>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT tenant_id, number, hash, seal FROM audit_head WHERE seal <> '' ORDER BY tenant_id LIMIT $1",
-    );
-    let rows = rows.bind(most).fetch_all(executor).await?;
-    rows.iter().map(|row| Ok((row.try_get("tenant_id")?, read_head(row)?))).collect()
+    holds: impl Fn(i64, &Head) -> bool,
+) -> Result<SealedHeads, sqlx::Error> {
+    let text = "SELECT tenant_id, number, hash, seal FROM audit_head WHERE seal <> '' ORDER BY tenant_id";
+    let (mut rows, mut found) = (sqlx::query(text).fetch(executor), SealedHeads::None);
+    while let Some(row) = rows.try_next().await? {
+        if holds(row.try_get("tenant_id")?, &read_head(&row)?) {
+            return Ok(SealedHeads::Held);
+        }
+        found = SealedHeads::NotHeld;
+    }
+    Ok(found)
 }
 
 /// Erases a chain and keeps the statement of its last row.
@@ -303,9 +321,12 @@ impl Store {
         Ok(anchor)
     }
 
-    /// Some of the heads that have a seal, by the number of their tenant.
-    pub(in crate::platform) async fn sealed_heads(&self, most: i64) -> Result<Vec<(i64, Head)>, sqlx::Error> {
-        heads(&self.readers, most).await
+    /// Whether any head that has a seal holds.
+    pub(in crate::platform) async fn some_head(
+        &self,
+        holds: impl Fn(i64, &Head) -> bool,
+    ) -> Result<SealedHeads, sqlx::Error> {
+        find_head(&self.readers, holds).await
     }
 
     /// The head of a chain.

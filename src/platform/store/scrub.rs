@@ -222,4 +222,28 @@ mod tests {
         broken.bytes[3] = 200;
         assert_eq!(gap_of(&broken), 0..0);
     }
+
+    #[tokio::test]
+    async fn an_erasure_while_the_file_is_scrubbed_is_not_forgotten() {
+        let folder = std::env::temp_dir().join(format!("tenantry-scrub-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Store::open(folder.join("t.db").to_str().unwrap(), Duration::from_secs(10)).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        want_scrub(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
+        // The one connection that writes is taken, so the scrub begins and does not end.
+        let mut tx = store.begin().await.unwrap();
+        want_scrub(&mut tx).await.unwrap();
+        let erased = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            tx.commit().await.unwrap();
+        };
+        let (scrubbed, ()) = tokio::join!(store.scrub(), erased);
+        scrubbed.unwrap();
+        assert!(store.wants_scrub().await.unwrap(), "the second erasure waits for the next round");
+        store.scrub().await.unwrap();
+        assert!(!store.wants_scrub().await.unwrap());
+        store.close().await;
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 }

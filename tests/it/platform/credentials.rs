@@ -350,3 +350,37 @@ async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
     assert_eq!(page["results"][0]["createdBy"]["id"], format!("user:{ada_id}"));
     platform.sp.person("ada", CHOSEN).await;
 }
+
+/// Thirty thousand tokens of the last credential that have ended.
+const ENDED: &str = "INSERT INTO token (hash, tenant_id, expires_at, key_hash) \
+                     WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000) \
+                     SELECT 'ended' || CAST(i AS TEXT), 2, 1, key_hash FROM n, credential WHERE tenant_id = 2";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tokens_that_are_given_while_credentials_and_people_end_wait_for_nobody_in_a_circle() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, ada) = platform.logged_in(&partner, "ada", &[]).await;
+    let list = format!("/tenants/{partner}/credentials");
+    let made = platform.sp.post(&list, json!({})).await.json();
+    let (id, key, mut secret) = (text(&made, "id"), text(&made, "clientId"), text(&made, "clientSecret"));
+    for _ in 0..6 {
+        let issues = || futures::future::join_all([0; 6].map(|_| ask(&platform, &key, &secret)));
+        assert!(issues().await.iter().all(|answer| answer.status == 200));
+        let logins = || futures::future::join_all([0; 4].map(|_| platform.sp.login("ada", CHOSEN)));
+        assert!(logins().await.iter().all(|answer| answer.status == 200));
+        // A token that is given forgets all that have ended, which takes its time, and a rotation ends those of its credential.
+        platform.sql(ENDED).await;
+        platform.sql("UPDATE session SET expires_at = 1").await;
+        let user = format!("/tenants/{partner}/users/{ada}");
+        let (rotate, end) = (format!("{list}/{id}/rotate"), format!("{user}/DEACTIVATE"));
+        let ended = futures::future::join(platform.sp.act(&rotate), platform.sp.act(&end));
+        let (issued, logged, (rotated, ended)) = tokio::join!(issues(), logins(), ended);
+        let expected = |answers: &[Answer]| answers.iter().all(|answer| [200, 401].contains(&answer.status.as_u16()));
+        assert!(expected(&issued) && expected(&logged), "{issued:?} {logged:?}");
+        ended.json();
+        secret = text(&rotated.json(), "clientSecret");
+        platform.sp.act(&format!("{user}/ACTIVATE")).await.json();
+    }
+    assert_eq!(super::evidence::deadlocks(&platform).await, 0);
+}

@@ -136,3 +136,25 @@ async fn compact_writes_a_file_again_without_its_free_space() {
     assert!(size() * 2 < before, "{before} {}", size());
     assert!(told.contains(&format!("had {before} bytes and has {}", size())), "{told}");
 }
+
+#[tokio::test]
+async fn a_program_that_cannot_overwrite_what_is_erased_does_not_start() {
+    let mut platform = Platform::start().await;
+    platform.running.take().unwrap().stop().await;
+    // A table of the name hides SQLite's own, as in a program that was built without it.
+    alone(
+        &platform.folder,
+        [
+            "CREATE TABLE pages_gone (x)",
+            "PRAGMA writable_schema = ON",
+            "UPDATE sqlite_schema SET name = 'sqlite_dbpage', tbl_name = 'sqlite_dbpage', \
+             sql = 'CREATE TABLE sqlite_dbpage (x)' WHERE name = 'pages_gone'",
+        ]
+        .map(str::to_owned),
+    )
+    .await;
+    let mut config = tenantry::platform::Config::new(platform.folder.database());
+    config.login.work = super::CHEAP;
+    let error = tenantry::platform::start(config).await.map(drop).unwrap_err().to_string();
+    assert!(error.contains("cannot overwrite what is erased") && error.contains("LIBSQLITE3_FLAGS"), "{error}");
+}

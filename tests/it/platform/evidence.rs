@@ -116,6 +116,28 @@ async fn a_purged_log_leaves_a_sealed_statement_and_is_found_where_it_comes_back
 }
 
 #[tokio::test]
+async fn a_purge_seals_no_head_that_somebody_else_put_there() {
+    for tampering in
+        ["UPDATE audit_head SET seal = 'forged' WHERE tenant_id = 2", "DELETE FROM audit_head WHERE tenant_id = 2"]
+    {
+        let World { platform, keys, acme, other } = world().await;
+        platform.sp.act(&format!("{}/{acme}/terminate", platform.msps())).await.json();
+        tamper(&platform, &[tampering]).await;
+        let later = jiff::Timestamp::now().as_millisecond() + 91 * 24 * 3_600_000;
+        let purged = platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
+        assert_eq!(purged, std::slice::from_ref(&acme), "its data goes in any case");
+        for name in ["A", "B"] {
+            let found = findings(&platform, &keys).await;
+            let named = |fault: &String| {
+                fault.contains(&acme) && fault.contains("that the log was purged does not have our seal")
+            };
+            assert!(found.iter().any(named), "{tampering}: {found:?}");
+            platform.sp.client(&other, name).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn nobody_begins_the_log_of_a_purged_tenant_again() {
     let World { platform, keys, acme, .. } = world().await;
     let client = platform.sp.client(&acme, "Gone").await;
@@ -237,7 +259,7 @@ async fn many_tenants_write_at_the_same_time_and_each_row_is_there() {
 }
 
 /// Deadlocks that PostgreSQL has counted; SQLite has one writer and no deadlock.
-async fn deadlocks(platform: &Platform) -> i64 {
+pub(super) async fn deadlocks(platform: &Platform) -> i64 {
     if !platform.folder.database().contains("://") {
         return 0;
     }

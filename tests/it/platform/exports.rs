@@ -270,6 +270,56 @@ async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     assert_eq!(bucket.wait(3).await.len(), 3, "a redirect is not followed");
 }
 
+/// What the log tells of a tenant's batches.
+async fn batches(platform: &Platform, tenant: &str) -> Vec<String> {
+    let log = super::audit::lines(platform, tenant).await;
+    let rows = log.iter().filter(|row| row["action"] == "export.batch");
+    rows.map(|row| format!("{} {}", row["object"].as_str().unwrap(), row["outcome"].as_str().unwrap())).collect()
+}
+
+/// A platform that may export to a bucket of one place, a tenant, and the request for a batch of two files.
+async fn exporter(place: &str) -> (Platform, String, Value) {
+    let allowed = format!("s3+{place}/data");
+    let platform = Platform::with(|config| {
+        config.export_destinations = vec![allowed.clone()];
+        let (region, id) = ("eu-central-1".to_owned(), "KEYID".to_owned());
+        config.export_s3 = Some(S3Key { region, id, secret: "top-secret".to_owned().into() });
+    })
+    .await;
+    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    (platform, acme, json!({ "data": ["tickets", "usage"], "destination": allowed }))
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_is_a_row() {
+    let (_bucket, url) = StandIn::start(&[200, 403]).await;
+    let (platform, acme, request) = exporter(&url).await;
+    assert_eq!(platform.sp.post(&format!("/tenants/{acme}/exports/batch"), request).await.status, 503);
+    assert_eq!(batches(&platform, &acme).await, ["tickets,usage denied"]);
+}
+
+#[tokio::test]
+async fn a_batch_whose_caller_hangs_up_is_a_row() {
+    let (bucket, url) = StandIn::start(&[]).await;
+    let (platform, acme, request) = exporter(&url).await;
+    let exports = format!("/tenants/{acme}/exports/batch");
+    *bucket.pause.lock().unwrap() = Duration::from_millis(500);
+    let caller = platform.sp.clone();
+    let hasty = tokio::spawn(async move { caller.post(&exports, request).await });
+    // The first file is on its way, and the second one is not.
+    bucket.wait(1).await;
+    hasty.abort();
+    assert!(hasty.await.unwrap_err().is_cancelled());
+    for _ in 0..200 {
+        if !batches(&platform, &acme).await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(batches(&platform, &acme).await, ["tickets,usage done"]);
+    bucket.wait(2).await;
+}
+
 /// shows: seeds/monitoring-add-ons/stream-exports, seeds/monitoring-add-ons/stream-webhook
 #[tokio::test]
 async fn a_stream_posts_each_event_with_bounded_retries_to_an_allowed_url_only() {

@@ -5,8 +5,10 @@ use sha2::{Digest as _, Sha256};
 use tenantry::platform::{self, Config, export_audit, new_audit_key, verify_audit};
 
 use super::audit::{findings, sealed, tamper, verified};
+use super::flood::logged;
 use super::people::{PASSWORD, user};
-use super::{CHEAP, Folder, Platform};
+use super::work::credential_of;
+use super::{CHEAP, Caller, Folder, Platform};
 
 /// A row as a forger reads it.
 #[derive(sqlx::FromRow)]
@@ -210,4 +212,116 @@ async fn verify_and_export_read_only_and_migrate_nothing() {
     assert!(earlier.to_string().contains("is of an earlier version"), "{earlier}");
     let earlier = export_audit(&platform.folder.database(), None, &mut lines).await.unwrap_err();
     assert!(earlier.to_string().contains("start this platform on it once"), "{earlier}");
+}
+
+#[tokio::test]
+async fn rows_that_are_missing_one_after_the_other_are_one_finding_however_many() {
+    let (platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    platform.sp.client(&partner, "A").await;
+    let last = i64::MAX;
+    let fault = |row: i64, fault: &str| format!("tenant `{partner}`, row {row}: {fault}");
+    tamper(&platform, &[&format!("UPDATE audit_head SET number = {last} WHERE tenant_id = 2")]).await;
+    let missing = format!("the rows up to {last} are missing, {} rows", last - 2);
+    let head = fault(last, "the head of the chain does not have our seal");
+    assert_eq!(findings(&platform, &keys).await, [fault(3, &missing), head.clone()]);
+    tamper(&platform, &[&format!("UPDATE audit SET number = {last} WHERE tenant_id = 2 AND number = 2")]).await;
+    let missing = format!("the rows up to {} are missing, {} rows", last - 1, last - 2);
+    let moved = "the row was changed, or moved here from another place";
+    assert_eq!(findings(&platform, &keys).await, [fault(2, &missing), fault(last, moved), head]);
+}
+
+#[tokio::test]
+async fn of_a_thousand_faults_of_one_log_a_hundred_are_named_and_the_others_counted() {
+    let (platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    tamper(
+        &platform,
+        &["INSERT INTO audit (tenant_id, number, at, actor, action, object, outcome, request, previous, hash, source, key_id, seal) \
+           WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < 1001) \
+           SELECT 2, i, 0, '', 'audit.key', '', '', '', '', 'x', '', '', '' FROM n"],
+    )
+    .await;
+    let verified = verified(&platform, &keys).await;
+    let more = format!("tenant `{partner}`, row 1001: 900 more faults of this log are not named");
+    assert!(verified.findings.iter().any(|finding| finding.to_string() == more), "{verified}");
+    assert_eq!((verified.findings.len(), verified.notes.len()), (102, 100), "{verified}");
+}
+
+#[tokio::test]
+async fn a_log_with_the_highest_number_takes_no_row_and_the_error_line_says_what_to_do() {
+    let folder = Folder::new();
+    let (_program, url) = logged(&folder);
+    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    let pool = folder.pool().await;
+    let text = format!("UPDATE audit SET number = {} WHERE tenant_id = 2 AND number = 1", i64::MAX);
+    sqlx::query(sqlx::AssertSqlSafe(text)).execute(&pool).await.unwrap();
+    let answer = sp.post(&format!("/tenants/sp_1/msps/{partner}"), json!({ "city": "Bonn" })).await;
+    assert_eq!(answer.status, 500, "{}", answer.text);
+    let log = std::fs::read_to_string(folder.path("log")).unwrap();
+    let line = log.lines().find(|line| line.contains("ends with the highest number")).expect("an error line");
+    assert!(
+        line.contains("audit log of tenant 2") && line.contains("audit verify") && line.contains("\"ERROR\""),
+        "{line}"
+    );
+    // Others go on.
+    sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Other" })).await;
+}
+
+#[tokio::test]
+async fn a_count_of_the_anchor_that_somebody_forged_leaves_room_for_rows() {
+    let (platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    tamper(&platform, &[&format!("UPDATE audit_anchor SET state = 'garbled', events = {}", i64::MAX)]).await;
+    for name in ["A", "B"] {
+        platform.sp.client(&partner, name).await;
+    }
+    let found = findings(&platform, &keys).await;
+    assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_forged_anchor_and_many_forged_heads_stop_no_write_while_one_head_holds() {
+    let (mut platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    let names: Vec<String> = (0..101).map(|number| format!("C{number}")).collect();
+    let made = futures::future::join_all(names.iter().map(|name| platform.sp.client(&partner, name))).await;
+    assert_eq!(made.len(), 101);
+    let heads = "UPDATE audit_head SET seal = 'garbled' WHERE tenant_id < 103";
+    tamper(&platform, &["UPDATE audit_anchor SET state = 'garbled'", heads]).await;
+    platform.sp.client(&partner, "Next").await;
+    platform.restart(|config| config.audit_key = Some(keys.path("audit.key"))).await;
+    platform.sp.client(&partner, "Last").await;
+    let found = findings(&platform, &keys).await;
+    assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
+}
+
+#[tokio::test]
+async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_so() {
+    let (mut platform, keys) = sealed().await;
+    let partner = platform.partner("Acme").await;
+    tamper(&platform, &["UPDATE audit_anchor SET state = 'garbled'", "UPDATE audit_head SET seal = 'garbled'"]).await;
+    let clients = format!("/tenants/{partner}/clients");
+    assert_eq!(platform.sp.post(&clients, json!({ "name": "A" })).await.status, 500);
+    let found = findings(&platform, &keys).await;
+    for named in ["the head of the chain does not have our seal", "its anchor does not have our seal"] {
+        assert!(found.iter().any(|fault| fault.contains(named)), "{named}: {found:?}");
+    }
+    platform.running.take().unwrap().stop().await;
+    let start = || {
+        let mut config = Config::new(platform.folder.database());
+        (config.limits, config.login.work, config.audit_key) = (None, CHEAP, Some(keys.path("audit.key")));
+        platform::start(config)
+    };
+    let refused = start().await.map(drop).unwrap_err().to_string();
+    for said in ["is the key that the anchor of the audit log names", "audit verify", "audit new-key"] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+    // The way out is asked for, and stands in each log: also with the same key.
+    assert_eq!(new_audit_key(&platform.folder.database(), &keys.path("audit.key")).await.unwrap(), 2);
+    platform.resume(|config| config.audit_key = Some(keys.path("audit.key"))).await;
+    platform.sp.client(&partner, "A").await;
+    let seen = verified(&platform, &keys).await;
+    assert!(seen.findings.is_empty() && seen.notes.len() == 2, "{seen}");
 }

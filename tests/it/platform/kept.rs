@@ -47,7 +47,7 @@ async fn log_and_logins_are_kept_for_four_hundred_days_and_then_leave_a_checkpoi
     assert!(findings(&platform, &keys).await.is_empty());
     for (tampering, named) in [
         ("UPDATE audit_checkpoint SET number = 2 WHERE tenant_id = 2", "checkpoint of what was erased does not have"),
-        ("DELETE FROM audit_checkpoint WHERE tenant_id = 2", "row 1: the row is missing"),
+        ("DELETE FROM audit_checkpoint WHERE tenant_id = 2", "row 1: the rows up to 5 are missing, 5 rows"),
     ] {
         tamper(&platform, &[tampering]).await;
         let found = findings(&platform, &keys).await;
@@ -93,6 +93,23 @@ async fn a_log_that_does_not_hold_is_never_erased_for_its_age() {
     }
     assert_eq!(lines(&platform, &partner).await.len(), rows);
     assert_eq!(findings(&platform, &keys).await, before);
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_somebody_else_put_there_is_replaced_by_no_sealed_one() {
+    let (platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    let checkpoint = "INSERT INTO audit_checkpoint (tenant_id, number, hash, seal) \
+                      SELECT 2, 2, hash, 'forged' FROM audit WHERE tenant_id = 2 AND number = 2";
+    tamper(&platform, &[checkpoint, "DELETE FROM audit WHERE tenant_id = 2 AND number < 3"]).await;
+    let rows = lines(&platform, &partner).await.len();
+    for _ in 0..2 {
+        let found = findings(&platform, &keys).await;
+        let forged = format!("tenant `{partner}`, row 2: the checkpoint of what was erased does not have our seal");
+        assert!(found.contains(&forged), "{found:?}");
+        platform.running.as_ref().unwrap().housekeep(now() + 401 * DAY).await.unwrap();
+    }
+    assert_eq!(lines(&platform, &partner).await.len(), rows);
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -12,4 +12,5 @@ mod factor;
 mod grant;
 mod pages;
 mod policy;
+mod sampled;
 mod screens;

@@ -184,3 +184,45 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
     let verified = verify_audit(&folder.database(), Some(&folder.path("tenantry-audit.key"))).await.unwrap();
     assert!(verified.findings.is_empty() && verified.rows > stored.len(), "{verified}");
 }
+
+#[tokio::test]
+async fn an_answer_that_fails_behind_a_commit_says_that_the_change_was_made() {
+    let platform = Platform::start().await;
+    if platform.folder.database().contains("://") {
+        return;
+    }
+    let partner = platform.partner("Acme").await;
+    let (users, roles) = (format!("/tenants/{partner}/users"), format!("/tenants/{partner}/roles"));
+    let set = json!({ "name": "Reader", "permissions": [{ "name": "Clients", "type": "View" }] });
+    let set = platform.sp.post(&format!("/tenants/{partner}/permissionSets"), set).await.json();
+    let role = json!({ "name": "Reader", "permissions": [{ "id": set["id"] }] });
+    platform.sp.post(&roles, role.clone()).await.json();
+    let ada = platform.user(&partner, "ada", &["Reader"]).await;
+    // What the answer reads cannot be read from the moment on at which the write is done.
+    for (name, action) in [("a", "user.create"), ("b", "user.update"), ("c", "role.create")] {
+        let text = format!(
+            "CREATE TRIGGER garble_{name} AFTER INSERT ON audit WHEN NEW.action = '{action}' \
+             BEGIN UPDATE role SET name = x'ff' WHERE tenant_id = 2; END"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(text)).execute(&platform.pool().await).await.unwrap();
+    }
+    let mut bob = super::people::user("bob", &["Reader"]);
+    bob["roles"] = json!([{ "name": "Reader" }]);
+    let other = json!({ "name": "Other", "permissions": [{ "id": set["id"] }] });
+    for (path, body, made) in [
+        (users.clone(), bob, "SELECT COUNT(*) FROM person WHERE login_name = 'bob'"),
+        (
+            format!("{users}/{ada}"),
+            json!({ "city": "Bonn" }),
+            "SELECT COUNT(*) FROM person WHERE profile LIKE '%Bonn%'",
+        ),
+        (roles, other, "SELECT COUNT(*) FROM role WHERE name_key = 'other'"),
+    ] {
+        platform.sql("UPDATE role SET name = 'Reader' WHERE tenant_id = 2 AND name_key = 'reader'").await;
+        let answer = platform.sp.post(&path, body).await;
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text);
+        assert!(answer.text.contains("The change was made") && !answer.text.contains("nothing was changed"), "{path}");
+        let count: i64 = sqlx::query_scalar(made).fetch_one(&platform.pool().await).await.unwrap();
+        assert_eq!(count, 1, "{path}");
+    }
+}

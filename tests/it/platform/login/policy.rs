@@ -53,7 +53,7 @@ async fn many_guesses_at_once_are_no_more_than_the_policy_lets_through() {
     assert!(futures::future::join_all(guesses).await.iter().all(|answer| answer.status == 401));
     assert_eq!(platform.sp.login("ada", CHOSEN).await.status, 401, "locked");
     let history = format!("/tenants/{partner}/users/loginHistory/search?queryString=loginName:ada");
-    // Of the failures of a minute twenty are rows; the two that succeeded are.
+    // Of the failures of a minute twenty are rows, and twenty of the locked account; the two that succeeded are.
     let rows = platform.sp.get(&history).await.json()["totalResults"].as_i64().unwrap();
     assert!((22..=23).contains(&rows), "{rows}");
 }
@@ -154,4 +154,26 @@ async fn the_switch_ends_all_sessions_once_and_asks_everybody_for_a_new_password
     // The default policy has the switch on, but it is on already.
     policy(&platform, &partner, json!({ "defaultPolicy": true })).await.json();
     assert_eq!(carl.get(asks).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_activation_that_lets_somebody_in_again_is_a_row_and_one_that_does_nothing_is_none() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (_, id) = platform.logged_in(&partner, "ada", &[]).await;
+    let activate = format!("/tenants/{partner}/users/{id}/ACTIVATE");
+    let rows = async || {
+        let log = crate::platform::audit::lines(&platform, &partner).await;
+        let told = |row: &&Value| row["action"] == "user.activate" && row["object"] == id.as_str();
+        log.iter().filter(told).count()
+    };
+    platform.sp.act(&activate).await.json();
+    assert_eq!(rows().await, 0, "nothing was done");
+    for _ in 0..10 {
+        assert_eq!(platform.sp.login("ada", "wrong").await.status, 401);
+    }
+    assert_eq!(platform.sp.login("ada", CHOSEN).await.status, 401, "locked");
+    platform.sp.act(&activate).await.json();
+    assert_eq!(rows().await, 1);
+    platform.sp.login("ada", CHOSEN).await.json();
 }

@@ -45,6 +45,17 @@ async fn a_login_name_has_one_owner_in_each_form_in_which_it_is_typed() {
     platform.sp.post(&format!("/tenants/{acme}/users/{id}"), same).await.json();
 }
 
+#[tokio::test]
+async fn a_greek_name_logs_in_however_its_last_letter_is_typed() {
+    let platform = Platform::start().await;
+    let list = format!("/tenants/{}/users", platform.partner("Acme").await);
+    platform.sp.post(&list, user("οδος", &[])).await.json();
+    for typed in ["οδος", "ΟΔΟΣ", "οδοσ"] {
+        assert_eq!(platform.sp.login(typed, PASSWORD).await.status, 200, "{typed}");
+        assert!(platform.sp.post(&list, user(typed, &[])).await.refuses("loginName").contains("is taken"), "{typed}");
+    }
+}
+
 fn collisions(platform: &Platform) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.args(["names", "collisions", "--database", &platform.folder.database()]);

@@ -1,0 +1,70 @@
+//! A platform that runs, from its start to its stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::{App, Credential, audit, error, export, housekeeping};
+
+/// How long a stop waits for requests in flight.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A platform that answers requests.
+pub struct Running {
+    /// Base URL, for example `http://127.0.0.1:8080`.
+    pub url: String,
+    /// The first credential: of the service provider, or of the first partner under `documented_only`. None where a fresh
+    /// start did not make it and the file does not have it.
+    pub credential: Option<Credential>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) server: JoinHandle<()>,
+    /// Deliveries, scheduled exports, housekeeping, and rows of the audit log about what others left out.
+    pub(super) jobs: [JoinHandle<()>; 4],
+    pub(super) app: Arc<App>,
+}
+
+impl Running {
+    /// Does the scheduled exports and the housekeeping as if it were `now`, in milliseconds since 1970: writes the rows of the
+    /// audit log about what others left out, and erases data whose time is over and what ended tenants left. Answers the unique
+    /// ids of the tenants that were purged.
+    ///
+    /// # Errors
+    /// The database failed; what was not done is done in the next round.
+    pub async fn housekeep(&self, now: i64) -> Result<Vec<String>, String> {
+        let done = async {
+            export::schedule::run(&self.app, now).await?;
+            audit::tell_left_out(&self.app, now).await;
+            housekeeping::round(&self.app, now).await
+        };
+        done.await.map_err(|error: error::Error| format!("{error:?}"))
+    }
+
+    /// Takes no more connections, waits up to ten seconds for requests in flight and closes the database.
+    pub async fn stop(mut self) {
+        tracing::info!("the platform stops: requests in flight have {DRAIN:?}");
+        self.stop.send_replace(true);
+        self.jobs.iter().for_each(JoinHandle::abort);
+        if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
+            tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
+            self.server.abort();
+        }
+        let close = async {
+            audit::tell_left_out(&self.app, i64::MAX).await;
+            self.app.store.close().await;
+        };
+        if tokio::time::timeout(DRAIN, close).await.is_err() {
+            tracing::warn!("the database was still busy after {DRAIN:?}");
+        }
+        tracing::info!("the platform has stopped");
+    }
+}
+
+impl Drop for Running {
+    /// Without `stop` nothing listens any more at once, so that a failed test leaves nothing behind.
+    fn drop(&mut self) {
+        self.server.abort();
+        self.jobs.iter().for_each(JoinHandle::abort);
+    }
+}
