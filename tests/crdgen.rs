@@ -1,6 +1,9 @@
 //! Writes the CRDs, one file for each kind, into the folder named by the first argument, as the chart carries them into
-//! that named by the second, and the reference of the API into the file named by the third.
+//! that named by the second, the reference of the API into the file named by the third, and the page of the plugin into that
+//! named by the fourth.
 
+#[path = "crdgen/plugin.rs"]
+mod plugin;
 #[path = "crdgen/reference.rs"]
 mod reference;
 
@@ -15,13 +18,14 @@ use tenantry::api;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let named: Vec<PathBuf> = env::args().skip(1).map(PathBuf::from).collect();
-    let [plain, chart, page] = named.as_slice() else {
-        return Err("name what to write: `crds charts/tenantry/kinds docs/reference.md`".into());
+    let [plain, chart, page, plugin_page] = named.as_slice() else {
+        return Err("name what to write: `crds charts/tenantry/kinds docs/reference.md docs/plugin.md`".into());
     };
     write(plain, false)?;
     write(chart, true)?;
     let definitions = api::crds().iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
     fs::write(page, reference::page(&definitions))?;
+    fs::write(plugin_page, plugin::page())?;
     Ok(())
 }
 

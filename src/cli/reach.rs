@@ -70,6 +70,8 @@ pub(crate) fn message(outcome: Outcome) -> String {
         | Outcome::Held(_, message)
         | Outcome::Ending(_, message)
         | Outcome::Leaving(_, message) => message,
-        Outcome::Settled(_) | Outcome::Paused(_) | Outcome::Awaiting(_) => "the operator would not act on it".to_owned(),
+        Outcome::Settled(_) | Outcome::Paused(_) | Outcome::Awaiting(_) => {
+            "the operator would not act on it".to_owned()
+        }
     }
 }

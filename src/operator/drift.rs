@@ -124,7 +124,10 @@ async fn groups<K: TenantObject>(context: &Arc<Context>, round: u64) -> Vec<Grou
     let room = K::room(context);
     let now = crate::clock::now();
     let due = room.store.state().into_iter().filter(|object| {
-        if pause(object.as_ref(), now).is_some() || is_deleting(object.as_ref()) || is_elsewhere(object.as_ref(), context) {
+        if pause(object.as_ref(), now).is_some()
+            || is_deleting(object.as_ref())
+            || is_elsewhere(object.as_ref(), context)
+        {
             return false;
         }
         let is_settled = unique_id(object.as_ref()).is_some() && is_settled(object.as_ref());

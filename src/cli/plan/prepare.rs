@@ -8,8 +8,8 @@ use crate::cli::ground::{Ground, Subject, named};
 use crate::cli::references::{Lack, References, is_labelled};
 use crate::connect::Platform;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, edited, effective, is_connection_of, namespace, no_partner,
-    not_allowed, not_allowed_by_id, of_id, partner_not_understood, pause, resolve, written,
+    Allows, Object, Parent, Sources, allows, edited, effective, is_connection_of, namespace, no_partner, not_allowed,
+    not_allowed_by_id, of_id, partner_not_understood, pause, resolve, written,
 };
 use crate::plan::{Desired, Outcome, Written};
 
