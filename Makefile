@@ -37,7 +37,7 @@ help:
 	@echo 'make footprint   measure memory and CPU of operator and platform with 0, 200 and 1,000 Clients'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
 	@echo 'make long    play 200,000 random steps, and print what came of them (STEPS, SEED)'
-	@echo 'make crds    write crds/, what the chart carries of it, docs/reference.md and the page of the chart'
+	@echo 'make crds    write crds/, what the chart carries of it, docs/reference.md, docs/plugin.md and the page of the chart'
 	@echo 'make image   the image of the operator, its bill of materials and signatures in target/image (IMAGE_KEY=file signs)'
 	@echo 'make image-platform   the same of the platform'
 	@echo 'make clean   remove what was built (the control plane too)'
@@ -76,7 +76,7 @@ long: rust
 	  cargo test --quiet --profile measure --test it -- --nocapture sim::long
 
 crds: rust
-	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md
+	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md
 
 check: rust
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit

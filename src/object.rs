@@ -17,6 +17,7 @@ mod unmanaged;
 
 use std::fmt::Debug;
 
+use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
 use kube::{Resource, ResourceExt};
 use serde::{Serialize, de::DeserializeOwned};
@@ -26,7 +27,7 @@ use crate::api::{
     DriftPolicy, FINALIZER, HandOver, INTENT, Image, Management, ManagementMode, OPERATOR, Partner, SecretKeyRef,
     TenantClient, TenantState, TenantStatus,
 };
-use crate::plan::{Intent, Invalid, Kind, Material, Settings, client, partner};
+use crate::plan::{Intent, Invalid, Kind, Material, Pause, Settings, client, partner};
 use crate::wire::Mark;
 
 pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, unknown, written};
@@ -244,9 +245,15 @@ pub(crate) fn recorded_installation<K: Object>(object: &K) -> Option<String> {
     of_status.or_else(|| intent(object).and_then(|intent| intent.operator))
 }
 
-/// What the operator does with the tenant.
+/// What the operator does with the tenant when no pause with an end holds.
 pub(crate) fn mode<K: Object>(object: &K) -> ManagementMode {
     object.management().and_then(|management| management.mode).unwrap_or_default()
+}
+
+/// The pause that holds now, if one does.
+pub(crate) fn pause<K: Object>(object: &K, now: Timestamp) -> Option<Pause> {
+    let until = object.management().and_then(|management| management.paused_until.as_deref());
+    Pause::of(mode(object) == ManagementMode::Paused, until, now)
 }
 
 /// What happens to settings that somebody else changed.

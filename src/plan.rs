@@ -18,6 +18,7 @@ mod inherit;
 pub mod lease;
 mod observed;
 mod packages;
+mod pause;
 mod record;
 mod removal;
 mod secret;
@@ -38,6 +39,7 @@ pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};
 pub use packages::{ClientUse, still_used, within};
+pub use pause::Pause;
 pub use record::{RecordKey, Written, is_legacy_digest};
 pub use removal::{
     Author, Booked, Children, ClockReading, Clocks, EVIDENCE_KEY, Entry, Going, Hold, Kept, Ledger, Limits, Permit,

@@ -1,7 +1,9 @@
 //! Writes the CRDs, one file for each kind, into the folder named by the first argument, as the chart carries them into
-//! that named by the second, the reference of the API into the file named by the third, and the page of the chart beside its
-//! values into that named by the fourth.
+//! that named by the second, the reference of the API into the file named by the third, the page of the chart beside its
+//! values into that named by the fourth, and the page of the plugin into that named by the fifth.
 
+#[path = "crdgen/plugin.rs"]
+mod plugin;
 #[path = "crdgen/reference.rs"]
 mod reference;
 #[path = "crdgen/values.rs"]
@@ -18,10 +20,9 @@ use tenantry::api;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let named: Vec<PathBuf> = env::args().skip(1).map(PathBuf::from).collect();
-    let [plain, kinds, page, chart] = named.as_slice() else {
-        return Err(
-            "name what to write: `crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md`".into()
-        );
+    let [plain, kinds, page, chart, plugin_page] = named.as_slice() else {
+        let files = "crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md";
+        return Err(format!("name what to write: `{files}`").into());
     };
     write(plain, false)?;
     write(kinds, true)?;
@@ -29,6 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(page, reference::page(&definitions))?;
     let beside = |name: &str| fs::read_to_string(chart.with_file_name(name));
     fs::write(chart, values::page(&beside("values.schema.json")?, &beside("values.yaml")?))?;
+    fs::write(plugin_page, plugin::page())?;
     Ok(())
 }
 

@@ -176,6 +176,8 @@ reasons! {
     ApprovalNeeded => false,
     /// The object is paused.
     ManagementPaused => false,
+    /// A pause is over, and the operator manages the tenant again.
+    Resumed => false,
     /// An existing tenant was taken over.
     Adopted => false,
     /// The platform's answer holds something that this release does not understand; what depends on it is not written.

@@ -59,6 +59,11 @@ pub struct Management {
     /// Terminate at deletion too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<ManagementMode>,
+    /// Until when the object is paused, for example `2026-12-01T12:00:00Z`: until then nothing is read, written or ended,
+    /// and after it `mode` applies again by itself. With `mode: Paused` the pause has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"), length(max = 40))]
+    pub paused_until: Option<String>,
     /// `Correct` or `Report`; default: `Correct`. With `Report` only what you edit is written, and what others change is
     /// shown in `status.drift`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use clap_complete::ArgValueCompleter;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterFlags};
+use super::complete;
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::{Written, merge};
+use super::guarded::{DryRun, WriteFlags, Written, merge};
 use super::one::{Named, One, argument, required};
 use super::{Ended, Exit, output};
 use crate::api::{DeletionPolicy, Reason, TerminationStatus, TerminationStep};
@@ -31,11 +33,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 )]
 pub(crate) struct Flags {
     /// The object, as `partner NAME` or `client NAME`.
-    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true)]
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
     /// Longest wait, in seconds, for what became of a late cancel.
     #[arg(long, value_name = "SECONDS", default_value_t = 180)]
     timeout: u64,
+    #[command(flatten)]
+    write: WriteFlags,
 }
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
@@ -48,7 +52,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 }
 
 async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
-    let object = match merge(object, cluster, undone).await? {
+    let dry_run = flags.write.dry_run();
+    let object = match merge(object, (cluster, dry_run), |object| Ok(undone(object))).await? {
         Written::On(object) => object,
         Written::Needless => {
             output::note(&format!("{}: {}", named(object), needless(object)));
@@ -56,12 +61,12 @@ async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ende
         }
         Written::Gone => return told(ended(object, cluster).await?, object),
     };
-    if has_called(record(object.as_ref())) {
+    if dry_run == DryRun::None && has_called(record(object.as_ref())) {
         output::note("the call that ends the tenant may have been made: waiting for what became of it");
         let became = became(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
         return told(became, object.as_ref());
     }
-    output::print(&format!("the consent is taken back on {}\n", named(object.as_ref())))?;
+    output::print(&format!("the consent is taken back on {}{}\n", named(object.as_ref()), dry_run.suffix()))?;
     output::note(&follows(object.as_ref()));
     Ok(Exit::Nothing)
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use clap_complete::ArgValueCompleter;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret};
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Api, Client, Config};
 
+use super::complete;
 use super::failure::Failure;
 use super::ground::not_understood;
 use super::output;
@@ -16,20 +18,35 @@ use crate::object::{Reading, unique_id};
 use crate::plan::Kind;
 
 /// Which cluster and which namespace, as kubectl asks for them.
-#[derive(clap::Args, Clone, Debug)]
+#[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Cluster")]
 pub(crate) struct ClusterFlags {
     /// Kubeconfig file; default: `KUBECONFIG`, then `~/.kube/config`.
     #[arg(long, global = true, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig; default: its current one.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", add = ArgValueCompleter::new(complete::contexts))]
     context: Option<String>,
     /// Namespace of objects that name none; default: that of the context.
-    #[arg(short, long, global = true, value_name = "NAME")]
+    #[arg(short, long, global = true, value_name = "NAME", add = ArgValueCompleter::new(complete::namespaces))]
     namespace: Option<String>,
+    /// Cluster of the kubeconfig; default: that of the context.
+    #[arg(long, global = true, value_name = "NAME")]
+    cluster: Option<String>,
+    /// User of the kubeconfig; default: that of the context.
+    #[arg(long, global = true, value_name = "NAME")]
+    user: Option<String>,
+    /// Address of the API server, in place of the kubeconfig's.
+    #[arg(short, long, global = true, value_name = "URL")]
+    server: Option<String>,
+    /// User to impersonate, as `system:serviceaccount:NAMESPACE:NAME` for a ServiceAccount.
+    #[arg(long = "as", global = true, value_name = "USER")]
+    as_user: Option<String>,
+    /// Group to impersonate with `--as`; may be repeated.
+    #[arg(long = "as-group", global = true, value_name = "GROUP")]
+    as_groups: Vec<String>,
     /// Ask no cluster, even where a kubeconfig names one.
-    #[arg(long, global = true, conflicts_with_all = ["kubeconfig", "context"])]
+    #[arg(long, global = true, conflicts_with_all = ["kubeconfig", "context", "cluster", "user", "server", "as_user"])]
     offline: bool,
 }
 
@@ -42,6 +59,30 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterFlags {
+    /// The flags that stand among the words of a command line which is not complete yet.
+    pub(crate) fn of_words(words: &[String]) -> Self {
+        let value = |names: &[&str]| {
+            words.iter().enumerate().find_map(|(number, word)| {
+                let (name, value) =
+                    word.split_once('=').map_or((word.as_str(), None), |(name, value)| (name, Some(value)));
+                let is_named = names.contains(&name);
+                let next = || words.get(number + 1).map(String::as_str);
+                value.or_else(next).filter(|_| is_named).map(str::to_owned)
+            })
+        };
+        Self {
+            kubeconfig: value(&["--kubeconfig"]).map(PathBuf::from),
+            context: value(&["--context"]),
+            namespace: value(&["-n", "--namespace"]),
+            cluster: value(&["--cluster"]),
+            user: value(&["--user"]),
+            server: value(&["-s", "--server"]),
+            as_user: value(&["--as"]),
+            as_groups: value(&["--as-group"]).into_iter().collect(),
+            offline: words.iter().any(|word| word == "--offline"),
+        }
+    }
+
     /// The namespace that was asked for.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
@@ -55,13 +96,41 @@ impl ClusterFlags {
         if self.offline {
             return Ok(None);
         }
-        let Some(config) = self.config().await? else { return Ok(None) };
+        let Some(mut config) = self.config().await? else { return Ok(None) };
+        self.impersonate(&mut config)?;
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let client = Client::try_from(config).map_err(|error| unusable(&error.to_string()))?;
         Ok(Some(Cluster { client, namespace }))
     }
 
+    /// Lets the cluster judge as if somebody else asked, which needs the right to `impersonate`.
+    fn impersonate(&self, config: &mut Config) -> Result<(), Failure> {
+        if !self.as_groups.is_empty() && self.as_user.is_none() {
+            return Err(Failure::new("`--as-group` needs a user beside it: add `--as USER`"));
+        }
+        if self.as_user.is_some() {
+            config.auth_info.impersonate.clone_from(&self.as_user);
+            config.auth_info.impersonate_groups = Some(self.as_groups.clone());
+        }
+        Ok(())
+    }
+
     async fn config(&self) -> Result<Option<Config>, Failure> {
+        let mut config = self.kubeconfig().await?;
+        if let Some(server) = &self.server {
+            let Ok(url) = server.parse() else {
+                let message = format!("`--server {server}` is no address: write it as `https://HOST:PORT`");
+                return Err(Failure::new(message));
+            };
+            match &mut config {
+                Some(config) => config.cluster_url = url,
+                None => config = Some(Config::new(url)),
+            }
+        }
+        Ok(config)
+    }
+
+    async fn kubeconfig(&self) -> Result<Option<Config>, Failure> {
         let is_asked_for = self.kubeconfig.is_some() || self.context.is_some();
         let read = match &self.kubeconfig {
             Some(file) => Kubeconfig::read_from(file),
@@ -78,7 +147,8 @@ impl ClusterFlags {
         if kubeconfig.current_context.as_deref().unwrap_or_default().is_empty() && self.context.is_none() {
             return Ok(None);
         }
-        let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
+        let (context, cluster, user) = (self.context.clone(), self.cluster.clone(), self.user.clone());
+        let options = KubeConfigOptions { context, cluster, user };
         let made = Config::from_custom_kubeconfig(kubeconfig, &options).await;
         made.map(Some).map_err(|error| unusable(&error.to_string()))
     }

@@ -5,19 +5,41 @@ use clap_complete::{Shell, generate};
 
 use super::{Ended, Exit, output};
 
-/// Print the completions of a shell.
+/// Calls this program for each word: kubectl looks for it under this name.
+const KUBECTL: &str = "#!/bin/sh\nexec kubectl-tenantry __complete \"$@\"\n";
+
+/// Asks this program itself, so that names of objects are completed too.
+const BASH: &str = r#"_kubectl_tenantry() {
+    local line
+    COMPREPLY=()
+    while IFS= read -r line; do
+        COMPREPLY+=("${line%%$'\t'*}")
+    done < <(kubectl-tenantry __complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null | sed '$d')
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then
+        compopt -o nospace
+    fi
+}
+complete -F _kubectl_tenantry kubectl-tenantry
+"#;
+
+/// Print the completions of a shell, or those that kubectl asks for.
 ///
-/// For kubectl itself, put a script `kubectl_complete-tenantry` on the PATH that calls `kubectl-tenantry`.
+/// kubectl completes `kubectl tenantry` in every shell in which it completes itself, once a program
+/// `kubectl_complete-tenantry` is on the PATH: `kubectl tenantry completion kubectl` prints it. It completes verbs, flags,
+/// and the names of objects, namespaces and contexts. The scripts of the shells are for `kubectl-tenantry` itself.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  source <(kubectl tenantry completion bash)")]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry completion kubectl > ~/.local/bin/kubectl_complete-tenantry\n  chmod +x ~/.local/bin/kubectl_complete-tenantry\n  source <(kubectl tenantry completion bash)"
+)]
 pub(crate) struct Flags {
-    /// The shell.
+    /// The shell, or `kubectl`.
     #[arg(value_enum)]
     shell: Completes,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
 enum Completes {
+    Kubectl,
     Bash,
     Zsh,
     Fish,
@@ -25,14 +47,18 @@ enum Completes {
 }
 
 pub(crate) fn run(flags: &Flags, command: &mut clap::Command) -> Ended {
-    let shell = match flags.shell {
-        Completes::Bash => Shell::Bash,
-        Completes::Zsh => Shell::Zsh,
-        Completes::Fish => Shell::Fish,
-        Completes::Powershell => Shell::PowerShell,
+    let mut generated = |shell: Shell| {
+        let mut script = Vec::new();
+        generate(shell, command, "kubectl-tenantry", &mut script);
+        String::from_utf8_lossy(&script).into_owned()
     };
-    let mut script = Vec::new();
-    generate(shell, command, "kubectl-tenantry", &mut script);
-    output::print(&String::from_utf8_lossy(&script))?;
+    let script = match flags.shell {
+        Completes::Kubectl => KUBECTL.to_owned(),
+        Completes::Bash => BASH.to_owned(),
+        Completes::Zsh => generated(Shell::Zsh),
+        Completes::Fish => generated(Shell::Fish),
+        Completes::Powershell => generated(Shell::PowerShell),
+    };
+    output::print(&script)?;
     Ok(Exit::Nothing)
 }

@@ -8,7 +8,7 @@ mod names;
 mod spec;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
@@ -37,7 +37,7 @@ use spec::Written;
 /// The Secret with the connection is not written: put it into each namespace under the name of `--secret-name`.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  kubectl tenantry export --connection platform.env -o tenants/\n  kubectl tenantry export --connection platform.env --partner msp_92 --namespace acme | kubectl apply -f -"
+    after_help = "Examples:\n  kubectl tenantry export --connection platform.env -d tenants/\n  kubectl tenantry export --connection platform.env --partner msp_92 --namespace acme | kubectl apply -f -"
 )]
 pub(crate) struct Flags {
     #[command(flatten)]
@@ -46,14 +46,37 @@ pub(crate) struct Flags {
     #[arg(long, value_name = "ID")]
     partner: Option<String>,
     /// Folder for one file an object and a kustomization; without it everything goes to stdout.
-    #[arg(short, long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    #[arg(short = 'd', long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+    /// Form of stdout: `yaml`. Any other word, such as `tenants/`, is a folder as with --folder.
+    #[arg(short, long, value_name = "FORM", conflicts_with = "folder")]
+    output: Option<String>,
     /// Name of the Secret with the connection, in each namespace.
     #[arg(long, value_name = "NAME", default_value = "platform")]
     secret_name: String,
 }
 
+/// Forms of other verbs and of kubectl.
+const FORMS: [&str; 8] = ["yml", "json", "table", "text", "wide", "name", "markdown", "sarif"];
+
+impl Flags {
+    /// The folder to write to. `-o` is a form in every other verb, so no form of those makes a folder of its name.
+    fn folder(&self) -> Result<Option<PathBuf>, Failure> {
+        match self.output.as_deref() {
+            None | Some("yaml") => Ok(self.folder.clone()),
+            Some(form) if FORMS.contains(&form) => {
+                let message = format!(
+                    "`-o {form}` is no form of this verb: leave it out for YAML, or name a folder with `--folder`"
+                );
+                Err(Failure::new(message))
+            }
+            Some(folder) => Ok(Some(PathBuf::from(folder))),
+        }
+    }
+}
+
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let folder = flags.folder()?;
     let connected = cluster.connect().await?;
     let platform = flags.connection.platform_or_secret(connected.as_ref()).await?;
     let declared = match &connected {
@@ -79,7 +102,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     for family in &families {
         export.family(family)?;
     }
-    export.finish()?;
+    export.finish(folder.as_deref())?;
     Ok(Exit::Nothing)
 }
 
@@ -252,9 +275,9 @@ impl Export<'_> {
         Ok(true)
     }
 
-    fn finish(mut self) -> Result<(), Failure> {
+    fn finish(mut self, folder: Option<&Path>) -> Result<(), Failure> {
         let count = self.files.count();
-        match &self.flags.output {
+        match folder {
             None => output::print(&self.files.stream())?,
             Some(folder) => {
                 self.files.list()?;

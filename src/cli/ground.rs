@@ -258,11 +258,19 @@ async fn list<K: Object>(cluster: &Cluster, namespaces: &BTreeSet<String>) -> Re
 }
 
 /// All objects behind an API, page by page, each read for itself.
-pub(crate) async fn pages<K: Object>(api: Api<Reading<K>>) -> Result<Vec<Reading<K>>, kube::Error> {
+async fn pages<K: Object>(api: Api<Reading<K>>) -> Result<Vec<Reading<K>>, kube::Error> {
+    selected(api, None).await
+}
+
+/// The same, of those that carry labels.
+pub(crate) async fn selected<K: Object>(
+    api: Api<Reading<K>>,
+    selector: Option<&str>,
+) -> Result<Vec<Reading<K>>, kube::Error> {
     let mut objects = Vec::new();
     let mut next = None;
     loop {
-        let mut params = ListParams::default().limit(500);
+        let mut params = ListParams { label_selector: selector.map(str::to_owned), ..ListParams::default() }.limit(500);
         params.continue_token = next;
         let page = api.list(&params).await?;
         objects.extend(page.items);

@@ -1,5 +1,6 @@
 //! Writes on an object as it was read: of two who write, one reads again and judges anew.
 
+use clap::ValueEnum;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::Value;
@@ -15,6 +16,49 @@ pub(crate) const FIELD_MANAGER: &str = "kubectl-tenantry";
 /// Tries against another writer; the operator writes status while a person decides.
 const TRIES: usize = 20;
 
+/// How a verb writes.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct WriteFlags {
+    /// Write nothing: `client` only says what would be written, `server` lets the API server judge it.
+    #[arg(long, value_enum, value_name = "WHERE", default_value = "none", hide_default_value = true)]
+    dry_run: DryRun,
+}
+
+impl WriteFlags {
+    /// Where a write ends.
+    pub(crate) const fn dry_run(&self) -> DryRun {
+        self.dry_run
+    }
+}
+
+/// Where a write ends.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DryRun {
+    /// It is carried out.
+    None,
+    /// Nothing is sent.
+    Client,
+    /// The API server judges it and keeps nothing.
+    Server,
+}
+
+impl DryRun {
+    /// What stands behind the sentence that says what was done.
+    pub(crate) const fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Client => " (client dry run)",
+            Self::Server => " (server dry run)",
+        }
+    }
+
+    /// How a patch is sent.
+    pub(crate) fn params(self) -> PatchParams {
+        let field_manager = Some(FIELD_MANAGER.to_owned());
+        PatchParams { field_manager, dry_run: self == Self::Server, ..PatchParams::default() }
+    }
+}
+
 /// What became of a write.
 pub(crate) enum Written<K> {
     /// It was done, on the object as it was just before.
@@ -28,17 +72,21 @@ pub(crate) enum Written<K> {
 /// Writes a merge patch that `decide` makes from the object as it is, anew for each try.
 ///
 /// # Errors
-/// The API server refuses, or somebody else writes without a pause.
+/// The API server refuses, `decide` does, or somebody else writes without a pause.
 pub(crate) async fn merge<K: Object>(
     object: &K,
-    cluster: &Cluster,
-    decide: impl Fn(&K) -> Option<Value>,
+    (cluster, dry_run): (&Cluster, DryRun),
+    decide: impl Fn(&K) -> Result<Option<Value>, Failure>,
 ) -> Result<Written<K>, Failure> {
     let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &namespace(object));
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let params = dry_run.params();
     let mut current = object.clone();
     for _ in 0..TRIES {
-        let Some(mut patch) = decide(&current) else { return Ok(Written::Needless) };
+        let decided = decide(&current).map_err(|failure| failure.about(named(object)))?;
+        let Some(mut patch) = decided else { return Ok(Written::Needless) };
+        if dry_run == DryRun::Client {
+            return Ok(Written::On(Box::new(current)));
+        }
         patch["metadata"]["uid"] = uid(&current).into();
         patch["metadata"]["resourceVersion"] = current.resource_version().into();
         match objects.patch_metadata(&current.name_any(), &params, &Patch::Merge(&patch)).await {
@@ -112,8 +160,10 @@ mod tests {
     use super::*;
     use crate::api::TenantClient;
 
-    fn finalizers(object: &TenantClient) -> Option<Value> {
-        (!object.finalizers().is_empty()).then(|| json!({"metadata": {"finalizers": object.finalizers()}}))
+    #[allow(clippy::unnecessary_wraps, reason = "what decides may fail")]
+    fn finalizers(object: &TenantClient) -> Result<Option<Value>, Failure> {
+        let is_held = !object.finalizers().is_empty();
+        Ok(is_held.then(|| json!({"metadata": {"finalizers": object.finalizers()}})))
     }
 
     #[tokio::test]
@@ -121,7 +171,9 @@ mod tests {
         let answers = vec![refusal(409, "Conflict"), (200, client("2", &["b"])), (200, client("3", &[]))];
         let (cluster, asked) = answering(answers);
         let object: TenantClient = serde_json::from_value(client("1", &["a"])).unwrap();
-        let Ok(Written::On(on)) = merge(&object, &cluster, finalizers).await else { panic!("it was not written") };
+        let Ok(Written::On(on)) = merge(&object, (&cluster, DryRun::None), finalizers).await else {
+            panic!("it was not written")
+        };
         assert_eq!(on.resource_version().as_deref(), Some("2"));
         let patch = |version: &str, finalizer: &str| json!({"metadata": {"uid": "1", "resourceVersion": version, "finalizers": [finalizer]}});
         let write = "PATCH &fieldManager=kubectl-tenantry".to_owned();
@@ -143,10 +195,10 @@ mod tests {
             vec![refusal(409, "Conflict"), (200, another)],
         ] {
             let (cluster, _) = answering(answers);
-            assert!(matches!(merge(&object, &cluster, finalizers).await, Ok(Written::Gone)));
+            assert!(matches!(merge(&object, (&cluster, DryRun::None), finalizers).await, Ok(Written::Gone)));
         }
         let (cluster, asked) = answering(vec![refusal(409, "Conflict"), (200, client("2", &[]))]);
-        assert!(matches!(merge(&object, &cluster, finalizers).await, Ok(Written::Needless)));
+        assert!(matches!(merge(&object, (&cluster, DryRun::None), finalizers).await, Ok(Written::Needless)));
         assert_eq!(asked.lock().unwrap().len(), 2);
     }
 }

@@ -5,7 +5,7 @@ use kube::{Api, ResourceExt as _};
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::Failure;
-use super::ground::{not_understood, pages};
+use super::ground::{not_understood, selected};
 use crate::api::{Partner, TenantClient};
 use crate::object::{NotUnderstood, Object, Reading, namespace};
 use crate::plan::Kind;
@@ -82,7 +82,7 @@ impl Named {
     }
 }
 
-fn kind_of(text: &str) -> Option<Kind> {
+pub(crate) fn kind_of(text: &str) -> Option<Kind> {
     match text.split('.').next().unwrap_or_default().to_ascii_lowercase().as_str() {
         "partner" | "partners" | "msp" => Some(Kind::Partner),
         "client" | "clients" | "tclient" => Some(Kind::Client),
@@ -133,13 +133,22 @@ pub(crate) struct Every<K> {
 
 /// Every object of a kind, in the cluster or in one namespace.
 pub(crate) async fn every<K: Object>(cluster: &Cluster, namespace: Option<&str>) -> Result<Every<K>, Failure> {
+    every_of(cluster, namespace, None).await
+}
+
+/// The same, of those that carry labels.
+pub(crate) async fn every_of<K: Object>(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+    selector: Option<&str>,
+) -> Result<Every<K>, Failure> {
     let client = cluster.client.clone();
     let objects = match namespace {
         Some(name) => Api::<Reading<K>>::namespaced(client, name),
         None => Api::<Reading<K>>::all(client),
     };
     let mut every = Every { understood: Vec::new(), others: Vec::new() };
-    for object in pages(objects).await? {
+    for object in selected(objects, selector).await? {
         match object.understood() {
             Ok(object) => every.understood.push(object),
             Err(object) => every.others.push(*object),

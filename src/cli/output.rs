@@ -64,6 +64,11 @@ pub(crate) fn note(text: &str) {
     say(&format!("note: {text}"));
 }
 
+/// Says loudly what is wrong with what is shown.
+pub(crate) fn warning(text: &str) {
+    say(&format!("WARNING: {text}"));
+}
+
 /// Tells a person what to know before an answer.
 pub(crate) fn tell(text: &str) {
     say(text.trim_end_matches('\n'));

@@ -61,7 +61,7 @@ pub(crate) fn unanswered<K: Object>(object: &K, error: &Error) -> Failure {
 }
 
 /// The sentence of an outcome that is in the way.
-fn message(outcome: Outcome) -> String {
+pub(crate) fn message(outcome: Outcome) -> String {
     match outcome {
         Outcome::Unresolved(_, message)
         | Outcome::Unauthorised(_, message)
@@ -70,6 +70,8 @@ fn message(outcome: Outcome) -> String {
         | Outcome::Held(_, message)
         | Outcome::Ending(_, message)
         | Outcome::Leaving(_, message) => message,
-        Outcome::Settled(_) | Outcome::Paused | Outcome::Awaiting(_) => "the operator would not act on it".to_owned(),
+        Outcome::Settled(_) | Outcome::Paused(_) | Outcome::Awaiting(_) => {
+            "the operator would not act on it".to_owned()
+        }
     }
 }

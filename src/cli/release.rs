@@ -1,16 +1,17 @@
 //! `release`: takes our finalizer off, so that objects can go without the operator and without a word to the platform.
 
-mod leases;
-
-use kube::api::{Patch, PatchParams};
+use clap_complete::ArgValueCompleter;
+use kube::api::Patch;
 use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::ask;
 use super::cluster::{Cluster, ClusterFlags};
+use super::complete;
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::{FIELD_MANAGER, Written, merge};
+use super::guarded::{DryRun, WriteFlags, Written, merge};
+use super::leader::{Leaders, leaders};
 use super::one::{Named, One, every, required};
 use super::output::{self, Progress};
 use super::{Ended, Exit};
@@ -24,7 +25,8 @@ const MOST_SHOWN: usize = 20;
 /// Let objects go without touching their tenants, before an uninstall.
 ///
 /// Takes the operator's finalizer off, and nobody else's. After that an object can be deleted at once; its tenant stays
-/// on the platform as it is, and nothing is suspended or ended. End the operator first: it puts the finalizer on again.
+/// on the platform as it is, and nothing is suspended or ended. End the operator first: one that leads puts the finalizer
+/// on again, so nothing is released while its lease is fresh.
 #[derive(clap::Args, Debug)]
 #[command(
     group = clap::ArgGroup::new("which").args(["object", "all"]).required(true),
@@ -32,7 +34,7 @@ const MOST_SHOWN: usize = 20;
 )]
 pub(crate) struct Flags {
     /// The object, as `partner NAME` or `client NAME`.
-    #[arg(value_name = "KIND NAME", num_args = 1..=2)]
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
     /// Every Partner and Client of the cluster, or of the namespace that -n names.
     #[arg(long)]
@@ -40,6 +42,11 @@ pub(crate) struct Flags {
     /// Do not ask.
     #[arg(short, long)]
     yes: bool,
+    /// Release although an operator leads, for objects that it does not watch.
+    #[arg(long)]
+    ignore_lease: bool,
+    #[command(flatten)]
+    write: WriteFlags,
 }
 
 /// What is held.
@@ -85,13 +92,31 @@ pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
         return Ok(Exit::Nothing);
     }
     output::tell(&held.text());
-    for warning in leases::warnings(&cluster).await {
-        output::note(&warning);
+    let dry_run = flags.write.dry_run();
+    if !flags.ignore_lease {
+        refuse_while_led(&leaders(&cluster).await)?;
     }
-    if !flags.yes {
+    if !flags.yes && dry_run == DryRun::None {
         consent(held.count())?;
     }
-    release(&held, &cluster).await
+    release(&held, (&cluster, dry_run)).await
+}
+
+/// An operator that leads takes each object up again within seconds, and a deletion then waits for it.
+fn refuse_while_led(leaders: &Leaders) -> Result<(), Failure> {
+    if let Leaders::Unknown(why) = leaders {
+        output::note(&format!(
+            "whether an operator runs cannot be seen ({why}); one that runs puts its finalizer on again"
+        ));
+    }
+    let running = leaders.running(crate::clock::now());
+    if running.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{}, and would put its finalizer on again: scale it to 0 or uninstall it first, or say `--ignore-lease` where it does not watch these objects",
+        running.join(" and ")
+    )))
 }
 
 fn consent(count: usize) -> Result<(), Failure> {
@@ -144,7 +169,7 @@ fn line<K: Object>(object: &K) -> String {
 }
 
 /// Releases Clients before Partners, so that none is ever without its own.
-async fn release(held: &Held, cluster: &Cluster) -> Ended {
+async fn release(held: &Held, to: (&Cluster, DryRun)) -> Ended {
     let Held { partners, clients, others } = held;
     let count = held.count();
     let mut progress = Progress::begin("released");
@@ -158,13 +183,13 @@ async fn release(held: &Held, cluster: &Cluster) -> Ended {
         Ok::<(), Failure>(())
     };
     for client in clients {
-        take(let_go(client, cluster).await)?;
+        take(let_go(client, to).await)?;
     }
     for partner in partners {
-        take(let_go(partner, cluster).await)?;
+        take(let_go(partner, to).await)?;
     }
     for other in others {
-        take(other.let_go(cluster).await)?;
+        take(other.let_go(to).await)?;
     }
     drop(progress);
     if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
@@ -182,13 +207,16 @@ impl Other {
     }
 
     /// Takes the finalizer off the object as it was read.
-    async fn let_go(&self, cluster: &Cluster) -> Result<String, Failure> {
+    async fn let_go(&self, (cluster, dry_run): (&Cluster, DryRun)) -> Result<String, Failure> {
         let metadata = &self.object.metadata;
         let others: Vec<&String> = metadata.finalizers.iter().flatten().filter(|one| *one != FINALIZER).collect();
         let patch = json!({"metadata": {
             "uid": metadata.uid, "resourceVersion": metadata.resource_version, "finalizers": others,
         }});
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        if dry_run == DryRun::Client {
+            return Ok(format!("released {}{}\n", self.named(), dry_run.suffix()));
+        }
+        let params = dry_run.params();
         let client = cluster.client.clone();
         let (namespace, name) = (self.object.namespace(), self.object.name());
         let patch = Patch::Merge(&patch);
@@ -203,20 +231,20 @@ impl Other {
             }
         };
         match written {
-            Ok(()) => Ok(format!("released {}\n", self.named())),
+            Ok(()) => Ok(format!("released {}{}\n", self.named(), dry_run.suffix())),
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(format!("gone already: {}\n", self.named())),
             Err(error) => Err(Failure::from(error).about(self.named())),
         }
     }
 }
 
-async fn let_go<K: Object>(object: &K, cluster: &Cluster) -> Result<String, Failure> {
-    let written = merge(object, cluster, |object| {
+async fn let_go<K: Object>(object: &K, (cluster, dry_run): (&Cluster, DryRun)) -> Result<String, Failure> {
+    let written = merge(object, (cluster, dry_run), |object| {
         let others: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
-        is_held(object).then(|| json!({"metadata": {"finalizers": others}}))
+        Ok(is_held(object).then(|| json!({"metadata": {"finalizers": others}})))
     });
     Ok(match written.await? {
-        Written::On(_) => format!("released {}\n", named(object)),
+        Written::On(_) => format!("released {}{}\n", named(object), dry_run.suffix()),
         Written::Needless => format!("released already: {}\n", named(object)),
         Written::Gone => format!("gone already: {}\n", named(object)),
     })

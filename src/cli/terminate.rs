@@ -4,13 +4,16 @@ mod consent;
 mod show;
 mod write;
 
+use clap_complete::ArgValueCompleter;
 use jiff::{Span, SpanRelativeTo, Timestamp};
 
 use super::ask;
 use super::cluster::ClusterFlags;
+use super::complete;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
 use super::ground::named;
+use super::guarded::WriteFlags;
 use super::one::{Named, One, argument, required};
 use super::{Ended, Exit, output};
 use crate::api::{Acknowledgement, Confirmation, Deletion, DeletionPolicy, ManagementMode};
@@ -38,7 +41,7 @@ const LONGEST_GRACE: i64 = 2_592_000;
 )]
 pub(crate) struct Flags {
     /// The object, as `partner NAME` or `client NAME`.
-    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true)]
+    #[arg(value_name = "KIND NAME", num_args = 1..=2, required = true, add = ArgValueCompleter::new(complete::objects))]
     object: Vec<String>,
     /// How long the tenant stays suspended before it is erased, up to 30 days: `30m`, `24h`, `7d`, or seconds. Default:
     /// what the object says, else one day.
@@ -56,6 +59,8 @@ pub(crate) struct Flags {
     /// Take `spec.deletion` from whoever else owns it.
     #[arg(long, conflicts_with = "print")]
     force_conflicts: bool,
+    #[command(flatten)]
+    write: WriteFlags,
     #[command(flatten)]
     connection: ConnectionFlags,
 }
@@ -99,8 +104,9 @@ async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> E
     for warning in write::warnings(object) {
         output::note(&warning);
     }
-    write::apply(object, &deletion, (flags.force_conflicts, cluster)).await?;
-    output::print(&format!("the consent stands on {}\n", named(object)))?;
+    let dry_run = flags.write.dry_run();
+    write::apply(object, &deletion, (flags.force_conflicts, dry_run, cluster)).await?;
+    output::print(&format!("the consent stands on {}{}\n", named(object), dry_run.suffix()))?;
     output::note(&format!("nothing has ended yet: {}", follows(object, &deletion)));
     Ok(Exit::Nothing)
 }

@@ -16,8 +16,8 @@ use super::context::{Context, Room, Verified, jitter};
 use super::dereference::{has_new_material, tenancy};
 use super::error::Stop;
 use super::installation::is_elsewhere;
-use super::object::{TenantObject, is_deleting, is_settled, mode, unique_id};
-use crate::api::{ManagementMode, Partner, Reason, TenantClient};
+use super::object::{TenantObject, is_deleting, is_settled, pause, unique_id};
+use crate::api::{Partner, Reason, TenantClient};
 use crate::connect::{Error, Place, Platform};
 use crate::plan::Outcome;
 use crate::wire::{SearchItem, TIME_FORMAT};
@@ -122,9 +122,12 @@ enum Looked {
 
 async fn groups<K: TenantObject>(context: &Arc<Context>, round: u64) -> Vec<Group<K>> {
     let room = K::room(context);
+    let now = crate::clock::now();
     let due = room.store.state().into_iter().filter(|object| {
-        let is_paused = mode(object.as_ref()) == ManagementMode::Paused;
-        if is_paused || is_deleting(object.as_ref()) || is_elsewhere(object.as_ref(), context) {
+        if pause(object.as_ref(), now).is_some()
+            || is_deleting(object.as_ref())
+            || is_elsewhere(object.as_ref(), context)
+        {
             return false;
         }
         let is_settled = unique_id(object.as_ref()).is_some() && is_settled(object.as_ref());

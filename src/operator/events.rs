@@ -12,7 +12,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use super::context::Context;
 use super::ending::LEDGER;
 use super::error::sentence;
-use super::object::TenantObject;
+use super::object::{TenantObject, is_deleting};
 use super::status::Facts;
 use crate::api::{ConditionType, Reason, TenantStatus};
 use crate::object::advice;
@@ -186,7 +186,27 @@ pub(crate) fn tell<K: TenantObject>(
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
         events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
     }
+    pause_changed(object.as_ref(), (before, after), context);
     newly_wrong(object.as_ref(), (before, after), context);
+}
+
+/// Tells that a pause began, and that it is over: the end may have come by itself.
+fn pause_changed<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &TenantStatus), context: &Context) {
+    let paused = |status: &TenantStatus| {
+        let found = status.conditions.iter().find(|one| one.type_ == ConditionType::Paused.name());
+        found.filter(|one| one.status == Truth::True.name()).map(|one| one.message.clone())
+    };
+    // The conditions of a deletion say nothing of a pause.
+    if is_deleting(object) {
+        return;
+    }
+    match (paused(before), paused(after)) {
+        (None, Some(message)) => context.events.publish(object, Reason::ManagementPaused, &message),
+        (Some(_), None) => {
+            context.events.publish(object, Reason::Resumed, "the pause is over: the tenant is managed again");
+        }
+        (None, None) | (Some(_), Some(_)) => {}
+    }
 }
 
 /// Warns of what goes on for now and is refused where it is new: once for each life of the operator and each change of it.

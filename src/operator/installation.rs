@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::context::Context;
 use super::error::{Stop, is_undeclared};
-use super::object::{TenantObject, installation, is_held, mode, place, recorded_installation, unique_id};
+use super::object::{TenantObject, installation, is_held, pause, place, recorded_installation, unique_id};
 use super::status::write_as_read;
-use crate::api::{ManagementMode, OPERATOR, Reason};
+use crate::api::{OPERATOR, Reason};
 
 /// The API server forgets an event after an hour.
 const TELL_AGAIN: Duration = Duration::from_mins(50);
@@ -40,7 +40,7 @@ pub(crate) async fn claim<K: TenantObject>(object: &mut Arc<K>, context: &Contex
     let is_new = recorded.is_none() && !is_held(object.as_ref()) && unique_id(object.as_ref()).is_none();
     let is_ours = recorded.as_ref() == Some(&context.installation);
     // Of a paused object every installation says the same.
-    if is_new || is_ours || mode(object.as_ref()) == ManagementMode::Paused {
+    if is_new || is_ours || pause(object.as_ref(), crate::clock::now()).is_some() {
         return Ok(());
     }
     let mut status = object.status().cloned().unwrap_or_default();

@@ -16,7 +16,7 @@ use super::dereference::{Referenced, dereference, note_material};
 use super::error::Stop;
 use super::events;
 use super::newer::look_again;
-use super::object::{TenantObject, as_partner, drift_policy, mode};
+use super::object::{TenantObject, as_partner, drift_policy, mode, pause};
 use super::status::{Facts, Known};
 use crate::api::{DriftPolicy, ManagementMode};
 use crate::object::{
@@ -32,8 +32,8 @@ pub(crate) async fn manage<K: TenantObject>(
     context: &Context,
     facts: &mut Facts,
 ) -> Result<Outcome, Stop> {
-    if mode(object.as_ref()) == ManagementMode::Paused {
-        return Ok(Outcome::Paused);
+    if let Some(pause) = pause(object.as_ref(), crate::clock::now()) {
+        return Ok(Outcome::Paused(pause));
     }
     let referenced = dereference(object.as_ref(), context).await?;
     let done = with_references(object, &referenced, (context, facts)).await;

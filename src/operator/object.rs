@@ -4,7 +4,7 @@ use super::context::{Context, Room};
 use crate::api::{Partner, TenantClient};
 pub(crate) use crate::object::{
     Object, Parent, asked_adoption, deletion_policy, drift_policy, image_keys, installation, intent, is_deleting,
-    is_held, is_settled, mark, mode, namespace, place, recorded_installation, secret_keys, uid, unique_id,
+    is_held, is_settled, mark, mode, namespace, pause, place, recorded_installation, secret_keys, uid, unique_id,
 };
 
 /// An object whose passes the operator makes.

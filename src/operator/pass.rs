@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::watch;
@@ -179,6 +180,15 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
     (next(published.as_ref(), &outcome, context), wake::reason(&outcome).name())
 }
 
+/// Longest wait for the end of a pause: a timer does not follow a clock that is set meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_hours(1);
+
+/// How long to wait for the end of a pause, and a little more, since it has ended only after its time.
+fn until(end: Timestamp) -> Duration {
+    let left = Duration::try_from(end.duration_since(crate::clock::now())).unwrap_or_default();
+    (left + Duration::from_millis(50)).min(LONGEST_WAIT)
+}
+
 /// When to look again; drift is looked for by the poller.
 fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Action {
     let room = K::room(context);
@@ -189,7 +199,8 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
         }
         // Drift that is only reported is looked at by the poller; so is everything else that changes by itself.
         Outcome::Settled(situation) if situation.writes != Writes::Corrects => Action::await_change(),
-        Outcome::Paused | Outcome::Awaiting(_) => Action::await_change(),
+        Outcome::Awaiting(_) => Action::await_change(),
+        Outcome::Paused(pause) => pause.end().map_or_else(Action::await_change, |end| Action::requeue(until(end))),
         Outcome::Unresolved(..) | Outcome::Unauthorised(..) => {
             Action::requeue(room.pause(object, BLOCKED.0, BLOCKED.1))
         }

@@ -53,7 +53,7 @@ pub(crate) async fn publish<K: TenantObject>(
     let standing = if facts.is_unconfirmed { Standing::NotReady } else { standing(object.as_ref(), &before, now) };
     let report = verdict(&advised(outcome, &unmanaged), standing);
     let mut after = next_status(object.as_ref(), &before, (facts, outcome, &report), now);
-    if *outcome != Outcome::Paused {
+    if !matches!(outcome, Outcome::Paused(_)) {
         after.operator = Some(context.installation.clone());
     }
     events::tell(object, (&before, &after), facts, context);
@@ -219,7 +219,7 @@ fn next_status<K: TenantObject>(
 /// it goes on, those settings are written once.
 fn forget_digests(after: &mut TenantStatus, outcome: &Outcome) {
     let is_digest = |path: &str, json: &str| Field::from_path(path).is_some_and(|field| is_legacy_digest(field, json));
-    if *outcome == Outcome::Paused {
+    if matches!(outcome, Outcome::Paused(_)) {
         after.effective.retain(|one| !is_digest(&one.path, &one.value));
         if let Some(applied) = &mut after.applied {
             applied.write_only.retain(|one| !is_digest(&one.path, &one.digest));

@@ -91,7 +91,7 @@ pub(crate) fn reason(outcome: &Outcome) -> Reason {
     match outcome {
         Outcome::Settled(situation) if situation.rest.is_empty() => Reason::AsDeclared,
         Outcome::Settled(_) => Reason::Drifted,
-        Outcome::Paused => Reason::ManagementPaused,
+        Outcome::Paused(_) => Reason::ManagementPaused,
         Outcome::Awaiting(_) => Reason::ApprovalNeeded,
         Outcome::Unresolved(reason, _)
         | Outcome::Unauthorised(reason, _)

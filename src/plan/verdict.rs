@@ -1,6 +1,6 @@
 //! What a pass says about its object: conditions, phase, and when to look again.
 
-use super::{Field, Plan, Proposal, TenantLife};
+use super::{Field, Pause, Plan, Proposal, TenantLife};
 use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
 
 /// Value of a condition.
@@ -48,7 +48,7 @@ pub enum Outcome {
     /// The credential is missing or refused.
     Unauthorised(Reason, String),
     /// The object is paused: nothing is read and nothing is written.
-    Paused,
+    Paused(Pause),
     /// A plan waits for approval.
     Awaiting(Proposal),
     /// Something declared cannot be, or the platform refused it.
@@ -150,14 +150,15 @@ pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
         Outcome::Unauthorised(reason, message) => {
             not_ready(*reason, message).set(ConditionType::CredentialsValid, (Truth::False, *reason), message)
         }
-        Outcome::Paused => {
+        Outcome::Paused(pause) => {
+            let message = pause.message();
             // Tools take an object without the condition for one that is as declared.
             let report = if standing == Standing::New {
-                Report::default().set(ConditionType::Ready, (Truth::Unknown, Reason::ManagementPaused), PAUSED)
+                Report::default().set(ConditionType::Ready, (Truth::Unknown, Reason::ManagementPaused), &message)
             } else {
                 Report::default()
             };
-            report.only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, PAUSED)])
+            report.only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, &message)])
         }
         Outcome::Awaiting(proposal) => awaiting(proposal),
         Outcome::Refused(reason, message) => resolved(not_ready(*reason, message)),
@@ -188,8 +189,6 @@ fn silent(standing: Standing, (reason, message): (Reason, &str)) -> Report {
     let message = format!("for half an hour it could not be read whether the tenant is as declared: {message}");
     Report::default().set(ConditionType::Ready, (Truth::Unknown, reason), &message)
 }
-
-const PAUSED: &str = "`management.mode` is `Paused`: nothing is read, written or ended until it is `Manage` again";
 
 fn awaiting(proposal: &Proposal) -> Report {
     let Proposal { hash, steps } = proposal;

@@ -1,12 +1,17 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
+mod act;
 mod cancel;
+mod check;
+mod events;
 mod everything;
 mod export;
 mod golden;
 mod krew;
 mod lint;
+mod list;
 mod offline;
+mod page;
 mod plan;
 mod promise;
 mod proxy;
@@ -91,16 +96,23 @@ impl Desk {
     /// Runs the plugin with something on its standard input.
     pub(crate) fn run_with(&self, args: &[&str], input: &str) -> Ran {
         let file = self.put("stdin", input);
-        let mut command = Command::new(assets::own("kubectl-tenantry").unwrap());
-        command.args(args).current_dir(&self.folder).stdin(std::fs::File::open(file).unwrap());
+        let mut command = self.command(&assets::own("kubectl-tenantry").unwrap());
+        command.args(args).stdin(std::fs::File::open(file).unwrap());
+        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ran { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// A program at the desk.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.folder).stdin(Stdio::null());
         command.env_clear().env("NO_PROXY", "127.0.0.1,localhost").env("HOME", &self.folder);
         command.env("PATH", path());
         if let Some(kubeconfig) = &self.kubeconfig {
             command.env("KUBECONFIG", kubeconfig);
         }
-        let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ran { code: output.status.code().unwrap(), out: text(&output.stdout), err: text(&output.stderr) }
+        command
     }
 }
 

@@ -12,6 +12,8 @@ pub mod controlplane;
 pub mod http;
 #[path = "../stack/kubectl.rs"]
 pub mod kubectl;
+#[path = "../crdgen/plugin.rs"]
+pub mod plugin;
 #[path = "../stack/process.rs"]
 pub mod process;
 #[path = "../stack/programs.rs"]

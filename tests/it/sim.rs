@@ -30,6 +30,7 @@ mod named;
 mod names;
 mod newer;
 mod oracle;
+mod paused;
 mod people;
 mod permit;
 mod platform;

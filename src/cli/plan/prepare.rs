@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::{ManagementMode, Partner, TenantClient};
+use crate::api::{Partner, TenantClient};
 use crate::cli::failure::Failure;
 use crate::cli::ground::{Ground, Subject, named};
 use crate::cli::references::{Lack, References, is_labelled};
 use crate::connect::Platform;
 use crate::object::{
-    Allows, Object, Parent, Sources, allows, edited, effective, is_connection_of, mode, namespace, no_partner,
-    not_allowed, not_allowed_by_id, of_id, partner_not_understood, resolve, written,
+    Allows, Object, Parent, Sources, allows, edited, effective, is_connection_of, namespace, no_partner, not_allowed,
+    not_allowed_by_id, of_id, partner_not_understood, pause, resolve, written,
 };
 use crate::plan::{Desired, Outcome, Written};
 
@@ -64,8 +64,8 @@ async fn prepare<K: Object>(
     (ground, references): (&Ground, &mut References),
     cluster: &str,
 ) -> Preparation {
-    if mode(object) == ManagementMode::Paused {
-        return Err(Outcome::Paused.into());
+    if let Some(pause) = pause(object, crate::clock::now()) {
+        return Err(Outcome::Paused(pause).into());
     }
     let there = ground.cluster.as_ref();
     let mut notes = Vec::new();

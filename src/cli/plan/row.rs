@@ -142,7 +142,7 @@ impl Row {
             Outcome::Held(reason, message) | Outcome::Ending(reason, message) | Outcome::Leaving(reason, message) => {
                 (Action::End, Some(reason.name()), Some(message))
             }
-            Outcome::Paused => {
+            Outcome::Paused(_) => {
                 (Action::Nothing, Some("Paused"), Some("the object is paused: nothing is done".to_owned()))
             }
             Outcome::Settled(_) | Outcome::Awaiting(_) => (Action::Nothing, None, None),

@@ -1,15 +1,21 @@
 //! All objects, a line each.
 
+use clap::ValueEnum;
+use jiff::Timestamp;
+use kube::api::ObjectMeta;
 use serde::Serialize;
 
 use super::next;
 use crate::api::{ConditionType, TenantPhase};
+use crate::cli::colour::Tone;
+use crate::cli::leader::age;
 use crate::cli::one::Every;
-use crate::cli::output::{count, plain};
+use crate::cli::output::count;
+use crate::cli::table::{Cell, Table};
 use crate::object::{NotUnderstood, Object, namespace, unique_id};
 
 /// The line of an object.
-#[derive(Serialize, Debug)]
+#[derive(Serialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Row {
     namespace: String,
@@ -26,6 +32,22 @@ pub(super) struct Row {
     /// Why a person should look; absent where nobody need.
     #[serde(skip_serializing_if = "Option::is_none")]
     attention: Option<String>,
+    /// What Ready says beside its reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    /// When an operator last wrote the status, which it does only when something changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_written: Option<Timestamp>,
+    /// Whether nothing moves until a person acts.
+    #[serde(skip)]
+    is_stuck: bool,
+}
+
+/// When a status was last written, as the API server keeps it.
+pub(super) fn status_written(metadata: &ObjectMeta) -> Option<Timestamp> {
+    let entries = metadata.managed_fields.iter().flatten();
+    let of_status = entries.filter(|entry| entry.subresource.as_deref() == Some("status"));
+    of_status.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max()
 }
 
 impl Row {
@@ -42,6 +64,11 @@ impl Row {
             unique_id: unique_id(object).map(str::to_owned),
             differs: status.map_or(0, |status| status.drift.len()),
             attention: next::attention(object),
+            message: next::condition(object, ConditionType::Ready)
+                .filter(|ready| ready.status != "True" && !ready.message.is_empty())
+                .map(|ready| ready.message.clone()),
+            status_written: status_written(object.meta()),
+            is_stuck: next::condition(object, ConditionType::Stalled).is_some_and(|one| one.status == "True"),
         }
     }
 
@@ -52,7 +79,7 @@ impl Row {
     }
 
     /// The line of an object that this program does not understand.
-    fn of_other(kind: &'static str, other: &NotUnderstood) -> Self {
+    pub(super) fn of_other(kind: &'static str, other: &NotUnderstood) -> Self {
         let name = other.spec.pointer("/details/name").and_then(serde_json::Value::as_str);
         Self {
             namespace: other.namespace().to_owned(),
@@ -64,6 +91,9 @@ impl Row {
             unique_id: other.unique_id().map(str::to_owned),
             differs: 0,
             attention: Some(format!("{}: upgrade `kubectl tenantry` or correct the value", other.sentence())),
+            message: None,
+            status_written: status_written(&other.metadata),
+            is_stuck: true,
         }
     }
 
@@ -73,51 +103,205 @@ impl Row {
     }
 }
 
-/// The lines as a table, with a sum below.
-pub(super) fn text(rows: &[Row]) -> String {
-    let head = ["NAMESPACE", "OBJECT", "READY", "STATUS", "TENANT", "UNIQUE-ID", "DIFFERS", "LOOK AT"];
-    let lines: Vec<[String; 8]> = rows
-        .iter()
-        .map(|row| {
-            let Row { namespace, kind, name, ready, phase, tenant, unique_id, differs, attention } = row;
-            [
-                namespace.clone(),
-                format!("{}/{name}", kind.to_ascii_lowercase()),
-                ready.clone(),
-                phase.map_or_else(|| "-".to_owned(), |phase| format!("{phase:?}")),
-                plain(tenant),
-                unique_id.as_deref().map_or_else(|| "-".to_owned(), plain),
-                differs.to_string(),
-                attention.clone().unwrap_or_else(|| "-".to_owned()),
-            ]
-        })
-        .collect();
-    let width = |column: usize| {
-        let cells = lines.iter().map(|line| line[column].chars().count());
-        cells.chain([head[column].len()]).max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let mut text = line(&head.map(str::to_owned), &widths);
-    for cells in &lines {
-        text.push_str(&line(cells, &widths));
+/// What the list is ordered by.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SortBy {
+    /// Namespace, then a Partner before its Clients, then the name.
+    Object,
+    /// Name of the object.
+    Name,
+    /// What is not Ready first.
+    Ready,
+    /// The word that says what to look at.
+    Reason,
+    /// Name of the tenant.
+    Tenant,
+    /// Unique id of the tenant.
+    UniqueId,
+    /// What differs most first.
+    Differs,
+    /// Whose status was written last first.
+    Written,
+}
+
+impl SortBy {
+    /// Orders rows; those that are the same in this keep the order by object.
+    pub(super) fn sort(self, rows: &mut [Row]) {
+        rows.sort_by(|one, other| one.place().cmp(&other.place()));
+        match self {
+            Self::Object => {}
+            Self::Name => rows.sort_by(|one, other| one.name.cmp(&other.name)),
+            Self::Ready => rows.sort_by_key(|row| (row.ready == "True", row.attention.is_none())),
+            Self::Reason => {
+                rows.sort_by(|one, other| {
+                    let key = |row: &Row| (row.attention.is_none(), row.attention.clone());
+                    key(one).cmp(&key(other))
+                });
+            }
+            Self::Tenant => rows.sort_by_key(|row| row.tenant.to_lowercase()),
+            Self::UniqueId => rows.sort_by_key(|row| numbered(row.unique_id.as_deref())),
+            Self::Differs => rows.sort_by_key(|row| std::cmp::Reverse(row.differs)),
+            Self::Written => rows.sort_by(|one, other| other.status_written.cmp(&one.status_written)),
+        }
     }
-    text + "\n" + &sum(rows) + "\n"
 }
 
-fn line(cells: &[String; 8], widths: &[usize]) -> String {
-    let padded: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    padded.join("  ").trim_end().to_owned() + "\n"
+/// An id by its prefix and then by its number, so that `client_9` stands before `client_10`.
+pub(crate) fn numbered(id: Option<&str>) -> (String, u64) {
+    let id = id.unwrap_or_default();
+    let digits = id.chars().rev().take_while(char::is_ascii_digit).count();
+    let (prefix, number) = id.split_at(id.len() - digits);
+    (prefix.to_owned(), number.parse().unwrap_or_default())
 }
 
-fn sum(rows: &[Row]) -> String {
+/// Columns, without those that `-o wide` adds.
+const HEAD: [&str; 8] = ["NAMESPACE", "OBJECT", "READY", "STATUS", "TENANT", "UNIQUE-ID", "DIFFERS", "LOOK AT"];
+
+/// The rows as a table.
+pub(super) fn text(rows: &[Row], is_wide: bool) -> String {
+    let mut head = HEAD.to_vec();
+    if is_wide {
+        head.extend(["STATUS WRITTEN", "MESSAGE"]);
+    }
+    let mut table = Table::new(&head);
+    for row in rows {
+        table.push(row.cells(is_wide));
+    }
+    table.text()
+}
+
+impl Row {
+    pub(super) fn cells(&self, is_wide: bool) -> Vec<Cell> {
+        let Self { namespace, kind, name, ready, phase, tenant, unique_id, differs, attention, .. } = self;
+        let tone = match (ready.as_str(), attention) {
+            ("True", None) => Tone::Good,
+            ("False", _) if self.is_stuck => Tone::Bad,
+            _ => Tone::Busy,
+        };
+        let mut cells = vec![
+            Cell::from(namespace),
+            Cell::from(&format!("{}/{name}", kind.to_ascii_lowercase())),
+            Cell::toned(ready, tone),
+            Cell::from(phase.map(|phase| format!("{phase:?}")).as_ref()),
+            Cell::from(tenant),
+            Cell::from(unique_id.as_ref()),
+            Cell::from(&differs.to_string()),
+            Cell::toned(attention.as_deref().unwrap_or_default(), if attention.is_some() { tone } else { Tone::Plain }),
+        ];
+        if is_wide {
+            let written = self.status_written.map(|time| format!("{} ago", age(time, crate::clock::now())));
+            cells.extend([Cell::from(written.as_ref()), Cell::from(self.message.as_ref())]);
+        }
+        cells
+    }
+
+    /// What the object is called: no two have the same.
+    pub(super) fn key_of(kind: &str, namespace: &str, name: &str) -> String {
+        format!("{kind} {namespace}/{name}")
+    }
+
+    /// The same of this one.
+    pub(super) fn key(&self) -> String {
+        Self::key_of(self.kind, &self.namespace, &self.name)
+    }
+
+    /// Whether both show the same.
+    pub(super) fn is_alike(&self, other: &Self) -> bool {
+        self.cells(false) == other.cells(false)
+    }
+
+    /// The row as a line below a list: its columns do not know the width of what comes.
+    pub(super) fn line(&self) -> String {
+        let mut table = Table::new(&HEAD);
+        table.push(self.cells(false));
+        table.text().lines().skip(1).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// Whether it is not Ready, or a person should look at it.
+    pub(super) fn needs_a_look(&self) -> bool {
+        self.ready != "True" || self.attention.is_some()
+    }
+}
+
+/// How many there are and how they stand.
+pub(super) fn sum(rows: &[Row]) -> String {
     let of = |kind: &str| rows.iter().filter(|row| row.kind == kind).count();
     let ready = rows.iter().filter(|row| row.ready == "True").count();
     let asking = rows.iter().filter(|row| row.attention.is_some()).count();
     let look = match asking {
         0 => "nothing to look at".to_owned(),
-        1 => "1 to look at: `kubectl tenantry status KIND/NAME` says what to do".to_owned(),
         many => format!("{many} to look at: `kubectl tenantry status KIND/NAME` says what to do"),
     };
     let [partners, clients] = ["Partner", "Client"].map(|kind| count(of(kind), kind));
     format!("{partners}, {clients}, {ready} of {} ready, {look}", rows.len())
+}
+
+/// How many of all are shown.
+pub(super) fn sum_of_some(rows: &[Row], all: usize) -> String {
+    match rows.len() {
+        0 => format!(
+            "{} ready, nothing to look at",
+            if all == 1 { "the only one is".to_owned() } else { format!("all {all} are") }
+        ),
+        some => format!("{some} of {all} to look at: `kubectl tenantry status KIND/NAME` says what to do"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::api::TenantClient;
+
+    fn client(name: &str, id: &str, (ready, reason): (&str, &str), differs: usize) -> Row {
+        let drift: Vec<_> = (0..differs)
+            .map(|one| json!({"path": format!("details.{one}"), "desired": "a", "observed": "b", "since": "2026-12-01T12:00:00Z"}))
+            .collect();
+        let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": reason, "message": "m", "lastTransitionTime": "2026-12-01T12:00:00Z"});
+        let mut conditions = vec![condition("Ready", ready)];
+        if ready == "False" {
+            conditions.push(condition("Stalled", "True"));
+        }
+        let object: TenantClient = serde_json::from_value(json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": name, "namespace": "acme"},
+            "spec": {"partnerRef": {"name": "acme"}, "details": {"name": name.to_uppercase()}},
+            "status": {"uniqueId": id, "conditions": conditions, "drift": drift},
+        }))
+        .unwrap();
+        Row::of(&object)
+    }
+
+    #[test]
+    fn rows_are_ordered_by_each_column() {
+        let rows = || {
+            vec![
+                client("a", "client_10", ("True", "AsDeclared"), 0),
+                client("b", "client_9", ("False", "InvalidValue"), 0),
+                client("c", "client_11", ("True", "AsDeclared"), 2),
+            ]
+        };
+        for (by, order) in [
+            (SortBy::Object, "abc"),
+            (SortBy::Name, "abc"),
+            (SortBy::Ready, "bac"),
+            (SortBy::Reason, "bac"),
+            (SortBy::Tenant, "abc"),
+            (SortBy::UniqueId, "bac"),
+            (SortBy::Differs, "cab"),
+            (SortBy::Written, "abc"),
+        ] {
+            let mut sorted = rows();
+            sorted.reverse();
+            by.sort(&mut sorted);
+            let names: String = sorted.iter().map(|row| row.name.as_str()).collect();
+            assert_eq!(names, order, "{by:?}");
+        }
+        assert_eq!(rows().iter().filter(|row| row.needs_a_look()).count(), 1);
+        assert_eq!(
+            sum_of_some(&rows()[..1], 3),
+            "1 of 3 to look at: `kubectl tenantry status KIND/NAME` says what to do"
+        );
+        assert_eq!(sum_of_some(&[], 3), "all 3 are ready, nothing to look at");
+    }
 }

@@ -93,8 +93,9 @@ pub(super) fn next<K: Object>(object: &K) -> Vec<String> {
     }
     if let Some(plan) = &status.plan {
         next.push(format!(
-            "read the plan; to let it happen set `management.approval.approvedPlan` to `{}` under `spec`",
-            plan.hash
+            "read the plan; to let it happen set `management.approval.approvedPlan` to `{}` under `spec`, or `kubectl tenantry approve {}`",
+            plan.hash,
+            argument(object)
         ));
     }
     next.extend(ending(object));

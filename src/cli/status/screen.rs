@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
+use super::list::status_written;
 use super::next::{next, words};
 use crate::api::{
     ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase,
@@ -12,7 +14,8 @@ use crate::api::{
 };
 use crate::cli::ground::named;
 use crate::cli::output::plain;
-use crate::object::{Object, Parent, deletion_policy, drift_policy, mode};
+use crate::object::{Object, Parent, deletion_policy, drift_policy, mode, pause};
+use crate::plan::Pause;
 
 /// A condition, with what it means.
 #[derive(Serialize, Debug)]
@@ -47,6 +50,8 @@ pub(super) struct Screen {
     partner: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connection: Option<ConnectionStatus>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_written: Option<Timestamp>,
     management: String,
     on_delete: &'static str,
     conditions: Vec<Told>,
@@ -86,13 +91,16 @@ impl Screen {
         };
         let management = match mode(object) {
             ManagementMode::Manage => format!("Manage, drift: {:?}", drift_policy(object)),
-            other => format!("{other:?}"),
+            other @ (ManagementMode::Observe | ManagementMode::Paused) => format!("{other:?}"),
         };
+        let end = pause(object, crate::clock::now()).and_then(Pause::end);
+        let management = end.map_or_else(|| management.clone(), |end| format!("{management}, paused until {end}"));
         Self {
             object: named(object),
             tenant: object.declared_name().to_owned(),
             conditions: told.collect(),
             partner,
+            status_written: status_written(object.meta()),
             management,
             on_delete: deletion_policy(object).name(),
             next: next(object),
@@ -149,7 +157,7 @@ impl Screen {
     }
 
     fn about(&self) -> Vec<String> {
-        let Self { tenant, unique_id, account_id, phase, created_time, .. } = self;
+        let Self { tenant, unique_id, account_id, phase, created_time, status_written, .. } = self;
         let account = account_id.as_ref().map(|id| format!(" (account {id})")).unwrap_or_default();
         let id = unique_id.as_ref().map_or_else(|| "none yet".to_owned(), |id| format!("{id}{account}"));
         let state = phase.map_or_else(|| "not known yet".to_owned(), |phase| format!("{phase:?}"));
@@ -164,6 +172,7 @@ impl Screen {
             ("console", self.url.clone()),
             ("API", self.api_endpoint.clone()),
             ("platform", platform),
+            ("written", status_written.map(|time| format!("{time}, when something last changed"))),
             ("management", Some(self.management.clone())),
             ("on delete", Some(self.on_delete.to_owned())),
         ];

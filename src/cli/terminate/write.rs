@@ -13,7 +13,7 @@ use crate::api::{Deletion, GROUP, VERSION};
 use crate::cli::cluster::Cluster;
 use crate::cli::failure::Failure;
 use crate::cli::ground::named;
-use crate::cli::guarded::FIELD_MANAGER;
+use crate::cli::guarded::DryRun;
 use crate::cli::output::Machine;
 use crate::object::{Object, Reading, namespace, uid};
 
@@ -24,12 +24,15 @@ use crate::object::{Object, Reading, namespace, uid};
 pub(super) async fn apply<K: Object>(
     object: &K,
     deletion: &Deletion,
-    (is_forced, cluster): (bool, &Cluster),
+    (is_forced, dry_run, cluster): (bool, DryRun, &Cluster),
 ) -> Result<(), Failure> {
     let mut patch = json!(Manifest::new(object, deletion));
     patch["metadata"]["uid"] = json!(uid(object));
     patch["metadata"]["resourceVersion"] = json!(object.resource_version());
-    let params = PatchParams { force: is_forced, ..PatchParams::apply(FIELD_MANAGER) };
+    if dry_run == DryRun::Client {
+        return Ok(());
+    }
+    let params = PatchParams { force: is_forced, ..dry_run.params() };
     let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &namespace(object));
     match objects.patch(&object.name_any(), &params, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
@@ -116,7 +119,7 @@ mod tests {
         let deletion = Deletion { policy: Some(DeletionPolicy::Terminate), ..Deletion::default() };
         for (is_forced, query) in [(false, "fieldManager"), (true, "force=true")] {
             let (cluster, asked) = answering(vec![refusal(409, "Conflict")]);
-            let failure = apply(&object, &deletion, (is_forced, &cluster)).await.unwrap_err();
+            let failure = apply(&object, &deletion, (is_forced, DryRun::None, &cluster)).await.unwrap_err();
             assert!(failure.to_string().contains("changed meanwhile"), "{failure}");
             let asked = asked.lock().unwrap().clone();
             let [(what, patch)] = asked.as_slice() else { panic!("it is asked once: {asked:?}") };

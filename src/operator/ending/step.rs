@@ -14,7 +14,7 @@ use crate::operator::audit;
 use crate::operator::context::Context;
 use crate::operator::error::Stop;
 use crate::operator::object::{
-    TenantObject, asked_adoption, deletion_policy, intent, mark, mode, place, uid, unique_id,
+    TenantObject, asked_adoption, deletion_policy, intent, mark, mode, pause, place, uid, unique_id,
 };
 use crate::operator::status::{record, write_as_read};
 use crate::plan::{
@@ -189,7 +189,7 @@ impl Said {
             mark: &self.mark,
             record: &self.record,
             has_adoption_id: has_adoption_id(object),
-            is_paused: mode(object) != ManagementMode::Manage,
+            is_paused: mode(object) != ManagementMode::Manage || pause(object, crate::clock::now()).is_some(),
             rules: Rules {
                 request_timeout: settings.request_timeout,
                 limits: Limits {

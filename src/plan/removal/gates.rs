@@ -25,7 +25,7 @@ pub(super) fn pass<'a>(
     let observed = tenant(intent, &surroundings.tenant, now)?;
     if intent.is_paused && !is_retain {
         let message =
-            "the object is paused or only observed: set `management.mode` to `Manage`, or set `deletion.policy` to `Retain`".to_owned();
+            "the object is paused or only observed: set `management.mode` to `Manage` and remove `management.pausedUntil`, or set `deletion.policy` to `Retain`".to_owned();
         return Err(Box::new(hold(Reason::ManagementPaused, message)));
     }
     Ok(observed)

@@ -64,6 +64,6 @@ fn after_half_an_hour_without_the_platform_nobody_says_ready_and_a_new_object_th
     let silent = verdict(&outcome, Standing::Silent);
     assert_eq!(condition(&silent, ConditionType::Ready), Some((Truth::Unknown, Reason::PlatformUnavailable)));
     let unknown = Some((Truth::Unknown, Reason::ManagementPaused));
-    assert_eq!(condition(&verdict(&Outcome::Paused, Standing::New), ConditionType::Ready), unknown);
-    assert_eq!(condition(&verdict(&Outcome::Paused, Standing::Ready), ConditionType::Ready), None);
+    assert_eq!(condition(&verdict(&Outcome::Paused(Pause::Open), Standing::New), ConditionType::Ready), unknown);
+    assert_eq!(condition(&verdict(&Outcome::Paused(Pause::Open), Standing::Ready), ConditionType::Ready), None);
 }

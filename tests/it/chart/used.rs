@@ -233,7 +233,7 @@ impl<'a> Play<'a> {
         let desk = Desk::at(&self.first);
         self.first.until("the namespace is gone", || {
             if !self.release.is_whole() {
-                desk.run(&["release", "--all", "--yes", "-n", &self.going.name]);
+                desk.run(&["release", "--all", "--yes", "--ignore-lease", "-n", &self.going.name]);
             }
             Ok(kubectl.run(&["get", "namespace", &self.going.name, "--ignore-not-found"])?.is_empty())
         });

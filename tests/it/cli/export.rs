@@ -57,6 +57,8 @@ fn what_cannot_be_declared_is_named_and_never_dropped_in_silence() {
     ];
     assert_eq!(names, expected);
     // What an earlier export wrote and this one does not is taken away; what others wrote is left alone.
+    let ran = desk.run(&["export", "--connection", &connection, "--partner", &partner, "-o", "yaml"]);
+    assert!(ran.code == 0 && ran.out.contains("kind: Partner") && !desk.folder.join("yaml").exists(), "{ran:?}");
     let folder = desk.folder.join("out");
     std::fs::write(folder.join("notes.yaml"), "mine: 1\n").unwrap();
     let stale = std::fs::read_to_string(folder.join("kustomization.yaml")).unwrap();
@@ -80,6 +82,8 @@ fn what_stands_in_the_way_of_an_export_is_named() {
     let connection = desk.connection(&space);
     let own = [(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")];
     check("export/no-connection", &desk.run(&["export"]), &own);
+    let ran = desk.run(&["export", "--connection", &connection, "-o", "json"]);
+    assert!(ran.code == 1 && ran.err.contains("`-o json` is no form of this verb"), "{ran:?}");
     check("export/no-secret", &desk.run(&["export", "--connection-secret", "nowhere/x"]), &own);
     let wrong = std::fs::read_to_string(&connection).unwrap().replace("clientSecret=", "clientSecret=x");
     desk.put("wrong.env", &wrong);

@@ -19,6 +19,29 @@ fn holder(world: &World) -> Result<String> {
     world.kubectl.run(&["-n", "tenantry-system", "get", "lease", "tenantry-operator", "-o", path])
 }
 
+/// What is said where no operator leads: of a lease that was given back, and of one that ran out.
+fn headless(space: &Space<'_>, desk: &Desk) {
+    let run = |args: &[&str]| desk.run(&[args, &["-n", &space.name]].concat());
+    let ran = run(&["status"]);
+    assert!(ran.code == 0 && ran.out.contains("NO OPERATOR LEADS") && ran.out.contains("was given back"), "{ran:?}");
+    assert!(ran.err.contains("WARNING: no operator leads, so nothing is done"), "{ran:?}");
+    let stale = json!({"spec": {
+        "holderIdentity": "gone", "leaseDurationSeconds": 15, "renewTime": "2026-01-01T00:00:00.000000Z",
+    }});
+    let patch = stale.to_string();
+    let lease = ["-n", "tenantry-system", "patch", "lease", "tenantry-operator", "--type=merge", "-p", &patch];
+    space.world.kubectl.run(&lease).unwrap();
+    for args in [&["status"][..], &["status", "client/globex"], &["status", "-o", "json"]] {
+        let ran = run(args);
+        assert!(ran.code == 0 && ran.err.contains("WARNING: no operator leads"), "{args:?}: {ran:?}");
+        assert!(args.contains(&"json") || ran.out.contains("the lease of `gone` ended "), "{args:?}: {ran:?}");
+    }
+    let ran = run(&["reconcile", "client/globex", "--timeout", "1"]);
+    assert!(ran.code == 1 && ran.err.contains("has not looked in time (NO OPERATOR LEADS"), "{ran:?}");
+    let ran = run(&["check"]);
+    assert!(ran.code == 2 && ran.out.contains("WRONG    leader       NO OPERATOR LEADS"), "{ran:?}");
+}
+
 #[test]
 fn before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched() {
     let mut world = World::start("released", |_| {}).unwrap();
@@ -46,10 +69,20 @@ fn before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched() {
     assert_eq!(finalizers(&space, "partner/acme"), json!(["tenantry.dev/tenant"]));
     check("release/nothing-named", &desk.run(&["release"]), &own);
     check("release/both-named", &desk.run(&["release", "--all", "client/globex"]), &own);
+    for named in [&["client/globex", "-n", &name][..], &["--all"]] {
+        let ran = desk.run(&[&["release", "--yes"], named].concat());
+        assert!(ran.code == 1 && ran.err.contains("say `--ignore-lease`"), "an operator leads: {ran:?}");
+    }
+    let ran = desk.run(&["release", "--all", "--ignore-lease", "--dry-run", "server"]);
+    assert!(ran.code == 0 && ran.out.lines().all(|line| line.ends_with(" (server dry run)")), "{ran:?}");
+    assert_eq!(finalizers(&space, "partner/acme"), json!(["tenantry.dev/tenant"]));
     check("release/no-such-object", &desk.run(&["release", "client/nobody", "--yes"]), &own);
     drop(space);
     world.operator.process().stop().unwrap();
     let space = Space::at(&world, name.clone());
+    headless(&space, &desk);
+    let ran = desk.run_with(&["release", "--all"], "yes\n");
+    assert!(ran.code == 1 && ran.err.contains("there is no terminal: say `--yes`"), "{ran:?}");
     check("release/one", &desk.run(&["release", "client/globex", "-n", &name, "--yes"]), &own);
     assert_eq!(finalizers(&space, "client/globex"), json!([OTHER]));
     check("release/all-of-a-namespace", &desk.run(&["release", "--all", "-n", &name, "--yes"]), &own);

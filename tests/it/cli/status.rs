@@ -1,16 +1,39 @@
 //! `status`: what the operator last saw, for people.
 
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
 use serde_json::json;
 
 use super::golden::{check, own};
 use super::{Desk, Ran};
-use crate::world::World;
+use crate::process::Result;
+use crate::world::{Space, World};
+
+/// Who leads, as the Lease says.
+fn leader(space: &Space<'_>) -> String {
+    let path = "{.spec.holderIdentity}";
+    space
+        .world
+        .kubectl
+        .run(&["-n", "tenantry-system", "get", "lease", "tenantry-operator", "-o", &format!("jsonpath={path}")])
+        .unwrap()
+}
+
+/// The same without the moment of the last write.
+fn still(ran: Ran) -> Ran {
+    let line = |line: &str| {
+        if line.starts_with("  written ") { "  written     TIME\n".to_owned() } else { format!("{line}\n") }
+    };
+    Ran { out: ran.out.lines().map(line).collect(), ..ran }
+}
 
 #[test]
 fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     let space = World::shared().namespace("screen");
     let desk = Desk::at(&space);
     let own = own(&space);
+    let leader = leader(&space);
     let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
     check("status/nothing-there", &status(&[]), &own);
     let defaults = json!({"timezone": "Europe/Berlin", "packages": ["EventAndIncidentManagement"]});
@@ -47,10 +70,11 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     ];
     let mut own = own;
     own.extend(accounts.iter().map(|account| (account.as_str(), "(account N)")));
+    own.push((leader.as_str(), "LEADER"));
     own.extend(times.iter().map(|time| (time.as_str(), "TIME")));
-    check("status/client", &status(&["client", "globex"]), &own);
-    check("status/refused", &status(&["client/initech"]), &own);
-    check("status/partner", &status(&["acme"]), &own);
+    check("status/client", &still(status(&["client", "globex"])), &own);
+    check("status/refused", &still(status(&["client/initech"])), &own);
+    check("status/partner", &still(status(&["acme"])), &own);
     let list = status(&[]);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
     check("status/list", &Ran { out: list.out.lines().map(words).collect(), ..list }, &own);
@@ -77,4 +101,67 @@ fn what_cannot_be_shown_is_said() {
     ] {
         check(&format!("status/{name}"), &desk.run(&[args, &["-n", &space.name]].concat()), &own(&space));
     }
+}
+
+#[test]
+fn the_few_that_are_not_ready_are_found_among_many() {
+    let space = World::shared().namespace("few");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    for name in ["globex", "initech"] {
+        space.client(name, &json!({}));
+    }
+    space.client("broken", &json!({"details": {"country": "Atlantis"}}));
+    for object in ["partner/acme", "client/globex", "client/initech"] {
+        space.ready(object);
+    }
+    space.not_ready("client/broken", "InvalidValue");
+    space.kubectl(&["label", "client/globex", "client/broken", "team=a"]);
+    let status = |args: &[&str]| desk.run(&[&["status", "-n", &space.name], args].concat());
+    let names = |args: &[&str]| -> Vec<String> {
+        let rows = status(&[args, &["-o", "json"]].concat()).json();
+        rows.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(names(&["--not-ready"]), ["broken"]);
+    assert_eq!(names(&["-l", "team=a"]), ["broken", "globex"]);
+    assert_eq!(names(&["-l", "team=a", "--sort-by", "ready"]), ["broken", "globex"]);
+    assert_eq!(names(&["-l", "team!=a"]), ["acme", "initech"]);
+    let ran = status(&["--not-ready"]);
+    assert!(ran.out.contains("1 of 4 to look at") && !ran.out.contains("globex"), "{ran:?}");
+    let ran = status(&["--not-ready", "-l", "team!=a"]);
+    assert!(ran.out.starts_with("all 2 are ready, nothing to look at\n"), "{ran:?}");
+    let wide = status(&["-o", "wide"]).out;
+    assert!(wide.lines().next().unwrap().ends_with("STATUS WRITTEN  MESSAGE") && wide.contains("Atlantis"), "{wide}");
+    assert!(status(&["-o", "json"]).json()[0]["statusWritten"].is_string());
+}
+
+#[test]
+fn a_watched_list_shows_an_object_again_when_it_changes() {
+    let space = World::shared().namespace("watched");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    space.ready("partner/acme");
+    space.ready("client/globex");
+    let mut command = desk.command(&crate::assets::own("kubectl-tenantry").unwrap());
+    command.args(["status", "-w", "-n", &space.name]).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut running = command.spawn().unwrap();
+    let lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    let (send, seen) = std::sync::mpsc::channel();
+    std::thread::spawn(move || lines.map_while(std::result::Result::ok).try_for_each(|line| send.send(line)));
+    let mut all: Vec<String> = Vec::new();
+    let mut until = |what: &str, is_so: &dyn Fn(&[String]) -> bool| {
+        space.until(what, || -> Result<bool> {
+            all.extend(seen.try_iter());
+            Ok(is_so(&all))
+        });
+    };
+    until("the list is there", &|all| all.iter().any(|line| line.contains("leads in namespace")));
+    space.patch("client/globex", &json!({"spec": {"details": {"country": "Atlantis"}}}));
+    until("the change is shown", &|all| all.last().unwrap().contains("InvalidValue"));
+    space.delete("client/globex");
+    until("the end is shown", &|all| all.last().unwrap().ends_with("/globex has gone"));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(all.iter().filter(|line| line.contains("partner/acme")).count(), 1, "{all:#?}");
 }

@@ -9,8 +9,29 @@ const PARTNER: &str = "apiVersion: tenantry.dev/v1alpha1\nkind: Partner\nmetadat
 fn every_verb_has_help() {
     let desk = Desk::alone();
     check("help/all", &desk.run(&["--help"]), &[]);
-    let verbs =
-        ["plan", "export", "unmanaged", "lint", "status", "terminate", "cancel", "release", "version", "completion"];
+    let verbs = [
+        "plan",
+        "export",
+        "unmanaged",
+        "lint",
+        "list",
+        "status",
+        "events",
+        "logs",
+        "check",
+        "reconcile",
+        "pause",
+        "resume",
+        "suspend",
+        "activate",
+        "approve",
+        "adopt",
+        "terminate",
+        "cancel",
+        "release",
+        "version",
+        "completion",
+    ];
     for verb in verbs {
         check(&format!("help/{verb}"), &desk.run(&[verb, "--help"]), &[]);
     }
@@ -26,7 +47,8 @@ fn a_mistake_on_the_command_line_is_status_one() {
 
 #[test]
 fn completions_know_the_verbs() {
-    for shell in ["bash", "zsh", "fish", "powershell"] {
+    // The script of bash asks the program itself: `complete` tries it.
+    for shell in ["zsh", "fish", "powershell"] {
         let ran = Desk::alone().run(&["completion", shell]);
         assert!(ran.code == 0 && ran.out.contains("plan") && ran.out.contains("version"), "{shell}: {}", ran.err);
     }

@@ -131,6 +131,7 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::Released
         // The tenant is gone: the object goes as well, and an event says that it was too late.
         | Reason::TooLateToCancel
+        | Reason::Resumed
         | Reason::Reattached
         | Reason::Created
         | Reason::Updated

@@ -140,7 +140,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room {
         name: "object",
         rooms: &["connect", "plan", "wire", "api", "catalog"],
-        crates: &["std", "k8s_openapi", "kube", "secrecy", "serde", "serde_json", "serde_path_to_error"],
+        crates: &["std", "jiff", "k8s_openapi", "kube", "secrecy", "serde", "serde_json", "serde_path_to_error"],
         // It judges what others have read: of a cluster it knows no client.
         but: &["kube::Api", "kube::Client", "std::env", "std::fs", "std::net"],
     },
@@ -176,6 +176,8 @@ pub(super) const ROOMS: &[Room] = &[
         rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock"],
         crates: &[
             "std",
+            "anstream",
+            "anstyle",
             "clap",
             "clap_complete",
             "futures",

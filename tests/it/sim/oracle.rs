@@ -2,7 +2,7 @@
 
 mod counts;
 mod ends;
-mod rules;
+pub(super) mod rules;
 mod siblings;
 
 use std::collections::{BTreeMap, BTreeSet};

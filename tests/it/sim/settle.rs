@@ -13,6 +13,7 @@ use super::cluster::{CLIENTS, Cluster, Key, PARTNERS};
 use super::life::HOME;
 use super::newer::is_newer;
 use super::oracle::holds;
+use super::oracle::rules::mode;
 use super::platform::{Platform, Tenant};
 use super::seam::{State, World};
 
@@ -174,16 +175,21 @@ impl Judge<'_> {
         self.state.cluster.get(&Key::new(PARTNERS, namespace, reference["name"].as_str()?))
     }
 
+    /// What an operator may do with the tenant now; between two lives the state knows the time.
+    fn mode(&self) -> &str {
+        mode(self.object, self.state.now.max(tenantry::clock::now()))
+    }
+
     fn fault(&self) -> Option<String> {
         if self.object["metadata"]["deletionTimestamp"].is_string() {
             return self.deleting();
         }
-        let mode = &self.object["spec"]["management"]["mode"];
-        if *mode == "Paused" {
+        let mode = self.mode();
+        if mode == "Paused" {
             return None;
         }
         if is_ready(self.object) {
-            return (*mode != "Observe").then(|| self.as_declared())?;
+            return (mode != "Observe").then(|| self.as_declared())?;
         }
         let (_, reason) = condition(self.object, "Ready").unwrap_or_default();
         let is_so = match reason.as_str() {
@@ -299,7 +305,7 @@ impl Judge<'_> {
             "ConfirmationNeeded" => policy == "Terminate" && spec["deletion"]["confirm"].is_null(),
             "ConfirmationInvalid" => policy == "Terminate" && !spec["deletion"]["confirm"].is_null(),
             "ClientsRemain" => children(),
-            "ManagementPaused" => ["Paused", "Observe"].iter().any(|mode| spec["management"]["mode"] == *mode),
+            "ManagementPaused" => self.mode() != "Manage",
             "OwnedElsewhere" => self.tenant().is_some_and(|tenant| {
                 tenant.place.as_deref() != Some(&self.place()) || self.object["metadata"]["uid"] != json!(tenant.uid)
             }),

@@ -5,6 +5,7 @@ use serde_json::Value;
 use tenantry::api::ABANDON;
 use tenantry::plan::confirm_digest;
 
+use super::rules::mode;
 use super::{Oracle, key_of};
 use crate::sim::ask::Ask;
 use crate::sim::cluster::{CLIENTS, CONFIG_MAPS, Cluster, DEFINITIONS, Key, NAMESPACES, PARTNERS};
@@ -71,8 +72,7 @@ impl Oracle {
         must(!is_newer(&object), "the object is not understood");
         must(is_deleting(&object), "nobody deleted the object");
         must(policy(&object) == "Terminate", "the policy is another");
-        let mode = object["spec"]["management"]["mode"].as_str().unwrap_or("Manage");
-        must(mode == "Manage", "the object is not managed");
+        must(mode(&object, at) == "Manage", "the object is not managed");
         let termination = &object["status"]["termination"];
         let stands = digest(&object);
         must(

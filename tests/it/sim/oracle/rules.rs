@@ -23,8 +23,11 @@ fn lately(cluster: &Cluster, key: &Key, at: Timestamp) -> Vec<Arc<Value>> {
     cluster.at(key, then).into_iter().chain(later).collect()
 }
 
-fn mode(object: &Value) -> &str {
-    object["spec"]["management"]["mode"].as_str().unwrap_or("Manage")
+/// What an operator may do with the tenant at a time.
+pub(in crate::sim) fn mode(object: &Value, at: Timestamp) -> &str {
+    let management = &object["spec"]["management"];
+    let until = management["pausedUntil"].as_str().map(|until| until.parse::<Timestamp>().unwrap());
+    if until.is_some_and(|until| until > at) { "Paused" } else { management["mode"].as_str().unwrap_or("Manage") }
 }
 
 /// Whether each plan of an object waits for a person, and none was approved.
@@ -54,7 +57,7 @@ impl Oracle {
         }
         // What was suspended for an end that is cancelled is put back in service when the object goes.
         let puts_back = matches!(about(ask), About::Act(_, "activate")) && was(&is_deleting);
-        if !puts_back && !was(&|object| mode(object) == "Manage") {
+        if !puts_back && !was(&|object| mode(object, at) == "Manage") {
             return Some(format!("written although {owner:?} is only read or paused"));
         }
         if !was(&|object| !waits(object)) {

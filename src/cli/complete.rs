@@ -1,0 +1,140 @@
+//! Completes a word of the command line, as kubectl asks its plugins to: a candidate a line, what it means behind a tab, and
+//! at the end a line with a number that tells kubectl what not to add.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use clap_complete::CompletionCandidate;
+use clap_complete::engine::complete;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
+use kube::config::Kubeconfig;
+use kube::{Api, Resource, ResourceExt};
+
+use super::cluster::{Cluster, ClusterFlags};
+use super::one::kind_of;
+use super::output;
+use crate::api::{Partner, TenantClient};
+use crate::plan::Kind;
+
+/// Longest wait for a cluster: a person holds the tab key.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Name by which kubectl calls for completions.
+const CALLED: &str = "kubectl_complete-tenantry";
+/// Verb by which everybody else does.
+const VERB: &str = "__complete";
+/// Directives of kubectl: no space behind the word, and no names of files.
+const NO_SPACE: u8 = 2;
+const NO_FILES: u8 = 4;
+
+/// The words so far, for the functions that complete values.
+static WORDS: OnceLock<Vec<String>> = OnceLock::new();
+
+/// The words to complete, where that is what the program was called for; the last one is the one to complete.
+pub(crate) fn asked(args: &[OsString]) -> Option<Vec<OsString>> {
+    let (program, rest) = args.split_first()?;
+    if Path::new(program).file_stem() == Some(OsStr::new(CALLED)) {
+        return Some(rest.to_vec());
+    }
+    let (first, rest) = rest.split_first()?;
+    (first == VERB).then(|| rest.to_vec())
+}
+
+/// Prints the candidates. What goes wrong is silence: whoever types is not to be disturbed.
+pub(crate) fn run(words: Vec<OsString>, mut command: clap::Command) {
+    let texts: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let _ = WORDS.set(texts);
+    let args: Vec<OsString> = [OsString::from("kubectl-tenantry")].into_iter().chain(words).collect();
+    let last = args.len().saturating_sub(1).max(1);
+    let args = if args.len() == 1 { vec![args[0].clone(), OsString::new()] } else { args };
+    let candidates = complete(&mut command, args, last, None).unwrap_or_default();
+    let shown: Vec<&CompletionCandidate> = candidates.iter().filter(|one| !one.is_hide_set()).collect();
+    let mut text = String::new();
+    for candidate in &shown {
+        let help = candidate.get_help().map(|help| help.to_string().lines().next().unwrap_or_default().to_owned());
+        text += &output::plain(&candidate.get_value().to_string_lossy());
+        text += &help.map(|help| format!("\t{}", output::plain(&help))).unwrap_or_default();
+        text.push('\n');
+    }
+    let is_begun = !shown.is_empty() && shown.iter().all(|one| one.get_value().to_string_lossy().ends_with('/'));
+    let directive = if is_begun { NO_FILES + NO_SPACE } else { NO_FILES };
+    let _ = output::print(&format!("{text}:{directive}\n"));
+}
+
+/// Partners and Clients, as `KIND/NAME`, or as NAME behind a kind.
+pub(crate) fn objects(current: &OsStr) -> Vec<CompletionCandidate> {
+    let current = current.to_string_lossy();
+    let before = words().iter().rev().nth(1).and_then(|word| kind_of(word));
+    let names = ask(|cluster| async move {
+        let Cluster { client, namespace } = cluster;
+        let partners = names_of(Api::<Partner>::namespaced(client.clone(), &namespace)).await;
+        let clients = names_of(Api::<TenantClient>::namespaced(client, &namespace)).await;
+        [(Kind::Partner, partners), (Kind::Client, clients)]
+    });
+    let mut found = Vec::new();
+    for (kind, names) in names.into_iter().flatten() {
+        let prefix = match (before, current.split_once('/')) {
+            (Some(before), _) if before != kind => continue,
+            (Some(_), _) => String::new(),
+            // The kind as it was typed, which has several names.
+            (None, Some((typed, _))) if kind_of(typed) == Some(kind) => format!("{typed}/"),
+            (None, _) => format!("{}/", kind.name().to_ascii_lowercase()),
+        };
+        found.extend(names.into_iter().map(|name| format!("{prefix}{name}")));
+    }
+    candidates(found, &current)
+}
+
+/// Namespaces of the cluster.
+pub(crate) fn namespaces(current: &OsStr) -> Vec<CompletionCandidate> {
+    let names = ask(|cluster| names_of(Api::<Namespace>::all(cluster.client)));
+    candidates(names.unwrap_or_default(), &current.to_string_lossy())
+}
+
+/// Contexts of the kubeconfig.
+pub(crate) fn contexts(current: &OsStr) -> Vec<CompletionCandidate> {
+    let contexts = Kubeconfig::read().map(|config| config.contexts).unwrap_or_default();
+    candidates(contexts.into_iter().map(|context| context.name).collect(), &current.to_string_lossy())
+}
+
+fn words() -> &'static [String] {
+    WORDS.get().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn candidates(names: Vec<String>, current: &str) -> Vec<CompletionCandidate> {
+    names.into_iter().filter(|name| name.starts_with(current)).map(CompletionCandidate::new).collect()
+}
+
+/// Asks the cluster that the words so far name.
+fn ask<T, F: Future<Output = T>>(read: impl FnOnce(Cluster) -> F) -> Option<T> {
+    let asked = async {
+        let cluster = ClusterFlags::of_words(words()).connect().await.ok().flatten()?;
+        Some(read(cluster).await)
+    };
+    let runtime = tokio::runtime::Handle::try_current().ok()?;
+    tokio::task::block_in_place(|| runtime.block_on(tokio::time::timeout(PATIENCE, asked))).ok().flatten()
+}
+
+async fn names_of<K>(objects: Api<K>) -> Vec<String>
+where
+    K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let listed = objects.list_metadata(&ListParams::default()).await;
+    listed.map(|list| list.items.iter().map(ResourceExt::name_any).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn completions_are_asked_for_by_a_verb_or_by_the_name_of_the_program() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(asked(&words("/bin/kubectl_complete-tenantry status ")), Some(words("status ")));
+        assert_eq!(asked(&words("kubectl-tenantry __complete status ")), Some(words("status ")));
+        assert_eq!(asked(&words("kubectl-tenantry status")), None);
+        assert_eq!(asked(&words("kubectl-tenantry")), None);
+    }
+}

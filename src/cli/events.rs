@@ -1,0 +1,165 @@
+//! `events`: what the operator told about objects.
+
+use clap_complete::ArgValueCompleter;
+use jiff::Timestamp;
+use k8s_openapi::api::events::v1::Event;
+use kube::Api;
+use kube::api::ListParams;
+use serde::Serialize;
+
+use super::cluster::{Cluster, ClusterFlags};
+use super::colour::Tone;
+use super::complete;
+use super::failure::Failure;
+use super::leader::age;
+use super::one::{Named, One, required};
+use super::output::{self, Machine};
+use super::table::{Cell, Table};
+use super::{Ended, Exit};
+use crate::api::GROUP;
+use crate::object::uid;
+
+/// Show the events of Partners and Clients, the oldest first.
+///
+/// The API server keeps events for about an hour.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry events\n  kubectl tenantry events client/globex\n  kubectl tenantry events -A --warnings"
+)]
+pub(crate) struct Flags {
+    /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
+    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
+    object: Vec<String>,
+    /// All namespaces.
+    #[arg(short = 'A', long, conflicts_with = "object")]
+    all_namespaces: bool,
+    /// Only warnings.
+    #[arg(long)]
+    warnings: bool,
+    /// Form for programs.
+    #[arg(short, long, value_enum)]
+    output: Option<Machine>,
+}
+
+/// An event.
+#[derive(Serialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<Timestamp>,
+    /// How often it was seen.
+    count: i32,
+    r#type: String,
+    reason: String,
+    namespace: String,
+    object: String,
+    note: String,
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let named = if flags.object.is_empty() { None } else { Some(Named::read(&flags.object)?) };
+    let cluster = required(cluster).await?;
+    let wanted = match named {
+        None => None,
+        Some(named) => Some(match named.find(&cluster).await? {
+            One::Partner(partner) => uid(partner.as_ref()),
+            One::Client(client) => uid(client.as_ref()),
+        }),
+    };
+    let rows = rows(flags, wanted.as_deref(), &cluster).await?;
+    match flags.output {
+        Some(form) => output::print(&form.text(&rows)?)?,
+        None if rows.is_empty() => output::note("there are no such events"),
+        None => output::print(&text(&rows, flags.all_namespaces, crate::clock::now()))?,
+    }
+    Ok(Exit::Nothing)
+}
+
+async fn rows(flags: &Flags, wanted: Option<&str>, cluster: &Cluster) -> Result<Vec<Row>, Failure> {
+    let client = cluster.client.clone();
+    let events: Api<Event> =
+        if flags.all_namespaces { Api::all(client) } else { Api::namespaced(client, &cluster.namespace) };
+    let params =
+        wanted.map_or_else(ListParams::default, |uid| ListParams::default().fields(&format!("regarding.uid={uid}")));
+    let mut rows: Vec<Row> = events.list(&params).await?.items.iter().filter_map(Row::of).collect();
+    rows.retain(|row| !flags.warnings || row.r#type == "Warning");
+    rows.sort_by_key(|row| row.last_seen);
+    Ok(rows)
+}
+
+impl Row {
+    /// Of an event about one of our objects.
+    fn of(event: &Event) -> Option<Self> {
+        let about = event.regarding.as_ref()?;
+        let group = about.api_version.as_deref().unwrap_or_default().split('/').next();
+        let is_ours = group == Some(GROUP);
+        let series = event.series.as_ref();
+        let seen = series.map(|series| series.last_observed_time.0);
+        let once = event.event_time.as_ref().map(|time| time.0);
+        let before = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
+        let kind = about.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
+        is_ours.then(|| Self {
+            last_seen: seen.or(once).or(before),
+            count: series.map(|series| series.count).or(event.deprecated_count).unwrap_or(1),
+            r#type: event.type_.clone().unwrap_or_default(),
+            reason: event.reason.clone().unwrap_or_default(),
+            namespace: about.namespace.clone().unwrap_or_default(),
+            object: format!("{kind}/{}", about.name.as_deref().unwrap_or_default()),
+            note: event.note.clone().unwrap_or_default(),
+        })
+    }
+}
+
+fn text(rows: &[Row], has_namespaces: bool, now: Timestamp) -> String {
+    let mut head = vec!["LAST SEEN", "TYPE", "REASON", "OBJECT", "NOTE"];
+    if has_namespaces {
+        head.insert(0, "NAMESPACE");
+    }
+    let mut table = Table::new(&head);
+    for row in rows {
+        let seen = row.last_seen.map(|time| age(time, now)).unwrap_or_default();
+        let seen = if row.count > 1 { format!("{seen} (x{})", row.count) } else { seen };
+        let tone = if row.r#type == "Warning" { Tone::Bad } else { Tone::Plain };
+        let mut cells = vec![
+            Cell::from(&seen),
+            Cell::toned(&row.r#type, tone),
+            Cell::from(&row.reason),
+            Cell::from(&row.object),
+            Cell::from(&row.note),
+        ];
+        if has_namespaces {
+            cells.insert(0, Cell::from(&row.namespace));
+        }
+        table.push(cells);
+    }
+    table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn events_of_other_kinds_are_left_out_and_a_series_is_one_line() {
+        let event = |api: &str, series: Option<i32>| -> Event {
+            let mut event = json!({
+                "metadata": {"name": "e", "namespace": "acme"}, "eventTime": "2026-12-01T12:00:00.000000Z",
+                "regarding": {"apiVersion": api, "kind": "Client", "namespace": "acme", "name": "globex"},
+                "type": "Warning", "reason": "InvalidValue", "note": "no such country",
+            });
+            if let Some(count) = series {
+                event["series"] = json!({"count": count, "lastObservedTime": "2026-12-01T12:09:00.000000Z"});
+            }
+            serde_json::from_value(event).unwrap()
+        };
+        assert_eq!(Row::of(&event("apps/v1", None)), None);
+        let rows = ["tenantry.dev/v1alpha1"; 2].map(|api| Row::of(&event(api, None)).unwrap());
+        let series = Row::of(&event("tenantry.dev/v1alpha1", Some(4))).unwrap();
+        let text = text(&[rows[0].clone(), series], true, "2026-12-01T12:10:00Z".parse().unwrap());
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1][..3], ["acme", "10m", "Warning"]);
+        assert_eq!(lines[2][..4], ["acme", "60s", "(x4)", "Warning"]);
+    }
+}

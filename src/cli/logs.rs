@@ -1,0 +1,162 @@
+//! `logs`: what the operator's Pods log, about one object or all.
+
+use clap_complete::ArgValueCompleter;
+use futures::{AsyncBufReadExt as _, StreamExt as _, TryStreamExt as _};
+use jiff::{Span, SpanRelativeTo};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, LogParams};
+use kube::{Api, ResourceExt as _};
+use serde_json::Value;
+
+use super::cluster::{Cluster, ClusterFlags};
+use super::complete;
+use super::failure::Failure;
+use super::leader::{OPERATOR, leaders};
+use super::one::{Named, One, required};
+use super::output::{self, plain};
+use super::{Ended, Exit};
+use crate::object::place;
+
+/// Container of the operator in its Pods.
+const CONTAINER: &str = "operator";
+
+/// Show the logs of the operator's Pods, the one that stands by included.
+///
+/// With an object: only lines about it. Each line begins with the Pod that wrote it.
+#[derive(clap::Args, Debug)]
+#[command(
+    after_help = "Examples:\n  kubectl tenantry logs client/globex --since 1h\n  kubectl tenantry logs -f\n  kubectl tenantry logs --operator-namespace tenantry-system --tail 50"
+)]
+pub(crate) struct Flags {
+    /// The object, as `partner/NAME` or `client/NAME`; NAME alone where it is only one of them.
+    #[arg(value_name = "KIND/NAME", num_args = 0..=2, add = ArgValueCompleter::new(complete::objects))]
+    object: Vec<String>,
+    /// Go on as lines come.
+    #[arg(short, long)]
+    follow: bool,
+    /// Lines that are younger than this, such as `10m` or `2h`.
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    since: Option<i64>,
+    /// The last lines of each Pod, before those of other objects are left out.
+    #[arg(long, value_name = "LINES")]
+    tail: Option<i64>,
+    /// Namespace of the operator; default: where its Lease is.
+    #[arg(long, value_name = "NAME")]
+    operator_namespace: Option<String>,
+}
+
+fn seconds(text: &str) -> Result<i64, String> {
+    let span = text.parse::<Span>().ok();
+    let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
+    let seconds = length.map(|length| length.as_secs()).filter(|seconds| *seconds > 0);
+    seconds.ok_or_else(|| "write how long ago, such as `10m` or `2h`".to_owned())
+}
+
+pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
+    let named = if flags.object.is_empty() { None } else { Some(Named::read(&flags.object)?) };
+    let cluster = required(cluster).await?;
+    let object = match named {
+        None => None,
+        Some(named) => Some(match named.find(&cluster).await? {
+            One::Partner(partner) => place(partner.as_ref()),
+            One::Client(client) => place(client.as_ref()),
+        }),
+    };
+    let pods = pods(flags, &cluster).await?;
+    let params = LogParams {
+        container: Some(CONTAINER.to_owned()),
+        follow: flags.follow,
+        since_seconds: flags.since,
+        tail_lines: flags.tail,
+        ..LogParams::default()
+    };
+    let streams = pods.iter().map(|pod| follow(pod, &params, (object.as_deref(), &cluster)));
+    let failures: Vec<Failure> = futures::stream::iter(streams)
+        .buffer_unordered(pods.len().max(1))
+        .filter_map(|ended| async { ended.err() })
+        .collect()
+        .await;
+    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+}
+
+/// The Pods of the operator.
+async fn pods(flags: &Flags, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
+    let namespaces = match &flags.operator_namespace {
+        Some(named) => vec![named.clone()],
+        None => leaders(cluster).await.namespaces()?,
+    };
+    let mut pods = Vec::new();
+    for namespace in &namespaces {
+        let found = Api::<Pod>::namespaced(cluster.client.clone(), namespace);
+        pods.extend(found.list(&ListParams::default().labels(OPERATOR)).await?.items);
+    }
+    if pods.is_empty() {
+        let message = format!(
+            "no Pod with the label `{OPERATOR}` is in namespace `{}`: name that of the operator with `--operator-namespace`",
+            namespaces.join("`, `")
+        );
+        return Err(Failure::new(message));
+    }
+    Ok(pods)
+}
+
+/// Prints the lines of one Pod until they end.
+async fn follow(pod: &Pod, params: &LogParams, (object, cluster): (Option<&str>, &Cluster)) -> Result<(), Failure> {
+    let name = pod.name_any();
+    let pods = Api::<Pod>::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
+    let failed =
+        |error: &dyn std::fmt::Display| Failure::new(format!("the logs of Pod `{name}` cannot be read: {error}"));
+    let mut lines = pods.log_stream(&name, params).await.map_err(|error| failed(&error))?.lines();
+    while let Some(line) = lines.try_next().await.map_err(|error| failed(&error))? {
+        if object.is_none_or(|object| is_about(&line, object)) {
+            output::print(&format!("[{name}] {}\n", plain(&line)))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a line is about an object, by its own member or by that of the pass that wrote it.
+fn is_about(line: &str, object: &str) -> bool {
+    let Ok(line) = serde_json::from_str::<Value>(line) else { return false };
+    let spans = line["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
+    [&line, &line["span"]].into_iter().chain(spans).any(|part| part["object"] == object)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cli::guarded::server::answering;
+
+    #[test]
+    fn lines_about_an_object_are_told_from_others() {
+        for (line, is_so) in [
+            (json!({"message": "m", "object": "acme/globex"}), true),
+            (json!({"message": "m", "span": {"object": "acme/globex"}}), true),
+            (json!({"message": "m", "spans": [{"object": "acme/globex"}]}), true),
+            (json!({"message": "m", "object": "acme/globex2"}), false),
+            (json!({"message": "acme/globex"}), false),
+        ] {
+            assert_eq!(is_about(&line.to_string(), "acme/globex"), is_so, "{line}");
+        }
+        assert!(!is_about("acme/globex, not JSON", "acme/globex"));
+    }
+
+    #[tokio::test]
+    async fn the_pods_are_those_with_the_label_where_the_lease_is() {
+        let lease =
+            json!({"metadata": {"name": "tenantry-operator", "namespace": "ops"}, "spec": {"holderIdentity": "one"}});
+        let list = |kind: &str, items: Value| json!({"apiVersion": "v1", "kind": kind, "metadata": {}, "items": items});
+        let pod = json!({"metadata": {"name": "tenantry-1", "namespace": "ops"}});
+        let answers = vec![(200, list("LeaseList", json!([lease]))), (200, list("PodList", json!([pod])))];
+        let (cluster, asked) = answering(answers);
+        let flags = Flags { object: vec![], follow: false, since: None, tail: None, operator_namespace: None };
+        let found = pods(&flags, &cluster).await.unwrap();
+        assert_eq!(found[0].name_any(), "tenantry-1");
+        let last = asked.lock().unwrap()[1].0.clone();
+        assert!(last.contains("labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"), "{last}");
+        assert_eq!(seconds("2h"), Ok(7200));
+        assert!(seconds("-2h").is_err() && seconds("soon").is_err());
+    }
+}

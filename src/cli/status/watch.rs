@@ -1,0 +1,81 @@
+//! Each object again when it changes.
+
+use std::collections::BTreeMap;
+
+use futures::{Stream, StreamExt as _};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, ResourceExt as _};
+
+use super::list::Row;
+use crate::api::{Partner, TenantClient};
+use crate::cli::cluster::Cluster;
+use crate::cli::failure::Failure;
+use crate::cli::output;
+use crate::cli::selection::Scope;
+use crate::object::{Object, Reading};
+
+/// What happened to an object.
+enum Change {
+    /// It stands like this.
+    Seen(Box<Row>),
+    /// It has gone.
+    Gone(String),
+}
+
+/// Prints a row for each change until the program is interrupted.
+pub(super) async fn watch(
+    shown: Vec<Row>,
+    (scope, is_not_ready): (&Scope, bool),
+    cluster: &Cluster,
+) -> Result<(), Failure> {
+    let partners = changes::<Partner>(scope, cluster);
+    let clients = changes::<TenantClient>(scope, cluster);
+    let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
+    let mut known: BTreeMap<String, Row> = shown.into_iter().map(|row| (row.key(), row)).collect();
+    while let Some(change) = changes.next().await {
+        let row = match change? {
+            Change::Gone(place) => {
+                known.remove(&place);
+                output::print(&format!("{place} has gone\n"))?;
+                continue;
+            }
+            Change::Seen(row) => *row,
+        };
+        let before = known.insert(row.key(), row.clone());
+        let is_shown = !is_not_ready || row.needs_a_look() || before.as_ref().is_some_and(Row::needs_a_look);
+        if is_shown && before.is_none_or(|before| !before.is_alike(&row)) {
+            output::print(&row.line())?;
+        }
+    }
+    Ok(())
+}
+
+fn changes<K: Object>(scope: &Scope, cluster: &Cluster) -> impl Stream<Item = Result<Change, Failure>> + use<K> {
+    let client = cluster.client.clone();
+    let objects: Api<Reading<K>> = match scope.namespace(cluster) {
+        Some(name) => Api::namespaced(client, name),
+        None => Api::all(client),
+    };
+    let config = watcher::Config { label_selector: scope.selector().map(str::to_owned), ..watcher::Config::default() };
+    watcher(objects, config).filter_map(|event| async {
+        match event {
+            Ok(Event::Apply(object) | Event::InitApply(object)) => {
+                Some(Ok(Change::Seen(Box::new(match object.understood() {
+                    Ok(object) => Row::of(&object),
+                    Err(other) => Row::of_other(K::KIND.name(), &other),
+                }))))
+            }
+            Ok(Event::Delete(object)) => {
+                let namespace = object.namespace().unwrap_or_default();
+                Some(Ok(Change::Gone(Row::key_of(K::KIND.name(), &namespace, &object.name_any()))))
+            }
+            Ok(Event::Init | Event::InitDone) => None,
+            // It is watched again by itself, but for what will never be allowed.
+            Err(watcher::Error::InitialListFailed(error)) => Some(Err(error.into())),
+            Err(error) => {
+                output::note(&format!("the watch was interrupted and begins again: {error}"));
+                None
+            }
+        }
+    })
+}

@@ -1,0 +1,73 @@
+//! A pause of an object, and when it ends.
+
+use jiff::Timestamp;
+
+/// Why nothing is done for an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// `management.mode` is `Paused`.
+    Open,
+    /// `management.pausedUntil` lies ahead.
+    Until(Timestamp),
+    /// `management.pausedUntil` is no time. It may have been meant to lie ahead, so nothing is written.
+    Unreadable,
+}
+
+impl Pause {
+    /// What holds now, of a mode that is `Paused` or not and a time as it is declared.
+    pub fn of(is_paused: bool, until: Option<&str>, now: Timestamp) -> Option<Self> {
+        if is_paused {
+            return Some(Self::Open);
+        }
+        match until?.parse::<Timestamp>() {
+            Ok(until) => (until > now).then_some(Self::Until(until)),
+            Err(_) => Some(Self::Unreadable),
+        }
+    }
+
+    /// When it ends by itself.
+    pub const fn end(self) -> Option<Timestamp> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::Open | Self::Unreadable => None,
+        }
+    }
+
+    /// What an object says about it.
+    pub fn message(self) -> String {
+        match self {
+            Self::Open => {
+                "`management.mode` is `Paused`: nothing is read, written or ended until it is `Manage` again".to_owned()
+            }
+            Self::Until(until) => {
+                format!("`management.pausedUntil` is {until}: nothing is read, written or ended until then")
+            }
+            Self::Unreadable => {
+                "`management.pausedUntil` is not a time: nothing is read, written or ended until it is one, such as `2026-12-01T12:00:00Z`, or is removed".to_owned()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_ends_at_its_time_and_one_without_a_readable_time_does_not_end() {
+        let now: Timestamp = "2026-12-01T12:00:00Z".parse().unwrap();
+        let later = now + jiff::SignedDuration::from_secs(1);
+        for (is_paused, until, expected) in [
+            (false, None, None),
+            (true, None, Some(Pause::Open)),
+            (false, Some("2026-12-01T12:00:01Z"), Some(Pause::Until(later))),
+            (false, Some("2026-12-01T13:00:01+01:00"), Some(Pause::Until(later))),
+            (false, Some("2026-12-01T12:00:00Z"), None),
+            (true, Some("2026-12-01T12:00:00Z"), Some(Pause::Open)),
+            (false, Some("tomorrow"), Some(Pause::Unreadable)),
+        ] {
+            assert_eq!(Pause::of(is_paused, until, now), expected, "{is_paused} {until:?}");
+        }
+        assert_eq!(Pause::Until(later).end(), Some(later));
+    }
+}

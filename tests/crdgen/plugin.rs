@@ -1,0 +1,79 @@
+//! The page of the kubectl plugin, from the help of its verbs.
+
+use clap::CommandFactory as _;
+
+const HEAD: &str = "# The kubectl plugin
+
+`kubectl tenantry` looks at the tenants of the platform and at the objects that declare them, and does what people on call
+reach for. It is the program `kubectl-tenantry`; kubectl finds it once it is on the PATH:
+
+    install -m 755 kubectl-tenantry ~/.local/bin/
+    kubectl tenantry completion kubectl > ~/.local/bin/kubectl_complete-tenantry
+    chmod +x ~/.local/bin/kubectl_complete-tenantry
+
+The second and third line let kubectl complete it, names of objects included, in each shell that completes kubectl.
+
+* Flags stand behind `tenantry`: `kubectl tenantry --context prod status`. kubectl takes none before the name of a plugin.
+* Results go to stdout, notes and errors to stderr. `-o json` and `-o yaml` are for programs. Colours stand where stdout is a
+  terminal and `NO_COLOR` is not set; `--color` says otherwise.
+* Exit status: 0 nothing to do, 2 there is something to do, 1 an error. Where a verb means something else, its text says so.
+* No verb writes to the platform. Those that change a tenant write to its object, under the field manager `kubectl-tenantry`,
+  and only on the object as it was read; the operator does the rest. Where Git owns a field that is written, the verb says
+  that Git puts it back. `--dry-run=client` and `--dry-run=server` write nothing.
+* `--as USER` and `--as-group GROUP` impersonate, as with kubectl.
+
+This page is made from the help of the program by `make crds`.
+";
+
+/// The page.
+pub(crate) fn page() -> String {
+    let mut command = tenantry::cli::Command::command();
+    command.build();
+    let mut page = HEAD.to_owned();
+    page += "\n| verb | what it does |\n| --- | --- |\n";
+    let verbs = || {
+        let all = command.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set());
+        all.cloned().collect::<Vec<_>>()
+    };
+    for verb in verbs() {
+        let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        page += &format!("| [`{0}`](#{0}) | {about} |\n", verb.get_name());
+    }
+    page += "\n## Flags of every verb\n\n";
+    let whole = command.clone().render_long_help().to_string();
+    page += &block(&section(&whole, "Cluster:"));
+    for mut verb in verbs() {
+        let name = verb.get_name().to_owned();
+        let help = verb.render_long_help().to_string();
+        page += &format!("\n## {name}\n\n{}", block(&without(&help, "Cluster:")));
+    }
+    page
+}
+
+/// A text as a block that shows it as it is.
+fn block(text: &str) -> String {
+    let lines: String = text.trim().lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    format!("```text\n{lines}```\n")
+}
+
+/// Where a section begins and ends.
+fn bounds(help: &str, title: &str) -> Option<(usize, usize)> {
+    let begin = help.find(&format!("\n{title}\n"))? + 1;
+    let is_title = |line: &str| line.ends_with(':') && !line.starts_with(' ');
+    let mut end = begin + title.len() + 1;
+    for line in help[end..].split_inclusive('\n') {
+        if is_title(line.trim_end()) {
+            break;
+        }
+        end += line.len();
+    }
+    Some((begin, end))
+}
+
+fn section(help: &str, title: &str) -> String {
+    bounds(help, title).map(|(begin, end)| help[begin..end].to_owned()).unwrap_or_default()
+}
+
+fn without(help: &str, title: &str) -> String {
+    bounds(help, title).map_or_else(|| help.to_owned(), |(begin, end)| format!("{}{}", &help[..begin], &help[end..]))
+}

@@ -1,0 +1,193 @@
+//! Verbs that write to an object and let the operator do the rest.
+
+use serde_json::{Value, json};
+
+use super::{Desk, Ran};
+use crate::world::{Space, World};
+
+/// A Partner `acme` and a Client `globex` with this in its spec, both Ready: the ids of their tenants.
+fn family(prefix: &str, spec: &Value) -> (Space<'static>, String, String) {
+    let space = World::shared().namespace(prefix);
+    space.partner("acme", &json!({}));
+    space.client("globex", spec);
+    let (partner, client) = (space.ready("partner/acme"), space.ready("client/globex"));
+    (space, partner, client)
+}
+
+fn run(desk: &Desk, space: &Space<'_>, args: &[&str]) -> Ran {
+    desk.run(&[args, &["-n", &space.name]].concat())
+}
+
+fn spec(space: &Space<'_>, path: &str) -> Value {
+    space.get("client/globex").unwrap()["spec"].pointer(path).cloned().unwrap_or_default()
+}
+
+fn says(ran: &Ran, out: &str, err: &str) {
+    assert!(ran.code == 0 && ran.out.starts_with(out) && ran.err.contains(err), "{ran:?}");
+}
+
+fn is_paused(space: &Space<'_>) -> bool {
+    space.condition("client/globex", "Paused").is_some_and(|(status, ..)| status == "True")
+}
+
+#[test]
+fn a_pause_is_written_and_ended_and_the_operator_follows() {
+    let (space, ..) = family("pause", &json!({}));
+    let desk = Desk::at(&space);
+    let named = format!("Client `{}/globex`", space.name);
+    for (where_, suffix) in [("client", " (client dry run)\n"), ("server", " (server dry run)\n")] {
+        let ran = run(&desk, &space, &["pause", "client/globex", "--dry-run", where_]);
+        says(&ran, &format!("paused {named}{suffix}"), "");
+        assert_eq!(spec(&space, "/management"), Value::Null, "a dry run writes nothing");
+    }
+    let ran = run(&desk, &space, &["pause", "client/globex", "--until", "1h"]);
+    says(
+        &ran,
+        &format!("paused {named} until "),
+        &format!("`kubectl tenantry resume client/globex -n {}`", space.name),
+    );
+    let until = spec(&space, "/management/pausedUntil").as_str().unwrap().to_owned();
+    space.until("it is paused", || Ok(is_paused(&space)));
+    let (_, _, message) = space.condition("client/globex", "Paused").unwrap();
+    assert!(message.contains(&until), "{message}");
+    let screen = run(&desk, &space, &["status", "client/globex"]);
+    assert!(screen.out.contains(&format!("paused until {until}")), "{screen:?}");
+    let ran = run(&desk, &space, &["reconcile", "client/globex"]);
+    assert!(ran.code == 0 && ran.out.contains("Paused=True (ManagementPaused)"), "{ran:?}");
+    says(&run(&desk, &space, &["resume", "client", "globex"]), &format!("resumed {named}\n"), "writes what differs");
+    space.until("it goes on", || Ok(!is_paused(&space)));
+    says(&run(&desk, &space, &["resume", "globex"]), "", "it is not paused");
+    says(&run(&desk, &space, &["pause", "--all"]), "paused Partner", "");
+    assert_eq!(spec(&space, "/management/mode"), json!("Paused"));
+    // A time beside `Paused` would mean nothing.
+    says(&run(&desk, &space, &["pause", "globex", "--until", "2099-01-01T00:00:00Z"]), "paused Client", "");
+    assert_eq!(spec(&space, "/management"), json!({"pausedUntil": "2099-01-01T00:00:00Z"}));
+    says(&run(&desk, &space, &["resume", "--all"]), "resumed Partner", "");
+    assert_eq!(spec(&space, "/management"), json!({}));
+    space.ready("client/globex");
+    let ran = run(&desk, &space, &["pause", "globex", "--until", "yesterday"]);
+    assert!(ran.code == 1 && ran.err.contains("is no time ahead"), "{ran:?}");
+}
+
+#[test]
+fn what_git_owns_is_named_and_what_it_does_not_say_survives_it() {
+    let (space, ..) = family("git-owned", &json!({}));
+    let desk = Desk::at(&space);
+    let manifest = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "globex", "namespace": space.name},
+        "spec": {"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex")},
+                 "management": {"mode": "Manage"}},
+    });
+    let file = desk.put("client.json", &manifest.to_string()).display().to_string();
+    let apply = ["apply", "--server-side", "--force-conflicts", "--field-manager=kustomize-controller", "-f", &file];
+    space.kubectl(&apply);
+    let owned = "`kustomize-controller` owns `spec.management.mode` and puts it back when it applies again";
+    says(&run(&desk, &space, &["pause", "client/globex"]), "paused ", owned);
+    space.kubectl(&apply);
+    assert_eq!(spec(&space, "/management"), json!({"mode": "Manage"}));
+    let ran = run(&desk, &space, &["pause", "client/globex", "--until", "1h"]);
+    space.kubectl(&apply);
+    assert!(spec(&space, "/management/pausedUntil").is_string(), "{ran:?}");
+    let managed = space.kubectl(&["get", "client/globex", "-o", "json", "--show-managed-fields"]);
+    let managed: Value = serde_json::from_str(&managed).unwrap();
+    let entries = managed["metadata"]["managedFields"].as_array().unwrap();
+    let ours = entries.iter().find(|entry| entry["manager"] == "kubectl-tenantry").unwrap();
+    assert_eq!(ours["fieldsV1"]["f:spec"], json!({"f:management": {"f:pausedUntil": {}}}));
+}
+
+#[test]
+fn a_tenant_is_suspended_with_consent_and_activated_again() {
+    let (space, partner, client) = family("service", &json!({}));
+    let desk = Desk::at(&space);
+    let state = |wanted: &str| {
+        space.until(&format!("the tenant is {wanted}"), || {
+            Ok(space.platform_client(&partner, &client)["status"] == wanted)
+        });
+    };
+    let ran = desk.run_with(&["suspend", "client/globex", "-n", &space.name], "yes\n");
+    assert!(ran.code == 1 && ran.err.contains("say `--yes`"), "a pipe is no person: {ran:?}");
+    assert_eq!(spec(&space, "/tenantState"), Value::Null);
+    let ran = run(&desk, &space, &["suspend", "globex", "--yes"]);
+    assert!(ran.code == 1 && ran.err.contains("say which kind is meant"), "{ran:?}");
+    says(
+        &run(&desk, &space, &["suspend", "client/globex", "--yes"]),
+        "set `tenantState` of",
+        "suspends the tenant now",
+    );
+    state("SUSPENDED");
+    says(&run(&desk, &space, &["suspend", "client/globex"]), "", "is Suspended already");
+    says(&run(&desk, &space, &["activate", "client/globex"]), "set `tenantState` of", "activates the tenant now");
+    state("ACTIVE");
+}
+
+#[test]
+fn a_plan_is_approved_by_the_hash_that_was_shown() {
+    let (space, partner, client) = family("approve", &json!({"details": {"city": "Bonn"}}));
+    space.patch("client/globex", &json!({"spec": {"management": {"approval": {"mode": "Manual"}}}}));
+    let desk = Desk::at(&space);
+    says(&run(&desk, &space, &["approve", "globex"]), "", "no plan waits for approval");
+    space.patch("client/globex", &json!({"spec": {"details": {"city": "Ulm"}}}));
+    space.until("a plan waits", || Ok(space.get("client/globex").unwrap()["status"]["plan"]["hash"].is_string()));
+    let ran = run(&desk, &space, &["approve", "globex", "--plan", "sha256:0", "--yes"]);
+    assert!(ran.code == 1 && ran.err.contains("not `sha256:0`: read it"), "{ran:?}");
+    let ran = run(&desk, &space, &["approve", "globex"]);
+    assert!(ran.code == 1 && ran.err.contains("details.city") && ran.err.contains("say `--yes`"), "{ran:?}");
+    assert_eq!(space.platform_client(&partner, &client)["city"], "Bonn");
+    says(&run(&desk, &space, &["approve", "globex", "--yes"]), "approved the plan of", "carries it out now");
+    space.until("it is written", || Ok(space.platform_client(&partner, &client)["city"] == "Ulm"));
+}
+
+#[test]
+fn a_tenant_is_adopted_by_its_id_and_no_object_changes_its_tenant() {
+    let (space, partner, client) = family("adopted", &json!({}));
+    let desk = Desk::at(&space);
+    let name = space.tenant_name("found");
+    space.world.tenancy.change(&format!("{partner}/clients"), &json!({"name": name})).unwrap();
+    space.client("found", &json!({}));
+    space.not_ready("client/found", "NameTaken");
+    let living = space.world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
+    let found = living.iter().find(|one| one["name"] == name.as_str()).unwrap();
+    let id = found["uniqueId"].as_str().unwrap();
+    let ran = run(&desk, &space, &["adopt", "client/found", "--unique-id", id, "--policy", "adopt"]);
+    says(&ran, "set `adoption` of", "takes the tenant over now");
+    assert_eq!(space.ready("client/found"), id);
+    says(&run(&desk, &space, &["adopt", "found", "--unique-id", id, "--policy", "adopt"]), "", "already");
+    let ran = run(&desk, &space, &["adopt", "client/globex", "--unique-id", id]);
+    assert!(ran.code == 1 && ran.err.contains(&format!("its tenant is `{client}`")), "{ran:?}");
+}
+
+#[test]
+fn reconcile_waits_for_the_look_and_shows_what_came_of_it() {
+    let (space, ..) = family("look", &json!({}));
+    let desk = Desk::at(&space);
+    space.kubectl(&["label", "client/globex", "team=a"]);
+    let ran = run(&desk, &space, &["reconcile", "-l", "team=a"]);
+    let named = format!("Client `{}/globex`", space.name);
+    assert_eq!(ran.out, format!("asked for a look at {named}\n{named}: Ready=True (AsDeclared)\n"), "{ran:?}");
+    let handled = space.get("client/globex").unwrap()["status"]["lastHandledReconcileAt"].clone();
+    let asked =
+        space.get("client/globex").unwrap()["metadata"]["annotations"]["tenantry.dev/reconcile-requested-at"].clone();
+    assert!(handled.is_string() && handled == asked, "{handled} {asked}");
+    space.client("broken", &json!({"details": {"country": "Atlantis"}}));
+    space.not_ready("client/broken", "InvalidValue");
+    let ran = run(&desk, &space, &["reconcile", "client/broken"]);
+    assert!(ran.code == 0 && ran.out.contains("Ready=False (InvalidValue): "), "{ran:?}");
+    let ran = run(&desk, &space, &["reconcile", "-l", "team=b"]);
+    assert!(ran.code == 0 && ran.err.contains("there is no such Partner and no such Client"), "{ran:?}");
+    let ran = run(&desk, &space, &["reconcile"]);
+    assert!(ran.code == 1 && ran.err.contains("--all"), "{ran:?}");
+}
+
+#[test]
+fn somebody_else_may_only_what_the_cluster_lets_them() {
+    let (space, ..) = family("as", &json!({}));
+    let desk = Desk::at(&space);
+    let ran = run(&desk, &space, &["pause", "client/globex", "--as", "mallory"]);
+    assert!(ran.code == 1 && ran.err.contains("\"mallory\" cannot get resource"), "{ran:?}");
+    let master = ["status", "client/globex", "--as", "mallory", "--as-group", "system:masters"];
+    assert_eq!(run(&desk, &space, &master).code, 0);
+    let ran = run(&desk, &space, &["status", "--as-group", "system:masters"]);
+    assert!(ran.code == 1 && ran.err.contains("add `--as USER`"), "{ran:?}");
+    let ran = run(&desk, &space, &["status", "--server", "https://127.0.0.1:1"]);
+    assert!(ran.code == 1 && ran.err.contains("does not answer"), "{ran:?}");
+}

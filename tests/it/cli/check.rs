@@ -1,0 +1,59 @@
+//! `check`: what is there and what is missing.
+
+use serde_json::{Value, json};
+
+use super::{Desk, Ran};
+use crate::world::World;
+
+/// Result and message of each check of a thing.
+fn of(checked: &Value, what: &str) -> Vec<(String, String)> {
+    let text = |one: &Value, key: &str| one[key].as_str().unwrap().to_owned();
+    let all = checked.as_array().unwrap().iter().filter(|one| one["what"] == what);
+    all.map(|one| (text(one, "result"), text(one, "message"))).collect()
+}
+
+#[test]
+fn what_is_there_is_told_from_what_is_missing() {
+    let space = World::shared().namespace("checked");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    let check = |args: &[&str]| -> Ran { desk.run(&[&["check", "-n", &space.name, "-o", "json"], args].concat()) };
+    let ran = check(&[]);
+    let checked = ran.json();
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for what in ["API server", "definitions", "leader", "platform"] {
+        let all = of(&checked, what);
+        assert!(!all.is_empty() && all.iter().all(|(result, _)| result == "Well"), "{what}: {checked}");
+    }
+    assert_eq!(of(&checked, "definitions").len(), 2);
+    assert_eq!(of(&checked, "operator")[0].0, "Unknown", "no Deployment runs here");
+    let ran = check(&["--operator-service-account", "default/nobody"]);
+    let rights = of(&ran.json(), "rights");
+    assert_eq!((ran.code, rights[0].0.as_str()), (2, "Wrong"));
+    assert!(rights[0].1.contains("patch `clients.tenantry.dev/status`"), "{rights:?}");
+    space.partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
+    let data = space.credential();
+    let wrong = json!({"url": data["url"], "tenantId": data["tenantId"], "clientId": "x", "clientSecret": "y"});
+    space.secret("wrong", &wrong);
+    space.partner("refused", &json!({"connectionSecretRef": {"name": "wrong"}}));
+    let ran = check(&[]);
+    let checked = ran.json();
+    assert_eq!(ran.code, 2);
+    let missing = format!("Secret `{0}/nowhere` of Partner `{0}/lost`", space.name);
+    assert!(of(&checked, "connection")[0].1.starts_with(&missing), "{checked}");
+    let refused = of(&checked, "platform").into_iter().find(|(result, _)| result == "Wrong").unwrap();
+    assert!(refused.1.contains("refuses the credential"), "{checked}");
+    let text = desk.run(&["check", "-n", &space.name]).out;
+    assert!(text.contains("\nWRONG    connection   Secret `"), "{text}");
+}
+
+#[test]
+fn colours_stand_where_they_are_asked_for_and_in_no_pipe() {
+    let space = World::shared().namespace("coloured");
+    let desk = Desk::at(&space);
+    let check = |args: &[&str]| desk.run(&[&["check", "-n", &space.name], args].concat()).out;
+    let (plain, coloured) = (check(&[]), check(&["--color", "always"]));
+    assert!(!plain.contains('\u{1b}') && coloured.contains("\u{1b}[32mok     \u{1b}[0m"), "{plain}{coloured}");
+    assert!(!check(&["--color", "always", "-o", "json"]).contains('\u{1b}'));
+}
