@@ -35,12 +35,22 @@ impl Console {
         self
     }
 
-    /// Runs each command of the page in order, and says what differs from it.
-    pub(crate) fn play(&self, page: &str) -> Vec<String> {
-        let text = std::fs::read_to_string(assets::root().join(page)).unwrap();
-        let entries = page::entries(&text);
-        assert!(!entries.is_empty(), "{page} has no console");
-        entries.iter().filter_map(|entry| self.judge(entry)).map(|fault| format!("{page}: {fault}")).collect()
+    /// Runs each command of a page, or of a part of it, in order, and says what differs. Calls `ran` after each.
+    pub(crate) fn play(&self, text: &str, mut ran: impl FnMut(&str)) -> Vec<String> {
+        for block in page::blocks(text) {
+            let file = block.before.rsplit("** ").next().unwrap_or_default();
+            if let Some(file) = file.strip_prefix("Write this to `").and_then(|rest| rest.strip_suffix("`:")) {
+                std::fs::write(self.folder.join(file), block.lines.join("\n")).unwrap();
+            }
+        }
+        let entries = page::entries(text);
+        assert!(!entries.is_empty(), "there is no console");
+        let mut faults = Vec::new();
+        for entry in &entries {
+            faults.extend(self.judge(entry));
+            ran(&entry.command);
+        }
+        faults
     }
 
     /// A command that only looks is run until it prints what the page says, as a reader does it.
@@ -59,6 +69,7 @@ impl Console {
         let put = |text: &str| self.words.iter().fold(text.to_owned(), |text, (word, to)| text.replace(word, to));
         let Entry { command, output } = entry;
         let programs = assets::own("kubectl-tenantry").unwrap();
+        // Helm is beside kubectl.
         let folders = [assets::kubectl().unwrap().parent().unwrap().to_owned(), programs.parent().unwrap().to_owned()];
         let path = [folders.map(|folder| folder.display().to_string()).join(":"), std::env::var("PATH").unwrap()];
         let ran = Command::new("sh")
@@ -67,6 +78,7 @@ impl Console {
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.folder)
             .env("PATH", path.join(":"))
+            .env("NO_COLOR", "1")
             .env("NO_PROXY", "127.0.0.1,localhost")
             .output()
             .unwrap();

@@ -10,18 +10,10 @@ pub(super) struct Entry {
 }
 
 /// The entries of a page's consoles: `$ ` begins a command, `> ` goes on with it, the other lines are what it prints. A
-/// console with `pods` behind its name needs a node and is left out.
+/// console with `pods` behind its name needs a node; one with `apart` is run by another test, or by nobody. Both are left out.
 pub(super) fn entries(page: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    let mut is_console = false;
-    for line in page.lines() {
-        if line.starts_with("```") {
-            is_console = line == "```console";
-            continue;
-        }
-        if !is_console {
-            continue;
-        }
+    for line in blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {
         let last = entries.last_mut();
         if let Some(command) = line.strip_prefix("$ ") {
             entries.push(Entry { command: command.to_owned(), output: None });
@@ -34,29 +26,56 @@ pub(super) fn entries(page: &str) -> Vec<Entry> {
     entries
 }
 
+/// A fenced block.
+#[derive(Debug, Default)]
+pub(super) struct Block<'p> {
+    pub(super) name: &'p str,
+    /// The line of text before it.
+    pub(super) before: &'p str,
+    pub(super) lines: Vec<&'p str>,
+}
+
+/// The fenced blocks of a page, those of lists too.
+pub(super) fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, Block<'_>)> = None;
+    let mut before = "";
+    for line in page.lines() {
+        let fence = line.trim_start().strip_prefix("```");
+        match (fence, open.take()) {
+            (Some(name), None) => {
+                let indent = line.len() - line.trim_start().len();
+                open = Some((indent, Block { name, before, lines: Vec::new() }));
+            }
+            (Some(_), Some((_, block))) => blocks.push(block),
+            (None, Some((indent, mut block))) => {
+                block.lines.push(line.get(indent..).unwrap_or_default());
+                open = Some((indent, block));
+            }
+            (None, None) if line.trim().is_empty() => {}
+            (None, None) => before = line,
+        }
+    }
+    blocks
+}
+
 /// Programs that a page tells to run.
 const PROGRAMS: [&str; 9] =
     ["kubectl", "helm", "make", "git", "curl", "skopeo", "tenantry-operator", "tenantry-platform", "kubectl-tenantry"];
 
+/// Names of blocks that may hold commands, or what looks like them.
+const NAMED: [&str; 6] = ["console", "console pods", "console apart", "mermaid", "yaml", "json"];
+
 /// Lines of code that look like commands and stand in no console.
 pub(super) fn strays(page: &str) -> Vec<String> {
-    let mut strays = Vec::new();
-    let mut block: Option<&str> = None;
-    for line in page.lines() {
-        if let Some(name) = line.strip_prefix("```") {
-            block = if block.is_some() { None } else { Some(name) };
-            continue;
-        }
-        let code = match block {
-            None => line.strip_prefix("    "),
-            Some("console" | "console pods" | "mermaid" | "yaml") => None,
-            Some(_) => Some(line),
-        };
-        let is_command =
-            |code: &str| PROGRAMS.iter().any(|program| code.trim_start().starts_with(&format!("{program} ")));
-        strays.extend(code.filter(|code| is_command(code)).map(|code| code.trim().to_owned()));
-    }
-    strays
+    let is_command = |code: &str| PROGRAMS.iter().any(|program| code.trim_start().starts_with(&format!("{program} ")));
+    let fenced = blocks(page).into_iter().filter(|block| !NAMED.contains(&block.name)).flat_map(|block| block.lines);
+    let mut is_fenced = false;
+    let indented = page.lines().filter(|line| {
+        is_fenced ^= line.trim_start().starts_with("```");
+        !is_fenced && line.starts_with("    ")
+    });
+    fenced.chain(indented).filter(|line| is_command(line)).map(|line| line.trim().to_owned()).collect()
 }
 
 /// A text without what differs from run to run: numbers of ids, digests, times, ages, and how wide columns are.
@@ -123,7 +142,7 @@ fn what_stands_in_a_console_is_read_and_nothing_else() {
 fn a_command_outside_of_a_console_is_found_out() {
     let page =
         "    kubectl get pods\n\n```sh\nhelm install\n```\n```console\n$ kubectl get\n```\n    spec:\ntext kubectl x\n";
-    assert_eq!(strays(page), ["kubectl get pods", "helm install"]);
+    assert_eq!(strays(page), ["helm install", "kubectl get pods"]);
 }
 
 #[test]
