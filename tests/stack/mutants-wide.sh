@@ -23,7 +23,7 @@ export CARGO_PROFILE_DEV_DEBUG=0
 # How long the tests may take: a mutant may make one of them wait for ever.
 LIMIT=${LIMIT:-900}
 # The tests of remedies start API servers. Random tests play fewer cases than elsewhere: each mutant plays them all.
-CONTRACT='connect:: platform:: sim:: --skip remedies::'
+CONTRACT=${CONTRACT:-connect:: platform:: sim:: --skip remedies::}
 export TENANTRY_CASES="${TENANTRY_CASES:-60}"
 
 copy() {
@@ -50,14 +50,16 @@ mutants = json.loads((folder / "all.json").read_text())
 mutants.sort(key=lambda one: one["name"])
 drawn = random.Random(seed).sample(mutants, min(sample, len(mutants)))
 for number, one in enumerate(drawn, 1):
-    (folder / f"{number:04}.patch").write_text(one["name"] + "\n\n" + one["diff"])
+    # Its header names the mutant where a patch names the file.
+    hunks = one["diff"].split("\n", 2)[2]
+    header = f"--- a/{one['file']}\n+++ b/{one['file']}\n"
+    (folder / f"{number:04}.patch").write_text(one["name"] + "\n\n" + header + hunks)
 print(f"{len(drawn)} of {len(mutants)} mutants, seed {seed}")
 END
 }
 
 # Whether the tests notice; the unit tests first, since they are built sooner.
 judge() {
-  if ! cargo build --quiet --lib >"$work/log" 2>&1; then echo unbuildable; return; fi
   for tests in '--lib' "--test it -- $CONTRACT"; do
     # shellcheck disable=SC2086
     if ! cargo test --quiet ${tests%% -- *} --no-run >"$work/log" 2>&1; then echo unbuildable; return; fi
