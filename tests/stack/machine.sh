@@ -85,5 +85,5 @@ if command -v apt-get >/dev/null; then
     is_there && exit
   done
 fi
-echo "\`make test\` needs $needed: install it (Debian: apt-get install $packages)$([ ! -f "$log" ] || echo "; $log says more")" >&2
+echo "\`make test\` needs $needed: on Debian, apt-get install $packages$([ ! -f "$log" ] || echo "; $log says more")" >&2
 exit 1
