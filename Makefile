@@ -19,34 +19,59 @@ else
 CONTROL_PLANE := $(ASSETS)/kube-apiserver $(ASSETS)/server $(ASSETS)/kubectl
 endif
 
+# Programs that `make browser` and `make postgres` had to unpack.
+export PATH := $(PATH):$(abspath $(TARGET)/machine/bin)
+
+# What a goal still has to build, one after the other, for the numbers that step.sh prints.
+BUILT_demo := $(CONTROL_PLANE) $(ASSETS)/kube-controller-manager
+BUILT_up := $(BUILT_demo)
+BUILT_check := $(TARGET)/tools/bin/cargo-deny
+BUILT_test := $(BUILT_demo) $(TARGET)/bucket/versitygw $(ASSETS)/helm $(ASSETS)/kustomize-controller \
+	$(TARGET)/tools/bin/cargo-deny $(TARGET)/checkov/installed $(TARGET)/oracle/installed \
+	$(TARGET)/tools/bin/cargo-cyclonedx
+GOAL := $(firstword $(MAKECMDGOALS))
+# The program of etcd is called `server`.
+called = $(patsubst server,etcd,$(notdir $(1:/installed=)))
+MISSING := $(strip $(foreach file,$(BUILT_$(GOAL)),$(if $(wildcard $(file)),,$(call called,$(file)))))
+export STEPS := $(MISSING) $(if $(filter demo up,$(GOAL)),programs) $(if $(filter test,$(GOAL)),image programs)
+
+STEP := sh tests/stack/step.sh
+
 define need
 @command -v $(1) >/dev/null 2>&1 || { echo "\`$(1)\` is missing: install $(2)" >&2; exit 1; }
 endef
 
-.PHONY: help demo up down check test bench footprint mutants long crds build image image-platform image-test controlplane \
-	controller-manager browser bucket postgres helm flux promtool bwrap checkov oracle cyclonedx rust clean clean-demo
+.PHONY: help demo up down check test bench footprint mutants mutants-wide long nightly crds build image image-platform \
+	image-test said controlplane controller-manager browser bucket postgres helm flux promtool bwrap checkov oracle \
+	cyclonedx deny rust clean clean-demo
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    play the life of a Partner and its Clients (KEEP=1 leaves it running)'
 	@echo 'make up      the same stack, left running (RATE_LIMITS=1: with the documented limits)'
 	@echo 'make down    end it'
-	@echo 'make check   format, lints, pure tests'
-	@echo 'make test    everything'
+	@echo 'make check   format, lints, pure tests, licences and sources of what is built in'
+	@echo 'make test    everything; it installs what it needs'
 	@echo 'make bench   measure the operator beside a bare load generator (BENCH_TENANTS, BENCH_ROUNDS)'
 	@echo 'make footprint   measure memory and CPU of operator and platform with 0, 200 and 1,000 Clients'
 	@echo 'make mutants break the code on purpose, and show which test turns red (MUTANTS=name plays one)'
+	@echo 'make mutants-wide   break the code in SAMPLE places that SEED chooses, and show what no test notices'
+	@echo 'make nightly what is long, with a fresh seed that is printed and what fails kept'
 	@echo 'make long    play 200,000 random steps, and print what came of them (STEPS, SEED)'
 	@echo 'make crds    write crds/, what the chart carries of it, docs/reference.md, docs/plugin.md and the page of the chart'
 	@echo 'make image   the image of the operator, its bill of materials and signatures in target/image (IMAGE_KEY=file signs)'
 	@echo 'make image-platform   the same of the platform'
 	@echo 'make clean   remove what was built (the control plane too)'
 
-demo: build controlplane
+demo: said controlplane controller-manager build
 	@$(STACK) demo
 
-up: build controlplane
+up: said controlplane controller-manager build
 	@$(STACK) up
+
+# A newcomer should know why nothing happens for some minutes.
+said:
+	@$(if $(MISSING),echo 'to be built once: $(MISSING) and the programs of Tenantry (about a quarter of an hour on two cores)',:)
 
 # Without a build: what was never built cannot run.
 down:
@@ -54,7 +79,7 @@ down:
 
 # One invocation: the programs and the stack then share one set of features, and so one build.
 build: rust
-	cargo build --quiet --bins --example stack
+	@$(STEP) programs crates cargo build --bins --example stack
 
 # A profile of its own: release without the long link.
 bench: rust controlplane
@@ -70,6 +95,14 @@ footprint: image image-platform controlplane
 mutants: build controlplane controller-manager
 	@sh tests/stack/mutants.sh $(MUTANTS)
 
+# Not part of `make test`: hours. The mutants are those of cargo-mutants, which no hand has chosen.
+mutants-wide: rust $(TARGET)/tools/bin/cargo-mutants
+	@sh tests/stack/mutants-wide.sh $(or $(SAMPLE),150) $(or $(SEED),1)
+
+# What is too long for each change. Scale and soak come here too.
+nightly: build controlplane controller-manager
+	@sh tests/stack/nightly.sh
+
 # Not part of `make test`: hundreds of thousands of random steps, in the profile that is fast enough for them.
 long: rust
 	TENANTRY_STEPS=$(or $(STEPS),200000) TENANTRY_SEED=$(or $(SEED),1) \
@@ -78,11 +111,12 @@ long: rust
 crds: rust
 	cargo run --quiet --example crdgen -- crds charts/tenantry/kinds docs/reference.md charts/tenantry/README.md docs/plugin.md
 
-check: rust
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit
+check: rust deny
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny
 
-test: browser bucket postgres build controlplane controller-manager helm flux promtool checkov oracle bwrap image-test
-	@sh tests/stack/tiers.sh fmt lint lint-lean unit alerts integration postgres docs demo
+# The machine first: it would be a pity to learn after half an hour that something is missing.
+test: browser postgres said controlplane controller-manager bucket helm flux promtool deny checkov oracle bwrap image-test build
+	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny alerts integration postgres docs demo
 
 image: rust cyclonedx
 	@sh packaging/image/image.sh tenantry-operator
@@ -92,21 +126,17 @@ image-platform: rust cyclonedx
 
 # As `make image`, but built in a third of the time: a release must not be mistaken for it.
 image-test: rust cyclonedx
-	@IMAGE_PROFILE=image-test IMAGE_FOLDER=$(TARGET)/image/test sh packaging/image/image.sh tenantry-operator
+	@IMAGE_PROFILE=image-test IMAGE_FOLDER=$(TARGET)/image/test $(STEP) image crates sh packaging/image/image.sh tenantry-operator
 
 controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
 
-# First of all: it would be a pity to learn of it after half an hour.
 browser:
-	@command -v "$${CHROMIUM:-chromium}" >/dev/null 2>&1 && command -v "$${CHROMEDRIVER:-chromedriver}" >/dev/null 2>&1 || \
-	  { echo 'install chromium and chromium-driver (Debian: apt-get install chromium chromium-driver)' >&2; exit 1; }
+	@sh tests/stack/machine.sh browser
 
 postgres:
-	@for programs in /usr/lib/postgresql/*/bin; do PATH=$$PATH:$$programs; done; \
-	command -v initdb >/dev/null 2>&1 && command -v psql >/dev/null 2>&1 || \
-	  { echo 'install PostgreSQL 15 or newer (Debian: apt-get install postgresql)' >&2; exit 1; }
+	@sh tests/stack/machine.sh postgres
 
 helm: $(ASSETS)/helm
 
@@ -124,30 +154,23 @@ $(ASSETS)/kubectl: package = k8s.io/kubernetes/cmd/kubectl
 $(ASSETS)/helm: package = helm.sh/helm/v4/cmd/helm
 $(ASSETS)/server: package = go.etcd.io/etcd/server/v3
 
-# `touch`: the linker leaves a file alone that it would write again as it is.
 $(ASSETS)/%: tests/controlplane/go.mod tests/controlplane/go.sum
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
 	$(call need,cc,a C compiler (gcc or clang))
 	@mkdir -p $(ASSETS)
-	@echo 'building $(package) (the first one takes some minutes)'
-	cd tests/controlplane && go build -ldflags '$(LDFLAGS)' -o '$(abspath $@)' $(package)
-	@touch $@
+	@$(STEP) $(call called,$@) packages sh tests/stack/go.sh tests/controlplane '$(LDFLAGS)' '$(abspath $@)' $(package)
 
 # In a module of its own: it pins other versions of what the programs above share.
 $(ASSETS)/kustomize-controller: tests/flux/go.mod tests/flux/go.sum
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
 	@mkdir -p $(ASSETS)
-	@echo 'building github.com/fluxcd/kustomize-controller (about three minutes)'
-	cd tests/flux && go build -ldflags '-s -w' -o '$(abspath $@)' github.com/fluxcd/kustomize-controller
-	@touch $@
+	@$(STEP) $(@F) packages sh tests/stack/go.sh tests/flux '-s -w' '$(abspath $@)' github.com/fluxcd/kustomize-controller
 
 # A real S3 server, in a module of its own too.
 $(TARGET)/bucket/versitygw: tests/bucket/go.mod tests/bucket/go.sum
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
 	@mkdir -p $(@D)
-	@echo 'building github.com/versity/versitygw (about two minutes)'
-	cd tests/bucket && go build -ldflags '-s -w' -o '$(abspath $@)' github.com/versity/versitygw/cmd/versitygw
-	@touch $@
+	@$(STEP) $(@F) packages sh tests/stack/go.sh tests/bucket '-s -w' '$(abspath $@)' github.com/versity/versitygw/cmd/versitygw
 
 $(ASSETS)/flux-kinds/made: tests/flux/kinds.sh tests/flux/go.mod
 	$(call need,go,Go 1.26 or newer from https://go.dev/dl)
@@ -159,9 +182,8 @@ checkov: $(TARGET)/checkov/installed
 
 $(TARGET)/checkov/installed: tests/scan/requirements.txt
 	$(call need,python3,Python 3.10 or newer)
-	@echo 'installing checkov (about a minute)'
-	python3 -m venv --clear $(TARGET)/checkov
-	$(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
+	@python3 -m venv --clear $(TARGET)/checkov
+	@$(STEP) checkov nothing $(TARGET)/checkov/bin/pip install --quiet --disable-pip-version-check --requirement tests/scan/requirements.txt
 	@touch $@
 
 # HPE's own client library and tool, which drive the platform.
@@ -169,9 +191,8 @@ oracle: $(TARGET)/oracle/installed
 
 $(TARGET)/oracle/installed: tests/oracle/requirements.txt
 	$(call need,python3,Python 3.10 or newer)
-	@echo 'installing the client library and the tool of HPE'
-	python3 -m venv --clear $(TARGET)/oracle
-	$(TARGET)/oracle/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	@python3 -m venv --clear $(TARGET)/oracle
+	@$(STEP) oracle nothing $(TARGET)/oracle/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 		--requirement tests/oracle/requirements.txt
 	@touch $@
 
@@ -186,12 +207,18 @@ $(ASSETS)/promtool $(ASSETS)/bwrap:
 # Writes the bill of materials.
 cyclonedx: $(TARGET)/tools/bin/cargo-cyclonedx
 
+# Checks licences and sources of what is built in.
+deny: $(TARGET)/tools/bin/cargo-deny
+
 $(TARGET)/tools/bin/cargo-cyclonedx: version = 0.5.9
-$(TARGET)/tools/bin/cargo-cyclonedx: | rust
-	@echo 'installing cargo-cyclonedx (about a minute)'
-	CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root $(TARGET)/tools \
-	  --target-dir $(TARGET)/tools/build cargo-cyclonedx@$(version)
-	@rm -rf $(TARGET)/tools/build
+$(TARGET)/tools/bin/cargo-deny: version = 0.20.2
+$(TARGET)/tools/bin/cargo-mutants: version = 27.1.0
+
+# Without optimisation: it builds in less than a minute, and runs for seconds.
+$(TARGET)/tools/bin/%: | rust
+	@CARGO_PROFILE_DEV_DEBUG=0 $(STEP) $* crates cargo install --locked --debug --root $(TARGET)/tools \
+	  --target-dir $(TARGET)/tools/build/$* $*@$(version)
+	@rm -rf $(TARGET)/tools/build/$*
 
 rust:
 	$(call need,cargo,Rust from https://rustup.rs)

@@ -46,7 +46,7 @@ if [ -z "${IMAGE_PROGRAM:-}" ]; then
   # Folders of this machine are nobody's business, and must not make a difference.
   remap="--remap-path-prefix=$PWD=/tenantry --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
   RUSTFLAGS="-C target-feature=+crt-static $remap" \
-    cargo build --quiet --locked --profile "$profile" --target "$host" --bin "$program" $features
+    cargo build --locked --profile "$profile" --target "$host" --bin "$program" $features
 fi
 
 # Mozilla's certificate authorities, as Cargo.lock pins them: those of this machine are its owner's own choice.

@@ -8,6 +8,9 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use proptest::test_runner::{Config as RandomCases, FileFailurePersistence, RngSeed};
+
+use crate::assets;
 use crate::controlplane::{ControlPlane, Options, install_kinds};
 use crate::kubectl::Kubectl;
 use crate::process::Result;
@@ -53,6 +56,28 @@ impl Cluster {
         let options = kube::config::KubeConfigOptions::default();
         let config = kube::Config::from_custom_kubeconfig(config, &options).await.expect("the kubeconfig is whole");
         kube::Client::try_from(config).expect("a client can be made")
+    }
+}
+
+/// A number that the environment sets.
+pub(crate) fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// The file that keeps the random cases of a test that failed once: each run plays them first.
+pub(crate) fn kept_failures(name: &str) -> PathBuf {
+    assets::root().join("tests/it/proptest-regressions").join(format!("{name}.txt"))
+}
+
+/// Random cases of a test: the same in each run, so that what turns red is what was changed. `TENANTRY_SEED` plays others,
+/// `TENANTRY_CASES` more of them.
+pub(crate) fn random_cases(name: &str, seed: u64, cases: u32) -> RandomCases {
+    let file: &'static str = Box::leak(kept_failures(name).display().to_string().into_boxed_str());
+    RandomCases {
+        cases: number("TENANTRY_CASES").unwrap_or(cases),
+        rng_seed: RngSeed::Fixed(number("TENANTRY_SEED").unwrap_or(0) + seed),
+        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
+        ..RandomCases::default()
     }
 }
 

@@ -37,6 +37,16 @@ pub fn own(name: &str) -> Result<PathBuf> {
     Err(format!("`{name}` is not built: run `cargo build --bins`").into())
 }
 
+/// A program that the machine has, or that `make browser` and `make postgres` unpacked because it had none.
+pub fn of_machine(name: &str) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
+    // Where Debian keeps the programs that only a server of PostgreSQL needs.
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    folders.extend(versions.map(|version| version.path().join("bin")));
+    folders.extend(target().map(|target| target.join("machine/bin")));
+    folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
 /// The store behind the API server.
 pub fn etcd() -> Result<PathBuf> {
     control_plane("etcd", "server", "controlplane")

@@ -10,11 +10,8 @@ if found=$(command -v "$program"); then
 fi
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-download() { apt-get -q download "$package" >/dev/null 2>&1; }
-if download || { apt-get -q update >/dev/null 2>&1 && download; }; then
-  dpkg-deb --extract "$package"_*.deb .
-  mv "usr/bin/$program" "$path"
+if command -v apt-get >/dev/null && sh tests/stack/unpack.sh "$folder" "$package" >/dev/null 2>&1; then
+  mv "$folder/root/usr/bin/$program" "$path"
 else
   echo "\`$program\` is missing: install Debian's package $package" >&2
   exit 1

@@ -13,10 +13,10 @@ use super::process::Result;
 use super::screen::{block, command, say};
 use super::tenancy::{self, Tenancy};
 use super::whole::Access;
-use super::{ending, guarded, life, supervisor};
+use super::{ending, guarded, life, readme, supervisor, survival};
 
 /// How long anything that the demo waits for may take.
-pub const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// One step: what it shows, and how.
 type Step = (&'static str, fn(&mut Demo) -> Result<()>);
@@ -40,6 +40,10 @@ const STEPS: &[Step] = &[
     ("terminate the Clients, confirmed", ending::clients),
     ("now the Partner goes too", ending::partner),
     ("what the platform holds at the end", ending::tombstones),
+    ("the ten commands of the README, with what they print", readme::play),
+    ("the plugin answers as `kubectl tenantry`", survival::plugin),
+    ("operator and platform are killed: both come back", survival::killed),
+    ("a namespace is deleted: it ends", survival::namespace),
 ];
 
 /// What the steps share.
@@ -57,6 +61,7 @@ pub struct Demo {
 /// Starts a stack, plays the steps and ends it again (`KEEP=1`: leaves it running).
 pub fn run() -> Result<()> {
     let begin = Instant::now();
+    say("starting a control plane, a platform and an operator: about ten seconds");
     let Some(stack) = supervisor::start()? else {
         return Err("a stack is running that was left running: end it with `make down`".into());
     };

@@ -9,11 +9,15 @@ pub mod guarded;
 pub mod http;
 pub mod kubectl;
 pub mod life;
+pub mod policies;
 pub mod process;
 pub mod programs;
 pub mod proxy;
+pub mod readme;
+pub mod revive;
 pub mod screen;
 pub mod supervisor;
+pub mod survival;
 pub mod tenancy;
 pub mod whole;
 
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn up() -> Result<()> {
+    say("starting a control plane, a platform and an operator: about ten seconds");
     match supervisor::start()? {
         Some(started) => {
             started.keep()?;
@@ -68,6 +73,7 @@ fn up() -> Result<()> {
     let folder = supervisor::folder()?;
     say(format!("    . {}", folder.join("env").display()));
     say("    kubectl apply -k examples");
+    say("    kubectl tenantry status");
     say(whole::Access::read(&folder)?.login());
     Ok(())
 }

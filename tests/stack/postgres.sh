@@ -4,9 +4,10 @@ set -eu
 
 folder=$(mktemp -d)
 # Where Debian keeps the programs that only a server needs.
-for programs in /usr/lib/postgresql/*/bin; do PATH=$PATH:$programs; done
+target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
+for programs in /usr/lib/postgresql/*/bin "$target/machine/bin"; do PATH=$PATH:$programs; done
 for program in initdb postgres psql pg_dump pg_restore pg_basebackup; do
-  command -v "$program" >/dev/null || { echo "\`$program\` is missing: install PostgreSQL 15 or newer" >&2; exit 1; }
+  command -v "$program" >/dev/null || { echo "\`$program\` is missing: run \`make postgres\`" >&2; exit 1; }
 done
 
 # The server refuses to run as root.

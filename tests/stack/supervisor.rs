@@ -20,6 +20,9 @@ use super::assets;
 use super::process::Result;
 use super::whole::Whole;
 
+/// How often it looks whether everything still runs.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// How long another run may take to come up or to go away.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -136,7 +139,7 @@ fn supervised() -> Result<()> {
     started.store(true, Ordering::SeqCst);
     writeln!(std::io::stdout(), "ready")?;
     let ended = loop {
-        match events.recv_timeout(Duration::from_secs(1)) {
+        match events.recv_timeout(LOOK) {
             Err(RecvTimeoutError::Timeout) => match whole.check() {
                 Ok(()) => {}
                 Err(error) => break Err(error),

@@ -2,12 +2,17 @@
 # Runs the tiers named on the command line, all of them whatever fails, and prints a table with
 # their counts. A tier that ran nothing has failed, and what was ignored is counted, not hidden.
 set -u
+. tests/stack/progress.sh
+
+# The same cases in each run, so that what turns red is what was changed; `make nightly` draws others.
+PROPTEST_RNG_SEED=${TENANTRY_SEED:-0}
+export PROPTEST_RNG_SEED
 
 logs=${CARGO_TARGET_DIR:-target}/tiers
 rm -rf "$logs"
 mkdir -p "$logs"
 table=$logs/table
-passed=0 failed=0 ignored=0
+passed=0 failed=0 ignored=0 number=0
 
 run() {
   case $1 in
@@ -16,6 +21,8 @@ run() {
     # What the operator's image is built from.
     lint-lean) cargo clippy --no-default-features --lib --bins -- -D warnings ;;
     unit) cargo test --lib ;;
+    # Its advisories need a database from the network: the workflow of GitHub asks for them.
+    deny) "${CARGO_TARGET_DIR:-target}/tools/bin/cargo-deny" --color never check bans licenses sources ;;
     alerts)
       promtool=${CARGO_TARGET_DIR:-target}/controlplane/promtool
       "$promtool" check rules charts/tenantry/observability/alerts.yaml charts/tenantry/observability/platform.yaml \
@@ -37,12 +44,18 @@ count() {
 # A tier's output goes to the terminal and to a file; its status through a file of its own, since
 # a pipe has only that of its last command.
 tier() {
-  echo "== $1"
+  number=$((number + 1))
+  echo "== $number of $tiers: $1; $(last_time "tier-$1")"
   log=$logs/$1.log
   begin=$(date +%s)
+  : >"$log"
+  watch_step "$1" tests "$log" "${PROGRESS_SECONDS:-60}" &
+  watcher=$!
   { run "$1" </dev/null 2>&1; echo $? >"$logs/$1.status"; } | tee "$log"
+  kill "$watcher"
   status=$(cat "$logs/$1.status")
   seconds=$(($(date +%s) - begin))
+  [ "$status" -ne 0 ] || keep_time "tier-$1" "$seconds"
   case $1 in
     unit|integration|postgres) good=$(count "$log" passed) bad=$(count "$log" failed) left=$(count "$log" ignored) ;;
     demo) good=$(sed -n 's/^demo: \([0-9]*\) steps passed.*/\1/p' "$log") bad=0 left=0 ;;
@@ -54,6 +67,7 @@ tier() {
   passed=$((passed + good)) failed=$((failed + bad)) ignored=$((ignored + left))
 }
 
+tiers=$#
 for name in "$@"; do tier "$name"; done
 
 printf '\n%-12s %7s %7s %8s %8s\n' tier passed failed ignored took

@@ -6,62 +6,63 @@ use std::path::{Path, PathBuf};
 
 use super::assets;
 use super::controlplane::{self, ControlPlane};
+use super::policies;
 use super::process::Result;
-use super::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
+use super::programs::{self, Credential, OperatorOptions, Platform, PlatformOptions};
+use super::revive::Revived;
 
 /// Everything that runs; it ends when this value is dropped.
 pub struct Whole {
     // Dropped in this order: nobody talks to what is gone already.
-    operator: Service,
-    platform: Platform,
+    operator: Revived,
+    platform: Revived,
     control_plane: ControlPlane,
 }
 
 impl Whole {
     /// Starts everything with its data in `folder` and writes `folder/env` at the very end.
     pub fn start(folder: &Path) -> Result<Self> {
-        let options = controlplane::Options::default();
+        // With the controllers, as in a real cluster: without them a deleted namespace never ends.
+        let options = controlplane::Options { controllers: true, ..controlplane::Options::default() };
         let control_plane = ControlPlane::start(&folder.join("cluster"), &options)?;
         let rate_limits = std::env::var_os("RATE_LIMITS").is_some_and(|value| value == "1");
         let options = PlatformOptions { rate_limits, ..PlatformOptions::default() };
         let platform = Platform::start(&folder.join("platform"), &options)?;
-        prepare(&control_plane, &platform)?;
-        let options = OperatorOptions::new(&control_plane.kubeconfig("admin"), platform.host());
+        let kubeconfig = control_plane.kubeconfig("admin");
+        prepare(&control_plane, &platform.credential)?;
+        let options = OperatorOptions::new(&kubeconfig, platform.host());
         let operator = programs::start_operator(folder, &options)?;
-        let whole = Self { operator, platform, control_plane };
-        whole.access()?.write(folder)?;
-        Ok(whole)
-    }
-
-    /// An error if any part has ended.
-    pub fn check(&mut self) -> Result<()> {
-        self.control_plane.check()?;
-        self.platform.service.process().check()?;
-        self.operator.process().check()
-    }
-
-    fn access(&self) -> Result<Access> {
-        let credential = self.platform.credential.clone();
-        let (login_name, login_password) = self.platform.one_time_login("admin", None)?;
-        Ok(Access {
-            kubeconfig: self.control_plane.kubeconfig("admin"),
-            login_url: format!("{}/login", credential.url),
+        let (login_name, login_password) = platform.one_time_login("admin", None)?;
+        let Credential { url, tenant_id, client_id, client_secret } = platform.credential.clone();
+        let access = Access {
+            kubeconfig,
+            login_url: format!("{url}/login"),
             login_name,
             login_password,
-            platform_url: credential.url,
-            tenant_id: credential.tenant_id,
-            client_id: credential.client_id,
-            client_secret: credential.client_secret,
-            metrics_url: format!("{}/metrics", self.operator.url()),
-        })
+            platform_url: url,
+            tenant_id,
+            client_id,
+            client_secret,
+            metrics_url: format!("{}/metrics", operator.url()),
+        };
+        let operator = Revived::new(operator, "operator", folder)?;
+        let platform = Revived::new(platform.service, "platform", folder)?;
+        access.write(folder)?;
+        Ok(Self { operator, platform, control_plane })
+    }
+
+    /// Starts the operator and the platform again if they have ended; an error if the control plane has.
+    pub fn check(&mut self) -> Result<()> {
+        self.control_plane.check()?;
+        self.platform.check()?;
+        self.operator.check()
     }
 }
 
-/// The kinds, the operator's namespace and the connection that the examples name.
-fn prepare(control_plane: &ControlPlane, platform: &Platform) -> Result<()> {
+/// The kinds, the policies, the operator's namespace and the connection that the examples name.
+fn prepare(control_plane: &ControlPlane, credential: &Credential) -> Result<()> {
     let kubectl = control_plane.kubectl("admin")?;
     controlplane::install_kinds(&kubectl)?;
-    let credential = &platform.credential;
     let secret = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "tenantry-system"}},
         {"apiVersion": "v1", "kind": "Secret",
@@ -74,7 +75,7 @@ fn prepare(control_plane: &ControlPlane, platform: &Platform) -> Result<()> {
          }},
     ]});
     kubectl.run_with(&["create", "-f", "-"], &secret.to_string())?;
-    Ok(())
+    policies::install(&kubectl)
 }
 
 /// How to reach a running stack.
@@ -102,10 +103,11 @@ pub struct Access {
 impl Access {
     /// Writes `folder/env`, to be read by a shell (`. target/demo/env`).
     fn write(&self, folder: &Path) -> Result<()> {
-        // So that `kubectl` is there on a machine that never had one.
+        // So that `kubectl` is there on a machine that never had one, and finds the plugin as `kubectl tenantry`.
         let programs = folder.join("bin");
         fs::create_dir_all(&programs)?;
         std::os::unix::fs::symlink(assets::kubectl()?, programs.join("kubectl"))?;
+        std::os::unix::fs::symlink(assets::own("kubectl-tenantry")?, programs.join("kubectl-tenantry"))?;
         let kubeconfig = self.kubeconfig.display().to_string();
         let lines = [
             ("KUBECONFIG", kubeconfig.as_str()),

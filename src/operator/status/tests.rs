@@ -158,7 +158,7 @@ fn a_spec_at_all_its_limits_and_a_platform_that_answers_anything_give_a_status_t
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn any_spec_within_the_limits_gives_a_status_that_fits(seed in any::<u64>(), characters in 1_usize..12_000, entries in 0_usize..1_500) {

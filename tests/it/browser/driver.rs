@@ -9,11 +9,12 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::assets;
 use crate::process::{Process, Program, Result, free_port};
 use crate::support::folder;
 
 /// Where the browsers come from.
-const INSTALL: &str = "install chromium and chromium-driver (Debian: apt-get install chromium chromium-driver)";
+const INSTALL: &str = "Chromium or its driver is missing: run `make browser`";
 /// A driver starts within this, however busy the machine is.
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -59,14 +60,12 @@ impl Driver {
     }
 }
 
-/// The program that a variable names, or the one of that name which is installed.
+/// The program that a variable names, or the one of that name which the machine has.
 fn program(variable: &str, name: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
         return Ok(path.into());
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|path| path.is_file());
-    found.ok_or_else(|| INSTALL.into())
+    assets::of_machine(name).ok_or_else(|| INSTALL.into())
 }
 
 /// Asks the driver without a runtime, and waits for the beginning of its answer. It wants version 1.1.

@@ -28,8 +28,11 @@ fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_onc
     };
     let begin = Instant::now();
     std::thread::sleep(Duration::from_secs(12));
-    assert!(begin.elapsed() < Duration::from_secs(28), "this machine is too slow for the count to mean anything");
-    assert!(refused() <= 2.0, "{} tries in half a minute", refused());
+    let tries = refused();
+    // One at once and one for each half minute that has begun, however slow this machine is.
+    #[allow(clippy::cast_precision_loss, reason = "a handful")]
+    let most = 2.0 + (begin.elapsed().as_secs() / 30) as f64;
+    assert!(tries <= most, "{tries} tries, at most {most} are due");
     space.secret("wrong", &space.credential());
     for number in 0..5 {
         space.ready(&format!("partner/p{number}"));

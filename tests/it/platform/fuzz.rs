@@ -4,13 +4,19 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use http_body_util::BodyExt as _;
 use proptest::prelude::*;
-use proptest::test_runner::{Config as Runs, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use tenantry::platform::{Config, unlistened};
 use tower::ServiceExt as _;
 
 use super::people::user;
 use super::{CHEAP, Folder};
+
+/// Cases, each on a platform of its own.
+const CASES: u32 = 60;
+
+/// Requests of a case, on the average.
+const CALLS: usize = 15;
 
 /// Method and path of the calls that take a body or a query; each tenant exists.
 const ROUTES: [(&str, &str); 46] = [
@@ -186,51 +192,94 @@ fn query() -> impl Strategy<Value = String> {
     proptest::collection::vec(pair, 0..4).prop_map(|pairs| pairs.join("&"))
 }
 
+/// A request of a case.
+#[derive(Clone, Debug)]
+struct Call {
+    method: &'static str,
+    path: &'static str,
+    query: String,
+    body: Vec<u8>,
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    (proptest::sample::select(&ROUTES[..]), query(), body()).prop_map(|((method, path), query, body)| Call {
+        method,
+        path,
+        query,
+        body,
+    })
+}
+
+/// A platform of one case, with a database that no other case has changed.
+struct Fresh {
+    router: axum::Router,
+    token: String,
+    _folder: Folder,
+}
+
+impl Fresh {
+    async fn start() -> Self {
+        let folder = Folder::new();
+        let mut config = Config::new(folder.database());
+        (config.limits, config.login.work) = (None, CHEAP);
+        config.export_destinations = vec![folder.path("out").display().to_string()];
+        let (router, credential) = Box::pin(unlistened(&config)).await.unwrap();
+        let mut fresh = Self { router, token: String::new(), _folder: folder };
+        let credential = credential.unwrap();
+        let form = format!(
+            "grant_type=client_credentials&client_id={}&client_secret={}",
+            credential.client_id, credential.client_secret
+        );
+        let (_, answer) = fresh.send("POST", "/tenancy/auth/oauth/token", form.into_bytes()).await;
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        answer["access_token"].as_str().unwrap().clone_into(&mut fresh.token);
+        fresh.fill().await;
+        fresh
+    }
+
+    /// The tenants, the person and the things that the paths name.
+    async fn fill(&self) {
+        let add_ons = ["Batch Exports", "Stream Exports", "Mask Resource Identity Management", "Alert Problem Area"];
+        let partner = json!({ "name": "P", "packages": ["Event and Incident Management"], "addOns": add_ons });
+        for (path, body) in [
+            ("/tenants/sp_1/msps", partner),
+            ("/tenants/msp_2/clients", json!({ "name": "C" })),
+            ("/tenants/msp_2/records/resources", json!({ "name": "R" })),
+            ("/tenants/msp_2/users", user("ada", &[])),
+            ("/tenants/msp_2/permissionSets", json!({ "name": "S", "permissions": [] })),
+        ] {
+            assert_eq!(self.send("POST", path, body.to_string().into_bytes()).await.0, 200, "{path}");
+        }
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
+        let path = if path.starts_with("/tenancy") { path.to_owned() } else { format!("/api/v2{path}") };
+        let request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
+        let request = request.header("authorization", format!("Bearer {}", self.token)).body(Body::from(body)).unwrap();
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        (status, answer.into_body().collect().await.unwrap().to_bytes().to_vec())
+    }
+}
+
+/// A case is a handful of requests on a platform of its own: what it did, it does again with the same seed, and shrinking
+/// plays each shorter list on a database that the longer one never touched.
 #[test]
 fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let folder = Folder::new();
-    let mut config = Config::new(folder.database());
-    (config.limits, config.login.work) = (None, CHEAP);
-    config.export_destinations = vec![folder.path("out").display().to_string()];
-    let (router, credential) = runtime.block_on(unlistened(&config)).unwrap();
-    let send = |method: &str, path: &str, token: &str, body: Vec<u8>| {
-        let path = if path.starts_with("/tenancy") { path.to_owned() } else { format!("/api/v2{path}") };
-        let request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
-        let request = request.header("authorization", format!("Bearer {token}")).body(Body::from(body)).unwrap();
-        runtime.block_on(async {
-            let answer = router.clone().oneshot(request).await.unwrap();
-            let status = answer.status().as_u16();
-            (status, answer.into_body().collect().await.unwrap().to_bytes())
-        })
-    };
-    let credential = credential.unwrap();
-    let form = format!(
-        "grant_type=client_credentials&client_id={}&client_secret={}",
-        credential.client_id, credential.client_secret
-    );
-    let (_, answer) = send("POST", "/tenancy/auth/oauth/token", "", form.into_bytes());
-    let token = serde_json::from_slice::<Value>(&answer).unwrap()["access_token"].as_str().unwrap().to_owned();
-    let add_ons = ["Batch Exports", "Stream Exports", "Mask Resource Identity Management", "Alert Problem Area"];
-    let partner = json!({ "name": "P", "packages": ["Event and Incident Management"], "addOns": add_ons });
-    for (path, body) in [
-        ("/tenants/sp_1/msps", partner),
-        ("/tenants/msp_2/clients", json!({ "name": "C" })),
-        ("/tenants/msp_2/records/resources", json!({ "name": "R" })),
-        ("/tenants/msp_2/users", user("ada", &[])),
-        ("/tenants/msp_2/permissionSets", json!({ "name": "S", "permissions": [] })),
-    ] {
-        assert_eq!(send("POST", path, &token, body.to_string().into_bytes()).0, 200);
-    }
-    let mut runner = TestRunner::new(Runs { cases: 900, failure_persistence: None, ..Runs::default() });
-    let calls = (proptest::sample::select(&ROUTES[..]), query(), body());
+    let mut runner = TestRunner::new(crate::support::random_cases("fuzz", 3, CASES));
     let seen = std::cell::RefCell::new(std::collections::BTreeMap::<u16, u32>::new());
-    let held = runner.run(&calls, |((method, path), query, body)| {
-        let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        let (status, answer) = send(method, &uri, &token, body);
-        *seen.borrow_mut().entry(status).or_default() += 1;
-        prop_assert!(status < 500, "{method} {uri} gave {status}: {}", String::from_utf8_lossy(&answer));
-        Ok(())
+    let held = runner.run(&proptest::collection::vec(call(), 1..2 * CALLS), |calls| {
+        runtime.block_on(async {
+            let platform = Fresh::start().await;
+            for Call { method, path, query, body } in calls {
+                let uri = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+                let (status, answer) = platform.send(method, &uri, body).await;
+                *seen.borrow_mut().entry(status).or_default() += 1;
+                prop_assert!(status < 500, "{method} {uri} gave {status}: {}", String::from_utf8_lossy(&answer));
+            }
+            Ok(())
+        })
     });
     println!("{:?}", seen.borrow());
     held.unwrap();

@@ -1,13 +1,16 @@
 //! The long run: one random run after the other, and a histogram of what came of it.
 
 use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
 use super::deeds::Odds;
-use super::random::{number, play, run, verdict};
+use super::random::{Run, play, run, verdict};
 use super::seam::World;
+use crate::support::{kept_failures, number};
 
 /// The conditions without which no tenant is ended, each of which must alone have kept one alive.
 const SINGLE: [&str; 13] = [
@@ -58,6 +61,9 @@ const ODDS: Odds = Odds { ends: 120, mishaps: 2, neighbours: 25, flawless: 10, u
 /// From how many steps on each condition must have been seen often.
 const LONG: usize = 200_000;
 
+/// Runs that one seed of the whole may have before those of the next begin.
+const SEEDS: u64 = 1_000_000;
+
 /// After so many steps it says how far it is.
 const SOME: usize = 10_000;
 
@@ -86,20 +92,44 @@ fn count(world: &World, tally: &mut Tally) {
     }
 }
 
+/// The run of a seed.
+fn run_of(seed: u64) -> Run {
+    let config = Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() };
+    run(ODDS, 10..150).new_tree(&mut TestRunner::new(config)).unwrap().current()
+}
+
+/// The seeds of the runs that failed once, one a line.
+fn kept() -> Vec<u64> {
+    let text = fs::read_to_string(kept_failures("long")).unwrap_or_default();
+    text.lines().filter(|line| !line.starts_with('#')).map(|line| line.trim().parse().unwrap()).collect()
+}
+
+/// Keeps a seed, so that each run of the tests plays it.
+fn keep(seed: u64) {
+    if !kept().contains(&seed) {
+        let file = OpenOptions::new().create(true).append(true).open(kept_failures("long"));
+        writeln!(file.unwrap(), "{seed}").unwrap();
+    }
+}
+
 #[test]
 fn a_long_run_ends_tenants_lawfully_and_refuses_to_for_each_single_reason() {
     let steps = number("TENANTRY_STEPS").unwrap_or(1_000);
-    let seed = number("TENANTRY_SEED").unwrap_or(1);
-    let mut runner = TestRunner::new(Config { rng_seed: RngSeed::Fixed(seed), ..Config::default() });
-    let (runs, mut done, mut worlds, mut tally) = (run(ODDS, 10..150), 0, 0, Tally::new());
+    let seed: u64 = number("TENANTRY_SEED").unwrap_or(1);
+    let (mut done, mut worlds, mut tally) = (0, 0, Tally::new());
     let mut violations = Vec::new();
-    while done < steps {
-        let run = runs.new_tree(&mut runner).unwrap().current();
+    // Each run has a seed of its own, by which it alone can be played again.
+    for one in kept().into_iter().chain((seed * SEEDS..).take(steps)) {
+        if done >= steps {
+            break;
+        }
+        let run = run_of(one);
         let world = play(&run);
         if let Err(why) = verdict(&world) {
-            violations.push(format!("run {worlds}: {run:?}\n{why}"));
+            keep(one);
+            violations.push(format!("run {one}: {run:?}\n{why}"));
             if let Ok(folder) = std::env::var("TENANTRY_STORIES") {
-                let _ = std::fs::write(format!("{folder}/{seed}-{worlds}.txt"), violations.last().unwrap());
+                let _ = fs::write(format!("{folder}/{one}.txt"), violations.last().unwrap());
             }
         }
         count(&world, &mut tally);

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::{FileFailurePersistence, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::{TestCaseError, TestRunner};
 
 use super::deeds::{Deed, Odds, deed};
 use super::life::{live_beside, wide_settings};
@@ -13,6 +13,7 @@ use super::seam::{Ahead, Fate, Life, State, World};
 use super::settle::{rest_mended, wide_world};
 use super::troubles::Trouble;
 use super::weather::Weather;
+use crate::support::random_cases;
 
 /// In which an operator that ends tenants without a deletion would have shown itself.
 const LONG_ENOUGH: Duration = Duration::from_secs(30);
@@ -143,22 +144,8 @@ pub(crate) fn verdict(world: &World) -> Result<(), String> {
     Err(format!("{faults:#?}\n{}", state.story.join("\n")))
 }
 
-/// A number that the environment sets.
-pub(crate) fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
-}
-
 fn hold((name, seed): (&'static str, u64), strategy: impl Strategy<Value = Run>) {
-    let file =
-        Box::leak(format!("{}/tests/it/proptest-regressions/{name}.txt", env!("CARGO_MANIFEST_DIR")).into_boxed_str());
-    let config = ProptestConfig {
-        cases: number("TENANTRY_CASES").unwrap_or(HALF),
-        max_shrink_iters: 400,
-        // The same runs each time, so that what turns red is what was changed; `TENANTRY_SEED` plays others.
-        rng_seed: RngSeed::Fixed(number("TENANTRY_SEED").unwrap_or(0) + seed),
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(file))),
-        ..ProptestConfig::default()
-    };
+    let config = ProptestConfig { max_shrink_iters: 400, ..random_cases(name, seed, HALF) };
     let requests = Cell::new(0);
     let outcome = TestRunner::new(config).run(&strategy, |run| {
         let world = play(&run);

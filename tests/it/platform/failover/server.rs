@@ -17,13 +17,8 @@ pub(super) struct Server {
 
 /// A program of the server, as somebody who may run it.
 fn program(name: &str) -> Command {
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    // Where Debian keeps the programs that only a server needs.
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    folders.extend(versions.map(|version| version.path().join("bin")));
-    let found = folders.iter().map(|folder| folder.join(name)).find(|file| file.exists());
-    let mut command =
-        Command::new(found.unwrap_or_else(|| panic!("`{name}` is missing: install PostgreSQL 15 or newer")));
+    let found = crate::assets::of_machine(name);
+    let mut command = Command::new(found.unwrap_or_else(|| panic!("`{name}` is missing: run `make postgres`")));
     if is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }

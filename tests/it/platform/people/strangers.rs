@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestRunner};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Row as _};
 use tenantry::platform::{Row, TABLE};
@@ -219,8 +219,7 @@ async fn trespass(world: &World, principal: &Principal, foreign: &Place, name: &
 fn under_a_foreign_tenant_every_route_answers_403_or_404_and_nothing_changes() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let world = runtime.block_on(world());
-    let config = Config { cases: 24, failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..Config::default() };
-    let mut runner = TestRunner::new(config);
+    let mut runner = TestRunner::new(crate::support::random_cases("strangers", 7, 24));
     let input = (0..world.principals.len(), any::<prop::sample::Index>(), "[a-z]{8}");
     let ran = runner.run(&input, |(who, whom, name)| {
         runtime.block_on(async {

@@ -1,0 +1,89 @@
+#!/bin/sh
+# Sees to what the tests need of the machine: machine.sh browser|postgres
+# What is installed is used. Root installs what is missing with apt-get. Anybody else unpacks Debian's packages into
+# target/machine and uses them from there. Where neither works, one line says what to install.
+set -eu
+# What apt-get and dpkg say goes to a log, what we say to whoever waits.
+exec 3>&1
+
+target=${CARGO_TARGET_DIR:-target}
+mkdir -p "$target/machine"
+target=$(cd "$target" && pwd)
+home=$target/machine/$1
+log=$home.log
+# Where Debian keeps the programs that only a server needs.
+for programs in /usr/lib/postgresql/*/bin "$target/machine/bin"; do PATH=$PATH:$programs; done
+
+# Each must start: a program whose libraries are missing is not there.
+runs() { for program in "$@"; do "$program" --version >/dev/null 2>&1 </dev/null || return 1; done; }
+
+case $1 in
+  browser)
+    packages='chromium chromium-driver fonts-dejavu-core'
+    needed='Chromium and its driver'
+    is_there() { runs "${CHROMIUM:-chromium}" "${CHROMEDRIVER:-chromedriver}"; }
+    ;;
+  postgres)
+    packages=postgresql
+    needed='PostgreSQL 15 or newer'
+    is_there() { runs initdb postgres psql pg_dump pg_restore pg_basebackup; }
+    ;;
+  *) echo "machine.sh: \`$1\` is neither \`browser\` nor \`postgres\`" >&2; exit 2 ;;
+esac
+
+with_apt() {
+  [ "$(id -u)" -eq 0 ] || return 1
+  echo "installing $packages with apt-get (about a minute)" >&3
+  # shellcheck disable=SC2086
+  apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $packages
+}
+
+# A program of the unpacked packages, started with their libraries and their fonts: wrap PROGRAM [LINE]
+wrap() {
+  cat >"$target/machine/bin/$(basename "$1")" <<END
+#!/bin/sh
+LD_LIBRARY_PATH='$libraries'\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}
+FONTCONFIG_FILE='$home/fonts.conf'
+export LD_LIBRARY_PATH FONTCONFIG_FILE
+${2:-}
+exec '$1' "\$@"
+END
+  chmod +x "$target/machine/bin/$(basename "$1")"
+}
+
+into_target() {
+  echo "unpacking $packages and what they need into $home (about a minute)" >&3
+  rm -rf "$home"
+  # shellcheck disable=SC2086
+  sh tests/stack/unpack.sh "$home" $packages || return 1
+  libraries=$(find "$home/root" -name '*.so*' -exec dirname {} + | sort -u | tr '\n' ':')
+  libraries=${libraries%:}
+  mkdir -p "$target/machine/bin"
+  cat >"$home/fonts.conf" <<END
+<?xml version="1.0"?>
+<!DOCTYPE fontconfig SYSTEM "fonts.dtd">
+<fontconfig>
+  <dir>/usr/share/fonts</dir>
+  <dir>$home/root/usr/share/fonts</dir>
+  <cachedir>$home/fonts</cachedir>
+</fontconfig>
+END
+  case $1 in
+    browser)
+      # Its sandbox needs a namespace of its own, or a setuid program, which an unpacked one is not.
+      wrap "$home/root/usr/lib/chromium/chromium" 'unshare --user true 2>/dev/null || set -- --no-sandbox "$@"'
+      wrap "$home/root/usr/bin/chromedriver"
+      ;;
+    postgres) for program in "$home"/root/usr/lib/postgresql/*/bin/*; do wrap "$program"; done ;;
+  esac
+}
+
+is_there && exit
+if command -v apt-get >/dev/null; then
+  for way in with_apt into_target; do
+    { "$way" "$1" || true; } </dev/null >"$log" 2>&1
+    is_there && exit
+  done
+fi
+echo "\`make test\` needs $needed: on Debian, apt-get install $packages$([ ! -f "$log" ] || echo "; $log says more")" >&2
+exit 1

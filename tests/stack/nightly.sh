@@ -1,0 +1,39 @@
+#!/bin/sh
+# What is too long for each change, with a seed that nobody has played before. A case that fails is written to
+# tests/it/proptest-regressions, and each run of `make test` plays it from then on: commit the file.
+set -u
+. tests/stack/progress.sh
+
+# Above the seeds that CI plays. SEED plays an earlier night again.
+seed=${SEED:-$(($(od -An -N4 -tu4 /dev/urandom) % 1000000000 + 1000))}
+echo "nightly: seed $seed; \`make nightly SEED=$seed\` plays this night again"
+export TENANTRY_SEED="$seed" PROPTEST_RNG_SEED="$seed"
+
+failed=
+part() {
+  echo "== $1; $(last_time "nightly-$1")"
+  begin=$(date +%s)
+  if "$1"; then
+    keep_time "nightly-$1" "$(($(date +%s) - begin))"
+  else
+    failed="$failed $1"
+  fi
+}
+
+# In the profile that is fast enough for so many cases.
+played() { cargo test --quiet --profile measure --test it -- --nocapture "$1"; }
+
+long() { TENANTRY_STEPS=${STEPS:-200000} played sim::long; }
+random() { TENANTRY_CASES=${CASES:-20000} played sim::random; }
+fuzz() { TENANTRY_CASES=${FUZZ_CASES:-1000} played platform::fuzz; }
+strangers() { TENANTRY_CASES=${FUZZ_CASES:-200} played platform::people::strangers; }
+unit() { cargo test --quiet --profile measure --lib; }
+mutants() { sh tests/stack/mutants.sh; }
+
+# PARTS plays only some.
+for name in ${PARTS:-long random fuzz strangers unit mutants}; do part "$name"; done
+
+kept=$(git status --porcelain --untracked-files=all -- tests/it/proptest-regressions proptest-regressions | sed 's/^...//')
+[ -z "$kept" ] || printf 'kept, to be committed with the fix:\n%s\n' "$kept"
+echo "nightly: seed $seed, failed: ${failed:-nothing}"
+[ -z "$failed" ]

@@ -1,0 +1,42 @@
+//! The admission policies of the chart.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::kubectl::Kubectl;
+use super::process::Result;
+
+/// How long policies may take until they are in force.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Where the probe lives while nothing watches it.
+const NAMESPACE: &str = "tenantry-system";
+
+/// Installs them and waits until they are in force, which is some moments after they were applied. Before the operator
+/// starts, since the probe claims a tenant that does not exist.
+pub fn install(kubectl: &Kubectl) -> Result<()> {
+    kubectl.run(&["apply", "--server-side", "-f", "charts/tenantry/policies/"])?;
+    let run = |args: &[&str]| kubectl.run(&[&["-n", NAMESPACE], args].concat());
+    let probe = json!({
+        "apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": {"name": "probe", "namespace": NAMESPACE},
+        "spec": {
+            "partnerRef": {"name": "probe"}, "details": {"name": "probe"}, "deletion": {"policy": "Terminate"},
+        },
+    });
+    kubectl.run_with(&["create", "-f", "-"], &probe.to_string())?;
+    let status = json!({"status": {"uniqueId": "client_0"}}).to_string();
+    run(&["patch", "client/probe", "--subresource=status", "--type=merge", "-p", &status])?;
+    let end = Instant::now() + LIMIT;
+    while run(&["delete", "client/probe", "--dry-run=server"]).is_ok() {
+        if Instant::now() >= end {
+            return Err("the admission policies do not come into force".into());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    let spec = json!({"spec": {"deletion": {"policy": "Retain"}}}).to_string();
+    run(&["patch", "client/probe", "--type=merge", "-p", &spec])?;
+    run(&["delete", "client/probe"])?;
+    Ok(())
+}

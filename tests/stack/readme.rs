@@ -1,0 +1,143 @@
+//! The commands of the README, run as they stand there.
+
+use std::fs;
+use std::io::read_to_string;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::assets;
+use super::demo::{Demo, LIMIT};
+use super::process::Result;
+use super::screen::{block, say};
+use super::supervisor;
+
+/// What stands before the block of commands.
+const HEADING: &str = "## The life of a tenant in ten commands";
+
+/// A command of the README and what it prints.
+struct Shown {
+    command: String,
+    output: String,
+}
+
+/// Runs a command as somebody who has sourced `target/demo/env`; all that it prints, whatever its exit status.
+pub fn shell(command: &str) -> Result<String> {
+    let env = supervisor::folder()?.join("env");
+    let mut child = Command::new("sh")
+        .args(["-c", r#". "$1"; exec 2>&1; eval "$2""#, "sh"])
+        .arg(&env)
+        .arg(command)
+        .current_dir(assets::root())
+        .env("KUBECACHEDIR", env.with_extension("cache"))
+        .env("NO_PROXY", "127.0.0.1,localhost")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        // With what it starts, it is one group: all of it ends when it takes too long.
+        .process_group(0)
+        .spawn()?;
+    let output = child.stdout.take().ok_or("the command has no output")?;
+    let reader = thread::spawn(move || read_to_string(output));
+    let begin = Instant::now();
+    while child.try_wait()?.is_none() {
+        if begin.elapsed() > LIMIT {
+            Command::new("sh").args(["-c", r#"kill -9 "-$1""#, "sh", &child.id().to_string()]).status()?;
+            child.wait()?;
+            return Err(format!("`{command}` does not end within {LIMIT:?}").into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    reader.join().map_err(|_| "the output cannot be read")?.map_err(Into::into)
+}
+
+/// Each of the ten commands prints what the README shows.
+pub fn play(demo: &mut Demo) -> Result<()> {
+    let page = fs::read_to_string(assets::root().join("README.md"))?;
+    let shown = commands(&page)?;
+    demo.same("commands of the README", &shown.len(), &10)?;
+    // The README begins with an empty namespace.
+    demo.kubectl(&["delete", "configmap", "brand"])?;
+    for Shown { command, output } in &shown {
+        say(format!("  $ {command}"));
+        let printed = output_of(command, output)?;
+        block(&printed);
+        if mask(&printed) != mask(output) {
+            return Err(format!("the README shows\n{output}\nand `{command}` prints\n{printed}").into());
+        }
+        demo.holds("it prints what the README shows", true)?;
+    }
+    demo.kubectl(&["wait", "--for=delete", "client/globex", &format!("--timeout={}s", LIMIT.as_secs())])?;
+    Ok(())
+}
+
+/// What a command prints. What only reads is asked again until it prints what is wanted: the change before it takes a moment.
+fn output_of(command: &str, wanted: &str) -> Result<String> {
+    let begin = Instant::now();
+    loop {
+        let printed = shell(command)?;
+        let is_final = !command.starts_with("kubectl get ") || begin.elapsed() > LIMIT;
+        if is_final || mask(&printed) == mask(wanted) {
+            return Ok(printed);
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The commands of the block below the heading.
+fn commands(page: &str) -> Result<Vec<Shown>> {
+    let below = page.split_once(HEADING).ok_or("the README has no ten commands")?.1;
+    let (_, rest) = below.split_once("```console\n").ok_or("the README shows no commands")?;
+    let (text, _) = rest.split_once("```").ok_or("the block of the README does not end")?;
+    let entries = format!("\n{text}");
+    entries.split("\n$ ").skip(1).map(entry).collect()
+}
+
+/// The command is the shortest beginning that the shell takes for a whole one.
+fn entry(text: &str) -> Result<Shown> {
+    let lines: Vec<&str> = text.lines().collect();
+    for count in 1..=lines.len() {
+        let command = lines[..count].join("\n");
+        let parsed = Command::new("sh").args(["-n", "-c", &command]).stderr(Stdio::null()).status()?;
+        if parsed.success() {
+            return Ok(Shown { command, output: lines[count..].join("\n") });
+        }
+    }
+    Err(format!("the README shows no whole command: {text}").into())
+}
+
+/// The text without what differs in each run: numbers of tenants, ages and times.
+fn mask(text: &str) -> String {
+    let lines = text.trim_end().lines();
+    lines.map(|line| mask_line(line.trim_end())).collect::<Vec<_>>().join("\n")
+}
+
+fn mask_line(line: &str) -> String {
+    let delimits = |c: char| matches!(c, ' ' | '"' | '`');
+    line.split_inclusive(delimits)
+        .map(|piece| {
+            let word = piece.trim_end_matches(delimits);
+            let masked = mask_word(word);
+            piece.replacen(word, masked, usize::from(masked != word))
+        })
+        .collect()
+}
+
+fn mask_word(word: &str) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
+    let is_age = word.starts_with(|c: char| c.is_ascii_digit())
+        && word.ends_with(['s', 'm', 'h'])
+        && word.chars().all(|c| c.is_ascii_digit() || matches!(c, 's' | 'm' | 'h'));
+    if is_age {
+        return "AGE";
+    }
+    if word.len() == "2026-01-01T00:00:00Z".len() && word.ends_with('Z') && word.contains('T') {
+        return "TIME";
+    }
+    for prefix in ["client_", "msp_"] {
+        if word.strip_prefix(prefix).is_some_and(is_number) {
+            return prefix;
+        }
+    }
+    word
+}
