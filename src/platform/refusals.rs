@@ -45,7 +45,7 @@ impl Tally {
     /// Counts one; says whether it is told, and then how many before it were not.
     pub(super) fn note(&mut self) -> Option<u64> {
         self.seen += 1;
-        if self.seen <= LINES || self.seen % ONE_OF == 0 {
+        if self.seen <= LINES || self.seen.is_multiple_of(ONE_OF) {
             return Some(std::mem::take(&mut self.left_out));
         }
         self.left_out += 1;

@@ -314,13 +314,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_whose_client_hangs_up_is_done_to_its_end() {
-        let (begun, mut began) = watch::channel(false);
+        let (start, mut started) = watch::channel(false);
         let (go, going) = watch::channel(false);
         let (done, ended) = watch::channel(false);
         let slow = move || {
-            let (begun, mut going, done) = (begun.clone(), going.clone(), done.clone());
+            let (start, mut going, done) = (start.clone(), going.clone(), done.clone());
             async move {
-                begun.send_replace(true);
+                start.send_replace(true);
                 going.wait_for(|going| *going).await.unwrap();
                 done.send_replace(true);
             }
@@ -331,7 +331,7 @@ mod tests {
         let served = tokio::spawn(serve(listener, (Router::new().route("/", get(slow)), Vec::new()), stopped));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        began.wait_for(|begun| *begun).await.unwrap();
+        started.wait_for(|started| *started).await.unwrap();
         drop(stream);
         // The server sees that before the request may end, and the stop waits for the request.
         tokio::time::sleep(Duration::from_millis(200)).await;

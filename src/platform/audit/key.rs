@@ -79,7 +79,7 @@ impl<'s> Sealed<'s> {
 
     /// Why a key is none that the database is sealed with. An anchor that names the key and does not open is no other key's.
     fn is_not(&self, seal: &Seal) -> io::Error {
-        if !self.anchor.as_ref().is_some_and(|anchor| anchor.key_id == seal.id()) {
+        if self.anchor.as_ref().is_none_or(|anchor| anchor.key_id != seal.id()) {
             return other("is not the key that the database is sealed with");
         }
         io::Error::other(

@@ -170,7 +170,10 @@ async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
         (&["UPDATE audit SET at = at + 1 WHERE tenant_id = 2 AND number = 1"][..], vec![(1, changed)]),
         (&["DELETE FROM audit WHERE tenant_id = 2 AND number = 4"][..], vec![(4, missing)]),
         (&["DELETE FROM audit WHERE tenant_id = 2 AND number = 1"][..], vec![(1, missing)]),
-        (&["DELETE FROM audit WHERE tenant_id = 2 AND number > 4"][..], vec![(5, missing), (6, missing)]),
+        (
+            &["DELETE FROM audit WHERE tenant_id = 2 AND number > 4"][..],
+            vec![(5, "the rows up to 6 are missing, 2 rows")],
+        ),
         (
             &[
                 "UPDATE audit SET number = 99 WHERE tenant_id = 2 AND number = 2",

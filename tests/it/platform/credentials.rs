@@ -357,7 +357,7 @@ const ENDED: &str = "INSERT INTO token (hash, tenant_id, expires_at, key_hash) \
                      SELECT 'ended' || CAST(i AS TEXT), 2, 1, key_hash FROM n, credential WHERE tenant_id = 2";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn tokens_that_are_given_while_credentials_and_people_end_wait_for_nobody_in_a_circle() {
+async fn tokens_are_given_while_credentials_and_people_end_without_a_deadlock() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
     let (_, ada) = platform.logged_in(&partner, "ada", &[]).await;
@@ -375,9 +375,9 @@ async fn tokens_that_are_given_while_credentials_and_people_end_wait_for_nobody_
         let user = format!("/tenants/{partner}/users/{ada}");
         let (rotate, end) = (format!("{list}/{id}/rotate"), format!("{user}/DEACTIVATE"));
         let ended = futures::future::join(platform.sp.act(&rotate), platform.sp.act(&end));
-        let (issued, logged, (rotated, ended)) = tokio::join!(issues(), logins(), ended);
+        let (tokens, logged, (rotated, ended)) = tokio::join!(issues(), logins(), ended);
         let expected = |answers: &[Answer]| answers.iter().all(|answer| [200, 401].contains(&answer.status.as_u16()));
-        assert!(expected(&issued) && expected(&logged), "{issued:?} {logged:?}");
+        assert!(expected(&tokens) && expected(&logged), "{tokens:?} {logged:?}");
         ended.json();
         secret = text(&rotated.json(), "clientSecret");
         platform.sp.act(&format!("{user}/ACTIVATE")).await.json();

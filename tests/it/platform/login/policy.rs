@@ -157,7 +157,7 @@ async fn the_switch_ends_all_sessions_once_and_asks_everybody_for_a_new_password
 }
 
 #[tokio::test]
-async fn an_activation_that_lets_somebody_in_again_is_a_row_and_one_that_does_nothing_is_none() {
+async fn an_activation_that_ends_a_lockout_is_a_row_and_one_without_effect_is_none() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
     let (_, id) = platform.logged_in(&partner, "ada", &[]).await;
