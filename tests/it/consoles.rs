@@ -84,7 +84,10 @@ impl Console {
             .unwrap();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (out, err) = (text(&ran.stdout), text(&ran.stderr));
-        if !ran.status.success() {
+        // What a page shows to be refused is refused.
+        let is_error =
+            output.as_ref().is_some_and(|output| output.lines().last().is_some_and(|line| line.starts_with("Error")));
+        if ran.status.success() == is_error {
             return Some(format!("`{command}`: {}\n{out}{err}", ran.status));
         }
         let wanted = output.as_deref().map(put)?;

@@ -67,7 +67,8 @@ fn the_migration_changes_no_tenant_and_prints_what_its_page_says() {
     desk.connection(&space);
     desk.put("terraform.tfstate", &json!({"resources": [{"instances": clients}]}).to_string());
     let before = world.platform_writes();
-    let faults = Console::new(&desk.folder, world.control_plane.kubeconfig("admin")).play(&part("docs/migrate.md", "", "## Undo the migration"), |_| {});
+    let faults = Console::new(&desk.folder, world.control_plane.kubeconfig("admin"))
+        .play(&part("docs/migrate.md", "", "## Undo the migration"), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     // Seven tenants, one mark each.
     assert!((world.platform_writes() - before - 7.0).abs() < 0.5, "{}", world.platform_writes() - before);
