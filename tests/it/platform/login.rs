@@ -10,6 +10,6 @@ mod duo;
 mod enrolment;
 mod factor;
 mod grant;
-mod pages;
+pub(super) mod pages;
 mod policy;
 mod screens;
