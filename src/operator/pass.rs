@@ -182,7 +182,12 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
 /// When to look again; drift is looked for by the poller.
 fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Action {
     let room = K::room(context);
+    let refused = || room.pause(object, BLOCKED.1, context.settings.drift_interval.max(BLOCKED.1));
     match outcome {
+        // What is refused may be right later, and nothing changes then that anybody would see.
+        Outcome::Settled(situation) if situation.rest.is_empty() && !situation.refused.is_empty() => {
+            Action::requeue(refused())
+        }
         Outcome::Settled(situation) if situation.rest.is_empty() => {
             room.remember(object, |memory| memory.failures *= u32::from(memory.is_unwritten));
             Action::await_change()
@@ -193,9 +198,7 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
         Outcome::Unresolved(..) | Outcome::Unauthorised(..) => {
             Action::requeue(room.pause(object, BLOCKED.0, BLOCKED.1))
         }
-        Outcome::Refused(..) => {
-            Action::requeue(room.pause(object, BLOCKED.1, context.settings.drift_interval.max(BLOCKED.1)))
-        }
+        Outcome::Refused(..) => Action::requeue(refused()),
         Outcome::Settled(_) | Outcome::Failed(..) | Outcome::Held(..) | Outcome::Ending(..) | Outcome::Leaving(..) => {
             Action::requeue(room.pause(object, FAILED.0, FAILED.1))
         }
