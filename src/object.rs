@@ -30,7 +30,9 @@ use crate::api::{
 use crate::plan::{Intent, Invalid, Kind, Material, Pause, Settings, client, partner};
 use crate::wire::Mark;
 
-pub(crate) use applied::{TENANT_STATE, applied_secrets, digest, effective, unknown, written};
+pub(crate) use applied::{
+    TENANT_STATE, applied_images, applied_secrets, applied_without, digest, effective, unknown, written,
+};
 pub(crate) use edits::{edited, only};
 pub(crate) use fit::fit;
 pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};

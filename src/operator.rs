@@ -246,20 +246,27 @@ impl Operator {
             work(clients.wakes, Arc::clone(&context), end.clone()),
         );
         // Without one of them the process would look alive and do half of its work.
-        let led = lead(keeper, Arc::clone(&context), (passes, tasks.first_ended()), end).await;
+        let led = lead(keeper, Arc::clone(&context), Work { passes, failed: tasks.first_ended() }, end).await;
         drop(tasks);
         tracing::info!("stopped");
         led
     }
 }
 
+/// What a leader does, and what must not end meanwhile.
+struct Work<P, F> {
+    passes: P,
+    failed: F,
+}
+
 /// Keeps the lease while passes are made, and gives it back after the last; without it nothing goes on.
 async fn lead<T>(
     keeper: Keeper,
     context: Arc<Context>,
-    (passes, failed): (impl Future<Output = T>, impl Future<Output = StartError>),
+    work: Work<impl Future<Output = T>, impl Future<Output = StartError>>,
     mut end: tokio::sync::watch::Receiver<bool>,
 ) -> Result<(), StartError> {
+    let Work { passes, failed } = work;
     let drain = context.settings.request_timeout + RECORDING;
     let (let_go, mut is_over) = tokio::sync::oneshot::channel();
     let listed = Arc::clone(&context);

@@ -38,7 +38,7 @@ pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, SentMoment, ide
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
 pub use observed::{Observed, Seen, TenantLife, Unknown};
-pub use packages::{ClientUse, still_used, within};
+pub use packages::{ClientUse, Lacking, still_used, within, without_add_ons};
 pub use pause::Pause;
 pub use record::{RecordKey, Written, is_legacy_digest};
 pub use removal::{

@@ -13,6 +13,7 @@ mod body;
 mod bounds;
 mod branding;
 mod consent;
+mod console;
 mod credential;
 mod error;
 mod export;

@@ -12,7 +12,9 @@ use super::ground::Ground;
 use super::manifest::Key;
 use crate::api::{ConfigMapKeyRef, LabelSelector, Partner, Reason, SecretKeyRef};
 use crate::connect::Platform;
-use crate::object::{FoundSecret, Object, applied_secrets, connection_secret, image_keys, namespace, secret_keys};
+use crate::object::{
+    FoundSecret, Object, applied_images, applied_secrets, connection_secret, image_keys, namespace, secret_keys,
+};
 use crate::plan::{Material, Origin, Outcome, SecretRead};
 
 type Data = Option<BTreeMap<String, Vec<u8>>>;
@@ -109,7 +111,8 @@ impl References {
             }
         }
         let secrets = self.secret_values(secret_keys(object.access()), &own, cluster).await?;
-        Ok(Material { images, secrets, applied: applied_secrets(object, Origin::Spec) })
+        let (applied, applied_images) = (applied_secrets(object, Origin::Spec), applied_images(object));
+        Ok(Material { images, secrets, applied, applied_images })
     }
 
     /// Secrets that a Partner's defaults name, for one of its Clients.

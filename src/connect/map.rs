@@ -11,7 +11,7 @@ pub use rows::{OddRow, Page};
 pub(super) use members::{Parsed, brand, created, json, tenant as read_tenant};
 pub(super) use read::{Branded, life, observed};
 pub(super) use rows::{Rows, minimal, page};
-pub(super) use write::{branding, tenant};
+pub(super) use write::{branding, documented, tenant};
 
 use super::error::Error;
 

@@ -156,7 +156,8 @@ impl Platform {
         mark: &Mark,
     ) -> Result<String, Error> {
         let turn = self.turn().await?.at(place)?;
-        let mut tenant = map::tenant(changes, payload)?;
+        let documented = map::documented(changes, place.kind());
+        let mut tenant = map::tenant(if turn.extensions { changes } else { &documented }, payload)?;
         if turn.extensions {
             tenant.managed_by = Some(mark.clone());
         } else if tenant.ext_org_id.as_deref().is_none_or(str::is_empty) {

@@ -1,8 +1,13 @@
 //! What status records of the settings that hold and of what was written.
 
+use std::collections::BTreeMap;
+
 use super::{Object, intent, uid};
 use crate::api::{EffectiveSetting, NormalisedSetting, UnknownValue};
-use crate::plan::{AppliedSecrets, Desired, Digest, Echo, Field, Form, Origin, RecordKey, Unknown, Written, shown};
+use crate::catalog::AddOn;
+use crate::plan::{
+    AppliedSecrets, Desired, Digest, Echo, Field, Form, Origin, RecordKey, Unknown, Value, Written, shown,
+};
 
 /// Path of the tenant's state among the effective settings.
 pub(crate) const TENANT_STATE: &str = "tenantState";
@@ -64,6 +69,28 @@ pub(crate) fn applied_secrets<K: Object>(object: &K, origin: Origin) -> AppliedS
         Some((field, one.value.clone()))
     });
     AppliedSecrets::of(&uid(object), secrets)
+}
+
+/// Digests of the images that status shows as applied.
+pub(crate) fn applied_images<K: Object>(object: &K) -> BTreeMap<Field, Digest> {
+    let images = shown_settings(object).filter_map(|one| {
+        let field = Field::from_path(&one.path)?;
+        match Value::from_json(field, &one.value)? {
+            Value::Image(digest) => Some((field, digest)),
+            _ => None,
+        }
+    });
+    images.collect()
+}
+
+/// Whether status shows that a switch was applied and on without its add-on.
+pub(crate) fn applied_without<K: Object>(object: &K, field: Field, add_on: AddOn) -> bool {
+    let applied = |field: Field| {
+        let shown = shown_settings(object).find(|one| one.path == field.path())?;
+        Value::from_json(field, &shown.value)
+    };
+    let lacks_it = |add_ons: Value| add_ons.entries().all(|name| name != add_on.name());
+    applied(field) == Some(Value::Flag(true)) && applied(Field::AddOns).is_some_and(lacks_it)
 }
 
 fn shown_settings<K: Object>(object: &K) -> impl Iterator<Item = &EffectiveSetting> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Object, mark, place, refused};
+use super::{Object, applied_without, mark, place, refused};
 use crate::api::{LockedDefault, Partner, Reason, TenantClient};
 use crate::plan::{
-    ClientUse, Desired, Field, Kind, Material, Outcome, Settings, Value, add_on_set, beyond_locked, client_defaults,
-    inherit, own, package_set, still_used, within,
+    ClientUse, Desired, Effective, Field, Invalid, Kind, Lacking, Material, Outcome, Settings, Value, add_on_set,
+    beyond_locked, client_defaults, inherit, own, package_set, still_used, within, without_add_ons,
 };
 
 /// What a spec refers to.
@@ -35,8 +35,9 @@ pub(crate) fn resolve<K: Object>(object: &K, sources: Sources<'_>, cluster: &str
             if !beyond.is_empty() {
                 return Err(refused(&beyond));
             }
-            let effective = inherit(settings, defaults, &shown(partner));
-            let beyond = within(&effective, &allowed(partner));
+            let mut effective = inherit(settings, defaults, &shown(partner));
+            let mut beyond = within(&effective, &allowed(partner));
+            beyond.extend(judge_switches(object, &mut effective));
             if !beyond.is_empty() {
                 return Err(refused(&beyond));
             }
@@ -44,6 +45,20 @@ pub(crate) fn resolve<K: Object>(object: &K, sources: Sources<'_>, cluster: &str
         }
     };
     Ok(Desired { kind: K::KIND, effective, state: object.tenant_state(), mark: mark(object, cluster) })
+}
+
+/// Switches without their add-on. The rule may be newer than a switch that was applied so: that one stays, with a sentence.
+fn judge_switches<K: Object>(object: &K, effective: &mut Effective) -> Vec<Invalid> {
+    let mut refused = Vec::new();
+    for Lacking { field, add_on, mut invalid } in without_add_ons(effective) {
+        if applied_without(object, field, add_on) {
+            invalid.message.push_str("; it was applied before and stays");
+            effective.tolerated.push(invalid);
+        } else {
+            refused.push(invalid);
+        }
+    }
+    refused
 }
 
 fn defaults(partner: Option<&Partner>, material: &Material) -> Result<Settings, Outcome> {

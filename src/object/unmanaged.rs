@@ -24,7 +24,8 @@ pub(crate) fn no_longer_managed(
     let fields = paths.filter_map(|path| Field::from_path(path)).filter(|field| {
         // The platform's own policy takes the place of all figures.
         let is_replaced = has_standard_policy && field.path().starts_with(POLICY);
-        field.is_security() && !is_declared.contains(field) && !is_replaced
+        let is_refused = effective.refused.iter().any(|one| one.path == field.path());
+        field.is_security() && !is_declared.contains(field) && !is_replaced && !is_refused
     });
     let kept = fields.filter_map(|field| Some((field, in_force(observed.seen.get(&field)?)?)));
     let kept: BTreeMap<Field, String> = kept.collect();

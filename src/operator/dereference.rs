@@ -17,7 +17,7 @@ use super::wake;
 use crate::api::{Partner, Reason, SecretKeyRef, TenantStatus};
 use crate::connect::{Connection, Place as Stands, Platform};
 use crate::object::{
-    Allows, Reading, Sources, allows, applied_secrets, connection_secret, digest_of, is_connection_of,
+    Allows, Reading, Sources, allows, applied_images, applied_secrets, connection_secret, digest_of, is_connection_of,
     is_own_connection, no_partner, not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names,
     stands_in,
 };
@@ -289,7 +289,8 @@ async fn material<K: TenantObject>(object: &K, age: Duration, context: &Context)
         }
     }
     let secrets = secret_values(secret_keys(object.access()), &namespace(object), context).await?;
-    Ok(Material { images, secrets, applied: applied_secrets(object, Origin::Spec) })
+    let (applied, applied_images) = (applied_secrets(object, Origin::Spec), applied_images(object));
+    Ok(Material { images, secrets, applied, applied_images })
 }
 
 /// Secrets that defaults name: a Client's are its Partner's, and a Partner has its own, since its Clients must hear of them.
@@ -302,7 +303,8 @@ async fn defaults_material<K: TenantObject>(
     let defaults = partner.spec.clients.as_ref().and_then(|clients| clients.defaults.as_ref());
     let keys = secret_keys(defaults.and_then(|defaults| defaults.access.as_ref()));
     let secrets = secret_values(keys, &namespace(partner), context).await?;
-    Ok(Material { images: BTreeMap::new(), secrets, applied: applied_secrets(object, Origin::PartnerDefault) })
+    let applied = applied_secrets(object, Origin::PartnerDefault);
+    Ok(Material { secrets, applied, ..Material::default() })
 }
 
 async fn secret_values(

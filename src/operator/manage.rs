@@ -47,7 +47,7 @@ async fn with_references<K: TenantObject>(
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Outcome, Stop> {
     note_material(object.as_ref(), &digest_of(&referenced.material, &referenced.defaults_material), context);
-    let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?;
+    let desired = resolve(object.as_ref(), referenced.sources(), &context.cluster)?.refuse_to_come(crate::clock::now());
     let written = written(object.as_ref(), context.record_keys.key().await);
     let extensions = extensions(object.as_ref(), referenced, context).await?;
     facts.know(referenced, &desired, Known { extensions, written });
@@ -153,9 +153,10 @@ async fn carry_out<K: TenantObject>(
 
 fn settled(desired: &Desired, rest: Plan, (observed, writes): (&Observed, Writes)) -> Outcome {
     // Advice about images is no matter of a condition: status and an event have it.
-    let Effective { tolerated, .. } = &desired.effective;
-    let advice = tolerated.iter().map(ToString::to_string).collect();
-    Outcome::Settled(Box::new(Situation { life: observed.life, wanted: desired.state, rest, advice, writes }))
+    let Effective { tolerated, refused, .. } = &desired.effective;
+    let (advice, refused) = (tolerated.iter().map(ToString::to_string).collect(), refused.clone());
+    let (life, wanted) = (observed.life, desired.state);
+    Outcome::Settled(Box::new(Situation { life, wanted, rest, advice, refused, writes }))
 }
 
 fn remember<K: TenantObject>(object: &K, observed: &Observed, context: &Context) {

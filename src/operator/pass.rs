@@ -192,7 +192,12 @@ fn until(end: Timestamp) -> Duration {
 /// When to look again; drift is looked for by the poller.
 fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Action {
     let room = K::room(context);
+    let refused = || room.pause(object, BLOCKED.1, context.settings.drift_interval.max(BLOCKED.1));
     match outcome {
+        // What is refused may be right later, and nothing changes then that anybody would see.
+        Outcome::Settled(situation) if situation.rest.is_empty() && !situation.refused.is_empty() => {
+            Action::requeue(refused())
+        }
         Outcome::Settled(situation) if situation.rest.is_empty() => {
             room.remember(object, |memory| memory.failures *= u32::from(memory.is_unwritten));
             Action::await_change()
@@ -204,9 +209,7 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
         Outcome::Unresolved(..) | Outcome::Unauthorised(..) => {
             Action::requeue(room.pause(object, BLOCKED.0, BLOCKED.1))
         }
-        Outcome::Refused(..) => {
-            Action::requeue(room.pause(object, BLOCKED.1, context.settings.drift_interval.max(BLOCKED.1)))
-        }
+        Outcome::Refused(..) => Action::requeue(refused()),
         Outcome::Settled(_) | Outcome::Failed(..) | Outcome::Held(..) | Outcome::Ending(..) | Outcome::Leaving(..) => {
             Action::requeue(room.pause(object, FAILED.0, FAILED.1))
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{AppliedSecrets, Field, Form, SecretRead, Value};
+use super::{AppliedSecrets, Digest, Field, Form, SecretRead, Value};
 use crate::api::{
     ALLOW_REFERENCE, Access, BusinessHours, ClientAccess, ClientDefaults, ClientDetails, ClientSecurity, ClientSpec,
     ConfigMapKeyRef, CustomPolicy, DefaultPolicy, Duo, PartnerDetails, PartnerSecurity, PartnerSpec, PasswordPolicy,
@@ -25,6 +25,8 @@ pub struct Material {
     pub secrets: BTreeMap<SecretKeyRef, SecretRead>,
     /// References to Secrets that were applied to the tenant before.
     pub applied: AppliedSecrets,
+    /// Digests of images that were applied to the tenant before.
+    pub applied_images: BTreeMap<Field, Digest>,
 }
 
 /// The bytes behind digests, needed only to write them.

@@ -1,8 +1,10 @@
 //! From what is wanted and what is there to the steps between: the one plan that the controller, drift reports and
 //! people see. An empty plan on the second pass is the test of idempotence.
 
-use super::{Effective, Field, Kind, MarkSeen, Observed, Origin, Risk, Seen, TenantLife, Value, Written};
-use crate::api::TenantState;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Effective, Field, Invalid, Kind, MarkSeen, Observed, Origin, Risk, Seen, TenantLife, Value, Written};
+use crate::api::{Reason, TenantState};
 use crate::wire::Mark;
 
 /// What a tenant should be.
@@ -16,6 +18,25 @@ pub struct Desired {
     pub state: Option<TenantState>,
     /// Who owns it.
     pub mark: Mark,
+}
+
+/// How far ahead of ours another clock may be.
+const AHEAD: SignedDuration = SignedDuration::from_secs(60);
+
+impl Desired {
+    /// The same without a moment of a password reset that is to come. It holds up nothing else, such as a suspension.
+    #[must_use]
+    pub fn refuse_to_come(mut self, now: Timestamp) -> Self {
+        const FIELD: Field = Field::PasswordsSetBefore;
+        let Some(Value::Text(moment)) = self.effective.value(FIELD) else { return self };
+        if moment.parse::<Timestamp>().is_ok_and(|at| at > now + AHEAD) {
+            self.effective.values.remove(&FIELD);
+            let message = "is more than 60 seconds ahead and is not applied: write the time of now, or wait for it";
+            let (path, reason) = (FIELD.path().to_owned(), Reason::InvalidValue);
+            self.effective.refused.push(Invalid { path, reason, message: message.to_owned() });
+        }
+        self
+    }
 }
 
 /// How often a mark is written that the platform does not show.
@@ -113,10 +134,8 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
             plan.unread.push(field);
         }
         let observed_value = match seen {
-            Some(Seen::Unsupported) if field == Field::PasswordsSetBefore => {
-                if written.has_sent(value) {
-                    continue;
-                }
+            Some(Seen::Unsupported) if field == Field::PasswordsSetBefore && written.has_sent(value) => continue,
+            Some(Seen::Unsupported) if field == Field::PasswordsSetBefore && observed.is_some_and(takes_switch) => {
                 // Without the field there is the switch, which forgets: it is turned on once for each moment.
                 plan.differences.push(Difference { field, desired: value.clone(), observed: None, origin });
                 update.push(Change { field, to: Value::Flag(true) });
@@ -150,6 +169,13 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
         Some(observed) => change(&mut plan, desired, observed, Changes { update, brand, written }),
     }
     plan
+}
+
+/// Whether the switch that the public API has instead of a moment does anything: it acts when it is turned on, nobody edits
+/// the platform's own policy, and a client's policy is its partner's, for which the platform refuses the whole update.
+fn takes_switch(observed: &Observed) -> bool {
+    let is_off = |field| observed.value(field) == Some(&Value::Flag(false));
+    is_off(Field::PolicyPciDss) && is_off(Field::PolicyChangeAtNextLogin)
 }
 
 /// Whether a moment is as late as another one: it never moves back.
@@ -227,179 +253,4 @@ fn change(plan: &mut Plan, desired: &Desired, observed: &Observed, changes: Chan
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::plan::Unknown;
-
-    fn mark() -> Mark {
-        "c1/Client/ns/globex/u1".parse().unwrap()
-    }
-
-    fn desired(values: &[(Field, Value)], state: Option<TenantState>) -> Desired {
-        let values = values.iter().map(|(field, value)| (*field, (value.clone(), Origin::Spec))).collect();
-        Desired { kind: Kind::Client, effective: Effective { values, ..Effective::default() }, state, mark: mark() }
-    }
-
-    fn observed(values: &[(Field, Seen)], life: TenantLife) -> Observed {
-        Observed {
-            unique_id: "client_2".into(),
-            account_id: None,
-            name: "Globex".into(),
-            life,
-            mark: MarkSeen::Whole(mark()),
-            seen: values.iter().cloned().collect(),
-            created: None,
-            updated: None,
-            revision: None,
-            url: None,
-            api_endpoint: None,
-            unknown: Unknown::default(),
-        }
-    }
-
-    fn seen(text: &str) -> Seen {
-        Seen::Value(Value::text(text))
-    }
-
-    #[test]
-    fn nothing_differs_nothing_is_done() {
-        let plan = diff(
-            &desired(&[(Field::City, Value::text("Berlin"))], None),
-            Some(&observed(&[(Field::City, seen("Berlin"))], TenantLife::Active)),
-            &Written::default(),
-        );
-        assert_eq!(plan, Plan::default());
-    }
-
-    #[test]
-    fn steps_come_in_the_order_that_the_platform_needs() {
-        let wanted = desired(
-            &[(Field::City, Value::text("Berlin")), (Field::WebsiteTitle, Value::text("G"))],
-            Some(TenantState::Suspended),
-        );
-        let names = |plan: &Plan| -> Vec<&'static str> {
-            plan.steps
-                .iter()
-                .map(|step| match step {
-                    Step::Create(_) => "create",
-                    Step::Mark => "mark",
-                    Step::Activate => "activate",
-                    Step::Update(_) => "update",
-                    Step::Brand(_) => "brand",
-                    Step::Suspend => "suspend",
-                })
-                .collect()
-        };
-        assert_eq!(names(&diff(&wanted, None, &Written::default())), ["create", "brand", "suspend"]);
-        let there = observed(&[(Field::City, seen("Bonn")), (Field::WebsiteTitle, seen(""))], TenantLife::Active);
-        assert_eq!(names(&diff(&wanted, Some(&there), &Written::default())), ["update", "brand", "suspend"]);
-        let back = Desired { state: Some(TenantState::Active), ..wanted };
-        let there = Observed { life: TenantLife::Suspended, ..there };
-        assert_eq!(names(&diff(&back, Some(&there), &Written::default())), ["activate", "update", "brand"]);
-    }
-
-    #[test]
-    fn branding_waits_while_the_tenant_is_suspended() {
-        let wanted = desired(&[(Field::WebsiteTitle, Value::text("G"))], None);
-        let there = observed(&[(Field::WebsiteTitle, seen(""))], TenantLife::Suspended);
-        let plan = diff(&wanted, Some(&there), &Written::default());
-        assert!(plan.is_empty());
-        assert_eq!(plan.waiting, [Field::WebsiteTitle]);
-    }
-
-    #[test]
-    fn what_cannot_be_told_from_ended_is_activated_only_if_we_suspended_it() {
-        let wanted = desired(&[], Some(TenantState::Active));
-        let there = observed(&[], TenantLife::Inactive);
-        let plan = diff(&wanted, Some(&there), &Written::default());
-        assert!(plan.is_empty() && plan.is_inactive_without_reason);
-        let ours = Written { suspended_by_us: true, ..Written::default() };
-        assert_eq!(diff(&wanted, Some(&there), &ours).steps, [Step::Activate]);
-    }
-
-    #[test]
-    fn what_the_platform_cannot_hold_is_named_and_not_written() {
-        let wanted = desired(&[(Field::SkipUserConsentForm, Value::Flag(true))], None);
-        let plan = diff(
-            &wanted,
-            Some(&observed(&[(Field::SkipUserConsentForm, Seen::Unsupported)], TenantLife::Active)),
-            &Written::default(),
-        );
-        assert!(plan.is_empty());
-        assert_eq!(plan.unsupported, [Field::SkipUserConsentForm]);
-    }
-
-    #[test]
-    fn a_removed_package_is_disruptive_and_an_added_one_is_not() {
-        let difference = |desired: &[&str], observed: &[&str]| Difference {
-            field: Field::Packages,
-            desired: Value::set(desired.iter().copied()),
-            observed: Some(Value::set(observed.iter().copied())),
-            origin: Origin::Spec,
-        };
-        assert_eq!(difference(&["A", "B"], &["A"]).risk(), Risk::Quiet);
-        assert_eq!(difference(&["A"], &["A", "B"]).risk(), Risk::Disruptive);
-    }
-
-    #[test]
-    fn what_the_catalogue_does_not_know_is_kept_and_sent_back() {
-        let kept = Unknown {
-            values: [(Field::AddOns, ["Synthetic Monitoring".to_owned()].into())].into(),
-            ..Unknown::default()
-        };
-        let there = Observed {
-            unknown: kept,
-            ..observed(&[(Field::AddOns, Seen::Value(Value::set(["SLAManagement"])))], TenantLife::Active)
-        };
-        let plan = |names: &[&str]| {
-            let wanted = desired(&[(Field::AddOns, Value::set(names.iter().copied()))], None);
-            diff(&wanted, Some(&there), &Written::default())
-        };
-        assert_eq!(plan(&["SLAManagement"]), Plan::default());
-        let to = Value::set(["KnowledgeBaseManagement", "Synthetic Monitoring"]);
-        let update = Step::Update(vec![Change { field: Field::AddOns, to }]);
-        assert_eq!(plan(&["KnowledgeBaseManagement"]).steps, [update]);
-        let last = Step::Update(vec![Change { field: Field::AddOns, to: Value::set(["Synthetic Monitoring"]) }]);
-        assert_eq!(plan(&[]).steps, [last]);
-    }
-
-    #[test]
-    fn a_list_that_cannot_be_read_is_not_replaced() {
-        let wanted = desired(&[(Field::Packages, Value::set(["EventAndIncidentManagement"]))], None);
-        let unknown = Unknown {
-            unreadable: [(Field::Packages, "`packages` is a text where a list of texts is documented".to_owned())]
-                .into(),
-            ..Unknown::default()
-        };
-        let there = Observed { unknown, ..observed(&[(Field::Packages, Seen::Unreadable)], TenantLife::Active) };
-        let plan = diff(&wanted, Some(&there), &Written::default());
-        assert_eq!((plan.is_empty(), plan.unread), (true, vec![Field::Packages]));
-    }
-
-    #[test]
-    fn in_a_state_that_is_not_known_nothing_is_written_that_depends_on_it() {
-        let settings = [(Field::City, Value::text("Berlin")), (Field::WebsiteTitle, Value::text("G"))];
-        let seen = [(Field::City, seen("Bonn")), (Field::WebsiteTitle, seen(""))];
-        let there = Observed {
-            unknown: Unknown { state: Some("MIGRATING".to_owned()), ..Unknown::default() },
-            ..observed(&seen, TenantLife::Unknown)
-        };
-        let ours = Written { suspended_by_us: true, ..Written::default() };
-        for state in [None, Some(TenantState::Active), Some(TenantState::Suspended)] {
-            let plan = diff(&desired(&settings, state), Some(&there), &ours);
-            let update = Step::Update(vec![Change { field: Field::City, to: Value::text("Berlin") }]);
-            assert_eq!(plan.steps, [update], "{state:?}");
-            assert_eq!((plan.unknown_state.as_deref(), plan.waiting), (Some("MIGRATING"), vec![Field::WebsiteTitle]));
-        }
-    }
-
-    #[test]
-    fn a_mark_that_does_not_come_back_is_written_twice_at_most() {
-        let there = Observed { mark: MarkSeen::None, ..observed(&[], TenantLife::Active) };
-        let plan = |marks| diff(&desired(&[], None), Some(&there), &Written { marks, ..Written::default() });
-        for marks in 0..2 {
-            assert_eq!((plan(marks).steps, plan(marks).keeps_no_mark), (vec![Step::Mark], false));
-        }
-        assert_eq!((plan(2).is_empty(), plan(2).keeps_no_mark), (true, true));
-    }
-}
+mod tests;

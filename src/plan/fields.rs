@@ -190,6 +190,16 @@ impl Field {
         matches!(self.form(), Form::Secret | Form::Image)
     }
 
+    /// Why a platform cannot hold the setting, where its name does not tell.
+    pub const fn lack(self) -> Option<&'static str> {
+        match self {
+            Self::PasswordsSetBefore => Some(
+                "it has no field for the moment, and its own switch resets passwords only when it is turned on in a partner's own policy",
+            ),
+            _ => None,
+        }
+    }
+
     /// The field of a path.
     pub fn from_path(path: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|field| field.path() == path)

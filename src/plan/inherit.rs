@@ -38,6 +38,8 @@ pub struct Effective {
     pub advice: Vec<String>,
     /// What is refused where it is new, and goes on for now because it was applied before.
     pub tolerated: Vec<Invalid>,
+    /// What is not applied although it is declared, while everything else is.
+    pub refused: Vec<Invalid>,
 }
 
 impl Effective {
@@ -58,7 +60,7 @@ impl Effective {
 /// A Partner's settings: its own and nothing else.
 pub fn own(settings: Settings) -> Effective {
     let Settings { values, payload, advice, tolerated } = settings;
-    Effective { values: tagged(values, Origin::Spec), payload, advice, tolerated }
+    Effective { values: tagged(values, Origin::Spec), payload, advice, tolerated, refused: Vec::new() }
 }
 
 /// A Client's settings: its own; what it leaves out from the Partner's defaults; and, shown but never written, what
@@ -75,6 +77,7 @@ pub fn inherit(client: Settings, defaults: Settings, partner: &BTreeMap<Field, V
         },
         advice,
         tolerated: tolerated.into_iter().chain(of_defaults).collect(),
+        refused: Vec::new(),
     };
     for (field, value) in partner {
         match field.rule() {

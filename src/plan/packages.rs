@@ -35,8 +35,23 @@ pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<In
         }
     }
     invalid.extend(without_package(effective));
-    invalid.extend(SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)));
     invalid
+}
+
+/// A switch that is on without the add-on that it needs.
+#[derive(Clone, Debug)]
+pub struct Lacking {
+    /// The switch.
+    pub field: Field,
+    /// What it needs.
+    pub add_on: AddOn,
+    /// What is wrong, and what to do.
+    pub invalid: Invalid,
+}
+
+/// The switches that are on without their add-on.
+pub fn without_add_ons(effective: &Effective) -> Vec<Lacking> {
+    SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)).collect()
 }
 
 /// Switches that do something only with an add-on.
@@ -45,13 +60,13 @@ const SWITCHES: [(Field, AddOn); 2] =
 
 /// A switch that is on without its add-on; the schema cannot see add-ons that come from defaults. Where add-ons are not
 /// managed the platform judges.
-fn without_add_on(effective: &Effective, field: Field, add_on: AddOn) -> Option<Invalid> {
+fn without_add_on(effective: &Effective, field: Field, add_on: AddOn) -> Option<Lacking> {
     let is_on = effective.value(field) == Some(&Value::Flag(true));
     let add_ons = effective.value(Field::AddOns).filter(|_| is_on)?;
-    add_ons.entries().all(|name| name != add_on.name()).then(|| Invalid {
-        path: field.path().to_owned(),
-        reason: Reason::PackageNotAvailable,
-        message: format!("needs the add-on `{}`: add it to `addOns`, or set this to false", add_on.name()),
+    add_ons.entries().all(|name| name != add_on.name()).then(|| {
+        let message = format!("needs the add-on `{}`: add it to `addOns`, or set this to false", add_on.name());
+        let (path, reason) = (field.path().to_owned(), Reason::PackageNotAvailable);
+        Lacking { field, add_on, invalid: Invalid { path, reason, message } }
     })
 }
 
@@ -167,7 +182,7 @@ mod tests {
             effective
         };
         let paths = |effective: &Effective| -> Vec<String> {
-            within(effective, &BTreeMap::new()).into_iter().map(|invalid| invalid.path).collect()
+            without_add_ons(effective).into_iter().map(|lacking| lacking.invalid.path).collect()
         };
         assert_eq!(paths(&on(&[])), ["details.smsVoiceNotification", "details.remoteAccess"]);
         assert_eq!(paths(&on(&["SMSAndVoice"])), ["details.remoteAccess"]);

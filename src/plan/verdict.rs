@@ -1,6 +1,6 @@
 //! What a pass says about its object: conditions, phase, and when to look again.
 
-use super::{Field, Pause, Plan, Proposal, TenantLife};
+use super::{Field, Invalid, Pause, Plan, Proposal, TenantLife};
 use crate::api::{ConditionType, Reason, TenantPhase, TenantState};
 
 /// Value of a condition.
@@ -74,6 +74,8 @@ pub struct Situation {
     pub rest: Plan,
     /// Sentences about what goes beyond a recommendation.
     pub advice: Vec<String>,
+    /// What is declared and not applied.
+    pub refused: Vec<Invalid>,
     /// What is done about what differs.
     pub writes: Writes,
 }
@@ -234,7 +236,7 @@ fn resolved(report: Report) -> Report {
 }
 
 fn settled(situation: &Situation) -> Report {
-    let Situation { life, wanted, rest, advice, writes } = situation;
+    let Situation { life, wanted, rest, advice, refused, writes } = situation;
     let report = Report { phase: phase(*life), ..resolved(Report::default()) };
     if *writes == Writes::Observes {
         let message = "the tenant is only observed, so nothing is written to it";
@@ -242,11 +244,17 @@ fn settled(situation: &Situation) -> Report {
     }
     let security: Vec<Field> = rest.unsupported.iter().copied().filter(|field| field.is_security()).collect();
     if !security.is_empty() {
+        let why: Vec<String> = security.iter().filter_map(|field| Some(format!("; {}", field.lack()?))).collect();
         let message = format!(
-            "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it",
-            paths(&security)
+            "the platform cannot hold {}: remove it from the spec, or use a platform that enforces it{}",
+            paths(&security),
+            why.concat()
         );
         return finish(report, (Truth::False, Reason::NotSupportedByPlatform), &message, (rest, *writes));
+    }
+    if let Some(Invalid { reason, .. }) = refused.first() {
+        let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
+        return finish(report, (Truth::False, *reason), &refused.join("; "), (rest, *writes));
     }
     if let Some(word) = &rest.unknown_state {
         let message = format!(

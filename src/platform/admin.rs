@@ -6,13 +6,14 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use secrecy::ExposeSecret as _;
 
-use super::audit::{Action, Actor, Event, Seal, append, open as open_log};
+use super::audit::{Action, Actor, Event, Seal, append};
+use super::console::{Whose, with_log};
 use super::hashing::{Hasher, Work};
 use super::login::source::Source;
 use super::names::LoginName;
 use super::people::defaults::administrator;
 use super::store::{NewPassword, NewPerson, Store, holder_of_login, insert_person, lock, set_roles_of};
-use super::{DATABASE_WAIT, Login, StartError, credential, error, time};
+use super::{Login, StartError, credential, error, time};
 use crate::wire::{State, User};
 
 /// Milliseconds of an hour.
@@ -31,9 +32,8 @@ pub struct Create {
     /// Login name, unique over the platform
     #[arg(long)]
     login: String,
-    /// Unique id of the tenant, for example `msp_2` [default: the service provider]
-    #[arg(long)]
-    tenant: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
     /// Hours that the printed password is good for
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=720))]
     hours: u16,
@@ -83,25 +83,16 @@ impl AdminCommand {
     /// Nothing was made.
     pub async fn run(&self, database: &str, key: &Path, out: impl Write) -> Result<(), AdminError> {
         let Self::Create(create) = self;
-        let store = Box::pin(Store::open(database, DATABASE_WAIT)).await?;
-        let made = match open_log(&store, Some(key)).await {
-            Ok(seal) => create.run((&store, &seal), out).await,
-            Err(error) => Err(error.into()),
-        };
-        store.close().await;
-        made
+        with_log(database, key, async move |store, seal| create.run(store, seal, out).await).await
     }
 }
 
 impl Create {
-    async fn run(&self, (store, seal): (&Store, &Seal), mut out: impl Write) -> Result<(), AdminError> {
-        let Self { login, tenant, hours } = self;
+    async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), AdminError> {
+        let Self { login, whose, hours } = self;
         let wanted_name = LoginName::read(login).map_err(|why| AdminError::Name { name: login.clone(), why })?;
         let login = wanted_name.as_str();
-        let provider = Box::pin(store.home(false)).await?;
-        let wanted = tenant.as_deref().unwrap_or(&provider.unique_id);
-        let gone = || AdminError::Tenant(wanted.to_owned());
-        let tenant = store.visible(provider.id, wanted).await?.ok_or_else(gone)?;
+        let tenant = whose.find(store, AdminError::Tenant).await?;
         let password = credential::random_password();
         let until = time::now() + i64::from(*hours) * HOUR;
         let hasher = Hasher::new(Work::default(), Login::default().queue);
@@ -109,7 +100,7 @@ impl Create {
         let mut tx = store.begin().await?;
         let tenant = lock(&mut tx, tenant.id).await?;
         if tenant.state != State::Active {
-            return Err(gone());
+            return Err(AdminError::Tenant(tenant.unique_id));
         }
         if holder_of_login(&mut tx, login).await?.is_some() {
             return Err(AdminError::Taken(login.to_owned()));

@@ -11,7 +11,7 @@ use super::body::Strict;
 use super::bounds;
 use super::error::Error;
 use super::gate::Scope;
-use super::image::{self, BACKGROUND, FAV_ICON, LOGO, Place};
+use super::image::{self, BACKGROUND, FAV_ICON, LOGO, Place, Sent};
 use super::settings::{self, Problems};
 use super::standing::{Act, admit};
 use super::store::{Kind, Record, StoredImage, load_branding, lock, save, save_branding};
@@ -97,11 +97,18 @@ async fn pictures(app: &App, change: &mut Branding, org: i64) -> Result<Vec<Pict
     let wanted: [(Place, Option<ImageFile>); 3] =
         [(LOGO, change.logo.take()), (FAV_ICON, change.fav_icon.take()), (BACKGROUND, change.login_page_image.take())];
     let mut pictures = Vec::new();
+    if wanted.iter().all(|(_, file)| file.is_none()) {
+        return Ok(pictures);
+    }
+    let mut there = app.store.branding(org).await?;
     for (place, file) in wanted {
         match file {
             None => {}
             Some(file) if file.file.trim().is_empty() => pictures.push((place.name, None)),
-            Some(file) => pictures.push((place.name, Some(image::check(app, place, file, org).await?))),
+            Some(file) => {
+                let held = slot(&mut there, place.name).as_ref().and_then(|paths| paths.sha256.clone());
+                pictures.push((place.name, Some(image::check(app, Sent { place, file, org, held }).await?)));
+            }
         }
     }
     Ok(pictures)

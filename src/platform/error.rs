@@ -204,6 +204,7 @@ impl IntoResponse for Error {
                 let text = "Too many people log in at this moment; try again in two seconds";
                 let mut response = oauth(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", text);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+                response.extensions_mut().insert(TurnedAway);
                 response
             }
             Self::GrantType(grant) => {
@@ -242,6 +243,10 @@ impl IntoResponse for Error {
         }
     }
 }
+
+/// Goes with the answer to a login that found no place: the platform does what it should.
+#[derive(Clone, Copy)]
+pub(super) struct TurnedAway;
 
 /// The answer to a failure of ours, without its cause.
 pub(super) fn internal() -> Response {

@@ -252,5 +252,8 @@ mod tests {
         assert_eq!(config.limits.map(|limits| limits.writes), Some(50));
         assert_eq!(config.log_retention, Duration::from_hours(400 * 24));
         assert_eq!((config.public_url, config.duo.domains), (None, DuoDomain::known()));
+        let flags = ["tenantry-platform", "--public-url", "https://tenants.example"];
+        let config = Config::from(Flags::parse_from(flags));
+        assert_eq!(config.public_url.map(|url| url.to_string()).as_deref(), Some("https://tenants.example"));
     }
 }

@@ -42,23 +42,31 @@ pub(super) const FAV_ICON: Place = Place { name: "favIcon", most: bounds::LOGO, 
 /// Background of the login page.
 pub(super) const BACKGROUND: Place = Place { name: "loginPageImage", most: bounds::BACKGROUND, is_square: false };
 
+/// A picture as a request sends it.
+pub(super) struct Sent {
+    /// Where it is shown.
+    pub(super) place: Place,
+    /// Its bytes.
+    pub(super) file: ImageFile,
+    /// Number of the tenant.
+    pub(super) org: i64,
+    /// Digest of the picture that is there.
+    pub(super) held: Option<String>,
+}
+
 /// Checks a picture; a sentence says what is wrong with it.
-pub(super) async fn check(
-    app: &App,
-    place: Place,
-    file: ImageFile,
-    org: i64,
-) -> Result<(StoredImage, ImagePaths), Error> {
+pub(super) async fn check(app: &App, sent: Sent) -> Result<(StoredImage, ImagePaths), Error> {
     let _turn = app.decoders.acquire().await.map_err(|_| Error::Internal)?;
+    let place = sent.place;
     // Decoding a full picture takes tens of milliseconds, which the other requests need not wait for.
-    tokio::task::spawn_blocking(move || examine(place, &file.file, org))
+    tokio::task::spawn_blocking(move || examine(&sent))
         .await
         .map_err(|_| Error::Internal)?
         .map_err(|message| Error::field(format!("{}.file", place.name), message))
 }
 
-fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePaths), String> {
-    let bytes = STANDARD.decode(text.trim()).map_err(|_| "The file is not base64".to_owned())?;
+fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, ImagePaths), String> {
+    let bytes = STANDARD.decode(file.file.trim()).map_err(|_| "The file is not base64".to_owned())?;
     if bytes.len() > place.most {
         return Err(format!("The image has {} bytes; at most {} are taken", bytes.len(), place.most));
     }
@@ -68,7 +76,9 @@ fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePath
         _ => return Err("The file is neither PNG nor JPEG, as its first bytes tell".to_owned()),
     };
     let picture = decode(&bytes, format)?;
-    if place.is_square && picture.width() != picture.height() {
+    let sha256 = hex(&Sha256::digest(&bytes));
+    // What is there may be sent back: it may be from before this rule.
+    if place.is_square && held.as_ref() != Some(&sha256) && picture.width() != picture.height() {
         return Err(format!(
             "The image has {} x {} pixels and must be square; cut it or pad it, for example to 128 x 128",
             picture.width(),
@@ -76,7 +86,6 @@ fn examine(place: Place, text: &str, org: i64) -> Result<(StoredImage, ImagePath
         ));
     }
     let clean = encode(&picture, format)?;
-    let sha256 = hex(&Sha256::digest(&bytes));
     let name = place.name;
     let file = format!("{name}-{}.{extension}", &sha256[..16]);
     let path = format!("/images/org/{org}/{file}");

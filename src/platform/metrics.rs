@@ -16,7 +16,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::audit::RequestId;
-use super::error::Error;
+use super::error::{Error, TurnedAway};
 use super::hashing::Hasher;
 use super::login::source::Source;
 use super::store::{Fill, Store};
@@ -42,6 +42,8 @@ struct Labels {
     method: String,
     route: String,
     status: u16,
+    /// A login that found no place: no failure, however many there are.
+    turned_away: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -176,6 +178,7 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     let response = next.run(request).await;
     let took = start.elapsed();
     let status = response.status().as_u16();
+    let turned_away = response.extensions().get::<TurnedAway>().is_some();
     let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     if response.status() == StatusCode::OK && PROBES.contains(&route.as_str()) {
         tracing::debug!(target: "access", method, route, status, milliseconds, %source, request = id, "answered");
@@ -184,7 +187,7 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     }
     let labels = RouteLabels { method: method.clone(), route: route.clone() };
     app.metrics.durations.get_or_create(&labels).observe(took.as_secs_f64());
-    app.metrics.requests.get_or_create(&Labels { method, route, status }).inc();
+    app.metrics.requests.get_or_create(&Labels { method, route, status, turned_away }).inc();
     response
 }
 

@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
 
 use super::App;
-use super::error::Error;
+use super::error::{Error, TurnedAway};
 use super::factor::duo::CALLBACK;
 use brand::Look;
 
@@ -84,6 +84,7 @@ fn answer_with_script(look: &Look, place: &str, content: &Markup) -> Response {
 
 /// A page with one sentence, in the words that the API has for it.
 fn refusal(look: &Look, error: Error) -> Response {
+    let is_turned_away = matches!(error, Error::Busy);
     let (status, sentence) = match error {
         Error::Elsewhere(sentence) => (StatusCode::FORBIDDEN, sentence),
         Error::OtherSite => {
@@ -107,7 +108,8 @@ fn refusal(look: &Look, error: Error) -> Response {
     };
     let content = html! { main { p.refusal role="alert" { (sentence) } p.notes { a href="/" { "First page" } } } };
     let mut response = answer(status, look, "plain", &content);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if is_turned_away {
+        response.extensions_mut().insert(TurnedAway);
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
     response

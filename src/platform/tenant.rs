@@ -79,7 +79,7 @@ pub(super) async fn update(
     ignore(&app, &mut change);
     let mut tx = app.store.begin().await?;
     let (parent, record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
-    Box::pin(save_change((&app, &scope, &actor), tx, Found { parent, record }, change)).await
+    Box::pin(save_change(&app, &scope, &actor, Edit { tx, parent, record, change })).await
 }
 
 /// `POST /api/v2/tenants/{tenant}`: a partner's own people change its account, as the documentation lets them. What its
@@ -102,21 +102,19 @@ pub(super) async fn update_itself(
     if scope.caller.id == record.id {
         settings::within_own(&record.settings, &change)?;
     }
-    Box::pin(save_change((&app, &scope, &actor), tx, Found { parent, record }, change)).await
+    Box::pin(save_change(&app, &scope, &actor, Edit { tx, parent, record, change })).await
 }
 
-/// A tenant and the one above it, both locked.
-struct Found {
+/// What a request changes of a tenant, which is locked, and so is the one above it.
+struct Edit {
+    tx: Tx,
     parent: Record,
     record: Record,
+    change: Tenant,
 }
 
-async fn save_change(
-    (app, scope, actor): (&App, &Scope, &Actor),
-    mut tx: Tx,
-    Found { parent, mut record }: Found,
-    mut change: Tenant,
-) -> Result<Json<Value>, Error> {
+async fn save_change(app: &App, scope: &Scope, actor: &Actor, edit: Edit) -> Result<Json<Value>, Error> {
+    let Edit { mut tx, parent, mut record, mut change } = edit;
     let before = record.clone();
     rename(app, &mut tx, &mut record, change.name.take()).await?;
     if let Some(mark) = change.managed_by.take() {

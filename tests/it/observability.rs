@@ -1,4 +1,4 @@
-//! What watches the operator: rules, dashboard and runbook name only what there is, and leave nothing out.
+//! What watches operator and platform: rules, dashboard and runbook name only what there is, and leave nothing out.
 
 mod names;
 mod runbook;
@@ -16,19 +16,53 @@ fn text(path: &str) -> String {
     fs::read_to_string(assets::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// A program with metrics of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Watched {
+    Operator,
+    Platform,
+}
+
+impl Watched {
+    const ALL: [Self; 2] = [Self::Operator, Self::Platform];
+
+    /// What all its metrics begin with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Operator => "tenantry_operator_",
+            Self::Platform => "tenantry_platform_",
+        }
+    }
+
+    /// Its alerts, here and in `charts/tenantry/observability`.
+    const fn file(self) -> &'static str {
+        match self {
+            Self::Operator => "alerts.yaml",
+            Self::Platform => "platform.yaml",
+        }
+    }
+
+    /// Where an alert of its leads to.
+    fn entry(self, alert: &str) -> String {
+        match self {
+            Self::Operator => format!("docs/runbook.md#{}", alert.to_lowercase()),
+            Self::Platform => "docs/operations.md#the-platforms-alerts".to_owned(),
+        }
+    }
+}
+
 /// The alerts by name.
-fn alerts() -> BTreeMap<String, Value> {
-    let rules: Value = serde_yaml::from_str(&text("charts/tenantry/observability/alerts.yaml")).unwrap();
+fn alerts(of: Watched) -> BTreeMap<String, Value> {
+    let rules: Value = serde_yaml::from_str(&text(&format!("charts/tenantry/observability/{}", of.file()))).unwrap();
     let groups = rules["groups"].as_array().unwrap().iter();
     let all = groups.flat_map(|group| group["rules"].as_array().unwrap().clone());
     all.map(|rule| (rule["alert"].as_str().unwrap().to_owned(), rule)).collect()
 }
 
-/// Every expression with where it stands.
-fn expressions() -> Vec<(String, String)> {
+/// Every expression of the dashboard with where it stands.
+fn shown() -> Vec<(String, String)> {
     let string = |value: &Value| value.as_str().unwrap().to_owned();
-    let mut all: Vec<(String, String)> =
-        alerts().iter().map(|(name, rule)| (name.clone(), string(&rule["expr"]))).collect();
+    let mut all = Vec::new();
     let dashboard: Value = serde_json::from_str(&text("charts/tenantry/observability/dashboard.json")).unwrap();
     for panel in dashboard["panels"].as_array().unwrap() {
         for target in panel["targets"].as_array().into_iter().flatten() {
@@ -45,9 +79,11 @@ fn expressions() -> Vec<(String, String)> {
 }
 
 /// Makes sure that rules and dashboard rest on what this scrape shows, and that nothing which is exported is left out.
-pub(crate) fn rest_on(scrape: &str) {
-    let exported = Exported::of(scrape);
-    let all = expressions();
+pub(crate) fn rest_on(scrape: &str, of: Watched) {
+    let exported = Exported::of(scrape, of);
+    let alerts = alerts(of).into_iter().map(|(name, rule)| (name, rule["expr"].as_str().unwrap().to_owned()));
+    let shown = shown().into_iter().filter(|(_, expression)| expression.contains(of.prefix()));
+    let all: Vec<(String, String)> = alerts.chain(shown).collect();
     let faults: Vec<String> = all
         .iter()
         .flat_map(|(place, expression)| {
@@ -55,15 +91,23 @@ pub(crate) fn rest_on(scrape: &str) {
         })
         .collect();
     assert!(faults.is_empty(), "{faults:#?}\n{scrape}");
-    let used: BTreeSet<String> = all.iter().flat_map(|(_, expression)| names::metrics(expression)).collect();
+    let used: BTreeSet<String> = all.iter().flat_map(|(_, expression)| names::metrics(expression, of)).collect();
     let unused: Vec<&String> =
         exported.families().filter(|name| !used.iter().any(|one| one.starts_with(*name))).collect();
     assert!(unused.is_empty(), "no panel and no alert shows {unused:?}");
 }
 
 #[test]
+fn each_expression_of_the_dashboard_is_about_one_program() {
+    for (place, expression) in shown() {
+        let named = Watched::ALL.into_iter().filter(|of| expression.contains(of.prefix())).count();
+        assert_eq!(named, 1, "{place}: {expression}");
+    }
+}
+
+#[test]
 fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
-    for (name, rule) in alerts() {
+    for (of, (name, rule)) in Watched::ALL.into_iter().flat_map(|of| alerts(of).into_iter().map(move |one| (of, one))) {
         let severity = rule["labels"]["severity"].as_str().unwrap_or_default();
         assert!(["critical", "warning"].contains(&severity), "{name}: severity `{severity}`");
         assert!(rule["for"].is_string(), "{name} says no time for which it must hold");
@@ -77,14 +121,23 @@ fn each_alert_says_how_urgent_it_is_and_why_and_leads_to_its_entry() {
             ["_objects", "_terminations", "_drifted_settings"].iter().any(|end| expression.contains(end));
         let objects = rule["annotations"]["objects"].as_str().unwrap_or_default();
         assert_eq!(is_of_objects, objects.starts_with("kubectl "), "{name}: `objects` is `{objects}`");
-        let wanted = format!("docs/runbook.md#{}", name.to_lowercase());
-        assert_eq!(rule["annotations"]["runbook_url"], wanted.as_str(), "{name}");
+        assert_eq!(rule["annotations"]["runbook_url"], of.entry(&name), "{name}");
     }
+    let page = text("docs/operations.md");
+    let missing: Vec<String> =
+        alerts(Watched::Platform).into_keys().filter(|name| !page.contains(&format!("| {name} |"))).collect();
+    assert!(missing.is_empty(), "docs/operations.md says of {missing:?} not what to do");
 }
 
 #[test]
 fn each_alert_is_raised_in_one_test_and_not_raised_in_another() {
-    let tests: Value = serde_yaml::from_str(&text("tests/observability/alerts.yaml")).unwrap();
+    for of in Watched::ALL {
+        each_is_raised_and_not_raised(of);
+    }
+}
+
+fn each_is_raised_and_not_raised(of: Watched) {
+    let tests: Value = serde_yaml::from_str(&text(&format!("tests/observability/{}", of.file()))).unwrap();
     let mut raised = BTreeSet::new();
     let mut silent = BTreeSet::new();
     for case in tests["tests"].as_array().unwrap().iter().flat_map(|test| test["alert_rule_test"].as_array().unwrap()) {
@@ -96,7 +149,7 @@ fn each_alert_is_raised_in_one_test_and_not_raised_in_another() {
             silent.insert(name)
         };
     }
-    let wanted: BTreeSet<String> = alerts().into_keys().collect();
+    let wanted: BTreeSet<String> = alerts(of).into_keys().collect();
     assert_eq!((&raised, &silent), (&wanted, &wanted));
 }
 

@@ -5,6 +5,7 @@ mod changes;
 mod limits;
 mod names;
 mod table;
+mod upgrade;
 
 use std::collections::BTreeSet;
 

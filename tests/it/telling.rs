@@ -102,7 +102,7 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
         assert!(sum(&text, "tenantry_operator_drift_looks_total", &done) >= 1.0, "{kind}: no look for drift");
     }
     stands_on_the_page(&text, &lines);
-    crate::observability::rest_on(&text);
+    crate::observability::rest_on(&text, crate::observability::Watched::Operator);
     for name in ["acme", "globex", "initech", &space.name, &partner, &client] {
         assert!(!text.contains(name), "`{name}` is in the metrics");
     }

@@ -1,6 +1,7 @@
 //! A control plane with platform and operator on it, and the verbs of the tests.
 
 mod ground;
+mod options;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::controlplane::{self, ControlPlane};
 use crate::kubectl::Kubectl;
-use crate::process::{self, Result};
+use crate::process::Result;
 use crate::programs::{self, OperatorOptions, Platform, PlatformOptions, Service};
 use crate::proxy::Proxy;
 use crate::proxy::rules::Rule;
@@ -18,12 +19,11 @@ use crate::support::folder;
 use crate::tenancy::Tenancy;
 
 pub use ground::Ground;
+use options::{doors, many_ends};
+pub use options::{merge, short_lease};
 
 /// How long anything that a test waits for may take; far more than it needs, since only its coming counts.
 const LIMIT: Duration = Duration::from_mins(1);
-
-/// Proxies that may stand before the platform of one world: the operator learns at its start which hosts it may talk to.
-const DOORS: usize = 48;
 
 /// Everything that runs for one or many tests.
 pub struct World {
@@ -181,23 +181,6 @@ impl World {
             })
             .sum()
     }
-}
-
-fn doors() -> Result<Vec<String>> {
-    (0..DOORS).map(|_| Ok(format!("127.0.0.1:{}", process::free_port()?))).collect()
-}
-
-/// Tests that share a world end more tenants within the hour than any business would.
-fn many_ends(options: &mut OperatorOptions) {
-    for flag in ["--most-partner-terminations-per-hour", "--most-client-terminations-per-hour"] {
-        options.flags.extend([flag.to_owned(), "1000".to_owned()]);
-    }
-}
-
-/// Leadership that passes on quickly, for a test that kills: its operator must not wait long for its former self.
-pub fn short_lease(options: &mut OperatorOptions) {
-    let flags = ["--lease-duration", "6s", "--renew-deadline", "5s", "--retry-period", "250ms"];
-    options.flags.extend(flags.map(str::to_owned));
 }
 
 /// A namespace of one test.
@@ -407,17 +390,5 @@ impl Space<'_> {
         let mut spec: Value = serde_yaml::from_str(&block).unwrap();
         spec["deletion"]["gracePeriodSeconds"] = json!(grace);
         json!({"spec": spec})
-    }
-}
-
-/// Puts members of one object over another, deeply.
-pub fn merge(into: &mut Value, from: &Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key.clone()).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from.clone(),
     }
 }

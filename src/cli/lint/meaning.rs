@@ -69,9 +69,13 @@ impl<'a> Judge<'a> {
             return;
         }
         let sources = Sources { partner, material: &material, defaults_material };
-        if let Err(Outcome::Refused(_, message)) = resolve(object, sources, "") {
-            let path = message.split('`').nth(1).map(|path| format!("spec.{path}")).unwrap_or_default();
-            self.find(Mistake::Catalog, declared, (&path, message));
+        match resolve(object, sources, "").map(|desired| desired.refuse_to_come(crate::clock::now())) {
+            Ok(desired) => self.invalid(declared, &desired.effective.refused, "spec"),
+            Err(Outcome::Refused(_, message)) => {
+                let path = message.split('`').nth(1).map(|path| format!("spec.{path}")).unwrap_or_default();
+                self.find(Mistake::Catalog, declared, (&path, message));
+            }
+            Err(_) => {}
         }
     }
 

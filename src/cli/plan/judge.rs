@@ -16,8 +16,8 @@ use crate::object::{
     refuse_new_under, refuse_to_create, unique_id,
 };
 use crate::plan::{
-    Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, Written,
-    adopt, diff, must_wait, needs_approval, propose,
+    Desired, Effective, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife,
+    Written, adopt, diff, must_wait, needs_approval, propose,
 };
 
 /// Where a tenant stands and what is known of it before it is read.
@@ -62,7 +62,8 @@ pub(super) async fn judge<K: Object>(
         return Judged { row: row.stopped(outcome), observed: None };
     }
     row.notes.extend(prepared.notes.iter().chain(&prepared.desired.effective.advice).cloned());
-    row.notes.extend(prepared.desired.effective.tolerated.iter().map(ToString::to_string));
+    let Effective { tolerated, refused, .. } = &prepared.desired.effective;
+    row.notes.extend(tolerated.iter().chain(refused).map(ToString::to_string));
     if is_deleting(object) {
         return Judged { row: ending(object, row), observed: None };
     }
@@ -188,7 +189,8 @@ fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
 
 fn notes(plan: &Plan, row: &mut Row) {
     for field in &plan.unsupported {
-        row.notes.push(format!("`{}` cannot be held by this platform", field.path()));
+        let why = field.lack().map(|why| format!(": {why}")).unwrap_or_default();
+        row.notes.push(format!("`{}` cannot be held by this platform{why}", field.path()));
     }
     for field in &plan.waiting {
         row.notes.push(format!("`{}` waits until the tenant is in service again", field.path()));

@@ -82,7 +82,7 @@ async fn prepare<K: Object>(
     let material = references.material(object, there).await?;
     let defaults_material = references.defaults_material(object, partner, there).await?;
     let sources = Sources { partner, material: &material, defaults_material: &defaults_material };
-    let desired = resolve(object, sources, cluster)?;
+    let desired = resolve(object, sources, cluster)?.refuse_to_come(crate::clock::now());
     // Now, since a Partner's status is soon shown to its Clients as it will be. The key of the records is the operator's.
     let (written, edited) = (written(object, None), edited(object, &effective(&desired)));
     Ok(Prepared { desired, platform, notes, written, edited })

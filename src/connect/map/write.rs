@@ -3,11 +3,11 @@
 use base64::Engine as _;
 use secrecy::ExposeSecret as _;
 
-use super::slot::{Catalog, Member, Slot, slot};
+use super::slot::{Catalog, Member, Slot, is_documented, slot};
 use crate::api::Weekday;
 use crate::catalog::{AddOn, Package};
 use crate::connect::error::Error;
-use crate::plan::{Change, Field, Payload, Value};
+use crate::plan::{Change, Field, Kind, Payload, Value};
 use crate::wire::{Branding, IdRef, ImageFile, Tenant};
 
 /// One body with all changes of a tenant.
@@ -23,6 +23,11 @@ pub(in crate::connect) fn tenant(changes: &[Change], payload: &Payload) -> Resul
         Write { field: *field, payload, body: &mut body }.put(&member, to)?;
     }
     Ok(body)
+}
+
+/// The changes that a platform knows which has only what is documented.
+pub(in crate::connect) fn documented(changes: &[Change], kind: Kind) -> Vec<Change> {
+    changes.iter().filter(|change| is_documented(change.field, kind)).cloned().collect()
 }
 
 /// One body with all changes of a branding.

@@ -96,43 +96,19 @@ async fn write_least<K: TenantObject>(
 
 /// The least of a status.
 fn least(kept: Kept, (before, after): (&TenantStatus, &TenantStatus), said: &str) -> TenantStatus {
-    let TenantStatus {
-        observed_generation,
-        operator,
-        unique_id,
-        connection,
-        phase,
-        termination,
-        applied,
-        clients,
-        last_handled_reconcile_at,
-        conditions,
-        account_id: _,
-        url: _,
-        api_endpoint: _,
-        created_time: _,
-        effective: _,
-        modules: _,
-        unavailable: _,
-        plan: _,
-        drift: _,
-        unsupported: _,
-        no_longer_managed: _,
-        image_advice: _,
-        unknown: _,
-    } = after.clone();
+    let own = without_what_was_read(after.clone());
     let former = if kept == Kept::Former { before.clone() } else { TenantStatus::default() };
     let mut least = TenantStatus {
-        observed_generation,
-        operator,
-        unique_id,
-        connection,
-        phase,
-        termination,
-        applied: applied.map(|applied| AppliedSettings { revision: None, ..applied }),
-        clients,
-        last_handled_reconcile_at,
-        conditions,
+        observed_generation: own.observed_generation,
+        operator: own.operator,
+        unique_id: own.unique_id,
+        connection: own.connection,
+        phase: own.phase,
+        termination: own.termination,
+        applied: own.applied.map(|applied| AppliedSettings { revision: None, ..applied }),
+        clients: own.clients,
+        last_handled_reconcile_at: own.last_handled_reconcile_at,
+        conditions: own.conditions,
         ..former
     };
     let old = before.conditions.iter().find(|one| one.type_ == ConditionType::InSync.name());
@@ -155,6 +131,12 @@ fn digest_of(status: &TenantStatus) -> Digest {
 
 /// Drops what was read of a tenant that this object may not show.
 pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
+    TenantStatus { applied: None, clients: None, ..without_what_was_read(after) }
+}
+
+/// A status without what was read of the tenant. It is destructured whole, so that a new member does not compile until it is
+/// on one side.
+fn without_what_was_read(status: TenantStatus) -> TenantStatus {
     let TenantStatus {
         observed_generation,
         operator,
@@ -175,11 +157,11 @@ pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
         unknown: _,
         connection,
         termination,
-        applied: _,
-        clients: _,
+        applied,
+        clients,
         last_handled_reconcile_at,
         conditions,
-    } = after;
+    } = status;
     TenantStatus {
         observed_generation,
         operator,
@@ -188,6 +170,8 @@ pub(super) fn unshown(after: TenantStatus) -> TenantStatus {
         effective,
         connection,
         termination,
+        applied,
+        clients,
         last_handled_reconcile_at,
         conditions,
         ..TenantStatus::default()

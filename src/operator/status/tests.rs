@@ -78,8 +78,9 @@ fn outcomes(desired: Result<&Desired, Outcome>, observed: &Observed) -> Vec<Outc
             let plan = diff(desired, Some(observed), &Written::default());
             outcomes.push(Outcome::Awaiting(propose(desired, Some(observed), (&plan, "msp_1"))));
             let situation = |rest: Plan, writes| {
-                let advice = desired.effective.advice.clone();
-                Outcome::Settled(Box::new(Situation { life: observed.life, wanted: None, rest, advice, writes }))
+                let crate::plan::Effective { advice, refused, .. } = desired.effective.clone();
+                let life = observed.life;
+                Outcome::Settled(Box::new(Situation { life, wanted: None, rest, advice, refused, writes }))
             };
             outcomes.push(situation(plan, Writes::Reports));
             outcomes.push(situation(Plan::default(), Writes::Corrects));

@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use super::Reader;
 use crate::api::{Branding, ConfigMapKeyRef, Image, LoginPage, Reason};
-use crate::plan::image::{self, ImageKind, ImageRule};
+use crate::plan::image::{self, ImageKind, ImageRule, Shape};
 use crate::plan::{Digest, Field, Value};
 
 impl Reader<'_> {
@@ -32,7 +32,7 @@ impl Reader<'_> {
             (None, None) => None,
         };
         let Some(bytes) = bytes else { return };
-        match image::judge(&bytes, rule) {
+        match self.judge(field, &bytes, rule) {
             Err(message) => self.refuse(field, Reason::ImageInvalid, message),
             Ok((kind, advice)) => {
                 self.settings.advice.extend(advice.map(|advice| format!("`{}` {advice}", field.path())));
@@ -40,6 +40,15 @@ impl Reader<'_> {
                 self.settings.payload.images.insert(field, (file_name(field, kind), bytes));
             }
         }
+    }
+
+    /// A rule that is newer than the image lets it stay, since nothing is written.
+    fn judge(&self, field: Field, bytes: &[u8], rule: ImageRule) -> Result<(ImageKind, Option<String>), String> {
+        let judged = image::judge(bytes, rule);
+        let is_applied = || self.material.applied_images.get(&field) == Some(&Digest::of(bytes));
+        let Some(message) = judged.as_ref().err().filter(|_| is_applied()) else { return judged };
+        let (kind, _) = image::judge(bytes, ImageRule { shape: Shape::Any, ..rule })?;
+        Ok((kind, Some(format!("{message}; it was applied before and stays, and another one like it is refused"))))
     }
 
     fn file(&mut self, field: Field, reference: &ConfigMapKeyRef) -> Option<Vec<u8>> {

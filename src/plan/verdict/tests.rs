@@ -5,7 +5,7 @@ fn condition(report: &Report, kind: ConditionType) -> Option<(Truth, Reason)> {
 }
 
 fn situation(life: TenantLife, wanted: Option<TenantState>) -> Situation {
-    Situation { life, wanted, rest: Plan::default(), advice: Vec::new(), writes: Writes::Corrects }
+    Situation { life, wanted, rest: Plan::default(), advice: Vec::new(), refused: Vec::new(), writes: Writes::Corrects }
 }
 
 #[test]

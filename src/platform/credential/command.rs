@@ -6,12 +6,12 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 
 use super::{Credential, FirstCredential, Hashes};
-use crate::platform::audit::{Action, Actor, Event, Seal, append, open as open_log};
+use crate::platform::audit::{Action, Actor, Event, Seal, append};
+use crate::platform::console::{Whose, with_log};
 use crate::platform::store::{
-    CredentialRecord, NewCredential, Record, Store, credential_id, insert_credential, lock, revoke_credential,
+    CredentialRecord, NewCredential, Store, credential_id, insert_credential, lock, revoke_credential,
 };
 use crate::platform::{DATABASE_WAIT, StartError, error, time};
-use crate::wire::State;
 
 /// Milliseconds of a day.
 const DAY: i64 = 24 * 60 * 60 * 1000;
@@ -33,14 +33,6 @@ pub enum CredentialCommand {
 #[derive(Args, Clone, Debug)]
 pub struct List {
     /// Unique id of the tenant, for example `msp_2` [default: every tenant]
-    #[arg(long)]
-    tenant: Option<String>,
-}
-
-/// Whose credential.
-#[derive(Args, Clone, Debug)]
-pub(super) struct Whose {
-    /// Unique id of the tenant, for example `msp_2` [default: the service provider]
     #[arg(long)]
     tenant: Option<String>,
 }
@@ -128,34 +120,25 @@ impl CredentialCommand {
         files: Files<'_>,
         out: impl Write,
     ) -> Result<(), CredentialError> {
-        let store = match self {
-            // A look changes nothing: neither the schema nor a row.
-            Self::Show | Self::List(_) => Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?,
-            Self::Create(_) | Self::Revoke(_) => Box::pin(Store::open(database, DATABASE_WAIT)).await?,
-        };
-        let done = self.done(&store, files, out).await;
-        store.close().await;
-        done
-    }
-
-    async fn done(&self, store: &Store, files: Files<'_>, out: impl Write) -> Result<(), CredentialError> {
         let Files { key, first } = files;
         match self {
-            Self::Show => first.show(store, out).await,
-            Self::List(list) => list.run(store, out).await,
-            Self::Create(create) => create.run(store, &open_log(store, Some(key)).await?, out).await,
-            Self::Revoke(revoke) => revoke.run(store, &open_log(store, Some(key)).await?, out).await,
+            Self::Show | Self::List(_) => {
+                // A look changes nothing: neither the schema nor a row.
+                let store = Box::pin(Store::open_to_read(database, DATABASE_WAIT)).await?;
+                let done = match self {
+                    Self::List(list) => list.run(&store, out).await,
+                    _ => first.show(&store, out).await,
+                };
+                store.close().await;
+                done
+            }
+            Self::Create(create) => {
+                with_log(database, key, async move |store, seal| create.run(store, seal, out).await).await
+            }
+            Self::Revoke(revoke) => {
+                with_log(database, key, async move |store, seal| revoke.run(store, seal, out).await).await
+            }
         }
-    }
-}
-
-impl Whose {
-    async fn find(&self, store: &Store) -> Result<Record, CredentialError> {
-        let provider = Box::pin(store.home(false)).await?;
-        let wanted = self.tenant.as_deref().unwrap_or(&provider.unique_id);
-        let found = store.visible(provider.id, wanted).await?;
-        let living = found.filter(|tenant| tenant.state != State::Terminated);
-        living.ok_or_else(|| CredentialError::Tenant(wanted.to_owned()))
     }
 }
 
@@ -177,7 +160,7 @@ impl List {
 impl Create {
     async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
         let Self { whose, description, days } = self;
-        let tenant = whose.find(store).await?;
+        let tenant = whose.find(store, CredentialError::Tenant).await?;
         let credential = Credential::random(&tenant.unique_id);
         let Hashes { key, secret } = credential.hashes();
         let (now, actor) = (time::now(), Actor::console());
@@ -211,7 +194,7 @@ impl Create {
 impl Revoke {
     async fn run(&self, store: &Store, seal: &Seal, mut out: impl Write) -> Result<(), CredentialError> {
         let Self { whose, id } = self;
-        let tenant = whose.find(store).await?;
+        let tenant = whose.find(store, CredentialError::Tenant).await?;
         let mut tx = store.begin().await?;
         lock(&mut tx, tenant.id).await?;
         let records = store.credentials(tenant.id).await?;

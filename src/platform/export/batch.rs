@@ -122,7 +122,8 @@ pub(in crate::platform) async fn write(
     let batch = Batch { data: wanted(&data, &subscription)?, destination: place };
     let place = destination(&app, &batch.destination)?;
     if let Some(when) = schedule {
-        return Ok(Json(Answer::Scheduled(schedule::keep((&app, &scope, &actor), &batch, &when).await?)));
+        let planned = schedule::Planned { batch: &batch, when: &when };
+        return Ok(Json(Answer::Scheduled(schedule::keep(&app, &scope, &actor, planned).await?)));
     }
     let files = match batch.write(&app, tenant, Run { destination: place, now: time::now() }).await {
         Ok(files) => files,

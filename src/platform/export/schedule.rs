@@ -55,12 +55,22 @@ impl Wanted {
     }
 }
 
-/// Keeps a schedule; the batch was judged before.
+/// A batch export that is to run again and again.
+pub(super) struct Planned<'a> {
+    /// What is exported; it was judged before.
+    pub(super) batch: &'a Batch,
+    /// When it runs.
+    pub(super) when: &'a Wanted,
+}
+
+/// Keeps a schedule.
 pub(super) async fn keep(
-    (app, scope, actor): (&App, &Scope, &Actor),
-    batch: &Batch,
-    when: &Wanted,
+    app: &App,
+    scope: &Scope,
+    actor: &Actor,
+    planned: Planned<'_>,
 ) -> Result<ShownSchedule, Error> {
+    let Planned { batch, when } = planned;
     let next_at = when.first(time::now())?;
     let Locked { mut tx, tenant } = scope.locked(app, Act::Write).await?;
     Subscription::of_record(&tenant).need(AddOn::BatchExports)?;

@@ -156,6 +156,14 @@ fn numbers(numbers: &BTreeSet<i64>) -> String {
     if numbers.is_empty() { "-1".to_owned() } else { numbers.join(", ") }
 }
 
+/// What a name must contain.
+fn contained(filters: &[Filter]) -> Option<&str> {
+    filters.iter().find_map(|filter| match filter {
+        Filter::NameContains(text) => Some(text.as_str()),
+        _ => None,
+    })
+}
+
 impl Store {
     /// One page of a tenant's children within reach that satisfy every filter, tombstones included, and how many there are
     /// in all.
@@ -165,12 +173,8 @@ impl Store {
         filters: &[Filter],
         page: Page<'_>,
     ) -> Result<(Vec<SearchItem>, i64), Error> {
-        let contained = filters.iter().find_map(|filter| match filter {
-            Filter::NameContains(text) => Some(text),
-            _ => None,
-        });
-        if let Some(contained) = contained {
-            return self.search_names(parent, (filters, contained), page).await;
+        if contained(filters).is_some() {
+            return self.search_names(parent, filters, page).await;
         }
         let condition = condition(filters, page.reach);
         let count = format!("SELECT COUNT(*) AS total FROM tenant WHERE {condition}");
@@ -192,9 +196,10 @@ impl Store {
     async fn search_names(
         &self,
         parent: i64,
-        (filters, contained): (&[Filter], &str),
+        filters: &[Filter],
         page: Page<'_>,
     ) -> Result<(Vec<SearchItem>, i64), Error> {
+        let contained = contained(filters).unwrap_or_default();
         let (condition, order) = (condition(filters, page.reach), page.order_by());
         let text = format!("SELECT id, name FROM tenant WHERE {condition} ORDER BY {order}");
         let statement = sqlx::query(AssertSqlSafe(text)).persistent(matches!(page.reach, Reach::All));

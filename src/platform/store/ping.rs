@@ -48,12 +48,14 @@ impl Readiness {
 }
 
 impl Store {
-    /// Whether a write could begin. On SQLite it takes the write lock and gives it back.
+    /// Whether a write would be kept. On SQLite one is: a full disk refuses nothing before that.
     async fn writes(&self) -> Result<bool, Error> {
         let mut tx = self.begin().await?;
         if self.sqlite {
-            sqlx::query("UPDATE counter SET value = value WHERE name = 'scrub'").execute(&mut *tx).await?;
-            tx.roll_back().await?;
+            let write = "INSERT INTO counter (name, value) VALUES ('probe', 1) \
+                         ON CONFLICT (name) DO UPDATE SET value = counter.value + 1";
+            sqlx::query(write).execute(&mut *tx).await?;
+            tx.commit().await?;
             return Ok(true);
         }
         let only_reads: String =

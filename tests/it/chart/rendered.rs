@@ -138,9 +138,39 @@ fn alerts_and_dashboard_are_the_files_that_are_tested() {
     let rendered = objects(&Helm::alone("alerts").render("tenantry-system", &values[..1]).unwrap());
     let rule = rendered.iter().find(|object| object["kind"] == "PrometheusRule").unwrap();
     assert_eq!(rule["spec"].to_string(), text.replace("\"runbook_url\"", "\"runbook\""));
+    let both: Vec<&str> = values.iter().copied().chain(["platform.enabled=true"]).collect();
+    let rendered = objects(&Helm::alone("both").render("tenantry-system", &both).unwrap());
+    let rules: Vec<&Value> = rendered.iter().filter(|object| object["kind"] == "PrometheusRule").collect();
+    assert_eq!(rules.len(), 2);
+    let plain: Value = serde_yaml::from_str(&read("platform.yaml")).unwrap();
+    let wanted = plain.to_string().replace("\"docs/operations.md#", "\"https://wiki.example/ops/operations.md#");
+    assert!(rules.iter().any(|rule| rule["spec"].to_string() == wanted), "{rules:?}");
     let rendered = objects(&Helm::alone("dashboard").render("x", &["metrics.dashboard.enabled=true"]).unwrap());
     let map = rendered.iter().find(|object| object["metadata"]["labels"]["grafana_dashboard"] == "1").unwrap();
     assert_eq!(map["data"]["tenantry.json"], read("dashboard.json"));
+}
+
+#[test]
+fn prometheus_finds_the_platform_and_is_let_in() {
+    let values = [
+        "platform.enabled=true",
+        "metrics.serviceMonitor.enabled=true",
+        "networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring",
+    ];
+    let rendered = objects(&Helm::alone("scraped").render("tenantry-system", &values).unwrap());
+    let named = |kind: &str| {
+        let is_it = |object: &&Value| {
+            object["kind"] == kind && object["metadata"]["name"].as_str().unwrap().ends_with("-platform")
+        };
+        rendered.iter().find(is_it).unwrap_or_else(|| panic!("no {kind}"))
+    };
+    let (monitor, service) = (named("ServiceMonitor"), named("Service"));
+    for (label, value) in monitor["spec"]["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&service["metadata"]["labels"][label], value, "{label}");
+    }
+    assert_eq!(monitor["spec"]["endpoints"][0]["port"], service["spec"]["ports"][0]["name"]);
+    let from = &named("NetworkPolicy")["spec"]["ingress"][0]["from"];
+    assert_eq!(from, &json!([{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]));
 }
 
 #[test]

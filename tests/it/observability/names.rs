@@ -5,19 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenantry::api::{ConditionType, Reason};
 use tenantry::plan::Field;
 
-/// What all our metrics begin with.
-const PREFIX: &str = "tenantry_operator_";
+use super::Watched;
+
 /// Labels that Prometheus puts on what it scrapes.
-const TARGET: [&str; 2] = ["namespace", "pod"];
+const TARGET: [&str; 3] = ["namespace", "pod", "instance"];
 
 /// Series and families of a scrape.
 pub(super) struct Exported {
+    of: Watched,
     labels: BTreeMap<String, BTreeSet<String>>,
     families: BTreeSet<String>,
 }
 
 impl Exported {
-    pub(super) fn of(scrape: &str) -> Self {
+    pub(super) fn of(scrape: &str, of: Watched) -> Self {
         let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut families = BTreeSet::new();
         for line in scrape.lines() {
@@ -25,12 +26,12 @@ impl Exported {
                 families.extend(rest.split(' ').next().map(str::to_owned));
             }
             let series = if line.starts_with('#') { "" } else { line };
-            for selector in selectors(series) {
+            for selector in selectors(series, of) {
                 let keys = selector.labels.into_iter().map(|(key, _)| key);
                 labels.entry(selector.metric).or_default().extend(keys);
             }
         }
-        Self { labels, families }
+        Self { of, labels, families }
     }
 
     /// Names of the families, without the ends of their series.
@@ -42,9 +43,9 @@ impl Exported {
     pub(super) fn faults(&self, expression: &str) -> Vec<String> {
         let mut faults = Vec::new();
         let mut known: BTreeSet<&str> = TARGET.into();
-        let all = selectors(expression);
+        let all = selectors(expression, self.of);
         if all.is_empty() {
-            faults.push("it names no metric of the operator".to_owned());
+            faults.push("it names no metric of the program".to_owned());
         }
         for selector in &all {
             let Some(labels) = self.labels.get(&selector.metric) else {
@@ -56,8 +57,8 @@ impl Exported {
                 if !labels.contains(key) && !TARGET.contains(&key.as_str()) {
                     faults.push(format!("`{}` has no label `{key}`", selector.metric));
                 }
-                faults
-                    .extend(value.split('|').filter(|one| !is_value(key, one)).map(|one| format!("`{key}=\"{one}\"`")));
+                let wrong = value.split('|').filter(|one| !is_value(key, one, self.of));
+                faults.extend(wrong.map(|one| format!("`{key}=\"{one}\"`")));
             }
         }
         let grouped = grouped(expression);
@@ -67,12 +68,19 @@ impl Exported {
 }
 
 /// Names of the series in an expression.
-pub(super) fn metrics(expression: &str) -> Vec<String> {
-    selectors(expression).into_iter().map(|selector| selector.metric).collect()
+pub(super) fn metrics(expression: &str, of: Watched) -> Vec<String> {
+    selectors(expression, of).into_iter().map(|selector| selector.metric).collect()
 }
 
 /// Whether a label may have a value, as far as the values are a closed list. What cannot come about is never raised.
-fn is_value(key: &str, value: &str) -> bool {
+fn is_value(key: &str, value: &str, of: Watched) -> bool {
+    if of == Watched::Platform {
+        return match key {
+            "outcome" => ["arrived", "failed", "given_up"].contains(&value),
+            "turned_away" => ["true", "false"].contains(&value),
+            _ => true,
+        };
+    }
     let is_reason = || Reason::ALL.iter().any(|reason| reason.name() == value);
     match key {
         "reason" => is_reason(),
@@ -98,9 +106,9 @@ fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_'
 }
 
-fn selectors(text: &str) -> Vec<Selector> {
+fn selectors(text: &str, of: Watched) -> Vec<Selector> {
     let mut found = Vec::new();
-    for (at, _) in text.match_indices(PREFIX) {
+    for (at, _) in text.match_indices(of.prefix()) {
         let rest = &text[at..];
         let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
         let inside = rest[end..].strip_prefix('{').map(within).unwrap_or_default();
@@ -143,12 +151,12 @@ fn what_is_not_exported_is_found_out() {
     let scrape = "# TYPE tenantry_operator_objects gauge\n\
         tenantry_operator_objects{kind=\"Client\",condition=\"Ready\",reason=\"A}B\"} 1\n\
         # TYPE tenantry_operator_passes counter\ntenantry_operator_passes_total 3\n";
-    let exported = Exported::of(scrape);
+    let exported = Exported::of(scrape, Watched::Operator);
     let none: [&str; 0] = [];
     for (expression, wanted) in [
         ("max by (kind) (tenantry_operator_objects{namespace=~\"$n\", reason=\"NameTaken\"}) > 0", &none[..]),
         ("tenantry_operator_passes_total unless tenantry_operator_objects", &[]),
-        ("up == 0", &["it names no metric of the operator"]),
+        ("up == 0", &["it names no metric of the program"]),
         ("tenantry_operator_passes", &["`tenantry_operator_passes` is not exported"]),
         ("tenantry_operator_passes_total{kind=\"A\"}", &["`tenantry_operator_passes_total` has no label `kind`"]),
         ("sum by (state) (tenantry_operator_objects)", &["by `state`"]),

@@ -162,6 +162,23 @@ async fn a_favicon_that_is_not_square_is_refused() {
     platform.sp.put(&path, json!({ "favIcon": file(&png(64, 64)), "logo": file(&png(40, 10)) })).await.json();
 }
 
+#[tokio::test]
+async fn a_favicon_from_before_the_rule_may_be_sent_back() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("/tenants/{partner}/customBranding");
+    let (square, wide) = (png(64, 64), png(40, 10));
+    platform.sp.put(&path, json!({ "favIcon": file(&square) })).await.json();
+    let put = sqlx::query("UPDATE branding SET document = replace(document, $1, $2)");
+    let digests = [&square, &wide].map(|bytes| tenantry::plan::Digest::of(bytes).hex().to_owned());
+    put.bind(&digests[0]).bind(&digests[1]).execute(&platform.pool().await).await.unwrap();
+    let back = json!({ "applicationTitle": "Acme", "favIcon": file(&wide) });
+    let shown = platform.sp.put(&path, back).await.json();
+    assert_eq!(shown["favIcon"]["sha256"], digests[1].as_str());
+    platform.sp.put(&path, json!({ "favIcon": file(&png(10, 40)) })).await.refuses("favIcon.file");
+    platform.sp.put(&path, json!({ "logo": file(&wide), "loginPageImage": file(&square) })).await.json();
+}
+
 /// What a camera notes that it was held by: the picture is to be turned by 90 degrees.
 const HELD: &[u8] = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
 

@@ -1,5 +1,4 @@
-//! The real program with flags off their defaults: each is followed to its effect. Where people are sent by Duo and how long a
-//! file is waited for are followed by `login::duo` and `robust`.
+//! The real program with flags off their defaults: each is followed to its effect. What Duo is sent is followed by `login::duo`.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -11,6 +10,8 @@ use tenantry::catalog::Category;
 
 use super::durable::Program;
 use super::exports::StandIn;
+use super::login::pages::Browser;
+use super::people::{CHOSEN, PASSWORD, change, user};
 use super::records::{EVENTS, path};
 use super::work::credential_of;
 use super::{Caller, Folder};
@@ -194,4 +195,64 @@ async fn of_two_platforms_on_one_database_one_has_each_delivery() {
     let wanted: std::collections::BTreeSet<String> = wanted.collect();
     assert_eq!(names, wanted.into_iter().collect::<Vec<_>>());
     second.stop().await;
+}
+
+/// What a person of a partner with Duo reads where the second factor is asked for.
+async fn offer_of_duo(flags: &[&str]) -> String {
+    let folder = Folder::new();
+    let database = folder.database();
+    let all = [&["--listen", "127.0.0.1:0", "--database", &database], flags].concat();
+    let Launched { program, url, log: _log } = launched(&folder, &all);
+    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let partner = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Acme" })).await;
+    let ada = sp.post(&format!("/tenants/{partner}/users"), user("ada", &[])).await.json();
+    let id = ada["id"].as_str().unwrap().to_owned();
+    change(&sp.person("ada", PASSWORD).await, (&partner, &id), (PASSWORD, CHOSEN)).await.json();
+    let keys = json!({ "integrationKey": "DI7H2K9WQ4XN5RZB8TVC", "secretKey": "z".repeat(40), "apiHostName": "api-1.zebra.example" });
+    let settings = json!({ "duoSecurity": keys, "twoFactorAuthentication": true, "skipUserConsentForm": true });
+    sp.post(&format!("/tenants/sp_1/msps/{partner}"), settings).await.json();
+    let mut browser = Browser::at(&url);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    let offer = browser.get("/factor").await.text;
+    drop(program);
+    offer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn duo_is_offered_with_its_hosts_and_the_platforms_own_address() {
+    let (address, hosts) =
+        (["--public-url", "https://tenants.example"], ["--duo-hosts", "zebra.example,other.example"]);
+    let both = [address, hosts].concat();
+    for (flags, wanted) in [
+        (both.as_slice(), "Continue with Duo"),
+        (&address, "is not one that this platform asks"),
+        (&hosts, "does not know its own address"),
+    ] {
+        let offer = offer_of_duo(flags).await;
+        assert!(offer.contains(wanted), "{flags:?}: {offer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_waits_for_a_held_file_as_long_as_the_flag_says() {
+    let folder = Folder::new();
+    let database = folder.database();
+    let program = |seconds: &str| {
+        let flags = ["--listen", "127.0.0.1:0", "--database", &database, "--database-wait-seconds", seconds];
+        launched(&folder, &flags)
+    };
+    let (patient, hasty) = (program("50"), program("1"));
+    let credential = credential_of(&folder);
+    // Both have a token before the file is held.
+    let pool = folder.pool().await;
+    let callers = (Caller::new(&patient.url, &credential).await, Caller::new(&hasty.url, &credential).await);
+    let mut other = pool.acquire().await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *other).await.unwrap();
+    let first = tokio::spawn(async move { callers.0.post("/tenants/sp_1/msps", json!({ "name": "P" })).await });
+    // It began later and ends earlier.
+    let refused = callers.1.post("/tenants/sp_1/msps", json!({ "name": "H" })).await;
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    sqlx::query("ROLLBACK").execute(&mut *other).await.unwrap();
+    assert_eq!(first.await.unwrap().status, 200);
+    drop((patient.program, hasty.program));
 }

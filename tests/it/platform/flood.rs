@@ -53,6 +53,18 @@ async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
     assert!(flood.iter().all(|status| matches!(status, 401 | 503)), "{flood:?}");
     assert!(flood.contains(&401) && flood.contains(&503), "some were compared, and most found no place");
     assert_eq!(other, [200; 5]);
+    // No failure of the platform is among them, which is what an alert counts.
+    let scrape = sp.raw(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
+    let of_status = |status: &str| -> Vec<&str> {
+        let requests = scrape.lines().filter(|line| line.starts_with("tenantry_platform_requests_total{"));
+        requests.filter(|line| line.contains(&format!("status=\"{status}\""))).collect()
+    };
+    let turned_away = of_status("503");
+    assert!(
+        !turned_away.is_empty() && turned_away.iter().all(|line| line.contains("turned_away=\"true\"")),
+        "{scrape}"
+    );
+    assert!(of_status("401").iter().all(|line| line.contains("turned_away=\"false\"")), "{scrape}");
     assert!(program.peak() < 160, "{} MiB", program.peak());
 }
 

@@ -10,7 +10,7 @@ mod duo;
 mod enrolment;
 mod factor;
 mod grant;
-mod pages;
+pub(super) mod pages;
 mod policy;
 mod sampled;
 mod screens;

@@ -105,13 +105,7 @@ async fn what_takes_time_is_measured_and_every_metric_is_documented() {
     for family in families {
         assert!(page.contains(family), "{family} is not in docs/operations.md");
     }
-    let alerts =
-        std::fs::read_to_string(crate::assets::root().join("charts/tenantry/observability/platform.yaml")).unwrap();
-    let words = alerts.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    for series in words.filter(|word| word.starts_with("tenantry_platform_")) {
-        let family = ["_total", "_bucket"].iter().find_map(|end| series.strip_suffix(end)).unwrap_or(series);
-        assert!(scrape.contains(&format!("# TYPE {family} ")), "an alert rests on {series}");
-    }
+    crate::observability::rest_on(&scrape, crate::observability::Watched::Platform);
     for told in [&*partner, "ada", "Acme"] {
         assert!(!scrape.contains(told), "{told} is in the metrics");
     }

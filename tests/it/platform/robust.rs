@@ -141,6 +141,14 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     let (stored, refused) = fill(&caller, &list).await;
     assert!(!stored.is_empty());
     assert_eq!(refused, Some(503));
+    // What is small still fits for a while; then nothing is kept any more, and requests should not come here.
+    let probe = async || reqwest::get(format!("{url}/readyz")).await.unwrap().status().as_u16();
+    let mut tries = 0;
+    while probe().await != 503 && tries < 60 {
+        tries += 1;
+        tokio::time::sleep(Duration::from_millis(1_050)).await;
+    }
+    assert!(tries < 60, "`/readyz` says that all is well");
     assert_eq!(names(&caller, &list).await, stored, "what is there can be read, and nothing else is there");
     drop(program);
 

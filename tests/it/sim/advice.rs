@@ -1,21 +1,29 @@
-//! What is recommended of images and not kept to is said once, and no condition depends on it.
+//! What is recommended of images and not kept to is said once, and no condition depends on it. What was applied before a rule
+//! was there stays.
 
 use std::io::Cursor;
+use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use tenantry::plan::Digest;
 
-use super::cluster::{Key, PARTNERS};
+use super::ask::{Ask, Side};
+use super::cluster::{CLIENTS, Key, PARTNERS};
 use super::life::{live, settings};
-use super::seam::{Life, World};
-use super::settle::{rest, world};
+use super::seam::{Fate, Life, World};
+use super::settle::{condition, is_ready, rest, world};
 use super::sweep::scenarios;
 
-fn logo(width: u32, height: u32) -> Value {
+fn png(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     image::DynamicImage::new_rgb8(width, height).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    json!({"inline": STANDARD.encode(bytes.into_inner())})
+    bytes.into_inner()
+}
+
+fn logo(width: u32, height: u32) -> Value {
+    json!({"inline": STANDARD.encode(png(width, height))})
 }
 
 fn status(world: &World) -> Value {
@@ -51,4 +59,95 @@ fn an_image_that_differs_is_said_once_and_no_condition_knows_of_it() {
     });
     assert!(done.is_some());
     assert_eq!(world.faults(), Vec::<String>::new());
+}
+
+/// Puts another text in an object's status, as an operator of a release without the rule would have left it.
+fn leave_in_status(world: &World, key: &Key, from: &str, to: &str) {
+    let object = world.object(key).unwrap();
+    let status: Value = serde_json::from_str(&object["status"].to_string().replace(from, to)).unwrap();
+    assert_ne!(status, object["status"]);
+    let metadata = json!({"name": key.name, "namespace": key.namespace});
+    let body =
+        json!({"apiVersion": key.resource.api, "kind": key.resource.kind, "metadata": metadata, "status": status});
+    assert!(world.apply_status(key, &body).is_success());
+}
+
+/// Counts the writes to the platform that name this member.
+fn count_writes(world: &World, member: &'static str) -> Arc<Mutex<usize>> {
+    let count = Arc::new(Mutex::new(0));
+    let counted = Arc::clone(&count);
+    world.lock().fates = Box::new(move |_, ask: &Ask| {
+        let names_it = ask.side == Side::Platform && ask.is_write() && ask.json().to_string().contains(member);
+        *counted.lock().unwrap() += usize::from(names_it);
+        Fate::Pass
+    });
+    count
+}
+
+#[test]
+fn a_favicon_from_before_the_rule_stays_and_only_another_one_is_refused() {
+    let world = world();
+    let acme = Key::new(PARTNERS, "a", "acme");
+    let favicon = |bytes: &[u8]| json!({"branding": {"favicon": {"inline": STANDARD.encode(bytes)}}});
+    let (square, wide) = (png(32, 32), png(40, 10));
+    let (is, was) = (Digest::of(&square).hex().to_owned(), Digest::of(&wide).hex().to_owned());
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&acme, &scenarios::partner(&favicon(&square)));
+        rest(&world, 1).await;
+    });
+    world.edit(&acme, &favicon(&wide));
+    leave_in_status(&world, &acme, &is, &was);
+    world.lock().edit = Some(Box::new(move |_, reply| {
+        reply.body = String::from_utf8(reply.body.to_vec()).unwrap().replace(&is, &was).into();
+    }));
+    let writes = count_writes(&world, "favIcon");
+    let ready = |world: &World| is_ready(&world.object(&acme).unwrap());
+    live(&world, &Life::new(2), settings(), async {
+        world.until("it is Ready", ready).await;
+        let advice = status(&world)["imageAdvice"][0].as_str().unwrap_or_default().to_owned();
+        assert!(advice.starts_with("`branding.favicon` is 40 x 10 pixels and must be square"), "{advice}");
+        assert_eq!(world.lock().oracle.events.get("ImageAdvice"), Some(&1));
+        world.edit(&acme, &json!({"details": {"city": "Bonn"}}));
+        world.until("the rest is applied", |world| world.tenant(&acme).unwrap().settings["city"] == "Bonn").await;
+        world.until("it is Ready", ready).await;
+        world.edit(&acme, &favicon(&png(10, 40)));
+        let says = |world: &World| condition(&world.object(&acme).unwrap(), "Ready").unwrap().1;
+        world.until("another is refused", |world| says(world) == "ImageInvalid").await;
+        world.edit(&acme, &favicon(&wide));
+        world.until("it is Ready again", ready).await;
+    });
+    assert_eq!(*writes.lock().unwrap(), 0);
+}
+
+#[test]
+fn a_switch_without_its_add_on_from_before_the_rule_stays_with_an_advice() {
+    let world = world();
+    let (acme, globex) = (Key::new(PARTNERS, "a", "acme"), Key::new(CLIENTS, "a", "globex"));
+    let switch = |is_on: bool| json!({"details": {"remoteAccess": is_on}, "addOns": ["OfflineAlerts"]});
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&acme, &scenarios::partner(&json!({"addOns": ["OfflineAlerts"]})));
+        world.create(&globex, &scenarios::client("Globex", &switch(false)));
+        rest(&world, 1).await;
+    });
+    world.edit(&globex, &switch(true));
+    let shown = |value: bool| json!({"path": "details.remoteAccess", "source": "Spec", "value": value.to_string()});
+    leave_in_status(&world, &globex, &shown(false).to_string(), &shown(true).to_string());
+    world.lock().edit = Some(Box::new(|_, reply| {
+        let text = String::from_utf8(reply.body.to_vec()).unwrap();
+        reply.body = text.replace(r#""remoteAccess":false"#, r#""remoteAccess":true"#).into();
+    }));
+    let writes = count_writes(&world, "remoteAccess");
+    live(&world, &Life::new(2), settings(), async {
+        world.edit(&globex, &json!({"details": {"city": "Bonn"}}));
+        world.until("the rest is applied", |world| world.tenant(&globex).unwrap().settings["city"] == "Bonn").await;
+        world.until("it is Ready", |world| is_ready(&world.object(&globex).unwrap())).await;
+        let conditions = world.object(&globex).unwrap()["status"]["conditions"].to_string();
+        let advice = "`details.remoteAccess` needs the add-on `RemoteAccessManagement`";
+        assert!(conditions.contains(advice), "{conditions}");
+        let more = json!({"details": {"smsVoiceNotification": true}});
+        world.edit(&globex, &more);
+        let says = |world: &World| condition(&world.object(&globex).unwrap(), "Ready").unwrap().1;
+        world.until("another is refused", |world| says(world) == "PackageNotAvailable").await;
+    });
+    assert_eq!(*writes.lock().unwrap(), 0);
 }

@@ -1,6 +1,8 @@
 //! Platforms whose reads are late, which keep values in a form of their own, or which take nothing of what they say they
 //! took. Writes are counted; at rest there are none.
 
+mod suspension;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -389,36 +391,5 @@ fn what_somebody_keeps_changing_is_healed_again_after_an_hour() {
         assert_eq!(updates.lock().unwrap().len(), 4);
         assert!(is_ready(&world.object(&globex()).unwrap()));
         assert_eq!(world.tenant(&globex()).unwrap().settings["city"], "Berlin");
-    });
-}
-
-#[test]
-fn a_suspension_that_the_platform_does_not_carry_out_is_never_called_ready_and_is_asked_for_three_times() {
-    let world = world();
-    live(&world, &Life::new(1), settings(), async {
-        family(&world, &json!({})).await;
-        ready(&world, &globex()).await;
-        let asked = Arc::<Mutex<usize>>::default();
-        let counted = Arc::clone(&asked);
-        world.lock().fates = Box::new(move |_, ask| {
-            if !ask.path.ends_with("/suspend") {
-                return Fate::Pass;
-            }
-            *counted.lock().unwrap() += 1;
-            Fate::Instead(Box::new((Reply::json(200, &Value::Null), false)))
-        });
-        world.edit(&globex(), &json!({"tenantState": "Suspended"}));
-        let said = said(&world, 1800).await;
-        let wrong = said.iter().any(|one| one.starts_with("Ready=True/Suspended"));
-        assert!(
-            !wrong && said.contains("Ready=False/InProgress") && said.contains("Ready=False/NotTakenByPlatform"),
-            "{said:?}"
-        );
-        assert_eq!(*asked.lock().unwrap(), 3);
-        world.lock().fates = Box::new(|_, _| Fate::Pass);
-        ready(&world, &globex()).await;
-        assert_eq!(world.tenant(&globex()).unwrap().state, "SUSPENDED");
-        let events = world.lock().oracle.events.clone();
-        assert_eq!(events.get("Suspended"), Some(&1), "{events:?}");
     });
 }

@@ -12,7 +12,7 @@ use super::cluster::{CLIENTS, Key, PARTNERS};
 use super::life::{live, settings};
 use super::people::with;
 use super::seam::{Fate, Life, World};
-use super::settle::{documented_world, is_ready, rest, world};
+use super::settle::{condition, documented_world, is_ready, rest, world};
 use super::sweep::scenarios;
 
 const FIRST: &str = "2026-01-01T00:00:00Z";
@@ -85,25 +85,49 @@ fn a_moment_is_noted_before_it_is_sent_and_never_moves_back() {
     assert_eq!(world.faults(), Vec::<String>::new());
 }
 
+/// A platform of a release that has no field for the moment.
+fn without_the_field() -> World {
+    let world = world();
+    world.lock().edit = Some(Box::new(|_, reply| {
+        let Ok(mut body) = serde_json::from_slice::<Value>(&reply.body) else { return };
+        if body.as_object_mut().is_some_and(|body| body.remove("changePasswordsSetBefore").is_some()) {
+            reply.body = body.to_string().into();
+        }
+    }));
+    world
+}
+
+/// A partner whose own policy leaves the switch off.
+fn lenient() -> Value {
+    let policy = json!({"custom": {"minLength": 12}, "changePasswordAtNextLogin": false});
+    scenarios::partner(&json!({"security": {"passwordPolicy": policy}}))
+}
+
+async fn until_ready(world: &World, key: &Key) {
+    world.until("it is Ready", |world| world.object(key).is_some_and(|one| is_ready(&one))).await;
+}
+
+/// Reason and message of the condition Ready.
+fn ready_says(world: &World, key: &Key) -> (String, String) {
+    let object = world.object(key).unwrap();
+    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
+    let ready = conditions.into_iter().find(|one| one["type"] == "Ready").cloned().unwrap_or_default();
+    let text = |name: &str| ready[name].as_str().unwrap_or_default().to_owned();
+    (text("reason"), text("message"))
+}
+
 #[test]
-fn without_the_field_the_switch_is_turned_on_once_for_each_moment() {
-    let world = documented_world();
-    let globex = Key::new(CLIENTS, "a", "globex");
+fn without_the_field_a_partners_switch_is_turned_on_once_for_each_moment() {
+    let world = without_the_field();
+    let acme = Key::new(PARTNERS, "a", "acme");
     let story = watched(&world);
-    let partner = world.lock().platform.credential.tenant_id.clone();
-    let spec = json!({
-        "partnerUniqueId": partner, "connectionSecretRef": {"name": "platform"},
-        "details": {"name": "Globex", "address": "Hauptstr. 1", "timezone": "Europe/Berlin", "country": "Germany"},
-    });
-    let until_ready =
-        async || world.until("it is Ready", |world| world.object(&globex).is_some_and(|one| is_ready(&one))).await;
     live(&world, &Life::new(1), settings(), async {
-        world.create(&globex, &spec);
-        until_ready().await;
+        world.create(&acme, &lenient());
+        until_ready(&world, &acme).await;
         // The reply to it is lost: it may have been carried out, and is not sent again.
-        world.edit(&globex, &with(spec.clone(), &security(FIRST)));
+        world.edit(&acme, &security(FIRST));
         tokio::time::sleep(std::time::Duration::from_mins(10)).await;
-        until_ready().await;
+        until_ready(&world, &acme).await;
     });
     let first = [format!("noted \"{FIRST}\""), "sent the switch".to_owned()];
     assert_eq!(told(&story), first);
@@ -111,9 +135,9 @@ fn without_the_field_the_switch_is_turned_on_once_for_each_moment() {
         tokio::time::sleep(std::time::Duration::from_hours(30)).await;
         assert_eq!(told(&story), first, "no correction of drift and no other process repeats it");
         for moment in [SECOND, FIRST] {
-            world.edit(&globex, &security(moment));
+            world.edit(&acme, &security(moment));
             tokio::time::sleep(std::time::Duration::from_mins(10)).await;
-            until_ready().await;
+            until_ready(&world, &acme).await;
         }
     });
     let second = [format!("noted \"{SECOND}\""), "sent the switch".to_owned()];
@@ -121,22 +145,53 @@ fn without_the_field_the_switch_is_turned_on_once_for_each_moment() {
 }
 
 #[test]
-fn a_moment_behind_a_step_that_fails_is_still_sent() {
-    let world = documented_world();
-    let globex = Key::new(CLIENTS, "a", "globex");
-    let partner = world.lock().platform.credential.tenant_id.clone();
-    let spec = json!({
-        "partnerUniqueId": partner, "connectionSecretRef": {"name": "platform"},
+fn a_moment_for_which_the_platform_has_nothing_is_unsupported_and_not_sent() {
+    let globex = json!({
+        "connectionSecretRef": {"name": "platform"},
         "details": {"name": "Globex", "address": "Hauptstr. 1", "timezone": "Europe/Berlin", "country": "Germany"},
     });
-    let until_ready =
-        async || world.until("it is Ready", |world| world.object(&globex).is_some_and(|one| is_ready(&one))).await;
+    let documented = documented_world();
+    let parent = documented.lock().platform.credential.tenant_id.clone();
+    let globex = with(globex, &json!({"partnerUniqueId": parent}));
+    // A client has its partner's policy, and under PCI DSS the switch is always on.
+    for (world, key, spec) in [
+        (documented, Key::new(CLIENTS, "a", "globex"), globex),
+        (without_the_field(), Key::new(PARTNERS, "a", "acme"), scenarios::partner(&json!({}))),
+    ] {
+        let story = watched(&world);
+        live(&world, &Life::new(1), settings(), async {
+            if key.resource == CLIENTS {
+                world.create(&key, &with(spec, &security(FIRST)));
+            } else {
+                world.create(&key, &spec);
+                until_ready(&world, &key).await;
+                world.edit(&key, &security(FIRST));
+            }
+            world.until("it is said", |world| ready_says(world, &key).0 == "NotSupportedByPlatform").await;
+            world.edit(&key, &json!({"details": {"city": "Bonn"}}));
+            let is_applied = |world: &World| world.tenant(&key).is_some_and(|one| one.settings["city"] == "Bonn");
+            world.until("the rest is applied", is_applied).await;
+            tokio::time::sleep(std::time::Duration::from_mins(10)).await;
+        });
+        let (reason, message) = ready_says(&world, &key);
+        assert_eq!(reason, "NotSupportedByPlatform");
+        assert!(message.contains("turned on in a partner's own policy"), "{message}");
+        let status = world.object(&key).unwrap()["status"].clone();
+        assert_eq!(status["unsupported"], json!(["security.changePasswordsSetBefore"]));
+        assert_eq!(told(&story), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_moment_behind_a_step_that_fails_is_still_sent() {
+    let world = without_the_field();
+    let acme = Key::new(PARTNERS, "a", "acme");
     let switches = Arc::new(Mutex::new(0));
     let counted = Arc::clone(&switches);
     live(&world, &Life::new(1), settings(), async {
-        world.create(&globex, &spec);
-        until_ready().await;
-        world.edit(&globex, &with(spec.clone(), &json!({"tenantState": "Suspended"})));
+        world.create(&acme, &lenient());
+        until_ready(&world, &acme).await;
+        world.edit(&acme, &json!({"tenantState": "Suspended"}));
         tokio::time::sleep(std::time::Duration::from_mins(5)).await;
         let mut refusals = 2;
         world.lock().fates = Box::new(move |_, ask: &Ask| {
@@ -151,34 +206,50 @@ fn a_moment_behind_a_step_that_fails_is_still_sent() {
             *counted.lock().unwrap() += usize::from(is_switch);
             Fate::Pass
         });
-        let both = with(json!({"tenantState": "Active"}), &security(FIRST));
-        world.edit(&globex, &with(spec.clone(), &both));
+        world.edit(&acme, &with(json!({"tenantState": "Active"}), &security(FIRST)));
         tokio::time::sleep(std::time::Duration::from_mins(20)).await;
-        until_ready().await;
+        until_ready(&world, &acme).await;
     });
     assert_eq!(*switches.lock().unwrap(), 1);
 }
 
 #[test]
-fn a_moment_that_is_to_come_is_refused_and_waits_for_approval_where_that_is_asked() {
+fn a_moment_that_is_to_come_holds_up_nothing_else_and_is_sent_when_it_has_come() {
+    const SOON: &str = "2030-01-01T02:00:00Z";
     let world = world();
     let acme = Key::new(PARTNERS, "a", "acme");
     let story = watched(&world);
-    let reason = || {
-        let object = world.object(&acme).unwrap();
-        let conditions = object["status"]["conditions"].as_array().unwrap().clone();
-        let ready = conditions.iter().find(|one| one["type"] == "Ready").unwrap().clone();
-        (ready["reason"].as_str().unwrap().to_owned(), ready["message"].as_str().unwrap().to_owned())
-    };
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&acme, &scenarios::partner(&security(SOON)));
+        world.until("it is refused", |world| ready_says(world, &acme).0 == "InvalidValue").await;
+        let message = ready_says(&world, &acme).1;
+        assert!(message.contains("`security.changePasswordsSetBefore` is more than 60 seconds ahead"), "{message}");
+        let more = json!({"details": {"city": "Bonn"}, "tenantState": "Suspended"});
+        world.edit(&acme, &more);
+        world.until("it is suspended", |world| world.tenant(&acme).unwrap().state == "SUSPENDED").await;
+        assert_eq!(world.tenant(&acme).unwrap().settings["city"], "Bonn");
+        world.until("it is still refused", |world| ready_says(world, &acme).0 == "InvalidValue").await;
+        assert_eq!(condition(&world.object(&acme).unwrap(), "Stalled").unwrap().0, "True");
+        world.edit(&acme, &json!({"tenantState": "Active"}));
+        world.until("it is active", |world| world.tenant(&acme).unwrap().state == "ACTIVE").await;
+        assert_eq!(told(&story), Vec::<String>::new());
+        tokio::time::sleep(std::time::Duration::from_hours(3)).await;
+        until_ready(&world, &acme).await;
+    });
+    assert_eq!(told(&story), [format!("noted \"{SOON}\""), format!("sent \"{SOON}\"")]);
+}
+
+#[test]
+fn a_moment_waits_for_approval_where_that_is_asked() {
+    let world = world();
+    let acme = Key::new(PARTNERS, "a", "acme");
+    let story = watched(&world);
     live(&world, &Life::new(1), settings(), async {
         world.create(&acme, &scenarios::partner(&json!({})));
         rest(&world, 1).await;
-        world.edit(&acme, &security("2999-01-01T00:00:00Z"));
-        world.until("it is refused", |_| reason().0 == "InvalidValue").await;
-        assert!(reason().1.contains("more than 60 seconds ahead"), "{:?}", reason());
         let asked = json!({"management": {"approval": {"mode": "ManualIfRisky"}}});
         world.edit(&acme, &with(security(FIRST), &asked));
-        world.until("it waits", |_| reason().0 == "ApprovalNeeded").await;
+        world.until("it waits", |world| ready_says(world, &acme).0 == "ApprovalNeeded").await;
     });
     assert_eq!(told(&story), Vec::<String>::new());
 }

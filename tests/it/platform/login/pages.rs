@@ -13,7 +13,7 @@ use crate::platform::{Answer, Platform};
 
 /// Keeps cookies by name and follows nothing.
 #[derive(Clone)]
-pub(super) struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     url: String,
     pub(super) cookies: BTreeMap<String, String>,
@@ -21,8 +21,13 @@ pub(super) struct Browser {
 
 impl Browser {
     pub(super) fn new(platform: &Platform) -> Self {
+        Self::at(platform.url())
+    }
+
+    /// Of the platform at an address.
+    pub(crate) fn at(url: &str) -> Self {
         let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { http, url: platform.url().to_owned(), cookies: BTreeMap::new() }
+        Self { http, url: url.to_owned(), cookies: BTreeMap::new() }
     }
 
     pub(super) async fn send(
@@ -66,7 +71,7 @@ impl Browser {
         Answer { status, headers, text: response.text().await.unwrap() }
     }
 
-    pub(super) async fn get(&mut self, path: &str) -> Answer {
+    pub(crate) async fn get(&mut self, path: &str) -> Answer {
         self.send((Method::GET, path), &[], &[]).await
     }
 
@@ -85,7 +90,7 @@ impl Browser {
     }
 
     /// Logs in, and accepts the consent form where it is what comes next.
-    pub(super) async fn log_in(&mut self, page: &str, name: &str, password: &str) -> Answer {
+    pub(crate) async fn log_in(&mut self, page: &str, name: &str, password: &str) -> Answer {
         let answer = self.send_login(page, name, password).await;
         if location(&answer) == "/consent" { self.consent("ACCEPT").await } else { answer }
     }
