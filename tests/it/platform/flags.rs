@@ -249,7 +249,8 @@ async fn a_request_waits_for_a_held_file_as_long_as_the_flag_says() {
     let mut other = pool.acquire().await.unwrap();
     sqlx::query("BEGIN IMMEDIATE").execute(&mut *other).await.unwrap();
     let first = tokio::spawn(async move { callers.0.post("/tenants/sp_1/msps", json!({ "name": "P" })).await });
-    // It began later and ends earlier.
+    // It begins later and ends earlier.
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let refused = callers.1.post("/tenants/sp_1/msps", json!({ "name": "H" })).await;
     assert_eq!(refused.status, 503, "{}", refused.text);
     sqlx::query("ROLLBACK").execute(&mut *other).await.unwrap();

@@ -117,6 +117,7 @@ fn a_favicon_from_before_the_rule_stays_and_only_another_one_is_refused() {
         world.until("it is Ready again", ready).await;
     });
     assert_eq!(*writes.lock().unwrap(), 0);
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }
 
 #[test]
@@ -150,4 +151,5 @@ fn a_switch_without_its_add_on_from_before_the_rule_stays_with_an_advice() {
         world.until("another is refused", |world| says(world) == "PackageNotAvailable").await;
     });
     assert_eq!(*writes.lock().unwrap(), 0);
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }

@@ -142,6 +142,7 @@ fn without_the_field_a_partners_switch_is_turned_on_once_for_each_moment() {
     });
     let second = [format!("noted \"{SECOND}\""), "sent the switch".to_owned()];
     assert_eq!(told(&story), [first, second].concat());
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }
 
 #[test]
@@ -179,6 +180,7 @@ fn a_moment_for_which_the_platform_has_nothing_is_unsupported_and_not_sent() {
         let status = world.object(&key).unwrap()["status"].clone();
         assert_eq!(status["unsupported"], json!(["security.changePasswordsSetBefore"]));
         assert_eq!(told(&story), Vec::<String>::new());
+        assert_eq!(world.in_vain(), Vec::<String>::new());
     }
 }
 
@@ -211,6 +213,7 @@ fn a_moment_behind_a_step_that_fails_is_still_sent() {
         until_ready(&world, &acme).await;
     });
     assert_eq!(*switches.lock().unwrap(), 1);
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }
 
 #[test]
@@ -237,6 +240,7 @@ fn a_moment_that_is_to_come_holds_up_nothing_else_and_is_sent_when_it_has_come()
         until_ready(&world, &acme).await;
     });
     assert_eq!(told(&story), [format!("noted \"{SOON}\""), format!("sent \"{SOON}\"")]);
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }
 
 #[test]

@@ -95,6 +95,12 @@ impl World {
         state.oracle.violations.push(format!("in vain waited for: {what}"));
     }
 
+    /// What was waited for in vain.
+    pub(crate) fn in_vain(&self) -> Vec<String> {
+        let state = self.lock();
+        state.oracle.violations.iter().filter(|one| one.starts_with("in vain waited for")).cloned().collect()
+    }
+
     /// Everything that people and programs see, without what differs from run to run.
     pub(crate) fn picture(&self) -> Value {
         let state = self.lock();
