@@ -35,18 +35,19 @@ pub(crate) fn page() -> String {
         let all = command.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set());
         all.cloned().collect::<Vec<_>>()
     };
-    for verb in verbs() {
+    let row = |verb: clap::Command| {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-        page += &format!("| [`{0}`](#{0}) | {about} |\n", verb.get_name());
-    }
+        format!("| [`{0}`](#{0}) | {about} |\n", verb.get_name())
+    };
+    page += &verbs().into_iter().map(row).collect::<Vec<_>>().concat();
     page += "\n## Flags of every verb\n\n";
     let whole = command.clone().render_long_help().to_string();
     page += &block(&section(&whole, "Cluster:"));
-    for mut verb in verbs() {
-        let name = verb.get_name().to_owned();
+    let part = |mut verb: clap::Command| {
         let help = verb.render_long_help().to_string();
-        page += &format!("\n## {name}\n\n{}", block(&without(&help, "Cluster:")));
-    }
+        format!("\n## {}\n\n{}", verb.get_name(), block(&without(&help, "Cluster:")))
+    };
+    page += &verbs().into_iter().map(part).collect::<Vec<_>>().concat();
     page
 }
 
