@@ -26,6 +26,7 @@ This page is made from the help of the program by `make crds`.
 ";
 
 /// The page.
+#[allow(clippy::format_push_string, reason = "a page is short")]
 pub(crate) fn page() -> String {
     let mut command = tenantry::cli::Command::command();
     command.build();
@@ -35,19 +36,18 @@ pub(crate) fn page() -> String {
         let all = command.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set());
         all.cloned().collect::<Vec<_>>()
     };
-    let row = |verb: clap::Command| {
+    for verb in verbs() {
         let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-        format!("| [`{0}`](#{0}) | {about} |\n", verb.get_name())
-    };
-    page += &verbs().into_iter().map(row).collect::<Vec<_>>().concat();
+        page += &format!("| [`{0}`](#{0}) | {about} |\n", verb.get_name());
+    }
     page += "\n## Flags of every verb\n\n";
     let whole = command.clone().render_long_help().to_string();
     page += &block(&section(&whole, "Cluster:"));
-    let part = |mut verb: clap::Command| {
+    for mut verb in verbs() {
+        let name = verb.get_name().to_owned();
         let help = verb.render_long_help().to_string();
-        format!("\n## {}\n\n{}", verb.get_name(), block(&without(&help, "Cluster:")))
-    };
-    page += &verbs().into_iter().map(part).collect::<Vec<_>>().concat();
+        page += &format!("\n## {name}\n\n{}", block(&without(&help, "Cluster:")));
+    }
     page
 }
 
