@@ -90,7 +90,7 @@ fn owners<K: Object>(object: &K, fields: &[&str]) -> Vec<String> {
             continue;
         }
         let owns = |field: &&&str| {
-            let pointer: String = field.split('.').map(|part| format!("/f:{part}")).collect();
+            let pointer = format!("/f:{}", field.replace('.', "/f:"));
             entry.fields_v1.as_ref().is_some_and(|owned| owned.0.pointer(&pointer).is_some())
         };
         let owned: Vec<String> = fields.iter().filter(owns).map(|field| format!("`{field}`")).collect();

@@ -43,14 +43,20 @@ pub(crate) fn asked(args: &[OsString]) -> Option<Vec<OsString>> {
 }
 
 /// Prints the candidates. What goes wrong is silence: whoever types is not to be disturbed.
-pub(crate) fn run(words: Vec<OsString>, mut command: clap::Command) {
-    let texts: Vec<String> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+pub(crate) fn run(typed: Vec<OsString>, mut command: clap::Command) {
+    let texts: Vec<String> = typed.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let current = texts.last().cloned().unwrap_or_default();
     let _ = WORDS.set(texts);
-    let args: Vec<OsString> = [OsString::from("kubectl-tenantry")].into_iter().chain(words).collect();
+    let args: Vec<OsString> = [OsString::from("kubectl-tenantry")].into_iter().chain(typed).collect();
     let last = args.len().saturating_sub(1).max(1);
     let args = if args.len() == 1 { vec![args[0].clone(), OsString::new()] } else { args };
     let candidates = complete(&mut command, args, last, None).unwrap_or_default();
-    let shown: Vec<&CompletionCandidate> = candidates.iter().filter(|one| !one.is_hide_set()).collect();
+    // As kubectl does: flags are for who has begun one.
+    let is_flag = current.starts_with('-');
+    let is_shown = |one: &&CompletionCandidate| {
+        !one.is_hide_set() && (is_flag || !one.get_value().to_string_lossy().starts_with('-'))
+    };
+    let shown: Vec<&CompletionCandidate> = candidates.iter().filter(is_shown).collect();
     let mut text = String::new();
     for candidate in &shown {
         let help = candidate.get_help().map(|help| help.to_string().lines().next().unwrap_or_default().to_owned());
@@ -59,7 +65,13 @@ pub(crate) fn run(words: Vec<OsString>, mut command: clap::Command) {
         text.push('\n');
     }
     let is_begun = !shown.is_empty() && shown.iter().all(|one| one.get_value().to_string_lossy().ends_with('/'));
-    let directive = if is_begun { NO_FILES + NO_SPACE } else { NO_FILES };
+    // What a flag takes and nothing is known of may be a file.
+    let is_of_a_flag = words().iter().rev().nth(1).is_some_and(|word| word.starts_with('-'));
+    let directive = match (is_begun, shown.is_empty() && is_of_a_flag) {
+        (true, _) => NO_FILES + NO_SPACE,
+        (false, true) => 0,
+        (false, false) => NO_FILES,
+    };
     let _ = output::print(&format!("{text}:{directive}\n"));
 }
 

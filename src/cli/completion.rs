@@ -19,7 +19,7 @@ const BASH: &str = r#"_kubectl_tenantry() {
         compopt -o nospace
     fi
 }
-complete -F _kubectl_tenantry kubectl-tenantry
+complete -o default -F _kubectl_tenantry kubectl-tenantry
 "#;
 
 /// Print the completions of a shell, or those that kubectl asks for.

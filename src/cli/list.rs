@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn inactive_is_terminated_and_suspended_is_its_own_word() {
-        let item = |status, activated| SearchItem { status, activated, ..SearchItem::default() };
+        let item = |status, activated| SearchItem { activated, status, ..SearchItem::default() };
         for (item, status) in [
             (item(Some(State::Active), true), Status::Active),
             (item(Some(State::Suspended), false), Status::Suspended),

@@ -154,8 +154,8 @@ mod tests {
         let flags = Flags { object: vec![], follow: false, since: None, tail: None, operator_namespace: None };
         let found = pods(&flags, &cluster).await.unwrap();
         assert_eq!(found[0].name_any(), "tenantry-1");
-        let last = asked.lock().unwrap()[1].0.clone();
-        assert!(last.contains("labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"), "{last}");
+        let second = asked.lock().unwrap()[1].0.clone();
+        assert!(second.contains("labelSelector=app.kubernetes.io%2Fcomponent%3Doperator"), "{second}");
         assert_eq!(seconds("2h"), Ok(7200));
         assert!(seconds("-2h").is_err() && seconds("soon").is_err());
     }

@@ -26,6 +26,7 @@ This page is made from the help of the program by `make crds`.
 ";
 
 /// The page.
+#[allow(clippy::format_push_string, reason = "a page is short")]
 pub(crate) fn page() -> String {
     let mut command = tenantry::cli::Command::command();
     command.build();

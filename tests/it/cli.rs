@@ -3,6 +3,7 @@
 mod act;
 mod cancel;
 mod check;
+mod complete;
 mod events;
 mod everything;
 mod export;

@@ -141,7 +141,7 @@ impl SortBy {
             Self::Tenant => rows.sort_by_key(|row| row.tenant.to_lowercase()),
             Self::UniqueId => rows.sort_by_key(|row| numbered(row.unique_id.as_deref())),
             Self::Differs => rows.sort_by_key(|row| std::cmp::Reverse(row.differs)),
-            Self::Written => rows.sort_by(|one, other| other.status_written.cmp(&one.status_written)),
+            Self::Written => rows.sort_by_key(|row| std::cmp::Reverse(row.status_written)),
         }
     }
 }
@@ -214,7 +214,7 @@ impl Row {
     pub(super) fn line(&self) -> String {
         let mut table = Table::new(&HEAD);
         table.push(self.cells(false));
-        table.text().lines().skip(1).map(|line| format!("{line}\n")).collect()
+        table.text().split_inclusive('\n').skip(1).collect()
     }
 
     /// Whether it is not Ready, or a person should look at it.

@@ -1,0 +1,56 @@
+//! Completion: as kubectl asks for it, as bash does, and by name of the program.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Desk;
+use crate::assets;
+use crate::world::World;
+
+/// Runs a program with the plugin and the script for kubectl on its PATH.
+fn said(desk: &Desk, program: &Path, args: &[&str]) -> String {
+    let own = assets::own("kubectl-tenantry").unwrap();
+    let folders = [own.parent().unwrap(), &desk.folder, Path::new("/usr/bin"), Path::new("/bin")];
+    let path = std::env::join_paths(folders).unwrap();
+    let output = desk.command(program).args(args).env("PATH", path).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn kubectl_and_bash_complete_verbs_flags_and_names_of_objects() {
+    let space = World::shared().namespace("completed");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    let complete = |words: &[&str]| {
+        let ran = desk.run(&[&["__complete"], words].concat());
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{words:?}");
+        ran.out
+    };
+    let values =
+        |text: &str| -> Vec<String> { text.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect() };
+    assert_eq!(values(&complete(&["susp"])), ["suspend", ":4"]);
+    assert!(complete(&["susp"]).starts_with("suspend\tTake a tenant out of service"));
+    assert_eq!(values(&complete(&["list", "cl"])), ["clients", ":4"]);
+    assert_eq!(values(&complete(&["pause", "--unt"])), ["--until", ":4"]);
+    let ns = space.name.as_str();
+    assert_eq!(values(&complete(&["status", "-n", ns, ""])), ["partner/acme", "client/globex", ":4"]);
+    assert_eq!(values(&complete(&["status", "-n", ns, "tclient/"])), ["tclient/globex", ":4"]);
+    assert_eq!(values(&complete(&["terminate", "-n", ns, "client", ""])), ["globex", ":4"]);
+    assert!(values(&complete(&["status", "-n", "comple"])).contains(&ns.to_owned()));
+    assert_eq!(complete(&["plan", "-f", ""]), ":0\n", "names of files are the shell's");
+    // Whoever types is not told what is wrong.
+    assert_eq!(complete(&["status", "--server", "https://127.0.0.1:1", "-n", ns, "client/"]), ":4\n");
+    // kubectl finds the script under its name, and shows what it prints.
+    let script = desk.put("kubectl_complete-tenantry", &desk.run(&["completion", "kubectl"]).out);
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let words = ["__complete", "tenantry", "status", "-n", ns, "client/"];
+    assert_eq!(said(&desk, &assets::kubectl().unwrap(), &words), "client/globex\n:4\n");
+    desk.put("bash", &desk.run(&["completion", "bash"]).out);
+    let bash = format!(
+        "source bash; COMP_WORDS=(kubectl-tenantry status -n {ns} cl); COMP_CWORD=4; _kubectl_tenantry; echo \"${{COMPREPLY[@]}}\""
+    );
+    assert_eq!(said(&desk, Path::new("/bin/bash"), &["-c", &bash]), "client/globex\n");
+}
