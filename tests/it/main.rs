@@ -29,6 +29,7 @@ mod chart;
 mod cli;
 mod connect;
 mod crds;
+mod encoders;
 mod ending;
 mod explain;
 mod faults;

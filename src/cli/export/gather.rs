@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Progress, note};
 use crate::cli::tenants;
 use crate::connect::{Error, Inspection, Place, Platform};
-use crate::plan::{Field, Kind, Seen};
+use crate::plan::{Digest, Field, ImageRule, Kind, Seen, Unknown, Value, judge_image};
 use crate::wire::State;
 
 /// Tenants that are read at the same time.
@@ -123,11 +123,14 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
     let mut images = BTreeMap::new();
     let Inspection { observed, images: paths, .. } = &mut inspection;
     for (field, path) in paths.iter() {
-        if !matches!(observed.seen.get(field), Some(Seen::Value(_))) || !Platform::has_image(path) {
+        if !observed.seen.contains_key(field) || !Platform::has_image(path) {
             continue;
         }
         match platform.image(path).await {
-            Ok(bytes) => drop(images.insert(*field, bytes)),
+            Ok(bytes) => {
+                observed.seen.insert(*field, taken(*field, &bytes, &mut observed.unknown));
+                images.insert(*field, bytes);
+            }
             // Its address is shown, and there is nothing at it.
             Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {
                 observed.seen.insert(*field, Seen::Unreadable);
@@ -136,4 +139,16 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
         }
     }
     Ok(Some(Found { inspection, images }))
+}
+
+/// An image as what everybody can load of it, since that is what the manifest gets.
+fn taken(field: Field, bytes: &[u8], unknown: &mut Unknown) -> Seen {
+    let rule = ImageRule::of(field);
+    match rule.map(|rule| judge_image(bytes, rule)) {
+        Some(Err(why)) => {
+            unknown.unreadable.insert(field, format!("the file that it serves {why}"));
+            Seen::Unreadable
+        }
+        Some(Ok(_)) | None => Seen::Value(Value::Image(Digest::of(bytes))),
+    }
 }

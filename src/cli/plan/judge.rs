@@ -11,9 +11,9 @@ use crate::cli::ground::{Ground, Subject};
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection, look,
-    mode, never_found, not_shown, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions,
-    refuse_new_under, refuse_to_create, unique_id,
+    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection,
+    load_images, look, mode, never_found, not_shown, only, outcome, pinned, read, recorded, refuse_foreign,
+    refuse_hidden_extensions, refuse_new_under, refuse_to_create, unique_id,
 };
 use crate::plan::{
     Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife, Written,
@@ -299,6 +299,9 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
     {
         return Ok(observed);
     }
-    let read = read(site.platform, &site.place, (id, has_branding(desired))).await;
-    read.map_err(|error| outcome(K::KIND, &error))?.ok_or_else(|| never_found(object, id))
+    let failed = |error| outcome(K::KIND, &error);
+    let read = read(site.platform, &site.place, (id, has_branding(desired))).await.map_err(failed)?;
+    let mut observed = read.ok_or_else(|| never_found(object, id))?;
+    load_images(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
+    Ok(observed)
 }
