@@ -97,6 +97,15 @@ pub(crate) fn name_taken(name: &str, ids: &[String]) -> Outcome {
     )
 }
 
+/// A name that belongs to a tenant of another object. Nothing is said of that object: whoever may write one must not learn
+/// from it what stands in other namespaces.
+pub(crate) fn name_in_use(name: &str) -> Outcome {
+    Outcome::Refused(
+        Reason::NameTaken,
+        format!("a tenant named `{name}` exists that another object declares: change `details.name`"),
+    )
+}
+
 /// Whether the branding must be read to compare what is declared.
 pub(crate) fn has_branding(desired: &Desired) -> bool {
     desired.effective.written().any(|(field, _, _)| field.is_branding())
