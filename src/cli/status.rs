@@ -5,6 +5,7 @@ mod next;
 mod screen;
 
 use super::cluster::ClusterFlags;
+use super::failure::Failure;
 use super::one::{Named, One, every, required};
 use super::output::{self, Machine};
 use super::{Ended, Exit};
@@ -15,7 +16,8 @@ use crate::api::{Partner, TenantClient};
 /// With a name: conditions in words, what waits, what differs, the settings with where each comes from, clients and
 /// termination, on one screen. Without one: a line for each Partner and Client of the namespace.
 ///
-/// Reads the cluster alone: what is shown is what the operator last saw. Exit status is 0 whatever is shown.
+/// Reads the cluster alone: what is shown is what the operator last saw. Exit status is 0 whatever is shown, but 1 for a list
+/// with a connection that cannot be used.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry status\n  kubectl tenantry status -A\n  kubectl tenantry status client/globex\n  kubectl tenantry status partner acme -o yaml"
@@ -36,6 +38,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let Flags { object, all_namespaces, output: form } = flags;
     let named = if object.is_empty() { None } else { Some(Named::read(object)?) };
     let cluster = required(cluster).await?;
+    let mut broken = 0;
     let text = if let Some(named) = named {
         let screen = match named.find(&cluster).await? {
             One::Partner(partner) => screen::Screen::of(partner.as_ref()),
@@ -47,6 +50,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         let mut rows = list::Row::all(&every::<Partner>(&cluster, namespace).await?);
         rows.extend(list::Row::all(&every::<TenantClient>(&cluster, namespace).await?));
         rows.sort_by(|one, other| one.place().cmp(&other.place()));
+        broken = list::broken(&rows).len();
         match form {
             Some(form) => form.text(&rows)?,
             None if rows.is_empty() => {
@@ -58,5 +62,9 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         }
     };
     output::print(&text)?;
+    if broken > 0 {
+        let message = format!("{} cannot be used: the list says why", output::count(broken, "connection"));
+        return Err(Failure::new(message).into());
+    }
     Ok(Exit::Nothing)
 }

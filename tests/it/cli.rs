@@ -1,5 +1,6 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
+mod broken;
 mod cancel;
 mod everything;
 mod export;

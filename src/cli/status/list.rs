@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::next;
-use crate::api::{ConditionType, TenantPhase};
+use crate::api::{ConditionType, Reason, TenantPhase};
 use crate::cli::one::Every;
 use crate::cli::output::{count, plain};
 use crate::object::{NotUnderstood, Object, namespace, unique_id};
@@ -26,7 +26,23 @@ pub(super) struct Row {
     /// Why a person should look; absent where nobody need.
     #[serde(skip_serializing_if = "Option::is_none")]
     attention: Option<String>,
+    /// Why its connection cannot be used.
+    #[serde(skip)]
+    broken: Option<String>,
 }
+
+/// Reasons of a connection that cannot be used.
+const BROKEN: [Reason; 6] = [
+    Reason::CredentialsUnavailable,
+    Reason::CredentialsRefused,
+    Reason::HostNotAllowed,
+    Reason::ConnectionMismatch,
+    Reason::ConnectionIdentityChanged,
+    Reason::PlatformUnavailable,
+];
+
+/// Objects that are named where one reason holds for many.
+const NAMED: usize = 5;
 
 impl Row {
     pub(super) fn of<K: Object>(object: &K) -> Self {
@@ -42,6 +58,9 @@ impl Row {
             unique_id: unique_id(object).map(str::to_owned),
             differs: status.map_or(0, |status| status.drift.len()),
             attention: next::attention(object),
+            broken: next::condition(object, ConditionType::Ready)
+                .filter(|ready| BROKEN.iter().any(|reason| reason.name() == ready.reason))
+                .map(|ready| format!("{}: {}", ready.reason, ready.message)),
         }
     }
 
@@ -63,6 +82,7 @@ impl Row {
             tenant: name.unwrap_or_default().to_owned(),
             unique_id: other.unique_id().map(str::to_owned),
             differs: 0,
+            broken: None,
             attention: Some(format!("{}: upgrade `kubectl tenantry` or correct the value", other.sentence())),
         }
     }
@@ -73,13 +93,31 @@ impl Row {
     }
 }
 
+/// The connections that cannot be used, each once with the objects behind it.
+pub(super) fn broken(rows: &[Row]) -> Vec<String> {
+    let mut all: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in rows {
+        let Some(why) = row.broken.as_deref() else { continue };
+        let name = format!("{} {}/{}", row.kind, row.namespace, row.name);
+        match all.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => all.push((why, vec![name])),
+        }
+    }
+    let line = |(why, names): &(&str, Vec<String>)| {
+        let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+        format!("connection of {}{more}: {why}", names[..names.len().min(NAMED)].join(", "))
+    };
+    all.iter().map(line).collect()
+}
+
 /// The lines as a table, with a sum below.
 pub(super) fn text(rows: &[Row]) -> String {
     let head = ["NAMESPACE", "OBJECT", "READY", "STATUS", "TENANT", "UNIQUE-ID", "DIFFERS", "LOOK AT"];
     let lines: Vec<[String; 8]> = rows
         .iter()
         .map(|row| {
-            let Row { namespace, kind, name, ready, phase, tenant, unique_id, differs, attention } = row;
+            let Row { namespace, kind, name, ready, phase, tenant, unique_id, differs, attention, broken: _ } = row;
             [
                 namespace.clone(),
                 format!("{}/{name}", kind.to_ascii_lowercase()),
@@ -100,6 +138,11 @@ pub(super) fn text(rows: &[Row]) -> String {
     let mut text = line(&head.map(str::to_owned), &widths);
     for cells in &lines {
         text.push_str(&line(cells, &widths));
+    }
+    for one in broken(rows) {
+        text.push('\n');
+        text.push_str(&one);
+        text.push('\n');
     }
     text + "\n" + &sum(rows) + "\n"
 }
