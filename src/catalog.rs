@@ -4,10 +4,12 @@
 //! people write in YAML, the one on screen and the one on the wire; they differ, so all three stand here once.
 
 mod categories;
+mod nearest;
 mod places;
 mod zones;
 
 pub use categories::{Carried, Category, KINDS, Kind, needs};
+pub use nearest::{no_country, no_timezone};
 pub use places::{COUNTRIES, country};
 pub use zones::timezone;
 

@@ -37,7 +37,7 @@ pub use fields::{Field, Form, Kind, Risk, Rule};
 pub use identity::{Candidate, Identity, Intent, MarkSeen, Names, SentMoment, identify, is_short_of, short_mark};
 pub use image::{ImageKind, ImageRule, judge as judge_image};
 pub use inherit::{Effective, Origin, beyond_locked, inherit, own};
-pub use observed::{Observed, Seen, TenantLife, Unknown};
+pub use observed::{Observed, Seen, Served, TenantLife, Unknown};
 pub use packages::{ClientUse, Lacking, still_used, within, without_add_ons};
 pub use pause::Pause;
 pub use record::{RecordKey, Written, is_legacy_digest};

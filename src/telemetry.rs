@@ -23,7 +23,8 @@ pub fn init() {
     if std::io::stderr().is_terminal() {
         builder.compact().init();
     } else {
-        builder.json().flatten_event(true).init();
+        // The list of spans holds the innermost one as well.
+        builder.json().flatten_event(true).with_current_span(false).init();
     }
 }
 

@@ -32,6 +32,7 @@ use crate::catalog::{AddOn, Package};
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
     printcolumn(name = "Unique-Id", type_ = "string", json_path = ".status.uniqueId"),
+    printcolumn(name = "Created", type_ = "string", json_path = ".status.createdTime"),
     printcolumn(name = "Partner", type_ = "string", json_path = ".spec.partnerRef.name"),
     printcolumn(name = "On-Delete", type_ = "string", json_path = ".spec.deletion.policy"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -41,7 +42,6 @@ use crate::catalog::{AddOn, Package};
         json_path = r#".status.conditions[?(@.type=="InSync")].status"#,
         priority = 1
     ),
-    printcolumn(name = "Created", type_ = "date", json_path = ".status.createdTime", priority = 1),
     printcolumn(
         name = "Message",
         type_ = "string",

@@ -36,6 +36,7 @@ fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
             }
         }
         strip(schema);
+        name_words(schema);
         tell_apart(schema);
     }
     serde_json::from_value(value).unwrap_or(crd)
@@ -64,6 +65,17 @@ fn strip(schema: &mut Value) {
     let Some(node) = schema.as_object_mut() else { return };
     node.remove("nullable");
     children(node, &mut |_, child| strip(child));
+}
+
+/// Adds the allowed words of a list to its description: `kubectl explain` shows those of a field and not those of entries.
+fn name_words(schema: &mut Value) {
+    let Some(node) = schema.as_object_mut() else { return };
+    let words = node.get("items").and_then(|items| items.get("enum")).and_then(Value::as_array);
+    let words = words.map(|words| words.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
+    if let (Some(words), Some(Value::String(text))) = (words, node.get_mut("description")) {
+        *text = format!("{text} Allowed: {words}.");
+    }
+    children(node, &mut |_, child| name_words(child));
 }
 
 /// Calls `visit` for every schema below a node, with the name it has there (empty for items).

@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     if std::io::stderr().is_terminal() {
         logs.init();
     } else {
-        logs.json().init();
+        logs.json().with_span_list(false).init();
     }
     // Where a thread fails is a line like any other, with the id of its request.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));

@@ -22,7 +22,7 @@ use crate::plan::{Field, Kind, MarkSeen, Material, Value, client_defaults};
 use crate::wire::Mark;
 use files::Files;
 use fit::Schemas;
-use gather::{Family, Found, families};
+use gather::{Families, Family, Found, families};
 use names::{Taken, is_reserved};
 use spec::Written;
 
@@ -33,6 +33,8 @@ use spec::Written;
 /// `clients.defaults` and is left out of the Clients. Images become ConfigMaps. What cannot be declared, such as a key
 /// that the platform never shows, stands as a comment in the file and is listed at the end. The same tenants give the
 /// same files again, byte for byte.
+///
+/// A partner that the platform does not show is named at the end, with exit status 1; its files of an earlier export stay.
 ///
 /// The Secret with the connection is not written: put it into each namespace under the name of `--secret-name`.
 #[derive(clap::Args, Debug)]
@@ -83,7 +85,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         Some(connected) => connected.partners().await?,
         None => BTreeMap::new(),
     };
-    let families = families(&platform, flags.partner.as_deref()).await?;
+    let Families { read: families, failed } = families(&platform, flags.partner.as_deref()).await?;
     let mut export = Export {
         schemas: Schemas::new(),
         files: Files::default(),
@@ -102,8 +104,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     for family in &families {
         export.family(family)?;
     }
-    export.finish(folder.as_deref())?;
-    Ok(Exit::Nothing)
+    export.finish(folder.as_deref(), &failed)?;
+    if failed.is_empty() { Ok(Exit::Nothing) } else { Err(failed.into_iter().map(Failure::new).collect()) }
 }
 
 /// What was written so far.
@@ -275,11 +277,15 @@ impl Export<'_> {
         Ok(true)
     }
 
-    fn finish(mut self, folder: Option<&Path>) -> Result<(), Failure> {
+    /// Writes everything. Where partners could not be read, their files of an earlier export stay.
+    fn finish(mut self, folder: Option<&Path>, failed: &[String]) -> Result<(), Failure> {
         let count = self.files.count();
         match folder {
             None => output::print(&self.files.stream())?,
             Some(folder) => {
+                if !failed.is_empty() {
+                    self.files.keep_earlier(folder)?;
+                }
                 self.files.list()?;
                 self.files.write(folder)?;
                 output::note(&format!("{count} objects were written to `{}`", folder.display()));

@@ -1,6 +1,7 @@
 //! `plan`: what the operator would do, before anybody applies anything.
 
 mod judge;
+mod markdown;
 mod offline;
 mod owner;
 mod prepare;
@@ -27,7 +28,10 @@ use row::{Action, Row};
 /// people. It is the operator's own plan. Without a cluster (`--offline`) the marks on the platform tell which tenant is
 /// whose. With neither manifests nor names, all objects of the cluster are looked at.
 ///
-/// Exit status: 0 nothing to do, 2 there is something to do, 1 an error, or something that would be refused.
+/// A connection that cannot be used is one line of the plan, and the objects behind it are not looked at.
+///
+/// Exit status: 0 nothing to do, 2 there is something to do, 1 an error, or something that would be refused or could not be
+/// looked at.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry plan -f tenants/\n  kubectl tenantry plan -k overlays/prod -o markdown\n  kubectl tenantry plan -f tenants/ --offline --connection platform.env\n  kubectl tenantry plan partner/acme -n acme"
@@ -81,9 +85,16 @@ impl Planned {
         Self { objects, summary, ignored }
     }
 
-    /// Objects that cannot be as declared, if there are any.
-    fn refused(&self) -> Option<usize> {
-        self.summary.get(&Action::Refuse).copied()
+    /// Why the plan is no success: objects that cannot be as declared, and such that could not be looked at.
+    fn failures(&self) -> Vec<Failure> {
+        let count = |action| match self.summary.get(&action).copied() {
+            None | Some(0) => None,
+            Some(1) => Some("one object".to_owned()),
+            Some(count) => Some(format!("{count} objects")),
+        };
+        let refused = count(Action::Refuse).map(|what| format!("{what} would be refused: the plan says why"));
+        let unknown = count(Action::Unknown).map(|what| format!("{what} could not be looked at: the plan says why"));
+        refused.into_iter().chain(unknown).map(Failure::new).collect()
     }
 
     fn is_empty(&self) -> bool {
@@ -107,16 +118,13 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let text = match flags.output {
         Some(Form::Json) => Machine::Json.text(&planned)?,
         Some(Form::Yaml) => Machine::Yaml.text(&planned)?,
-        Some(Form::Markdown) => text::markdown(&planned),
+        Some(Form::Markdown) => markdown::markdown(&planned),
         None => text::plain(&planned, flags.show_unchanged),
     };
     output::print(&text)?;
+    let failures: Vec<Failure> = others.into_iter().chain(planned.failures()).collect();
     match () {
-        () if !others.is_empty() => Err(others),
-        () if let Some(count) = planned.refused() => {
-            let what = if count == 1 { "one object".to_owned() } else { format!("{count} objects") };
-            Err(Failure::new(format!("{what} would be refused: the plan says why")).into())
-        }
+        () if !failures.is_empty() => Err(failures),
         () if planned.is_empty() => Ok(Exit::Nothing),
         () => Ok(Exit::Changes),
     }

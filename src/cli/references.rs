@@ -19,7 +19,8 @@ use crate::plan::{Material, Origin, Outcome, SecretRead};
 
 type Data = Option<BTreeMap<String, Vec<u8>>>;
 
-/// Why something is not there: an answer about one object, or the end of everything.
+/// Why something is not there.
+#[derive(Clone, Debug)]
 pub(crate) enum Lack {
     /// What the operator would say of this object.
     Outcome(Outcome),

@@ -26,7 +26,8 @@ use list::{Row, SortBy};
 /// termination, on one screen. Without one: a line for each Partner and Client of the namespace.
 ///
 /// Reads the cluster alone: what is shown is what the operator last saw, and below it stands who leads. The operator writes
-/// a status only when something changes; where no operator leads, that is said loudly. Exit status is 0 whatever is shown.
+/// a status only when something changes; where no operator leads, that is said loudly. Exit status is 0 whatever is shown, but
+/// 1 for a list with a connection that cannot be used.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry status\n  kubectl tenantry status -A --not-ready\n  kubectl tenantry status -l team=a --sort-by ready -w\n  kubectl tenantry status client/globex\n  kubectl tenantry status partner acme -o yaml"
@@ -81,8 +82,13 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         None => all(flags, (&cluster, &leaders)).await?,
     };
     leaders.warn(crate::clock::now());
+    let broken = list::broken(&rows).len();
     if flags.watch {
         watch::watch(rows, (&flags.scope, flags.not_ready), &cluster).await?;
+    }
+    if broken > 0 {
+        let message = format!("{} cannot be used: the list says why", output::count(broken, "connection"));
+        return Err(Failure::new(message).into());
     }
     Ok(Exit::Nothing)
 }
@@ -117,7 +123,8 @@ async fn all(flags: &Flags, (cluster, leaders): (&Cluster, &Leaders)) -> Result<
     }
     let table =
         if rows.is_empty() { String::new() } else { list::text(&rows, flags.output == Some(Form::Wide)) + "\n" };
+    let broken: String = list::broken(&rows).into_iter().map(|line| line + "\n\n").collect();
     let sum = if flags.not_ready { list::sum_of_some(&rows, every.len()) } else { list::sum(&rows) };
-    output::print(&format!("{table}{sum}\n{}", leaders.text(crate::clock::now())))?;
+    output::print(&format!("{table}{broken}{sum}\n{}", leaders.text(crate::clock::now())))?;
     Ok(every)
 }

@@ -54,6 +54,7 @@ pub(crate) fn proven<K: Object>(object: &K, desired: &Desired, row: &SearchItem)
     };
     Some(Observed {
         unique_id: row.unique_id.clone(),
+        served: BTreeMap::new(),
         account_id: status.account_id.clone(),
         name: row.name.clone(),
         life,

@@ -10,14 +10,14 @@ use super::cluster::ClusterFlags;
 use super::connection::{ConnectionFlags, Given};
 use super::failure::Failure;
 use super::ground::{Ground, named};
-use super::manifest::FileFlags;
+use super::manifest::{FileFlags, Key};
 use super::output::{self, Machine, Progress};
 use super::references::{Lack, References};
 use super::{Ended, Exit, tenants};
-use crate::api::ManagementMode;
+use crate::api::{ManagementMode, Partner};
 use crate::connect::{Error, Place, Platform};
 use crate::object::{Object, mode, namespace, unique_id};
-use crate::plan::{Kind, TenantLife};
+use crate::plan::{Digest, Kind, Outcome, TenantLife};
 use crate::wire::{SearchItem, State};
 
 /// List the tenants that no object claims, and the objects whose tenant is gone.
@@ -25,7 +25,10 @@ use crate::wire::{SearchItem, State};
 /// A tenant is claimed by the object whose status holds its unique id, or whose `adoption.uniqueId` names it. What the
 /// manifests of `-f` and `-k` claim counts as claimed as well.
 ///
-/// Exit status: 0 there are none, 2 there are some, 1 an error.
+/// With `--namespace` only what concerns that namespace is listed: tenants under the partners that its objects name, tenants
+/// with a mark of it, and its objects. A connection that cannot be used is one line of the result.
+///
+/// Exit status: 0 there are none, 2 there are some, 1 an error, or a platform that could not be looked through.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry unmanaged\n  kubectl tenantry unmanaged --connection platform.env -f tenants/ -o json"
@@ -74,30 +77,82 @@ struct Found {
     tenants: Vec<Unclaimed>,
     /// Objects whose tenant is gone.
     objects: Vec<Orphan>,
+    /// Platforms and objects that could not be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_looked_at: Vec<Unseen>,
+}
+
+/// What could not be looked at, each reason once.
+#[derive(Serialize, Debug)]
+#[serde(rename_all = "camelCase")]
+struct Unseen {
+    /// Objects, or the platform.
+    what: Vec<String>,
+    message: String,
+}
+
+impl Found {
+    fn unseen(&mut self, what: String, message: String) {
+        match self.not_looked_at.iter_mut().find(|one| one.message == message) {
+            Some(one) => one.what.push(what),
+            None => self.not_looked_at.push(Unseen { what: vec![what], message }),
+        }
+    }
+}
+
+/// A namespace with the partners that its objects name; what is not under one of them is of no concern to it.
+struct Scope {
+    namespace: String,
+    partners: BTreeSet<String>,
+}
+
+impl Scope {
+    fn of(ground: &Ground, namespace: &str) -> Self {
+        let ids = |object: &Partner| {
+            let adopted = object.adoption().and_then(|adoption| adoption.unique_id.clone());
+            unique_id(object).map(str::to_owned).into_iter().chain(adopted).collect::<Vec<_>>()
+        };
+        let own = ground.partners.iter().filter(|(key, _)| key.0 == namespace).map(|(_, subject)| &subject.object);
+        let clients =
+            || ground.clients.iter().filter(|(key, _)| key.0 == namespace).map(|(_, subject)| &subject.object);
+        let above = clients().filter_map(|client| ground.partner_of(client));
+        let named = clients().filter_map(|client| client.spec.partner_unique_id.clone());
+        let partners = own.chain(above).flat_map(ids).chain(named).collect();
+        Self { namespace: namespace.to_owned(), partners }
+    }
+
+    fn holds(&self, place: &Place, row: &SearchItem) -> bool {
+        let is_marked = row.managed_by.as_ref().is_some_and(|mark| mark.namespace == self.namespace);
+        is_marked || place.kind() == Kind::Client && self.partners.contains(place.parent())
+    }
 }
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let ground = Ground::gather(&flags.files, &[], cluster).await?;
     let given = flags.connection.given(ground.cluster.as_ref()).await?;
-    let platforms = platforms(&ground, given).await?;
-    let claimed = claimed(&ground);
+    let scope = cluster.namespace().map(|namespace| Scope::of(&ground, namespace));
     let mut found = Found::default();
+    let platforms = platforms(&ground, given, (scope.as_ref(), &mut found)).await?;
+    let claimed = claimed(&ground);
     let mut rows = BTreeMap::new();
     let mut progress = Progress::begin("partners looked through");
     for platform in &platforms {
-        let failed = |error: &Error| Failure::new(format!("platform `{}`: {error}", platform.host()));
-        look(platform, &mut rows, &mut progress).await.map_err(|error| failed(&error))?;
+        if let Err(error) = look(platform, (&mut rows, scope.as_ref()), &mut progress).await {
+            found.unseen(format!("platform `{}`", platform.host()), error.to_string());
+        }
     }
     for (id, (place, row)) in &rows {
-        if row.status != Some(State::Terminated) && !claimed.contains(id.as_str()) {
+        let is_asked = scope.as_ref().is_none_or(|scope| scope.holds(place, row));
+        if is_asked && row.status != Some(State::Terminated) && !claimed.contains(id.as_str()) {
             found.tenants.push(unclaimed(place, row));
         }
     }
-    for subject in ground.partners.values() {
-        orphan(&subject.object, (&ground, &rows, &platforms), &mut found).await?;
+    let is_asked = |key: &Key| scope.as_ref().is_none_or(|scope| scope.namespace == key.0);
+    for (_, subject) in ground.partners.iter().filter(|(key, _)| is_asked(key)) {
+        orphan(&subject.object, (&ground, &rows, &platforms), &mut found).await;
     }
-    for subject in ground.clients.values() {
-        orphan(&subject.object, (&ground, &rows, &platforms), &mut found).await?;
+    for (_, subject) in ground.clients.iter().filter(|(key, _)| is_asked(key)) {
+        orphan(&subject.object, (&ground, &rows, &platforms), &mut found).await;
     }
     found.tenants.sort_by(|one, other| {
         (other.kind, &one.partner, &one.name, &one.unique_id).cmp(&(
@@ -113,38 +168,81 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         None => text(&found),
     };
     output::print(&text)?;
+    if !found.not_looked_at.is_empty() {
+        let message =
+            "not everything could be looked at: the result says what, and nothing is known of the tenants there";
+        return Err(Failure::new(message).into());
+    }
     Ok(if found.tenants.is_empty() && found.objects.is_empty() { Exit::Nothing } else { Exit::Changes })
 }
 
 /// Every platform that the Partners lead to, or the one that was named.
-async fn platforms(ground: &Ground, given: Given) -> Result<Vec<Platform>, Failure> {
+async fn platforms(
+    ground: &Ground,
+    given: Given,
+    (scope, found): (Option<&Scope>, &mut Found),
+) -> Result<Vec<Platform>, Failure> {
     if let Some(named) = given.platform {
         return Ok(vec![named]);
     }
     let mut references = References::new(ground, given);
-    let mut platforms: BTreeMap<(String, String), Platform> = BTreeMap::new();
+    let mut connections: BTreeMap<Digest, (Platform, Vec<String>)> = BTreeMap::new();
     for subject in ground.partners.values().filter(|subject| subject.object.connection_secret().is_some()) {
-        match references.platform(&subject.object, None, ground.cluster.as_ref()).await {
+        let partner = &subject.object;
+        let is_named = |scope: &Scope| {
+            namespace(partner) == scope.namespace || unique_id(partner).is_some_and(|id| scope.partners.contains(id))
+        };
+        if !scope.is_none_or(is_named) {
+            continue;
+        }
+        match references.platform(partner, None, ground.cluster.as_ref()).await {
             Ok(platform) => {
-                platforms.insert((platform.host(), platform.tenant_id().to_owned()), platform);
+                let entry = connections.entry(platform.fingerprint()).or_insert((platform, Vec::new()));
+                entry.1.push(named(partner));
             }
-            Err(Lack::Failure(failure)) => return Err(failure.about(named(&subject.object))),
-            Err(Lack::Outcome(_)) => {
-                let message = "its connection does not exist, so that its platform is not looked through";
-                output::note(&format!("{}: {message}", named(&subject.object)));
-            }
+            Err(Lack::Failure(failure)) => found.unseen(named(partner), failure.message),
+            Err(Lack::Outcome(outcome)) => found.unseen(named(partner), said(outcome)),
         }
     }
-    if platforms.is_empty() {
+    if connections.is_empty() && found.not_looked_at.is_empty() {
         return Err(Failure::new("no Partner names a connection: give it with `--connection FILE`"));
+    }
+    // Of several credentials of one account the first that is taken serves.
+    let mut platforms: BTreeMap<(String, String), Platform> = BTreeMap::new();
+    for (platform, partners) in connections.into_values() {
+        if let Err(error) = platform.check().await {
+            partners.into_iter().for_each(|partner| found.unseen(partner, error.to_string()));
+        } else {
+            platforms.entry((platform.host(), platform.tenant_id().to_owned())).or_insert(platform);
+        }
     }
     Ok(platforms.into_values().collect())
 }
 
+fn said(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Unresolved(_, message)
+        | Outcome::Unauthorised(_, message)
+        | Outcome::Refused(_, message)
+        | Outcome::Failed(_, message)
+        | Outcome::Held(_, message)
+        | Outcome::Ending(_, message)
+        | Outcome::Leaving(_, message) => message,
+        Outcome::Paused(_) | Outcome::Settled(_) | Outcome::Awaiting(_) => String::new(),
+    }
+}
+
+/// Objects that are named where one reason holds for many.
+const NAMED: usize = 5;
+
 type Rows = BTreeMap<String, (Place, SearchItem)>;
 
 /// Every tenant of an account, the terminated ones included.
-async fn look(platform: &Platform, rows: &mut Rows, progress: &mut Progress) -> Result<(), Error> {
+async fn look(
+    platform: &Platform,
+    (rows, scope): (&mut Rows, Option<&Scope>),
+    progress: &mut Progress,
+) -> Result<(), Error> {
     let account = platform.tenant_id().to_owned();
     let place = Place::Partners { sp: account.clone() };
     let mut partners: Vec<String> = Vec::new();
@@ -161,6 +259,7 @@ async fn look(platform: &Platform, rows: &mut Rows, progress: &mut Progress) -> 
         Err(Error::Unsupported { .. } | Error::NotFound { .. }) => partners.push(account),
         Err(error) => return Err(error),
     }
+    partners.retain(|id| scope.is_none_or(|scope| scope.partners.contains(id)));
     for partner in &partners {
         let place = Place::Clients { msp: partner.clone() };
         for (id, row) in tenants::rows(platform, &place).await?.iter() {
@@ -193,17 +292,16 @@ fn unclaimed(place: &Place, row: &SearchItem) -> Unclaimed {
 }
 
 /// An object whose tenant is gone: absence from a list is never that, a read decides.
-async fn orphan<K: Object>(
-    object: &K,
-    (ground, rows, platforms): (&Ground, &Rows, &[Platform]),
-    found: &mut Found,
-) -> Result<(), Failure> {
+async fn orphan<K: Object>(object: &K, (ground, rows, platforms): (&Ground, &Rows, &[Platform]), found: &mut Found) {
     let observed = object.adoption().filter(|_| mode(object) == ManagementMode::Observe);
     let id = unique_id(object).or_else(|| observed.and_then(|adoption| adoption.unique_id.as_deref()));
-    let Some(id) = id else { return Ok(()) };
+    let Some(id) = id else { return };
     let is_gone = match rows.get(id) {
         Some((_, row)) => row.status == Some(State::Terminated),
-        None => is_gone(object, id, (ground, rows, platforms)).await?,
+        None => match is_gone(object, id, (ground, rows, platforms)).await {
+            Ok(is_gone) => is_gone,
+            Err(error) => return found.unseen(named(object), error.to_string()),
+        },
     };
     if is_gone {
         found.objects.push(Orphan {
@@ -213,14 +311,13 @@ async fn orphan<K: Object>(
             unique_id: id.to_owned(),
         });
     }
-    Ok(())
 }
 
 async fn is_gone<K: Object>(
     object: &K,
     id: &str,
     (ground, rows, platforms): (&Ground, &Rows, &[Platform]),
-) -> Result<bool, Failure> {
+) -> Result<bool, Error> {
     let pinned = object.status().and_then(|status| status.connection.as_ref());
     // An object of another account is not this list's to judge.
     let Some(platform) = platforms.iter().find(|platform| pinned.is_none_or(|pinned| pinned.host == platform.host()))
@@ -243,7 +340,7 @@ async fn is_gone<K: Object>(
         Ok(read) => Ok(read.is_none_or(|read| read.life == TenantLife::Terminated)),
         // Under a partner that is only suspended some platforms do not answer at all.
         Err(Error::NotFound { .. } | Error::ParentGone { .. }) => Ok(false),
-        Err(error) => Err(Failure::new(format!("platform `{}`: {error}", platform.host())).about(named(object))),
+        Err(error) => Err(error),
     }
 }
 
@@ -261,6 +358,11 @@ fn text(found: &Found) -> String {
     }
     for Orphan { kind, namespace, name, unique_id } in &found.objects {
         let _ = writeln!(text, "{kind} {namespace}/{name}: its tenant {unique_id} is gone");
+    }
+    for Unseen { what, message } in &found.not_looked_at {
+        let more = if what.len() > NAMED { format!(" and {} more", what.len() - NAMED) } else { String::new() };
+        let what = what.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(text, "not looked at: {what}{more}: {message}");
     }
     if !text.is_empty() {
         text.push('\n');

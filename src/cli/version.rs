@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::Api;
 use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
 use serde::Serialize;
 
 use super::cluster::{Cluster, ClusterFlags, sentence};
@@ -13,6 +13,9 @@ use crate::api::{GROUP, VERSION};
 
 /// The label that the chart puts on the operator's Deployment.
 const OPERATOR: &str = "app.kubernetes.io/name=tenantry";
+
+/// The label with the version of what a Deployment runs.
+const LABEL: &str = "app.kubernetes.io/version";
 
 /// Show the versions of this program, of the operator and of the resource definitions.
 ///
@@ -92,14 +95,19 @@ async fn look(cluster: &Cluster, versions: &mut Versions) {
     }
 }
 
-/// Tag of the operator's image, where a Deployment with its label is found.
+/// Version of the operator, where a Deployment with its label is found.
 async fn operator(cluster: &Cluster) -> Result<Option<String>, kube::Error> {
     let found = Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR)).await?;
-    let mut images = found.items.into_iter().filter_map(|deployment| {
-        let pod = deployment.spec?.template.spec?;
-        pod.containers.into_iter().next()?.image
-    });
-    Ok(images.find_map(|image| tag(&image)))
+    Ok(found.items.iter().find_map(version_of))
+}
+
+/// What the image's tag says, else the label: an image that is pinned by its digest needs no tag, and with `image.tag` the
+/// label is that of the chart.
+fn version_of(deployment: &Deployment) -> Option<String> {
+    let pod = deployment.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let image = pod.and_then(|pod| pod.containers.first()).and_then(|container| container.image.as_deref());
+    let label = || deployment.labels().get(LABEL).map(|version| version.trim_start_matches('v').to_owned());
+    image.and_then(tag).or_else(label).filter(|version| !version.is_empty())
 }
 
 /// The tag of an image; nothing for one that is named by digest alone.
@@ -129,6 +137,21 @@ fn text(versions: &Versions, is_client_only: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_image_without_a_tag_has_the_version_of_its_deployment() {
+        let version = |image: &str, labels: serde_json::Value| {
+            let deployment = serde_json::json!({
+                "metadata": {"name": "tenantry", "labels": labels},
+                "spec": {"selector": {}, "template": {"spec": {"containers": [{"name": "operator", "image": image}]}}},
+            });
+            version_of(&serde_json::from_value(deployment).unwrap())
+        };
+        let label = || serde_json::json!({"app.kubernetes.io/version": "v0.3.0"});
+        assert_eq!(version("registry.example/operator@sha256:aa", label()).as_deref(), Some("0.3.0"));
+        assert_eq!(version("registry.example/operator:0.3.1", label()).as_deref(), Some("0.3.1"));
+        assert_eq!(version("registry.example/operator@sha256:aa", serde_json::json!({})), None);
+    }
 
     #[test]
     fn the_tag_of_an_image_is_its_version() {

@@ -3,7 +3,10 @@
 use super::{Object, intent, mark, outcome};
 use crate::api::Reason;
 use crate::connect::{Error, Freshness, Listed, Place, Platform, Sought};
-use crate::plan::{Candidate, Desired, Identity, MarkSeen, Names, Observed, Outcome, TenantLife, identify};
+use crate::plan::{
+    Candidate, Desired, Digest, Identity, MarkSeen, Names, Observed, Outcome, Seen, TenantLife, Value, Written,
+    identify,
+};
 
 /// What the look before a create found.
 pub(crate) enum Found {
@@ -94,6 +97,15 @@ pub(crate) fn name_taken(name: &str, ids: &[String]) -> Outcome {
     )
 }
 
+/// A name that belongs to a tenant of another object. Nothing is said of that object: whoever may write one must not learn
+/// from it what stands in other namespaces.
+pub(crate) fn name_in_use(name: &str) -> Outcome {
+    Outcome::Refused(
+        Reason::NameTaken,
+        format!("a tenant named `{name}` exists that another object declares: change `details.name`"),
+    )
+}
+
 /// Whether the branding must be read to compare what is declared.
 pub(crate) fn has_branding(desired: &Desired) -> bool {
     desired.effective.written().any(|(field, _, _)| field.is_branding())
@@ -114,4 +126,31 @@ pub(crate) async fn read(
         read => read,
     };
     Ok(read?.filter(|observed| observed.life != TenantLife::Terminated))
+}
+
+/// Loads the declared images whose digest the platform does not show and no record tells of, and keeps the digests of what
+/// it serves: an image that is there already is not written again.
+///
+/// # Errors
+/// The platform does not answer the question.
+pub(crate) async fn load_images(
+    platform: &Platform,
+    observed: &mut Observed,
+    (desired, written): (&Desired, &Written),
+) -> Result<(), Error> {
+    let payload = &desired.effective.payload;
+    for (field, value, _) in desired.effective.written() {
+        let is_hidden = matches!(value, Value::Image(_)) && observed.seen.get(&field) == Some(&Seen::Unreadable);
+        let served = observed.served.get_mut(&field).filter(|_| is_hidden && !written.has(field, value, payload));
+        let Some(served) = served.filter(|served| served.digest.is_none() && Platform::has_image(&served.path)) else {
+            continue;
+        };
+        match platform.image(&served.path).await {
+            Ok(bytes) => served.digest = Some(Digest::of(&bytes)),
+            // Its address is shown, and there is nothing at it.
+            Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

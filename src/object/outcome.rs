@@ -2,7 +2,7 @@
 
 use crate::api::Reason;
 use crate::connect;
-use crate::plan::{Invalid, Kind, Outcome};
+use crate::plan::{Effective, Field, Invalid, Kind, Origin, Outcome, Value};
 use crate::{catalog, wire};
 
 /// What an error of the API server says, without the dump of its status.
@@ -60,6 +60,39 @@ pub(crate) fn outcome(kind: Kind, error: &connect::Error) -> Outcome {
             Outcome::Failed(Reason::PlatformUnavailable, message)
         }
     }
+}
+
+/// Names country and time zone as the spec does, with the declared value and the nearest one that is known: a platform
+/// names its own members and routes.
+pub(crate) fn in_words_of_the_spec(error: connect::Error, effective: &Effective) -> connect::Error {
+    let connect::Error::Invalid { mut errors } = error else { return error };
+    for error in &mut errors {
+        let field = match error.field_name.as_str() {
+            "country" => Field::Country,
+            "timeZone" => Field::Timezone,
+            _ => continue,
+        };
+        if let Some((path, why)) = misspelt(field, effective) {
+            (error.field_name, error.message) = (path, why);
+        }
+    }
+    connect::Error::Invalid { errors }
+}
+
+/// Where a country or time zone that is not known was declared, and what was probably meant.
+pub(crate) fn misspelt(field: Field, effective: &Effective) -> Option<(String, String)> {
+    let (Value::Text(text), origin) = effective.values.get(&field)? else { return None };
+    let why = match field {
+        Field::Country => catalog::no_country(text),
+        Field::Timezone => catalog::no_timezone(text),
+        _ => None,
+    }?;
+    let name = field.path().trim_start_matches("details.");
+    let path = match origin {
+        Origin::PartnerDefault => format!("spec.clients.defaults.{name}"),
+        _ => format!("spec.{}", field.path()),
+    };
+    Some((path, why))
 }
 
 fn invalid_reason(kind: Kind, errors: &[wire::FieldError]) -> Reason {

@@ -7,8 +7,8 @@ use super::identity::forget_moment;
 use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
-use crate::object::name_taken;
-use crate::plan::{Change, Desired, Digest, Field, Observed, Outcome, Payload, Step, Value};
+use crate::object::{in_words_of_the_spec, name_in_use, name_taken};
+use crate::plan::{Change, Desired, Digest, Field, MarkSeen, Observed, Outcome, Payload, Step, Value};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
@@ -125,7 +125,8 @@ pub(crate) async fn apply<K: TenantObject>(
             // A step before it failed: the moment that was noted is not sent.
             forget_moment(object, context).await?;
         }
-        result.map_err(|error| refused(object, &error, (platform, context)))?;
+        result
+            .map_err(|error| refused(object, &in_words_of_the_spec(error, &desired.effective), (platform, context)))?;
     }
     Ok(())
 }
@@ -193,7 +194,7 @@ async fn create<K: TenantObject>(
             let id = holder(&errors).unwrap_or_default();
             held(&id, target, object).await
         }
-        Err(error) => Err(refused(object, &error, (platform, context))),
+        Err(error) => Err(refused(object, &in_words_of_the_spec(error, &desired.effective), (platform, context))),
     }
 }
 
@@ -237,6 +238,7 @@ async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Res
         )
         .into()),
         Some(tenant) if tenant.mark.is(&desired.mark) => Ok(tenant.unique_id),
+        Some(tenant) if tenant.mark != MarkSeen::None => Err(name_in_use(object.declared_name()).into()),
         Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id]).into()),
     }
 }

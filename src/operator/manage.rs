@@ -53,7 +53,7 @@ async fn with_references<K: TenantObject>(
     facts.know(referenced, &desired, Known { extensions, written });
     events::tell_tolerated(object.as_ref(), &desired.effective.tolerated, context);
     if mode(object.as_ref()) == ManagementMode::Observe {
-        let observed = tenant::observed_only(object, referenced, &desired, context).await?;
+        let observed = tenant::observed_only(object, (referenced, &desired), (context, facts)).await?;
         let rest = diff(&desired, Some(&observed), facts.written());
         facts.seen(&observed);
         return Ok(settled(&desired, rest, (&observed, Writes::Observes)));

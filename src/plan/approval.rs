@@ -109,6 +109,7 @@ mod tests {
     fn observed(city: &str) -> Observed {
         Observed {
             unique_id: "client_2".into(),
+            served: [].into(),
             account_id: None,
             name: "A".into(),
             life: crate::plan::TenantLife::Active,

@@ -147,6 +147,9 @@ pub fn diff(desired: &Desired, observed: Option<&Observed>, written: &Written) -
             }
             Some(Seen::Value(seen)) if field == Field::PasswordsSetBefore && is_reached(&seen, value) => continue,
             Some(Seen::Value(seen)) if seen == *value => continue,
+            Some(Seen::Value(_) | Seen::Unreadable) if observed.is_some_and(|seen| seen.serves(field, value)) => {
+                continue;
+            }
             Some(Seen::Value(seen)) if written.is_echo(field, value, &seen) => {
                 plan.normalised.push(field);
                 continue;

@@ -2,6 +2,8 @@
 
 use imagesize::{ImageSize, ImageType};
 
+use super::Field;
+
 /// Kind of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageKind {
@@ -46,6 +48,16 @@ pub struct ImageRule {
 }
 
 impl ImageRule {
+    /// The rule of a field that is an image.
+    pub const fn of(field: Field) -> Option<Self> {
+        match field {
+            Field::Logo => Some(Self::LOGO),
+            Field::Favicon => Some(Self::FAVICON),
+            Field::LoginBackgroundImage => Some(Self::BACKGROUND),
+            _ => None,
+        }
+    }
+
     /// Longest side, in pixels.
     pub const MOST_SIDE: usize = 4096;
     /// The logo: recommended less than 10 KB, 512 px high and at most 512 px wide.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::{Field, MarkSeen, Value};
+use super::{Digest, Field, MarkSeen, Value};
 
 /// What the platform answers for a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,15 @@ pub struct Unknown {
     pub unreadable: BTreeMap<Field, String>,
 }
 
+/// An image as everybody can load it. A platform may write again what was uploaded, so the digest of the upload is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// Its path on the platform.
+    pub path: String,
+    /// Digest of its bytes, where it is known.
+    pub digest: Option<Digest>,
+}
+
 /// A tenant as it is on the platform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Observed {
@@ -58,6 +67,8 @@ pub struct Observed {
     pub mark: MarkSeen,
     /// Every field of the kind.
     pub seen: BTreeMap<Field, Seen>,
+    /// Images that the platform serves.
+    pub served: BTreeMap<Field, Served>,
     /// What is not understood of it.
     pub unknown: Unknown,
     /// When it was created.
@@ -79,5 +90,11 @@ impl Observed {
             Some(Seen::Value(value)) => Some(value),
             Some(Seen::Unreadable | Seen::Unsupported) | None => None,
         }
+    }
+
+    /// Whether a declared image is the one that the platform serves.
+    pub fn serves(&self, field: Field, value: &Value) -> bool {
+        let served = self.served.get(&field).and_then(|served| served.digest.as_ref());
+        matches!((value, served), (Value::Image(declared), Some(served)) if declared == served)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effective, Field, Invalid, Value};
 use crate::api::Reason;
-use crate::catalog::{AddOn, Package};
+use crate::catalog::{AddOn, CONTACT_SUPPORT, Package};
 
 /// What a Client uses of its Partner's.
 #[derive(Clone, Debug)]
@@ -26,11 +26,7 @@ pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<In
             invalid.push(Invalid {
                 path: field.path().to_owned(),
                 reason: Reason::PackageNotAvailable,
-                message: format!(
-                    "holds {}, which the partner does not have: add it to the Partner's `{}` or remove it here",
-                    quoted(&beyond),
-                    field.path()
-                ),
+                message: beyond_the_partner(field, &beyond),
             });
         }
     }
@@ -52,6 +48,16 @@ pub struct Lacking {
 /// The switches that are on without their add-on.
 pub fn without_add_ons(effective: &Effective) -> Vec<Lacking> {
     SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)).collect()
+}
+
+/// A partner adds packages itself; what add-ons it may have is agreed with the provider.
+fn beyond_the_partner(field: Field, beyond: &[&str]) -> String {
+    let advice = if field == Field::AddOns { format!(". {CONTACT_SUPPORT}") } else { String::new() };
+    format!(
+        "holds {}, which the partner does not have: add it to the Partner's `{}` or remove it here{advice}",
+        quoted(beyond),
+        field.path()
+    )
 }
 
 /// Switches that do something only with an add-on.
@@ -121,9 +127,12 @@ pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
     }
     let named = quoted(&clients.iter().copied().take(5).collect::<Vec<_>>());
     let dropped = quoted(&dropped.into_iter().collect::<Vec<_>>());
+    let (count, use_, among) = match clients.len() {
+        1 => ("1 Client".to_owned(), "uses", ""),
+        many => (format!("{many} Clients"), "use", "among them "),
+    };
     Some(format!(
-        "{} clients still use {dropped}, among them {named}: remove it from those Clients first, or declare it here again",
-        clients.len()
+        "{count} still {use_} {dropped} ({among}{named}): remove it from those Clients first, or declare it here again"
     ))
 }
 
@@ -199,7 +208,7 @@ mod tests {
             .collect();
         assert_eq!(still_used(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &uses), None);
         let message = still_used(&effective(&["EventAndIncidentManagement"], &[]), &uses).unwrap();
-        assert!(message.starts_with("7 clients still use `SLAManagement`"));
+        assert!(message.starts_with("7 Clients still use `SLAManagement` (among them `ns/c0`"));
         assert!(message.contains("`ns/c4`") && !message.contains("`ns/c5`"));
     }
 }

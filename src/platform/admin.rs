@@ -122,6 +122,7 @@ impl Create {
         writeln!(out, "tenant:   {}", tenant.unique_id)?;
         writeln!(out, "user:     {unique_id}")?;
         writeln!(out, "login:    {login}")?;
+        writeln!(out, "page:     /login/{} of the platform", tenant.unique_id)?;
         writeln!(out, "password: {}", password.expose_secret())?;
         writeln!(out, "It is good until {}, for nothing but the choice of a new password.", time::wire(until))?;
         out.flush()?;

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 use sha2::{Digest as _, Sha256};
@@ -21,8 +22,13 @@ use super::error::Error;
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
 
-/// Quality of a JPEG that is written again: what it loses nobody sees.
-const QUALITY: u8 = 92;
+/// Qualities of a JPEG that is written again, best first: the first that is no larger than what was sent.
+const QUALITIES: [u8; 5] = [92, 85, 75, 60, 45];
+
+/// Bytes of pixels up to which a PNG is compressed well: the work and the copies of a larger one would be too many.
+const COMPRESSED_WELL: u64 = 2 << 20;
+/// Bytes of pixels up to which a PNG is compressed better than its encoder does.
+const COMPRESSED: u64 = 16 << 20;
 
 /// A place for a picture.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +91,7 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
             picture.height()
         ));
     }
-    let clean = encode(&picture, format)?;
+    let clean = encode(&picture, (format, bytes.len()))?;
     let name = place.name;
     let file = format!("{name}-{}.{extension}", &sha256[..16]);
     let path = format!("/images/org/{org}/{file}");
@@ -95,6 +101,7 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
         tiny_thumb_path: path,
         image_type: content_type.to_owned(),
         sha256: Some(sha256),
+        served_sha256: Some(hex(&Sha256::digest(&clean))),
     };
     Ok((StoredImage { place: name, file, content_type, content: STANDARD.encode(clean) }, paths))
 }
@@ -155,14 +162,52 @@ fn depth(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
     }
 }
 
-/// The picture alone: what else a file carried, texts about it or another format behind it, is not kept.
-fn encode(image: &DynamicImage, format: ImageFormat) -> Result<Vec<u8>, String> {
-    let mut clean = Cursor::new(Vec::new());
+/// The picture alone: what else a file carried, texts about it or another format behind it, is not kept. An export of the
+/// tenant takes this file, so it should be no larger than the one of `sent` bytes.
+fn encode(image: &DynamicImage, (format, sent): (ImageFormat, usize)) -> Result<Vec<u8>, String> {
     let written = match format {
-        ImageFormat::Jpeg => JpegEncoder::new_with_quality(&mut clean, QUALITY).encode_image(image),
-        _ => image.write_to(&mut clean, format),
+        ImageFormat::Jpeg => encode_jpeg(image, sent),
+        _ => encode_png(image),
     };
-    written.map(|()| clean.into_inner()).map_err(|_| "The image cannot be written again".to_owned())
+    written.map_err(|_| "The image cannot be written again".to_owned())
+}
+
+fn encode_jpeg(image: &DynamicImage, sent: usize) -> Result<Vec<u8>, ImageError> {
+    let mut clean = Vec::new();
+    for quality in QUALITIES {
+        clean.clear();
+        JpegEncoder::new_with_quality(&mut clean, quality).encode_image(image)?;
+        if clean.len() <= sent {
+            break;
+        }
+    }
+    Ok(clean)
+}
+
+fn encode_png(image: &DynamicImage) -> Result<Vec<u8>, ImageError> {
+    let mut clean = Cursor::new(Vec::new());
+    let pixels = image.as_bytes().len() as u64;
+    let is_small = pixels <= COMPRESSED;
+    let compression = if is_small { CompressionType::Fast } else { CompressionType::Default };
+    image.write_with_encoder(PngEncoder::new_with_quality(&mut clean, compression, FilterType::Adaptive))?;
+    let clean = clean.into_inner();
+    if !is_small {
+        return Ok(clean);
+    }
+    let options = oxipng::Options::from_preset(u8::from(pixels <= COMPRESSED_WELL));
+    // The file is the encoder's own: should it not be compressed, it is as good, and larger.
+    Ok(oxipng::optimize_from_memory(&clean, &options).unwrap_or(clean))
+}
+
+/// Adds the digest of what is served to images that were stored before it was kept.
+pub(super) async fn add_served_digests(app: &App, org: i64, images: [&mut Option<ImagePaths>; 3]) -> Result<(), Error> {
+    for image in images.into_iter().flatten().filter(|image| image.served_sha256.is_none()) {
+        let file = image.logo_path.rsplit('/').next().unwrap_or_default();
+        let Some((_, content)) = app.store.image(org, file).await? else { continue };
+        let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?;
+        image.served_sha256 = Some(hex(&Sha256::digest(bytes)));
+    }
+    Ok(())
 }
 
 /// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.

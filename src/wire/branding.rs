@@ -79,4 +79,7 @@ pub struct ImagePaths {
     /// Lower-case hex SHA-256 of the bytes that were uploaded; extension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The same of the bytes that are served, which the platform wrote itself; extension.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served_sha256: Option<String>,
 }

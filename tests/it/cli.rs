@@ -1,6 +1,7 @@
 //! The kubectl plugin as people run it: the built program against a real control plane and a real platform.
 
 mod act;
+mod broken;
 mod cancel;
 mod check;
 mod complete;

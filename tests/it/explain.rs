@@ -46,6 +46,26 @@ fn every_field_has_a_sentence_of_its_own_with_default_or_example() {
 }
 
 #[test]
+fn lists_name_the_words_that_they_allow() {
+    let nodes = schema::nodes();
+    let sentence = |kind: &str, path: &str| {
+        let node = nodes.iter().find(|node| node.kind == kind && node.path == path).unwrap();
+        node.text("description").to_owned()
+    };
+    for (path, words) in [
+        ("spec.packages", ["HybridDiscoveryAndMonitoring", "RemediationAndAutomation"]),
+        ("spec.addOns", ["SLAManagement", "ApplicationPatchManagement"]),
+    ] {
+        for kind in ["Partner", "Client"] {
+            let said = sentence(kind, path);
+            let allowed = said.split("Allowed: ").nth(1).unwrap_or_default();
+            assert!(words.iter().all(|word| allowed.contains(word)), "{kind} {path}: {said}");
+        }
+    }
+    assert!(sentence("Partner", "spec.clients.locked").contains("Allowed: "));
+}
+
+#[test]
 fn weak_sentences_are_found() {
     let node = |path: &str, text: &str| Node {
         kind: "Client".to_owned(),

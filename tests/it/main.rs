@@ -34,6 +34,7 @@ mod cli;
 mod connect;
 mod consoles;
 mod crds;
+mod encoders;
 mod ending;
 mod explain;
 mod faults;

@@ -100,6 +100,22 @@ impl Files {
         Ok(())
     }
 
+    /// Takes over the files of an earlier export that this one does not have.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub(super) fn keep_earlier(&mut self, folder: &Path) -> Result<(), Failure> {
+        let failed = |error: &std::io::Error| Failure::new(format!("`{}` cannot be read: {error}", folder.display()));
+        for path in yaml_files(folder).map_err(|error| failed(&error))? {
+            let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+            let name = path.strip_prefix(folder).ok().and_then(Path::to_str).filter(|name| *name != LIST);
+            if let Some(name) = name.filter(|_| text.starts_with(HEAD)) {
+                self.0.entry(name.to_owned()).or_insert(text);
+            }
+        }
+        Ok(())
+    }
+
     /// How many objects there are.
     pub(super) fn count(&self) -> usize {
         self.0.keys().filter(|path| *path != LIST).count()

@@ -8,7 +8,7 @@ use crate::cli::failure::Failure;
 use crate::cli::output::{Progress, note};
 use crate::cli::tenants;
 use crate::connect::{Error, Inspection, Place, Platform};
-use crate::plan::{Field, Kind, Seen};
+use crate::plan::{Digest, Field, ImageRule, Kind, Seen, Unknown, Value, judge_image};
 use crate::wire::State;
 
 /// Tenants that are read at the same time.
@@ -36,6 +36,18 @@ pub(super) struct Family {
     pub(super) left_out: Vec<String>,
 }
 
+/// What was read, and what could not be.
+#[derive(Debug, Default)]
+pub(super) struct Families {
+    /// The partners with their clients.
+    pub(super) read: Vec<Family>,
+    /// Partners that the platform would not show as a whole, and why.
+    pub(super) failed: Vec<String>,
+}
+
+/// Partners in a row that cannot be read before the others are not tried any more.
+const FAILED_IN_A_ROW: usize = 3;
+
 /// What was read of several tenants.
 #[derive(Default)]
 struct Gathered {
@@ -44,7 +56,7 @@ struct Gathered {
 }
 
 /// Every living partner, or one of them, with its clients.
-pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Result<Vec<Family>, Failure> {
+pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Result<Families, Failure> {
     let account = platform.tenant_id().to_owned();
     let place = Place::Partners { sp: account.clone() };
     let failed = |error: &Error| Failure::new(format!("platform `{}`: {error}", platform.host()));
@@ -56,7 +68,7 @@ pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Resul
             );
             let id = wanted.unwrap_or(&account).to_owned();
             let Gathered { found: clients, left_out } = clients(platform, &id).await.map_err(|error| failed(&error))?;
-            return Ok(vec![Family { id, partner: None, clients, left_out }]);
+            return Ok(Families { read: vec![Family { id, partner: None, clients, left_out }], failed: Vec::new() });
         }
         Err(error) => return Err(failed(&error)),
     };
@@ -66,18 +78,35 @@ pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Resul
         let known = ids.iter().take(5).map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
         return Err(Failure::new(format!("no living partner `{wanted}` stands under `{account}`: there are {known}")));
     }
-    let mut families = Vec::new();
+    let (mut families, mut in_a_row) = (Families::default(), 0);
     for id in ids.into_iter().filter(|id| wanted.is_none_or(|wanted| wanted == id)) {
-        let mut own = Gathered::default();
-        let read = found(platform, &place, &id).await;
-        if !own.take(read, (place.kind(), &id)).map_err(|error| failed(&error))? {
+        if in_a_row == FAILED_IN_A_ROW {
+            families.failed.push(format!("partner {id} as a whole: not tried, since those before could not be read"));
             continue;
         }
-        let Gathered { found: clients, left_out } = clients(platform, &id).await.map_err(|error| failed(&error))?;
-        own.left_out.extend(left_out);
-        families.push(Family { id, partner: own.found.pop(), clients, left_out: own.left_out });
+        match family(platform, &place, &id).await {
+            Ok(family) => {
+                in_a_row = 0;
+                families.read.extend(family);
+            }
+            Err(error) => {
+                in_a_row += 1;
+                families.failed.push(format!("partner {id} as a whole: platform `{}`: {error}", platform.host()));
+            }
+        }
     }
     Ok(families)
+}
+
+/// A partner with its clients; nothing for one that went meanwhile.
+async fn family(platform: &Platform, place: &Place, id: &str) -> Result<Option<Family>, Error> {
+    let mut own = Gathered::default();
+    if !own.take(found(platform, place, id).await, (place.kind(), id))? {
+        return Ok(None);
+    }
+    let Gathered { found: clients, left_out } = clients(platform, id).await?;
+    own.left_out.extend(left_out);
+    Ok(Some(Family { id: id.to_owned(), partner: own.found.pop(), clients, left_out: own.left_out }))
 }
 
 async fn living(platform: &Platform, place: &Place) -> Result<Vec<String>, Error> {
@@ -123,11 +152,14 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
     let mut images = BTreeMap::new();
     let Inspection { observed, images: paths, .. } = &mut inspection;
     for (field, path) in paths.iter() {
-        if !matches!(observed.seen.get(field), Some(Seen::Value(_))) || !Platform::has_image(path) {
+        if !observed.seen.contains_key(field) || !Platform::has_image(path) {
             continue;
         }
         match platform.image(path).await {
-            Ok(bytes) => drop(images.insert(*field, bytes)),
+            Ok(bytes) => {
+                observed.seen.insert(*field, taken(*field, &bytes, &mut observed.unknown));
+                images.insert(*field, bytes);
+            }
             // Its address is shown, and there is nothing at it.
             Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {
                 observed.seen.insert(*field, Seen::Unreadable);
@@ -136,4 +168,16 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
         }
     }
     Ok(Some(Found { inspection, images }))
+}
+
+/// An image as what everybody can load of it, since that is what the manifest gets.
+fn taken(field: Field, bytes: &[u8], unknown: &mut Unknown) -> Seen {
+    let rule = ImageRule::of(field);
+    match rule.map(|rule| judge_image(bytes, rule)) {
+        Some(Err(why)) => {
+            unknown.unreadable.insert(field, format!("the file that it serves {why}"));
+            Seen::Unreadable
+        }
+        Some(Ok(_)) | None => Seen::Value(Value::Image(Digest::of(bytes))),
+    }
 }

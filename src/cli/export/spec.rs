@@ -212,6 +212,7 @@ mod tests {
     fn found(seen: impl Into<BTreeMap<Field, Seen>>, unknown: Unknown, images: &[(Field, &str)]) -> Inspection {
         let observed = Observed {
             unique_id: "client_1".to_owned(),
+            served: BTreeMap::new(),
             account_id: None,
             name: "Globex".to_owned(),
             life: TenantLife::Active,

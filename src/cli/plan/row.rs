@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::api::Reason;
 use crate::cli::ground::Subject;
 use crate::object::is_deleting;
 use crate::object::{Object, namespace};
@@ -29,6 +30,8 @@ pub(super) enum Action {
     Wait,
     /// Nothing, since it cannot be.
     Refuse,
+    /// Not known, since its platform could not be asked.
+    Unknown,
     /// Nothing.
     Nothing,
 }
@@ -46,6 +49,7 @@ impl Action {
             Self::End => "being ended",
             Self::Wait => "waiting",
             Self::Refuse => "refused",
+            Self::Unknown => "not looked at",
             Self::Nothing => "unchanged",
         }
     }
@@ -138,7 +142,10 @@ impl Row {
             Outcome::Unresolved(reason, message)
             | Outcome::Unauthorised(reason, message)
             | Outcome::Refused(reason, message)
-            | Outcome::Failed(reason, message) => (Action::Refuse, Some(reason.name()), Some(message)),
+            | Outcome::Failed(reason, message) => {
+                let action = if is_of_connection(reason) { Action::Unknown } else { Action::Refuse };
+                (action, Some(reason.name()), Some(message))
+            }
             Outcome::Held(reason, message) | Outcome::Ending(reason, message) | Outcome::Leaving(reason, message) => {
                 (Action::End, Some(reason.name()), Some(message))
             }
@@ -149,6 +156,11 @@ impl Row {
         };
         (self.action, self.reason, self.message) = (action, reason, message);
         self
+    }
+
+    /// The row of an object whose platform could not be asked.
+    pub(super) fn unknown(self, reason: Option<&'static str>, message: String) -> Self {
+        Self { action: Action::Unknown, reason, message: Some(message), ..self }
     }
 
     /// What the steps do, in one word.
@@ -164,6 +176,18 @@ impl Row {
             () => Action::Nothing,
         };
     }
+}
+
+/// Whether a reason says that the platform could not be asked, which is no property of the object.
+const fn is_of_connection(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PlatformUnavailable
+            | Reason::RateLimited
+            | Reason::CredentialsRefused
+            | Reason::CredentialsUnavailable
+            | Reason::ConnectionIdentityChanged
+    )
 }
 
 /// The steps of a plan as requests.

@@ -8,7 +8,7 @@ use super::judge::{Judged, Site, judge, unborn};
 use super::offline::recognise;
 use super::prepare::{self, Preparation, Prepared};
 use super::row::{Action, Row};
-use crate::api::{Reason, TenantPhase};
+use crate::api::TenantPhase;
 use crate::cli::connection::Given;
 use crate::cli::failure::Failure;
 use crate::cli::ground::{Ground, Subject};
@@ -17,8 +17,8 @@ use crate::cli::output::Progress;
 use crate::cli::references::{Lack, References};
 use crate::cli::tenants::{self, Rows};
 use crate::connect::{Error, Place, Platform};
-use crate::object::{Object, Parent, effective, keep_what_clients_use, stands_in, unique_id};
-use crate::plan::{Desired, Outcome, TenantLife};
+use crate::object::{Object, Parent, effective, keep_what_clients_use, outcome, stands_in, unique_id};
+use crate::plan::{Desired, Digest, Outcome, TenantLife};
 
 /// Objects that are judged at the same time.
 const AT_ONCE: usize = 8;
@@ -42,6 +42,10 @@ struct Survey {
     options: Options,
     cluster_id: String,
     lists: BTreeMap<(String, Place), Option<Rows>>,
+    /// Why a platform could not be asked, by the fingerprint of its connection: it is asked no more.
+    broken: BTreeMap<Digest, Outcome>,
+    /// Partners that could not be looked at, and why.
+    unknown: BTreeMap<Key, (Option<&'static str>, String)>,
 }
 
 /// The rows of all objects that were asked about, in the order of their names.
@@ -49,10 +53,18 @@ pub(super) async fn survey(ground: Ground, given: Given, options: &Options) -> R
     let cluster_id = cluster_id(&ground, options).await?;
     let references = References::new(&ground, given);
     let options = Options { cluster_id: options.cluster_id.clone(), read_all: options.read_all };
-    let mut survey =
-        Survey { ground, references, options, cluster_id, lists: BTreeMap::new(), actions: BTreeMap::new() };
-    let mut partners = survey.prepare_partners().await?;
-    let mut clients = survey.prepare_clients().await?;
+    let mut survey = Survey {
+        ground,
+        actions: BTreeMap::new(),
+        references,
+        options,
+        cluster_id,
+        lists: BTreeMap::new(),
+        broken: BTreeMap::new(),
+        unknown: BTreeMap::new(),
+    };
+    let mut partners = survey.prepare_partners().await;
+    let mut clients = survey.prepare_clients().await;
     let mut progress = Progress::begin("tenants looked at");
     let all = partners.len() + clients.len();
     let mut rows = survey.judge_partners(&mut partners, &clients, (&mut progress, all)).await?;
@@ -72,43 +84,30 @@ async fn cluster_id(ground: &Ground, options: &Options) -> Result<String, Failur
     })
 }
 
-type Prepareds = BTreeMap<Key, Result<Prepared, Outcome>>;
-
-fn settle(preparation: Preparation, failures: &mut Vec<Failure>) -> Option<Result<Prepared, Outcome>> {
-    match preparation {
-        Ok(prepared) => Some(Ok(prepared)),
-        Err(Lack::Outcome(outcome)) => Some(Err(outcome)),
-        Err(Lack::Failure(failure)) => {
-            failures.push(failure);
-            None
-        }
-    }
-}
+type Prepareds = BTreeMap<Key, Preparation>;
 
 impl Survey {
-    async fn prepare_partners(&mut self) -> Result<Prepareds, Vec<Failure>> {
-        let keys: Vec<Key> = asked(&self.ground.partners);
-        let (mut prepareds, mut failures) = (Prepareds::new(), Vec::new());
-        for key in keys {
+    async fn prepare_partners(&mut self) -> Prepareds {
+        let mut prepareds = Prepareds::new();
+        for key in asked(&self.ground.partners) {
             let Some(mut subject) = self.ground.partners.remove(&key) else { continue };
             let preparation =
                 prepare::partner(&mut subject, (&self.ground, &mut self.references), &self.cluster_id).await;
             self.ground.partners.insert(key.clone(), subject);
-            prepareds.extend(settle(preparation, &mut failures).map(|prepared| (key, prepared)));
+            prepareds.insert(key, preparation);
         }
-        if failures.is_empty() { Ok(prepareds) } else { Err(failures) }
+        prepareds
     }
 
-    async fn prepare_clients(&mut self) -> Result<Prepareds, Vec<Failure>> {
-        let keys: Vec<Key> = asked(&self.ground.clients);
-        let (mut prepareds, mut failures) = (Prepareds::new(), Vec::new());
-        for key in keys {
+    async fn prepare_clients(&mut self) -> Prepareds {
+        let mut prepareds = Prepareds::new();
+        for key in asked(&self.ground.clients) {
             let Some(subject) = self.ground.clients.remove(&key) else { continue };
             let preparation = prepare::client(&subject, (&self.ground, &mut self.references), &self.cluster_id).await;
             self.ground.clients.insert(key.clone(), subject);
-            prepareds.extend(settle(preparation, &mut failures).map(|prepared| (key, prepared)));
+            prepareds.insert(key, preparation);
         }
-        if failures.is_empty() { Ok(prepareds) } else { Err(failures) }
+        prepareds
     }
 
     async fn judge_partners(
@@ -116,12 +115,12 @@ impl Survey {
         prepareds: &mut Prepareds,
         clients: &Prepareds,
         (progress, all): (&mut Progress, usize),
-    ) -> Result<Vec<Row>, Vec<Failure>> {
+    ) -> Result<Vec<Row>, Failure> {
         let places = prepareds.values().filter_map(|prepared| prepared.as_ref().ok()).map(|prepared| {
             (prepared.platform.clone(), Place::Partners { sp: prepared.platform.tenant_id().to_owned() })
         });
         let places: Vec<_> = places.collect();
-        self.list(&places).await?;
+        self.list(&places).await;
         self.recognise_partners(prepareds)?;
         let mut judged = Vec::new();
         for (key, prepared) in &*prepareds {
@@ -144,9 +143,12 @@ impl Survey {
                 status.phase = Some(if is_stopped { TenantPhase::Suspended } else { TenantPhase::Active });
             }
             self.actions.insert(key.clone(), row.action);
+            if row.action == Action::Unknown {
+                self.unknown.insert(key.clone(), (row.reason, row.message.clone().unwrap_or_default()));
+            }
             rows.push(row);
         }
-        serious(rows)
+        Ok(rows)
     }
 
     /// What the Clients of a Partner still use, each as it will be where it is looked at as well.
@@ -169,7 +171,7 @@ impl Survey {
         &mut self,
         prepareds: &mut Prepareds,
         (progress, all): (&mut Progress, usize),
-    ) -> Result<Vec<Row>, Vec<Failure>> {
+    ) -> Result<Vec<Row>, Failure> {
         let mut places = Vec::new();
         for (key, prepared) in &*prepareds {
             if let (Ok(prepared), Some(subject)) = (prepared, self.ground.clients.get(key))
@@ -178,14 +180,14 @@ impl Survey {
                 places.push((prepared.platform.clone(), place));
             }
         }
-        self.list(&places).await?;
+        self.list(&places).await;
         self.recognise_clients(prepareds)?;
         let mut judged = Vec::new();
         for (key, prepared) in &*prepareds {
             let Some(subject) = self.ground.clients.get(key) else { continue };
             judged.push(self.judge_one(subject, prepared, Ok(())));
         }
-        serious(run(judged, (progress, all)).await.into_iter().map(|judged| judged.row).collect())
+        Ok(run(judged, (progress, all)).await.into_iter().map(|judged| judged.row).collect())
     }
 
     fn place<K: Object>(&self, object: &K, prepared: &Prepared) -> Result<Place, Outcome> {
@@ -198,18 +200,32 @@ impl Survey {
         matches!(self.actions.get(&(namespace, name)), Some(Action::Create | Action::Wait))
     }
 
+    /// Why the Partner of an object could not be looked at.
+    fn unknown_partner<K: Object>(&self, object: &K) -> Option<&(Option<&'static str>, String)> {
+        let Parent::Object(namespace, name) = object.parent() else { return None };
+        self.unknown.get(&(namespace, name))
+    }
+
     async fn judge_one<K: Object>(
         &self,
         subject: &Subject<K>,
-        prepared: &Result<Prepared, Outcome>,
+        prepared: &Preparation,
         keeps: Result<(), Outcome>,
     ) -> Judged {
-        let stopped = |outcome| Judged { row: Row::of(subject).stopped(outcome), observed: None };
+        let alone = |row| Judged { row, observed: None };
+        let stopped = |outcome| alone(Row::of(subject).stopped(outcome));
         let prepared = match prepared {
-            Err(outcome) => return stopped(outcome.clone()),
+            Err(Lack::Outcome(outcome)) => return stopped(outcome.clone()),
+            Err(Lack::Failure(failure)) => return alone(Row::of(subject).unknown(None, failure.message.clone())),
             Ok(prepared) => prepared,
         };
+        if let Some(outcome) = self.broken.get(&prepared.platform.fingerprint()) {
+            return stopped(outcome.clone());
+        }
         match self.place(&subject.object, prepared) {
+            Err(_) if let Some((reason, message)) = self.unknown_partner(&subject.object) => {
+                alone(Row::of(subject).unknown(*reason, message.clone()))
+            }
             Err(_) if self.has_new_partner(&subject.object) && unique_id(&subject.object).is_none() => {
                 Judged { row: unborn(subject, prepared), observed: None }
             }
@@ -233,7 +249,7 @@ impl Survey {
     }
 
     /// Lists the places in which more than a few objects stand, on platforms whose lists prove something.
-    async fn list(&mut self, places: &[(Platform, Place)]) -> Result<(), Failure> {
+    async fn list(&mut self, places: &[(Platform, Place)]) {
         let mut counts: BTreeMap<(String, &Place), (usize, &Platform)> = BTreeMap::new();
         for (platform, place) in places {
             counts.entry((platform.host(), place)).or_insert((0, platform)).0 += 1;
@@ -241,14 +257,14 @@ impl Survey {
         let is_needed = self.ground.cluster.is_none();
         for ((host, place), (count, platform)) in counts {
             let is_wanted = is_needed || count > FEW && !self.options.read_all;
-            let failed = |error: Error| unreachable(&host, &error);
-            let mut rows = None;
-            if is_wanted && platform.has_extensions().await.map_err(failed)? {
-                rows = Some(tenants::rows(platform, place).await.map_err(failed)?);
+            if !is_wanted || self.broken.contains_key(&platform.fingerprint()) {
+                continue;
             }
-            self.lists.insert((host, place.clone()), rows);
+            match rows_of(platform, place).await {
+                Ok(rows) => drop(self.lists.insert((host, place.clone()), rows)),
+                Err(error) => drop(self.broken.insert(platform.fingerprint(), outcome(place.kind(), &error))),
+            }
         }
-        Ok(())
     }
 
     fn recognise_partners(&mut self, prepareds: &mut Prepareds) -> Result<(), Failure> {
@@ -288,6 +304,11 @@ impl Survey {
     }
 }
 
+/// The rows of a place, where they prove something.
+async fn rows_of(platform: &Platform, place: &Place) -> Result<Option<Rows>, Error> {
+    if platform.has_extensions().await? { tenants::rows(platform, place).await.map(Some) } else { Ok(None) }
+}
+
 fn asked<K>(subjects: &BTreeMap<Key, Subject<K>>) -> Vec<Key> {
     subjects.iter().filter(|(_, subject)| subject.is_asked).map(|(key, _)| key.clone()).collect()
 }
@@ -301,31 +322,4 @@ async fn run(judged: Vec<impl Future<Output = Judged>>, (progress, all): (&mut P
         done.push(one);
     }
     done
-}
-
-fn unreachable(host: &str, error: &Error) -> Failure {
-    Failure::new(format!("platform `{host}`: {error}"))
-}
-
-/// A platform that does not answer, or a credential that it refuses, is no property of an object: half a plan would look
-/// like a whole one.
-fn serious(rows: Vec<Row>) -> Result<Vec<Row>, Vec<Failure>> {
-    let serious = [
-        Reason::PlatformUnavailable,
-        Reason::RateLimited,
-        Reason::CredentialsRefused,
-        Reason::CredentialsUnavailable,
-        Reason::ConnectionIdentityChanged,
-    ];
-    let mut failures: Vec<Failure> = Vec::new();
-    for row in &rows {
-        if serious.iter().any(|reason| row.reason == Some(reason.name()))
-            && let Some(message) = &row.message
-            && failures.iter().all(|known| known.message != *message)
-        {
-            failures
-                .push(Failure::new(message.clone()).about(format!("{} `{}/{}`", row.kind, row.namespace, row.name)));
-        }
-    }
-    if failures.is_empty() { Ok(rows) } else { Err(failures) }
 }

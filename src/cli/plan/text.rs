@@ -7,10 +7,16 @@ use serde_json::Value as Json;
 use super::Planned;
 use super::row::{Action, Request, Row, Setting};
 
+/// Objects that are named where one reason holds for many.
+const NAMED: usize = 5;
+
 /// The plan on a terminal.
 pub(super) fn plain(planned: &Planned, with_unchanged: bool) -> String {
     let mut text = String::new();
-    for row in &planned.objects {
+    for broken in broken(planned) {
+        let _ = writeln!(text, "not looked at: {}: {}", objects(&broken.objects), broken.message);
+    }
+    for row in planned.objects.iter().filter(|row| row.action != Action::Unknown) {
         if row.action == Action::Nothing && row.notes.is_empty() && row.reason.is_none() && !with_unchanged {
             continue;
         }
@@ -35,12 +41,41 @@ pub(super) fn plain(planned: &Planned, with_unchanged: bool) -> String {
     text
 }
 
+/// A platform that could not be asked.
+pub(super) struct Broken<'a> {
+    /// Why.
+    pub(super) message: String,
+    /// What stands behind it.
+    pub(super) objects: Vec<&'a Row>,
+}
+
+/// The platforms that could not be asked, each once.
+pub(super) fn broken(planned: &Planned) -> Vec<Broken<'_>> {
+    let mut all: Vec<Broken<'_>> = Vec::new();
+    for row in planned.objects.iter().filter(|row| row.action == Action::Unknown) {
+        let said = row.message.as_deref().unwrap_or_default();
+        let message = row.reason.map_or_else(|| said.to_owned(), |reason| format!("{reason}: {said}"));
+        match all.iter_mut().find(|broken| broken.message == message) {
+            Some(broken) => broken.objects.push(row),
+            None => all.push(Broken { message, objects: vec![row] }),
+        }
+    }
+    all
+}
+
+/// Names of objects, of which a few are enough.
+pub(super) fn objects(rows: &[&Row]) -> String {
+    let names = rows.iter().take(NAMED).map(|Row { kind, namespace, name, .. }| format!("{kind} {namespace}/{name}"));
+    let names = names.collect::<Vec<_>>().join(", ");
+    if rows.len() > NAMED { format!("{names} and {} more", rows.len() - NAMED) } else { names }
+}
+
 fn tenant(row: &Row) -> String {
     row.unique_id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default()
 }
 
 /// What happens, in a few words.
-fn head(row: &Row) -> String {
+pub(super) fn head(row: &Row) -> String {
     let name = &row.tenant_name;
     match row.action {
         Action::Create => format!("create tenant \"{name}\""),
@@ -52,11 +87,12 @@ fn head(row: &Row) -> String {
         Action::End => "ending".to_owned(),
         Action::Wait => "waiting".to_owned(),
         Action::Refuse => "refused".to_owned(),
+        Action::Unknown => "not looked at".to_owned(),
         Action::Nothing => "nothing to do".to_owned(),
     }
 }
 
-fn lines(request: &Request) -> Vec<String> {
+pub(super) fn lines(request: &Request) -> Vec<String> {
     match request.step {
         "mark" => vec!["mark: this object owns the tenant".to_owned()],
         "activate" => vec!["! activate the tenant".to_owned()],
@@ -78,7 +114,7 @@ fn before(from: Option<&Json>) -> String {
     from.map_or_else(|| "(not shown)".to_owned(), Json::to_string)
 }
 
-fn summary(planned: &Planned) -> String {
+pub(super) fn summary(planned: &Planned) -> String {
     let mut parts: Vec<String> =
         planned.summary.iter().map(|(action, count)| format!("{count} {}", action.words())).collect();
     if parts.is_empty() {
@@ -88,121 +124,4 @@ fn summary(planned: &Planned) -> String {
         parts.push(format!("{} of other kinds ignored", planned.ignored));
     }
     parts.join(", ")
-}
-
-/// The plan as a comment on a pull request.
-pub(super) fn markdown(planned: &Planned) -> String {
-    let mut text = format!("### Tenantry plan\n\n**{}.**\n", summary(planned));
-    for row in planned.objects.iter().filter(|row| row.action != Action::Nothing || !row.notes.is_empty()) {
-        let Row { kind, namespace, name, .. } = row;
-        let sign = match row.action {
-            Action::Refuse => "🛑 ",
-            Action::Wait => "⏸ ",
-            _ if row.requests.iter().any(is_disruptive) => "⚠️ ",
-            _ => "",
-        };
-        let _ = write!(
-            text,
-            "\n#### {sign}{kind} {}{}: {}\n",
-            code(&format!("{namespace}/{name}")),
-            row.unique_id.as_ref().map(|id| format!(" ({})", code(id))).unwrap_or_default(),
-            escaped(&head(row))
-        );
-        table(&mut text, row);
-        if let Some(message) = &row.message {
-            let _ = write!(text, "\n{}: {}\n", row.reason.unwrap_or("note"), escaped(message));
-        }
-        for note in &row.notes {
-            let _ = write!(text, "\n> {}\n", escaped(note));
-        }
-        if let Some(hash) = row.approved_plan.as_ref().filter(|_| row.action == Action::Wait) {
-            let _ = write!(
-                text,
-                "\nTo approve exactly this, and nothing else:\n\n```yaml\nspec: {{management: {{approval: {{approvedPlan: \"{hash}\"}}}}}}\n```\n"
-            );
-        }
-    }
-    text
-}
-
-fn is_disruptive(request: &Request) -> bool {
-    request.step == "suspend" || request.settings.iter().any(|setting| setting.risk == "disruptive")
-}
-
-fn table(text: &mut String, row: &Row) {
-    let settings: Vec<(&Setting, bool)> = row
-        .requests
-        .iter()
-        .flat_map(|request| request.settings.iter().map(|one| (one, request.step == "create")))
-        .collect();
-    for request in &row.requests {
-        if let "activate" | "suspend" | "mark" = request.step {
-            let _ = write!(text, "\n* {}\n", lines(request).join("").trim_start_matches("! "));
-        }
-    }
-    if settings.is_empty() {
-        return;
-    }
-    text.push_str("\n| setting | from | to | source | risk |\n| --- | --- | --- | --- | --- |\n");
-    for (Setting { path, from, to, source, risk }, is_new) in settings {
-        let from = match from {
-            Some(from) => code(&from.to_string()),
-            None if is_new => String::new(),
-            None => "not shown".to_owned(),
-        };
-        let _ = writeln!(text, "| {} | {from} | {} | {source} | {risk} |", code(path), code(&to.to_string()));
-    }
-}
-
-/// Text from manifests must not become markup, nor end a cell of a table.
-fn escaped(text: &str) -> String {
-    let mut safe = String::new();
-    let mut in_code = false;
-    for letter in text.chars() {
-        match letter {
-            '`' => {
-                safe.push_str(if in_code { "</code>" } else { "<code>" });
-                in_code = !in_code;
-            }
-            letter => safe.push_str(&entity(letter)),
-        }
-    }
-    if in_code {
-        safe.push_str("</code>");
-    }
-    unlinked(&safe)
-}
-
-fn code(text: &str) -> String {
-    unlinked(&format!("<code>{}</code>", text.chars().map(entity).collect::<String>()))
-}
-
-/// An address is shown and not made a link.
-fn unlinked(text: &str) -> String {
-    text.replace("://", "&#58;//").replace("www.", "www&#46;")
-}
-
-fn entity(letter: char) -> String {
-    match letter {
-        '&' => "&amp;".to_owned(),
-        '<' => "&lt;".to_owned(),
-        '>' => "&gt;".to_owned(),
-        '|' | '`' | '*' | '[' | ']' | '\\' | '~' | '#' | '@' | '\n' | '\r' => format!("&#{};", u32::from(letter)),
-        letter => letter.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn text_of_a_manifest_does_not_become_markup() {
-        let said = escaped("a `b|c` <img src=x> @all [x](http://y) `open");
-        for part in ["|", "<img", "@", "[", "](", "http:"] {
-            assert!(!said.contains(part), "{part}: {said}");
-        }
-        assert!(said.contains("<code>b&#124;c</code>"), "{said}");
-        assert_eq!(said.matches("<code>").count(), said.matches("</code>").count());
-    }
 }

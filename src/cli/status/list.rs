@@ -6,7 +6,7 @@ use kube::api::ObjectMeta;
 use serde::Serialize;
 
 use super::next;
-use crate::api::{ConditionType, TenantPhase};
+use crate::api::{ConditionType, Reason, TenantPhase};
 use crate::cli::colour::Tone;
 use crate::cli::leader::age;
 use crate::cli::one::Every;
@@ -41,6 +41,9 @@ pub(super) struct Row {
     /// Whether nothing moves until a person acts.
     #[serde(skip)]
     is_stuck: bool,
+    /// Why its connection cannot be used.
+    #[serde(skip)]
+    broken: Option<String>,
 }
 
 /// When a status was last written, as the API server keeps it.
@@ -49,6 +52,19 @@ pub(super) fn status_written(metadata: &ObjectMeta) -> Option<Timestamp> {
     let of_status = entries.filter(|entry| entry.subresource.as_deref() == Some("status"));
     of_status.filter_map(|entry| entry.time.as_ref().map(|time| time.0)).max()
 }
+
+/// Reasons of a connection that cannot be used.
+const BROKEN: [Reason; 6] = [
+    Reason::CredentialsUnavailable,
+    Reason::CredentialsRefused,
+    Reason::HostNotAllowed,
+    Reason::ConnectionMismatch,
+    Reason::ConnectionIdentityChanged,
+    Reason::PlatformUnavailable,
+];
+
+/// Objects that are named where one reason holds for many.
+const NAMED: usize = 5;
 
 impl Row {
     pub(super) fn of<K: Object>(object: &K) -> Self {
@@ -69,6 +85,9 @@ impl Row {
                 .map(|ready| ready.message.clone()),
             status_written: status_written(object.meta()),
             is_stuck: next::condition(object, ConditionType::Stalled).is_some_and(|one| one.status == "True"),
+            broken: next::condition(object, ConditionType::Ready)
+                .filter(|ready| BROKEN.iter().any(|reason| reason.name() == ready.reason))
+                .map(|ready| format!("{}: {}", ready.reason, ready.message)),
         }
     }
 
@@ -90,6 +109,7 @@ impl Row {
             tenant: name.unwrap_or_default().to_owned(),
             unique_id: other.unique_id().map(str::to_owned),
             differs: 0,
+            broken: None,
             attention: Some(format!("{}: upgrade `kubectl tenantry` or correct the value", other.sentence())),
             message: None,
             status_written: status_written(&other.metadata),
@@ -101,6 +121,24 @@ impl Row {
     pub(super) fn place(&self) -> (&str, bool, &str) {
         (&self.namespace, self.kind == "Client", &self.name)
     }
+}
+
+/// The connections that cannot be used, each once with the objects behind it.
+pub(super) fn broken(rows: &[Row]) -> Vec<String> {
+    let mut all: Vec<(&str, Vec<String>)> = Vec::new();
+    for row in rows {
+        let Some(why) = row.broken.as_deref() else { continue };
+        let name = format!("{} {}/{}", row.kind, row.namespace, row.name);
+        match all.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, names)) => names.push(name),
+            None => all.push((why, vec![name])),
+        }
+    }
+    let line = |(why, names): &(&str, Vec<String>)| {
+        let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+        format!("connection of {}{more}: {why}", names[..names.len().min(NAMED)].join(", "))
+    };
+    all.iter().map(line).collect()
 }
 
 /// What the list is ordered by.

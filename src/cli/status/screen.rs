@@ -14,7 +14,7 @@ use crate::api::{
 };
 use crate::cli::ground::named;
 use crate::cli::output::plain;
-use crate::object::{Object, Parent, deletion_policy, drift_policy, mode, pause};
+use crate::object::{Object, Parent, deletion_policy, drift_policy, is_deleting, mode, pause};
 use crate::plan::Pause;
 
 /// A condition, with what it means.
@@ -71,6 +71,9 @@ pub(super) struct Screen {
     clients: Option<ClientCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     termination: Option<TerminationStatus>,
+    /// Whether the object is being deleted.
+    #[serde(skip)]
+    is_deleting: bool,
     next: Vec<String>,
 }
 
@@ -97,6 +100,7 @@ impl Screen {
         let management = end.map_or_else(|| management.clone(), |end| format!("{management}, paused until {end}"));
         Self {
             object: named(object),
+            is_deleting: is_deleting(object),
             tenant: object.declared_name().to_owned(),
             conditions: told.collect(),
             partner,
@@ -233,13 +237,16 @@ impl Screen {
             impact,
             how_to_confirm,
         } = record;
-        let counts = impact.iter().map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>().join(", ");
+        let counts: Vec<String> =
+            impact.iter().filter(|(_, count)| **count > 0).map(|(what, count)| format!("{what} {count}")).collect();
+        let counts =
+            if counts.is_empty() { "nothing is stored under the tenant".to_owned() } else { counts.join(", ") };
         let rows = [
             ("step", step.map(|step| format!("{step:?}"))),
             ("consent accepted", confirmed_at.clone()),
             ("suspended once more", suspending_at.clone()),
             ("erased for ever after", purge_after.clone()),
-            ("erases", (!counts.is_empty()).then_some(counts)),
+            ("erases", (!impact.is_empty()).then_some(counts)),
             ("evidence", evidence.as_ref().map(|name| format!("ConfigMap `{name}`"))),
             ("call sent", called_at.clone()),
             ("call taken", accepted_at.clone()),
@@ -248,7 +255,8 @@ impl Screen {
         let row = |(name, value): (&str, Option<String>)| value.map(|value| format!("{name:<21} {value}"));
         let mut lines: Vec<String> = rows.into_iter().filter_map(row).collect();
         if step.is_none() && how_to_confirm.is_some() {
-            lines.push("waits for consent, once the object is deleted".to_owned());
+            let when = if self.is_deleting { "" } else { ", once the object is deleted" };
+            lines.push(format!("waits for consent{when}"));
         }
         lines
     }

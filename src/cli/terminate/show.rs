@@ -180,6 +180,7 @@ mod tests {
     fn seen(impact: Option<&[(&str, i64)]>) -> String {
         let observed = Observed {
             unique_id: "client_93".to_owned(),
+            served: BTreeMap::new(),
             account_id: None,
             name: "Globex\u{1b}[2J".to_owned(),
             life: TenantLife::Suspended,

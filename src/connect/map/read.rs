@@ -9,7 +9,7 @@ use super::slot::{Catalog, Member, Slot, is_documented, members, slot};
 use crate::api::Weekday;
 use crate::catalog::{AddOn, Package};
 use crate::connect::error::Error;
-use crate::plan::{Digest, Field, Kind, MarkSeen, Observed, Seen, TenantLife, Unknown, Value};
+use crate::plan::{Digest, Field, Kind, MarkSeen, Observed, Seen, Served, TenantLife, Unknown, Value};
 use crate::wire::{Branding, ImagePaths, State, TIME_FORMAT, Tenant};
 
 /// The moment that a platform shows where nobody set one.
@@ -35,7 +35,7 @@ pub(in crate::connect) fn observed(
     let life = life(&tenant);
     let mut unknown =
         Unknown { state: tenant.state.take().filter(|_| life == TenantLife::Unknown), ..Unknown::default() };
-    let mut seen = BTreeMap::new();
+    let (mut seen, mut served) = (BTreeMap::new(), BTreeMap::new());
     let mark = mark(kind, &tenant, extensions);
     let (url, api_endpoint) = addresses(kind, &tenant.known, &branding);
     for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
@@ -71,7 +71,11 @@ pub(in crate::connect) fn observed(
             Slot::Image(of) => match &mut branding {
                 Branded::NotAsked => continue,
                 Branded::Hidden => Seen::Unreadable,
-                Branded::Shown(branding) => image(of(&mut branding.known).take()),
+                Branded::Shown(branding) => {
+                    let paths = of(&mut branding.known).take();
+                    served.extend(paths.as_ref().and_then(self::served).map(|served| (field, served)));
+                    image(paths)
+                }
             },
         };
         seen.insert(field, answer);
@@ -96,6 +100,7 @@ pub(in crate::connect) fn observed(
         url,
         api_endpoint,
         seen,
+        served,
         unknown,
     })
 }
@@ -152,6 +157,12 @@ fn read(field: Field, member: &Member, tenant: &mut Tenant) -> Seen {
 
 fn text(field: Field, text: Option<String>) -> Seen {
     Seen::Value(text.map_or(Value::Cleared, |text| Value::text(&text).normal(field)))
+}
+
+/// What everybody can load of an image.
+fn served(paths: &ImagePaths) -> Option<Served> {
+    let digest = paths.served_sha256.as_deref().filter(|digest| !digest.is_empty()).map(Digest::from_hex);
+    (!paths.logo_path.is_empty()).then(|| Served { path: paths.logo_path.clone(), digest })
 }
 
 fn image(paths: Option<ImagePaths>) -> Seen {

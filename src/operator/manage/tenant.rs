@@ -13,10 +13,10 @@ use super::super::status::Facts;
 use super::owner::{self, Asking};
 use super::readback::not_found;
 use crate::api::Adoption;
-use crate::connect::Freshness;
+use crate::connect::{Error, Freshness};
 use crate::object::{
-    Found, Recorded, has_branding, is_noted, look, not_shown, refuse_foreign, refuse_new_under, refuse_to_create,
-    refuse_under_suspended,
+    Found, Recorded, has_branding, is_noted, load_images, look, not_shown, refuse_foreign, refuse_new_under,
+    refuse_to_create, refuse_under_suspended,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
@@ -38,15 +38,14 @@ pub(super) async fn find<K: TenantObject>(
 /// A tenant that is only read: no finalizer, no intent, no mark.
 pub(super) async fn observed_only<K: TenantObject>(
     object: &mut Arc<K>,
-    referenced: &Referenced,
-    desired: &Desired,
-    context: &Context,
+    (referenced, desired): (&Referenced, &Desired),
+    (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     if is_held(object.as_ref()) {
         *object = let_loose(object.as_ref(), context).await?;
     }
     let id = object.adoption().and_then(|adoption| adoption.unique_id.clone()).unwrap_or_default();
-    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
     let ours = mark(object.as_ref(), &context.cluster);
     let asking = Asking { observed: &observed, ours: &ours, take_from: None, referenced };
     if asking.is_anothers::<K>(context).await {
@@ -62,7 +61,7 @@ async fn recorded<K: TenantObject>(
     (referenced, desired): (&Referenced, &Desired),
     (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
-    let observed = read(object.as_ref(), id, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), id, (referenced, desired), (context, facts)).await?;
     owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
     // What we make carries our mark from its first moment, where the platform has a place for it.
     let is_unmarked = observed.mark == MarkSeen::None && keeps_marks(referenced, context, K::KIND).await?;
@@ -92,7 +91,7 @@ async fn adopted<K: TenantObject>(
 ) -> Result<Observed, Stop> {
     let id = adoption.unique_id.clone().unwrap_or_default();
     let turn = context.create_lock(adopt_key(&referenced.place, &id)).lock_owned().await;
-    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
     let ours = mark(object.as_ref(), &context.cluster);
     owner::keep_if_handed_over(object.as_ref(), &observed, context).await?;
     let is_noted = is_noted(object.as_ref(), &observed, &ours);
@@ -159,7 +158,7 @@ async fn looked_for<K: TenantObject>(
         }
     };
     facts.unique_id = Some(id.clone());
-    let observed = read(object.as_ref(), &id, (referenced, desired), context).await?;
+    let observed = read(object.as_ref(), &id, (referenced, desired), (context, facts)).await?;
     refuse_foreign(object.as_ref(), &observed, &mark(object.as_ref(), &context.cluster))?;
     Ok(Some(observed))
 }
@@ -169,9 +168,13 @@ async fn read<K: TenantObject>(
     object: &K,
     id: &str,
     (referenced, desired): (&Referenced, &Desired),
-    context: &Context,
+    (context, facts): (&Context, &mut Facts),
 ) -> Result<Observed, Stop> {
     let Referenced { platform, place, .. } = referenced;
-    let read = crate::object::read(platform, place, (id, has_branding(desired))).await;
-    Ok(read.map_err(|error| stop(K::KIND, &error, platform, context))?.ok_or_else(|| not_found(object, id, context))?)
+    let failed = |error: Error| stop(K::KIND, &error, platform, context);
+    let read = crate::object::read(platform, place, (id, has_branding(desired))).await.map_err(failed)?;
+    let mut observed = read.ok_or_else(|| not_found(object, id, context))?;
+    load_images(platform, &mut observed, (desired, facts.written())).await.map_err(failed)?;
+    facts.keep_images(&observed);
+    Ok(observed)
 }

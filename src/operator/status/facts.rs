@@ -6,7 +6,7 @@ use crate::api::{ClientCounts, ConnectionStatus, EffectiveSetting, TenantStatus,
 use crate::object::{digest, effective, no_longer_managed};
 use crate::operator::apply::Done;
 use crate::operator::dereference::Referenced;
-use crate::plan::{Desired, Echoes, Effective, Field, MarkSeen, Observed, Outcome, Written};
+use crate::plan::{Desired, Echoes, Effective, Field, MarkSeen, Observed, Outcome, Seen, Written};
 
 /// What a pass learnt and did.
 #[derive(Debug, Default)]
@@ -32,6 +32,8 @@ pub(crate) struct Facts {
     pub(super) effective: Option<Vec<EffectiveSetting>>,
     pub(super) digest: Option<String>,
     pub(super) connection: Option<ConnectionStatus>,
+    /// Images of the tenant that are as declared and that a later read does not show as such.
+    images: Vec<Field>,
     /// What status records of earlier writes.
     written: Written,
     /// The settings that hold.
@@ -83,6 +85,14 @@ impl Facts {
         self.effective.as_deref().unwrap_or_default()
     }
 
+    /// Keeps which declared images the platform serves: they count as written.
+    pub(crate) fn keep_images(&mut self, observed: &Observed) {
+        let written = self.settings.written().filter(|(field, value, _)| {
+            observed.seen.get(field) == Some(&Seen::Unreadable) && observed.serves(*field, value)
+        });
+        self.images = written.map(|(field, _, _)| field).collect();
+    }
+
     /// Keeps what was read.
     pub(crate) fn seen(&mut self, observed: &Observed) {
         self.unique_id = Some(observed.unique_id.clone());
@@ -115,7 +125,7 @@ impl Facts {
     /// The record of write-only settings as it will stand after this pass.
     pub(crate) fn written_after(&self) -> Written {
         let Done { written, is_suspended, is_activated, .. } = &self.done;
-        let fields: Vec<Field> = written.iter().map(|change| change.field).collect();
+        let fields: Vec<Field> = written.iter().map(|change| change.field).chain(self.images.iter().copied()).collect();
         let mut after = self.written.after(&fields, &self.settings, |field| self.is_hidden(field));
         after.suspended_by_us = (after.suspended_by_us || *is_suspended) && !is_activated;
         after.echoes.extend(self.echoes.clone());

@@ -49,6 +49,7 @@ impl Answer {
         let fields = Field::ALL.iter().copied().filter(|field| field.is_of(kind)).enumerate();
         Observed {
             unique_id: "client_2".to_owned(),
+            served: [].into(),
             account_id: Some(text.clone()),
             name: text.clone(),
             life: TenantLife::Active,

@@ -13,6 +13,7 @@ fn desired(values: &[(Field, Value)], state: Option<TenantState>) -> Desired {
 fn observed(values: &[(Field, Seen)], life: TenantLife) -> Observed {
     Observed {
         unique_id: "client_2".into(),
+        served: [].into(),
         account_id: None,
         name: "Globex".into(),
         life,

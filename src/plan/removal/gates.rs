@@ -174,10 +174,9 @@ pub(super) fn leaving(children: &Children) -> Option<Removal> {
 pub(super) fn children(children: &Children) -> Option<Removal> {
     let Children { objects, leaving: _, live } = children;
     if !objects.is_empty() {
-        let message = format!(
-            "{} this Partner: delete them first",
-            counted(objects, "Client object names", "Client objects name")
-        );
+        let verb = if objects.len() == 1 { "names" } else { "name" };
+        let message =
+            format!("{} {verb} this Partner: delete them first", counted(objects, "Client object", "Client objects"));
         return Some(hold(Reason::ClientsRemain, message));
     }
     match live {

@@ -38,6 +38,7 @@ fn confirm() -> Confirmation {
 fn observed(life: TenantLife) -> Tenant {
     Tenant::Found(Box::new(Observed {
         unique_id: "client_2".into(),
+        served: BTreeMap::new(),
         account_id: None,
         name: "Globex".into(),
         life,

@@ -5,6 +5,8 @@ use serde_json::json;
 use super::Desk;
 use super::golden::{check, masked};
 use super::whole::contents;
+use crate::encoders::upload;
+use crate::programs::PlatformOptions;
 use crate::world::{Space, World};
 
 /// A partner with clients of which some things cannot be declared.
@@ -90,4 +92,39 @@ fn what_stands_in_the_way_of_an_export_is_named() {
     check("export/wrong-credential", &desk.run(&["export", "--connection", "wrong.env"]), &own);
     let ran = desk.run(&["export", "--connection", &connection, "--partner", "msp_999999"]);
     assert!(ran.code == 1 && ran.err.contains("no living partner `msp_999999` stands under"), "{ran:?}");
+}
+
+#[test]
+fn an_exported_client_with_images_is_taken_over_by_one_mark_where_no_digest_is_shown() {
+    let options = PlatformOptions { documented_only: true, ..PlatformOptions::default() };
+    let world = World::start_with("documented-images", &options, |_| {}).unwrap();
+    let space = world.namespace("clicked");
+    let partner = world.platform.credential.tenant_id.clone();
+    let body = json!({"name": "Globex", "country": "Germany", "timeZone": "Europe/Berlin"});
+    let made = world.tenancy.call("POST", &format!("{partner}/clients"), Some(&body)).unwrap().json().unwrap();
+    let branding = format!("{}/customBranding", made["uniqueId"].as_str().unwrap());
+    let images = json!({"logo": upload(0), "favIcon": upload(1), "loginPageImage": upload(2)});
+    assert_eq!(world.tenancy.call("PUT", &branding, Some(&images)).unwrap().status, 200);
+    space.secret("platform", &space.credential());
+    let desk = Desk::at(&space);
+    let connection = desk.connection(&space);
+    let ran = desk.run(&["export", "--connection", &connection, "-n", &space.name, "-o", "tenants"]);
+    assert!(ran.code == 0 && !ran.err.contains("branding"), "{ran:?}");
+    let ran = desk.run(&["plan", "-k", "tenants", "--connection", &connection, "-o", "json"]);
+    assert_eq!(ran.json()["summary"], json!({"TakeOver": 1}), "{ran:?}");
+
+    let before = world.platform_writes();
+    space.kubectl(&["apply", "-k", &desk.folder.join("tenants").display().to_string()]);
+    let name = || space.kubectl(&["get", "clients", "-o", "name"]).trim().to_owned();
+    space.ready(&name());
+    let pass = |word: &str| {
+        space.kubectl(&["annotate", "--overwrite", &name(), &format!("tenantry.dev/reconcile-requested-at={word}")]);
+        space.until("it was looked at", || Ok(space.get(&name()).unwrap()["status"]["lastHandledReconcileAt"] == word));
+        world.platform_writes() - before
+    };
+    assert!((pass("one") - 1.0).abs() < 0.5, "one mark, and no image is sent");
+    let other = &upload(2)["file"];
+    space.patch(&name(), &json!({"spec": {"branding": {"logo": {"configMapKeyRef": null, "inline": other}}}}));
+    space.until("the other logo is sent", || Ok(pass("two") > 1.5));
+    assert!((pass("three") - 2.0).abs() < 0.5, "and sent once");
 }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::io::Cursor;
 use std::path::Path;
 
-use base64::Engine as _;
 use serde_json::{Value, json};
 use tenantry::catalog::{AddOn, Package};
 
 use super::Desk;
+use crate::encoders::upload;
 use crate::world::{Space, World};
 
 /// Tenants in all: one partner and its clients.
@@ -55,12 +54,6 @@ pub(super) fn catalog(draw: &mut Draw, bound: Option<&(Vec<String>, Vec<String>)
         }
     }
     (packages.into_iter().map(|package| package.wire().to_owned()).collect(), add_ons)
-}
-
-fn png(side: u32) -> Value {
-    let mut bytes = Cursor::new(Vec::new());
-    image::DynamicImage::new_rgb8(side, side).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
-    json!({"name": "x.png", "file": base64::engine::general_purpose::STANDARD.encode(bytes.into_inner())})
 }
 
 /// A client that somebody clicked together; texts that YAML might take for something else are among them.
@@ -116,7 +109,8 @@ fn client(draw: &mut Draw, number: usize, bound: &(Vec<String>, Vec<String>)) ->
     body
 }
 
-fn branding(draw: &mut Draw) -> Value {
+/// A branding; a third of the clients have a logo, each of them of one of three encoders.
+fn branding(draw: &mut Draw, number: usize) -> Value {
     let mut body = json!({});
     for key in ["applicationTitle", "loginPageHeaderText", "loginPageSubHeaderText"] {
         if draw.is(50) {
@@ -128,10 +122,13 @@ fn branding(draw: &mut Draw) -> Value {
             body[key] = json!(draw.one(&["1F2937", "000000", "123456", "1E1000"]));
         }
     }
-    for key in ["logo", "favIcon", "loginPageImage"] {
-        if draw.is(30) {
-            body[key] = png(8 + u32::try_from(draw.below(4)).unwrap());
+    for key in ["favIcon", "loginPageImage"] {
+        if draw.is(10) {
+            body[key] = upload(number + 1);
         }
+    }
+    if number.is_multiple_of(3) {
+        body["logo"] = upload(number / 3);
     }
     body
 }
@@ -162,11 +159,11 @@ fn click_together(world: &World) -> String {
         let answer = tenancy.call("PUT", &format!("{id}/customBranding"), Some(body)).unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
     };
-    brand(&partner, &json!({"applicationTitle": "Acme Console", "logo": png(16)}));
+    brand(&partner, &json!({"applicationTitle": "Acme Console", "logo": upload(0)}));
     for number in 1..MANY {
         let id = create(&format!("{partner}/clients"), &client(&mut draw, number, &bound));
-        if draw.is(25) {
-            brand(&id, &branding(&mut draw));
+        if draw.is(25) || number.is_multiple_of(3) {
+            brand(&id, &branding(&mut draw, number));
         }
         if draw.is(5) {
             tenancy.change(&format!("{partner}/clients/{id}/suspend"), &json!({})).unwrap();
@@ -249,6 +246,7 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
     // The namespace and the connection are the reader's to make.
     world.kubectl.run(&["create", "namespace", &space.name]).unwrap();
     space.secret("platform", &space.credential());
+    nothing_is_changed_by_the_take_over(&desk, &connection);
     let before = requests(&world);
     let folder = desk.folder.join("tenants").display().to_string();
     world.kubectl.run(&["apply", "-k", &folder]).unwrap();
@@ -286,6 +284,16 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
         world.tenancy.get(&world.tenancy.partner(&partner)).unwrap()["managedBy"]["name"],
         "acme-managed-services"
     );
+}
+
+/// The plan before anything is applied.
+fn nothing_is_changed_by_the_take_over(desk: &Desk, connection: &str) {
+    let ran = desk.run(&["plan", "-k", "tenants", "--connection", connection, "-o", "json"]);
+    assert_eq!(ran.json()["summary"], json!({"TakeOver": MANY}), "{} {:#}", ran.err, ran.json()["objects"][0]);
+    let changes = |row: &Value| row["requests"].as_array().unwrap().iter().any(|request| request["step"] != "mark");
+    let changed: Vec<_> =
+        ran.json()["objects"].as_array().unwrap().iter().filter(|row| changes(row)).cloned().collect();
+    assert!(changed.is_empty(), "{changed:#?}");
 }
 
 /// Two manifests are edited: two tenants more are read.

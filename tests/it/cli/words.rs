@@ -113,7 +113,8 @@ fn what_is_missing_around_the_manifests_is_named() {
         ("no-kustomization", plan(&["-k", ".", "--connection", "away.env"])),
     ] {
         assert_eq!(ran.code, 1, "{name}: {ran:?}");
-        assert!(ran.out.is_empty(), "{name}: {ran:?}");
+        // A platform that does not answer is a line of the plan.
+        assert!(ran.out.is_empty() || name == "no-platform", "{name}: {ran:?}");
         check(&format!("error/{name}"), &ran, &[(desk.folder.to_str().unwrap(), "DESK")]);
     }
 }

@@ -33,6 +33,7 @@ fn mark() -> Mark {
 fn tenant(life: TenantLife) -> Box<Observed> {
     Box::new(Observed {
         unique_id: "client_2".to_owned(),
+        served: BTreeMap::new(),
         account_id: None,
         name: "Globex".to_owned(),
         life,

@@ -70,7 +70,8 @@ fn images_are_judged_by_their_bytes() {
 #[test]
 fn a_value_that_the_platform_does_not_know_is_named() {
     let spec = json!({"details": {"timezone": "Mars/Olympus"}});
-    let space = partner_is_refused("mars", &spec, ("InvalidValue", &["timeZone"]));
+    let space =
+        partner_is_refused("mars", &spec, ("InvalidValue", &["`spec.details.timezone`", "`Mars/Olympus`", "IANA"]));
     assert_eq!(space.condition("partner/acme", "Stalled").unwrap().0, "True");
     space.patch("partner/acme", &json!({"spec": {"details": {"timezone": "Europe/Berlin"}}}));
     space.ready("partner/acme");
@@ -78,6 +79,19 @@ fn a_value_that_the_platform_does_not_know_is_named() {
 }
 
 /// shows: seeds/partners/add-ons, seeds/details/add-ons-tab
+#[test]
+fn a_misspelt_country_is_named_as_in_the_spec_with_the_one_that_was_meant() {
+    let spec = json!({"details": {"country": "Germny"}});
+    let words = ["`spec.details.country`", "`Germny`", "did you mean `Germany`?"];
+    let space = partner_is_refused("germny", &spec, ("InvalidValue", &words));
+    assert!(!space.not_ready("partner/acme", "InvalidValue").contains("/api/"), "no route of the platform");
+    let desk = crate::cli::Desk::at(&space);
+    let ran = desk.run(&["plan", "-n", &space.name, "partner/acme"]);
+    for word in words {
+        assert!(ran.out.contains(word), "`{word}` is not in {ran:?}");
+    }
+}
+
 #[test]
 fn a_client_stays_within_its_partner_and_a_partner_keeps_what_clients_use() {
     let space = World::shared().namespace("within");

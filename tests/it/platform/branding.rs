@@ -3,9 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::Platform;
+use crate::hex::sha256;
 
 /// A picture of one colour.
 fn picture(width: u32, height: u32, format: image::ImageFormat) -> Vec<u8> {
@@ -80,8 +80,7 @@ async fn images_are_kept_served_and_removed() {
     for (name, bytes, content_type) in [("logo", &logo, "image/png"), ("loginPageImage", &background, "image/jpeg")] {
         let image = &read[name];
         assert_eq!(image["imageType"], content_type);
-        let hash: Vec<String> = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(image["sha256"], hash.concat());
+        assert_eq!(image["sha256"], sha256(bytes));
         for path in ["logoPath", "thumbPath", "tinyThumbPath"] {
             let path = image[path].as_str().unwrap();
             assert!(path.starts_with("/images/org/2/"), "{path}");
@@ -103,6 +102,46 @@ async fn images_are_kept_served_and_removed() {
     let removed = platform.sp.put(&path, json!({ "logo": {"name": "", "file": ""} })).await.json();
     assert!(removed.get("logo").is_none() && removed.get("loginPageImage").is_some());
     assert_eq!(reqwest::get(format!("{}{logo_path}", platform.url())).await.unwrap().status(), 404);
+}
+
+/// The bytes of an image of a branding, as everybody can load them.
+async fn served(platform: &Platform, image: &Value) -> Vec<u8> {
+    let url = format!("{}{}", platform.url(), image["logoPath"].as_str().unwrap());
+    reqwest::get(url).await.unwrap().bytes().await.unwrap().to_vec()
+}
+
+#[tokio::test]
+async fn an_image_of_another_encoder_is_served_clean_no_larger_and_under_its_own_digest() {
+    let platform = Platform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
+    let brand = ["logo.png", "favicon.png"].map(|name| {
+        let bytes = std::fs::read(crate::assets::root().join("examples/brand").join(name)).unwrap();
+        (name, bytes)
+    });
+    let all = crate::encoders::ALL.into_iter().map(|(name, bytes)| (name, bytes.to_vec())).chain(brand);
+    for (name, bytes) in all {
+        let read = platform.sp.put(&path, json!({ "logo": file(&bytes) })).await.json();
+        let clean = served(&platform, &read["logo"]).await;
+        assert_ne!(clean, bytes, "{name} is written again");
+        assert!(!clean.windows(5).any(|part| part == b"zebra"), "{name}");
+        assert_eq!(
+            (&read["logo"]["sha256"], &read["logo"]["servedSha256"]),
+            (&json!(sha256(&bytes)), &json!(sha256(&clean)))
+        );
+        assert!(clean.len() <= bytes.len(), "{name}: {} bytes became {}", bytes.len(), clean.len());
+        let [old, new] = [&bytes, &clean].map(|bytes| image::load_from_memory(bytes).unwrap().to_rgba8());
+        let most = old.iter().zip(new.iter()).map(|(one, two)| one.abs_diff(*two)).max().unwrap();
+        assert!(old.dimensions() == new.dimensions() && (most == 0 || name.ends_with("jpg")), "{name}: {most}");
+    }
+}
+
+#[tokio::test]
+async fn an_image_that_was_stored_before_digests_of_what_is_served_has_one_all_the_same() {
+    let platform = Platform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
+    let read = platform.sp.put(&path, json!({ "logo": crate::encoders::upload(0) })).await.json();
+    platform.sql("UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')").await;
+    assert_eq!(platform.sp.get(&path).await.json(), read);
 }
 
 #[tokio::test]

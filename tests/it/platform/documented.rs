@@ -86,6 +86,7 @@ async fn branding_has_the_documented_members_only() {
         json!({ "documentationURL": "https://d.example", "applicationTitle": "T", "logo": {"name": "l", "file": png} });
     let read = platform.sp.put("/tenants/msp_2/customBranding", body).await.json();
     assert!(read.get("documentationURL").is_none() && read["logo"].get("sha256").is_none());
+    assert!(read["logo"].get("servedSha256").is_none());
     assert_eq!(read["logo"]["imageType"], "image/png");
 }
 

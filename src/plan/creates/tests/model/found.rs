@@ -119,6 +119,7 @@ pub(super) fn leaving(found: Found, is_under_way: bool) -> Leaving {
 fn observed(id: u8) -> Observed {
     Observed {
         unique_id: id.to_string(),
+        served: BTreeMap::new(),
         account_id: None,
         name: String::new(),
         life: TenantLife::Active,
