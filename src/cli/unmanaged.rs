@@ -211,7 +211,9 @@ async fn platforms(
     let mut platforms: BTreeMap<(String, String), Platform> = BTreeMap::new();
     for (platform, partners) in connections.into_values() {
         if let Err(error) = platform.check().await {
-            partners.into_iter().for_each(|partner| found.unseen(partner, error.to_string()));
+            for partner in partners {
+                found.unseen(partner, error.to_string());
+            }
         } else {
             platforms.entry((platform.host(), platform.tenant_id().to_owned())).or_insert(platform);
         }

@@ -127,12 +127,12 @@ pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
     }
     let named = quoted(&clients.iter().copied().take(5).collect::<Vec<_>>());
     let dropped = quoted(&dropped.into_iter().collect::<Vec<_>>());
-    let (count, use_, among) = match clients.len() {
+    let (count, verb, among) = match clients.len() {
         1 => ("1 Client".to_owned(), "uses", ""),
         many => (format!("{many} Clients"), "use", "among them "),
     };
     Some(format!(
-        "{count} still {use_} {dropped} ({among}{named}): remove it from those Clients first, or declare it here again"
+        "{count} still {verb} {dropped} ({among}{named}): remove it from those Clients first, or declare it here again"
     ))
 }
 

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use serde_json::{Value, json};
 
-/// 64 x 64 pixels each: a PNG of Pillow with a palette, notes and a colour that is clear; an interlaced one of PyPNG with
+/// 64 x 64 pixels each: a PNG of Pillow with a palette, notes and a colour that is clear; an interlaced one of `PyPNG` with
 /// its gamma; a progressive JPEG of libjpeg-turbo with notes of a camera.
 pub(crate) const ALL: [(&str, &[u8]); 3] = [
     ("palette.png", include_bytes!("encoders/palette.png")),

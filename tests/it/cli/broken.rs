@@ -5,7 +5,89 @@ use serde_json::{Value, json};
 use super::Desk;
 use super::whole::contents;
 use crate::proxy::rules::{Answer, Fault, Rule};
-use crate::world::World;
+use crate::world::{Space, World};
+
+/// A namespace in which nothing works: a Secret without a key, none at all, a wrong credential, and a platform that does
+/// not answer. Behind the first stands a Client as well.
+fn broken(space: &Space<'_>) {
+    let secret = |name: &str, key: &str, value: Option<&str>| {
+        let mut data = space.credential();
+        match value {
+            Some(value) => data[key] = json!(value),
+            None => drop(data.as_object_mut().unwrap().remove(key)),
+        }
+        space.secret(name, &data);
+    };
+    secret("keyless", "clientId", None);
+    secret("wrong", "clientSecret", Some("not-the-secret"));
+    secret("silent", "url", Some("http://127.0.0.1:1"));
+    for (name, reason) in [
+        ("keyless", "CredentialsUnavailable"),
+        ("absent", "CredentialsUnavailable"),
+        ("wrong", "CredentialsRefused"),
+        ("silent", "HostNotAllowed"),
+    ] {
+        space.partner(name, &json!({"connectionSecretRef": {"name": name}}));
+        space.not_ready(&format!("partner/{name}"), reason);
+    }
+    space.client("behind", &json!({"partnerRef": {"name": "keyless"}}));
+    space.not_ready("client/behind", "CredentialsUnavailable");
+}
+
+/// Lines that begin so.
+fn lines<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
+    text.lines().filter(|line| line.starts_with(begin)).collect()
+}
+
+#[test]
+fn one_broken_connection_is_one_line_and_takes_no_result_away() {
+    let world = World::start("broken", |_| {}).unwrap();
+    let (good, bad) = (world.namespace("good"), world.namespace("bad"));
+    good.partner("acme", &json!({}));
+    good.client("globex", &json!({}));
+    let partner = good.ready("partner/acme");
+    good.ready("client/globex");
+    let clicked = json!({"name": "Clicked"});
+    assert_eq!(world.tenancy.call("POST", &format!("{partner}/clients"), Some(&clicked)).unwrap().status, 200);
+    broken(&bad);
+    let desk = Desk::at(&good);
+
+    let ran = desk.run(&["plan", "--show-unchanged"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let said = lines(&ran.out, "not looked at: ");
+    assert_eq!(said.len(), 4, "{}", ran.out);
+    let keyless = format!("Partner {0}/keyless, Client {0}/behind: ", bad.name);
+    assert!(said.iter().any(|line| line.contains(&keyless) && line.contains("clientId")), "{said:#?}");
+    assert!(ran.out.contains(&format!("Client {}/globex", good.name)), "{}", ran.out);
+    assert!(ran.err.contains("5 objects could not be looked at: the plan says why"), "{}", ran.err);
+    let ran = desk.run(&["plan", "-o", "json"]);
+    assert_eq!((ran.code, &ran.json()["summary"]), (1, &json!({"Nothing": 2, "Unknown": 5})), "{ran:?}");
+    let ran = desk.run(&["plan", "-n", &bad.name, "-o", "markdown"]);
+    assert_eq!((ran.code, lines(&ran.out, "* not looked at: ").len()), (1, 4), "{ran:?}");
+    let ran = desk.run(&["plan", "-n", &good.name]);
+    assert_eq!((ran.code, lines(&ran.out, "not looked at: ").len()), (0, 0), "{ran:?}");
+
+    unmanaged(&desk, (&good, &bad));
+
+    let ran = desk.run(&["status", "-A"]);
+    assert_eq!((ran.code, lines(&ran.out, "connection of ").len()), (1, 4), "{ran:?}");
+    assert!(ran.out.contains("client/globex"), "{}", ran.out);
+    assert_eq!(desk.run(&["status", "-n", &good.name]).code, 0);
+}
+
+fn unmanaged(desk: &Desk, (good, bad): (&Space<'_>, &Space<'_>)) {
+    let ran = desk.run(&["unmanaged"]);
+    assert_eq!((ran.code, lines(&ran.out, "not looked at: ").len()), (1, 4), "{ran:?}");
+    assert!(ran.out.contains("\"Clicked\""), "{}", ran.out);
+    let found = |space: &Space<'_>| {
+        let ran = desk.run(&["unmanaged", "-n", &space.name, "-o", "json"]);
+        let found = ran.json();
+        let count = |key: &str| found[key].as_array().map(Vec::len);
+        (ran.code, count("tenants"), count("notLookedAt"))
+    };
+    assert_eq!(found(good), (2, Some(1), None), "nothing is said of the other namespace");
+    assert_eq!(found(bad), (1, Some(0), Some(4)));
+}
 
 /// A Client of a partner that is about to be made.
 fn new_client(number: usize) -> Value {

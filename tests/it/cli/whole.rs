@@ -290,9 +290,8 @@ fn three_hundred_clicked_tenants_are_taken_over_with_one_mark_each_and_then_noth
 fn nothing_is_changed_by_the_take_over(desk: &Desk, connection: &str) {
     let ran = desk.run(&["plan", "-k", "tenants", "--connection", connection, "-o", "json"]);
     assert_eq!(ran.json()["summary"], json!({"TakeOver": MANY}), "{} {:#}", ran.err, ran.json()["objects"][0]);
-    let changes = |row: &Value| row["requests"].as_array().unwrap().iter().any(|request| request["step"] != "mark");
-    let changed: Vec<_> =
-        ran.json()["objects"].as_array().unwrap().iter().filter(|row| changes(row)).cloned().collect();
+    let writes = |row: &Value| row["requests"].as_array().unwrap().iter().any(|request| request["step"] != "mark");
+    let changed: Vec<_> = ran.json()["objects"].as_array().unwrap().iter().filter(|row| writes(row)).cloned().collect();
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
