@@ -83,7 +83,7 @@ fn the_ten_commands_of_the_readme_and_the_first_steps_with_git_print_what_is_sai
     world.kubectl.run(&["apply", "--server-side", "-f", policies.to_str().unwrap()]).unwrap();
     let space = Space::at(&world, "default".to_owned());
     space.secret("platform", &space.credential());
-    let console = Console::new(&assets::root(), world.control_plane.kubeconfig("admin"));
+    let console = Console::new(assets::root(), world.control_plane.kubeconfig("admin"));
     let faults = console.play(&text("README.md"), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     space.until("globex is gone", || Ok(space.get("client/globex").is_none()));
