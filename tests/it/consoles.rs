@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use page::{Entry, masked};
 
-use crate::assets;
+use crate::{assets, support};
 
 /// Commands that change nothing.
 const LOOKS: [&str; 3] = ["kubectl get ", "kubectl tenantry status", "kubectl tenantry list"];
@@ -20,13 +20,16 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Console {
     folder: PathBuf,
     kubeconfig: PathBuf,
+    /// Where programs keep what is theirs.
+    home: PathBuf,
     /// What the reader puts in: `NAMESPACE`, `client/NAME`.
     words: Vec<(&'static str, String)>,
 }
 
 impl Console {
     pub(crate) fn new(folder: &Path, kubeconfig: PathBuf) -> Self {
-        Self { folder: folder.to_owned(), kubeconfig, words: Vec::new() }
+        let home = support::folder("console").unwrap();
+        Self { folder: folder.to_owned(), kubeconfig, home, words: Vec::new() }
     }
 
     /// A word that stands for something else here.
@@ -76,7 +79,7 @@ impl Console {
             .args(["-eu", "-c", &put(command)])
             .current_dir(&self.folder)
             .env("KUBECONFIG", &self.kubeconfig)
-            .env("HOME", &self.folder)
+            .env("HOME", &self.home)
             .env("PATH", path.join(":"))
             .env("NO_COLOR", "1")
             .env("NO_PROXY", "127.0.0.1,localhost")
