@@ -5,6 +5,7 @@ mod pages;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,8 @@ pub(crate) struct Console {
 
 impl Console {
     pub(crate) fn new(folder: &Path, kubeconfig: PathBuf) -> Self {
-        let home = support::folder("console").unwrap();
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let home = support::folder(&format!("console-{}", NEXT.fetch_add(1, Ordering::Relaxed))).unwrap();
         Self { folder: folder.to_owned(), kubeconfig, home, words: Vec::new() }
     }
 
