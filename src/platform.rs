@@ -44,6 +44,7 @@ mod retention;
 mod routes;
 mod running;
 mod search;
+mod seats;
 mod server;
 mod session;
 mod settings;
@@ -282,6 +283,8 @@ struct App {
     product: String,
     duo: factor::duo::Client,
     hasher: hashing::Hasher,
+    /// One at a time of an account from a source proves a password.
+    turns: seats::Seats<people::login::Account>,
     /// Refused requests by what and where from, and refused logins and keys by whose.
     refusals: refusals::Refusals,
     logins: refusals::Refusals,
@@ -332,6 +335,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher,
+        turns: seats::Seats::new(1),
         refusals: refusals::Refusals::default(),
         logins: refusals::Refusals::default(),
         samples: audit::Samples::default(),

@@ -35,8 +35,8 @@ pub(super) async fn put(
     }
     // Pictures are checked before the write starts: decoding takes long, and a write holds up the others.
     let pictures = pictures(&app, &mut change, tenant.id).await?;
-    let mut tx = app.store.begin().await?;
     let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
+    let mut tx = app.store.begin_under(parent.id).await?;
     lock(&mut tx, parent.id).await?;
     let mut record = lock(&mut tx, tenant.id).await?;
     admit(&record, Act::Write)?;

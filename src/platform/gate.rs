@@ -53,7 +53,7 @@ impl Scope {
     /// Begins a write under the tenant of the path, which stays as it is until the commit; 410 where it is out of service for
     /// such an act.
     pub(super) async fn locked(&self, app: &App, act: Act) -> Result<Locked, Error> {
-        let mut tx = app.store.begin().await?;
+        let mut tx = app.store.begin_under(self.tenant()?.id).await?;
         let tenant = lock(&mut tx, self.tenant()?.id).await?;
         admit(&tenant, act)?;
         Ok(Locked { tx, tenant })

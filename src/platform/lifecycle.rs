@@ -35,7 +35,7 @@ type Child = Path<(String, String)>;
 
 /// The answer is 200 with `null`, also where the tenant was in that state already.
 async fn act(app: &App, scope: &Scope, actor: &Actor, (id, action): (&str, Lifecycle)) -> Result<Json<()>, Error> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (parent, mut record) = locked_child(&mut tx, scope, id, Act::Lifecycle).await?;
     let (state, done) = match action {
         Lifecycle::Activate => (wire::State::Active, Action::TenantActivate),

@@ -6,8 +6,9 @@ mod command;
 use precis_profiles::precis_core::profile::Profile as _;
 use precis_profiles::{OpaqueString, UsernameCaseMapped, UsernameCasePreserved};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
+use unicode_properties::UnicodeEmoji as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
-use unicode_security::MixedScript as _;
+use unicode_security::{MixedScript as _, skeleton};
 
 use super::bounds;
 use super::error::{Error, quote};
@@ -95,9 +96,8 @@ pub(super) fn name(name: &str) -> Result<String, Error> {
     if name.is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
         return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
     }
-    if let Some(hidden) = name.chars().find(|letter| is_invisible(*letter)) {
-        let message = format!("The name has the invisible character U+{:04X}; take it out", u32::from(hidden));
-        return Err(Error::field("name", message));
+    if let Some(why) = unreadable(name) {
+        return Err(Error::field("name", why));
     }
     if !is_nfc(name) {
         let normal: String = name.nfc().collect();
@@ -107,12 +107,60 @@ pub(super) fn name(name: &str) -> Result<String, Error> {
     Ok(name.to_owned())
 }
 
-/// Whether nobody sees a character: marks of format and direction, fillers, and selectors but for the one of emoji.
-fn is_invisible(letter: char) -> bool {
-    letter.general_category() == GeneralCategory::Format
-        || matches!(letter,
-            '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2800}'
-            | '\u{3164}' | '\u{fe00}'..='\u{fe0e}' | '\u{ffa0}' | '\u{e0000}'..='\u{e0fff}')
+/// The form in which names of tenants are held to be unique: two that look the same are the same.
+pub(super) fn claim(name: &str) -> String {
+    name.chars().filter(|letter| !is_ignorable(*letter)).collect()
+}
+
+/// What is wrong with a text that people tell others by: a character that nobody sees, or that stands for nothing.
+pub(super) fn unreadable(text: &str) -> Option<String> {
+    let found = pairs(text).find(|(before, letter)| !is_readable(*letter) && !shows_emoji(*before, *letter));
+    found.map(|(_, letter)| advice(letter))
+}
+
+/// The same of what a person is called: scripts such as the Arabic join and part letters by marks without width.
+pub(super) fn unreadable_of_person(text: &str) -> Option<String> {
+    let joins = |before: char, letter: char| matches!(letter, '\u{200c}' | '\u{200d}') && !before.is_ascii();
+    let found = pairs(text)
+        .find(|(before, letter)| !is_readable(*letter) && !shows_emoji(*before, *letter) && !joins(*before, *letter));
+    found.map(|(_, letter)| advice(letter))
+}
+
+/// Each character with the one before it.
+fn pairs(text: &str) -> impl Iterator<Item = (char, char)> {
+    std::iter::once(' ').chain(text.chars()).zip(text.chars())
+}
+
+fn advice(letter: char) -> String {
+    let what = match letter.general_category() {
+        GeneralCategory::Unassigned | GeneralCategory::PrivateUse => "that stands for nothing",
+        _ => "that nobody sees",
+    };
+    format!("The text has the character U+{:04X} {what}; take it out", u32::from(letter))
+}
+
+/// The selector behind an emoji, which shows it in colour.
+fn shows_emoji(before: char, letter: char) -> bool {
+    letter == '\u{fe0f}' && before.is_emoji_char()
+}
+
+fn is_readable(letter: char) -> bool {
+    // The blank of Braille has a width and no ink.
+    letter != '\u{2800}'
+        && !is_ignorable(letter)
+        && !matches!(
+            letter.general_category(),
+            GeneralCategory::Format
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+                | GeneralCategory::PrivateUse
+                | GeneralCategory::Unassigned
+        )
+}
+
+/// Whether a character is shown as nothing (`Default_Ignorable_Code_Point`): the form of UTS 39 leaves those out.
+fn is_ignorable(letter: char) -> bool {
+    !letter.is_ascii() && skeleton(letter.encode_utf8(&mut [0; 4])).next().is_none()
 }
 
 #[cfg(test)]
@@ -183,9 +231,52 @@ mod tests {
         {
             assert!(name(wrong).is_err(), "{wrong:?}");
         }
+        for mark in [
+            '\u{fe0f}',
+            '\u{fe0e}',
+            '\u{378}',
+            '\u{e000}',
+            '\u{115f}',
+            '\u{1160}',
+            '\u{34f}',
+            '\u{17b4}',
+            '\u{180b}',
+            '\u{180f}',
+            '\u{ffa0}',
+            '\u{e0100}',
+            '\u{2065}',
+            '\u{fff0}',
+            '\u{1d173}',
+            '\u{f0000}',
+            '\u{ad}',
+        ] {
+            for wrong in [mark.to_string(), format!("Ac{mark}me"), format!("Acme{mark}")] {
+                assert!(name(&wrong).is_err(), "{wrong:?}");
+                assert!(unreadable_of_person(&wrong).is_some(), "{wrong:?}");
+            }
+        }
         for right in ["Acme", "\u{fc}ber", "\u{65e5}\u{672c}", "I \u{2764}\u{fe0f} NY"] {
             assert_eq!(name(right).unwrap(), right);
         }
         assert_eq!(name("  Acme ").unwrap(), "Acme");
+    }
+
+    #[test]
+    fn a_name_is_unique_without_what_nobody_sees() {
+        assert_eq!(claim("I \u{2764}\u{fe0f} NY"), claim("I \u{2764} NY"));
+        assert_eq!(claim("Acme \u{fc}ber \u{65e5}"), "Acme \u{fc}ber \u{65e5}");
+        assert_ne!(claim("Acme"), claim("acme"));
+    }
+
+    #[test]
+    fn what_a_person_is_called_may_join_letters_and_not_be_blank() {
+        for right in
+            ["Zo\u{eb}", "\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}", "\u{915}\u{94d}\u{200d}\u{937}", ""]
+        {
+            assert_eq!(unreadable_of_person(right), None, "{right:?}");
+        }
+        for wrong in ["\u{3164}", "\u{2800}", "\u{200c}", "A\u{200d}da", "\u{202e}adA"] {
+            assert!(unreadable_of_person(wrong).is_some(), "{wrong:?}");
+        }
     }
 }

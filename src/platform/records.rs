@@ -73,7 +73,7 @@ pub(super) async fn create(
     let mut datum = change::merge(empty, body, retention::shelf(tenant, category, time::now()))?;
     let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
     let alert = Alert::of((tenant, &subscription), category, (None, &datum)).await?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let place = locked(&mut tx, &scope, &segment).await?;
     datum.id = checked(&mut tx, &place, &datum).await?;
     insert_datum(&mut tx, place.shelf, &datum).await?;
@@ -106,7 +106,7 @@ pub(super) async fn update(
     let datum = change::merge(found, body, shelf)?;
     let prepared = Prepared::new(tenant, &subscription, (category, &datum)).await?;
     let alert = Alert::of((tenant, &subscription), category, (Some(&before), &datum)).await?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let place = locked(&mut tx, &scope, &segment).await?;
     // Of the same revision it is what it was before the lock.
     let found = locked_datum(&mut tx, place.shelf, number(&id)).await?.ok_or_else(missing)?;

@@ -38,6 +38,7 @@ use sqlx::AnyPool;
 use sqlx::any::AnyConnectOptions;
 
 use super::StartError;
+use super::seats::Seats;
 
 pub(super) use attempts::{forget_all_attempts, forget_attempts};
 pub(super) use audit::{
@@ -87,12 +88,17 @@ pub(super) struct Store {
     readers: AnyPool,
     writer: AnyPool,
     sqlite: bool,
+    /// Of the connections for writing on PostgreSQL those that may wait for one tenant's row. SQLite has one writer.
+    seats: Option<Seats<i64>>,
     /// How long each write waited for its connection, in seconds.
     waits: Histogram,
 }
 
 /// Bounds in which waits are counted, in seconds.
 const WAITS: [f64; 8] = [0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 5.0];
+
+/// One tenant's writes have at most this part of the connections for writing.
+const SHARE: u32 = 4;
 
 impl Store {
     /// Opens the database, creating a SQLite file that is not there, and brings it to today's schema.
@@ -130,7 +136,9 @@ impl Store {
             let pages = sqlx::query("SELECT pgno FROM sqlite_dbpage LIMIT 1");
             pages.execute(&readers).await.map_err(|_| StartError::WithoutPages)?;
         }
-        let store = Self { readers, writer, sqlite, waits: Histogram::new(WAITS) };
+        let each = usize::try_from(pools.connections / SHARE).unwrap_or_default();
+        let seats = (!sqlite).then(|| Seats::new(each));
+        let store = Self { readers, writer, sqlite, seats, waits: Histogram::new(WAITS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
         Ok(store)
@@ -148,7 +156,7 @@ impl Store {
         let readers = one.max_lifetime(None).idle_timeout(None).connect_with(options).await?;
         let begin = if sqlite { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         sqlx::query(begin).execute(&readers).await?;
-        Ok(Self { writer: readers.clone(), readers, sqlite, waits: Histogram::new(WAITS) })
+        Ok(Self { writer: readers.clone(), readers, sqlite, seats: None, waits: Histogram::new(WAITS) })
     }
 
     /// Starts a write.
@@ -157,6 +165,15 @@ impl Store {
         let begun = self.writer.begin().await.map(Tx::new);
         self.waits.observe(asked.elapsed().as_secs_f64());
         begun
+    }
+
+    /// Starts a write that locks a tenant's row first. While somebody holds that row, others still find a connection: those who
+    /// would take more than the tenant's share wait for it without one, and no longer than for a connection.
+    pub(super) async fn begin_under(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
+        let Some(seats) = &self.seats else { return self.begin().await };
+        let seat = tokio::time::timeout(connect::ACQUIRE, seats.take(tenant)).await;
+        let seat = seat.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(self.begin().await?.seated(seat))
     }
 
     /// Starts a write of the housekeeping, whose statements may take longer on PostgreSQL than those of a request.

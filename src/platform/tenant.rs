@@ -36,7 +36,7 @@ pub(super) async fn create(
     let name = settings::name(change.name.take().as_deref().unwrap_or_default())?;
     let mark = change.managed_by.take();
     mark.as_ref().map_or(Ok(()), settings::mark)?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let parent = lock(&mut tx, scope.tenant()?.id).await?;
     admit(&parent, Act::Write)?;
     if app.extensions {
@@ -77,7 +77,7 @@ pub(super) async fn update(
     Strict(mut change): Strict<Tenant, { bounds::TENANT }>,
 ) -> Result<Json<Value>, Error> {
     ignore(&app, &mut change);
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (parent, record) = locked_child(&mut tx, &scope, &id, Act::Write).await?;
     Box::pin(save_change(&app, &scope, &actor, Edit { tx, parent, record, change })).await
 }
@@ -94,7 +94,7 @@ pub(super) async fn update_itself(
     change.managed_by = None;
     let tenant = scope.tenant()?;
     let parent = tenant.parent.as_ref().ok_or(Error::Internal)?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(parent.id).await?;
     let parent = lock(&mut tx, parent.id).await?;
     admit(&parent, Act::Write)?;
     let record = living(Some(lock(&mut tx, tenant.id).await?), tenant.kind, &tenant.unique_id)?;

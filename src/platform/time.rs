@@ -20,6 +20,12 @@ pub(super) fn wire(milliseconds: i64) -> String {
     time.to_zoned(TimeZone::UTC).strftime(TIME_FORMAT).to_string()
 }
 
+/// The same with its milliseconds, for texts that must tell two times within a second apart.
+pub(super) fn exact(milliseconds: i64) -> String {
+    let time = Timestamp::from_millisecond(milliseconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    time.to_zoned(TimeZone::UTC).strftime(&TIME_FORMAT.replace("%S", "%S%.3f")).to_string()
+}
+
 /// The half-open range of stored times that a search date names: a second, or for a bare date a day. Dates are in GMT
 /// unless they carry an offset. A `+` of the offset that reached us as a blank is taken back.
 pub(super) fn span(text: &str) -> Option<(i64, i64)> {
@@ -50,6 +56,8 @@ mod tests {
     #[test]
     fn a_time_is_written_as_the_wire_writes_it() {
         assert_eq!(wire(1_472_472_308_123), "2016-08-29T12:05:08+0000");
+        assert_eq!(exact(1_472_472_308_037), "2016-08-29T12:05:08.037+0000");
+        assert_eq!(exact(1_472_472_308_000), "2016-08-29T12:05:08.000+0000");
     }
 
     #[test]

@@ -181,6 +181,7 @@ impl<'a> Reading<'a> {
                 beside(&self.explained, row, &mut self.lost);
             }
         }
+        walk.hold_name(id);
         let head = self.store.head(id).await?;
         walk.end(id, head.as_ref());
         if let Some(head) = &head {

@@ -149,7 +149,7 @@ pub(in crate::platform) async fn tell_left_out(app: &App, now: i64) {
 /// Nobody begins the log of an ended tenant again, which goes with its purge.
 async fn told(app: &App, Left { key, last, count }: &Left) -> Result<(), Error> {
     let Key { tenant, actor, action, object: what, .. } = key;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(*tenant).await?;
     if lock(&mut tx, *tenant).await?.state == State::Terminated {
         return Ok(());
     }

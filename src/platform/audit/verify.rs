@@ -94,6 +94,13 @@ pub(super) struct Walk<'a> {
     pub(super) notes: Vec<Finding>,
     /// Tenants that the chain says were made and not purged since: each has a chain of its own.
     pub(super) made: BTreeSet<String>,
+    born: Option<Born>,
+}
+
+/// The row in which a tenant's own log begins, and what the tenant was called in it.
+struct Born {
+    number: i64,
+    unique_id: String,
 }
 
 impl<'a> Walk<'a> {
@@ -101,7 +108,7 @@ impl<'a> Walk<'a> {
     pub(super) fn new(tenant: &'a str, seal: &'a Seal, start: Head) -> Self {
         let Head { number, hash, .. } = start;
         let (findings, unsealed, notes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { tenant, seal, number, hash, findings, unnamed: 0, unsealed, notes, made: BTreeSet::new() }
+        Self { tenant, seal, number, hash, findings, unnamed: 0, unsealed, notes, made: BTreeSet::new(), born: None }
     }
 
     fn finding(&self, number: i64, fault: impl Into<String>) -> Finding {
@@ -166,14 +173,35 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn remember(&mut self, Row { action, object, outcome, .. }: &Row) {
+    fn remember(&mut self, Row { tenant, number, action, object, outcome, .. }: &Row) {
         if outcome != Outcome::Done.word() {
             return;
         }
         if *action == Action::TenantCreate.word() {
             self.made.insert(object.clone());
+            // It stands in the log of the tenant above as well.
+            if ends_with(object, *tenant) {
+                self.born = Some(Born { number: *number, unique_id: object.clone() });
+            }
         } else if *action == Action::TenantPurge.word() {
             self.made.remove(object);
+        }
+    }
+
+    /// Rows know their tenant by its number, and whoever reads the log knows it by the id that the table `tenant` has for that:
+    /// where the table was changed, acts are read as those of another tenant.
+    pub(super) fn hold_name(&mut self, id: i64) {
+        let fault =
+            "the table `tenant` was changed behind the platform's back, and the rows are those of another tenant";
+        match &self.born {
+            Some(Born { number, unique_id }) if unique_id != self.tenant => {
+                self.blame(*number, format!("the log says that the tenant was made as `{unique_id}`: {fault}"));
+            }
+            // The service provider, and a tenant whose first rows are erased.
+            None if !ends_with(self.tenant, id) => {
+                self.blame(self.number, format!("the id of tenant number {id} does not end with that number: {fault}"));
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -205,6 +233,11 @@ impl<'a> Walk<'a> {
             self.blame(head.number, "the row is not the one that the head of the chain names");
         }
     }
+}
+
+/// Whether an id is one that a tenant of this number got.
+fn ends_with(unique_id: &str, tenant: i64) -> bool {
+    unique_id.rsplit_once('_').is_some_and(|(_, number)| number.parse() == Ok(tenant))
 }
 
 /// A statement that does not have our seal.

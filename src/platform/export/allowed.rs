@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use percent_encoding::percent_decode_str;
+use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
 
 /// Where an export goes.
@@ -83,18 +85,24 @@ fn folder(text: &str) -> Option<PathBuf> {
     (path.is_absolute() && plain && !text.contains('\0')).then(|| path.to_owned())
 }
 
-/// A URL without a name, a password and a fragment in it, whose path has one reading only: a server behind it may take an encoded
-/// slash for a slash, cut a segment at its semicolon, or leave empty segments out.
+/// A URL without a name, a password and a fragment in it, whose path has one reading only.
 fn destination(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    let path = url.path().to_ascii_lowercase();
-    // `url` resolves steps back in http only.
-    let climbs = path.split('/').any(|segment| matches!(segment.replace("%2e", ".").as_str(), "." | ".."));
-    let ambiguous = ["%2f", "%5c", "%00", ";", "\\"].iter().any(|part| path.contains(part))
-        || path.trim_end_matches('/').contains("//");
+    let path = url.path().strip_prefix('/').unwrap_or_default().trim_end_matches('/');
+    let has_one_reading = path.is_empty() || path.split('/').all(is_plain);
     let known = matches!(url.scheme(), "http" | "https" | "s3+http" | "s3+https");
-    (known && plain && !climbs && !ambiguous && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
+    (known && plain && has_one_reading && url.host_str().is_some_and(|host| !host.is_empty())).then_some(url)
+}
+
+/// Whether whoever decodes a segment once more, in another encoding or not at all, finds the same one: no step back, no slash, no
+/// parameter behind a semicolon. `url` resolves plain steps back in http only.
+fn is_plain(segment: &str) -> bool {
+    let Ok(decoded) = percent_decode_str(segment).decode_utf8() else { return false };
+    let read: String = decoded.nfkc().collect();
+    let splits = |letter: char| letter.is_control() || matches!(letter, '/' | '\\' | ';' | '%');
+    // Empty ones some servers leave out.
+    !read.contains(splits) && !read.chars().all(|letter| letter == '.' || letter.is_whitespace())
 }
 
 fn is_below(url: &Url, allowed: &Url) -> bool {
@@ -122,6 +130,13 @@ mod tests {
         let folder = |below: &str| Some(Destination::Folder { root: "/var/exports".into(), below: below.into() });
         assert_eq!((found("/var/exports/acme"), found("file:///var/exports")), (folder("acme"), folder("")));
         assert!(matches!(found("https://hooks.example:443/in/x?key=1"), Some(Destination::Webhook(_))));
+        for text in [
+            "https://hooks.example/in/b%C3%BCro",
+            "https://hooks.example/in/.well-known/a..b/",
+            "https://hooks.example/in/",
+        ] {
+            assert!(matches!(found(text), Some(Destination::Webhook(_))), "{text}");
+        }
         let Some(Destination::Bucket { endpoint, bucket, prefix }) =
             found("s3+https://s3.example:9000/bucket/tenantry/a")
         else {
@@ -151,6 +166,16 @@ mod tests {
             "https://hooks.example/in/..%5cadmin",
             "https://hooks.example/in/..;/admin",
             "https://hooks.example/in//evil.example",
+            "https://hooks.example/in/%252e%252e/admin",
+            "https://hooks.example/in/%25252e%25252e/admin",
+            "https://hooks.example/in/..%3badmin",
+            "https://hooks.example/in/..%c0%afadmin",
+            "https://hooks.example/in/.%09./admin",
+            "https://hooks.example/in/..%20/admin",
+            "https://hooks.example/in/\u{ff0e}\u{ff0e}/admin",
+            "https://hooks.example/in/\u{2025}/admin",
+            "https://hooks.example/in/..\u{ff0f}admin",
+            "https://hooks.example/in/%u002e%u002e/admin",
             "s3+https://s3.example:9000/bucket/tenantry/..%2fother",
             "s3+https://s3.example:9000/bucket/tenantry//other",
             "https://hooks.example:8443/in",

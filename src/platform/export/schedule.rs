@@ -155,7 +155,7 @@ async fn one(app: &App, mut run: Schedule, now: i64) -> Result<(), Error> {
     // Runs that were missed are not made up for: the data of one holds what theirs would.
     run.next_at += ((now - run.next_at) / pause + 1) * pause;
     (run.last_at, run.last_outcome) = (Some(now), Some(outcome));
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(run.tenant).await?;
     let tenant = lock(&mut tx, run.tenant).await?;
     finish_run(&mut tx, &run).await?;
     let object = format!("{} {}", run.id, run.data);
@@ -176,7 +176,7 @@ fn sentence(error: &Error) -> String {
 
 /// Writes what a schedule asks for, judged as if it were asked for now; answers how many files.
 async fn written(app: &App, run: &Schedule, now: i64) -> Result<usize, Error> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(run.tenant).await?;
     let tenant = lock(&mut tx, run.tenant).await?;
     drop(tx);
     admit(&tenant, Act::Write)?;

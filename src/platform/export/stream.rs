@@ -22,7 +22,7 @@ use crate::platform::store::{
     Delivery, NewStream, Record, Stream, Tx, delete_stream, enqueue, insert_stream, next_number, streams_of,
 };
 use crate::platform::subscription::Subscription;
-use crate::platform::{App, time};
+use crate::platform::{App, names, time};
 
 /// Attempts of a delivery before it is given up.
 const ATTEMPTS: i64 = 5;
@@ -58,6 +58,9 @@ pub(in crate::platform) async fn create(
     let Request { name, url } = request;
     if name.trim().is_empty() || name.chars().count() > bounds::NAME || name.chars().any(char::is_control) {
         return Err(Error::field("name", "The name must have 1 to 255 printable characters"));
+    }
+    if let Some(why) = names::unreadable(&name) {
+        return Err(Error::field("name", why));
     }
     let Locked { mut tx, tenant } = scope.locked(&app, Act::Write).await?;
     Subscription::of_record(&tenant).need(AddOn::StreamExports)?;

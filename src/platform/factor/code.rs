@@ -1,5 +1,7 @@
 //! Codes: each is good once, and ten wrong ones in a row shut the door for half an hour.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 use super::{How, Whose, totp};
 use crate::platform::audit::{Action, Actor, Denial, RequestId, append_sampled};
 use crate::platform::error::Error;
@@ -20,9 +22,9 @@ pub(super) fn recovery_hash(code: &str) -> String {
     credential::hash(&typed.to_ascii_lowercase())
 }
 
-/// A code as it is compared: apps show it in two groups, and people type what they see.
+/// A code as it is compared: apps show it in two groups, people type what they see, and some keyboards write wide digits.
 pub(super) fn typed(code: &str) -> String {
-    code.chars().filter(|letter| !letter.is_whitespace() && *letter != '-').collect()
+    code.nfkc().filter(|letter| !letter.is_whitespace() && *letter != '-').collect()
 }
 
 /// Takes a person's code or recovery code, once; none where it is wrong, was used, or while the door is shut, which neither
@@ -90,7 +92,15 @@ mod tests {
 
     #[test]
     fn a_code_is_the_same_however_its_groups_are_typed() {
-        for code in ["287082", "287 082", " 287-082 ", "28 70 82", "287\u{a0}082", "287\u{2009}082"] {
+        for code in [
+            "287082",
+            "287 082",
+            " 287-082 ",
+            "28 70 82",
+            "287\u{a0}082",
+            "287\u{2009}082",
+            "\u{ff12}\u{ff18}\u{ff17}\u{3000}\u{ff10}\u{ff18}\u{ff12}",
+        ] {
             assert_eq!(typed(code), "287082", "{code:?}");
         }
     }

@@ -99,7 +99,7 @@ async fn act(
     let before = living(app.store.person_of(tenant.id, id).await?, id)?;
     bounds::over(app, scope, &before).await?;
     let by = scope.caller.login();
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (tenant, mut person) = locked(&mut tx, scope, id).await?;
     let may = bounds::over(app, scope, &person).await?;
     // Also of somebody who is active already: it is how one who is locked out is let in again.
@@ -215,17 +215,20 @@ pub(in crate::platform) async fn change_password(
     let source = scope.source();
     let account = (account(&person.login_name), source.network());
     let place = app.hasher.place(source)?;
-    if !attempt(&app, &account, &rules).await? {
+    let attempt = attempt(&app, &account, &rules).await?;
+    if !attempt.open {
         return Err(Error::field("currentPassword", "Too many wrong passwords; try again in 30 minutes"));
     }
     if !proved(&app, (&account, place), (current_password.0.into(), Some(today.clone()))).await? {
         return Err(Error::field("currentPassword", "This is not the password of today"));
     }
     if app.hasher.any((Typed::new(new_password.0.into()), last), source).await? {
+        // The password of today was right: that the new one is not taken is no failed login.
+        app.store.take_back((&account.0, &account.1)).await?;
         return Err(Error::field("newPassword", "The password was used before; choose another"));
     }
     let new = NewPassword { hash: app.hasher.hash(wanted, source).await?, until: None, must_change: false };
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (tenant, person) = locked(&mut tx, &scope, &id).await?;
     if factor.is_some() {
         scope.proof().spend(&mut tx).await?;

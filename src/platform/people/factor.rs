@@ -28,7 +28,7 @@ pub(in crate::platform) async fn reset(
     admit(tenant, Act::Write)?;
     let before = living(app.store.person_of(tenant.id, &id).await?, &id)?;
     bounds::over(&app, &scope, &before).await?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (tenant, person) = locked(&mut tx, &scope, &id).await?;
     bounds::over(&app, &scope, &person).await?;
     scope.proof().spend(&mut tx).await?;

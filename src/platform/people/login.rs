@@ -12,6 +12,7 @@ use crate::platform::login::policy::Rules;
 use crate::platform::login::source::Source;
 use crate::platform::names::login_key;
 use crate::platform::principal::Caller;
+use crate::platform::seats::Seat;
 use crate::platform::store::{
     Candidate, Carrier, NewSession, end_session, failed_login, failed_nobody, forget_attempts, start_session,
     verify_session,
@@ -23,6 +24,8 @@ use crate::wire::Tenant;
 pub(in crate::platform) struct Proved {
     person: Candidate,
     account: Account,
+    /// Until the session has begun, or the attempt is taken back.
+    turn: Seat<Account>,
     /// Whether the person may do nothing but change the password.
     pub(in crate::platform) limited: bool,
     /// When a second factor was proved along with it.
@@ -45,9 +48,20 @@ pub(in crate::platform) fn account(login_name: &str) -> String {
     credential::hash(&login_key(login_name))
 }
 
-/// Counts an attempt; false while the account is locked for the source.
-pub(in crate::platform) async fn attempt(app: &App, (account, source): &Account, rules: &Rules) -> Result<bool, Error> {
-    app.store.attempt((account, source), rules, time::now()).await
+/// An attempt that was counted as a failure before its password is compared.
+pub(in crate::platform) struct Attempt {
+    /// False while the account is locked for the source: then nothing was counted.
+    pub(in crate::platform) open: bool,
+    /// Held until it is known what the attempt was. The next one of the account from the source waits meanwhile, so that right
+    /// ones at once do not lock the account, and wrong ones at once are no more than the policy lets through.
+    pub(in crate::platform) turn: Seat<Account>,
+}
+
+/// Counts an attempt, once those before it are done.
+pub(in crate::platform) async fn attempt(app: &App, account: &Account, rules: &Rules) -> Result<Attempt, Error> {
+    let turn = app.turns.take(account.clone()).await;
+    let open = app.store.attempt((&account.0, &account.1), rules, time::now()).await?;
+    Ok(Attempt { open, turn })
 }
 
 /// Compares a password, whose attempt does not count where nobody had the time to compare it.
@@ -78,7 +92,7 @@ pub(in crate::platform) async fn prove(
     let nobodys = || Rules::of(&settings::policy_of(&Tenant::default()));
     let rules = candidate.as_ref().map_or_else(nobodys, |candidate| candidate.rules);
     let account = (account(login_name), source.network());
-    let open = attempt(app, &account, &rules).await?;
+    let Attempt { open, turn } = attempt(app, &account, &rules).await?;
     let stored = candidate.as_ref().map(|candidate| candidate.password_hash.clone());
     let same = proved(app, (&account, place), (password, stored)).await?;
     let now = time::now();
@@ -91,7 +105,7 @@ pub(in crate::platform) async fn prove(
                 return Err(elsewhere(app));
             }
             let limited = person.must_change || person.is_old || rules.ended(person.password_at, now);
-            Ok(Proved { person, account, limited, factor_at: None })
+            Ok(Proved { person, account, turn, limited, factor_at: None })
         }
         other => {
             let action = if open { Action::Login } else { Action::LoginLocked };
@@ -133,6 +147,7 @@ pub(in crate::platform) async fn second(
     };
     if how.is_none() {
         app.store.take_back((&proved.account.0, &proved.account.1)).await?;
+        drop(proved.turn);
         return Err(Error::FactorFirst);
     }
     proved.factor_at = Some(time::now());
@@ -206,7 +221,7 @@ pub(in crate::platform) async fn prove_again(
     let candidate = app.store.candidate(&person.login_name).await?.filter(|candidate| candidate.id == person.id);
     let candidate = candidate.ok_or(Error::InvalidToken)?;
     let account = (account(&person.login_name), via.source.network());
-    let open = attempt(app, &account, &candidate.rules).await?;
+    let Attempt { open, turn: _turn } = attempt(app, &account, &candidate.rules).await?;
     let same = proved(app, (&account, place), (password, Some(candidate.password_hash))).await?;
     let good = open && same;
     let mut tx = app.store.begin().await?;

@@ -3,7 +3,7 @@
 use crate::catalog;
 use crate::platform::bounds;
 use crate::platform::error::{Error, quote};
-use crate::platform::names::LoginName;
+use crate::platform::names::{LoginName, unreadable_of_person};
 use crate::platform::reference;
 use crate::platform::settings::{self, Problems};
 use crate::platform::store::PersonRecord;
@@ -73,7 +73,8 @@ impl Profile {
             ("email", bounds::EMAIL, &mut self.email, &change.email),
         ] {
             let Some(value) = value else { continue };
-            if wrong(name, most, value, problems) {
+            // What stands there from before today's rules can be sent back as it is.
+            if value.trim() != slot && wrong(name, most, value, problems) {
                 continue;
             }
             value.trim().clone_into(slot);
@@ -91,7 +92,7 @@ impl Profile {
             ("mobileNumber", bounds::TELEPHONE, &mut rest.mobile_number, &change.mobile_number),
         ] {
             let Some(value) = value else { continue };
-            if wrong(name, most, value, problems) {
+            if slot.as_deref() != Some(value.trim()) && wrong(name, most, value, problems) {
                 continue;
             }
             settings::text(slot, Some(value.trim().to_owned()));
@@ -119,6 +120,8 @@ fn wrong(name: &str, most: usize, value: &str, problems: &mut Problems) -> bool 
         format!("The text is longer than {most} characters")
     } else if value.chars().any(char::is_control) {
         "The text has control characters".to_owned()
+    } else if let Some(why) = unreadable_of_person(value) {
+        why
     } else if matches!(name, "email" | "altEmail") && !value.is_empty() && !settings::is_email(value) {
         format!("{} is not an e-mail address", quote(value))
     } else if name == "country" && !value.is_empty() && catalog::country(value).is_none() {

@@ -142,7 +142,7 @@ async fn put(
     let (wanted, gives) = wanted(app, tenant, role.as_ref(), change).await?;
     let gives_power = moves && gives.permissions.give_power();
     bounds::within(scope, &[gives], "to give")?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(tenant.id).await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
     if let Some(base) = base {

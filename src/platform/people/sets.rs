@@ -120,7 +120,7 @@ async fn put(
     }
     // Whichever roles have it: with access to all clients, for all that is known.
     may(scope, set.permissions)?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(tenant.id).await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
     if let Some(holder) = name_of_set(&mut tx, &tenant, &set.name, set.id).await? {

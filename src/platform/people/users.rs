@@ -60,7 +60,7 @@ pub(in crate::platform) async fn create(
     // Nobody knows this one: until a password is set the user cannot log in, and one of elsewhere never with it.
     let given = given.map_or_else(credential::random_password, |given| given.normal);
     let password = stored(&app, (tenant, scope.source()), given).await?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(tenant.id).await?;
     let tenant = lock(&mut tx, tenant.id).await?;
     admit(&tenant, Act::Write)?;
     login_is_free(&mut tx, login_name).await?;
@@ -136,7 +136,7 @@ pub(in crate::platform) async fn update(
             Some(stored(&app, (tenant, scope.source()), normal).await?)
         }
     };
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_under(scope.tenant()?.id).await?;
     let (tenant, mut person) = locked(&mut tx, &scope, &id).await?;
     bounds::over(&app, &scope, &person).await?;
     if let Some(roles) = &roles {

@@ -75,8 +75,7 @@ fn is_unknown(resource: &Datum) -> bool {
 
 fn raised(resource: &str, now: i64) -> Datum {
     let name: String = resource.chars().take(NAME).collect();
-    let at = time::wire(now);
-    let millis = now.rem_euclid(1000);
+    let at = time::exact(now);
     let members = json!({
         "kind": "offline",
         "hostName": resource,
@@ -85,7 +84,7 @@ fn raised(resource: &str, now: i64) -> Datum {
     });
     Datum {
         id: NOBODY,
-        name: format!("{name} is in an unknown state since {at}.{millis:03}"),
+        name: format!("{name} is in an unknown state since {at}"),
         at: now,
         revision: 1,
         members: members.as_object().cloned().unwrap_or_else(Map::new),

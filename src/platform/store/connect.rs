@@ -19,7 +19,7 @@ pub(super) const WRITING: &str = "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journ
 pub(super) const READING: &str = "PRAGMA foreign_keys = ON; PRAGMA query_only = ON;";
 
 /// How long a request waits for a connection, and a start for a server that comes up.
-const ACQUIRE: Duration = Duration::from_secs(5);
+pub(super) const ACQUIRE: Duration = Duration::from_secs(5);
 const START: Duration = Duration::from_secs(30);
 
 /// What PostgreSQL gives up by itself: a statement, a wait for a row that somebody else holds, and a transaction of a process

