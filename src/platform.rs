@@ -22,6 +22,7 @@ mod factor;
 mod flags;
 mod gate;
 mod hashing;
+mod held;
 mod housekeeping;
 mod image;
 mod lifecycle;
@@ -272,6 +273,10 @@ struct App {
     limiter: Option<limits::Limiter>,
     metrics: metrics::Metrics,
     decoders: Semaphore,
+    readers: Semaphore,
+    /// Bytes of bodies and answers.
+    held: Arc<held::Ledger>,
+    pictures: image::Pictures,
     seal: audit::Seal,
     exports: export::Exports,
     /// Told when an event waits for its delivery.
@@ -325,6 +330,9 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         limiter: config.limits.map(limits::Limiter::new),
         metrics,
         decoders: Semaphore::new(bounds::DECODERS),
+        readers: Semaphore::new(bounds::READERS),
+        held: Arc::default(),
+        pictures: image::Pictures::default(),
         seal,
         exports,
         deliveries: Notify::new(),

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::bounds;
 use super::error::Error;
+use super::held::{Account, declared};
 
 /// Name that an error gets when no single field is to blame.
 const WHOLE: &str = "body";
@@ -35,15 +36,33 @@ fn too_long(limit: usize) -> Error {
     Error::field(WHOLE, format!("The body broke off or is longer than {limit} bytes"))
 }
 
-/// The whole body, unless it is longer than the limit, breaks off or takes too long.
+/// The whole body, unless there is no room for it, it is longer than the limit, breaks off or takes too long.
 pub(super) async fn collect(request: Request, limit: usize) -> Result<Bytes, Error> {
-    let whole = whole(request.into_body(), limit);
+    let bytes = declared(&request, limit);
+    let has_room = request.extensions().get::<Account>().is_none_or(|account| account.has_room_for_body(bytes));
+    let body = request.into_body();
+    if !has_room {
+        throw_away(body, limit).await;
+        return Err(Error::full());
+    }
+    let whole = whole(body, bytes, limit);
     tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(Error::TooSlow))
 }
 
-async fn whole(body: Body, limit: usize) -> Result<Bytes, Error> {
-    let (mut parts, mut bytes, mut length) = (body.into_data_stream(), Vec::new(), 0_usize);
-    while let Some(part) = parts.next().await {
+/// Takes what is on its way already, so that the answer arrives, and keeps none of it.
+async fn throw_away(body: Body, limit: usize) {
+    let (mut parts, mut left) = (body.into_data_stream(), limit + bounds::SURPLUS);
+    while let Ok(Some(Ok(part))) = tokio::time::timeout(bounds::REFUSED_PAUSE, parts.next()).await {
+        if part.len() > left {
+            return;
+        }
+        left -= part.len();
+    }
+}
+
+async fn whole(body: Body, declared: usize, limit: usize) -> Result<Bytes, Error> {
+    let (mut parts, mut bytes, mut length) = (body.into_data_stream(), Vec::with_capacity(declared), 0_usize);
+    while let Some(part) = tokio::time::timeout(bounds::BODY_PAUSE, parts.next()).await.map_err(|_| Error::TooSlow)? {
         let part = part.map_err(|_| too_long(limit))?;
         length = length.saturating_add(part.len());
         if length <= limit {

@@ -52,6 +52,10 @@ pub(super) const PROBLEMS: usize = 50;
 pub(super) const PAGE: i64 = 500;
 /// Records of a page: each may have [`RECORD`] bytes.
 pub(super) const RECORD_PAGE: i64 = 100;
+/// Bytes of the records of a page as they are kept.
+pub(super) const RECORD_PAGE_BYTES: usize = 2 << 20;
+/// Pages that are read at the same time, before anything of their answers is counted.
+pub(super) const READERS: usize = 4;
 /// Rows of a page of the audit log.
 pub(super) const LOG_PAGE: i64 = 100;
 /// Records and bytes of one file of a batch export.
@@ -63,8 +67,11 @@ pub(super) const WORD: usize = 1 << 10;
 
 /// Longest side of an image.
 pub(super) const SIDE: u32 = 4096;
-/// Bytes of memory that an image takes while it is decoded and written again: width x height x depth.
-pub(super) const PIXELS: u64 = 96 << 20;
+/// Bytes of memory that an image takes while it is decoded and written again: width x height x depth. A background of 1440 x 900
+/// pixels, as recommended, takes 5 MiB as a PNG and 12 MiB as a JPEG.
+pub(super) const PIXELS: u64 = 40 << 20;
+/// Bytes of an image as it was written again and is served: what another program packed well may be much larger here.
+pub(super) const SERVED: usize = 1 << 20;
 /// Passwords that are hashed at the same time, 19 MiB each, and what part of the queue's wait one source may fill.
 pub(super) const HASHES: usize = 4;
 pub(super) const SHARE: u32 = 4;
@@ -73,11 +80,15 @@ pub(super) const SHARE: u32 = 4;
 pub(super) const CONNECTIONS: usize = 1024;
 pub(super) const CONNECTIONS_OF_ADDRESS: usize = 256;
 pub(super) const FILES: usize = 64;
+/// Connections beyond those for `/healthz` and `/readyz` alone, where all others are busy.
+pub(super) const PROBES: usize = 16;
 /// Bytes of a request's head.
 pub(super) const HEAD: usize = 64 << 10;
 /// How long a head may take, from the connection's or the last answer's end on; a body; and a client that does not read.
 pub(super) const HEAD_TIME: Duration = Duration::from_secs(30);
 pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long nothing of a body may come.
+pub(super) const BODY_PAUSE: Duration = Duration::from_secs(10);
 pub(super) const WRITE_TIME: Duration = Duration::from_secs(30);
 
 /// API credentials of a tenant that were not revoked.
@@ -91,6 +102,14 @@ pub(super) const DECODERS: usize = 1;
 /// Bytes of an image file by its place.
 pub(super) const LOGO: usize = 64 << 10;
 pub(super) const BACKGROUND: usize = 512 << 10;
+
+/// Bytes of bodies and answers that are held at once, and of those the part of one partner with its clients and people, and that of
+/// one source. An answer up to a size is not counted.
+pub(super) const HELD: usize = 64 << 20;
+pub(super) const HELD_BY_ONE: usize = 16 << 20;
+pub(super) const UNCOUNTED: usize = 16 << 10;
+/// How long a body stands still that is thrown away, since there is no room for it.
+pub(super) const REFUSED_PAUSE: Duration = Duration::from_millis(200);
 
 /// What a container of a JSON body has so far.
 #[derive(Clone, Copy)]

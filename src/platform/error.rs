@@ -68,6 +68,13 @@ impl Error {
         Self::Fields(vec![field(name, message)])
     }
 
+    /// As many bodies and answers are held as may be.
+    pub(super) fn full() -> Self {
+        let text = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; nothing was \
+                    done, try again with fewer at once";
+        Self::Unavailable(text.to_owned())
+    }
+
     /// The answer for what does not exist. Whoever asks for a foreign tenant gets the same words.
     pub(super) fn not_found(what: &str, id: &str) -> Self {
         let id: String = id.chars().take(80).collect();
@@ -217,7 +224,7 @@ impl IntoResponse for Error {
                 response
             }
             Self::TooSlow => {
-                let text = "The body did not come within 30 seconds; send it again";
+                let text = "The body did not come within 30 seconds, or nothing of it for 10; send it again";
                 oauth(StatusCode::REQUEST_TIMEOUT, "request_timeout", text)
             }
             Self::Method => {

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::audit::{self, Action, Actor, Denial, Event, RequestId};
 use super::error::Error;
 use super::factor::{HEADER, Owed, Proof, proof, wanted};
+use super::held::Account;
 use super::limits::Category;
 use super::login::source::Source;
 use super::permission::{Again, Asked, Call, Position, Row, missing, row};
@@ -97,6 +98,9 @@ pub(super) async fn guard(
             Err(error) => return error.into_response(),
         },
     };
+    if let Some(account) = request.extensions().get::<Account>() {
+        account.belongs_to(root(&caller, tenant.as_deref()));
+    }
     let fits = |tenant: &Arc<Record>| expected(&route).is_none_or(|kind| kind == tenant.kind);
     let stranger = asked.filter(|_| !tenant.as_ref().is_some_and(fits));
     let row = row(request.method().as_str(), &route);
@@ -131,6 +135,8 @@ pub(super) async fn guard(
         }
         Ok((reach, proof)) => {
             request.extensions_mut().insert(Scope { caller, tenant, reach, source, proof });
+            // A page is counted when it is there: until then few are made at the same time.
+            let _turn = if category == Category::Pages { app.readers.acquire().await.ok() } else { None };
             next.run(request).await
         }
     };
@@ -138,6 +144,12 @@ pub(super) async fn guard(
         budget.announce(response.headers_mut());
     }
     response
+}
+
+/// The partner of a caller of a client, and else the caller's own tenant: all below it share what may be held.
+fn root(caller: &Caller, tenant: Option<&Record>) -> i64 {
+    let own = tenant.filter(|tenant| tenant.id == caller.id && tenant.kind == Kind::Client);
+    own.and_then(|client| client.parent.as_ref()).map_or(caller.id, |partner| partner.id)
 }
 
 /// Whoever may not stands in the log; whoever asks too often or wrongly does not.

@@ -2,6 +2,8 @@
 
 use std::io::Cursor;
 
+use axum::Extension;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -13,12 +15,16 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits};
 use sha2::{Digest as _, Sha256};
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::Mutex;
 
 use super::App;
-use super::bounds::{self, PIXELS, SIDE};
+use super::bounds::{self, PIXELS, SERVED, SIDE};
 use super::credential::hex;
 use super::error::Error;
+use super::held::{Account, Counted, Held};
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
 
@@ -93,6 +99,12 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
     }
     let clean = encode(&picture, (format, bytes.len()))?;
     let name = place.name;
+    if clean.len() > SERVED {
+        return Err(format!(
+            "The image has {} bytes when it is written again; at most {SERVED} are served: use fewer pixels or colours, or a JPEG",
+            clean.len()
+        ));
+    }
     let file = format!("{name}-{}.{extension}", &sha256[..16]);
     let path = format!("/images/org/{org}/{file}");
     let paths = ImagePaths {
@@ -213,12 +225,12 @@ pub(super) async fn add_served_digests(app: &App, org: i64, images: [&mut Option
 /// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
+    Extension(account): Extension<Account>,
     Path((org, file)): Path<(i64, String)>,
 ) -> Result<Response, Error> {
-    let Some((content_type, content)) = app.store.image(org, &file).await? else {
-        return Err(Error::not_found("Image", &file));
-    };
-    let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?;
+    let missing = || Error::not_found("Image", &file);
+    let content_type = app.store.image_type(org, &file).await?.ok_or_else(missing)?;
+    let picture = app.pictures.load(&app, (org, &file), &account).await?.ok_or_else(missing)?;
     let content_type = HeaderValue::from_str(&content_type).map_err(|_| Error::Internal)?;
     let headers = [
         (header::CONTENT_TYPE, content_type),
@@ -228,5 +240,38 @@ pub(super) async fn show(
         // A console elsewhere may show the brand too; the picture is anybody's to see.
         (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("cross-origin")),
     ];
-    Ok((StatusCode::OK, headers, bytes).into_response())
+    let mut response = (StatusCode::OK, headers, Body::from(Bytes::from_owner(Picture(picture)))).into_response();
+    response.extensions_mut().insert(Counted);
+    Ok(response)
+}
+
+/// An image that is sent.
+struct Picture(Arc<Held>);
+
+impl AsRef<[u8]> for Picture {
+    fn as_ref(&self) -> &[u8] {
+        Held::as_ref(&self.0)
+    }
+}
+
+/// Images that are sent at this moment: all who read one share its bytes.
+#[derive(Default)]
+pub(super) struct Pictures(Mutex<HashMap<(i64, String), Weak<Held>>>);
+
+impl Pictures {
+    /// An image from the database, one at a time, unless somebody has it already; whoever makes it be loaded is charged with it.
+    async fn load(&self, app: &App, (org, file): (i64, &str), account: &Account) -> Result<Option<Arc<Held>>, Error> {
+        let mut sent = self.0.lock().await;
+        let key = (org, file.to_owned());
+        if let Some(picture) = sent.get(&key).and_then(Weak::upgrade) {
+            return Ok(Some(picture));
+        }
+        sent.retain(|_, picture| picture.strong_count() > 0);
+        let Some((_, content)) = app.store.image(org, file).await? else { return Ok(None) };
+        let hold = account.hold(content.len())?;
+        let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?.into();
+        let picture = Arc::new(Held { bytes, _hold: hold });
+        sent.insert(key, Arc::downgrade(&picture));
+        Ok(Some(picture))
+    }
 }

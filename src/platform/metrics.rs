@@ -35,7 +35,7 @@ pub(super) const GIVEN_UP: &str = "given_up";
 const OUTCOMES: [&str; 3] = [ARRIVED, FAILED, GIVEN_UP];
 
 /// What asks again and again whether all is well: a line for each would drown the others.
-const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+pub(super) const PROBES: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {

@@ -17,8 +17,8 @@ use super::people::{actions, factor, lists, roles, sets, users};
 use super::permission::{Call, Row, TABLE, Verb};
 use super::server::Hostless;
 use super::{
-    App, audit, bounds, branding, credential, extensions, gate, image, lifecycle, metrics, pages, records, reference,
-    refusals, search, subscription, tenant, token,
+    App, audit, bounds, branding, credential, extensions, gate, held, image, lifecycle, metrics, pages, records,
+    reference, refusals, search, subscription, tenant, token,
 };
 use crate::wire::EXTENSIONS_HEADER;
 
@@ -113,6 +113,7 @@ fn answered(row: &Row) -> MethodRouter<Arc<App>> {
 /// From the inside out: a panic becomes an answer, the answer says what we are, and is counted.
 fn around(app: &Arc<App>, router: Router<Arc<App>>) -> Router<Arc<App>> {
     catching(router)
+        .layer(middleware::from_fn_with_state(Arc::clone(app), held::count))
         .layer(middleware::from_fn(shaped))
         .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn(short))

@@ -3,21 +3,22 @@
 //! A client that sends or reads slowly costs a connection and nothing else: a head, a body and an answer each have their time,
 //! the connections are counted, and one address has a share of them. A proxy that is trusted stands for many and has no share.
 
-use std::collections::HashMap;
+mod seats;
+
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{ConnectInfo, Request};
-use axum::http::Version;
-use axum::http::header::HOST;
-use axum::response::Response;
-use hyper::body::Incoming;
+use axum::http::header::{CONNECTION, HOST};
+use axum::http::{HeaderValue, Version};
+use axum::response::{IntoResponse as _, Response};
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -28,8 +29,9 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tower::Service as _;
 
-use super::bounds::{CONNECTIONS, CONNECTIONS_OF_ADDRESS, FILES, HEAD, HEAD_TIME, WRITE_TIME};
-use super::error;
+use self::seats::{Seat, Seats};
+use super::bounds::{HEAD, HEAD_TIME, WRITE_TIME};
+use super::error::{self, Error};
 use super::login::address::Network;
 
 /// Pause after the system has no more files for a connection.
@@ -79,24 +81,37 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 async fn connection(
     (stream, peer): (TcpStream, SocketAddr),
     router: Router,
-    (_seat, mut stop): (Seat, watch::Receiver<bool>),
+    (seat, mut stop): (Seat, watch::Receiver<bool>),
 ) {
     // Small answers are not held back for more.
     let _ = stream.set_nodelay(true);
-    let busy = Arc::new(Turn::new(()));
+    let (busy, seat) = (Arc::new(Turn::new(())), Arc::new(seat));
     let service = service_fn(|request: axum::http::Request<Incoming>| {
+        let (seated, path) = (Seated::at(&seat), request.uri().path().to_owned());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
             request.extensions_mut().insert(Hostless);
         }
-        whole(router.clone(), request, Arc::clone(&busy))
+        let answer = whole(router.clone(), request, Arc::clone(&busy));
+        let only_probes = seat.only_probes();
+        async move {
+            let Some(seated) = seated.filter(|_| !only_probes || ASKED_BY_PROBES.contains(&&*path)) else {
+                return Ok(turned_away());
+            };
+            let mut response = answer.await?.map(|body| Body::new(Sending { body, seated }));
+            if only_probes {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(HEAD);
     let mut served = pin!(builder.serve_connection(TokioIo::new(Patient { stream, stalled: None }), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        () = seat.given_away() => Ok(()),
         () = told(&mut stop) => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -122,74 +137,72 @@ async fn whole(mut router: Router, request: Request, busy: Arc<Turn<()>>) -> Res
     answer.await.unwrap_or_else(|_| Ok(error::internal()))
 }
 
-/// Connections that may be open.
-struct Seats {
-    most: usize,
-    proxies: Vec<Network>,
-    taken: Mutex<Taken>,
+/// What may be asked for where all other connections are busy.
+const ASKED_BY_PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
+/// For a connection that was given away as its request came, and for a request that is none of a probe where only those have a
+/// connection left: nothing was done.
+fn turned_away() -> Response {
+    let text = "The platform has no connection left; nothing was done, try again";
+    let mut response = Error::Unavailable(text.to_owned()).into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
-#[derive(Default)]
-struct Taken {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
-    /// Turned away since the last line about it.
-    turned_away: u64,
-}
+/// A request on its connection; when the last byte of its answer has left, the connection waits for a head again.
+struct Seated(Arc<Seat>);
 
-impl Seats {
-    fn new(proxies: Vec<Network>) -> Self {
-        // The database, the logs and deliveries need files too.
-        let most = files().map_or(CONNECTIONS, |files| files.saturating_sub(FILES).clamp(8, CONNECTIONS));
-        Self { most, proxies, taken: Mutex::default() }
-    }
-
-    fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
-        let address = address.to_canonical();
-        let trusted = self.proxies.iter().any(|proxy| proxy.has(address));
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = taken.by_address.get(&address).copied().unwrap_or_default();
-        let share = if trusted { self.most } else { CONNECTIONS_OF_ADDRESS.min(self.most / 2) };
-        if taken.all >= self.most || own >= share {
-            taken.turned_away += 1;
-            // The first, and then each time that ten times as many were.
-            if taken.turned_away.checked_ilog10().is_some_and(|power| 10_u64.pow(power) == taken.turned_away) {
-                let (turned_away, open) = (taken.turned_away, taken.all);
-                tracing::warn!(source = %address, own, open, turned_away, "connections are turned away");
-            }
-            return None;
-        }
-        taken.all += 1;
-        *taken.by_address.entry(address).or_default() += 1;
-        drop(taken);
-        Some(Seat { seats: Arc::clone(self), address })
+impl Seated {
+    /// None where the connection was given away just before.
+    fn at(seat: &Arc<Seat>) -> Option<Arc<Self>> {
+        seat.begin().then(|| Arc::new(Self(Arc::clone(seat))))
     }
 }
 
-/// One connection's place.
-struct Seat {
-    seats: Arc<Seats>,
-    address: IpAddr,
-}
-
-impl Drop for Seat {
+impl Drop for Seated {
     fn drop(&mut self) {
-        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.all = taken.all.saturating_sub(1);
-        if let Some(own) = taken.by_address.get_mut(&self.address) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
+        self.0.wait();
     }
 }
 
-/// How many files the process may have open, where the system says so.
-fn files() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_whitespace().next()?.parse().ok()
+/// A body that keeps its connection busy until each part of it was written.
+struct Sending {
+    body: Body,
+    seated: Arc<Seated>,
+}
+
+/// A part of an answer.
+struct Part {
+    bytes: Bytes,
+    _seated: Arc<Seated>,
+}
+
+impl AsRef<[u8]> for Part {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl HttpBody for Sending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let seated = &self.seated;
+        frame.map_ok(|frame| frame.map_data(|bytes| Bytes::from_owner(Part { bytes, _seated: Arc::clone(seated) })))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 /// A connection whose client must go on reading what it asked for.
@@ -302,7 +315,7 @@ mod tests {
         assert_eq!((&*answer, took.as_secs()), ("", 30), "a head that breaks off");
         let body = format!("{head}Content-Length: 9\r\n\r\nabc");
         let (answer, took) = until_the_end(address, &body, Duration::ZERO).await;
-        assert!(answer.starts_with("HTTP/1.1 408") && took.as_secs() == 30, "{took:?} {answer}");
+        assert!(answer.starts_with("HTTP/1.1 408") && took.as_secs() == 10, "{took:?} {answer}");
         let whole = format!("{head}Content-Length: 3\r\n\r\nabc");
         let (answer, took) = until_the_end(address, &whole, Duration::ZERO).await;
         assert!(answer.starts_with("HTTP/1.1 200") && took.as_secs() == 30, "idle after its answer: {took:?} {answer}");
@@ -339,22 +352,5 @@ mod tests {
         go.send_replace(true);
         served.await.unwrap();
         assert!(*ended.borrow());
-    }
-
-    #[test]
-    fn one_address_has_a_share_of_the_connections_and_a_trusted_proxy_has_them_all() {
-        let mut seats = Seats::new(vec!["10.0.0.0/8".parse().unwrap()]);
-        seats.most = 20;
-        let seats = Arc::new(seats);
-        let many = |address: &str| {
-            let address = address.parse().unwrap();
-            std::iter::from_fn(|| seats.take(address)).take(99).collect::<Vec<_>>()
-        };
-        let one = many("203.0.113.5");
-        let other = many("203.0.113.6");
-        assert_eq!((one.len(), other.len(), many("203.0.113.7").len()), (10, 10, 0));
-        drop((one, other));
-        assert_eq!(many("10.0.0.1").len(), 20);
-        assert!(seats.taken.lock().unwrap().by_address.is_empty());
     }
 }

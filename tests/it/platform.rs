@@ -19,6 +19,7 @@ mod flood;
 mod forged;
 mod fuzz;
 mod headers;
+mod held;
 mod http;
 mod kept;
 mod lifecycle;

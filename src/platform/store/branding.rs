@@ -24,6 +24,15 @@ impl Store {
         load_branding(&self.readers, tenant).await
     }
 
+    /// Content type of a living tenant's image.
+    pub(in crate::platform) async fn image_type(&self, tenant: i64, file: &str) -> Result<Option<String>, Error> {
+        let row = sqlx::query_scalar(
+            "SELECT i.content_type FROM image i JOIN tenant t ON t.id = i.tenant_id \
+             WHERE i.tenant_id = $1 AND i.file = $2 AND t.state <> 'TERMINATED'",
+        );
+        Ok(row.bind(tenant).bind(file).fetch_optional(&self.readers).await?)
+    }
+
     /// Content type and base64 of a living tenant's image.
     pub(in crate::platform) async fn image(&self, tenant: i64, file: &str) -> Result<Option<(String, String)>, Error> {
         let row = sqlx::query(

