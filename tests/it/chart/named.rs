@@ -84,10 +84,11 @@ impl Installed {
 
 /// Commands of a page: what stands in backticks or in an indented or fenced line, and begins with `kubectl`.
 fn commands(page: &str) -> Vec<String> {
-    let page = page.replace("\\\n", " ");
+    let page = page.replace("\\\n> ", " ").replace("\\\n", " ");
     let lines = page.lines().filter(|line| line.contains("kubectl "));
-    let blocks =
-        lines.filter(|line| line.starts_with("    ") || line.starts_with("$ ") || line.starts_with("        objects:"));
+    let blocks = lines.filter(|line| {
+        line.starts_with("    ") || line.trim_start().starts_with("$ ") || line.starts_with("        objects:")
+    });
     let spans = page.split('`').skip(1).step_by(2).filter(|span| span.starts_with("kubectl "));
     blocks.chain(spans).map(|text| text.replace('\n', " ")).collect()
 }
@@ -143,7 +144,7 @@ fn the_notes_name_what_is_installed_and_uninstall_as_the_page_does() {
 
     let page = fs::read_to_string(assets::root().join("docs/install.md")).unwrap();
     let block = page.split("\n## Remove\n").nth(1).unwrap().trim().split("\n\n").next().unwrap();
-    let steps: Vec<&str> = block.lines().map(str::trim).collect();
+    let steps: Vec<&str> = block.lines().filter_map(|line| line.strip_prefix("$ ")).collect();
     assert_eq!(steps.len(), 3, "{block}");
     let told: Vec<&str> = notes.lines().map(str::trim).collect();
     assert!(told.windows(3).any(|lines| lines == steps), "{steps:#?} is not in {notes}");

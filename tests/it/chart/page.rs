@@ -36,9 +36,13 @@ fn filled(text: &str) -> String {
 
 #[test]
 fn each_helm_install_of_the_page_is_taken_by_the_chart() {
-    let page = read("docs/install.md").replace("\\\n", " ");
-    let lines: Vec<String> =
-        page.lines().map(str::trim).filter(|line| line.starts_with("helm install ")).map(filled).collect();
+    let page = read("docs/install.md").replace("\\\n> ", " ");
+    let lines: Vec<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ "))
+        .filter(|line| line.starts_with("helm install "))
+        .map(filled)
+        .collect();
     assert_eq!(lines.len(), 2, "{lines:#?}");
     let home = crate::support::folder("helm-page").unwrap();
     for line in lines {
@@ -116,8 +120,11 @@ fn the_pages_know_one_way_to_upgrade() {
     let notes = read("charts/tenantry/templates/NOTES.txt");
     for (name, text) in [("install", read("docs/install.md")), ("upgrades", read("docs/upgrades.md")), ("NOTES", notes)]
     {
-        let commands: Vec<&str> =
-            text.lines().map(str::trim).filter(|line| line.starts_with("helm upgrade ")).collect();
+        let commands: Vec<&str> = text
+            .lines()
+            .map(|line| line.trim().trim_start_matches("$ "))
+            .filter(|line| line.starts_with("helm upgrade "))
+            .collect();
         assert!(!commands.is_empty(), "{name}");
         for command in commands {
             assert!(command.contains(" --reset-then-reuse-values"), "{name}: {command}");

@@ -78,7 +78,6 @@ fn a_value_that_the_platform_does_not_know_is_named() {
     assert_eq!(space.condition("partner/acme", "Stalled"), None);
 }
 
-/// shows: seeds/partners/add-ons, seeds/details/add-ons-tab
 #[test]
 fn a_misspelt_country_is_named_as_in_the_spec_with_the_one_that_was_meant() {
     let spec = json!({"details": {"country": "Germny"}});
@@ -92,6 +91,7 @@ fn a_misspelt_country_is_named_as_in_the_spec_with_the_one_that_was_meant() {
     }
 }
 
+/// shows: seeds/partners/add-ons, seeds/details/add-ons-tab
 #[test]
 fn a_client_stays_within_its_partner_and_a_partner_keeps_what_clients_use() {
     let space = World::shared().namespace("within");
