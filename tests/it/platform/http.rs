@@ -90,13 +90,13 @@ async fn requests_are_counted_by_method_template_and_status() {
     platform.sp.get("/nothing").await;
     let text = reqwest::get(format!("{}/metrics", platform.url())).await.unwrap().text().await.unwrap();
     for line in [
-        r#"{method="POST",route="/api/v2/tenants/{tenant}/clients",status="200"} 2"#,
-        r#"{method="POST",route="/api/v2/tenants/{tenant}/clients",status="400"} 1"#,
-        r#"{method="GET",route="/api/v2/tenants/{tenant}/clients/{client}",status="200"} 2"#,
-        r#"{method="GET",route="/api/v2/tenants/{tenant}/clients/{client}",status="401"} 1"#,
-        r#"{method="POST",route="/api/v2/tenants/{tenant}/msps",status="200"} 1"#,
-        r#"{method="POST",route="/tenancy/auth/oauth/token",status="200"} 1"#,
-        r#"{method="GET",route="unmatched",status="404"} 1"#,
+        r#"{method="POST",route="/api/v2/tenants/{tenant}/clients",status="200",turned_away="false"} 2"#,
+        r#"{method="POST",route="/api/v2/tenants/{tenant}/clients",status="400",turned_away="false"} 1"#,
+        r#"{method="GET",route="/api/v2/tenants/{tenant}/clients/{client}",status="200",turned_away="false"} 2"#,
+        r#"{method="GET",route="/api/v2/tenants/{tenant}/clients/{client}",status="401",turned_away="false"} 1"#,
+        r#"{method="POST",route="/api/v2/tenants/{tenant}/msps",status="200",turned_away="false"} 1"#,
+        r#"{method="POST",route="/tenancy/auth/oauth/token",status="200",turned_away="false"} 1"#,
+        r#"{method="GET",route="unmatched",status="404",turned_away="false"} 1"#,
     ] {
         let line = format!("tenantry_platform_requests_total{line}");
         assert!(text.contains(&line), "{line} is not in\n{text}");
