@@ -9,6 +9,8 @@ fn names(listed: &Value) -> Vec<&str> {
     listed.as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
 }
 
+/// shows: seeds/list/table, seeds/list/name, seeds/list/unique-id, seeds/list/date-created, seeds/list/status
+/// shows: seeds/details/search, seeds/termination/search, seeds/filter/active, seeds/filter/inactive, seeds/filter/all
 #[test]
 fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
     let space = World::shared().namespace("listed");
