@@ -93,9 +93,9 @@ fn commands(page: &str) -> Result<Vec<Shown>> {
     entries.split("\n$ ").skip(1).map(entry).collect()
 }
 
-/// The command is the shortest beginning that the shell takes for a whole one.
+/// The command is the shortest beginning that the shell takes for a whole one; `> ` goes on with it.
 fn entry(text: &str) -> Result<Shown> {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix("> ").unwrap_or(line)).collect();
     for count in 1..=lines.len() {
         let command = lines[..count].join("\n");
         let parsed = Command::new("sh").args(["-n", "-c", &command]).stderr(Stdio::null()).status()?;

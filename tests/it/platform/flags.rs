@@ -234,7 +234,7 @@ async fn duo_is_offered_with_its_hosts_and_the_platforms_own_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_waits_for_a_held_file_as_long_as_the_flag_says() {
+async fn a_locked_database_is_waited_for_as_long_as_the_flag_says() {
     let folder = Folder::new();
     let database = folder.database();
     let program = |seconds: &str| {
