@@ -26,8 +26,8 @@ pub(crate) struct ConnectionFlags {
     /// Secret of the cluster with the connection of the service provider.
     #[arg(long, value_name = "[NAMESPACE/]NAME", conflicts_with = "connection")]
     connection_secret: Option<String>,
-    /// Proxy (`http://host:port`) that every request to a platform goes through. Without it none does, whatever other
-    /// variables of the environment name.
+    /// Proxy (`http://host:port`) for every request to a platform. Without this flag no request goes through a proxy, and other
+    /// variables of the environment that name one are ignored.
     // A text until it is used: the error of a flag repeats its value, which may hold a login.
     #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_name = "URL")]
     platform_proxy: Option<String>,

@@ -25,9 +25,9 @@ use list::{Row, SortBy};
 /// With a name: conditions in words, what waits, what differs, the settings with where each comes from, clients and
 /// termination, on one screen. Without one: a line for each Partner and Client of the namespace.
 ///
-/// Reads the cluster alone: what is shown is what the operator last saw, and below it stands who leads. The operator writes
-/// a status only when something changes; where no operator leads, that is said loudly. Exit status is 0 whatever is shown, but
-/// 1 for a list with a connection that cannot be used.
+/// Reads only the cluster: it shows what the operator last saw, and then which operator leads. The operator writes a status only
+/// when something changes. If no operator leads, a warning says so. The exit status is 0, or 1 for a list with a connection
+/// that cannot be used.
 #[derive(clap::Args, Debug)]
 #[command(
     after_help = "Examples:\n  kubectl tenantry status\n  kubectl tenantry status -A --not-ready\n  kubectl tenantry status -l team=a --sort-by ready -w\n  kubectl tenantry status client/globex\n  kubectl tenantry status partner acme -o yaml"

@@ -38,8 +38,8 @@ pub struct Settings {
     /// the new one, in the same account. Without it a Secret that leads to another host stops its objects.
     #[arg(long, env = "TENANTRY_PLATFORM_MOVED", default_value = "", hide_default_value = true, value_parser = moves)]
     pub platform_moved: Moves,
-    /// Proxy (`http://host:port`) that every request to a platform goes through. Without it none does, whatever other
-    /// variables of the environment name.
+    /// Proxy (`http://host:port`) for every request to a platform. Without this flag no request goes through a proxy, and other
+    /// variables of the environment that name one are ignored.
     #[arg(long, env = "TENANTRY_PLATFORM_PROXY", hide_env_values = true, value_parser = ProxyParser)]
     pub platform_proxy: Option<Proxy>,
     /// Time between two looks for drift, for example `10m`.
