@@ -14,10 +14,9 @@ use kube::ResourceExt as _;
 use serde_json::Value;
 
 use super::ask;
-use super::cluster::Cluster;
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::{DryRun, Written, merge};
+use super::guarded::{Target, Written, merge};
 use super::one::{One, argument};
 use super::{Ended, Exit, output};
 use crate::object::{Object, pause};
@@ -44,12 +43,12 @@ pub(crate) trait Act {
 }
 
 /// Does the same to all objects. One that refuses it stops no other.
-pub(crate) async fn on_all(act: &impl Act, objects: &[One], to: (&Cluster, DryRun)) -> Ended {
+pub(crate) async fn on_all(act: &impl Act, objects: &[One], target: Target<'_>) -> Ended {
     let mut failures = Vec::new();
     for object in objects {
         let done = match object {
-            One::Partner(partner) => on(act, partner.as_ref(), to).await,
-            One::Client(client) => on(act, client.as_ref(), to).await,
+            One::Partner(partner) => on(act, partner.as_ref(), target).await,
+            One::Client(client) => on(act, client.as_ref(), target).await,
         };
         failures.extend(done.err());
     }
@@ -57,12 +56,8 @@ pub(crate) async fn on_all(act: &impl Act, objects: &[One], to: (&Cluster, DryRu
 }
 
 /// Does it to one object; whether anything was written.
-pub(crate) async fn on<K: Object>(
-    act: &impl Act,
-    object: &K,
-    (cluster, dry_run): (&Cluster, DryRun),
-) -> Result<bool, Failure> {
-    let written = match merge(object, (cluster, dry_run), |object| act.patch(object)).await? {
+pub(crate) async fn on<K: Object>(act: &impl Act, object: &K, target: Target<'_>) -> Result<bool, Failure> {
+    let written = match merge(object, target, |object| act.patch(object)).await? {
         Written::On(written) => written,
         Written::Needless => {
             output::note(&format!("{}: {}", named(object), act.needless()));
@@ -72,7 +67,7 @@ pub(crate) async fn on<K: Object>(
             return Err(Failure::new("it has gone meanwhile: nothing is written").about(named(object)));
         }
     };
-    output::print(&format!("{}{}\n", act.done(&named(object)), dry_run.suffix()))?;
+    output::print(&format!("{}{}\n", act.done(&named(object)), target.dry_run.suffix()))?;
     for owner in owners(written.as_ref(), act.fields()) {
         output::note(&format!("{}: {owner}", named(object)));
     }

@@ -52,8 +52,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 }
 
 async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ended {
-    let dry_run = flags.write.dry_run();
-    let object = match merge(object, (cluster, dry_run), |object| Ok(undone(object))).await? {
+    let target = flags.write.target(cluster);
+    let object = match merge(object, target, |object| Ok(undone(object))).await? {
         Written::On(object) => object,
         Written::Needless => {
             output::note(&format!("{}: {}", named(object), needless(object)));
@@ -61,12 +61,12 @@ async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ende
         }
         Written::Gone => return told(ended(object, cluster).await?, object),
     };
-    if dry_run == DryRun::None && has_called(record(object.as_ref())) {
+    if target.dry_run == DryRun::None && has_called(record(object.as_ref())) {
         output::note("the call that ends the tenant may have been made: waiting for what became of it");
         let became = became(object.as_ref(), Duration::from_secs(flags.timeout), cluster).await?;
         return told(became, object.as_ref());
     }
-    output::print(&format!("the consent is taken back on {}{}\n", named(object.as_ref()), dry_run.suffix()))?;
+    output::print(&format!("the consent is taken back on {}{}\n", named(object.as_ref()), target.dry_run.suffix()))?;
     output::note(&follows(object.as_ref()));
     Ok(Exit::Nothing)
 }

@@ -116,7 +116,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     }
     lease(&leaders(&cluster).await, &mut report);
     if are_there {
-        connections::check(&flags.connection, (&cluster, namespace), &mut report).await?;
+        connections::check(&flags.connection, &cluster, namespace, &mut report).await?;
     }
     match flags.output {
         Some(form) => output::print(&form.text(&report.0)?)?,

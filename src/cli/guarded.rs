@@ -29,6 +29,19 @@ impl WriteFlags {
     pub(crate) const fn dry_run(&self) -> DryRun {
         self.dry_run
     }
+
+    /// The cluster that is written to, and where the write ends.
+    pub(crate) const fn target<'c>(&self, cluster: &'c Cluster) -> Target<'c> {
+        Target { cluster, dry_run: self.dry_run }
+    }
+}
+
+/// What a verb writes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'c> {
+    pub(crate) cluster: &'c Cluster,
+    /// Where a write ends.
+    pub(crate) dry_run: DryRun,
 }
 
 /// Where a write ends.
@@ -75,9 +88,10 @@ pub(crate) enum Written<K> {
 /// The API server refuses, `decide` does, or somebody else writes without a pause.
 pub(crate) async fn merge<K: Object>(
     object: &K,
-    (cluster, dry_run): (&Cluster, DryRun),
+    target: Target<'_>,
     decide: impl Fn(&K) -> Result<Option<Value>, Failure>,
 ) -> Result<Written<K>, Failure> {
+    let Target { cluster, dry_run } = target;
     let objects = Api::<Reading<K>>::namespaced(cluster.client.clone(), &namespace(object));
     let params = dry_run.params();
     let mut current = object.clone();
@@ -171,7 +185,8 @@ mod tests {
         let answers = vec![refusal(409, "Conflict"), (200, client("2", &["b"])), (200, client("3", &[]))];
         let (cluster, asked) = answering(answers);
         let object: TenantClient = serde_json::from_value(client("1", &["a"])).unwrap();
-        let Ok(Written::On(on)) = merge(&object, (&cluster, DryRun::None), finalizers).await else {
+        let Ok(Written::On(on)) = merge(&object, Target { cluster: &cluster, dry_run: DryRun::None }, finalizers).await
+        else {
             panic!("it was not written")
         };
         assert_eq!(on.resource_version().as_deref(), Some("2"));
@@ -195,10 +210,16 @@ mod tests {
             vec![refusal(409, "Conflict"), (200, another)],
         ] {
             let (cluster, _) = answering(answers);
-            assert!(matches!(merge(&object, (&cluster, DryRun::None), finalizers).await, Ok(Written::Gone)));
+            assert!(matches!(
+                merge(&object, Target { cluster: &cluster, dry_run: DryRun::None }, finalizers).await,
+                Ok(Written::Gone)
+            ));
         }
         let (cluster, asked) = answering(vec![refusal(409, "Conflict"), (200, client("2", &[]))]);
-        assert!(matches!(merge(&object, (&cluster, DryRun::None), finalizers).await, Ok(Written::Needless)));
+        assert!(matches!(
+            merge(&object, Target { cluster: &cluster, dry_run: DryRun::None }, finalizers).await,
+            Ok(Written::Needless)
+        ));
         assert_eq!(asked.lock().unwrap().len(), 2);
     }
 }

@@ -62,16 +62,5 @@ pub(crate) fn unanswered<K: Object>(object: &K, error: &Error) -> Failure {
 
 /// The sentence of an outcome that is in the way.
 pub(crate) fn message(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Unresolved(_, message)
-        | Outcome::Unauthorised(_, message)
-        | Outcome::Refused(_, message)
-        | Outcome::Failed(_, message)
-        | Outcome::Held(_, message)
-        | Outcome::Ending(_, message)
-        | Outcome::Leaving(_, message) => message,
-        Outcome::Settled(_) | Outcome::Paused(_) | Outcome::Awaiting(_) => {
-            "the operator would not act on it".to_owned()
-        }
-    }
+    outcome.into_message().unwrap_or_else(|| "the operator would not act on it".to_owned())
 }

@@ -6,11 +6,11 @@ use kube::{Api, ResourceExt as _};
 use serde_json::json;
 
 use super::ask;
-use super::cluster::{Cluster, ClusterFlags};
+use super::cluster::ClusterFlags;
 use super::complete;
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::{DryRun, WriteFlags, Written, merge};
+use super::guarded::{DryRun, Target, WriteFlags, Written, merge};
 use super::leader::{Leaders, leaders};
 use super::one::{Named, One, every, required};
 use super::output::{self, Progress};
@@ -92,14 +92,14 @@ pub(crate) async fn run(flags: &Flags, cluster_flags: &ClusterFlags) -> Ended {
         return Ok(Exit::Nothing);
     }
     output::tell(&held.text());
-    let dry_run = flags.write.dry_run();
+    let target = flags.write.target(&cluster);
     if !flags.ignore_lease {
         refuse_while_led(&leaders(&cluster).await)?;
     }
-    if !flags.yes && dry_run == DryRun::None {
+    if !flags.yes && target.dry_run == DryRun::None {
         consent(held.count())?;
     }
-    release(&held, (&cluster, dry_run)).await
+    release(&held, target).await
 }
 
 /// An operator that leads takes each object up again within seconds, and a deletion then waits for it.
@@ -169,7 +169,7 @@ fn line<K: Object>(object: &K) -> String {
 }
 
 /// Releases Clients before Partners, so that none is ever without its own.
-async fn release(held: &Held, to: (&Cluster, DryRun)) -> Ended {
+async fn release(held: &Held, to: Target<'_>) -> Ended {
     let Held { partners, clients, others } = held;
     let count = held.count();
     let mut progress = Progress::begin("released");
@@ -207,7 +207,8 @@ impl Other {
     }
 
     /// Takes the finalizer off the object as it was read.
-    async fn let_go(&self, (cluster, dry_run): (&Cluster, DryRun)) -> Result<String, Failure> {
+    async fn let_go(&self, target: Target<'_>) -> Result<String, Failure> {
+        let Target { cluster, dry_run } = target;
         let metadata = &self.object.metadata;
         let others: Vec<&String> = metadata.finalizers.iter().flatten().filter(|one| *one != FINALIZER).collect();
         let patch = json!({"metadata": {
@@ -238,13 +239,13 @@ impl Other {
     }
 }
 
-async fn let_go<K: Object>(object: &K, (cluster, dry_run): (&Cluster, DryRun)) -> Result<String, Failure> {
-    let written = merge(object, (cluster, dry_run), |object| {
+async fn let_go<K: Object>(object: &K, target: Target<'_>) -> Result<String, Failure> {
+    let written = merge(object, target, |object| {
         let others: Vec<&String> = object.finalizers().iter().filter(|one| *one != FINALIZER).collect();
         Ok(is_held(object).then(|| json!({"metadata": {"finalizers": others}})))
     });
     Ok(match written.await? {
-        Written::On(_) => format!("released {}{}\n", named(object), dry_run.suffix()),
+        Written::On(_) => format!("released {}{}\n", named(object), target.dry_run.suffix()),
         Written::Needless => format!("released already: {}\n", named(object)),
         Written::Gone => format!("gone already: {}\n", named(object)),
     })

@@ -104,9 +104,9 @@ async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> E
     for warning in write::warnings(object) {
         output::note(&warning);
     }
-    let dry_run = flags.write.dry_run();
-    write::apply(object, &deletion, (flags.force_conflicts, dry_run, cluster)).await?;
-    output::print(&format!("the consent stands on {}{}\n", named(object), dry_run.suffix()))?;
+    let target = flags.write.target(cluster);
+    write::apply(object, &deletion, flags.force_conflicts, target).await?;
+    output::print(&format!("the consent stands on {}{}\n", named(object), target.dry_run.suffix()))?;
     output::note(&format!("nothing has ended yet: {}", follows(object, &deletion)));
     Ok(Exit::Nothing)
 }

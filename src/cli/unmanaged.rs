@@ -17,7 +17,7 @@ use super::{Ended, Exit, tenants};
 use crate::api::{ManagementMode, Partner};
 use crate::connect::{Error, Place, Platform};
 use crate::object::{Object, mode, namespace, unique_id};
-use crate::plan::{Digest, Kind, Outcome, TenantLife};
+use crate::plan::{Digest, Kind, TenantLife};
 use crate::wire::{SearchItem, State};
 
 /// List the tenants that no object claims, and the objects whose tenant is gone.
@@ -201,7 +201,7 @@ async fn platforms(
                 entry.1.push(named(partner));
             }
             Err(Lack::Failure(failure)) => found.unseen(named(partner), failure.message),
-            Err(Lack::Outcome(outcome)) => found.unseen(named(partner), said(outcome)),
+            Err(Lack::Outcome(outcome)) => found.unseen(named(partner), outcome.into_message().unwrap_or_default()),
         }
     }
     if connections.is_empty() && found.not_looked_at.is_empty() {
@@ -219,19 +219,6 @@ async fn platforms(
         }
     }
     Ok(platforms.into_values().collect())
-}
-
-fn said(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Unresolved(_, message)
-        | Outcome::Unauthorised(_, message)
-        | Outcome::Refused(_, message)
-        | Outcome::Failed(_, message)
-        | Outcome::Held(_, message)
-        | Outcome::Ending(_, message)
-        | Outcome::Leaving(_, message) => message,
-        Outcome::Paused(_) | Outcome::Settled(_) | Outcome::Awaiting(_) => String::new(),
-    }
 }
 
 /// Objects that are named where one reason holds for many.

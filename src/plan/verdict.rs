@@ -63,6 +63,23 @@ pub enum Outcome {
     Leaving(Reason, String),
 }
 
+impl Outcome {
+    /// The sentence about what is in the way, if anything is.
+    #[must_use]
+    pub fn into_message(self) -> Option<String> {
+        match self {
+            Self::Unresolved(_, message)
+            | Self::Unauthorised(_, message)
+            | Self::Refused(_, message)
+            | Self::Failed(_, message)
+            | Self::Held(_, message)
+            | Self::Ending(_, message)
+            | Self::Leaving(_, message) => Some(message),
+            Self::Settled(_) | Self::Paused(_) | Self::Awaiting(_) => None,
+        }
+    }
+}
+
 /// A tenant as it was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Situation {

@@ -55,7 +55,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         Policy::Adopt => AdoptionPolicy::Adopt,
     };
     let adopt = Adopt { id: flags.unique_id.clone(), policy, take_from: flags.take_from.clone() };
-    let to = (&cluster, flags.write.dry_run());
+    let to = flags.write.target(&cluster);
     match named.find(&cluster).await? {
         One::Partner(partner) => on(&adopt, partner.as_ref(), to).await?,
         One::Client(client) => on(&adopt, client.as_ref(), to).await?,

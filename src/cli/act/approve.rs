@@ -57,11 +57,11 @@ async fn approve<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> End
     }
     let steps: Vec<String> = plan.steps.iter().map(|step| format!("  {}", plain(step))).collect();
     output::tell(&format!("Plan {} of {}:\n{}", plan.hash, named(object), steps.join("\n")));
-    let dry_run = flags.write.dry_run();
-    if !flags.yes && dry_run == DryRun::None {
+    let target = flags.write.target(cluster);
+    if !flags.yes && target.dry_run == DryRun::None {
         consent("Approve these steps?")?;
     }
-    on(&Approve { hash: plan.hash.clone() }, object, (cluster, dry_run)).await?;
+    on(&Approve { hash: plan.hash.clone() }, object, target).await?;
     Ok(Exit::Nothing)
 }
 

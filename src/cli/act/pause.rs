@@ -35,7 +35,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let until = flags.until.as_deref().map(|text| end(text, crate::clock::now())).transpose()?;
     let cluster = required(cluster).await?;
     let objects = flags.targets.find(&cluster).await?;
-    on_all(&Pause { until }, &objects, (&cluster, flags.write.dry_run())).await
+    on_all(&Pause { until }, &objects, flags.write.target(&cluster)).await
 }
 
 /// The time that a text names, in whole seconds.

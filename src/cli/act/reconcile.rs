@@ -45,20 +45,20 @@ pub(crate) struct Flags {
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let cluster = required(cluster).await?;
     let objects = flags.targets.find(&cluster).await?;
-    let dry_run = flags.write.dry_run();
+    let target = flags.write.target(&cluster);
     let act = Reconcile { at: crate::clock::now().to_string() };
     let (mut asked, mut failures) = (Vec::new(), Vec::new());
     for object in &objects {
         let done = match object {
-            One::Partner(partner) => on(&act, partner.as_ref(), (&cluster, dry_run)).await,
-            One::Client(client) => on(&act, client.as_ref(), (&cluster, dry_run)).await,
+            One::Partner(partner) => on(&act, partner.as_ref(), target).await,
+            One::Client(client) => on(&act, client.as_ref(), target).await,
         };
         match done {
             Ok(_) => asked.push(object),
             Err(failure) => failures.push(failure),
         }
     }
-    if dry_run == DryRun::None && !flags.no_wait {
+    if target.dry_run == DryRun::None && !flags.no_wait {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(flags.timeout);
         for object in asked {
             let waited = match object {

@@ -30,7 +30,7 @@ pub(crate) struct Flags {
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let cluster = required(cluster).await?;
     let objects = flags.targets.find(&cluster).await?;
-    on_all(&Resume, &objects, (&cluster, flags.write.dry_run())).await
+    on_all(&Resume, &objects, flags.write.target(&cluster)).await
 }
 
 struct Resume;

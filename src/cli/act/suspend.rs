@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use super::{Act, consent, held_back, look, on};
 use crate::api::{ApprovalMode, ManagementMode, TenantState};
-use crate::cli::cluster::{Cluster, ClusterFlags};
+use crate::cli::cluster::ClusterFlags;
 use crate::cli::complete;
 use crate::cli::failure::Failure;
 use crate::cli::ground::named;
-use crate::cli::guarded::{DryRun, WriteFlags};
+use crate::cli::guarded::{DryRun, Target, WriteFlags};
 use crate::cli::one::{Named, One, required};
 use crate::cli::{Ended, Exit};
 use crate::object::{Object, is_deleting, mode};
@@ -50,18 +50,18 @@ pub(crate) struct ActivateFlags {
 pub(crate) async fn suspend(flags: &SuspendFlags, cluster: &ClusterFlags) -> Ended {
     let SuspendFlags { object, yes, write } = flags;
     let is_asked = !yes && write.dry_run() == DryRun::None;
-    set(object, &State { wanted: TenantState::Suspended, is_asked }, (cluster, write)).await
+    set(object, &State { wanted: TenantState::Suspended, is_asked }, cluster, write).await
 }
 
 pub(crate) async fn activate(flags: &ActivateFlags, cluster: &ClusterFlags) -> Ended {
     let state = State { wanted: TenantState::Active, is_asked: false };
-    set(&flags.object, &state, (cluster, &flags.write)).await
+    set(&flags.object, &state, cluster, &flags.write).await
 }
 
-async fn set(object: &[String], state: &State, (cluster, write): (&ClusterFlags, &WriteFlags)) -> Ended {
+async fn set(object: &[String], state: &State, cluster: &ClusterFlags, write: &WriteFlags) -> Ended {
     let named = Named::read_with_kind(object)?;
     let cluster = required(cluster).await?;
-    let to = (&cluster, write.dry_run());
+    let to = write.target(&cluster);
     match named.find(&cluster).await? {
         One::Partner(partner) => state.write(partner.as_ref(), to).await?,
         One::Client(client) => state.write(client.as_ref(), to).await?,
@@ -75,7 +75,7 @@ struct State {
 }
 
 impl State {
-    async fn write<K: Object>(&self, object: &K, to: (&Cluster, DryRun)) -> Result<(), Failure> {
+    async fn write<K: Object>(&self, object: &K, to: Target<'_>) -> Result<(), Failure> {
         if self.is_asked && self.patch(object).map_err(|failure| failure.about(named(object)))?.is_some() {
             let below = match K::KIND {
                 Kind::Partner => " and those of all its clients",

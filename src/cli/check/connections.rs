@@ -17,7 +17,8 @@ use crate::object::{Object, connection_secret};
 /// Tries each connection once.
 pub(super) async fn check(
     flags: &ConnectionFlags,
-    (cluster, namespace): (&Cluster, Option<&str>),
+    cluster: &Cluster,
+    namespace: Option<&str>,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let given = flags.given(Some(cluster)).await?;

@@ -53,10 +53,11 @@ pub(super) async fn check(account: &str, cluster: &Cluster, report: &mut Report)
         report.wrong(WHAT, format!("`{account}` names no ServiceAccount: write it as `NAMESPACE/NAME`"));
         return;
     };
+    let subject = Subject { namespace, name };
     let (mut missing, mut is_own) = (Vec::new(), false);
     for right in &RIGHTS {
         for verb in right.verbs {
-            match is_allowed((namespace, name), (right, verb), cluster).await {
+            match right.is_given(verb, &subject, cluster).await {
                 Ok(true) => {}
                 Ok(false) => {
                     is_own |= right.is_own;
@@ -90,33 +91,37 @@ impl Right {
         let place = if *is_own { format!(" in namespace `{own}`") } else { String::new() };
         format!("{verb} `{resource}{}{}{}`{place}", part(".", group), part("/", subresource), part(" ", name))
     }
+
+    /// Whether the API server lets the subject do it.
+    async fn is_given(&self, verb: &str, subject: &Subject<'_>, cluster: &Cluster) -> Result<bool, kube::Error> {
+        let Subject { namespace, name } = subject;
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let attributes = ResourceAttributes {
+            group: text(self.group),
+            resource: text(self.resource),
+            subresource: text(self.subresource),
+            name: text(self.name),
+            namespace: self.is_own.then(|| (*namespace).to_owned()),
+            verb: text(verb),
+            ..ResourceAttributes::default()
+        };
+        let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
+        let review = SubjectAccessReview {
+            spec: SubjectAccessReviewSpec {
+                user: Some(format!("system:serviceaccount:{namespace}:{name}")),
+                groups: Some(groups.map(str::to_owned).to_vec()),
+                resource_attributes: Some(attributes),
+                ..SubjectAccessReviewSpec::default()
+            },
+            ..SubjectAccessReview::default()
+        };
+        let answered = Api::all(cluster.client.clone()).create(&PostParams::default(), &review).await?;
+        Ok(answered.status.is_some_and(|status| status.allowed))
+    }
 }
 
-async fn is_allowed(
-    (namespace, name): (&str, &str),
-    (right, verb): (&Right, &str),
-    cluster: &Cluster,
-) -> Result<bool, kube::Error> {
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let attributes = ResourceAttributes {
-        group: text(right.group),
-        resource: text(right.resource),
-        subresource: text(right.subresource),
-        name: text(right.name),
-        namespace: right.is_own.then(|| namespace.to_owned()),
-        verb: text(verb),
-        ..ResourceAttributes::default()
-    };
-    let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}"), "system:authenticated"];
-    let review = SubjectAccessReview {
-        spec: SubjectAccessReviewSpec {
-            user: Some(format!("system:serviceaccount:{namespace}:{name}")),
-            groups: Some(groups.map(str::to_owned).to_vec()),
-            resource_attributes: Some(attributes),
-            ..SubjectAccessReviewSpec::default()
-        },
-        ..SubjectAccessReview::default()
-    };
-    let answered = Api::all(cluster.client.clone()).create(&PostParams::default(), &review).await?;
-    Ok(answered.status.is_some_and(|status| status.allowed))
+/// Whose rights are asked for: a ServiceAccount.
+struct Subject<'a> {
+    namespace: &'a str,
+    name: &'a str,
 }

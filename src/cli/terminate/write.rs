@@ -10,10 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::{Deletion, GROUP, VERSION};
-use crate::cli::cluster::Cluster;
 use crate::cli::failure::Failure;
 use crate::cli::ground::named;
-use crate::cli::guarded::DryRun;
+use crate::cli::guarded::{DryRun, Target};
 use crate::cli::output::Machine;
 use crate::object::{Object, Reading, namespace, uid};
 
@@ -24,8 +23,10 @@ use crate::object::{Object, Reading, namespace, uid};
 pub(super) async fn apply<K: Object>(
     object: &K,
     deletion: &Deletion,
-    (is_forced, dry_run, cluster): (bool, DryRun, &Cluster),
+    is_forced: bool,
+    target: Target<'_>,
 ) -> Result<(), Failure> {
+    let Target { cluster, dry_run } = target;
     let mut patch = json!(Manifest::new(object, deletion));
     patch["metadata"]["uid"] = json!(uid(object));
     patch["metadata"]["resourceVersion"] = json!(object.resource_version());
@@ -119,7 +120,9 @@ mod tests {
         let deletion = Deletion { policy: Some(DeletionPolicy::Terminate), ..Deletion::default() };
         for (is_forced, query) in [(false, "fieldManager"), (true, "force=true")] {
             let (cluster, asked) = answering(vec![refusal(409, "Conflict")]);
-            let failure = apply(&object, &deletion, (is_forced, DryRun::None, &cluster)).await.unwrap_err();
+            let failure = apply(&object, &deletion, is_forced, Target { cluster: &cluster, dry_run: DryRun::None })
+                .await
+                .unwrap_err();
             assert!(failure.to_string().contains("changed meanwhile"), "{failure}");
             let asked = asked.lock().unwrap().clone();
             let [(what, patch)] = asked.as_slice() else { panic!("it is asked once: {asked:?}") };
