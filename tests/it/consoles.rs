@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use page::{Entry, masked};
+use page::masked;
 
+use crate::console::{self, Entry};
 use crate::{assets, support};
 
 /// Commands that change nothing.
@@ -42,13 +43,13 @@ impl Console {
 
     /// Runs each command of a page, or of a part of it, in order, and says what differs. Calls `ran` after each.
     pub(crate) fn play(&self, text: &str, mut ran: impl FnMut(&str)) -> Vec<String> {
-        for block in page::blocks(text) {
+        for block in console::blocks(text) {
             let file = block.before.rsplit("** ").next().unwrap_or_default();
             if let Some(file) = file.strip_prefix("Write this to `").and_then(|rest| rest.strip_suffix("`:")) {
                 std::fs::write(self.folder.join(file), block.lines.join("\n")).unwrap();
             }
         }
-        let entries = page::entries(text);
+        let entries = console::entries(text);
         assert!(!entries.is_empty(), "there is no console");
         let mut faults = Vec::new();
         for entry in &entries {

@@ -6,6 +6,8 @@
 pub mod assets;
 #[path = "../crdgen/values.rs"]
 pub mod chart_page;
+#[path = "../stack/console.rs"]
+mod console;
 #[path = "../stack/controlplane.rs"]
 pub mod controlplane;
 #[path = "../stack/http.rs"]

@@ -2,6 +2,7 @@
 //! between the operator and a platform.
 
 pub mod assets;
+pub mod console;
 pub mod controlplane;
 pub mod demo;
 pub mod ending;

@@ -8,19 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::assets;
+use super::console::{self, Entry};
 use super::demo::{Demo, LIMIT};
 use super::process::Result;
 use super::screen::{block, say};
 use super::supervisor;
-
-/// What stands before the block of commands.
-const HEADING: &str = "## The life of a tenant in ten commands";
-
-/// A command of the README and what it prints.
-struct Shown {
-    command: String,
-    output: String,
-}
 
 /// Runs a command as somebody who has sourced `target/demo/env`; all that it prints, whatever its exit status.
 pub fn shell(command: &str) -> Result<String> {
@@ -54,11 +46,12 @@ pub fn shell(command: &str) -> Result<String> {
 /// Each of the ten commands prints what the README shows.
 pub fn play(demo: &mut Demo) -> Result<()> {
     let page = fs::read_to_string(assets::root().join("README.md"))?;
-    let shown = commands(&page)?;
+    let shown = console::entries(&page);
     demo.same("commands of the README", &shown.len(), &10)?;
     // The README begins with an empty namespace.
     demo.kubectl(&["delete", "configmap", "brand"])?;
-    for Shown { command, output } in &shown {
+    for Entry { command, output } in &shown {
+        let output = output.as_deref().ok_or_else(|| format!("the README shows nothing that `{command}` prints"))?;
         say(format!("  $ {command}"));
         let printed = output_of(command, output)?;
         block(&printed);
@@ -82,28 +75,6 @@ fn output_of(command: &str, wanted: &str) -> Result<String> {
         }
         thread::sleep(Duration::from_millis(200));
     }
-}
-
-/// The commands of the block below the heading.
-fn commands(page: &str) -> Result<Vec<Shown>> {
-    let below = page.split_once(HEADING).ok_or("the README has no ten commands")?.1;
-    let (_, rest) = below.split_once("```console\n").ok_or("the README shows no commands")?;
-    let (text, _) = rest.split_once("```").ok_or("the block of the README does not end")?;
-    let entries = format!("\n{text}");
-    entries.split("\n$ ").skip(1).map(entry).collect()
-}
-
-/// The command is the shortest beginning that the shell takes for a whole one; `> ` goes on with it.
-fn entry(text: &str) -> Result<Shown> {
-    let lines: Vec<&str> = text.lines().map(|line| line.strip_prefix("> ").unwrap_or(line)).collect();
-    for count in 1..=lines.len() {
-        let command = lines[..count].join("\n");
-        let parsed = Command::new("sh").args(["-n", "-c", &command]).stderr(Stdio::null()).status()?;
-        if parsed.success() {
-            return Ok(Shown { command, output: lines[count..].join("\n") });
-        }
-    }
-    Err(format!("the README shows no whole command: {text}").into())
 }
 
 /// The text without what differs in each run: numbers of tenants, ages and times.

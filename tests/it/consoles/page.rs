@@ -1,63 +1,8 @@
-//! What stands in the consoles of a page.
+//! Commands of a page outside of consoles, and how far what they print is what the page says.
 
 use std::fmt::Write as _;
 
-/// A command and, where the page shows it, what it prints.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) command: String,
-    pub(super) output: Option<String>,
-}
-
-/// The entries of a page's consoles: `$ ` begins a command, `> ` goes on with it, the other lines are what it prints. A
-/// console with `pods` behind its name needs a node; one with `apart` is run by another test, or by nobody. Both are left out.
-pub(super) fn entries(page: &str) -> Vec<Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for line in blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {
-        let last = entries.last_mut();
-        if let Some(command) = line.strip_prefix("$ ") {
-            entries.push(Entry { command: command.to_owned(), output: None });
-        } else if let (Some(more), Some(Entry { command, output: None })) = (line.strip_prefix("> "), last) {
-            let _ = write!(command, "\n{more}");
-        } else if let Some(Entry { output, .. }) = entries.last_mut().filter(|_| !line.is_empty()) {
-            let _ = writeln!(output.get_or_insert_default(), "{line}");
-        }
-    }
-    entries
-}
-
-/// A fenced block.
-#[derive(Debug, Default)]
-pub(super) struct Block<'p> {
-    pub(super) name: &'p str,
-    /// The line of text before it.
-    pub(super) before: &'p str,
-    pub(super) lines: Vec<&'p str>,
-}
-
-/// The fenced blocks of a page, those of lists too.
-pub(super) fn blocks(page: &str) -> Vec<Block<'_>> {
-    let mut blocks = Vec::new();
-    let mut open: Option<(usize, Block<'_>)> = None;
-    let mut before = "";
-    for line in page.lines() {
-        let fence = line.trim_start().strip_prefix("```");
-        match (fence, open.take()) {
-            (Some(name), None) => {
-                let indent = line.len() - line.trim_start().len();
-                open = Some((indent, Block { name, before, lines: Vec::new() }));
-            }
-            (Some(_), Some((_, block))) => blocks.push(block),
-            (None, Some((indent, mut block))) => {
-                block.lines.push(line.get(indent..).unwrap_or_default());
-                open = Some((indent, block));
-            }
-            (None, None) if line.trim().is_empty() => {}
-            (None, None) => before = line,
-        }
-    }
-    blocks
-}
+use crate::console::blocks;
 
 /// Programs that a page tells to run.
 const PROGRAMS: [&str; 9] =
@@ -128,14 +73,6 @@ pub(super) fn fits(wanted: &str, text: &str) -> bool {
         }
     }
     lines.next().is_none()
-}
-
-#[test]
-fn what_stands_in_a_console_is_read_and_nothing_else() {
-    let page = "text\n```console\n$ one\nanswer\n\n$ two\n> more\n```\n$ no\n```sh\n$ neither\n```\n```console pods\n$ logs\n```\n";
-    let entry =
-        |command: &str, output: Option<&str>| Entry { command: command.to_owned(), output: output.map(str::to_owned) };
-    assert_eq!(entries(page), [entry("one", Some("answer\n")), entry("two\nmore", None)]);
 }
 
 #[test]

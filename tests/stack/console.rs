@@ -1,0 +1,83 @@
+//! What stands in the consoles of a page.
+
+use std::fmt::Write as _;
+
+/// A command and, where the page shows it, what it prints.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) command: String,
+    pub(crate) output: Option<String>,
+}
+
+/// The entries of a page's consoles: `$ ` begins a command, `> ` goes on with it, the other lines are what it prints. A
+/// console with `pods` behind its name needs a node; one with `apart` is run by another test, or by nobody. Both are left out.
+pub(crate) fn entries(page: &str) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {
+        let last = entries.last_mut();
+        if let Some(command) = line.strip_prefix("$ ") {
+            entries.push(Entry { command: command.to_owned(), output: None });
+        } else if let (Some(more), Some(Entry { command, output: None })) = (line.strip_prefix("> "), last) {
+            let _ = write!(command, "\n{more}");
+        } else if let Some(Entry { output, .. }) =
+            entries.last_mut().filter(|last| last.output.is_some() || !line.is_empty())
+        {
+            let _ = writeln!(output.get_or_insert_default(), "{line}");
+        }
+    }
+    for output in entries.iter_mut().filter_map(|entry| entry.output.as_mut()) {
+        // An empty line stands between two commands.
+        output.truncate(output.trim_end().len());
+        output.push('\n');
+    }
+    entries
+}
+
+/// A fenced block.
+#[derive(Debug, Default)]
+pub(crate) struct Block<'p> {
+    pub(crate) name: &'p str,
+    /// The line of text before it.
+    #[allow(dead_code, reason = "the demo writes no files")]
+    pub(crate) before: &'p str,
+    pub(crate) lines: Vec<&'p str>,
+}
+
+/// The fenced blocks of a page, those of lists too.
+pub(crate) fn blocks(page: &str) -> Vec<Block<'_>> {
+    let mut blocks = Vec::new();
+    let mut open: Option<(usize, Block<'_>)> = None;
+    let mut before = "";
+    for line in page.lines() {
+        let fence = line.trim_start().strip_prefix("```");
+        match (fence, open.take()) {
+            (Some(name), None) => {
+                let indent = line.len() - line.trim_start().len();
+                open = Some((indent, Block { name, before, lines: Vec::new() }));
+            }
+            (Some(_), Some((_, block))) => blocks.push(block),
+            (None, Some((indent, mut block))) => {
+                block.lines.push(line.get(indent..).unwrap_or_default());
+                open = Some((indent, block));
+            }
+            (None, None) if line.trim().is_empty() => {}
+            (None, None) => before = line,
+        }
+    }
+    blocks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, entries};
+
+    #[test]
+    fn what_stands_in_a_console_is_read_and_nothing_else() {
+        let page = "text\n```console\n$ one\nanswer\n\nmore\n\n$ two\n> more\n```\n$ no\n```sh\n$ neither\n```\n```console pods\n$ logs\n```\n";
+        let entry = |command: &str, output: Option<&str>| Entry {
+            command: command.to_owned(),
+            output: output.map(str::to_owned),
+        };
+        assert_eq!(entries(page), [entry("one", Some("answer\n\nmore\n")), entry("two\nmore", None)]);
+    }
+}
