@@ -237,14 +237,8 @@ async fn a_schedule_runs_once_across_replicas_and_survives_a_restart() {
 #[tokio::test]
 async fn a_batch_to_a_bucket_is_a_signed_put_and_a_bucket_that_fails_is_told() {
     let (bucket, url) = StandIn::start(&[]).await;
-    let allowed = format!("s3+{url}/data/tenantry");
-    let platform = Platform::with(|config| {
-        config.export_destinations = vec![allowed.clone()];
-        let (region, id) = ("eu-central-1".to_owned(), "KEYID".to_owned());
-        config.export_s3 = Some(S3Key { region, id, secret: "top-secret".to_owned().into() });
-    })
-    .await;
-    let acme = subscriber(&platform, "Acme", &[EVENTS], &[BATCH]).await;
+    let (platform, acme, whole) = exporter(&url).await;
+    let allowed = whole["destination"].as_str().unwrap();
     platform.sp.post(&path(&acme, Category::Tickets), json!({ "name": "T1" })).await.json();
     let exports = format!("/tenants/{acme}/exports/batch");
     let request = json!({ "data": ["tickets"], "destination": format!("{allowed}/acme") });
@@ -279,7 +273,7 @@ async fn batches(platform: &Platform, tenant: &str) -> Vec<String> {
 
 /// A platform that may export to a bucket of one place, a tenant, and the request for a batch of two files.
 async fn exporter(place: &str) -> (Platform, String, Value) {
-    let allowed = format!("s3+{place}/data");
+    let allowed = format!("s3+{place}/data/tenantry");
     let platform = Platform::with(|config| {
         config.export_destinations = vec![allowed.clone()];
         let (region, id) = ("eu-central-1".to_owned(), "KEYID".to_owned());

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::json;
+use sqlx::{Any, AnyPool, Transaction};
 use tenantry::platform::{self, Config, Running};
 
 use super::people::{PASSWORD, user};
@@ -221,20 +222,43 @@ async fn waiting(pool: &sqlx::AnyPool) -> i64 {
     sqlx::query_scalar(count).fetch_one(pool).await.unwrap()
 }
 
+/// A platform with a partner whose row somebody is to hold, and another one.
+struct Neighbours {
+    running: Running,
+    sp: Caller,
+    held: String,
+    free: String,
+}
+
+impl Neighbours {
+    async fn start(server: &Server) -> Self {
+        let (running, sp) = begun(server.port).await;
+        let [held, free] = ["Held.", "Free."].map(|name| make(&sp, name));
+        let id = |answer: Answer| answer.json()["uniqueId"].as_str().unwrap().to_owned();
+        let (held, free) = (id(held.await), id(free.await));
+        Self { running, sp, held, free }
+    }
+}
+
+/// Holds the row of a tenant until the transaction ends.
+async fn hold(pool: &AnyPool, tenant: &str) -> Transaction<'static, Any> {
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(tenant).execute(&mut *holder).await.unwrap();
+    holder
+}
+
+async fn make_client(sp: Caller, tenant: String, number: usize) -> Answer {
+    sp.post(&format!("/tenants/{tenant}/clients"), json!({ "name": format!("C{number}") })).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants() {
     let server = Server::primary();
-    let (running, sp) = begun(server.port).await;
-    let held = make(&sp, "Held.").await.json()["uniqueId"].as_str().unwrap().to_owned();
-    let free = make(&sp, "Free.").await.json()["uniqueId"].as_str().unwrap().to_owned();
+    let Neighbours { running, sp, held, free } = Neighbours::start(&server).await;
     sp.post(&format!("/tenants/{free}/users"), user("ada", &[])).await.json();
     let pool = server.pool().await;
-    let mut holder = pool.begin().await.unwrap();
-    sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(&held).execute(&mut *holder).await.unwrap();
-    let under = |tenant: &str, number: usize| {
-        let (sp, list) = (sp.clone(), format!("/tenants/{tenant}/clients"));
-        async move { sp.post(&list, json!({ "name": format!("C{number}") })).await }
-    };
+    let holder = hold(&pool, &held).await;
+    let under = |tenant: &str, number: usize| make_client(sp.clone(), tenant.to_owned(), number);
     let crowd = futures::future::join_all((0..40).map(|number| under(&held, number)));
     let others = async {
         while waiting(&pool).await < 2 {
@@ -262,16 +286,10 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_somebody_holds_stops_the_writes_below_it_and_nobody_elses() {
     let server = Server::primary();
-    let (running, sp) = begun(server.port).await;
-    let held = make(&sp, "Held.").await.json()["uniqueId"].as_str().unwrap().to_owned();
-    let free = make(&sp, "Free.").await.json()["uniqueId"].as_str().unwrap().to_owned();
+    let Neighbours { running, sp, held, free } = Neighbours::start(&server).await;
     let pool = server.pool().await;
-    let mut holder = pool.begin().await.unwrap();
-    sqlx::query("UPDATE tenant SET name = name WHERE unique_id = $1").bind(&held).execute(&mut *holder).await.unwrap();
-    let under = |tenant: &str, number: usize| {
-        let (sp, list) = (sp.clone(), format!("/tenants/{tenant}/clients"));
-        async move { sp.post(&list, json!({ "name": format!("C{number}") })).await }
-    };
+    let holder = hold(&pool, &held).await;
+    let under = |tenant: &str, number: usize| make_client(sp.clone(), tenant.to_owned(), number);
     let waiting = futures::future::join_all((0..30).map(|number| under(&held, number)));
     let others = async {
         let mut made = 0;

@@ -1,0 +1,259 @@
+//! The table: each field of a spec, with different values in each round, and what the platform then shows where.
+
+use std::collections::BTreeSet;
+use std::io::Cursor;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::hex::sha256;
+
+/// So many specs, one after the other, hold different values of each field.
+pub(super) const ROUNDS: usize = 4;
+
+/// Where a value stands in a spec, what it is in each round, and what the platform then shows where.
+pub(super) struct Row {
+    pub(super) path: &'static str,
+    pub(super) spec: [Value; ROUNDS],
+    /// Path in the answer to a read of the tenant, or of its branding where it begins with `branding/`, or in what is written
+    /// of Duo where it begins with `duo/`.
+    pub(super) wire: Vec<(&'static str, [Value; ROUNDS])>,
+}
+
+fn row(path: &'static str, wire: &'static str, value: impl Fn(usize) -> Value) -> Row {
+    let values = [0, 1, 2, 3].map(value);
+    Row { path, spec: values.clone(), wire: vec![(wire, values)] }
+}
+
+fn text(path: &'static str, wire: &'static str) -> Row {
+    row(path, wire, |round| json!(format!("{wire} {round}")))
+}
+
+fn each(path: &'static str, wire: &'static str, values: [&str; ROUNDS]) -> Row {
+    row(path, wire, |round| json!(values[round]))
+}
+
+/// A switch. Of two switches each differs from the other in some round, and none is always on or always off.
+fn flag(path: &'static str, wire: &'static str, number: usize) -> Row {
+    assert!((1..15).contains(&number));
+    row(path, wire, |round| json!((number >> round) & 1 == 1))
+}
+
+fn number(path: &'static str, wire: &'static str, first: usize) -> Row {
+    row(path, wire, |round| json!(first + round))
+}
+
+fn named(path: &'static str, wire: &'static str, values: [(&[&str], &[&str]); ROUNDS]) -> Row {
+    Row {
+        path,
+        spec: values.map(|(declared, _)| json!(declared)),
+        wire: vec![(wire, values.map(|(_, shown)| json!(BTreeSet::from_iter(shown))))],
+    }
+}
+
+fn secret(path: &'static str, wire: &'static str, key: &str) -> Row {
+    Row {
+        path,
+        spec: [0, 1, 2, 3].map(|round| json!({"name": format!("duo{round}"), "key": key})),
+        wire: vec![(wire, [0, 1, 2, 3].map(|round| json!(format!("{key}{round}"))))],
+    }
+}
+
+fn png(seed: usize) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let side = u32::try_from(8 + seed).unwrap();
+    image::DynamicImage::new_rgb8(side, side).write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+fn image(path: &'static str, wire: &'static str, seed: usize) -> Row {
+    let file = |round: usize| png(seed + round);
+    let digest = |round| sha256(file(round));
+    Row {
+        path,
+        spec: [0, 1, 2, 3].map(|round| json!({"inline": STANDARD.encode(file(round))})),
+        wire: vec![(wire, [0, 1, 2, 3].map(|round| json!(digest(round))))],
+    }
+}
+
+const ZONES: [&str; ROUNDS] = ["Europe/Berlin", "Asia/Tokyo", "America/New_York", "Europe/Paris"];
+const COUNTRIES: [&str; ROUNDS] = ["Germany", "France", "Japan", "Spain"];
+
+/// Texts and places that both kinds have.
+fn of_both(kind: &'static str) -> Vec<Row> {
+    vec![
+        row("details.name", "name", |round| json!(format!("{kind} {round}"))),
+        each("details.timezone", "timeZone", ZONES),
+        each("details.country", "country", COUNTRIES),
+        text("details.city", "city"),
+        text("details.address", "address"),
+        text("details.postalCode", "zip"),
+        text("details.state", "state"),
+        text("branding.websiteTitle", "branding/applicationTitle"),
+        row("branding.documentationURL", "branding/documentationURL", |round| {
+            json!(format!("https://docs{round}.example/"))
+        }),
+        image("branding.logo", "branding/logo/sha256", 0),
+        image("branding.favicon", "branding/favIcon/sha256", 10),
+        text("branding.loginPage.header", "branding/loginPageHeaderText"),
+        text("branding.loginPage.subheader", "branding/loginPageSubHeaderText"),
+        row("branding.loginPage.textColor", "branding/loginPageTextColor", |round| json!(format!("00000{round}"))),
+        row("branding.loginPage.backgroundColor", "branding/loginPageBackgroundColor", |round| {
+            json!(format!("FFFF0{round}"))
+        }),
+        image("branding.loginPage.backgroundImage", "branding/loginPageImage/sha256", 20),
+    ]
+}
+
+/// A moment, which only moves on.
+fn moment() -> Row {
+    Row {
+        path: "security.changePasswordsSetBefore",
+        spec: [1, 2, 3, 4].map(|day| json!(format!("2026-01-0{day}T00:00:00Z"))),
+        wire: vec![(
+            "changePasswordsSetBefore",
+            [1, 2, 3, 4].map(|day| json!(format!("2026-01-0{day}T00:00:00+0000"))),
+        )],
+    }
+}
+
+/// Access settings, which a Partner hands to its Clients as well.
+fn access() -> Vec<Row> {
+    vec![
+        Row {
+            path: "security.access.allowedIPs",
+            spec: [0, 1, 2, 3].map(|round| json!([format!("198.51.100.{round}")])),
+            wire: vec![("whiteListedIps", [0, 1, 2, 3].map(|round| json!(format!("198.51.100.{round}"))))],
+        },
+        flag("security.access.twoFactorAuthentication", "twoFactorAuthentication", 1),
+        flag("security.access.skipUserConsentForm", "skipUserConsentForm", 2),
+        flag("security.access.showCopyClipboard", "showCopyClipBoard", 3),
+        secret("security.access.duo.integrationKeySecretRef", "duo/integrationKey", "ikey"),
+        secret("security.access.duo.secretKeySecretRef", "duo/secretKey", "skey"),
+        row("security.access.duo.apiHostname", "duoSecurity/apiHostName", |round| {
+            json!(format!("api-{round}.duosecurity.com"))
+        }),
+    ]
+}
+
+const ALL_PACKAGES: (&[&str], &[&str]) = (
+    &["EventAndIncidentManagement", "RemediationAndAutomation"],
+    &["Event and Incident Management", "Hybrid Discovery and Monitoring", "Remediation and Automation"],
+);
+const ALL_ADD_ONS: (&[&str], &[&str]) = (
+    &["SLAManagement", "KnowledgeBaseManagement", "OfflineAlerts", "SMSAndVoice", "RemoteAccessManagement"],
+    &["Knowledgebase Management", "Offline Alerts", "Remote Access Management", "SLA Management", "SMS and Voice"],
+);
+
+pub(super) fn of_partner() -> Vec<Row> {
+    let mut rows = of_both("Partner");
+    rows.push(moment());
+    rows.extend(access());
+    rows.extend([
+        row("details.alternateEmail", "altEmail", |round| json!(format!("alt{round}@x.example"))),
+        row("details.notificationEmail", "notificationEmail", |round| json!(format!("noc{round}@x.example"))),
+        row("details.applicationServer", "accessEndpoint/applicationServer", |round| {
+            json!(format!("acme{round}.app.example.com"))
+        }),
+        // Its clients need all of them.
+        named("packages", "packages", [ALL_PACKAGES; ROUNDS]),
+        named("addOns", "addOns", [ALL_ADD_ONS; ROUNDS]),
+        flag("security.access.blockDuplicateCloudAccounts", "blockDuplicateCloudAccounts", 4),
+        Row {
+            path: "security.passwordPolicy.pciDSS",
+            spec: [0, 1, 2, 3].map(|_| Value::Null),
+            wire: vec![("passwordPolicy/defaultPolicy", [0, 1, 2, 3].map(|_| json!(false)))],
+        },
+        number("security.passwordPolicy.custom.minLength", "passwordPolicy/minPasswordLength", 14),
+        flag(
+            "security.passwordPolicy.custom.requireAllCharacterClasses",
+            "passwordPolicy/enablePasswordConstraints",
+            5,
+        ),
+        number("security.passwordPolicy.custom.validityDays", "passwordPolicy/passwordValidity", 60),
+        flag("security.passwordPolicy.custom.allowLastFourPasswords", "passwordPolicy/allowLastFourPasswords", 6),
+        number("security.passwordPolicy.custom.attemptsBeforeLockout", "passwordPolicy/maxAttemptsToLockout", 5),
+        flag("security.passwordPolicy.changePasswordAtNextLogin", "passwordPolicy/changePasswordAtFirstLogin", 7),
+    ]);
+    rows
+}
+
+const CLIENTS_PACKAGES: [(&[&str], &[&str]); ROUNDS] = [
+    (&["EventAndIncidentManagement"], &["Event and Incident Management", "Hybrid Discovery and Monitoring"]),
+    (&["RemediationAndAutomation"], &["Hybrid Discovery and Monitoring", "Remediation and Automation"]),
+    ALL_PACKAGES,
+    (&[], &["Hybrid Discovery and Monitoring"]),
+];
+const CLIENTS_ADD_ONS: [(&[&str], &[&str]); ROUNDS] = [
+    (&["SLAManagement", "SMSAndVoice"], &["SLA Management", "SMS and Voice"]),
+    (&["RemoteAccessManagement"], &["Remote Access Management"]),
+    (
+        &["KnowledgeBaseManagement", "SMSAndVoice", "RemoteAccessManagement"],
+        &["Knowledgebase Management", "SMS and Voice", "Remote Access Management"],
+    ),
+    (&["OfflineAlerts"], &["Offline Alerts"]),
+];
+
+fn clock(path: &'static str, hour: &'static str, minute: &'static str, first: usize) -> Row {
+    let at = |round: usize| (first + round, first + 20 + round);
+    Row {
+        path,
+        spec: [0, 1, 2, 3].map(|round| json!(format!("{:02}:{:02}", at(round).0, at(round).1))),
+        wire: vec![
+            (hour, [0, 1, 2, 3].map(|round| json!(at(round).0))),
+            (minute, [0, 1, 2, 3].map(|round| json!(at(round).1))),
+        ],
+    }
+}
+
+/// Days as the platform counts them: Sunday is 1.
+fn day(path: &'static str, wire: &'static str, days: [(&str, usize); ROUNDS]) -> Row {
+    Row { path, spec: days.map(|(day, _)| json!(day)), wire: vec![(wire, days.map(|(_, number)| json!(number)))] }
+}
+
+pub(super) fn of_client() -> Vec<Row> {
+    let mut rows = of_both("Client");
+    rows.push(moment());
+    rows.extend(access());
+    rows.extend([
+        text("details.externalId", "extOrgId"),
+        text("details.phone.number", "phoneNumber"),
+        each("details.phone.extension", "phoneExtension", ["11", "12", "13", "14"]),
+        text("details.phone.mobile", "mobileNumber"),
+        row("details.channelId", "channel/id", |round| json!([7, 2, 7, 2][round])),
+        row("details.nocId", "nocDetails/id", |round| json!([3, 11, 3, 11][round])),
+        clock("details.businessHours.start", "clientDetails/businessStartHour", "clientDetails/businessStartMin", 5),
+        clock("details.businessHours.end", "clientDetails/businessEndHour", "clientDetails/businessEndMin", 15),
+        day(
+            "details.businessHours.firstDay",
+            "clientDetails/businessDayStart",
+            [("Sunday", 1), ("Monday", 2), ("Tuesday", 3), ("Wednesday", 4)],
+        ),
+        day(
+            "details.businessHours.lastDay",
+            "clientDetails/businessDayEnd",
+            [("Wednesday", 4), ("Thursday", 5), ("Friday", 6), ("Saturday", 7)],
+        ),
+        // On in rounds that have their add-ons.
+        flag("details.smsVoiceNotification", "clientDetails/smsVoiceNotification", 5),
+        flag("details.remoteAccess", "clientDetails/remoteAccess", 6),
+        flag("details.cliRecording", "enableCLIRecording", 10),
+        flag("details.resourceDecommission", "resourceDecommission", 11),
+        named("packages", "packages", CLIENTS_PACKAGES),
+        named("addOns", "addOns", CLIENTS_ADD_ONS),
+    ]);
+    rows
+}
+
+/// Where `clients.defaults` holds what a Client leaves out.
+pub(super) fn of_heir() -> Vec<Row> {
+    let mut rows = access();
+    rows.extend([
+        each("details.timezone", "timeZone", ZONES),
+        each("details.country", "country", COUNTRIES),
+        named("packages", "packages", CLIENTS_PACKAGES),
+        named("addOns", "addOns", CLIENTS_ADD_ONS),
+    ]);
+    rows
+}
