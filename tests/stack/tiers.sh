@@ -67,9 +67,15 @@ tier() {
   passed=$((passed + good)) failed=$((failed + bad)) ignored=$((ignored + left))
 }
 
+# What failed and with which words, once more where a reader looks first: at the end of a long output.
+tell_failures() {
+  awk '/^failures:$/ { part++ } part % 2 == 1 && !/^test result:/' "$logs"/*.log | head -n 200
+}
+
 tiers=$#
 for name in "$@"; do tier "$name"; done
 
+[ "$failed" -eq 0 ] || tell_failures
 printf '\n%-12s %7s %7s %8s %8s\n' tier passed failed ignored took
 cat "$table"
 printf '\n'

@@ -164,17 +164,31 @@ impl Session {
         found.as_array().unwrap().iter().map(|one| text_of(&one[ELEMENT])).collect()
     }
 
-    /// The one element that a selector names.
+    /// The one element that a selector names. It waits for it: an address is there before its page is.
     async fn one(&self, selector: &str) -> String {
-        let mut found = self.all(selector).await;
-        assert_eq!(found.len(), 1, "`{selector}` on {}: {}", self.place().await, self.source().await);
-        found.remove(0)
+        let begin = Instant::now();
+        loop {
+            let mut found = self.all(selector).await;
+            if found.len() == 1 {
+                return found.remove(0);
+            }
+            let is_late = begin.elapsed() > LIMIT;
+            assert!(!is_late, "{} of `{selector}` on {}: {}", found.len(), self.place().await, self.source().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// What can be read in an element.
     pub(super) async fn text(&self, selector: &str) -> String {
-        let element = self.one(selector).await;
-        text_of(&self.get(&format!("/element/{element}/text")).await)
+        let begin = Instant::now();
+        loop {
+            let element = self.one(selector).await;
+            match self.command(Method::GET, &format!("/element/{element}/text"), Value::Null).await {
+                Ok(text) => return text_of(&text),
+                // The page gave way to the next one meanwhile, and took its element along.
+                Err(error) => assert!(begin.elapsed() < LIMIT, "{error}"),
+            }
+        }
     }
 
     /// What can be read in each element.

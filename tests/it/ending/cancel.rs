@@ -24,7 +24,7 @@ fn set_status(space: &Space<'_>, object: &str, status: &Value) {
 #[test]
 fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_what_became_of_it() {
     let mut world = World::start("late", |options| {
-        options.flags.extend(["--request-timeout".to_owned(), "4s".to_owned()]);
+        options.flags.extend(["--request-timeout".to_owned(), "12s".to_owned()]);
     })
     .unwrap();
     let names = ["alive", "stopped", "gone", "unknown"];
