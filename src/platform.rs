@@ -25,6 +25,7 @@ mod hashing;
 mod held;
 mod housekeeping;
 mod image;
+mod keyed_semaphore;
 mod lifecycle;
 mod limits;
 mod login;
@@ -45,7 +46,6 @@ mod retention;
 mod routes;
 mod running;
 mod search;
-mod seats;
 mod server;
 mod session;
 mod settings;
@@ -289,7 +289,7 @@ struct App {
     duo: factor::duo::Client,
     hasher: hashing::Hasher,
     /// One at a time of an account from a source proves a password.
-    turns: seats::Seats<people::login::Account>,
+    turns: keyed_semaphore::KeyedSemaphore<people::login::Account>,
     /// Refused requests by what and where from, and refused logins and keys by whose.
     refusals: refusals::Refusals,
     logins: refusals::Refusals,
@@ -343,7 +343,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         product: config.product.clone(),
         duo: factor::duo::Client::new(config).map_err(StartError::Duo)?,
         hasher,
-        turns: seats::Seats::new(1),
+        turns: keyed_semaphore::KeyedSemaphore::new(1),
         refusals: refusals::Refusals::default(),
         logins: refusals::Refusals::default(),
         samples: audit::Samples::default(),

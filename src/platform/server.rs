@@ -3,7 +3,7 @@
 //! A client that sends or reads slowly costs a connection and nothing else: a head, a body and an answer each have their time,
 //! the connections are counted, and one address has a share of them. A proxy that is trusted stands for many and has no share.
 
-mod seats;
+mod connections;
 
 use std::convert::Infallible;
 use std::io;
@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tower::Service as _;
 
-use self::seats::{Seat, Seats};
+use self::connections::{ConnectionLimit, ConnectionSlot};
 use super::bounds::{HEAD, HEAD_TIME, WRITE_TIME};
 use super::error::{self, Error};
 use super::login::address::Network;
@@ -47,7 +47,7 @@ pub(super) async fn serve(
     (router, proxies): (Router, Vec<Network>),
     mut stop: watch::Receiver<bool>,
 ) {
-    let seats = Arc::new(Seats::new(proxies));
+    let limit = Arc::new(ConnectionLimit::new(proxies));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -57,9 +57,9 @@ pub(super) async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                // Whoever finds no seat is told by the closed connection: an answer would cost what is scarce.
-                if let Some(seat) = seats.take(peer.ip()) {
-                    connections.spawn(connection((stream, peer), router.clone(), (seat, stop.clone())));
+                // A client without a slot is told by the closed connection: an answer would cost what is scarce.
+                if let Some(slot) = limit.take(peer.ip()) {
+                    connections.spawn(connection((stream, peer), router.clone(), (slot, stop.clone())));
                 }
             }
             Err(error) => {
@@ -81,25 +81,25 @@ async fn told(stop: &mut watch::Receiver<bool>) {
 async fn connection(
     (stream, peer): (TcpStream, SocketAddr),
     router: Router,
-    (seat, mut stop): (Seat, watch::Receiver<bool>),
+    (slot, mut stop): (ConnectionSlot, watch::Receiver<bool>),
 ) {
     // Small answers are not held back for more.
     let _ = stream.set_nodelay(true);
-    let (busy, seat) = (Arc::new(Turn::new(())), Arc::new(seat));
+    let (busy, slot) = (Arc::new(Turn::new(())), Arc::new(slot));
     let service = service_fn(|request: axum::http::Request<Incoming>| {
-        let (seated, path) = (Seated::at(&seat), request.uri().path().to_owned());
+        let (in_use, path) = (SlotInUse::at(&slot), request.uri().path().to_owned());
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
             request.extensions_mut().insert(Hostless);
         }
         let answer = whole(router.clone(), request, Arc::clone(&busy));
-        let only_probes = seat.only_probes();
+        let only_probes = slot.only_probes();
         async move {
-            let Some(seated) = seated.filter(|_| !only_probes || ASKED_BY_PROBES.contains(&&*path)) else {
+            let Some(in_use) = in_use.filter(|_| !only_probes || ASKED_BY_PROBES.contains(&&*path)) else {
                 return Ok(turned_away());
             };
-            let mut response = answer.await?.map(|body| Body::new(Sending { body, seated }));
+            let mut response = answer.await?.map(|body| Body::new(Sending { body, in_use }));
             if only_probes {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -111,7 +111,7 @@ async fn connection(
     let mut served = pin!(builder.serve_connection(TokioIo::new(Patient { stream, stalled: None }), service));
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
-        () = seat.given_away() => Ok(()),
+        () = slot.given_away() => Ok(()),
         () = told(&mut stop) => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -120,7 +120,7 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, source = %peer.ip(), "a connection ended early");
     }
-    // The connection keeps its seat until its last request is done: who hangs up and comes back has no more than one seat.
+    // The connection keeps its slot until its last request is done: who hangs up and comes back has no more than one slot.
     drop(busy.lock().await);
 }
 
@@ -150,16 +150,16 @@ fn turned_away() -> Response {
 }
 
 /// A request on its connection; when the last byte of its answer has left, the connection waits for a head again.
-struct Seated(Arc<Seat>);
+struct SlotInUse(Arc<ConnectionSlot>);
 
-impl Seated {
+impl SlotInUse {
     /// None where the connection was given away just before.
-    fn at(seat: &Arc<Seat>) -> Option<Arc<Self>> {
-        seat.begin().then(|| Arc::new(Self(Arc::clone(seat))))
+    fn at(slot: &Arc<ConnectionSlot>) -> Option<Arc<Self>> {
+        slot.begin().then(|| Arc::new(Self(Arc::clone(slot))))
     }
 }
 
-impl Drop for Seated {
+impl Drop for SlotInUse {
     fn drop(&mut self) {
         self.0.wait();
     }
@@ -168,13 +168,13 @@ impl Drop for Seated {
 /// A body that keeps its connection busy until each part of it was written.
 struct Sending {
     body: Body,
-    seated: Arc<Seated>,
+    in_use: Arc<SlotInUse>,
 }
 
 /// A part of an answer.
 struct Part {
     bytes: Bytes,
-    _seated: Arc<Seated>,
+    _in_use: Arc<SlotInUse>,
 }
 
 impl AsRef<[u8]> for Part {
@@ -192,8 +192,8 @@ impl HttpBody for Sending {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        let seated = &self.seated;
-        frame.map_ok(|frame| frame.map_data(|bytes| Bytes::from_owner(Part { bytes, _seated: Arc::clone(seated) })))
+        let in_use = &self.in_use;
+        frame.map_ok(|frame| frame.map_data(|bytes| Bytes::from_owner(Part { bytes, _in_use: Arc::clone(in_use) })))
     }
 
     fn is_end_stream(&self) -> bool {

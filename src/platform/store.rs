@@ -38,7 +38,7 @@ use sqlx::AnyPool;
 use sqlx::any::AnyConnectOptions;
 
 use super::StartError;
-use super::seats::Seats;
+use super::keyed_semaphore::KeyedSemaphore;
 
 pub(super) use attempts::{forget_all_attempts, forget_attempts};
 pub(super) use audit::{
@@ -89,7 +89,7 @@ pub(super) struct Store {
     writer: AnyPool,
     sqlite: bool,
     /// Of the connections for writing on PostgreSQL those that may wait for one tenant's row. SQLite has one writer.
-    seats: Option<Seats<i64>>,
+    row_permits: Option<KeyedSemaphore<i64>>,
     /// How long each write waited for its connection, in seconds.
     waits: Histogram,
 }
@@ -137,8 +137,8 @@ impl Store {
             pages.execute(&readers).await.map_err(|_| StartError::WithoutPages)?;
         }
         let each = usize::try_from(pools.connections / SHARE).unwrap_or_default();
-        let seats = (!sqlite).then(|| Seats::new(each));
-        let store = Self { readers, writer, sqlite, seats, waits: Histogram::new(WAITS) };
+        let row_permits = (!sqlite).then(|| KeyedSemaphore::new(each));
+        let store = Self { readers, writer, sqlite, row_permits, waits: Histogram::new(WAITS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
         Ok(store)
@@ -156,7 +156,7 @@ impl Store {
         let readers = one.max_lifetime(None).idle_timeout(None).connect_with(options).await?;
         let begin = if sqlite { "BEGIN" } else { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" };
         sqlx::query(begin).execute(&readers).await?;
-        Ok(Self { writer: readers.clone(), readers, sqlite, seats: None, waits: Histogram::new(WAITS) })
+        Ok(Self { writer: readers.clone(), readers, sqlite, row_permits: None, waits: Histogram::new(WAITS) })
     }
 
     /// Starts a write.
@@ -170,10 +170,10 @@ impl Store {
     /// Starts a write that locks a tenant's row first. While somebody holds that row, others still find a connection: those who
     /// would take more than the tenant's share wait for it without one, and no longer than for a connection.
     pub(super) async fn begin_under(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
-        let Some(seats) = &self.seats else { return self.begin().await };
-        let seat = tokio::time::timeout(connect::ACQUIRE, seats.take(tenant)).await;
-        let seat = seat.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok(self.begin().await?.seated(seat))
+        let Some(row_permits) = &self.row_permits else { return self.begin().await };
+        let permit = tokio::time::timeout(connect::ACQUIRE, row_permits.acquire(tenant)).await;
+        let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(self.begin().await?.with_permit(permit))
     }
 
     /// Starts a write of the housekeeping, whose statements may take longer on PostgreSQL than those of a request.

@@ -17,6 +17,20 @@ use serde_json::Value;
 
 use crate::{assets, support};
 
+/// Values for what no other value says: further arguments, variables and volumes of both programs.
+const EXTRA: [&str; 10] = [
+    "extraArgs={--concurrency=3}",
+    "extraEnv[0].name=A",
+    "extraEnv[0].value=b",
+    "platform.extraArgs={--purge-after-days=3}",
+    "platform.extraEnv[0].name=SSL_CERT_FILE",
+    "platform.extraEnv[0].value=/ca/ca.pem",
+    "platform.extraVolumes[0].name=ca",
+    "platform.extraVolumes[0].configMap.name=ca",
+    "platform.extraVolumeMounts[0].name=ca",
+    "platform.extraVolumeMounts[0].mountPath=/ca",
+];
+
 /// Helm in a folder of its own, which sees nothing of the person's own settings.
 pub(crate) struct Helm {
     program: PathBuf,

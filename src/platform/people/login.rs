@@ -6,13 +6,13 @@ use crate::platform::audit::{Action, Actor, Denial, Event, RequestId, append, ap
 use crate::platform::error::Error;
 use crate::platform::factor::{FRESH, Method, Whose, verify};
 use crate::platform::hashing::Place;
+use crate::platform::keyed_semaphore::KeyedPermit;
 use crate::platform::login::address::admits;
 use crate::platform::login::elsewhere;
 use crate::platform::login::policy::Rules;
 use crate::platform::login::source::Source;
 use crate::platform::names::login_key;
 use crate::platform::principal::Caller;
-use crate::platform::seats::Seat;
 use crate::platform::store::{
     Candidate, Carrier, NewSession, end_session, failed_login, failed_nobody, forget_attempts, start_session,
     verify_session,
@@ -25,7 +25,7 @@ pub(in crate::platform) struct Proved {
     person: Candidate,
     account: Account,
     /// Until the session has begun, or the attempt is taken back.
-    turn: Seat<Account>,
+    turn: KeyedPermit<Account>,
     /// Whether the person may do nothing but change the password.
     pub(in crate::platform) limited: bool,
     /// When a second factor was proved along with it.
@@ -54,12 +54,12 @@ pub(in crate::platform) struct Attempt {
     pub(in crate::platform) open: bool,
     /// Held until it is known what the attempt was. The next one of the account from the source waits meanwhile, so that right
     /// ones at once do not lock the account, and wrong ones at once are no more than the policy lets through.
-    pub(in crate::platform) turn: Seat<Account>,
+    pub(in crate::platform) turn: KeyedPermit<Account>,
 }
 
 /// Counts an attempt, once those before it are done.
 pub(in crate::platform) async fn attempt(app: &App, account: &Account, rules: &Rules) -> Result<Attempt, Error> {
-    let turn = app.turns.take(account.clone()).await;
+    let turn = app.turns.acquire(account.clone()).await;
     let open = app.store.attempt((&account.0, &account.1), rules, time::now()).await?;
     Ok(Attempt { open, turn })
 }

@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut};
 use sqlx::{Any, AnyConnection, Transaction};
 
 use crate::platform::audit::{self, Pending};
-use crate::platform::seats::Seat;
+use crate::platform::keyed_semaphore::KeyedPermit;
 
 /// A write in progress; dropped without `commit` it never happened.
 ///
@@ -15,17 +15,17 @@ pub(in crate::platform) struct Tx {
     inner: Transaction<'static, Any>,
     pending: Vec<Pending>,
     /// Given back after the connection.
-    seat: Option<Seat<i64>>,
+    permit: Option<KeyedPermit<i64>>,
 }
 
 impl Tx {
     pub(super) const fn new(inner: Transaction<'static, Any>) -> Self {
-        Self { inner, pending: Vec::new(), seat: None }
+        Self { inner, pending: Vec::new(), permit: None }
     }
 
-    /// With a seat of the tenant whose row it locks.
-    pub(super) fn seated(self, seat: Seat<i64>) -> Self {
-        Self { seat: Some(seat), ..self }
+    /// With a permit of the tenant whose row it locks.
+    pub(super) fn with_permit(self, permit: KeyedPermit<i64>) -> Self {
+        Self { permit: Some(permit), ..self }
     }
 
     /// Adds to what is written last.
@@ -38,7 +38,7 @@ impl Tx {
         let pending = std::mem::take(&mut self.pending);
         let written = Box::pin(audit::write(&mut self, pending)).await?;
         self.inner.commit().await?;
-        drop(self.seat.take());
+        drop(self.permit.take());
         if let Some(written) = written {
             written.tell();
         }

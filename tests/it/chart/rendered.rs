@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::{Helm, objects};
+use super::{EXTRA, Helm, objects};
 use crate::assets;
 use crate::kubectl::Kubectl;
 use crate::support::{kubectl, namespace};
@@ -48,18 +48,9 @@ fn sets(own: &str, other: &str) -> Vec<Vec<String>> {
         "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1",
         "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].key=disk",
         "platform.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].preference.matchExpressions[0].operator=Exists",
-        "platform.extraArgs={--purge-after-days=3}",
-        "platform.extraEnv[0].name=SSL_CERT_FILE",
-        "platform.extraEnv[0].value=/ca/ca.pem",
-        "platform.extraVolumes[0].name=ca",
-        "platform.extraVolumes[0].configMap.name=ca",
-        "platform.extraVolumeMounts[0].name=ca",
-        "platform.extraVolumeMounts[0].mountPath=/ca",
-        "extraArgs={--concurrency=3}",
-        "extraEnv[0].name=A",
-        "extraEnv[0].value=b",
         "platformProxy=http://proxy.example:3128",
     ]);
+    all.extend(text(&EXTRA));
     all.extend(
         [
             "networkPolicy.metricsFrom",

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tenantry::operator::Settings;
 use tenantry::platform::Flags;
 
-use super::{Helm, find, flags, objects};
+use super::{EXTRA, Helm, find, flags, objects};
 use crate::assets;
 
 fn read(file: &str) -> String {
@@ -336,19 +336,7 @@ fn the_program_starts_with_the_environment_that_the_chart_gives_it() {
 
 #[test]
 fn what_no_value_says_is_said_by_further_arguments_and_variables() {
-    let values = [
-        "platform.enabled=true",
-        "extraArgs={--concurrency=3}",
-        "extraEnv[0].name=A",
-        "extraEnv[0].value=b",
-        "platform.extraArgs={--purge-after-days=3}",
-        "platform.extraEnv[0].name=SSL_CERT_FILE",
-        "platform.extraEnv[0].value=/ca/ca.pem",
-        "platform.extraVolumes[0].name=ca",
-        "platform.extraVolumes[0].configMap.name=ca",
-        "platform.extraVolumeMounts[0].name=ca",
-        "platform.extraVolumeMounts[0].mountPath=/ca",
-    ];
+    let values = [&["platform.enabled=true"], &EXTRA[..]].concat();
     let rendered = objects(&Helm::alone("extra").render("tenantry-system", &values).unwrap());
     let (args, env) = flags(find(&rendered, "Deployment", "tenantry"));
     assert_eq!(args.last().map(String::as_str), Some("--concurrency=3"));

@@ -1,4 +1,4 @@
-//! Places for connections: how many there are, how many one source has, and who gives way when none is left.
+//! The limit of open connections: how many there are, how many one source has, and which one is closed when none is left.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 use crate::platform::bounds::{CONNECTIONS, CONNECTIONS_OF_ADDRESS, FILES, PROBES};
 use crate::platform::login::address::Network;
 
-/// Connections that may be open.
-pub(super) struct Seats {
+/// The connections that may be open, and those that are.
+pub(super) struct ConnectionLimit {
     most: usize,
     proxies: Vec<Network>,
     taken: Mutex<Taken>,
@@ -37,7 +37,7 @@ struct Place {
     gives_way: Notify,
 }
 
-impl Seats {
+impl ConnectionLimit {
     pub(super) fn new(proxies: Vec<Network>) -> Self {
         // The database, the logs and deliveries need files too.
         let most = files().map_or(CONNECTIONS, |files| files.saturating_sub(FILES).clamp(8, CONNECTIONS));
@@ -50,7 +50,7 @@ impl Seats {
 
     /// A place for a connection. Where all are taken, the connection that has sent no whole head for longest is ended for it; where
     /// all are busy with requests, it is one of the few that are kept for probes.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<ConnectionSlot> {
         let address = address.to_canonical();
         let is_trusted = self.proxies.iter().any(|proxy| proxy.has(address));
         let network = network(address);
@@ -70,10 +70,10 @@ impl Seats {
         *taken.by_network.entry(network).or_default() += 1;
         let place =
             Arc::new(Place { network, only_probes, has_gone: AtomicBool::new(false), gives_way: Notify::new() });
-        let seat = Seat { seats: Arc::clone(self), place, turn: Mutex::new(None) };
+        let slot = ConnectionSlot { limit: Arc::clone(self), place, turn: Mutex::new(None) };
         drop(taken);
-        seat.wait();
-        Some(seat)
+        slot.wait();
+        Some(slot)
     }
 }
 
@@ -113,14 +113,14 @@ impl Taken {
 }
 
 /// One connection's place.
-pub(super) struct Seat {
-    seats: Arc<Seats>,
+pub(super) struct ConnectionSlot {
+    limit: Arc<ConnectionLimit>,
     place: Arc<Place>,
     /// Its number among those that wait.
     turn: Mutex<Option<u64>>,
 }
 
-impl Seat {
+impl ConnectionSlot {
     /// Whether it may ask for nothing but whether all is well.
     pub(super) fn only_probes(&self) -> bool {
         self.place.only_probes
@@ -128,7 +128,7 @@ impl Seat {
 
     /// The connection waits for a head.
     pub(super) fn wait(&self) {
-        let mut taken = self.seats.taken();
+        let mut taken = self.limit.taken();
         if self.place.has_gone.load(Ordering::Relaxed) {
             return;
         }
@@ -140,7 +140,7 @@ impl Seat {
 
     /// A whole head came; false where the place was given away just before.
     pub(super) fn begin(&self) -> bool {
-        let mut taken = self.seats.taken();
+        let mut taken = self.limit.taken();
         if let Some(turn) = self.turn.lock().unwrap_or_else(PoisonError::into_inner).take() {
             taken.waiting.remove(&turn);
         }
@@ -153,10 +153,10 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.begin();
-        let mut taken = self.seats.taken();
+        let mut taken = self.limit.taken();
         taken.leave(&self.place);
     }
 }
@@ -180,60 +180,61 @@ fn files() -> Option<usize> {
 mod tests {
     use super::*;
 
-    fn seats(most: usize) -> Arc<Seats> {
-        let mut seats = Seats::new(vec!["10.0.0.0/8".parse().unwrap()]);
-        seats.most = most;
-        Arc::new(seats)
+    fn limited(most: usize) -> Arc<ConnectionLimit> {
+        let mut limit = ConnectionLimit::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        limit.most = most;
+        Arc::new(limit)
     }
 
-    fn many(seats: &Arc<Seats>, address: &str) -> Vec<Seat> {
+    fn many(limit: &Arc<ConnectionLimit>, address: &str) -> Vec<ConnectionSlot> {
         let address = address.parse().unwrap();
-        std::iter::from_fn(|| seats.take(address)).take(99).collect()
+        std::iter::from_fn(|| limit.take(address)).take(99).collect()
     }
 
     #[test]
     fn one_address_has_a_share_of_the_connections_and_a_trusted_proxy_has_them_all() {
-        let seats = seats(20);
-        let one = many(&seats, "203.0.113.5");
-        assert_eq!((one.len(), seats.taken().all), (10, 10));
+        let limit = limited(20);
+        let one = many(&limit, "203.0.113.5");
+        assert_eq!((one.len(), limit.taken().all), (10, 10));
         drop(one);
-        let proxy = std::iter::from_fn(|| seats.take("10.0.0.1".parse().unwrap()).filter(Seat::begin));
-        let proxy: Vec<Seat> = proxy.take(99).collect();
-        assert_eq!(proxy.iter().filter(|seat| !seat.only_probes()).count(), 20);
+        let proxy = std::iter::from_fn(|| limit.take("10.0.0.1".parse().unwrap()).filter(ConnectionSlot::begin));
+        let proxy: Vec<ConnectionSlot> = proxy.take(99).collect();
+        assert_eq!(proxy.iter().filter(|slot| !slot.only_probes()).count(), 20);
         drop(proxy);
-        assert!(seats.taken().by_network.is_empty() && seats.taken().waiting.is_empty());
+        assert!(limit.taken().by_network.is_empty() && limit.taken().waiting.is_empty());
     }
 
     #[test]
     fn the_addresses_of_one_network_of_ipv6_share_their_part() {
-        let seats = seats(20);
-        let one = many(&seats, "2001:db8:0:1::1");
-        assert_eq!((one.len(), many(&seats, "2001:db8:0:1:ffff::2").len()), (10, 0));
-        assert_eq!(many(&seats, "2001:db8:0:2::1").len(), 10);
+        let limit = limited(20);
+        let one = many(&limit, "2001:db8:0:1::1");
+        assert_eq!((one.len(), many(&limit, "2001:db8:0:1:ffff::2").len()), (10, 0));
+        assert_eq!(many(&limit, "2001:db8:0:2::1").len(), 10);
     }
 
     #[test]
     fn the_connection_that_waits_longest_gives_way_and_a_busy_one_does_not() {
-        let seats = seats(4);
-        let take = |address: &str| seats.take(address.parse().unwrap());
+        let limit = limited(4);
+        let take = |address: &str| limit.take(address.parse().unwrap());
         let busy = take("203.0.113.1").unwrap();
         assert!(busy.begin());
-        let held: Vec<Seat> = (2..5).map(|last| take(&format!("203.0.113.{last}")).unwrap()).collect();
+        let held: Vec<ConnectionSlot> = (2..5).map(|last| take(&format!("203.0.113.{last}")).unwrap()).collect();
         let next = take("203.0.113.9").unwrap();
         assert!(!next.only_probes() && next.begin(), "it has the place of the first that waits");
         assert!(!held[0].begin() && held[1].begin() && held[2].begin());
-        assert_eq!(seats.taken().all, 4);
+        assert_eq!(limit.taken().all, 4);
         // Whoever answered waits again, behind the others.
         busy.wait();
         let last = take("203.0.113.8").unwrap();
         assert!(!busy.begin() && last.begin());
-        let probes: Vec<Seat> = (0..2 * PROBES).filter_map(|last| take(&format!("203.0.112.{last}"))).collect();
+        let probes: Vec<ConnectionSlot> =
+            (0..2 * PROBES).filter_map(|last| take(&format!("203.0.112.{last}"))).collect();
         assert_eq!(probes.len(), 2 * PROBES, "of those for probes the longest waiting gives way too");
-        assert!(probes.iter().all(Seat::only_probes));
-        assert_eq!(seats.taken().all, 4 + PROBES);
-        assert_eq!(probes.iter().filter(|seat| seat.begin()).count(), PROBES);
+        assert!(probes.iter().all(ConnectionSlot::only_probes));
+        assert_eq!(limit.taken().all, 4 + PROBES);
+        assert_eq!(probes.iter().filter(|slot| slot.begin()).count(), PROBES);
         assert!(take("203.0.111.1").is_none(), "all are busy");
         drop((busy, held, next, last, probes));
-        assert!(seats.taken().all == 0 && seats.taken().by_network.is_empty());
+        assert!(limit.taken().all == 0 && limit.taken().by_network.is_empty());
     }
 }
