@@ -20,7 +20,7 @@ CONTROL_PLANE := $(ASSETS)/kube-apiserver $(ASSETS)/server $(ASSETS)/kubectl
 endif
 
 # Programs that `make browser` and `make postgres` had to unpack.
-export PATH := $(PATH):$(abspath $(TARGET)/machine/bin)
+export PATH := $(abspath $(TARGET)/machine/bin):$(PATH)
 
 # What a goal still has to build, one after the other, for the numbers that step.sh prints.
 BUILT_demo := $(CONTROL_PLANE) $(ASSETS)/kube-controller-manager

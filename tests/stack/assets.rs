@@ -37,14 +37,23 @@ pub fn own(name: &str) -> Result<PathBuf> {
     Err(format!("`{name}` is not built: run `cargo build --bins`").into())
 }
 
-/// A program that the machine has, or that `make browser` and `make postgres` unpacked because it had none.
+/// A program of the machine. What `make browser` and `make postgres` unpacked counts first: it is there only where what is
+/// installed is missing, too old or does not start.
 pub fn of_machine(name: &str) -> Option<PathBuf> {
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-    // Where Debian keeps the programs that only a server of PostgreSQL needs.
+    let mut folders: Vec<PathBuf> = target().map(|target| target.join("machine/bin")).into_iter().collect();
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    // Where Debian keeps the programs that only a server of PostgreSQL needs, for each version.
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    folders.extend(versions.map(|version| version.path().join("bin")));
-    folders.extend(target().map(|target| target.join("machine/bin")));
+    let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    versions.sort_by_key(|folder| std::cmp::Reverse(major(folder)));
+    folders.extend(versions);
     folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The major version in a path such as `/usr/lib/postgresql/15/bin`.
+fn major(programs: &Path) -> Option<u32> {
+    let version = programs.parent()?.file_name()?.to_str()?;
+    version.split('.').next()?.parse().ok()
 }
 
 /// The store behind the API server.

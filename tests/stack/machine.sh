@@ -11,11 +11,19 @@ mkdir -p "$target/machine"
 target=$(cd "$target" && pwd)
 home=$target/machine/$1
 log=$home.log
-# Where Debian keeps the programs that only a server needs.
-for programs in /usr/lib/postgresql/*/bin "$target/machine/bin"; do PATH=$PATH:$programs; done
+. tests/stack/path.sh
 
 # Each must start: a program whose libraries are missing is not there.
-runs() { for program in "$@"; do "$program" --version >/dev/null 2>&1 </dev/null || return 1; done; }
+runs() {
+  find_programs
+  for program in "$@"; do "$program" --version >/dev/null 2>&1 </dev/null || return 1; done
+}
+
+# Whether the program that is found is of this major version or a newer one.
+is_at_least() {
+  found=$("$2" --version 2>/dev/null | sed 's/^[^0-9]*\([0-9]*\).*/\1/')
+  [ "${found:-0}" -ge "$1" ]
+}
 
 case $1 in
   browser)
@@ -26,7 +34,7 @@ case $1 in
   postgres)
     packages=postgresql
     needed='PostgreSQL 15 or newer'
-    is_there() { runs initdb postgres psql pg_dump pg_restore pg_basebackup; }
+    is_there() { runs initdb postgres psql pg_dump pg_restore pg_basebackup && is_at_least 15 postgres; }
     ;;
   *) echo "machine.sh: \`$1\` is neither \`browser\` nor \`postgres\`" >&2; exit 2 ;;
 esac

@@ -2,7 +2,7 @@
 # Breaks the code in places that chance chooses, and shows what no test notices: mutants-wide.sh SAMPLE SEED
 # The mutants are those of cargo-mutants over plan, operator and the platform's people, login and store. The unit tests and
 # the contract tests judge them: what needs an API server is too slow for so many. Where the process ends early, the next
-# one with the same SAMPLE and SEED goes on.
+# one with the same SAMPLE and SEED goes on, if the code is the same.
 set -u
 . tests/stack/progress.sh
 
@@ -12,7 +12,11 @@ target=$(cd "${CARGO_TARGET_DIR:-$root/target}" && pwd)
 tools=$target/tools/bin
 work=$target/mutants-wide
 tree=$work/tree
-chosen=$work/$sample-$seed
+# Other code has other mutants under the same numbers, and other verdicts.
+code=$(git ls-files --cached --others --exclude-standard -- src tests Cargo.toml Cargo.lock | sort | while IFS= read -r file; do
+  [ ! -f "$file" ] || sha256sum "$file"
+done | sha256sum | cut -c1-12)
+chosen=$work/$sample-$seed-$code
 results=$chosen/results
 export CARGO_TARGET_DIR="$work/target"
 # The copy is no repository, and patches are not to be fitted into the one around it.

@@ -3,9 +3,9 @@
 set -eu
 
 folder=$(mktemp -d)
-# Where Debian keeps the programs that only a server needs.
 target=$(cd "${CARGO_TARGET_DIR:-target}" && pwd)
-for programs in /usr/lib/postgresql/*/bin "$target/machine/bin"; do PATH=$PATH:$programs; done
+. tests/stack/path.sh
+find_programs
 for program in initdb postgres psql pg_dump pg_restore pg_basebackup; do
   command -v "$program" >/dev/null || { echo "\`$program\` is missing: run \`make postgres\`" >&2; exit 1; }
 done

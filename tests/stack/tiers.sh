@@ -14,6 +14,12 @@ mkdir -p "$logs"
 table=$logs/table
 passed=0 failed=0 ignored=0 number=0
 
+# A process in the background does not hear an interrupt of the terminal.
+watcher=
+finish() { [ -z "$watcher" ] || kill "$watcher" 2>/dev/null; }
+trap finish EXIT
+trap 'exit 130' INT TERM
+
 run() {
   case $1 in
     fmt) cargo fmt --check ;;
@@ -52,7 +58,8 @@ tier() {
   watch_step "$1" tests "$log" "${PROGRESS_SECONDS:-60}" &
   watcher=$!
   { run "$1" </dev/null 2>&1; echo $? >"$logs/$1.status"; } | tee "$log"
-  kill "$watcher"
+  finish
+  watcher=
   status=$(cat "$logs/$1.status")
   seconds=$(($(date +%s) - begin))
   [ "$status" -ne 0 ] || keep_time "tier-$1" "$seconds"
