@@ -318,3 +318,24 @@ async fn a_password_or_an_activation_by_an_administrator_unlocks_a_person() {
     assert_eq!(left, 0);
     platform.sp.login("lola", "Third-Passw0rd!").await.json();
 }
+
+#[tokio::test]
+async fn a_password_that_somebody_else_chose_ends_after_ten_days() {
+    const ALL_BUT_A_MINUTE: &str =
+        "UPDATE person SET password_until = password_until - 863940000 WHERE login_name = 'lola'";
+    const A_MINUTE: &str = "UPDATE person SET password_until = password_until - 60000 WHERE login_name = 'lola'";
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let id = platform.user(&partner, "lola", &[]).await;
+    platform.sql(ALL_BUT_A_MINUTE).await;
+    platform.sp.login("lola", PASSWORD).await.json();
+    platform.sql(A_MINUTE).await;
+    assert_eq!(platform.sp.login("lola", PASSWORD).await.status, 401, "its time is over");
+
+    let path = format!("/tenants/{partner}/users/{id}");
+    platform.sp.post(&path, json!({ "password": "Third-Passw0rd!" })).await.json();
+    platform.sql(ALL_BUT_A_MINUTE).await;
+    platform.sp.login("lola", "Third-Passw0rd!").await.json();
+    platform.sql(A_MINUTE).await;
+    assert_eq!(platform.sp.login("lola", "Third-Passw0rd!").await.status, 401, "its time is over too");
+}
