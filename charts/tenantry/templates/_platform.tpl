@@ -77,6 +77,14 @@ export-s3: {{ . }}
 {{- fail "`platform.allowFrom` is empty, so the NetworkPolicy lets nobody reach the platform, its Ingress included: name the peers of the Ingress controller, such as `[{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: ingress-nginx}}}]`" -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.networkPolicy.enabled .Values.platform.database.secretName (not .Values.platform.database.to) -}}
+{{- fail "`platform.database.to` is empty, so the NetworkPolicy lets the platform reach no database: name the peers that PostgreSQL is, such as `[{podSelector: {matchLabels: {app: postgresql}}}]` or `[{ipBlock: {cidr: 10.0.0.7/32}}]`" -}}
+{{- end -}}
+{{- range .Values.platform.exports.destinations -}}
+{{- if and (contains "://" .) $.Values.networkPolicy.enabled (not $.Values.platform.httpsTo) -}}
+{{- fail (printf "`platform.httpsTo` is empty, so the NetworkPolicy lets no export reach `%s`: name the peers that it is, such as `[{ipBlock: {cidr: 192.0.2.0/24}}]`" .) -}}
+{{- end -}}
+{{- end -}}
 {{- if and .Values.platform.exports.s3.secretName (not .Values.platform.exports.s3.keyId) -}}
 {{- fail "`platform.exports.s3.keyId` is needed with `platform.exports.s3.secretName`: name the id of the key whose secret that is" -}}
 {{- end -}}

@@ -46,6 +46,7 @@ fn a_scanner_finds_what_is_suppressed_with_a_reason_and_nothing_else() {
         "platform.trustedProxies={10.0.0.0/8}",
         "platform.allowFrom[0].podSelector.matchLabels.app=ingress",
         "platform.database.secretName=pg",
+        "platform.database.to[0].podSelector.matchLabels.app=pg",
     ];
     let rendered = Helm::alone("scan").render("tenantry-system", &values).unwrap();
     let (failed, passed) = scan("scan", &rendered);

@@ -189,6 +189,11 @@ fn what_no_value_is_or_does_not_fit_is_refused_with_words() {
         (&["platform.trustedProxies={ingress}"], "/platform/trustedProxies/0"),
         (&["platform.publicUrl=http://p.example"], "/platform/publicUrl"),
         (&["platform.enabled=true", "platform.exports.s3.secretName=s3"], "`platform.exports.s3.keyId` is needed"),
+        (&["platform.enabled=true", "platform.database.secretName=pg"], "`platform.database.to` is empty"),
+        (
+            &["platform.enabled=true", "platform.exports.destinations={/data/out,https://lake.example/in}"],
+            "lets no export reach `https://lake.example/in`",
+        ),
         (&["metrics.serviceMonitor.enabled=true"], "`networkPolicy.metricsFrom` is empty"),
         (&["metrics.prometheusRule.runbooks=docs/"], "/metrics/prometheusRule/runbooks"),
     ] {
@@ -307,7 +312,8 @@ fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() 
         ("platform.exports.s3.keyId=ID", "TENANTRY_EXPORT_S3_KEY_ID", "ID"),
         ("platform.exports.s3.secretName=s3", "TENANTRY_EXPORT_S3_SECRET_FILE", "/secrets/export-s3/secret"),
     ];
-    let values: Vec<&str> = all.iter().map(|(value, ..)| *value).collect();
+    let mut values: Vec<&str> = all.iter().map(|(value, ..)| *value).collect();
+    values.push("platform.database.to[0].podSelector.matchLabels.app=pg");
     let told = platform_env(&values);
     for (value, name, wanted) in all {
         assert_eq!(told.get(name).map(String::as_str), Some(wanted), "{value}");
