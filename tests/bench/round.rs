@@ -126,7 +126,7 @@ fn counts(kubectl: &Kubectl, tenancy: &Tenancy) -> Result<[f64; 3]> {
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
             .sum()
     };
-    Ok([writes("tenantry.dev"), writes("events.k8s.io"), tenancy.creates()?.1])
+    Ok([writes("tenantry.dev"), writes("events.k8s.io"), f64::from(u32::try_from(tenancy.creates()?.clients)?)])
 }
 
 fn operate(folder: &std::path::Path, options: &OperatorOptions, tenants: usize) -> Result<(f64, f64, f64)> {

@@ -7,11 +7,12 @@ const HEAD: &str = "# The kubectl plugin
 `kubectl tenantry` looks at the tenants of the platform and at the objects that declare them, and does what people on call
 reach for. It is the program `kubectl-tenantry`; kubectl finds it once it is on the PATH:
 
-    install -m 755 kubectl-tenantry ~/.local/bin/
+    cargo build --release --bin kubectl-tenantry
+    install -m 755 target/release/kubectl-tenantry ~/.local/bin/
     kubectl tenantry completion kubectl > ~/.local/bin/kubectl_complete-tenantry
     chmod +x ~/.local/bin/kubectl_complete-tenantry
 
-The second and third line let kubectl complete it, names of objects included, in each shell that completes kubectl.
+The last two lines let kubectl complete it, names of objects included, in each shell that completes kubectl.
 
 * Flags stand behind `tenantry`: `kubectl tenantry --context prod status`. kubectl takes none before the name of a plugin.
 * Results go to stdout, notes and errors to stderr. `-o json` and `-o yaml` are for programs. Colours stand where stdout is a

@@ -51,7 +51,7 @@ fn two_hundred_clients_cost_two_hundred_creates_and_two_writes_each_and_then_not
     let space = world.namespace("fleet");
     space.partner("acme", &json!({}));
     let partner = space.ready("partner/acme");
-    let creates = world.tenancy.creates().unwrap().1;
+    let creates = world.tenancy.creates().unwrap().clients;
     let (writes, events) = (world.client_writes(), world.events());
     apply_many(&space);
     all_ready(&space);
@@ -59,7 +59,7 @@ fn two_hundred_clients_cost_two_hundred_creates_and_two_writes_each_and_then_not
     let many = MANY as f64;
     // kubectl applies each object once; the rest is the operator's.
     let (writes, events) = (world.client_writes() - writes - many, world.events() - events);
-    assert!((world.tenancy.creates().unwrap().1 - creates - many).abs() < 0.5, "creates are not {MANY}");
+    assert_eq!(world.tenancy.creates().unwrap().clients - creates, MANY);
     assert!(writes <= 2.0 * many, "{writes} object writes for {MANY} tenants");
     assert!(events <= many + 1.0, "{events} events for {MANY} tenants");
     each_once(&space, &partner);

@@ -6,7 +6,7 @@ use super::demo::Demo;
 use super::life::patch;
 use super::process::Result;
 use super::screen::{block, say};
-use super::tenancy;
+use super::tenancy::{self, Creates};
 
 /// What would be a day is made short enough to watch.
 const GRACE_SECONDS: u64 = 3;
@@ -89,7 +89,7 @@ pub fn tombstones(demo: &mut Demo) -> Result<()> {
     let alive = demo.tenancy.list(&partners, true)?;
     demo.same("living Partners", &alive.len(), &0)?;
     buried(demo, &partners, &demo.ids[..1])?;
-    demo.same("creates of Partners and Clients", &demo.tenancy.creates()?, &(1.0, 3.0))?;
+    demo.same("creates of Partners and Clients", &demo.tenancy.creates()?, &Creates { partners: 1, clients: 3 })?;
     let left = demo.kubectl(&["get", "tenantry"])?;
     demo.same("objects left", left.as_str(), "")
 }

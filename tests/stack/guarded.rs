@@ -22,7 +22,7 @@ pub fn approve(demo: &mut Demo) -> Result<()> {
     demo.wait("--for=condition=AwaitingApproval", &["client/initech"])?;
     demo.status("client/initech")?;
     demo.kubectl(&["get", "client/initech", "-o", "jsonpath={.status.plan}"])?;
-    demo.same("the IP rule so far", &demo.tenancy.get(&path)?["whiteListedIps"], &before)?;
+    demo.holds("the IP rule is not applied yet", demo.tenancy.get(&path)?["whiteListedIps"] == before)?;
     let hash = demo.kubectl.read("client/initech", "{.status.plan.hash}")?;
     patch(demo, "client/initech", &json!({"management": {"approval": {"approvedPlan": hash}}}))?;
     demo.wait("--for=condition=Ready", &["client/initech"])?;

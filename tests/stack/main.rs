@@ -63,13 +63,13 @@ fn main() -> ExitCode {
 }
 
 fn up() -> Result<()> {
-    say("starting a control plane, a platform and an operator: about ten seconds");
+    say("a control plane, a platform and an operator, unless they run already: about ten seconds");
     match supervisor::start()? {
         Some(started) => {
             started.keep()?;
-            say("the stack is ready; `make down` ends it");
+            say("the stack is ready; `make down` ends it and throws its data away");
         }
-        None => say("the stack is running already; `make down` ends it"),
+        None => say("the stack is running already; `make down` ends it and throws its data away"),
     }
     let folder = supervisor::folder()?;
     say(format!("    . {}", folder.join("env").display()));

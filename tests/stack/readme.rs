@@ -43,11 +43,11 @@ pub fn shell(command: &str) -> Result<String> {
     reader.join().map_err(|_| "the output cannot be read")?.map_err(Into::into)
 }
 
-/// Each of the ten commands prints what the README shows.
+/// Each command prints what the README shows.
 pub fn play(demo: &mut Demo) -> Result<()> {
     let page = fs::read_to_string(assets::root().join("README.md"))?;
     let shown = console::entries(&page);
-    demo.same("commands of the README", &shown.len(), &10)?;
+    demo.same("commands of the README", &shown.len(), &12)?;
     // The README begins with an empty namespace.
     demo.kubectl(&["delete", "configmap", "brand"])?;
     for Entry { command, output } in &shown {

@@ -70,6 +70,7 @@ pub fn namespace(demo: &mut Demo) -> Result<()> {
         "spec": {"partnerRef": {"name": "acme"}, "details": {"name": "Early"}},
     });
     demo.kubectl.run_with(&["apply", "-f", "-"], &client.to_string())?;
+    say("  a Client in it, whose Partner is in another namespace: `client/early`");
     demo.wait("--for=condition=Reconciling", &["-n", "short", "client/early"])?;
     demo.kubectl(&["delete", "namespace", "short", "--timeout=20s"])?;
     let left = demo.kubectl.run(&["get", "namespace", "short", "--ignore-not-found"])?;
