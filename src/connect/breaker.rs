@@ -173,6 +173,7 @@ mod tests {
         }
     }
 
+    /// shows: faults/73
     #[tokio::test(start_paused = true)]
     async fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_again_once_it_answers() {
         let platform = Platform::new();
@@ -190,6 +191,7 @@ mod tests {
         assert_eq!(platform.asked(), 8);
     }
 
+    /// shows: faults/73
     #[tokio::test(start_paused = true)]
     async fn one_request_that_is_never_answered_closes_nothing_for_others_and_a_token_does() {
         let platform = Platform::new();

@@ -212,6 +212,7 @@ mod tests {
         read(&headers(&[("retry-after", value)]), SERVER).retry_at
     }
 
+    /// shows: faults/50
     #[test]
     fn a_reset_is_read_in_each_unit_and_form() {
         for form in [

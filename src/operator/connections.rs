@@ -174,6 +174,7 @@ mod tests {
         assert_eq!(changes.load(Ordering::SeqCst), 1);
     }
 
+    /// shows: faults/75
     #[tokio::test(start_paused = true)]
     async fn a_hundred_rotations_leave_one_connection_for_each_living_secret() {
         let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), Claim::default());

@@ -216,6 +216,7 @@ mod tests {
     const SECRET: &str = "/api/v1/namespaces/a/secrets/platform";
     const CLIENTS: &str = "/apis/tenantry.dev/v1alpha1/clients";
 
+    /// shows: faults/70
     #[tokio::test(start_paused = true)]
     async fn a_request_without_an_answer_ends_at_its_deadline_also_within_the_body() {
         for server in [Server::Silent, Server::SilentAfterHeaders] {
@@ -232,6 +233,7 @@ mod tests {
         assert_eq!(ask(&client, SECRET).await.0, None);
     }
 
+    /// shows: faults/70
     #[tokio::test(start_paused = true)]
     async fn a_watch_that_does_not_begin_ends_at_its_deadline_and_one_that_falls_silent_ends_too() {
         let watch = format!("{CLIENTS}?watch=true");

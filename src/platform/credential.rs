@@ -129,6 +129,7 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 mod tests {
     use super::*;
 
+    /// shows: security/asvs/11.2.4
     #[test]
     fn hashes_are_hex_and_compare() {
         assert_eq!(hash("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -299,6 +299,7 @@ mod tests {
         text.to_owned().into()
     }
 
+    /// shows: security/asvs/6.2.8
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_and_no_two_hashes_are_alike() {
         let hasher = Hasher::new(CHEAP, Duration::from_secs(9));
@@ -312,6 +313,7 @@ mod tests {
     }
 
     /// The vector was made with the `argon2` program of the algorithm's authors.
+    /// shows: security/asvs/11.4.2
     #[test]
     fn the_text_form_is_the_usual_one() {
         let usual = "$argon2id$v=19$m=64,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Gpj7qOY5RCXJvcMzqcdQqvgR3wcPX7SleI4c9NtXk6E";
@@ -320,6 +322,7 @@ mod tests {
         assert!(matches(&Memory::default(), "$argon2id$v=19$m=64", &secret("x")).is_err());
     }
 
+    /// shows: security/asvs/11.4.2
     #[test]
     fn the_default_work_is_no_less_than_the_minimum() {
         assert_eq!(Work::default(), Work { memory: 19_456, passes: 2 });

@@ -216,6 +216,7 @@ mod tests {
         }
     }
 
+    /// shows: security/asvs/6.2.8
     #[test]
     fn a_password_is_hashed_in_its_normal_form() {
         assert_eq!(password("pa\u{a0}ss").as_deref(), Some("pa ss"));

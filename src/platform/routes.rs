@@ -199,6 +199,7 @@ mod tests {
 
     use super::*;
 
+    /// shows: security/asvs/16.5.1
     #[tokio::test]
     async fn a_panic_becomes_an_answer_without_its_cause() {
         async fn fail() {

@@ -70,6 +70,7 @@ mod tests {
         assert_eq!(key(&headers(&[])), None);
     }
 
+    /// shows: security/asvs/3.5.1
     #[test]
     fn only_this_site_causes_changes() {
         for (rows, same) in [

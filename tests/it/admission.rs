@@ -238,6 +238,7 @@ fn the_garbage_collector_passes() {
     }
 }
 
+/// shows: security/credential/writer-with-policies
 #[test]
 fn only_who_holds_the_verb_confirms() {
     let server = server();
@@ -271,6 +272,7 @@ fn only_who_holds_the_verb_creates_what_is_confirmed() {
     assert_eq!(room.count(), 2);
 }
 
+/// shows: security/credential/writer-with-policies
 #[test]
 fn only_who_holds_the_verb_names_an_owner_to_take_a_tenant_from() {
     let server = server();

@@ -1,7 +1,9 @@
 //! The consoles of the pages: each command is run as it stands there, and what it prints is compared with the page.
 
+mod apart;
 mod page;
 mod pages;
+mod runbook;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,8 +98,8 @@ impl Console {
         if ran.status.success() == is_error {
             return Some(format!("`{command}`: {}\n{out}{err}", ran.status));
         }
-        let wanted = output.as_deref().map(put)?;
-        let (wanted, out) = (masked(&wanted), masked(&(out + &err)));
-        (!page::fits(&wanted, &out)).then(|| format!("`{command}` printed\n{out}\nand the page says\n{wanted}"))
+        let (wanted, out) = (output.as_deref().map(put)?, out + &err);
+        let fits = page::fits(&masked(&wanted), &masked(&out));
+        (!fits).then(|| format!("`{command}` printed\n{out}\nand the page says\n{wanted}"))
     }
 }

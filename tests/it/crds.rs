@@ -118,6 +118,7 @@ fn formless(nodes: &[Node]) -> Vec<String> {
     nodes.iter().filter(is_reference).filter(is_formless).map(Node::place).collect()
 }
 
+/// shows: faults/69
 #[test]
 fn every_name_namespace_and_key_of_a_reference_has_the_form_of_kubernetes() {
     let nodes = schema::nodes();

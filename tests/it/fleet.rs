@@ -45,6 +45,7 @@ fn each_once(space: &Space<'_>, partner: &str) {
 }
 
 /// shows: seeds/partners/several-clients
+/// shows: faults/6
 #[test]
 fn two_hundred_clients_cost_two_hundred_creates_and_two_writes_each_and_then_nothing() {
     let world = World::start("fleet", |_| {}).unwrap();
@@ -76,6 +77,7 @@ fn settle(world: &World) {
     std::thread::sleep(Duration::from_millis(2500));
 }
 
+/// shows: faults/2, faults/37
 #[test]
 fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
     let mut world = World::start("killed", |options| {
@@ -110,6 +112,7 @@ fn killed_five_times_while_it_creates_it_still_makes_each_tenant_once() {
     each_once(&space, &partner);
 }
 
+/// shows: faults/37
 #[test]
 fn asked_to_end_it_finishes_what_it_has_begun_and_says_so() {
     let mut world = World::start("sigterm", short_lease).unwrap();

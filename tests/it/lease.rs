@@ -79,6 +79,7 @@ fn clients(space: &Space<'_>, numbers: std::ops::Range<usize>) {
     }
 }
 
+/// shows: faults/28
 #[test]
 fn of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died() {
     let mut world = world("leader", |options| "1h".clone_into(&mut options.drift_interval));

@@ -57,6 +57,7 @@ mod rooms;
 mod rules;
 mod secrecy;
 mod seeds;
+mod shown;
 mod sim;
 mod support;
 mod telling;

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::assets;
 use crate::platform::Folder;
-use crate::seeds::names;
+use crate::shown;
 
 /// The patches, in the order of their numbers.
 fn patches() -> Vec<PathBuf> {
@@ -36,7 +36,7 @@ fn faults(patch: &Path, tests: &BTreeSet<String>) -> Vec<String> {
 
 #[test]
 fn each_mutant_fits_the_code_and_names_tests_that_exist() {
-    let (patches, tests) = (patches(), names::of_all_tests());
+    let (patches, tests) = (patches(), shown::of_all_tests());
     assert!(patches.len() >= 57, "{patches:?}");
     let faults: Vec<_> = patches.iter().map(|patch| (patch, faults(patch, &tests))).collect();
     let faults: Vec<_> = faults.iter().filter(|(_, faults)| !faults.is_empty()).collect();
@@ -50,5 +50,5 @@ fn a_mutant_of_former_code_is_found() {
     let stale =
         "nothing\ntest: it::mutants::no_such_test\n\n--- a/Makefile\n+++ b/Makefile\n@@ -1 +1 @@\n-gone\n+new\n";
     fs::write(&patch, stale).unwrap();
-    assert_eq!(faults(&patch, &names::of_all_tests()).len(), 2);
+    assert_eq!(faults(&patch, &shown::of_all_tests()).len(), 2);
 }

@@ -9,6 +9,7 @@ use crate::world::World;
 const SEEDS: [&str; 3] = ["seed-integration-key-7c1f", "seed-secret-key-9b2e", "seed-wrong-client-secret-4d3a"];
 
 /// shows: seeds/access/duo-shown
+/// shows: security/credential/log-reader
 #[test]
 fn no_secret_is_found_in_logs_status_events_or_metrics() {
     let world = World::start("secrecy", |options| {

@@ -4,15 +4,14 @@
 mod felt;
 mod images;
 mod lists;
-pub(crate) mod names;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
 
 use crate::assets;
+use crate::shown::table::{Page, Row};
+use crate::shown::{Test, all_tests, of_all_tests};
 use crate::support::schema;
-use names::Test;
 
 /// The statements of each part of the two pages, counted there and not here.
 const COUNTED: [(&str, usize); 21] = [
@@ -75,32 +74,31 @@ impl State {
     }
 }
 
-const HEAD: &str = "| id | statement | where it lives | state | shown by |";
-
 /// A row of the page.
 #[derive(Debug)]
-struct Row {
-    section: String,
-    id: String,
-    statement: String,
-    place: String,
+struct Statement {
+    row: Row,
     state: State,
-    shown: String,
 }
 
-impl Row {
-    fn line(&self) -> String {
-        let Self { section: _, id, statement, place, state, shown } = self;
-        format!("| {id} | {statement} | {place} | {} | {shown} |", state.word())
+impl Statement {
+    fn new(row: Row) -> Result<Self, String> {
+        let id = row.id();
+        let word = row.cell("state").unwrap_or_default();
+        let Some(state) = State::parse(word) else { return Err(format!("{id}: `{word}` is no state")) };
+        if ["statement", "where it lives"].iter().any(|column| row.cell(column).is_none_or(str::is_empty)) {
+            return Err(format!("{id}: a statement and a place are wanted"));
+        }
+        Ok(Self { row, state })
     }
-}
 
-fn page() -> String {
-    fs::read_to_string(file()).expect("the page is there")
-}
+    fn text(&self) -> &str {
+        self.row.cell("statement").unwrap_or_default()
+    }
 
-fn file() -> PathBuf {
-    assets::root().join("docs/seeds.md")
+    fn place(&self) -> &str {
+        self.row.cell("where it lives").unwrap_or_default()
+    }
 }
 
 /// What stands between backticks.
@@ -108,105 +106,54 @@ fn quoted(text: &str) -> Vec<String> {
     text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The rows of a page, or what is wrong with its form.
-fn rows(page: &str) -> Result<Vec<Row>, String> {
-    let mut rows = Vec::new();
-    let mut section = "";
-    for line in page.lines() {
-        if let Some(title) = line.strip_prefix("## ") {
-            section = title;
-        }
-        if line == HEAD || !line.starts_with("| ") || line.starts_with("| ---") {
-            continue;
-        }
-        let cells: Vec<&str> = line.trim_matches('|').split('|').map(str::trim).collect();
-        let [id, statement, place, state, shown] = cells.as_slice() else {
-            return Err(format!("five cells are wanted: {line}"));
-        };
-        let Some(state) = State::parse(state) else { return Err(format!("`{state}` is no state: {line}")) };
-        if id.is_empty() || statement.is_empty() || place.is_empty() {
-            return Err(format!("an id, a statement and a place are wanted: {line}"));
-        }
-        let [section, id, statement, place, shown] = [section, *id, *statement, *place, *shown].map(str::to_owned);
-        rows.push(Row { section, id, statement, place, state, shown });
-    }
-    Ok(rows)
+/// The rows of the page, or what is wrong with its form.
+fn statements(page: &Page) -> Result<Vec<Statement>, String> {
+    page.rows()?.into_iter().map(Statement::new).collect()
 }
 
 /// The messages that rows quote.
 pub(crate) fn messages() -> BTreeSet<String> {
-    let rows = rows(&page()).expect("the page has its form");
-    let quoted = rows.iter().filter(|row| row.statement.starts_with("Message"));
-    quoted.map(|row| row.statement.split_once(": ").expect("a message stands behind a colon").1.to_owned()).collect()
+    let all = statements(&Page::read("seeds")).expect("the page has its form");
+    let quoted = all.iter().map(Statement::text).filter(|text| text.starts_with("Message"));
+    quoted.map(|text| text.split_once(": ").expect("a message stands behind a colon").1.to_owned()).collect()
 }
 
 /// The sentence with the counts.
-fn count(rows: &[Row]) -> String {
-    let of = |state: State| rows.iter().filter(|row| row.state == state).count();
+fn count(all: &[Statement]) -> String {
+    let of = |state: State| all.iter().filter(|statement| statement.state == state).count();
     let counts: Vec<String> = State::ALL.iter().map(|state| format!("{} {}", of(*state), state.word())).collect();
-    format!("{} statements: {}", rows.len(), counts.join(", "))
+    format!("{} statements: {}", all.len(), counts.join(", "))
 }
 
-/// The tests that show a row, as the page names them.
-fn shown(id: &str, tests: &[Test]) -> String {
-    let id = format!("seeds/{id}");
-    let names = tests.iter().filter(|test| test.shows.contains(&id)).map(|test| format!("`{}`", test.name));
-    names.collect::<BTreeSet<String>>().into_iter().collect::<Vec<_>>().join(", ")
-}
-
-/// The page with the tests that the sources name, and the counts.
-fn written(page: &str, tests: &[Test]) -> String {
-    let mut rows = rows(page).expect("the page has its form").into_iter();
-    let head = format!("{}.", count(&self::rows(page).expect("the page has its form")));
-    let line = |line: &str| {
-        if line.contains(" statements: ") && line.ends_with('.') {
-            return head.clone();
-        }
-        if line == HEAD || !line.starts_with("| ") || line.starts_with("| ---") {
-            return line.to_owned();
-        }
-        let row = rows.next().expect("each line is a row");
-        Row { shown: shown(&row.id, tests), ..row }.line()
-    };
-    page.lines().map(line).collect::<Vec<_>>().join("\n") + "\n"
+/// The text of the page with the counts of its rows.
+fn counted(page: &Page) -> String {
+    let count = format!("{}.", count(&statements(page).expect("the page has its form")));
+    let is_count = |line: &&str| line.contains(" statements: ") && line.ends_with('.');
+    let line = |line: &str| Some(line).filter(is_count).map_or(line.to_owned(), |_| count.clone()) + "\n";
+    page.text.lines().map(line).collect()
 }
 
 /// What is wrong with the page, given all tests and the names of all fields.
-fn faults(page: &str, tests: &[Test], fields: &BTreeSet<String>) -> Vec<String> {
-    let rows = match rows(page) {
-        Ok(rows) => rows,
+fn faults(page: &Page, tests: &[Test], fields: &BTreeSet<String>) -> Vec<String> {
+    let all = match statements(page) {
+        Ok(all) => all,
         Err(fault) => return vec![fault],
     };
-    let mut faults = Vec::new();
-    let count = format!("\n{}.\n", count(&rows));
-    if !page.contains(&count) {
+    let is_shown = |row: &Row| row.cell("state").and_then(State::parse).is_some_and(State::is_shown);
+    let mut faults = page.faults(tests, is_shown);
+    let count = format!("\n{}.\n", count(&all));
+    if !page.text.contains(&count) {
         faults.push(format!("the page should say `{}`", count.trim()));
     }
-    let mut seen = BTreeSet::new();
-    for row in &rows {
-        let Row { id, place, state, shown: on_page, .. } = row;
-        if !seen.insert(id) {
-            faults.push(format!("{id} stands there twice"));
-        }
-        let shown = shown(id, tests);
-        if *on_page != shown {
-            faults.push(format!("{id}: the sources say `{shown}`"));
-        }
-        if state.is_shown() && shown.is_empty() {
-            faults.push(format!("{id} is {}, and no test shows it", state.word()));
-        }
-        let is_felt = |name: &String| tests.iter().any(|test| test.is_felt && test.name == *name);
-        if *state == State::Felt && !quoted(&shown).iter().any(is_felt) {
+    let is_felt = |name: &String| tests.iter().any(|test| test.is_felt && test.name == *name);
+    let is_field = |name: &String| name.starts_with("spec.") || name.starts_with("status.");
+    for statement in &all {
+        let id = statement.row.id();
+        if statement.state == State::Felt && !quoted(&page.shown(&statement.row, tests)).iter().any(is_felt) {
             faults.push(format!("{id} is felt, and none of its tests reaches a page, a login or kubectl"));
         }
-        let is_field = |name: &String| name.starts_with("spec.") || name.starts_with("status.");
-        for field in quoted(place).iter().filter(|name| is_field(name) && !fields.contains(*name)) {
-            faults.push(format!("{id}: there is no field `{field}`"));
-        }
-    }
-    let ids = tests.iter().flat_map(|test| test.shows.iter().map(move |id| (test, id)));
-    for (test, id) in ids.filter(|(_, id)| id.strip_prefix("seeds/").is_some_and(|id| !seen.contains(&id.to_owned()))) {
-        faults.push(format!("`{}` shows {id}, which stands nowhere", test.name));
+        let unknown = quoted(statement.place()).into_iter().filter(|name| is_field(name) && !fields.contains(name));
+        faults.extend(unknown.map(|field| format!("{id}: there is no field `{field}`")));
     }
     faults
 }
@@ -217,24 +164,24 @@ fn fields() -> BTreeSet<String> {
 
 #[test]
 fn every_row_is_shown_as_its_state_says_and_the_counts_are_right() {
-    let (page, tests) = (page(), names::all_tests());
+    let tests = all_tests();
+    let mut page = Page::renewed("seeds", tests);
     if crate::support::writes_golden_files() {
-        fs::write(file(), written(&page, &tests)).unwrap();
+        page.text = counted(&page);
+        page.save();
     }
-    let page = self::page();
-    let faults = faults(&page, &tests, &fields());
-    let advice = "`TENANTRY_GOLDEN=write` writes the last column anew";
-    assert!(faults.is_empty(), "docs/seeds.md: {} ({advice}):\n{}", faults.len(), faults.join("\n"));
-    let count = count(&rows(&page).unwrap());
+    let faults = faults(&page, tests, &fields());
+    assert!(faults.is_empty(), "docs/seeds.md: {}:\n{}", faults.len(), faults.join("\n"));
+    let count = count(&statements(&page).unwrap());
     let readme = fs::read_to_string(assets::root().join("README.md")).unwrap();
     assert!(readme.contains(&count), "the README should say `{count}`");
 }
 
 #[test]
 fn each_part_has_as_many_rows_as_the_documentation_has_statements() {
-    let page = page();
-    let rows = rows(&page).expect("the page has its form");
-    let parts: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let page = Page::read("seeds");
+    let rows = page.rows().expect("the page has its form");
+    let parts: Vec<&str> = page.text.lines().filter_map(|line| line.strip_prefix("## ")).collect();
     assert_eq!(parts, COUNTED.map(|(part, _)| part));
     for (part, counted) in COUNTED {
         assert_eq!(rows.iter().filter(|row| row.section == part).count(), counted, "{part}");
@@ -243,7 +190,7 @@ fn each_part_has_as_many_rows_as_the_documentation_has_statements() {
 
 #[test]
 fn tests_are_known_by_the_names_that_cargo_prints() {
-    let names = names::of_all_tests();
+    let names = of_all_tests();
     // Of the library, of a module in a file of its own, of this crate, of a shared module, and asynchronous.
     for name in [
         "catalog::tests::older_wire_names_are_read_as_the_same_add_on",
@@ -259,8 +206,7 @@ fn tests_are_known_by_the_names_that_cargo_prints() {
 
 #[test]
 fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
-    let felt: BTreeSet<String> =
-        names::all_tests().into_iter().filter(|test| test.is_felt).map(|test| test.name).collect();
+    let felt: BTreeSet<String> = all_tests().iter().filter(|test| test.is_felt).map(|test| test.name.clone()).collect();
     for name in [
         "it::operator::life::an_edit_is_applied_and_an_empty_value_clears",
         "it::crds::one_word_lists_both_kinds_with_their_columns",
@@ -283,7 +229,7 @@ fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
         "it::platform::purge::three_records_of_each_category_are_counted_then_hidden_then_erased_from_the_file",
         "it::platform::people::permissions::a_partners_people_view_create_and_manage_clients_by_permission",
     ] {
-        assert!(names::of_all_tests().contains(name), "{name} is no test");
+        assert!(of_all_tests().contains(name), "{name} is no test");
         assert!(!felt.contains(name), "{name}");
     }
 }
@@ -292,8 +238,11 @@ fn a_test_that_reaches_a_page_a_login_or_kubectl_is_told_from_others() {
 fn a_false_page_is_found_out() {
     let test = |name: &str, is_felt: bool| Test { name: name.to_owned(), shows: vec!["seeds/a/b".to_owned()], is_felt };
     let fields = BTreeSet::from(["spec.details.name".to_owned()]);
-    let page = |count: &str, rows: &str| format!("# Seeds\n\n{count}.\n\n## Part\n\n{HEAD}\n| --- |\n{rows}\n");
-    let judge = |count: &str, rows: &str, tests: &[Test]| faults(&page(count, rows), tests, &fields);
+    let head = "| id | statement | where it lives | state | shown by |\n| --- | --- | --- | --- | --- |";
+    let judge = |count: &str, rows: &str, tests: &[Test]| {
+        let text = format!("# Seeds\n\n{count}.\n\n## Part\n\n{head}\n{rows}\n");
+        faults(&Page { name: "seeds", text }, tests, &fields)
+    };
     let one = |state: &str| {
         let counts: Vec<String> =
             State::ALL.iter().map(|known| format!("{} {}", usize::from(known.word() == state), known.word())).collect();
@@ -306,20 +255,16 @@ fn a_false_page_is_found_out() {
     assert_eq!(judge(&one("not built"), &row("not built", ""), &[]), [""; 0]);
     let (felt_row, unshown) = (row("felt", "`it::a::b`"), row("stored", ""));
     let misspelt = felt_row.replace("details.name", "details.nmae");
-    let renamed = felt_row.replace("a/b", "a/c");
+    let nowhere = felt_row.replace("`spec.details.name`", "");
     for (count, rows, tests, fault) in [
         (one("API"), &felt_row, &felt[..], "should say `1 statements: 1 felt, 0 API"),
         (one("felt"), &felt_row, &other[..], "reaches a page, a login or kubectl"),
         (one("stored"), &unshown, &[][..], "no test shows it"),
-        (one("stored"), &unshown, &other[..], "the sources say `it::a::b`"),
         (one("felt"), &misspelt, &felt[..], "no field `spec.details.nmae`"),
         (one("felt"), &row("real", ""), &[][..], "`real` is no state"),
-        (one("felt"), &"| a/b | Name |".to_owned(), &[][..], "five cells"),
-        (one("felt"), &renamed, &felt[..], "shows seeds/a/b, which stands nowhere"),
+        (one("felt"), &nowhere, &[][..], "a statement and a place"),
     ] {
         let faults = judge(&count, rows, tests).join("\n").replace('`', "");
         assert!(faults.contains(&fault.replace('`', "")), "{rows}: {faults:?}");
     }
-    let twice = judge(&one("felt").replace("1 ", "2 "), &format!("{felt_row}\n{felt_row}"), &felt);
-    assert!(twice.len() == 1 && twice[0].contains("twice"), "{twice:?}");
 }

@@ -18,6 +18,7 @@ fn passes(world: &World) -> Vec<Value> {
     lines(world, |line| line["message"] == "pass")
 }
 
+/// shows: security/credential/metrics-reader
 #[test]
 fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_is_a_label() {
     // With limits, since what is left of them is told too.

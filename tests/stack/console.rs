@@ -10,7 +10,7 @@ pub(crate) struct Entry {
 }
 
 /// The entries of a page's consoles: `$ ` begins a command, `> ` goes on with it, the other lines are what it prints. A
-/// console with `pods` behind its name needs a node; one with `apart` is run by another test, or by nobody. Both are left out.
+/// console with `pods` behind its name needs a node; one with `apart` is run elsewhere. Both are left out.
 pub(crate) fn entries(page: &str) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
     for line in blocks(page).into_iter().filter(|block| block.name == "console").flat_map(|block| block.lines) {

@@ -249,7 +249,9 @@ pub fn start_deployed(
         .args(["--kubeconfig".into(), kubeconfig.to_owned()])
         .args(["--namespace", namespace])
         .args(["--listen", &listen])
-        .args(flags.iter().filter(|flag| !flag.starts_with("--listen=")));
+        .args(flags.iter().filter(|flag| !flag.starts_with("--listen=")))
+        // A Pod's is its name.
+        .env("HOSTNAME", "tenantry-6b7f9c5d4-x2x8k");
     for (name, value) in env {
         program = program.env(name, value);
     }

@@ -68,6 +68,7 @@ async fn requests_on_their_way_are_counted_in_the_bucket_that_their_answer_names
     assert!(pacer.enter(wanted("msp_1", "create", WRITE), soon).await.is_ok());
 }
 
+/// shows: faults/54
 #[tokio::test]
 async fn after_503_with_retry_after_the_tenant_is_left_alone_and_the_others_are_not() {
     let pacer = Pacer::default();

@@ -88,6 +88,7 @@ fn a_status_of_a_newer_release_is_read_and_its_members_are_kept() {
     );
 }
 
+/// shows: faults/85
 #[test]
 fn what_decides_over_a_tenant_is_never_passed_over() {
     let of = |status: Value| not_understood(client(&json!({}), &status));

@@ -152,6 +152,7 @@ fn faults_of_both(extent: Extent, answer: Answer) -> Vec<String> {
     all
 }
 
+/// shows: faults/77
 #[test]
 fn a_spec_at_all_its_limits_and_a_platform_that_answers_anything_give_a_status_that_fits() {
     for answer in [Answer { characters: 40_000, entries: 5_000 }, Answer { characters: 4_000, entries: 40 }] {
@@ -162,6 +163,7 @@ fn a_spec_at_all_its_limits_and_a_platform_that_answers_anything_give_a_status_t
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
+    /// shows: faults/31, faults/77
     #[test]
     fn any_spec_within_the_limits_gives_a_status_that_fits(seed in any::<u64>(), characters in 1_usize..12_000, entries in 0_usize..1_500) {
         let faults = faults_of_both(Extent::Drawn(seed), Answer { characters, entries });

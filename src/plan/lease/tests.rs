@@ -40,6 +40,7 @@ fn a_record_that_binds_nobody_is_taken_at_once() {
     }
 }
 
+/// shows: faults/27
 #[test]
 fn the_record_of_another_is_taken_once_it_was_seen_unchanged_for_the_lease_duration_and_not_before() {
     let mut me = contender();
@@ -97,6 +98,7 @@ fn a_grant_that_is_learnt_of_too_late_is_none() {
     assert!(me.holds(seconds(12)));
 }
 
+/// shows: faults/27
 #[test]
 fn every_renewal_changes_the_record_even_when_the_wall_clock_is_set_back() {
     let mut me = contender();

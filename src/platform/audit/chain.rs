@@ -91,6 +91,7 @@ pub(super) fn random_id() -> String {
 mod tests {
     use super::*;
 
+    /// shows: security/asvs/16.4.1
     #[test]
     fn what_is_no_character_is_escaped_and_long_texts_are_cut() {
         assert_eq!(plain("a\nb\u{1b}[31m\u{202e}c\u{2028}ä"), "a\\u{a}b\\u{1b}[31m\\u{202e}c\\u{2028}ä");

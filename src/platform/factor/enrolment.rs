@@ -92,6 +92,7 @@ fn grouped(text: &str) -> String {
 mod tests {
     use super::*;
 
+    /// shows: security/asvs/6.5.2, security/asvs/11.2.4
     #[test]
     fn a_recovery_code_has_120_bits_in_groups_of_four() {
         let code = grouped(&totp::base32(&[0xff; CODE]));

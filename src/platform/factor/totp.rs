@@ -108,6 +108,7 @@ mod tests {
         }
     }
 
+    /// shows: security/asvs/6.5.2
     #[test]
     fn a_code_is_good_for_one_step_each_way_and_no_further() {
         let (code, at) = ("287082", 59_000);

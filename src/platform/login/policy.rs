@@ -152,6 +152,7 @@ mod tests {
         Rules::of(&policy)
     }
 
+    /// shows: security/asvs/6.2.1, security/pci/8.3.6
     #[test]
     fn pci_dss_wants_twelve_characters_with_letters_and_digits() {
         for (password, fits) in
@@ -161,6 +162,7 @@ mod tests {
         }
     }
 
+    /// shows: security/pci/8.3.9
     #[test]
     fn pci_dss_ends_a_password_after_the_ninetieth_day() {
         let set = 1_700_000_000_000;
@@ -169,6 +171,7 @@ mod tests {
         assert!(pci().ended(set, set + 91 * DAY));
     }
 
+    /// shows: security/pci/8.3.4
     #[test]
     fn pci_dss_locks_at_the_tenth_failure_for_thirty_minutes() {
         let start = 1_700_000_000_000;
@@ -191,6 +194,7 @@ mod tests {
         assert!(pci().change_first);
     }
 
+    /// shows: security/pci/8.2.8
     #[test]
     fn fifteen_silent_minutes_are_borne_and_a_second_more_is_not() {
         let longest = 15 * MINUTE;
@@ -198,6 +202,7 @@ mod tests {
         assert!(idle(0, 15 * MINUTE + SECOND, longest));
     }
 
+    /// shows: security/asvs/6.2.8
     #[test]
     fn each_field_of_a_custom_policy_does_what_it_says() {
         let eight = |constraints| {

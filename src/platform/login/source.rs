@@ -87,6 +87,7 @@ mod tests {
         Source::of(&extensions, &headers, &proxies).to_string()
     }
 
+    /// shows: security/asvs/4.1.3
     #[test]
     fn only_what_configured_proxies_wrote_counts() {
         let ours = &["10.0.0.0/8", "2001:db8:9::/48"][..];

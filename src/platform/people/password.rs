@@ -37,6 +37,7 @@ pub(in crate::platform) fn rules(tenant: &Record) -> Rules {
 mod tests {
     use super::*;
 
+    /// shows: security/asvs/6.2.4
     #[test]
     fn what_everybody_tries_first_is_easily_guessed_whatever_the_policy_says_of_it() {
         for password in [

@@ -153,6 +153,7 @@ async fn the_keyboard_alone_is_enough_and_every_field_has_its_name() {
     browser.is_quiet().await;
 }
 
+/// shows: security/asvs/3.4.1, security/asvs/3.5.1
 #[tokio::test]
 async fn a_form_of_another_site_does_nothing_and_no_other_site_frames_a_page() {
     let platform = Platform::start().await;

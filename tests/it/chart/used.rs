@@ -308,6 +308,7 @@ fn scoped(mut world: World, helm: &Helm, spaces: [&str; 3]) {
     compare(SCOPED, helm, &world.control_plane.audit_log());
 }
 
+/// shows: security/credential/service-account
 #[test]
 fn the_operator_uses_every_right_of_the_chart_and_needs_no_other() {
     let options = Options { audit_policy: Some(POLICY.to_owned()), ..Options::default() };

@@ -31,6 +31,7 @@ fn told(reply: Reply, left: i64, reset: impl std::fmt::Display) -> Reply {
     reply.with("X-RateLimit-Limit", 50).with("X-RateLimit-Remaining", left).with("X-RateLimit-Reset", reset)
 }
 
+/// shows: faults/50
 #[tokio::test]
 async fn a_reset_in_milliseconds_is_waited_for_and_the_next_write_goes_out() {
     let fake = Fake::new(|asked| match asked.number {
@@ -45,6 +46,7 @@ async fn a_reset_in_milliseconds_is_waited_for_and_the_next_write_goes_out() {
     assert_eq!(fake.asked().len(), 3);
 }
 
+/// shows: faults/50
 #[tokio::test]
 async fn an_impossible_reset_stops_nothing_for_longer_than_two_windows_and_the_message_says_until_when() {
     for reset in ["86400", "4102444800", "4102444800000", "Fri, 01 Jan 9999 00:00:00 GMT"] {
@@ -67,6 +69,7 @@ async fn an_impossible_reset_stops_nothing_for_longer_than_two_windows_and_the_m
     }
 }
 
+/// shows: faults/50
 #[tokio::test]
 async fn a_later_answer_wins_over_an_impossible_one() {
     let fake = Fake::with(extended, |asked: Asked| {
@@ -89,6 +92,7 @@ async fn a_later_answer_wins_over_an_impossible_one() {
     assert_eq!(fake.asked().len(), 3);
 }
 
+/// shows: faults/51
 #[tokio::test]
 async fn the_budget_is_the_one_of_the_bucket_that_answers_name_and_not_of_the_tenant_in_the_path() {
     let fake = Fake::new(|asked| {
@@ -113,6 +117,7 @@ async fn the_budget_is_the_one_of_the_bucket_that_answers_name_and_not_of_the_te
     assert_eq!(fake.asked().len(), 4, "{:?}", fake.lines());
 }
 
+/// shows: faults/51
 #[tokio::test]
 async fn without_a_bucket_each_tenant_of_a_path_has_a_budget_of_its_own() {
     let fake = Fake::new(|asked| {
@@ -127,6 +132,7 @@ async fn without_a_bucket_each_tenant_of_a_path_has_a_budget_of_its_own() {
     assert_eq!(fake.asked().len(), 2);
 }
 
+/// shows: faults/54
 #[tokio::test]
 async fn after_503_with_retry_after_no_read_is_sent_before_that_time_and_no_other_tenant_waits() {
     let fake = Fake::new(|asked| {
@@ -170,6 +176,7 @@ fn token(members: &Value) -> Reply {
     Reply::json(200, &body).with("x-tenantry-extensions", "1")
 }
 
+/// shows: faults/52
 #[tokio::test]
 async fn a_token_is_had_and_kept_in_each_form_of_its_answer() {
     let forms: [fn() -> Value; 10] = [
@@ -230,6 +237,7 @@ async fn a_token_of_another_type_or_an_empty_one_is_no_token() {
     }
 }
 
+/// shows: faults/52
 #[tokio::test]
 async fn where_the_platform_demands_it_the_credential_goes_into_a_header_and_stays_there() {
     let asked = Arc::new(AtomicUsize::new(0));

@@ -197,6 +197,7 @@ async fn a_list_of_inactive_ones_that_changes_meanwhile_is_not_believed() {
     assert!(unknown.contains("the list of inactive tenants does not hold"), "{unknown}");
 }
 
+/// shows: faults/57
 #[tokio::test]
 async fn a_row_that_cannot_be_read_costs_no_other_and_is_told_of_by_its_name() {
     let rows = json!([
@@ -240,6 +241,7 @@ async fn searched(rows: fn(&Asked) -> serde_json::Value) -> Fake {
     .await
 }
 
+/// shows: faults/55
 #[tokio::test]
 async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
     let fake = searched(|asked| {
@@ -258,6 +260,7 @@ async fn a_name_is_asked_for_in_both_lists_twice_and_compared_here_as_well() {
     assert!(fake.asked().iter().all(|asked| asked.path.contains("queryString=name%3AGlobex%2BactiveStatus")));
 }
 
+/// shows: faults/57
 #[tokio::test]
 async fn a_row_without_a_name_leaves_open_whether_the_name_is_free_only_where_it_was_asked_for() {
     let fake = searched(|asked| {

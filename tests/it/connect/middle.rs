@@ -18,6 +18,7 @@ async fn read(platform: &Platform) -> Result<bool, Error> {
     platform.read(&clients(), "client_1", false).await.map(|found| found.is_some())
 }
 
+/// shows: faults/53
 #[tokio::test]
 async fn a_page_says_nothing_of_the_credential_and_is_told_in_a_sentence() {
     for status in [401, 403, 407, 502] {
@@ -40,6 +41,7 @@ async fn a_page_says_nothing_of_the_credential_and_is_told_in_a_sentence() {
     }
 }
 
+/// shows: faults/53
 #[tokio::test]
 async fn a_page_in_place_of_a_token_is_no_refusal_and_is_asked_again() {
     for status in [400, 401, 403, 502] {

@@ -1,26 +1,117 @@
 //! Commands of a page outside of consoles, and how far what they print is what the page says.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::console::blocks;
 
 /// Programs that a page tells to run.
-const PROGRAMS: [&str; 9] =
-    ["kubectl", "helm", "make", "git", "curl", "skopeo", "tenantry-operator", "tenantry-platform", "kubectl-tenantry"];
+const PROGRAMS: [&str; 17] = [
+    "kubectl",
+    "helm",
+    "make",
+    "git",
+    "curl",
+    "skopeo",
+    "tenantry-operator",
+    "tenantry-platform",
+    "kubectl-tenantry",
+    "jq",
+    "date",
+    "psql",
+    "pg_dump",
+    "pg_restore",
+    "checkov",
+    "cargo",
+    "docker",
+];
 
-/// Names of blocks that may hold commands, or what looks like them.
-const NAMED: [&str; 6] = ["console", "console pods", "console apart", "mermaid", "yaml", "json"];
+/// Blocks with commands, and blocks that may hold what looks like commands.
+const CONSOLES: [&str; 3] = ["console", "console pods", "console apart"];
+const OTHERS: [&str; 3] = ["mermaid", "yaml", "json"];
 
-/// Lines of code that look like commands and stand in no console.
+/// Commands that stand in no console, and blocks whose commands nobody reads.
 pub(super) fn strays(page: &str) -> Vec<String> {
-    let is_command = |code: &str| PROGRAMS.iter().any(|program| code.trim_start().starts_with(&format!("{program} ")));
-    let fenced = blocks(page).into_iter().filter(|block| !NAMED.contains(&block.name)).flat_map(|block| block.lines);
-    let mut is_fenced = false;
-    let indented = page.lines().filter(|line| {
-        is_fenced ^= line.trim_start().starts_with("```");
-        !is_fenced && line.starts_with("    ")
-    });
-    fenced.chain(indented).filter(|line| is_command(line)).map(|line| line.trim().to_owned()).collect()
+    let blocks = blocks(page);
+    let mut strays = Vec::new();
+    for block in &blocks {
+        if CONSOLES.contains(&block.name) {
+            let is_command = block.lines.first().is_some_and(|line| line.starts_with("$ "));
+            strays.extend((!is_command).then(|| format!("a console begins with `$ `: {:?}", block.lines.first())));
+        } else if !OTHERS.contains(&block.name) {
+            strays.extend(block.lines.iter().filter(|line| runs(line)).map(|line| line.trim().to_owned()));
+        }
+    }
+    // A fence of tildes is no block here.
+    strays.extend(page.lines().filter(|line| line.trim_start().starts_with("~~~")).map(str::to_owned));
+    let (prose, indented) = outside(page);
+    strays.extend(indented.into_iter().filter(|line| runs(line)).map(|line| line.trim().to_owned()));
+    let commands: BTreeSet<String> = CONSOLES.iter().flat_map(|name| commands(page, name)).collect();
+    let inline = spans(&prose).into_iter().filter(|span| is_whole(span) && !commands.contains(span));
+    strays.extend(inline.map(|span| format!("`{span}`")));
+    strays
+}
+
+/// The commands in the consoles of a name, each on one line and without its comment.
+pub(super) fn commands(page: &str, name: &str) -> Vec<String> {
+    let mut commands: Vec<String> = Vec::new();
+    for line in blocks(page).into_iter().filter(|block| block.name == name).flat_map(|block| block.lines) {
+        if let Some(command) = line.strip_prefix("$ ") {
+            commands.push(command.to_owned());
+        } else if let (Some(more), Some(last)) = (line.strip_prefix("> "), commands.last_mut()) {
+            last.push('\n');
+            last.push_str(more);
+        }
+    }
+    let plain = |command: String| {
+        let command = command.replace("\\\n", " ");
+        one_line(command.split_once("   #").map_or(command.as_str(), |(command, _)| command))
+    };
+    commands.into_iter().map(plain).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a line of code runs one of the programs, also behind a prompt, a variable or a pipe.
+fn runs(line: &str) -> bool {
+    let is_prefix = |word: &&str| matches!(*word, "$" | ">" | "#" | "sudo") || word.contains('=');
+    line.split(['|', ';', '&', '(', '`']).any(|part| {
+        let mut words = part.split_whitespace().skip_while(is_prefix);
+        words.next().is_some_and(|word| PROGRAMS.contains(&word)) && words.next().is_some()
+    })
+}
+
+/// The text of a page without its blocks, and its indented lines.
+fn outside(page: &str) -> (String, Vec<&str>) {
+    let (mut is_fenced, mut prose, mut indented) = (false, String::new(), Vec::new());
+    for line in page.lines() {
+        let is_fence = line.trim_start().starts_with("```");
+        is_fenced ^= is_fence;
+        if is_fenced || is_fence {
+            // Two spans on both sides of a block are two.
+            prose.push_str("\n");
+        } else {
+            prose.push_str(line);
+            prose.push('\n');
+            let is_code = line.starts_with("    ") || line.starts_with('\t');
+            indented.extend(Some(line).filter(|_| is_code));
+        }
+    }
+    (prose, indented)
+}
+
+/// What stands between backticks, each on one line; no span goes on in another paragraph.
+fn spans(prose: &str) -> Vec<String> {
+    prose.split("\n\n").flat_map(|paragraph| paragraph.split('`').skip(1).step_by(2)).map(one_line).collect()
+}
+
+/// Whether a span is a command and not only the name of one: something stands behind the verb.
+fn is_whole(span: &str) -> bool {
+    let words: Vec<&str> = span.split(' ').collect();
+    let verb = if words.starts_with(&["kubectl", "tenantry"]) { 2 } else { 1 };
+    PROGRAMS.contains(&words[0]) && words.len() > verb + 1
 }
 
 /// A text without what differs from run to run: numbers of ids, digests, times, ages, and how wide columns are.
@@ -39,7 +130,26 @@ fn word(word: &str) -> String {
         }
         masked = whole;
     }
-    if is_age(word) { "AGE".to_owned() } else { time(&masked) }
+    if is_age(word) { "AGE".to_owned() } else { time(&holder(&uid(&masked))) }
+}
+
+/// A holder of a Lease with `N` instead of the number behind the Pod's name.
+fn holder(word: &str) -> String {
+    let is_number = |number: &str| number.chars().all(|letter| letter.is_ascii_hexdigit());
+    match word.rsplit_once('_').and_then(|(pod, rest)| Some((pod, rest.split_at_checked(8)?))) {
+        Some((pod, (number, after))) if is_number(number) && matches!(after, "" | "`") => format!("{pod}_N{after}"),
+        _ => word.to_owned(),
+    }
+}
+
+/// A word with `UID` instead of each.
+fn uid(word: &str) -> String {
+    const FORM: &str = "hhhhhhhh-hhhh-hhhh-hhhh-hhhhhhhhhhhh";
+    let form: String = word.chars().map(|letter| if letter.is_ascii_hexdigit() { 'h' } else { letter }).collect();
+    match form.find(FORM) {
+        Some(start) => format!("{}UID{}", &word[..start], uid(&word[start + FORM.len()..])),
+        None => word.to_owned(),
+    }
 }
 
 /// `5s`, `2m10s`, `3d`.
@@ -83,10 +193,44 @@ fn a_command_outside_of_a_console_is_found_out() {
 }
 
 #[test]
+fn a_command_within_a_sentence_stands_in_a_console_of_its_page() {
+    let page =
+        "Run `kubectl delete\npod x`, see `kubectl get`, `kubectl tenantry plan`, `tenantry-platform`, `spec.x`.\n";
+    assert_eq!(strays(page), ["`kubectl delete pod x`"]);
+    for console in CONSOLES {
+        let block = format!("```{console}\n$ kubectl delete \\\n>   pod x   # now\n```\n");
+        assert_eq!(strays(&(block + page)), [""; 0], "{console}");
+    }
+    assert_eq!(
+        strays("```yaml\n# kubectl delete pod x\n```\n| `kubectl tenantry plan -A` |\n"),
+        ["`kubectl tenantry plan -A`"]
+    );
+}
+
+#[test]
+fn a_block_whose_commands_nobody_reads_is_found_out() {
+    for (page, stray) in [
+        ("```consol\n$ kubectl get pods\n```\n", "$ kubectl get pods"),
+        ("```console\nkubectl get pods\n```\n", "a console begins with `$ `"),
+        ("```sh\ncat x | KUBECONFIG=y kubectl apply -f -\n```\n", "cat x |"),
+        ("\tkubectl get pods\n", "kubectl get pods"),
+        ("~~~sh\nkubectl get pods\n", "~~~sh"),
+        ("    x=$(kubectl get pods)\n", "x=$(kubectl"),
+    ] {
+        let found = strays(page);
+        assert!(found.len() == 1 && found[0].starts_with(stray), "{page}: {found:?}");
+    }
+    assert_eq!(strays("```text\nkubectl is a program | less\n```\n"), ["kubectl is a program | less"]);
+}
+
+#[test]
 fn a_text_fits_up_to_what_differs_from_run_to_run() {
     let wanted = masked("NAME   ID       AGE\nacme   msp_2    5s\n...\nsince 2026-11-29T05:36:27Z\n");
     assert!(fits(&wanted, &masked("NAME ID AGE\nacme msp_31 2m10s\nmore\nand more\nsince 2027-01-01T00:00:00Z\n")));
     assert!(!fits(&wanted, &masked("NAME ID AGE\nbeta msp_31 2m10s\nsince 2027-01-01T00:00:00Z\n")));
     assert!(!fits(&wanted, &masked("NAME ID AGE\nacme msp_31 5s\n")), "a line less");
     assert!(!fits("a\n", "a\nb\n"), "a line more");
+    let uids = "x-0f9a1b2c-0000-4000-8000-00000000000a/11111111-2222-4333-8444-555555555555:";
+    assert_eq!(masked(uids), "x-UID/UID:\n");
+    assert_eq!(masked("tenantry-x2x8k_0a1b2c3d `x_0a1b2c3d` x_0a1b2c3"), "tenantry-x2x8k_N `x_N` x_0a1b2c3\n");
 }

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 
-use super::Console;
+use super::{Console, page};
 use crate::assets;
 use crate::chart::stage::Release;
 use crate::cli::Desk;
+use crate::console::{Entry, entries};
 use crate::controlplane::Options;
 use crate::programs::PlatformOptions;
 use crate::world::{Ground, Space, World};
@@ -22,23 +23,77 @@ const PAGES: [&str; 8] = [
     "docs/upgrades.md",
 ];
 
+/// A page from one heading to another, which one test plays.
+pub(super) struct Part {
+    page: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Part {
+    pub(super) const fn whole(page: &'static str) -> Self {
+        Self { page, from: "", to: "" }
+    }
+
+    pub(super) fn text(&self) -> String {
+        let text = text(self.page);
+        let begin = if self.from.is_empty() { 0 } else { text.find(&format!("\n{}\n", self.from)).unwrap() };
+        let end = if self.to.is_empty() { text.len() } else { text.find(&format!("\n{}\n", self.to)).unwrap() };
+        text[begin..end].to_owned()
+    }
+}
+
+const README: Part = Part::whole("README.md");
+const FIRST_STEPS_WITH_GIT: Part = Part::whole("docs/gitops.md");
+const INSTALLATION: Part = Part { page: "docs/install.md", from: "", to: "## Some namespaces only" };
+const UPGRADE_AND_REMOVAL: Part = Part { page: "docs/install.md", from: "## Upgrade", to: "## The platform beside it" };
+const SCANNED: Part = Part { page: "docs/install.md", from: "## Scanned", to: "" };
+const MIGRATION: Part = Part { page: "docs/migrate.md", from: "", to: "## Undo the migration" };
+const UNDONE_MIGRATION: Part = Part { page: "docs/migrate.md", from: "## Undo the migration", to: "" };
+const OPERATIONS: Part = Part::whole("docs/operations.md");
+const TROUBLESHOOTING: Part = Part::whole("docs/troubleshooting.md");
+const UPGRADES: Part = Part::whole("docs/upgrades.md");
+
+/// What the tests here and of the runbook play.
+const PLAYED: [&Part; 11] = [
+    &README,
+    &FIRST_STEPS_WITH_GIT,
+    &INSTALLATION,
+    &UPGRADE_AND_REMOVAL,
+    &SCANNED,
+    &MIGRATION,
+    &UNDONE_MIGRATION,
+    &OPERATIONS,
+    &TROUBLESHOOTING,
+    &UPGRADES,
+    &super::runbook::RUNBOOK,
+];
+
 fn text(page: &str) -> String {
     std::fs::read_to_string(assets::root().join(page)).unwrap()
 }
 
-/// A page from one heading to another.
-fn part(page: &str, from: &str, to: &str) -> String {
-    let text = text(page);
-    let begin = if from.is_empty() { 0 } else { text.find(&format!("\n{from}\n")).unwrap() };
-    let end = if to.is_empty() { text.len() } else { text.find(&format!("\n{to}\n")).unwrap() };
-    text[begin..end].to_owned()
+/// The commands of all pages that stand apart, by page.
+pub(super) fn apart() -> Vec<(&'static str, String)> {
+    let of = |page| page::commands(&text(page), "console apart").into_iter().map(move |command| (page, command));
+    PAGES.into_iter().flat_map(of).collect()
 }
 
 #[test]
 fn every_command_of_these_pages_stands_in_a_console() {
     for page in PAGES {
-        let strays = super::page::strays(&text(page));
+        let strays = page::strays(&text(page));
         assert!(strays.is_empty(), "{page}: {strays:#?}");
+    }
+}
+
+#[test]
+fn every_console_of_these_pages_is_in_a_part_that_is_played() {
+    for page in PAGES {
+        let played = PLAYED.iter().filter(|part| part.page == page);
+        let commands: Vec<Entry> = played.flat_map(|part| entries(&part.text())).collect();
+        let missing: Vec<Entry> = entries(&text(page)).into_iter().filter(|entry| !commands.contains(entry)).collect();
+        assert!(missing.is_empty(), "{page}: nobody plays {missing:#?}");
     }
 }
 
@@ -60,20 +115,34 @@ fn click_together(world: &World) -> Vec<String> {
 
 #[test]
 fn the_migration_changes_no_tenant_and_prints_what_its_page_says() {
-    let world = World::start("migrate", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
+    let mut world = World::start("migrate", |options| "1h".clone_into(&mut options.drift_interval)).unwrap();
     let clients = click_together(&world);
     let space = Space::at(&world, "default".to_owned());
     let desk = Desk::at(&space);
     desk.connection(&space);
     desk.put("terraform.tfstate", &json!({"resources": [{"instances": clients}]}).to_string());
     let before = world.platform_writes();
-    let faults = Console::new(&desk.folder, world.control_plane.kubeconfig("admin"))
-        .play(&part("docs/migrate.md", "", "## Undo the migration"), |_| {});
+    let console = Console::new(&desk.folder, world.control_plane.kubeconfig("admin"))
+        // Who reads types `yes`.
+        .word("release --all", "release --all --yes");
+    let faults = console.play(&MIGRATION.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     // Seven tenants, one mark each.
-    assert!((world.platform_writes() - before - 7.0).abs() < 0.5, "{}", world.platform_writes() - before);
+    let writes = world.platform_writes() - before;
+    assert!((writes - 7.0).abs() < 0.5, "{writes}");
     let owner = &world.tenancy.list(&format!("{}/msps", world.tenancy.tenant()), true).unwrap()[0]["managedBy"];
     assert_eq!(owner["kind"], "Partner");
+
+    world.kubectl.run(&["-n", "tenantry-system", "create", "deployment", "tenantry", "--image=none"]).unwrap();
+    let faults = console.play(&UNDONE_MIGRATION.text(), |command| {
+        if command.contains("--replicas=0") {
+            world.operator.process().stop().unwrap();
+        }
+    });
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!((world.platform_writes() - before - writes).abs() < 0.5, "no tenant is changed");
+    let left = world.kubectl.run(&["get", "partners,clients", "-A", "-o", "name"]).unwrap();
+    assert_eq!(left.trim(), "", "the objects are gone");
 }
 
 #[test]
@@ -84,17 +153,17 @@ fn the_ten_commands_of_the_readme_and_the_first_steps_with_git_print_what_is_sai
     let space = Space::at(&world, "default".to_owned());
     space.secret("platform", &space.credential());
     let console = Console::new(assets::root(), world.control_plane.kubeconfig("admin"));
-    let faults = console.play(&text("README.md"), |_| {});
+    let faults = console.play(&README.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     space.until("globex is gone", || Ok(space.get("client/globex").is_none()));
-    let faults = console.play(&text("docs/gitops.md"), |_| {});
+    let faults = console.play(&FIRST_STEPS_WITH_GIT.text(), |_| {});
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
+pub(super) const RELEASE: Release = Release { name: "tenantry", namespace: "tenantry-system", deployment: "tenantry" };
 
 #[test]
-fn whoever_installs_is_on_call_upgrades_and_uninstalls_reads_commands_that_work() {
+fn whoever_installs_upgrades_and_uninstalls_reads_commands_that_work() {
     let ground = Ground::start("reader", (Options::default(), &PlatformOptions::default())).unwrap();
     let desk = Desk::alone();
     for folder in ["charts", "crds", "examples"] {
@@ -112,21 +181,21 @@ fn whoever_installs_is_on_call_upgrades_and_uninstalls_reads_commands_that_work(
         // Who reads types `yes`.
         .word("release --all", "release --all --yes");
     let mut operator = None;
-    let mut faults = console.play(&part("docs/install.md", "", "## Some namespaces only"), |command| {
+    let mut faults = console.play(&INSTALLATION.text(), |command| {
         if command.starts_with("helm install") {
             let started = RELEASE.operator("reader", (&ground.control_plane, &ground.kubectl));
             operator = Some(started.unwrap());
         }
     });
     desk.put("tenants/acme.yaml", &std::fs::read_to_string(desk.folder.join("acme.yaml")).unwrap());
-    for page in ["docs/runbook.md", "docs/troubleshooting.md", "docs/upgrades.md"] {
-        faults.extend(console.play(&text(page), |_| {}));
+    for part in [&SCANNED, &TROUBLESHOOTING, &UPGRADES] {
+        faults.extend(console.play(&part.text(), |_| {}));
     }
-    faults.extend(console.play(&text("docs/operations.md"), |command| {
+    faults.extend(console.play(&OPERATIONS.text(), |command| {
         if command.contains("scale deployment/tenantry --replicas=0") {
             drop(operator.take());
         }
     }));
-    faults.extend(console.play(&part("docs/install.md", "## Upgrade", "## The platform beside it"), |_| {}));
+    faults.extend(console.play(&UPGRADE_AND_REMOVAL.text(), |_| {}));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

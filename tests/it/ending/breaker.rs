@@ -25,6 +25,7 @@ fn entries(world: &World) -> Vec<Value> {
     serde_json::from_str(map["data"]["terminations.json"].as_str().unwrap()).unwrap()
 }
 
+/// shows: security/credential/terminate
 #[test]
 fn a_fourth_partner_within_the_hour_is_held_also_by_the_next_operator_until_the_limit_is_raised() {
     let mut world = World::start("breaker", |_| {}).unwrap();

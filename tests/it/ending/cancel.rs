@@ -21,6 +21,7 @@ fn set_status(space: &Space<'_>, object: &str, status: &Value) {
     space.kubectl(&["patch", object, "--subresource=status", "--type=merge", "-p", &patch]);
 }
 
+/// shows: faults/49
 #[test]
 fn after_the_call_may_have_been_made_a_cancel_waits_for_one_request_and_tells_what_became_of_it() {
     let mut world = World::start("late", |options| {

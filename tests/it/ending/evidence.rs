@@ -6,6 +6,7 @@ use tenantry::plan::Digest;
 use super::{HOME, blocked, end, family, kept, state, uid};
 use crate::world::World;
 
+/// shows: security/credential/service-account
 #[test]
 fn the_record_of_what_was_ended_is_kept_and_nobody_can_change_it() {
     let world = World::shared();

@@ -37,6 +37,7 @@ fn ended(space: &Space<'_>, proxy: &Proxy, then: Rule) {
     proxy.set(vec![then]);
 }
 
+/// shows: faults/47
 #[test]
 fn after_our_own_call_each_form_of_not_being_there_is_the_end_and_the_call_is_sent_once() {
     let world = world("forms");
@@ -59,6 +60,7 @@ fn after_our_own_call_each_form_of_not_being_there_is_the_end_and_the_call_is_se
     }
 }
 
+/// shows: faults/47
 #[test]
 fn after_our_own_call_out_of_service_under_an_id_that_the_inactive_list_names_is_the_end_also_after_a_restart() {
     let mut world = world("inactive");
@@ -96,6 +98,7 @@ fn after_our_own_call_out_of_service_under_an_id_that_the_inactive_list_names_is
     assert_eq!(proxy.count("POST", "/terminate$"), 1, "of both operators");
 }
 
+/// shows: faults/47
 #[test]
 fn before_our_own_call_no_other_form_of_not_being_there_is_believed() {
     let world = world("early");

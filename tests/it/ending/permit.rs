@@ -13,6 +13,7 @@ use crate::world::World;
 /// Seconds for which the budget of the Partner's writes is used up.
 const USED_UP: u64 = 12;
 
+/// shows: faults/44
 #[test]
 fn no_call_that_ends_a_tenant_is_sent_after_its_consent_was_withdrawn_while_the_call_waited_for_the_rate_limit() {
     // A cancel that late waits for one request; the call must be able to wait for longer than the budget is used up.

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::short_timeout;
 use crate::world::{Space, World};
 
+/// shows: faults/43
 #[test]
 fn a_tenant_that_a_restored_platform_does_not_know_is_missing_and_neither_made_again_nor_mistaken_for_another() {
     let mut world = World::start("backup", short_timeout).unwrap();

@@ -21,6 +21,7 @@ fn client(site: &Site<'_>, name: &str, metadata: &Value) -> Value {
     object
 }
 
+/// shows: faults/12
 #[test]
 fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platform() {
     let (site, partner, client) = with_client("overtaken", &json!({"details": {"city": "Berlin"}}));
@@ -36,6 +37,7 @@ fn an_edit_during_an_update_is_applied_too_and_no_status_is_ahead_of_the_platfor
     assert_eq!(site.proxy.count("POST", &update) - asked, 2);
 }
 
+/// shows: faults/13
 #[test]
 fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests() {
     let (site, partner) = with_partner("foreign");
@@ -60,6 +62,7 @@ fn finalizers_labels_and_annotations_of_others_survive_a_writer_who_never_rests(
     site.space.gone("client/globex");
 }
 
+/// shows: faults/14
 #[test]
 fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
     let (site, partner, client) = with_client("edited", &json!({"deletion": {"policy": "Suspend"}}));
@@ -71,6 +74,7 @@ fn somebody_who_keeps_editing_a_deleting_object_does_not_hold_it_up() {
     assert_eq!(state(&site, &partner, &client), "SUSPENDED");
 }
 
+/// shows: faults/14
 #[test]
 fn somebody_who_keeps_editing_a_deleting_object_does_not_keep_a_confirmed_end_from_coming() {
     let (site, partner, client) = with_client("editedend", &json!({"deletion": {"policy": "Terminate"}}));

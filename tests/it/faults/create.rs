@@ -17,28 +17,33 @@ fn create_under(prefix: &str, fault: Fault) -> (Site<'static>, usize) {
     (site, creates)
 }
 
+/// shows: faults/4
 #[test]
 fn a_create_whose_reply_is_lost_is_found_again_and_not_repeated() {
     assert_eq!(create_under("lost", Fault::DropAfter).1, 1);
 }
 
+/// shows: faults/4
 #[test]
 fn a_create_that_a_gateway_gave_up_on_is_found_again_and_not_repeated() {
     let gateway = Answer { status: 504, body: "<html>".to_owned(), after: true, ..Answer::default() };
     assert_eq!(create_under("gateway", Fault::Answer(gateway)).1, 1);
 }
 
+/// shows: faults/4
 #[test]
 fn a_create_whose_reply_cannot_be_read_is_found_again_and_not_repeated() {
     assert_eq!(create_under("unreadable", Fault::Malformed).1, 1);
     assert_eq!(create_under("cut", Fault::Truncate(5)).1, 1);
 }
 
+/// shows: faults/4
 #[test]
 fn a_create_that_is_carried_out_after_its_connection_broke_is_waited_for_and_not_repeated() {
     assert_eq!(create_under("late", Fault::Late(1800)).1, 1);
 }
 
+/// shows: faults/1
 #[test]
 fn a_create_that_never_arrived_is_repeated_once_it_can_no_longer_arrive() {
     let (site, creates) = create_under("unsent", Fault::DropBefore);
@@ -50,6 +55,7 @@ fn a_create_that_never_arrived_is_repeated_once_it_can_no_longer_arrive() {
     assert!(second - first >= TIMEOUT, "repeated after {:?}", second - first);
 }
 
+/// shows: faults/4
 #[test]
 fn a_partner_whose_create_was_not_answered_is_found_again_and_not_repeated() {
     let site = site("sp", vec![Rule::new("POST", "/msps$", Fault::DropAfter).when(When::Nth(1))]);
@@ -62,6 +68,7 @@ fn a_partner_whose_create_was_not_answered_is_found_again_and_not_repeated() {
     assert_eq!(living.as_array().unwrap().iter().filter(|one| one["name"] == *name).count(), 1);
 }
 
+/// shows: faults/38
 #[test]
 fn after_a_failed_branding_step_the_create_is_not_repeated() {
     let (site, partner) = with_partner("branding");

@@ -30,6 +30,7 @@ fn tokens(site: &Site<'_>) -> usize {
     site.proxy.count("POST", "/oauth/token")
 }
 
+/// shows: faults/22
 #[test]
 fn a_rotated_credential_is_used_within_seconds_and_the_old_one_is_tried_once() {
     let (site, partner, client) = with_client("rotate", &json!({"details": {"city": "Berlin"}}));
@@ -58,6 +59,7 @@ fn a_rotated_credential_is_used_within_seconds_and_the_old_one_is_tried_once() {
     assert_eq!(site.living(&partner).len(), 1);
 }
 
+/// shows: faults/23
 #[test]
 fn without_its_secret_an_object_waits_uses_no_other_credential_and_goes_on_when_it_is_back() {
     let (site, partner, client) = with_client("emptied", &json!({"deletion": {"policy": "Suspend"}}));
@@ -120,6 +122,7 @@ fn batch(site: &Site<'_>, partner: &str, count: usize) {
     site.each_once(partner, count);
 }
 
+/// shows: faults/24
 #[test]
 fn tokens_that_end_in_the_middle_of_a_batch_are_renewed_once_each_for_all() {
     let (site, partner, _) = with_token("expiry", 3);
@@ -136,6 +139,7 @@ fn tokens_that_end_in_the_middle_of_a_batch_are_renewed_once_each_for_all() {
     assert_eq!(site.proxy.count("POST", "/clients$"), 30);
 }
 
+/// shows: faults/24
 #[test]
 fn a_token_that_the_platform_forgets_in_the_middle_of_a_batch_is_renewed_once_for_all() {
     let (site, partner, token) = with_token("forgotten", 7199);

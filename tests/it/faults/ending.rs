@@ -15,6 +15,7 @@ fn confirmed(prefix: &str, grace: u32) -> (Site<'static>, String, String) {
     (site, partner, client)
 }
 
+/// shows: faults/15
 #[test]
 fn a_terminate_that_is_answered_with_not_found_is_done_and_not_repeated() {
     let (site, partner, client) = confirmed("done", 0);
@@ -27,6 +28,7 @@ fn a_terminate_that_is_answered_with_not_found_is_done_and_not_repeated() {
     assert_eq!(site.proxy.count("POST", "/terminate$"), 1);
 }
 
+/// shows: faults/15
 #[test]
 fn a_terminate_whose_reply_is_lost_is_read_back_and_not_repeated() {
     let (site, partner, client) = confirmed("lostend", 0);
@@ -37,6 +39,7 @@ fn a_terminate_whose_reply_is_lost_is_read_back_and_not_repeated() {
     assert_eq!(site.proxy.count("POST", "/terminate$"), 1);
 }
 
+/// shows: faults/11
 #[test]
 fn an_object_that_is_deleted_while_its_create_is_under_way_ends_exactly_that_tenant() {
     let (site, partner) = with_partner("hasty");
@@ -51,6 +54,7 @@ fn an_object_that_is_deleted_while_its_create_is_under_way_ends_exactly_that_ten
     assert_eq!(site.proxy.count("POST", "/clients$"), 1);
 }
 
+/// shows: faults/16
 #[test]
 fn a_deletion_waits_for_a_platform_that_is_away_and_ends_when_it_is_back() {
     let (site, partner, client) = confirmed("away", 0);
@@ -71,6 +75,7 @@ fn a_deletion_waits_for_a_platform_that_is_away_and_ends_when_it_is_back() {
     assert!(is_tombstone(&Site { space, proxy }, &partner, &client));
 }
 
+/// shows: faults/17
 #[test]
 fn a_finalizer_that_was_stripped_by_hand_ends_no_tenant() {
     let (site, partner, client) = confirmed("stripped", 4);
@@ -84,6 +89,7 @@ fn a_finalizer_that_was_stripped_by_hand_ends_no_tenant() {
     assert_eq!(state(&site, &partner, &client), "SUSPENDED");
 }
 
+/// shows: faults/17
 #[test]
 fn a_finalizer_that_was_stripped_from_a_living_object_is_put_back() {
     let (site, partner, client) = with_client("putback", &json!({}));

@@ -13,6 +13,7 @@ fn flip(site: &Site<'_>, object: &str, id: &str) {
     site.space.kubectl(&["annotate", "--overwrite", object, "tenantry.dev/reconcile-requested-at=flipped"]);
 }
 
+/// shows: faults/32, security/credential/status-writer
 #[test]
 fn an_id_of_another_object_s_tenant_in_status_is_owned_elsewhere_and_that_tenant_is_not_touched() {
     let (site, partner, globex) = with_client("flipped", &json!({"details": {"city": "Berlin"}}));
@@ -38,6 +39,7 @@ fn an_id_of_another_object_s_tenant_in_status_is_owned_elsewhere_and_that_tenant
     site.space.gone("client/globex");
 }
 
+/// shows: faults/32
 #[test]
 fn an_id_of_a_tenant_that_nobody_marked_in_status_is_not_taken_over() {
     let (site, partner, _) = with_client("unmarked", &json!({"details": {"city": "Berlin"}}));
@@ -57,6 +59,7 @@ fn an_id_of_a_tenant_that_nobody_marked_in_status_is_not_taken_over() {
     assert_eq!(site.space.platform_client(&partner, console)["city"], "Bonn");
 }
 
+/// shows: faults/33
 #[test]
 fn of_two_objects_that_want_one_name_one_gets_it_and_the_other_says_so_and_is_quiet() {
     let (site, partner) = with_partner("two");
@@ -90,6 +93,7 @@ fn of_two_objects_that_want_one_name_one_gets_it_and_the_other_says_so_and_is_qu
     assert_eq!(versions(), before, "the two write to each other");
 }
 
+/// shows: faults/35
 #[test]
 fn a_tenant_that_was_renamed_elsewhere_gets_its_name_back_and_is_never_doubled() {
     let (site, partner, client) = with_client("renamed", &json!({}));

@@ -43,6 +43,7 @@ fn creates(site: &Site<'_>) -> Vec<Seen> {
     seen
 }
 
+/// shows: faults/18
 #[test]
 fn after_too_many_requests_nothing_of_that_kind_is_sent_before_the_time_that_the_platform_named() {
     let (site, partner) = with_partner("named");
@@ -59,6 +60,7 @@ fn after_too_many_requests_nothing_of_that_kind_is_sent_before_the_time_that_the
     site.each_once(&partner, 8);
 }
 
+/// shows: faults/18
 #[test]
 fn too_many_requests_without_a_time_are_repeated_after_growing_pauses() {
     let (site, partner) = with_partner("unnamed");
@@ -72,6 +74,7 @@ fn too_many_requests_without_a_time_are_repeated_after_growing_pauses() {
     site.each_once(&partner, 1);
 }
 
+/// shows: faults/18
 #[test]
 fn too_many_token_requests_are_not_answered_with_more_of_them() {
     let site = super::site("tokens", vec![Rule::new("POST", "/oauth/token", too_many(Some("4"))).when(When::First(1))]);
@@ -87,6 +90,7 @@ fn too_many_token_requests_are_not_answered_with_more_of_them() {
     assert!(tokens[1] - tokens[0] >= Duration::from_secs(4), "asked again after {:?}", tokens[1] - tokens[0]);
 }
 
+/// shows: faults/19
 #[test]
 fn with_a_third_of_all_requests_failing_everything_converges_and_nothing_is_made_twice() {
     let (site, partner) = with_partner("third");
@@ -107,6 +111,7 @@ fn with_a_third_of_all_requests_failing_everything_converges_and_nothing_is_made
     assert!(struck * 6 > all as u64, "only {struck} of {all} requests failed");
 }
 
+/// shows: faults/36
 #[test]
 fn one_object_whose_every_call_fails_delays_no_other() {
     let (site, partner) = with_partner("poison");

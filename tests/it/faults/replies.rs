@@ -26,6 +26,7 @@ fn answered_wrongly(site: &Site<'_>, client: &str, (fault, words): (Fault, &str)
     assert_eq!(space.get("client/globex").unwrap()["status"]["uniqueId"], client);
 }
 
+/// shows: faults/21
 #[test]
 fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
     let (site, partner, client) = with_client("wrong", &json!({"details": {"city": "Berlin"}}));
@@ -40,6 +41,7 @@ fn an_answer_that_is_no_json_or_cut_or_about_another_tenant_changes_nothing() {
     assert_eq!(site.space.platform_client(&partner, &other)["city"], "Bonn");
 }
 
+/// shows: faults/21
 #[test]
 fn an_answer_of_a_gigabyte_is_cut_off_and_takes_no_memory() {
     let (site, _, client) = with_client("huge", &json!({}));
@@ -59,6 +61,7 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// shows: faults/21
 #[test]
 fn a_list_that_cannot_be_read_lets_nothing_be_created() {
     let (site, partner) = with_partner("list");
@@ -73,6 +76,7 @@ fn a_list_that_cannot_be_read_lets_nothing_be_created() {
     site.each_once(&partner, 1);
 }
 
+/// shows: faults/20
 #[test]
 fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
     let (slow, _, _) = with_client("slow", &json!({}));

@@ -11,6 +11,7 @@ use crate::programs::{self, OperatorOptions};
 use crate::proxy::rules::{Fault, Rule, When};
 use crate::world::World;
 
+/// shows: faults/1, faults/2, faults/3
 #[test]
 fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
     let mut world = World::start("kills", short_timeout).unwrap();
@@ -48,6 +49,7 @@ fn killed_before_during_and_after_a_create_it_makes_each_tenant_once() {
     assert_eq!(world.tenancy.creates().unwrap().clients, 3);
 }
 
+/// shows: faults/8
 #[test]
 fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
     let mut world = World::start("restarted", |_| {}).unwrap();
@@ -78,6 +80,7 @@ fn after_a_restart_of_the_api_server_it_goes_on_without_one_of_its_own() {
     assert_eq!(world.tenancy.creates().unwrap().clients, 2);
 }
 
+/// shows: faults/30
 #[test]
 fn without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_come() {
     let folder = crate::support::folder("kinds").unwrap();

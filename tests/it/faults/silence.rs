@@ -85,6 +85,7 @@ fn edit(space: &Space<'_>, object: &str, city: &str) {
     space.patch(object, &json!({"spec": {"details": {"city": city}}}));
 }
 
+/// shows: faults/70
 #[test]
 fn a_secret_and_a_watch_that_the_api_server_never_answers_end_by_their_deadline() {
     let (world, way) = start("unanswered");
@@ -125,6 +126,7 @@ fn a_secret_and_a_watch_that_the_api_server_never_answers_end_by_their_deadline(
     stuck.until("it is ready again", || Ok(readiness(&world.operator).0 == 200));
 }
 
+/// shows: faults/70
 #[test]
 fn a_list_that_the_api_server_never_answers_ends_by_its_deadline_and_nobody_calls_that_ready() {
     let (mut world, way) = start("unlisted");

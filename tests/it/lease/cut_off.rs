@@ -48,6 +48,7 @@ fn ends(operator: &mut Service, begin: Instant) -> Duration {
     begin.elapsed()
 }
 
+/// shows: faults/26
 #[test]
 fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more() {
     let mut world = world("cut-off", short_lease);

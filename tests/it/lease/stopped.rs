@@ -52,6 +52,7 @@ fn settled(world: &World) -> (f64, f64) {
     panic!("it goes on writing: {before:?}");
 }
 
+/// shows: faults/25
 #[test]
 fn a_leader_stopped_in_the_middle_of_fifty_creates_sends_no_change_after_another_took_over_and_ends() {
     let mut world = world("stopped", |options| {

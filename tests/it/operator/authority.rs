@@ -99,6 +99,7 @@ fn confirmed(name: &str, id: &str) -> Value {
     }})
 }
 
+/// shows: faults/61, security/credential/writer, security/credential/take-over
 #[test]
 fn a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour() {
     let (home, partner) = open_partner("landlord", &json!({}));
@@ -138,6 +139,7 @@ fn a_stranger_with_rights_on_clients_alone_takes_no_tenant_of_a_living_neighbour
     assert_eq!(count(&home.world.tenancy, &partner), 1);
 }
 
+/// shows: faults/62, security/credential/handed-over
 #[test]
 fn a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it() {
     let (home, partner) = open_partner("movers", &json!({}));
@@ -184,6 +186,7 @@ fn a_tenant_is_handed_over_by_its_owner_who_lets_go_without_ending_it() {
     assert_eq!(count(&home.world.tenancy, &partner), 1);
 }
 
+/// shows: faults/62, security/credential/handed-over
 #[test]
 fn a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards() {
     let (from, to) = (World::shared().namespace("from"), World::shared().namespace("to"));
@@ -226,6 +229,7 @@ fn a_partner_is_handed_over_only_without_clients_and_gets_none_afterwards() {
     assert_eq!(count(&from.world.tenancy, &id), 0);
 }
 
+/// shows: faults/63
 #[test]
 fn a_tenant_whose_owner_is_gone_is_taken_by_its_id() {
     let (home, partner) = open_partner("estate", &json!({}));
@@ -251,6 +255,7 @@ fn credential_of(space: &Space<'_>, partner: &str) -> Value {
     json!({"url": url, "tenantId": partner, "clientId": made["clientId"], "clientSecret": made["clientSecret"]})
 }
 
+/// shows: faults/64, security/credential/writer-by-id
 #[test]
 fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_partner_objects_leave() {
     let home = World::shared().namespace("landlord");
@@ -289,6 +294,7 @@ fn a_parent_named_by_its_id_needs_a_connection_of_exactly_that_tenant_and_the_pa
     assert_eq!(home.platform_client(&id, &client)["country"], "Germany");
 }
 
+/// shows: faults/64, security/credential/writer
 #[test]
 fn a_connection_of_a_client_s_own_is_one_of_exactly_its_partner() {
     let (home, partner) = open_partner("landlord", &json!({}));
@@ -316,6 +322,7 @@ fn a_connection_of_a_client_s_own_is_one_of_exactly_its_partner() {
     assert_eq!(count(&home.world.tenancy, &partner), 2);
 }
 
+/// shows: security/credential/writer
 #[test]
 fn a_stranger_who_only_observes_is_shown_nothing_of_a_neighbour_s_tenant() {
     let (home, _) = open_partner("landlord", &json!({}));

@@ -38,6 +38,7 @@ fn a_secret_without_a_key_names_the_key() {
     space.ready("partner/acme");
 }
 
+/// shows: security/credential/platform-credential
 #[test]
 fn a_host_that_is_not_allowed_is_never_talked_to() {
     let space = World::shared().namespace("host");
@@ -108,6 +109,7 @@ fn a_client_stays_within_its_partner_and_a_partner_keeps_what_clients_use() {
     space.ready("partner/acme");
 }
 
+/// shows: security/credential/client-writer
 #[test]
 fn a_partner_of_another_namespace_must_allow_it() {
     let space = World::shared().namespace("owner");

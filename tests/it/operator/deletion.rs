@@ -23,6 +23,7 @@ fn is_tombstone(space: &Space<'_>, partner: &str, client: &str) -> bool {
     dead.iter().any(|one| one["uniqueId"] == client && one["status"] == "TERMINATED")
 }
 
+/// shows: faults/10
 #[test]
 fn retain_leaves_the_tenant_and_the_same_object_again_takes_it_up() {
     let (space, partner, client) = family("retain", &json!({}));
@@ -43,6 +44,7 @@ fn suspend_suspends_and_lets_go() {
 }
 
 /// shows: seeds/termination/confirm, seeds/termination/back-up, seeds/termination/terminate
+/// shows: faults/29
 #[test]
 fn terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant() {
     let (space, partner, client) = family("terminate", &json!({"policy": "Terminate"}));
@@ -60,6 +62,7 @@ fn terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant() 
 }
 
 /// shows: seeds/termination/mandatory
+/// shows: faults/29
 #[test]
 fn a_confirmation_that_names_another_tenant_is_not_accepted() {
     let (space, partner, client) = family("wrong", &json!({"policy": "Terminate"}));
@@ -84,6 +87,7 @@ fn removing_the_consent_cancels_and_the_tenant_is_active_again() {
 }
 
 /// shows: seeds/termination/terminated-state, seeds/termination/terminate
+/// shows: faults/34
 #[test]
 fn a_partner_waits_for_its_clients_declared_and_living() {
     let (space, partner, client) = family("children", &json!({}));
@@ -109,6 +113,7 @@ fn a_partner_waits_for_its_clients_declared_and_living() {
     assert!(dead.iter().any(|one| one["uniqueId"] == partner.as_str() && one["status"] == "TERMINATED"));
 }
 
+/// shows: faults/29
 #[test]
 fn deleting_the_namespace_ends_no_tenant_even_a_confirmed_one() {
     let (space, partner, client) = family("namespace", &json!({"policy": "Terminate"}));
@@ -118,6 +123,7 @@ fn deleting_the_namespace_ends_no_tenant_even_a_confirmed_one() {
     assert_eq!(state(&space, &partner, &client), "ACTIVE");
 }
 
+/// shows: faults/35
 #[test]
 fn a_tenant_that_has_gone_from_the_platform_is_never_created_again() {
     let (space, partner, client) = family("missing", &json!({"policy": "Terminate"}));

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::world::World;
 
+/// shows: faults/22
 #[test]
 fn a_refused_credential_is_tried_at_most_once_in_30_seconds_and_a_new_one_at_once() {
     let world = World::start("refused", |_| {}).unwrap();

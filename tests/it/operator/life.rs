@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// shows: seeds/clients/end-entities, seeds/clients/create, seeds/partners/deliver-services, seeds/account/name
+/// shows: faults/65
 #[test]
 fn a_partner_and_its_clients_are_made_in_any_order_of_applying() {
     let space = World::shared().namespace("order");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::world::World;
 
+/// shows: faults/77
 #[test]
 fn a_thousand_addresses_are_in_force_and_status_is_written_and_says_how_much_they_are() {
     let space = World::shared().namespace("thousand");

@@ -54,6 +54,7 @@ fn others_go_on(space: &Space<'_>, city: &str) {
     });
 }
 
+/// shows: faults/84
 #[test]
 fn an_object_of_a_newer_definition_stops_itself_and_no_other_across_restarts() {
     let mut world = World::start("newer", |_| {}).unwrap();

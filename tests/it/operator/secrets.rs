@@ -28,6 +28,7 @@ fn record(space: &Space<'_>, object: &str) -> Value {
     found.map(|one| one["digest"].clone()).unwrap_or_default()
 }
 
+/// shows: faults/66
 #[test]
 fn a_rotated_key_behind_the_defaults_reaches_the_client() {
     let space = World::shared().namespace("rotate");
@@ -66,6 +67,7 @@ fn guesses(value: &str, uid: &str) -> Vec<String> {
     vec![sha256(value), one, two]
 }
 
+/// shows: faults/67, security/credential/writer
 #[test]
 fn who_may_not_read_a_secret_learns_nothing_of_it_by_a_client() {
     let space = World::shared().namespace("thief");

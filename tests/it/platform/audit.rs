@@ -57,6 +57,7 @@ fn told(lines: &[Value]) -> Vec<String> {
         .collect()
 }
 
+/// shows: security/pci/10.2
 #[tokio::test]
 async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     let (platform, keys) = sealed().await;
@@ -90,6 +91,7 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     assert_eq!((seen.chains, seen.findings.len()), (3, 0), "{seen}");
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn every_change_of_data_and_every_export_is_a_row() {
     let folder = Folder::new();
@@ -119,6 +121,7 @@ async fn every_change_of_data_and_every_export_is_a_row() {
     assert!(told[2].contains(&format!("resources/{id}")), "{told:?}");
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     let (platform, keys) = sealed().await;
@@ -161,6 +164,7 @@ async fn six(platform: &Platform) -> String {
     partner
 }
 
+/// shows: security/asvs/16.4.1, security/pci/10.2
 #[tokio::test]
 async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
     let changed = "the row was changed, or moved here from another place";

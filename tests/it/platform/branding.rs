@@ -70,6 +70,7 @@ async fn a_partner_with_a_domain_has_addresses() {
 }
 
 /// shows: seeds/branding/logo, seeds/branding/current-background
+/// shows: security/asvs/5.2.4
 #[tokio::test]
 async fn images_are_kept_served_and_removed() {
     let platform = Platform::start().await;
@@ -144,6 +145,7 @@ async fn an_image_that_was_stored_before_digests_of_what_is_served_has_one_all_t
     assert_eq!(platform.sp.get(&path).await.json(), read);
 }
 
+/// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn nothing_but_the_picture_of_a_file_is_kept() {
     let platform = Platform::start().await;
@@ -161,6 +163,7 @@ async fn nothing_but_the_picture_of_a_file_is_kept() {
 }
 
 /// shows: seeds/branding/logo-format
+/// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn what_is_no_picture_is_refused_by_name() {
     let platform = Platform::start().await;

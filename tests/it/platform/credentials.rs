@@ -32,6 +32,7 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no {key} in {value}")).to_owned()
 }
 
+/// shows: security/pci/8.6.3
 #[tokio::test]
 async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it() {
     let platform = Platform::start().await;
@@ -79,6 +80,7 @@ async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it()
     }
 }
 
+/// shows: security/pci/8.6.3
 #[tokio::test]
 async fn a_credential_ends_on_its_day_and_a_rotation_gives_it_as_long_again() {
     let platform = Platform::start().await;
@@ -138,6 +140,7 @@ async fn a_revoked_token_of_a_credential_is_dead_and_its_other_tokens_are_not() 
     assert_eq!(log.iter().filter(|row| row["action"] == "token.revoke").count(), 1, "{log:?}");
 }
 
+/// shows: security/pci/8.6.3
 #[tokio::test]
 async fn what_a_deactivated_person_made_says_so_and_goes_on_until_it_is_revoked() {
     let platform = Platform::start().await;

@@ -8,6 +8,7 @@ use tenantry::platform::{Config, Credential};
 
 use super::{Caller, Folder, Platform};
 
+/// shows: faults/40
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_equal_creates_at_once_make_one_tenant() {
     let platform = Platform::start().await;
@@ -48,6 +49,7 @@ async fn different_creates_at_once_all_succeed_with_different_numbers() {
     assert_eq!(ids.len(), 40);
 }
 
+/// shows: faults/40
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_on_one_database_make_one_tenant_too() {
     let platform = Platform::start().await;
@@ -136,6 +138,7 @@ pub(super) fn ready(program: &mut Program) -> (String, String) {
     panic!("the program ended: {log}");
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_acknowledged_outlives_sigkill() {
     let folder = Folder::new();
@@ -181,6 +184,7 @@ async fn sigterm_ends_the_program_cleanly() {
     assert!(status.success(), "{status}");
 }
 
+/// shows: faults/42
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
     let folder = Folder::new();
@@ -206,6 +210,7 @@ async fn a_first_start_that_is_killed_at_any_moment_is_finished_by_the_next() {
     pool.close().await;
 }
 
+/// shows: faults/42
 #[tokio::test]
 async fn a_database_of_a_newer_release_is_refused_and_not_changed() {
     let folder = Folder::new();

@@ -52,6 +52,7 @@ async fn world() -> World {
     World { platform, keys, acme, other }
 }
 
+/// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn one_tenants_log_put_back_is_named_and_no_event_of_anybody_heals_it() {
     let World { platform, keys, acme, other } = world().await;
@@ -115,6 +116,7 @@ async fn a_purged_log_leaves_a_sealed_statement_and_is_found_where_it_comes_back
     assert!(!found.is_empty() && found[0].contains(GONE), "{found:?}");
 }
 
+/// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn a_purge_seals_no_head_that_somebody_else_put_there() {
     for tampering in
@@ -180,6 +182,7 @@ async fn an_anchor_that_is_gone_forged_or_put_back_is_named_and_stays_so() {
     }
 }
 
+/// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn a_key_that_was_swapped_is_named_and_replicas_with_two_keys_write_nothing() {
     let World { mut platform, keys, acme, .. } = world().await;
@@ -267,6 +270,7 @@ pub(super) async fn deadlocks(platform: &Platform) -> i64 {
     sqlx::query_scalar(text).fetch_one(&platform.pool().await).await.unwrap()
 }
 
+/// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn housekeeping_says_by_itself_that_a_log_was_put_back() {
     let folder = Folder::new();

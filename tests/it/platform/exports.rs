@@ -292,6 +292,7 @@ async fn a_batch_that_fails_is_a_row() {
     assert_eq!(batches(&platform, &acme).await, ["tickets,usage denied"]);
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn a_batch_whose_caller_hangs_up_is_a_row() {
     let (bucket, url) = StandIn::start(&[]).await;

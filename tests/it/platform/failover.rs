@@ -112,6 +112,7 @@ async fn goes_on(sp: &Caller, told: &mut Told) {
     told.holds(sp).await;
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     let mut primary = Server::primary();
@@ -161,6 +162,7 @@ async fn a_standby_that_becomes_the_primary_has_every_acknowledged_write() {
     running.stop().await;
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
     let server = Server::primary();
@@ -192,6 +194,7 @@ async fn sessions_that_only_read_are_given_up_as_soon_as_others_can_be_had() {
     running.stop().await;
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_is_frozen_is_told_and_what_it_did_not_do_is_not_done_later() {
     let server = Server::primary();
@@ -251,6 +254,7 @@ async fn make_client(sp: Caller, tenant: String, number: usize) -> Answer {
     sp.post(&format!("/tenants/{tenant}/clients"), json!({ "name": format!("C{number}") })).await
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants() {
     let server = Server::primary();

@@ -24,6 +24,7 @@ async fn log_in(client: &reqwest::Client, url: &str, (name, password): (&str, &s
     client.post(format!("{url}/tenancy/auth/oauth/token")).form(&form).send().await.unwrap().status()
 }
 
+/// shows: security/asvs/6.3.1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_of_made_up_logins_takes_no_memory_and_nobody_else_s_place() {
     let folder = Folder::new();
@@ -120,6 +121,7 @@ fn refused(folder: &Folder) -> Vec<Value> {
     lines.filter(|line| line["target"] == "refused").map(|line| line["fields"].clone()).collect()
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_few_rows() {
     let folder = Folder::new();
@@ -159,6 +161,7 @@ async fn each_refusal_of_a_stranger_leaves_a_line_with_its_source_and_a_flood_fe
     drop(program);
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn a_throttled_caller_leaves_a_line_with_source_and_request() {
     let folder = Folder::new();

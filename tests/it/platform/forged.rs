@@ -67,6 +67,7 @@ async fn forge(platform: &Platform, tenant: i64, gone: i64) {
     pool.close().await;
 }
 
+/// shows: security/asvs/16.4.1, security/pci/10.2
 #[tokio::test]
 async fn no_event_that_anybody_can_cause_heals_a_forged_log() {
     let (platform, keys) = sealed().await;
@@ -325,6 +326,7 @@ async fn a_forged_anchor_and_many_forged_heads_stop_no_write_while_one_head_hold
     assert!(found.iter().any(|fault| fault.contains("its anchor was replaced")), "{found:?}");
 }
 
+/// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn where_nothing_proves_the_key_nothing_is_written_and_each_command_says_so() {
     let (mut platform, keys) = sealed().await;

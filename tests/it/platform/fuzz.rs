@@ -264,6 +264,7 @@ impl Fresh {
 
 /// A case is a handful of requests on a platform of its own: what it did, it does again with the same seed, and shrinking
 /// plays each shorter list on a database that the longer one never touched.
+/// shows: security/asvs/16.5.1
 #[test]
 fn no_body_and_no_query_of_any_route_is_a_failure_of_ours() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

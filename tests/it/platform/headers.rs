@@ -2,6 +2,7 @@
 
 use super::Platform;
 
+/// shows: security/asvs/3.4.1
 #[tokio::test]
 async fn every_answer_is_kept_out_of_caches_frames_and_foreign_types() {
     let platform = Platform::start().await;

@@ -27,6 +27,7 @@ async fn six(platform: &Platform) -> String {
     partner
 }
 
+/// shows: security/pci/10.5.1
 #[tokio::test]
 async fn log_and_logins_are_kept_for_four_hundred_days_and_then_leave_a_checkpoint() {
     let (platform, keys) = sealed().await;
@@ -95,6 +96,7 @@ async fn a_log_that_does_not_hold_is_never_erased_for_its_age() {
     assert_eq!(findings(&platform, &keys).await, before);
 }
 
+/// shows: security/asvs/16.4.1
 #[tokio::test]
 async fn a_checkpoint_that_somebody_else_put_there_is_replaced_by_no_sealed_one() {
     let (platform, keys) = sealed().await;

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::{Answer, Platform};
 
 /// shows: seeds/termination/not-retrieved, seeds/termination/not-activated
+/// shows: faults/41
 #[tokio::test]
 async fn a_client_is_suspended_activated_and_terminated_for_ever() {
     let platform = Platform::start().await;

@@ -102,6 +102,7 @@ async fn pages_of_the_log_are_rationed_as_other_pages_are() {
     assert_eq!(platform.sp.get("/tenants/sp_1/audit").await.headers["x-ratelimit-limit"], "2");
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn a_row_says_from_which_address_it_came_as_the_trusted_proxy_wrote_it() {
     let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;

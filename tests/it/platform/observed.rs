@@ -31,6 +31,7 @@ async fn logged(folder: &Folder) -> (Program, Caller) {
     (program, sp)
 }
 
+/// shows: security/asvs/16.5.1
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_request_is_one_line_and_a_failure_has_its_id() {
     let folder = Folder::new();

@@ -29,6 +29,7 @@ async fn fifty_equal_records_at_once_make_one_row() {
     assert!(verify_audit(&platform.folder.database(), None).await.unwrap().findings.is_empty());
 }
 
+/// shows: faults/40
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn stale_updates_lose_nothing() {
     let platform = Platform::start().await;
@@ -57,6 +58,7 @@ async fn stale_updates_lose_nothing() {
     assert_eq!((&read["count"], &read["revision"]), (&json!(12), &json!(13)));
 }
 
+/// shows: faults/39, security/asvs/16.5.1
 #[tokio::test]
 async fn a_locked_database_is_an_honest_503_with_nothing_half_done() {
     let platform = Platform::with(|config| config.database_wait = Duration::from_millis(100)).await;
@@ -127,6 +129,7 @@ async fn partner_of(caller: &Caller, sp: &str) -> String {
     path(&partner, Category::Alerts)
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     let folder = Folder::new();
@@ -162,6 +165,7 @@ async fn a_full_disk_fails_a_write_whole_and_keeps_what_was_acknowledged() {
     assert!(verified.findings.is_empty(), "{verified}");
 }
 
+/// shows: faults/39
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
     let folder = Folder::new();

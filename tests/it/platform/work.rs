@@ -172,6 +172,7 @@ async fn measured(program: &Program, send: impl Future<Output = Answer>) -> (Ans
     (answer, program.worked() - before)
 }
 
+/// shows: security/asvs/16.5.1
 #[tokio::test]
 async fn twice_the_body_is_not_more_than_twice_the_work_on_any_route() {
     let folder = Folder::new();
@@ -278,6 +279,7 @@ fn deep_png(side: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
+/// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn images_take_a_bounded_memory_however_many_are_sent_at_once() {
     let folder = Folder::new();

@@ -2,7 +2,7 @@
 
 use tenantry::api::Reason;
 
-use crate::seeds::names;
+use crate::shown;
 
 /// How it is known that a message leads on.
 enum Remedy {
@@ -149,7 +149,7 @@ fn remedy(reason: Reason) -> Remedy {
 
 #[test]
 fn every_reason_that_needs_a_person_has_a_test_that_does_what_its_message_says() {
-    let known = names::of_all_tests();
+    let known = shown::of_all_tests();
     for reason in Reason::ALL.iter().copied() {
         match remedy(reason) {
             Tests(tests) => {

@@ -44,6 +44,7 @@ fn a_credential_of_another_tenant_is_replaced() {
     space.ready("partner/second");
 }
 
+/// shows: faults/71
 #[test]
 fn a_permission_that_is_missing_for_one_tenant_is_given_and_no_other_object_waits_meanwhile() {
     let world = World::shared();

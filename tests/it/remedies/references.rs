@@ -17,6 +17,7 @@ fn without_a_connection_one_is_named() {
     space.ready("partner/acme");
 }
 
+/// shows: security/credential/platform-credential
 #[test]
 fn a_connection_to_another_account_is_restored() {
     let (space, id) = acme("account");
@@ -148,6 +149,7 @@ fn a_tenant_that_has_gone_lets_its_object_go_and_a_new_object_makes_a_new_one() 
     assert_ne!(space.ready("client/globex"), first);
 }
 
+/// shows: faults/65
 #[test]
 fn an_adoption_id_that_never_existed_is_corrected() {
     let (space, partner) = acme("typo");

@@ -28,6 +28,7 @@ pub(super) fn specs() -> Vec<(String, Value)> {
     specs.collect()
 }
 
+/// shows: faults/69
 #[tokio::test(flavor = "multi_thread")]
 async fn what_would_be_another_path_is_no_name_and_no_key() {
     let server = Server::new("names").await;

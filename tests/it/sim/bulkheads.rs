@@ -168,6 +168,7 @@ fn counts(befores: &[Before]) -> Vec<(usize, i64)> {
     befores.iter().map(|Before { requests, waited }| (requests.len(), *waited)).collect()
 }
 
+/// shows: faults/72
 #[test]
 fn whatever_many_objects_wait_for_a_new_one_elsewhere_has_no_more_requests_before_it() {
     use Trouble::{Forbidden, Hangs, ListHangs, Refused, SecretHangs, Throttled};
@@ -180,6 +181,7 @@ fn whatever_many_objects_wait_for_a_new_one_elsewhere_has_no_more_requests_befor
     }
 }
 
+/// shows: faults/72
 #[test]
 fn without_bulkheads_the_same_count_shows_who_waits() {
     // As many passes for one account as there are in all, which is what there was before there were bulkheads.
@@ -203,6 +205,7 @@ async fn all_ready(world: &World) {
     }
 }
 
+/// shows: faults/73
 #[test]
 fn a_platform_that_hangs_gets_one_request_at_a_time_and_all_its_objects_go_on_once_it_answers() {
     let world = world();
@@ -255,6 +258,7 @@ fn settled(world: &World) {
     assert!(done.is_some());
 }
 
+/// shows: faults/70
 #[test]
 fn a_watch_whose_beginning_is_never_answered_is_begun_again_and_an_edit_is_applied() {
     let world = world();
@@ -285,6 +289,7 @@ fn a_watch_whose_beginning_is_never_answered_is_begun_again_and_an_edit_is_appli
     assert!(done.is_some());
 }
 
+/// shows: faults/70
 #[test]
 fn one_secret_that_is_never_answered_stops_neither_other_objects_nor_the_look_for_drift_nor_its_own_for_ever() {
     let world = world();
@@ -318,6 +323,7 @@ fn one_secret_that_is_never_answered_stops_neither_other_objects_nor_the_look_fo
     assert!(world.lock().oracle.violations.is_empty(), "{:#?}", world.lock().oracle.violations);
 }
 
+/// shows: faults/74
 #[test]
 fn a_task_that_dies_ends_the_operator_with_its_name_and_gives_the_lease_back() {
     let world = world();
@@ -372,6 +378,7 @@ fn count(
     counted
 }
 
+/// shows: faults/76
 #[test]
 fn an_object_whose_writes_all_meet_a_conflict_is_tried_at_growing_pauses_and_says_so() {
     let world = world();

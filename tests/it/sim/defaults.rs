@@ -83,7 +83,7 @@ fn every_default_that_a_definition_promises_is_left_out_by_a_test() {
     assert!(missing.is_empty(), "no test leaves these out: {missing:#?}");
     let stale: Vec<&&str> = shown.iter().filter(|path| !found.contains(**path)).collect();
     assert!(stale.is_empty(), "no definition promises these: {stale:#?}");
-    let tests = crate::seeds::names::of_all_tests();
+    let tests = crate::shown::of_all_tests();
     for (path, test) in SHOWN {
         let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::defaults::{test}") };
         assert!(tests.contains(&name), "{path}: there is no test `{name}`");

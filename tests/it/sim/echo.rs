@@ -128,6 +128,7 @@ fn unseen_for(seconds: i64, restart_after: Option<Duration>) -> (World, BTreeSet
     (world, all)
 }
 
+/// shows: faults/79
 #[test]
 fn a_new_tenant_that_reads_do_not_show_yet_is_waited_for_and_nobody_is_told_to_delete_its_object() {
     for (seconds, restart_after) in [(6, None), (90, None), (110, Some(Duration::from_secs(20)))] {
@@ -173,6 +174,7 @@ fn a_tenant_that_a_list_names_and_reads_do_not_show_yet_is_not_made_a_second_tim
     assert_eq!(world.faults(), Vec::<String>::new());
 }
 
+/// shows: faults/79
 #[test]
 fn a_tenant_that_reads_never_show_is_missing_after_two_minutes() {
     let (world, said) = unseen_for(1 << 20, None);
@@ -234,12 +236,14 @@ fn late_reads(has_revision: bool) {
     });
 }
 
+/// shows: faults/80
 #[test]
 fn an_old_value_right_after_our_own_write_is_no_drift_and_is_not_written_again() {
     late_reads(true);
     late_reads(false);
 }
 
+/// shows: faults/81
 #[test]
 fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_after_a_restart_too() {
     let world = world();
@@ -270,6 +274,7 @@ fn a_form_of_the_platform_s_own_is_in_sync_once_a_later_read_confirms_it_and_aft
     assert_eq!(writes, before, "{story}");
 }
 
+/// shows: faults/81
 #[test]
 fn a_rule_of_access_that_the_platform_shows_otherwise_is_never_in_sync_and_is_written_three_times_an_hour() {
     let world = world();
@@ -325,6 +330,7 @@ fn takes_nothing(world: &World) -> Arc<Mutex<Vec<Value>>> {
     updates
 }
 
+/// shows: faults/82
 #[test]
 fn what_the_platform_does_not_take_is_written_three_times_and_goes_on_once_its_value_is_declared() {
     let world = world();
@@ -351,6 +357,7 @@ fn what_the_platform_does_not_take_is_written_three_times_and_goes_on_once_its_v
     });
 }
 
+/// shows: faults/82
 #[test]
 fn a_platform_that_has_learnt_to_take_a_value_is_asked_again_after_an_hour() {
     let world = world();

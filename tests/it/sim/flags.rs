@@ -63,7 +63,7 @@ fn every_flag_is_followed_to_its_effect_by_a_test() {
         command.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| !own.contains(flag)).collect();
     let shown: BTreeSet<&str> = SHOWN.iter().map(|(flag, _)| *flag).collect();
     assert_eq!(flags, shown, "a test for each flag, and none for another");
-    let tests = crate::seeds::names::of_all_tests();
+    let tests = crate::shown::of_all_tests();
     for (flag, test) in SHOWN {
         let name = if test.contains("::") { test.to_owned() } else { format!("it::sim::flags::{test}") };
         assert!(tests.contains(&name), "{flag}: there is no test `{name}`");

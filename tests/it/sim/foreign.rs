@@ -119,12 +119,14 @@ fn shifted(name: &str) -> (usize, usize, usize) {
     counts
 }
 
+/// shows: faults/55
 #[test]
 fn a_tenant_that_moves_to_a_page_which_was_read_is_not_made_a_second_time() {
     let (tenants, creates, _) = shifted("Globex");
     assert_eq!((tenants, creates), (1, 0));
 }
 
+/// shows: faults/55
 #[test]
 fn a_name_that_cannot_be_asked_for_is_looked_for_in_lists_that_hold_still() {
     let (tenants, creates, shifts) = shifted("Globex + Co: one");
@@ -132,6 +134,7 @@ fn a_name_that_cannot_be_asked_for_is_looked_for_in_lists_that_hold_still() {
     assert_eq!(shifts, SHIFTS, "the list was read in pages until it held still");
 }
 
+/// shows: faults/55
 #[test]
 fn a_tenant_that_one_answer_leaves_out_is_not_made_a_second_time() {
     let world = documented_world();
@@ -157,6 +160,7 @@ fn a_tenant_that_one_answer_leaves_out_is_not_made_a_second_time() {
     assert_eq!(named(&world, "Globex").len(), 1, "{}", story(&world));
 }
 
+/// shows: faults/60
 #[test]
 fn drift_on_a_platform_that_tells_of_no_change_is_found_within_a_day() {
     let world = documented_world();
@@ -182,6 +186,7 @@ fn drift_on_a_platform_that_tells_of_no_change_is_found_within_a_day() {
     assert!((2..=8).contains(&reads), "{reads} reads of one tenant in 50 hours, and looks every ten minutes");
 }
 
+/// shows: faults/58
 #[test]
 fn a_mark_that_does_not_come_back_is_written_twice_and_then_no_more() {
     let world = documented_world();
@@ -208,6 +213,7 @@ fn a_mark_that_does_not_come_back_is_written_twice_and_then_no_more() {
     assert!(message.contains("does not show the mark"), "{message}");
 }
 
+/// shows: faults/59
 #[test]
 fn where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written() {
     let world = world();
@@ -248,6 +254,7 @@ fn where_the_extensions_are_hidden_in_the_middle_of_a_life_nothing_is_written() 
     assert_eq!(world.tenants().len(), 3);
 }
 
+/// shows: faults/56
 #[test]
 fn add_ons_of_a_later_release_are_kept_shown_and_sent_back() {
     let world = world();
@@ -288,6 +295,7 @@ fn add_ons_of_a_later_release_are_kept_shown_and_sent_back() {
     assert_eq!(last, json!(["Knowledgebase Management", "SLA Management", "Synthetic Monitoring"]));
 }
 
+/// shows: faults/56
 #[test]
 fn in_a_state_of_a_later_release_nothing_is_done_that_depends_on_it_and_no_end_is_believed() {
     let world = world();
@@ -329,6 +337,7 @@ fn in_a_state_of_a_later_release_nothing_is_done_that_depends_on_it_and_no_end_i
     assert!(world.faults().is_empty(), "{:#?}", world.faults());
 }
 
+/// shows: faults/57
 #[test]
 fn one_member_that_cannot_be_read_is_named_and_nothing_else_is_the_worse_for_it() {
     let world = documented_world();

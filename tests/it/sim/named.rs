@@ -77,6 +77,7 @@ fn under_a_paused_partner_that_somebody_suspended_a_client_is_not_asked_for_agai
     must_be_whole(&world);
 }
 
+/// shows: faults/7
 #[test]
 fn after_a_restart_a_list_of_any_age_makes_no_second_tenant() {
     let world = world();
@@ -158,18 +159,21 @@ fn must_pause(times: &[Timestamp]) {
     println!("{} requests in 41 minutes", times.len());
 }
 
+/// shows: faults/9
 #[test]
 fn watches_that_expire_or_break_again_and_again_are_begun_anew_after_pauses() {
     must_pause(&storm(|_| Fate::Lost));
     must_pause(&storm(|_| Fate::Instead(Box::new((expired(), false)))));
 }
 
+/// shows: faults/9
 #[test]
 fn watches_that_are_closed_at_once_are_begun_anew_after_pauses() {
     let empty = Reply { status: 200, headers: Vec::new(), body: Bytes::new() };
     must_pause(&storm(move |_| Fate::Instead(Box::new((empty.clone(), false)))));
 }
 
+/// shows: faults/31
 #[test]
 fn a_store_that_is_full_at_any_request_leads_to_no_second_tenant_and_to_none_that_is_not_recorded() {
     let plain = world();
@@ -197,6 +201,7 @@ fn a_store_that_is_full_at_any_request_leads_to_no_second_tenant_and_to_none_tha
     println!("{full} times full");
 }
 
+/// shows: faults/31
 #[test]
 fn what_cannot_be_recorded_is_not_created() {
     let world = world();
@@ -279,6 +284,7 @@ fn of_two_operators_one_writes_and_the_other_goes_on_when_the_first_is_cut_off()
     assert_eq!(ended, 1, "{}", world.lock().story.join("\n"));
 }
 
+/// shows: faults/48
 #[test]
 fn asked_to_end_while_a_slow_create_is_under_way_it_records_the_tenant_keeps_the_lease_till_then_and_gives_it_back() {
     let world = world();

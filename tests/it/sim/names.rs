@@ -10,6 +10,7 @@ use super::seam::{Fate, Life};
 use super::settle::{condition, is_ready, world};
 use super::sweep::scenarios;
 
+/// shows: faults/69
 #[test]
 fn no_request_is_made_of_what_is_no_name_and_nobody_else_notices() {
     let duo = |name: &str, key: &str| {

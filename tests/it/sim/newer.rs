@@ -92,6 +92,7 @@ fn play(life: usize, world: &World, script: impl AsyncFnOnce()) {
     must_be_whole(world);
 }
 
+/// shows: faults/84
 #[test]
 fn an_object_of_a_newer_release_waits_and_no_other_does() {
     let world = world();
@@ -139,6 +140,7 @@ fn a_new_object_of_a_newer_release_makes_no_tenant_before_it_is_understood() {
     });
 }
 
+/// shows: faults/84
 #[test]
 fn the_clients_of_a_partner_of_a_newer_release_wait_for_it() {
     let world = world();
@@ -158,6 +160,7 @@ fn the_clients_of_a_partner_of_a_newer_release_wait_for_it() {
     });
 }
 
+/// shows: faults/84
 #[test]
 fn a_confirmed_end_of_an_object_of_a_newer_release_is_held_until_it_is_understood() {
     let world = world();
@@ -178,6 +181,7 @@ fn a_confirmed_end_of_an_object_of_a_newer_release_is_held_until_it_is_understoo
     assert_eq!(ended, 1);
 }
 
+/// shows: faults/84
 #[test]
 fn a_client_of_a_newer_release_counts_against_the_end_of_its_partner() {
     let world = world();
@@ -198,6 +202,7 @@ fn a_client_of_a_newer_release_counts_against_the_end_of_its_partner() {
     });
 }
 
+/// shows: faults/84
 #[test]
 fn an_object_of_a_newer_release_goes_only_where_that_ends_nothing() {
     let world = world();
@@ -220,6 +225,7 @@ fn an_object_of_a_newer_release_goes_only_where_that_ends_nothing() {
     assert!(world.tenants().iter().all(|tenant| tenant.state == "ACTIVE"), "nobody was suspended or ended");
 }
 
+/// shows: faults/85
 #[test]
 fn what_a_newer_release_wrote_into_status_stays_and_does_no_harm() {
     let world = world();

@@ -136,6 +136,7 @@ fn is_gone(world: &World) -> bool {
     world.object(&globex()).is_none()
 }
 
+/// shows: faults/44
 #[test]
 fn a_consent_that_is_withdrawn_while_the_call_waits_for_its_turn_ends_nothing_and_came_in_time() {
     let withdrawn = [json!({"deletion": {"confirm": null}}), json!({"deletion": {"policy": "Retain"}})];
@@ -147,6 +148,7 @@ fn a_consent_that_is_withdrawn_while_the_call_waits_for_its_turn_ends_nothing_an
     }
 }
 
+/// shows: faults/44
 #[test]
 fn a_namespace_that_begins_to_go_while_the_call_waits_ends_nothing() {
     let goes = |world: &World| {
@@ -157,6 +159,7 @@ fn a_namespace_that_begins_to_go_while_the_call_waits_ends_nothing() {
     assert_eq!(state(&world, "Globex"), "SUSPENDED");
 }
 
+/// shows: faults/44
 #[test]
 fn a_mark_that_moves_while_the_call_waits_ends_nothing() {
     let moves = |world: &World| {
@@ -169,6 +172,7 @@ fn a_mark_that_moves_while_the_call_waits_ends_nothing() {
     assert_eq!(state(&world, "Globex"), "SUSPENDED");
 }
 
+/// shows: faults/44
 #[test]
 fn a_client_that_is_made_while_the_end_of_its_partner_waits_keeps_the_partner() {
     let world = world();
@@ -207,6 +211,7 @@ fn without_any_change_the_call_is_sent_once_when_its_turn_comes() {
     assert_eq!(world.faults(), Vec::<String>::new());
 }
 
+/// shows: faults/45
 #[test]
 fn a_last_look_whose_answer_comes_late_is_not_believed() {
     let world = world();
@@ -239,6 +244,7 @@ fn is_terminating(ask: &Ask) -> bool {
     ask.json()["status"]["termination"]["step"] == "Terminating"
 }
 
+/// shows: faults/44
 #[test]
 fn a_consent_that_is_withdrawn_while_the_suspension_waits_for_its_turn_suspends_nothing() {
     let world = world();
@@ -305,6 +311,7 @@ fn jump(world: &World, by: SignedDuration) {
     state.ahead = Ahead { cluster: -by, platform: -by };
 }
 
+/// shows: faults/46
 #[test]
 fn a_leader_whose_clock_is_a_day_ahead_ends_nothing_and_says_so_until_the_clock_is_right() {
     let world = world();
@@ -353,6 +360,7 @@ fn tenantry_ended_after(world: &World, time: Timestamp) -> bool {
     sent.len() == 1 && sent[0].as_str() >= day.as_str()
 }
 
+/// shows: faults/46
 #[test]
 fn a_platform_whose_clock_is_wrong_holds_an_end_too() {
     let world = world();

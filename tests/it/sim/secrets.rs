@@ -104,6 +104,7 @@ fn must_be_whole(world: &World) {
     assert!(faults.is_empty(), "{faults:#?}\n{}", world.lock().story.join("\n"));
 }
 
+/// shows: faults/66
 #[test]
 fn a_rotated_secret_behind_the_defaults_reaches_each_client_that_inherits_it_once() {
     let world = world();
@@ -187,6 +188,7 @@ fn read_with(skey: &str) -> String {
     text
 }
 
+/// shows: faults/67
 #[test]
 fn of_two_secrets_with_different_values_nothing_that_others_read_tells_which_is_which() {
     let (one, other) = (read_with("sunshine42"), read_with("correct-horse-battery-staple"));
@@ -197,6 +199,7 @@ fn of_two_secrets_with_different_values_nothing_that_others_read_tells_which_is_
     assert!(!one.contains(&digest) && !one.contains("sunshine42"));
 }
 
+/// shows: faults/67
 #[test]
 fn a_reference_that_was_applied_goes_on_without_the_label_and_a_new_one_waits_for_it() {
     let world = world();
@@ -277,6 +280,7 @@ fn with_keys(writes: &Writes, world: &World) {
     assert_eq!(keys(writes), ["one"]);
 }
 
+/// shows: faults/68
 #[test]
 fn a_lost_key_of_the_records_writes_each_setting_once_and_nothing_else() {
     let world = world();
@@ -298,6 +302,7 @@ fn a_lost_key_of_the_records_writes_each_setting_once_and_nothing_else() {
     must_be_whole(&world);
 }
 
+/// shows: faults/68
 #[test]
 fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
     let world = world();
@@ -333,6 +338,7 @@ fn of_two_operators_that_make_the_key_one_is_first_and_both_have_the_same() {
     must_be_whole(&world);
 }
 
+/// shows: faults/68
 #[test]
 fn without_the_key_of_the_records_all_goes_on_and_the_key_that_comes_writes_nothing() {
     let world = world();
@@ -369,6 +375,7 @@ fn salted(salt: &str, bytes: &[u8]) -> String {
     format!("sha256:{}", hex(hash.finalize()))
 }
 
+/// shows: faults/68
 #[test]
 fn a_status_with_digests_of_an_earlier_release_is_migrated_without_a_write() {
     for is_paused in [false, true] {

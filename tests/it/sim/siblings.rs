@@ -62,6 +62,7 @@ fn platform_writes(world: &World) -> usize {
     state.story.iter().filter(|line| line.contains(" Platform POST ") && line.contains("/clients/client_")).count()
 }
 
+/// shows: faults/61, faults/62, security/credential/writer
 #[test]
 fn a_sibling_takes_nothing_from_a_living_owner_and_gets_what_that_one_hands_over() {
     let world = world();
@@ -200,6 +201,7 @@ fn of_two_that_ask_at_once_for_the_tenant_of_an_owner_that_is_gone_one_gets_it()
     must_be_whole(&world);
 }
 
+/// shows: faults/63, security/credential/writer
 #[test]
 fn an_owner_that_cannot_be_read_counts_as_there() {
     for (code, reason) in [(403, "Forbidden"), (500, "InternalError"), (429, "TooManyRequests")] {
@@ -230,6 +232,7 @@ fn an_owner_that_cannot_be_read_counts_as_there() {
     }
 }
 
+/// shows: security/credential/default-connection
 #[test]
 fn the_default_connection_serves_the_named_namespaces_and_no_other() {
     let flags = [

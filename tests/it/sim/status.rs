@@ -40,6 +40,7 @@ fn pair(status: &str, reason: &str) -> (String, String) {
     (status.to_owned(), reason.to_owned())
 }
 
+/// shows: faults/83
 #[test]
 fn status_that_somebody_takes_away_is_written_again_at_once_and_at_rest_nothing_is() {
     let world = world();
@@ -66,6 +67,7 @@ fn status_that_somebody_takes_away_is_written_again_at_once_and_at_rest_nothing_
     });
 }
 
+/// shows: faults/78
 #[test]
 fn a_status_that_the_api_server_refuses_for_good_is_written_without_what_may_be_too_long_and_then_nothing_is() {
     for (code, reason) in [(422, "Invalid"), (413, "RequestEntityTooLarge")] {

@@ -113,46 +113,55 @@ fn sweep(name: &str) {
     assert!(writes >= 5 && plain.requests.len() > writes + 5, "{name}: {:?}", plain.requests);
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_create_and_the_end_is_the_same() {
     sweep("create");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_an_update_and_the_end_is_the_same() {
     sweep("update");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_suspension_and_the_end_is_the_same() {
     sweep("suspend");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_termination_and_the_end_is_the_same() {
     sweep("terminate");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_an_adoption_and_the_end_is_the_same() {
     sweep("adopt");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_reattachment_and_the_end_is_the_same() {
     sweep("reattach");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_partner_with_clients_and_the_end_is_the_same() {
     sweep("family");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_revoked_consent_and_the_end_is_the_same() {
     sweep("revoke");
 }
 
+/// shows: faults/5
 #[test]
 fn the_operator_may_end_at_any_request_of_a_namespace_that_goes_and_the_end_is_the_same() {
     sweep("namespace");

@@ -238,6 +238,7 @@ fn never_two(bounds: Bounds) -> BTreeMap<String, usize> {
     walk.led
 }
 
+/// shows: faults/25
 #[test]
 fn in_no_order_of_renewals_and_takeovers_do_two_processes_lead_at_once() {
     let led = never_two(Bounds { terms: terms(3, 2), end: 4, writes: 3, lives: [1, 1] });

@@ -31,6 +31,7 @@ async fn login(platform: &Platform, password: &str, lines: &[&str]) -> (u16, Str
 }
 
 /// shows: seeds/access/ip-refused, seeds/access/ip-message
+/// shows: security/asvs/4.1.3
 #[tokio::test]
 async fn a_login_from_elsewhere_is_refused_in_the_documented_words() {
     let platform = proxied().await;
@@ -95,6 +96,7 @@ async fn a_session_is_refused_elsewhere_and_an_api_credential_never() {
     assert_eq!(ada.get(&path).await.status, 200);
 }
 
+/// shows: security/asvs/4.1.3
 #[tokio::test]
 async fn without_a_configured_proxy_the_header_is_anybodys_and_the_product_has_its_own_name() {
     let platform = Platform::with(|config| config.product = "Skylight".to_owned()).await;

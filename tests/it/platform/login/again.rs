@@ -99,6 +99,7 @@ async fn asks_for_factor(world: &World) -> bool {
 }
 
 /// shows: seeds/branding/two-factor-window, seeds/branding/two-factor-window-only-if
+/// shows: security/asvs/7.5.1
 #[tokio::test]
 async fn a_tenant_that_asks_for_a_factor_is_edited_with_a_fresh_proof_and_another_without() {
     let mut world = World::new().await;
@@ -163,6 +164,7 @@ async fn each_of_them_takes_one_code_or_one_confirmation_for_one_save() {
     }
 }
 
+/// shows: security/asvs/7.5.1
 #[tokio::test]
 async fn one_confirmation_is_good_for_one_save_of_many_at_once_and_for_two_minutes() {
     let mut world = World::new().await;
@@ -213,6 +215,7 @@ fn asked_for_password(answer: &Answer) -> bool {
     asked
 }
 
+/// shows: security/asvs/7.5.1
 #[tokio::test]
 async fn without_a_second_factor_the_password_is_asked_again() {
     let mut world = World::new().await;
@@ -287,6 +290,7 @@ async fn a_proof_is_used_up_before_the_save_ends_the_session_that_has_it() {
     assert_eq!(platform.sp.get(&path).await.json()["changePasswordsSetBefore"], moment.as_str());
 }
 
+/// shows: security/asvs/7.5.1
 #[tokio::test]
 async fn nobody_gets_lasting_power_by_a_session_that_was_stolen() {
     let platform = Platform::start().await;
@@ -345,6 +349,7 @@ async fn nobody_gets_lasting_power_by_a_session_that_was_stolen() {
     platform.sp.act(&at("/credentials")).await.json();
 }
 
+/// shows: security/asvs/7.5.1
 #[tokio::test]
 async fn a_person_with_a_second_factor_shows_it_to_change_the_own_password() {
     let world = World::new().await;

@@ -28,6 +28,7 @@ async fn session(platform: &Platform) -> Browser {
     browser
 }
 
+/// shows: security/asvs/6.5.1
 #[tokio::test]
 async fn a_code_is_taken_once_and_none_before_it_either() {
     let (platform, _, app, _, _) = enrolled().await;
@@ -40,6 +41,7 @@ async fn a_code_is_taken_once_and_none_before_it_either() {
     assert_eq!(location(&session(&platform).await.factor(&app.code(1)).await), "/");
 }
 
+/// shows: security/asvs/6.5.1, security/pci/8.4
 #[tokio::test]
 async fn of_twenty_equal_codes_at_once_exactly_one_is_taken() {
     let (platform, _, app, _, _) = enrolled().await;
@@ -70,6 +72,7 @@ async fn a_code_of_one_step_before_or_after_is_taken_and_of_two_is_not() {
     }
 }
 
+/// shows: security/pci/8.3.4
 #[tokio::test]
 async fn ten_wrong_codes_of_a_person_shut_the_door_for_half_an_hour_wherever_they_came_from() {
     let (platform, partner, app, codes, mut open) = enrolled().await;
@@ -135,6 +138,7 @@ async fn a_used_code_and_a_wrong_one_get_the_same_answer_and_the_same_row() {
     assert!(rows.iter().all(|row| *row == rows[0]), "{rows:?}");
 }
 
+/// shows: security/asvs/6.5.1
 #[tokio::test]
 async fn each_recovery_code_is_good_once_and_kept_as_a_hash_only() {
     let (platform, _, app, codes, _) = enrolled().await;
@@ -150,6 +154,7 @@ async fn each_recovery_code_is_good_once_and_kept_as_a_hash_only() {
     assert_eq!(location(&session(&platform).await.factor(&app.code(0)).await), "/", "the app goes on");
 }
 
+/// shows: security/asvs/6.5.2, security/pci/8.3.2
 #[tokio::test]
 async fn the_secret_and_the_recovery_codes_are_not_in_the_database_and_open_with_the_key_file_only() {
     let keys = Folder::new();

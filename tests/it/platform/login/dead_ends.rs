@@ -59,6 +59,7 @@ async fn a_login_form_that_cannot_be_taken_says_why_and_comes_back_fresh() {
     assert!(refused.status == 403 && refused.text.contains("<a href=\"/\">") && !refused.text.contains("<form"));
 }
 
+/// shows: security/asvs/7.4.1
 #[tokio::test]
 async fn a_person_who_owes_a_new_password_can_log_out_instead() {
     let platform = Platform::start().await;

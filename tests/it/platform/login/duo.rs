@@ -101,6 +101,7 @@ impl Scene {
 }
 
 /// shows: seeds/access/duo, seeds/access/duo-integration-key, seeds/access/duo-secret-key, seeds/access/duo-host
+/// shows: security/pci/8.4
 #[tokio::test]
 async fn a_person_of_a_tenant_with_duo_gets_in_through_its_prompt_and_by_no_other_way() {
     let mut scene = Scene::start().await;

@@ -55,6 +55,7 @@ async fn of_two_enrolments_at_once_one_is_kept() {
     assert_eq!((count(&platform, "factor").await, count(&platform, "recovery_code").await), (1, 10));
 }
 
+/// shows: security/asvs/6.4.4, security/asvs/7.4.1
 #[tokio::test]
 async fn an_administrator_takes_a_lost_factor_away_and_the_next_login_enrols_anew() {
     let platform = Platform::start().await;

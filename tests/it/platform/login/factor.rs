@@ -91,6 +91,7 @@ pub(super) async fn steady() {
 }
 
 /// shows: seeds/access/second-factor
+/// shows: security/asvs/7.2.3
 #[tokio::test]
 async fn a_person_enrols_at_the_first_login_and_shows_a_code_at_each_further_one() {
     let platform = Platform::start().await;
@@ -157,6 +158,7 @@ async fn a_switch_is_felt_by_open_sessions_and_tokens_at_their_next_request() {
 }
 
 /// shows: seeds/access/second-factor
+/// shows: security/asvs/6.3.3, security/pci/8.4
 #[tokio::test]
 async fn before_the_factor_no_page_and_no_route_answers_anything_else() {
     let platform = Platform::start().await;

@@ -36,6 +36,7 @@ async fn a_token_takes_a_code_or_a_recovery_code_along_with_the_password() {
     assert_eq!(platform.sp.login_with("ada", CHOSEN, &codes[2]).await.status, 200);
 }
 
+/// shows: security/asvs/6.3.8
 #[tokio::test]
 async fn a_login_page_tells_nobody_without_the_password_who_has_a_factor() {
     let platform = Platform::start().await;

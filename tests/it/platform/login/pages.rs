@@ -111,6 +111,7 @@ pub(super) fn location(answer: &Answer) -> &str {
     answer.headers.get("location").map_or("", |place| place.to_str().unwrap())
 }
 
+/// shows: security/asvs/3.3.1
 #[tokio::test]
 async fn a_person_logs_in_changes_the_first_password_sees_the_menus_and_logs_out() {
     let platform = Platform::start().await;
@@ -148,6 +149,7 @@ async fn a_person_logs_in_changes_the_first_password_sees_the_menus_and_logs_out
     assert_eq!(location(&browser.get("/").await), "/login", "a session that was ended is dead");
 }
 
+/// shows: security/asvs/7.2.3
 #[tokio::test]
 async fn a_second_login_in_a_browser_ends_the_session_before() {
     let platform = Platform::start().await;
@@ -163,6 +165,7 @@ async fn a_second_login_in_a_browser_ends_the_session_before() {
     assert_eq!(location(&browser.get("/").await), "/login");
 }
 
+/// shows: security/asvs/3.4.1
 #[tokio::test]
 async fn every_page_has_the_headers_that_keep_others_out() {
     let platform = Platform::start().await;
@@ -190,6 +193,7 @@ async fn every_page_has_the_headers_that_keep_others_out() {
     }
 }
 
+/// shows: security/asvs/3.5.1
 #[tokio::test]
 async fn a_form_counts_only_from_a_page_of_ours_in_the_same_browser() {
     let platform = Platform::start().await;

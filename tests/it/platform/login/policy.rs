@@ -23,6 +23,7 @@ async fn from(platform: &Platform, address: &str, login_name: &str, password: &s
     request.header("x-forwarded-for", address).send().await.unwrap().status().as_u16()
 }
 
+/// shows: security/asvs/6.3.1
 #[tokio::test]
 async fn the_tenth_wrong_password_locks_an_account_for_its_source_only() {
     let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;
@@ -44,6 +45,7 @@ async fn the_tenth_wrong_password_locks_an_account_for_its_source_only() {
     assert_eq!(from(&platform, "203.0.113.9", "ada", CHOSEN).await, 200, "open after 30 minutes");
 }
 
+/// shows: security/asvs/6.3.1
 #[tokio::test]
 async fn many_guesses_at_once_are_no_more_than_the_policy_lets_through() {
     let platform = Platform::start().await;
@@ -91,6 +93,7 @@ async fn a_new_password_that_is_refused_is_no_failed_login() {
 }
 
 /// shows: seeds/password/clients-users, seeds/password/existing-and-new-users, seeds/password/custom
+/// shows: security/asvs/6.2.1
 #[tokio::test]
 async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its_fields() {
     let platform = Platform::start().await;
@@ -128,6 +131,7 @@ async fn a_client_is_held_to_its_partners_policy_and_a_custom_one_to_each_of_its
     assert_eq!(platform.sp.login("carl", "Sh0rt-pw").await.json()["scope"], "password:change");
 }
 
+/// shows: security/pci/8.3.7
 #[tokio::test]
 async fn under_pci_dss_the_fourth_password_back_is_refused_and_the_fifth_is_taken() {
     let platform = Platform::start().await;
@@ -146,6 +150,7 @@ async fn under_pci_dss_the_fourth_password_back_is_refused_and_the_fifth_is_take
     change(&ada, (&partner, &id), (&today, PASSWORD)).await.json();
 }
 
+/// shows: security/asvs/6.2.3
 #[tokio::test]
 async fn a_wrong_password_of_today_counts_as_a_failed_login() {
     let platform = Platform::start().await;

@@ -47,6 +47,7 @@ async fn end_minute(platform: &Platform) {
     platform.running.as_ref().unwrap().housekeep(later).await.unwrap();
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn wrong_codes_at_the_page_and_at_the_token_endpoint_are_few_rows() {
     let platform = Platform::start().await;
@@ -71,6 +72,7 @@ async fn wrong_codes_at_the_page_and_at_the_token_endpoint_are_few_rows() {
     few(&rows, "token", MANY);
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn wrong_passwords_keys_and_requests_of_other_sites_and_addresses_are_few_rows() {
     let mut platform = Platform::start().await;

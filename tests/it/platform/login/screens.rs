@@ -60,6 +60,7 @@ async fn the_screens_of_a_missing_package_are_denied_and_its_menus_are_gone() {
     }
 }
 
+/// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
     let platform = Platform::start().await;

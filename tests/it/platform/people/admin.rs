@@ -22,6 +22,7 @@ fn printed(output: &Output, word: &str) -> String {
     line.unwrap_or_else(|| panic!("no {word} in {text}")).to_owned()
 }
 
+/// shows: security/asvs/6.3.2, security/asvs/6.4.1, security/pci/8.3.5
 #[tokio::test]
 async fn the_first_administrator_changes_the_printed_password_and_may_do_everything() {
     let keys = Folder::new();

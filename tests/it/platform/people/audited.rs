@@ -61,6 +61,7 @@ async fn changes(caller: &Caller, tenant: &str) -> Vec<String> {
     ]
 }
 
+/// shows: security/asvs/16.2.5
 #[tokio::test]
 async fn logins_and_changes_of_people_are_rows_that_name_them_by_their_ids() {
     let keys = Folder::new();

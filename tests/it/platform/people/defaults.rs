@@ -75,6 +75,7 @@ fn line(set: &Value) -> String {
     line
 }
 
+/// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn each_default_permission_set_and_role_holds_what_its_description_says_and_no_more() {
     let platform = Platform::start().await;

@@ -107,6 +107,7 @@ async fn data_is_seen_by_whoever_views_a_client_and_changed_by_whoever_manages_i
 }
 
 /// shows: seeds/client-permissions/all-clients
+/// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn a_role_without_all_clients_reaches_only_its_own() {
     let platform = Platform::start().await;
@@ -205,6 +206,7 @@ async fn a_clients_people_see_their_client_whole_and_no_other_tenant() {
     assert_eq!(listed.as_array().unwrap().len(), 3);
 }
 
+/// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn a_role_that_gives_nothing_does_not_even_show_which_clients_there_are() {
     let platform = Platform::start().await;

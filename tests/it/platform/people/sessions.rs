@@ -44,6 +44,7 @@ fn now() -> i64 {
     i64::try_from(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis()).unwrap()
 }
 
+/// shows: security/asvs/3.3.1
 #[tokio::test]
 async fn a_browsers_session_reads_and_changes_only_for_its_own_site() {
     let platform = Platform::start().await;
@@ -71,6 +72,7 @@ async fn a_browsers_session_reads_and_changes_only_for_its_own_site() {
     assert_eq!(refused.status, 401);
 }
 
+/// shows: security/asvs/7.3.1
 #[tokio::test]
 async fn a_browsers_session_ends_when_it_is_idle_and_at_its_latest_hour() {
     let platform = Platform::start().await;
@@ -93,6 +95,7 @@ async fn a_browsers_session_ends_when_it_is_idle_and_at_its_latest_hour() {
     assert_eq!(browse(&platform, Method::GET, &path, &[]).await.status, 401);
 }
 
+/// shows: security/asvs/6.3.8
 #[tokio::test]
 async fn an_unknown_name_answers_as_a_wrong_password_does() {
     let platform = Platform::start().await;
@@ -110,6 +113,7 @@ async fn an_unknown_name_answers_as_a_wrong_password_does() {
     }
 }
 
+/// shows: faults/41, security/asvs/7.4.1
 #[tokio::test]
 async fn suspending_or_ending_a_tenant_ends_the_sessions_of_its_people_and_of_those_below_for_good() {
     let platform = Platform::start().await;
@@ -133,6 +137,7 @@ async fn suspending_or_ending_a_tenant_ends_the_sessions_of_its_people_and_of_th
     assert_eq!(ada.get("/cfg/countries").await.status, 200);
 }
 
+/// shows: faults/41
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_beside_the_end_of_its_tenant_leaves_no_session() {
     let platform = Platform::start().await;
@@ -155,6 +160,7 @@ async fn a_login_beside_the_end_of_its_tenant_leaves_no_session() {
 }
 
 /// shows: seeds/termination/users-inactive
+/// shows: security/pci/8.2.5
 #[tokio::test]
 async fn all_users_of_an_ended_tenant_are_inactive_at_once() {
     let platform = Platform::start().await;
@@ -246,6 +252,7 @@ async fn a_moment_ends_earlier_sessions_and_asks_for_new_passwords_under_any_pol
     assert!(ended, "a session that begins before the moment does not hold");
 }
 
+/// shows: security/asvs/7.4.1
 #[tokio::test]
 async fn a_revoked_token_and_a_changed_password_end_sessions() {
     let platform = Platform::start().await;
@@ -267,6 +274,7 @@ async fn a_revoked_token_and_a_changed_password_end_sessions() {
     assert_eq!(limited["scope"], "password:change");
 }
 
+/// shows: security/pci/8.3.2
 #[tokio::test]
 async fn neither_passwords_nor_keys_of_people_stand_in_the_database() {
     let platform = Platform::start().await;
@@ -278,6 +286,7 @@ async fn neither_passwords_nor_keys_of_people_stand_in_the_database() {
     assert!(platform.folder.has("ada"), "it was read");
 }
 
+/// shows: security/asvs/6.3.1
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn too_many_logins_at_once_are_sent_away_and_other_requests_are_served() {
     let platform = Platform::with(|config| {

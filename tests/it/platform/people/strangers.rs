@@ -215,6 +215,7 @@ async fn trespass(world: &World, principal: &Principal, foreign: &Place, name: &
     Ok(asked)
 }
 
+/// shows: security/asvs/8.2.1
 #[test]
 fn under_a_foreign_tenant_every_route_answers_403_or_404_and_nothing_changes() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -129,6 +129,7 @@ async fn what_a_user_cannot_be_is_refused_by_field() {
     platform.sp.get(&format!("/tenants/{acme}/users/{id}")).await.is(404, "User");
 }
 
+/// shows: security/asvs/6.2.3, security/asvs/6.4.1
 #[tokio::test]
 async fn a_password_that_somebody_else_chose_is_good_for_one_change_only() {
     let platform = Platform::start().await;
@@ -185,6 +186,7 @@ async fn a_clients_user_is_held_to_the_partners_password_policy() {
     change(&ada, (&client, &id), (other, long)).await.json();
 }
 
+/// shows: security/asvs/7.4.1, security/pci/8.2.5
 #[tokio::test]
 async fn a_user_is_deactivated_activated_and_terminated() {
     let platform = Platform::start().await;
@@ -240,6 +242,7 @@ async fn every_login_is_in_the_history() {
     }
 }
 
+/// shows: security/asvs/6.2.4
 #[tokio::test]
 async fn an_easily_guessed_password_is_refused_whoever_chooses_it_and_whatever_the_policy_says() {
     let platform = Platform::start().await;
@@ -264,6 +267,7 @@ async fn an_easily_guessed_password_is_refused_whoever_chooses_it_and_whatever_t
     }
 }
 
+/// shows: security/asvs/6.2.3, security/pci/8.3.7
 #[tokio::test]
 async fn nobody_sets_the_own_password_without_the_one_of_today_nor_a_used_one() {
     let platform = Platform::start().await;
@@ -292,6 +296,7 @@ async fn nobody_sets_the_own_password_without_the_one_of_today_nor_a_used_one() 
     platform.sp.post(&path, json!({ "password": CHOSEN })).await.json();
 }
 
+/// shows: security/asvs/6.4.4
 #[tokio::test]
 async fn a_password_or_an_activation_by_an_administrator_unlocks_a_person() {
     let platform = Platform::with(|config| config.proxies = vec!["127.0.0.1".parse().unwrap()]).await;

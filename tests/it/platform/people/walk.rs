@@ -163,6 +163,7 @@ fn names(rule: Rule, held: &[Permission], text: &str) {
 }
 
 /// shows: seeds/client-permissions/all-clients
+/// shows: security/asvs/8.2.1
 #[tokio::test]
 async fn every_route_is_allowed_exactly_where_the_table_says() {
     let world = World::new().await;

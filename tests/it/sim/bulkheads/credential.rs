@@ -8,6 +8,7 @@ use super::super::seam::Life;
 use super::super::settle::{condition, is_ready, world};
 use super::{MANY, SLOW, Trouble, client, in_b, slow_partner, slow_secret, with_flags};
 
+/// shows: faults/72
 #[test]
 fn all_objects_of_a_refused_credential_ask_once_in_30_seconds_and_go_on_together() {
     let world = world();

@@ -47,6 +47,7 @@ fn forty_secrets_that_are_never_answered_delay_no_correction_of_another_object()
     assert!(world.lock().oracle.violations.is_empty(), "{:#?}", world.lock().oracle.violations);
 }
 
+/// shows: faults/73
 #[test]
 fn a_look_for_drift_that_fails_wakes_one_object_and_not_all() {
     let world = world();
@@ -65,6 +66,7 @@ fn a_look_for_drift_that_fails_wakes_one_object_and_not_all() {
     assert!(done.is_some());
 }
 
+/// shows: faults/75
 #[test]
 fn twenty_clients_that_share_a_config_map_cost_one_read_of_it_in_each_interval() {
     const PIXEL: &str =

@@ -10,6 +10,7 @@ use crate::sim::life::{live, settings};
 use crate::sim::seam::{Fate, Life};
 use crate::sim::settle::world;
 
+/// shows: faults/82
 #[test]
 fn a_suspension_that_is_not_carried_out_is_never_ready_and_is_sent_three_times() {
     let world = world();

@@ -41,6 +41,7 @@ fn with_code(back: &str, code: &str) -> String {
     format!("{path}={code}")
 }
 
+/// shows: security/asvs/16.5.1
 #[tokio::test]
 async fn a_duo_that_is_ill_before_the_prompt_lets_nobody_in_and_nobody_is_sent_there() {
     let mut scene = Scene::with(|config| config.duo.answer = Duration::from_secs(1)).await;

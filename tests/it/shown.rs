@@ -1,12 +1,17 @@
 //! The tests of the sources: their names, what they show, and whether they go where people go.
 
 mod reader;
+pub(crate) mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use reader::{Function, Source};
 
 use crate::assets;
+
+/// The pages in `docs/` that have rows which tests show: an id begins with the name of its page.
+const SHOWING: [&str; 3] = ["seeds", "faults", "security"];
 
 /// Modules whose tests log in or look at pages, all of them.
 const PAGES: [&str; 2] = ["it::browser::", "it::platform::login::"];
@@ -32,12 +37,23 @@ pub(crate) struct Test {
     pub(crate) is_felt: bool,
 }
 
-/// Every test of the library and of this crate.
-pub(crate) fn all_tests() -> Vec<Test> {
+/// All functions of the library and of this crate.
+fn source() -> Source {
     let root = assets::root();
     let mut source = Source::default();
     source.read(&[], &root.join("src/lib.rs"), &root.join("src"));
     source.read(&["it".to_owned()], &root.join("tests/it/main.rs"), &root.join("tests/it"));
+    source
+}
+
+/// Every test of the library and of this crate.
+pub(crate) fn all_tests() -> &'static [Test] {
+    static TESTS: OnceLock<Vec<Test>> = OnceLock::new();
+    TESTS.get_or_init(read_tests)
+}
+
+fn read_tests() -> Vec<Test> {
+    let source = source();
     let reach = Reach::new(&source);
     let test = |function: &Function| Test {
         name: function.name(),
@@ -49,7 +65,7 @@ pub(crate) fn all_tests() -> Vec<Test> {
 
 /// The names of all tests.
 pub(crate) fn of_all_tests() -> BTreeSet<String> {
-    all_tests().into_iter().map(|test| test.name).collect()
+    all_tests().iter().map(|test| test.name.clone()).collect()
 }
 
 /// Which functions a test reaches by the words of its body.
@@ -93,4 +109,55 @@ impl<'s> Reach<'s> {
         }
         false
     }
+}
+
+/// Functions whose `shows:` reaches no page.
+fn astray(functions: &[Function]) -> Vec<String> {
+    let is_known = |id: &String| id.split_once('/').is_some_and(|(page, _)| SHOWING.contains(&page));
+    let mut faults = Vec::new();
+    for function in functions {
+        if !function.is_test && !function.shows.is_empty() {
+            faults.push(format!("`{}` is no test and shows {}", function.name(), function.shows.join(", ")));
+        }
+        for id in function.shows.iter().filter(|id| !is_known(id)) {
+            faults.push(format!("`{}` shows `{id}`, which is on none of the pages {SHOWING:?}", function.name()));
+        }
+    }
+    faults
+}
+
+#[test]
+fn whatever_a_function_says_to_show_reaches_a_page() {
+    let faults = astray(&source().functions);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn an_id_on_no_page_and_one_of_no_test_are_found_out() {
+    let (module, words) = (vec!["it".to_owned()], BTreeSet::new());
+    let judge = |is_test: bool, id: &str| {
+        let (module, ident, shows, words) = (module.clone(), "a".to_owned(), vec![id.to_owned()], words.clone());
+        astray(&[Function { module, ident, is_test, shows, words }]).join("; ")
+    };
+    assert_eq!(judge(true, "faults/1"), "");
+    assert_eq!(judge(false, "faults/1"), "`it::a` is no test and shows faults/1");
+    for id in ["fualts/1", "faults", ""] {
+        assert!(judge(true, id).starts_with(&format!("`it::a` shows `{id}`, which is on none")), "{id}");
+    }
+}
+
+#[test]
+fn tests_of_a_macro_and_of_its_neighbour_show_what_stands_above_each() {
+    let tests = all_tests();
+    let shows = |name: &str| &tests.iter().find(|test| test.name == name).expect("the test is there").shows;
+    let drawn = "operator::status::tests::any_spec_within_the_limits_gives_a_status_that_fits";
+    assert_eq!(*shows(drawn), ["faults/31", "faults/77"]);
+    assert_eq!(
+        *shows(
+            "it::lease::cut_off::a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more"
+        ),
+        ["faults/26"]
+    );
+    let life = "it::operator::life::a_partner_and_its_clients_are_made_in_any_order_of_applying";
+    assert!(["seeds/clients/end-entities", "faults/65"].iter().all(|id| shows(life).contains(&(*id).to_owned())));
 }

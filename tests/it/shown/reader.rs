@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{
     Attribute, Block, Expr, ImplItemFn, ItemFn, ItemMacro, ItemMod, ItemUse, Lit, Macro, Meta, Signature, UseTree,
@@ -96,22 +96,35 @@ impl Reader<'_> {
 
     /// Tests that a macro is given, such as those of `proptest!`.
     fn tokens(&mut self, tokens: TokenStream) {
-        let mut is_test = false;
-        let mut is_name = false;
+        let (mut is_test, mut is_name) = (false, false);
+        let mut attributes = Vec::new();
         for token in tokens {
             match &token {
-                TokenTree::Group(group) if group.stream().to_string() == "test" => is_test = true,
-                TokenTree::Ident(ident) if is_name => {
-                    let (module, ident) = (self.module.clone(), ident.to_string());
-                    let (shows, words) = Default::default();
-                    self.source.functions.push(Function { module, ident, is_test: true, shows, words });
-                    (is_test, is_name) = (false, false);
+                TokenTree::Group(group) => {
+                    is_test |= group.stream().to_string() == "test";
+                    attributes.extend(attribute(group));
                 }
-                TokenTree::Ident(ident) if ident == "fn" => is_name = is_test,
+                TokenTree::Ident(ident) if is_name => {
+                    let (module, ident, shows) = (self.module.clone(), ident.to_string(), shows(&attributes));
+                    let words = BTreeSet::new();
+                    self.source.functions.push(Function { module, ident, is_test, shows, words });
+                    (is_test, is_name) = (false, false);
+                    attributes.clear();
+                }
+                TokenTree::Ident(ident) if ident == "fn" => is_name = is_test || !attributes.is_empty(),
                 _ => {}
             }
         }
     }
+}
+
+/// What stands in the brackets of an attribute.
+fn attribute(group: &Group) -> Option<Attribute> {
+    if group.delimiter() != Delimiter::Bracket {
+        return None;
+    }
+    let meta = syn::parse2::<Meta>(group.stream()).ok()?;
+    Some(syn::parse_quote!(#[#meta]))
 }
 
 impl<'ast> Visit<'ast> for Reader<'_> {
