@@ -44,15 +44,16 @@ pub struct LoginPage {
     /// Colour of header and subheader as six hex digits in quotes, for example `"1F2937"`; empty clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 7))]
-    #[x_kube(validation = ("self.matches('^(#?[0-9A-Fa-f]{6})?$')", "write six hex digits in quotes, such as \"1F2937\""))]
+    #[x_kube(validation = ("self == string(self) && self.matches('^(#?[0-9A-Fa-f]{6})?$')", "write six hex digits in quotes, such as \"1F2937\""))]
     pub text_color: Option<String>,
     /// Colour of the layer around the logo as six hex digits in quotes, for example `"F9FAFB"`; empty clears it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 7))]
-    #[x_kube(validation = ("self.matches('^(#?[0-9A-Fa-f]{6})?$')", "write six hex digits in quotes, such as \"F9FAFB\""))]
+    #[x_kube(validation = ("self == string(self) && self.matches('^(#?[0-9A-Fa-f]{6})?$')", "write six hex digits in quotes, such as \"F9FAFB\""))]
     pub background_color: Option<String>,
     /// Image behind the login page, darkened by an overlay: PNG or JPEG up to 512 KiB; recommended: 1440 x 900 px,
-    /// smaller ones are tiled. For example `{configMapKeyRef: {name: brand, key: background.png}}`.
+    /// smaller ones are tiled. For example `{configMapKeyRef: {name: brand, key: background.png}}`; a ConfigMap with a file
+    /// over 190 KB is made by `kubectl create` or `kubectl apply --server-side`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background_image: Option<Image>,
 }

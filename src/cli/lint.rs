@@ -290,6 +290,9 @@ fn judge(kind: &Definition, document: &Document, text: &str) -> Vec<Found> {
     }
     if can_be_asked {
         for misfit in kind.rules.judge(&document.value) {
+            if found.iter().any(|found| found.mistake == Mistake::Quotes && found.path == misfit.path) {
+                continue;
+            }
             found.push(Found { mistake: Mistake::Rule, path: misfit.path, place: None, message: misfit.message });
         }
     }

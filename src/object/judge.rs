@@ -68,7 +68,9 @@ pub(crate) fn never_found<K: Object>(object: &K, id: &str) -> Outcome {
     }
     Outcome::Refused(
         Reason::AdoptionTargetNotFound,
-        format!("no living tenant `{id}` is found under this object's parent: correct `adoption.uniqueId`"),
+        format!(
+            "no living tenant `{id}` is found under this object's parent: correct `adoption.uniqueId`; `kubectl tenantry unmanaged` lists the tenants that no object declares"
+        ),
     )
 }
 

@@ -37,13 +37,20 @@ pub(crate) fn allows(partner: &Partner, own: &str) -> Allows {
     }
 }
 
-/// The Partner of a Client is not there.
-pub(crate) fn no_partner(namespace: &str, name: &str) -> Outcome {
-    Outcome::Unresolved(
-        Reason::PartnerNotFound,
-        format!("Partner `{namespace}/{name}` does not exist: create it, or correct `partnerRef`"),
-    )
+/// The Partner of a Client is not there. A reference stays as it is for good, so a wrong one takes a new object; the tenant
+/// of a client whose Partner was let go is as it was.
+pub(crate) fn no_partner<K: Object>(object: &K, (namespace, name): (&str, &str)) -> Outcome {
+    let advice = match unique_id(object) {
+        Some(id) => format!("create it again with the same name; until then nothing is written to tenant `{id}`"),
+        // A manifest that was not applied yet.
+        None if object.uid().is_none() => "create it, or correct `partnerRef`".to_owned(),
+        None => format!("create it, or {ANOTHER_PARTNER}"),
+    };
+    Outcome::Unresolved(Reason::PartnerNotFound, format!("Partner `{namespace}/{name}` does not exist: {advice}"))
 }
+
+/// What to do about a reference to the wrong Partner, which cannot be changed.
+const ANOTHER_PARTNER: &str = "delete this Client and create it with the right `partnerRef`";
 
 /// The Partner of a Client holds something that this release does not know.
 pub(crate) fn partner_not_understood(partner: &NotUnderstood) -> Outcome {
@@ -150,7 +157,7 @@ fn partner_id(partner: Option<&Partner>) -> Result<&str, Outcome> {
     if partner.and_then(super::ready_reason) == Some(Reason::HandedOver.name()) {
         return Err(Outcome::Unresolved(
             Reason::PartnerNotReady,
-            format!("Partner `{name}` has handed its tenant over: correct `partnerRef`"),
+            format!("Partner `{name}` has handed its tenant over: {ANOTHER_PARTNER}"),
         ));
     }
     partner.and_then(unique_id).ok_or_else(|| {

@@ -30,7 +30,7 @@ pub fn within(effective: &Effective, partner: &BTreeMap<Field, Value>) -> Vec<In
             });
         }
     }
-    invalid.extend(without_package(effective));
+    invalid.extend(Package::ALL.into_iter().filter_map(|package| without_package(effective, package)));
     invalid
 }
 
@@ -77,18 +77,11 @@ fn without_add_on(effective: &Effective, field: Field, add_on: AddOn) -> Option<
 }
 
 /// Add-ons whose package is not among the effective ones; the schema cannot see packages that come from defaults.
-fn without_package(effective: &Effective) -> Option<Invalid> {
-    let packages: BTreeSet<&str> = effective.value(Field::Packages)?.entries().collect();
-    let add_ons = effective.value(Field::AddOns)?;
-    let lacking: Vec<(AddOn, Package)> = add_ons
-        .entries()
-        .filter_map(AddOn::from_name)
-        .map(|add_on| (add_on, add_on.package()))
-        .filter(|(_, package)| !packages.contains(package.name()))
-        .collect();
-    let (_, package) = lacking.first()?;
-    let names: Vec<&str> = lacking.iter().map(|(add_on, _)| add_on.name()).collect();
-    Some(Invalid {
+fn without_package(effective: &Effective, package: Package) -> Option<Invalid> {
+    let is_there = effective.value(Field::Packages)?.entries().any(|entry| entry == package.name());
+    let of_package = |name: &&str| AddOn::from_name(name).is_some_and(|add_on| add_on.package() == package);
+    let names: Vec<&str> = effective.value(Field::AddOns)?.entries().filter(of_package).collect();
+    (!is_there && !names.is_empty()).then(|| Invalid {
         path: Field::AddOns.path().to_owned(),
         reason: Reason::PackageNotAvailable,
         message: format!(
@@ -127,12 +120,12 @@ pub fn still_used(effective: &Effective, uses: &[ClientUse]) -> Option<String> {
     }
     let named = quoted(&clients.iter().copied().take(5).collect::<Vec<_>>());
     let dropped = quoted(&dropped.into_iter().collect::<Vec<_>>());
-    let (count, verb, among) = match clients.len() {
-        1 => ("1 Client".to_owned(), "uses", ""),
-        many => (format!("{many} Clients"), "use", "among them "),
+    let (count, verb, among, those) = match clients.len() {
+        1 => ("1 Client".to_owned(), "uses", "", "that Client"),
+        many => (format!("{many} Clients"), "use", "among them ", "those Clients"),
     };
     Some(format!(
-        "{count} still {verb} {dropped} ({among}{named}): remove it from those Clients first, or declare it here again"
+        "{count} still {verb} {dropped} ({among}{named}): remove it from {those} first, or declare it here again"
     ))
 }
 
@@ -179,6 +172,18 @@ mod tests {
     fn an_add_on_needs_its_package_wherever_that_comes_from() {
         let invalid = within(&effective(&["HybridDiscoveryAndMonitoring"], &["SLAManagement"]), &BTreeMap::new());
         assert!(invalid[0].message.contains("without the package `EventAndIncidentManagement`"));
+    }
+
+    #[test]
+    fn each_package_that_is_missing_is_named_with_its_own_add_ons() {
+        let invalid = within(&effective(&[], &["SLAManagement", "SMSAndVoice", "ProcessAutomation"]), &BTreeMap::new());
+        let messages: Vec<&str> = invalid.iter().map(|one| one.message.as_str()).collect();
+        let [of_events, of_remediation] = messages[..] else { panic!("{messages:?}") };
+        assert!(
+            of_events
+                .starts_with("holds `SLAManagement`, `SMSAndVoice` without the package `EventAndIncidentManagement`")
+        );
+        assert!(of_remediation.starts_with("holds `ProcessAutomation` without the package `RemediationAndAutomation`"));
     }
 
     #[test]

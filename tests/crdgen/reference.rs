@@ -99,7 +99,8 @@ fn kind_of(schema: &Value) -> String {
                 schema["enum"].as_array().into_iter().flatten().map(|word| format!("`{}`", text(word))).collect();
             format!("one of {}", words.join(", "))
         }
-        "string" => format!("text{}", bounds("minLength", "maxLength", " characters")),
+        // What may be a number is a text by a rule.
+        "string" | "" => format!("text{}", bounds("minLength", "maxLength", " characters")),
         "boolean" => "`true` or `false`".to_owned(),
         "array" => {
             let most = bounds("minItems", "maxItems", "");

@@ -261,7 +261,7 @@ fn an_unknown_field_is_refused_by_its_name() {
 fn kubectl_shows_the_field_and_the_way_out() {
     let namespace = namespace("shown");
     for (kind, spec, field, remedy) in [
-        ("Partner", "{details: {name: A, postalCode: 10117}}", "spec.details.postalCode", "must be of type string"),
+        ("Partner", "{details: {name: A, postalCode: 10117}}", "spec.details.postalCode", "write it in quotes"),
         (
             "Partner",
             "{details: {name: A}, addOns: [SLAManagement]}",
@@ -312,7 +312,11 @@ async fn each_add_on_of_the_catalog_needs_its_package() {
             spec["packages"] = json!([package.name()]);
             server.judge(kind, &spec).await.expect("an add-on goes with its package");
             spec["packages"] = json!([]);
-            let remedy = format!("belong to the package {}: add it to `packages`", package.name());
+            let remedy = format!(
+                "`addOns` holds `{}`, without the package `{}`: add it to `packages`",
+                add_on.name(),
+                package.name()
+            );
             match server.judge(kind, &spec).await {
                 Ok(()) => assert!(is_always_there, "{kind}: {} is taken without its package", add_on.name()),
                 Err(refusal) => assert!(!is_always_there && refusal.says("spec.addOns", &remedy), "{refusal:?}"),

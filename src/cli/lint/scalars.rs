@@ -4,7 +4,7 @@
 //! kubectl, kustomize, Helm and the GitOps tools read YAML 1.1, where more plain words are no texts than in YAML 1.2; what
 //! they make of a word is what counts.
 
-use super::schema::Schema;
+use super::schema::{Schema, is_either};
 use crate::cli::manifest::{Document, Scalar};
 
 /// A scalar that is read as something else than a text.
@@ -20,7 +20,7 @@ pub(super) fn misread(document: &Document, schema: &Schema, source: &str) -> Vec
     let lines: Vec<&str> = source.lines().collect();
     let judge = |(path, scalar): (&String, &Scalar)| {
         let Scalar { line, column, is_null } = *scalar;
-        schema.at(path).filter(|node| node["type"] == "string")?;
+        schema.at(path).filter(|node| node["type"] == "string" || is_either(node))?;
         let text = *lines.get(usize::try_from(line).ok()?.checked_sub(1)?)?;
         let word = if is_null { comment(text, path) } else { Some(word_at(text, column)) }?;
         let what = if is_null { "a comment" } else { reading(&word)? };

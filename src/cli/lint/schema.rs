@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::api::names;
+use crate::catalog::did_you_mean;
 
 /// The schema of a kind.
 pub(super) struct Schema {
@@ -97,9 +98,12 @@ fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
         ("object", Value::Object(members)) => object(members, schema, (path, misfits)),
         ("array", Value::Array(entries)) => array(entries, schema, (path, misfits)),
         ("string", Value::String(text)) => string(text, schema, (path, misfits)),
+        ("", Value::String(text)) if is_either(schema) => string(text, schema, (path, misfits)),
+        ("", Value::Number(number)) if is_either(schema) && is_whole(number) => {}
         ("integer", Value::Number(number)) if number.is_i64() => range(value, schema, (path, misfits)),
         ("boolean", Value::Bool(_)) => {}
         (wanted, _) => {
+            let wanted = if is_either(schema) { "integer,string" } else { wanted };
             let wanted = schema["format"].as_str().filter(|format| *format == "date-time").unwrap_or(wanted);
             add((path, misfits), format!("`{path}` in body must be of type {wanted}: {}", type_of(value)));
             return;
@@ -110,6 +114,16 @@ fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
         let known: Vec<String> = words.iter().map(Value::to_string).collect();
         add((path, misfits), format!("Unsupported value: {value}: supported values: {}", known.join(", ")));
     }
+}
+
+/// Whether a place takes texts and whole numbers; a rule says then what to do about numbers.
+pub(super) fn is_either(schema: &Value) -> bool {
+    schema["x-kubernetes-int-or-string"] == true
+}
+
+/// Whether JSON writes a number without a fraction.
+fn is_whole(number: &Number) -> bool {
+    number.is_i64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
 }
 
 const fn type_of(value: &Value) -> &'static str {
@@ -130,7 +144,7 @@ fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'
     for (name, member) in members {
         let path = format!("{path}.{name}");
         match known.and_then(|known| known.get(name)).or(others) {
-            None => add_beside((&path, misfits), format!("unknown field `{path}`: correct or remove it")),
+            None => add_beside((&path, misfits), format!("unknown field `{path}`: {}", instead_of(name, known))),
             // The API server drops it.
             Some(_) if member.is_null() => {}
             Some(schema) => value(member, schema, (&path, misfits)),
@@ -155,6 +169,12 @@ fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
         }
     }
     size(entries.len(), (schema, "Items", "items"), (path, misfits));
+}
+
+/// What to do about a member that is not known.
+fn instead_of(name: &str, known: Option<&Map<String, Value>>) -> String {
+    let names = known.into_iter().flatten().map(|(name, _)| name.as_str());
+    did_you_mean(name, names).unwrap_or_else(|| "correct or remove it".to_owned())
 }
 
 /// The API server counts the characters of a text and calls them bytes.
@@ -197,7 +217,7 @@ mod tests {
     use super::*;
 
     /// What this file knows to check, and what only speaks to people or is checked elsewhere.
-    const KNOWN: [&str; 20] = [
+    const KNOWN: [&str; 21] = [
         "additionalProperties",
         "description",
         "enum",
@@ -216,6 +236,7 @@ mod tests {
         "required",
         "title",
         "type",
+        "x-kubernetes-int-or-string",
         "x-kubernetes-list-type",
         "x-kubernetes-validations",
     ];

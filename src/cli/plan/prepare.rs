@@ -105,7 +105,9 @@ async fn usable<'a>(
     if let Some(other) = ground.other_partner(&partner_namespace, &name) {
         return Err(partner_not_understood(other).into());
     }
-    let Some(partner) = ground.partner_of(object) else { return Err(no_partner(&partner_namespace, &name).into()) };
+    let Some(partner) = ground.partner_of(object) else {
+        return Err(no_partner(object, (&partner_namespace, &name)).into());
+    };
     let own = namespace(object);
     if is_allowed(partner, &own, (ground, notes)).await? {
         Ok(Some(partner))

@@ -174,9 +174,9 @@ pub(super) fn leaving(children: &Children) -> Option<Removal> {
 pub(super) fn children(children: &Children) -> Option<Removal> {
     let Children { objects, leaving: _, live } = children;
     if !objects.is_empty() {
-        let verb = if objects.len() == 1 { "names" } else { "name" };
-        let message =
-            format!("{} {verb} this Partner: delete them first", counted(objects, "Client object", "Client objects"));
+        let (verb, them) = if objects.len() == 1 { ("names", "it") } else { ("name", "them") };
+        let counted = counted(objects, "Client object", "Client objects");
+        let message = format!("{counted} {verb} this Partner: delete {them} first");
         return Some(hold(Reason::ClientsRemain, message));
     }
     match live {

@@ -110,7 +110,7 @@ fn deleting_everything_unconfirmed_ends_nothing() {
     space.kubectl(&["delete", "partner,client", "--all", "--wait=false"]);
     blocked(&space, "client/globex", "ConfirmationNeeded");
     let message = blocked(&space, "partner/acme", "ClientsRemain");
-    assert!(message.contains("delete them first"), "{message}");
+    assert!(message.contains("delete it first"), "{message}");
     std::thread::sleep(std::time::Duration::from_secs(3));
     assert_eq!(state(&space, &partner, &client), "ACTIVE");
     let partners = space.world.tenancy.list(&format!("{}/msps", space.world.tenancy.tenant()), true).unwrap();

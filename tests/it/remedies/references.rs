@@ -121,7 +121,7 @@ fn a_package_that_clients_still_use_is_removed_from_them_first() {
     space.client("globex", &json!({"packages": package}));
     space.ready("client/globex");
     space.patch("partner/acme", &json!({"spec": {"packages": []}}));
-    asks(&space.not_ready("partner/acme", "ClientsStillUse"), &["remove it from those Clients first"]);
+    asks(&space.not_ready("partner/acme", "ClientsStillUse"), &["remove it from that Client first"]);
     space.patch("client/globex", &json!({"spec": {"packages": []}}));
     space.ready("partner/acme");
 }

@@ -19,10 +19,15 @@ fn edge(fits: Option<Value>, beyond: Value, says: String) -> Edge {
     Edge { fits, beyond, says }
 }
 
-/// A value of another type than the wanted one; for a text it is what YAML makes of `01067` without quotes.
+/// A value of another type than the wanted one; for a text it is what YAML makes of `01067` without quotes. Where a rule
+/// asks for those quotes, a number is of the right type.
 fn type_edge(node: &Node) -> Option<Edge> {
-    let wanted = if node.text("format") == "date-time" { "date-time" } else { node.text("type") };
-    let other = if node.text("type") == "string" { json!(1067) } else { json!("yes") };
+    let (wanted, other) = match node.text("type") {
+        "" => ("integer,string", json!(true)),
+        "string" if node.text("format") == "date-time" => ("date-time", json!(1067)),
+        "string" => ("string", json!(1067)),
+        wanted => (wanted, json!("yes")),
+    };
     (node.path != "spec").then(|| edge(None, other, format!("must be of type {wanted}")))
 }
 

@@ -71,12 +71,12 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         accepted: &["'01067'"],
         refused: &["10117"],
-        ..row("Partner", "spec.details.postalCode", "must be of type string")
+        ..row("Partner", "spec.details.postalCode", "write it in quotes")
     },
     Row {
         accepted: &["'01067'"],
         refused: &["10117"],
-        ..row("Client", "spec.details.postalCode", "must be of type string")
+        ..row("Client", "spec.details.postalCode", "write it in quotes")
     },
 ];
 

@@ -5,8 +5,12 @@ use super::Row;
 /// What is let pass and what is refused, as YAML.
 type Tries = (&'static [&'static str], &'static [&'static str]);
 
-const ADD_ONS_OF_EVENTS: &str = "the add-ons AlertProblemArea, KnowledgeBaseManagement, OSServiceStartStopActions, ScheduledTaskManagement, SLAManagement and SMSAndVoice belong to the package EventAndIncidentManagement: add it to `packages` or remove the add-on";
-const ADD_ONS_OF_REMEDIATION: &str = "the add-ons ProcessAutomation, RemoteAccessManagement and ApplicationPatchManagement belong to the package RemediationAndAutomation: add it to `packages` or remove the add-on";
+const ADD_ONS_OF_EVENTS: &str =
+    "without the package `EventAndIncidentManagement`: add it to `packages` or remove the add-on";
+const ADD_ONS_OF_REMEDIATION: &str =
+    "without the package `RemediationAndAutomation`: add it to `packages` or remove the add-on";
+const QUOTES: &str =
+    "write it in quotes, for example \"01067\": without them YAML reads a number, and leading zeros are lost";
 const SPACES: &str = "remove the spaces before or after the name";
 const IMAGE: &str = "set exactly one of `configMapKeyRef` and `inline`";
 const HTTPS: &str = "write an address that starts with `https://`, or leave it empty to clear it";
@@ -20,7 +24,9 @@ const IMAGES: Tries = (
     &["{inline: iVBORw0KGgo=}", "{inline: \"\"}", "{configMapKeyRef: {name: brand, key: logo.png}}"],
     &["{}", "{inline: iVBORw0KGgo=, configMapKeyRef: {name: brand, key: logo.png}}"],
 );
-const COLOURS: Tries = (&["'1F2937'", "'#f9fafb'", "''"], &["red", "'#FFF'", "'1F29377'", "'#GGGGGG'", "'1F2937#'"]);
+const DIGITS: Tries = (&["'01067'", "''"], &["1067", "0"]);
+const COLOURS: Tries =
+    (&["'1F2937'", "'#f9fafb'", "''"], &["red", "123456", "'#FFF'", "'1F29377'", "'#GGGGGG'", "'1F2937#'"]);
 const IPS: Tries = (
     &[
         "198.51.100.7",
@@ -168,6 +174,12 @@ pub(super) const ROWS: &[Row] = &[
             ],
         ),
     ),
+    partner("spec.details.postalCode", QUOTES, DIGITS),
+    client("spec.details.postalCode", QUOTES, DIGITS),
+    client("spec.details.externalId", QUOTES, DIGITS),
+    client("spec.details.phone.number", QUOTES, DIGITS),
+    client("spec.details.phone.extension", QUOTES, DIGITS),
+    client("spec.details.phone.mobile", QUOTES, DIGITS),
     partner("spec.details.name", SPACES, NAMES),
     partner("spec.details.alternateEmail", "write one address such as `owner@acme.example`", MAIL),
     partner("spec.details.notificationEmail", "write one address such as `noc@acme.example`", MAIL),

@@ -1,0 +1,205 @@
+//! What beginners get wrong: each mistake is made on the real stack, and whoever made it reads what is wrong, what to do and
+//! where. The words are compared whole.
+
+mod connections;
+mod lifecycle;
+mod references;
+mod values;
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use crate::cli::Desk;
+use crate::world::{Space, World};
+
+/// Manifests that are right, and what is done wrong after them. `SPACE` stands for the namespace of the test, `URL`,
+/// `TENANT`, `ID` and `SECRET` for its connection, and `ZEROS(n)` for n bytes in base64.
+struct Mistake {
+    given: &'static str,
+    steps: &'static [Step],
+}
+
+/// Something done, and what is told then.
+struct Step {
+    act: Act,
+    told: &'static [Told],
+}
+
+/// What somebody does.
+enum Act {
+    /// `kubectl apply`, as it comes.
+    Apply(&'static str),
+    /// `kubectl apply --server-side`.
+    ApplyServerSide(&'static str),
+    /// `kubectl delete`.
+    Delete(&'static str),
+    /// `kubectl tenantry lint` of a file.
+    Lint(&'static str),
+}
+
+/// Where something is told, and the words there.
+enum Told {
+    /// The answer of the command, which failed.
+    Refused(&'static str),
+    /// `Ready` of an object, which is False.
+    NotReady(&'static str, &'static str, &'static str),
+    /// A condition that is True.
+    Condition(&'static str, &'static str, &'static str, &'static str),
+    /// A Warning event of an object.
+    Event(&'static str, &'static str, &'static str),
+    /// Nothing is wrong with it: the object becomes Ready.
+    Ready(&'static str),
+}
+
+/// Makes a test of each mistake.
+macro_rules! mistakes {
+    ($($name:ident: $mistake:expr;)+) => {
+        $(#[test]
+        fn $name() {
+            const MISTAKE: $crate::mistakes::Mistake = $mistake;
+            $crate::mistakes::make(stringify!($name), &MISTAKE);
+        })+
+    };
+}
+use mistakes;
+
+/// Makes a mistake, and compares all that is told with what should be.
+fn make(name: &str, mistake: &Mistake) {
+    let space = World::shared().namespace("mistake");
+    for document in documents(&fill(mistake.given, &space)) {
+        assert_eq!(apply(&space, &document, &[]), "", "{name}: what is given is right");
+    }
+    for object in tenants(mistake.given) {
+        space.ready(&object);
+    }
+    for Step { act, told } in mistake.steps {
+        let answer = done(act, &space);
+        let wrong: Vec<String> = told.iter().filter_map(|told| differs(told, &answer, &space)).collect();
+        assert!(wrong.is_empty(), "{name}:\n{}", wrong.join("\n"));
+        let is_refused = told.iter().any(|told| matches!(told, Told::Refused(_)));
+        assert!(is_refused || answer.is_empty(), "{name}: refused without being told so: {answer}");
+    }
+}
+
+/// Does something; what the command complained about.
+fn done(act: &Act, space: &Space<'_>) -> String {
+    match act {
+        Act::Apply(text) => apply(space, &fill(text, space), &[]),
+        Act::ApplyServerSide(text) => apply(space, &fill(text, space), &["--server-side"]),
+        Act::Delete(object) => {
+            space.delete(object);
+            String::new()
+        }
+        Act::Lint(text) => {
+            let desk = Desk::alone();
+            desk.put("tenants.yaml", &fill(text, space));
+            plain(&desk.run(&["lint", "-f", "tenants.yaml"]).out, space)
+        }
+    }
+}
+
+/// What is told otherwise than it should be.
+fn differs(told: &Told, answer: &str, space: &Space<'_>) -> Option<String> {
+    let (place, wanted, found) = match *told {
+        Told::Refused(words) => ("the answer".to_owned(), words, answer.to_owned()),
+        Told::NotReady(object, reason, words) => {
+            (format!("Ready of {object}"), words, plain(&space.not_ready(object, reason), space))
+        }
+        Told::Condition(object, kind, reason, words) => {
+            let mut message = String::new();
+            space.until(&format!("{object} is {kind} because of {reason}"), || {
+                let found = space
+                    .condition(object, kind)
+                    .filter(|found| (found.0.as_str(), found.1.as_str()) == ("True", reason));
+                message = found.as_ref().map(|found| found.2.clone()).unwrap_or_default();
+                Ok(found.is_some())
+            });
+            (format!("{kind} of {object}"), words, plain(&message, space))
+        }
+        Told::Event(object, reason, words) => {
+            (format!("event {reason} of {object}"), words, plain(&event(space, object, reason), space))
+        }
+        Told::Ready(object) => {
+            space.ready(object);
+            return None;
+        }
+    };
+    (found != wanted).then(|| format!("{place} says\n  {found}\nand not\n  {wanted}"))
+}
+
+/// Waits for a Warning event; what it says.
+fn event(space: &Space<'_>, object: &str, reason: &str) -> String {
+    let name = object.split('/').nth(1).unwrap();
+    let fields = format!("regarding.name={name},reason={reason},type=Warning");
+    let mut note = String::new();
+    space.until(&format!("there is an event {reason} of {object}"), || {
+        note = space.kubectl(&[
+            "get",
+            "events.v1.events.k8s.io",
+            "--field-selector",
+            &fields,
+            "-o",
+            "jsonpath={.items[0].note}",
+            "--ignore-not-found",
+        ]);
+        Ok(!note.is_empty())
+    });
+    note
+}
+
+/// Applies manifests; what `kubectl` complained about.
+fn apply(space: &Space<'_>, text: &str, flags: &[&str]) -> String {
+    // An object that names its namespace goes there.
+    let object: Value = serde_yaml::from_str(text).unwrap();
+    let is_elsewhere = object["metadata"]["namespace"].is_string() || object["kind"] == "Namespace";
+    let namespace: &[&str] = if is_elsewhere { &[] } else { &["-n", &space.name] };
+    let args = [namespace, &["apply", "-f", "-"], flags].concat();
+    let output = space.world.kubectl.output(&args, text).unwrap();
+    if output.status.success() { String::new() } else { plain(&String::from_utf8_lossy(&output.stderr), space) }
+}
+
+/// What differs from run to run, by the word that stands for it.
+fn plain(said: &str, space: &Space<'_>) -> String {
+    let host = space.credential()["url"].as_str().unwrap().replace("http://", "");
+    masked(&said.trim().replace(&space.name, "SPACE").replace(&host, "HOST"), "client_")
+}
+
+/// A text without the numbers after a word.
+fn masked(text: &str, word: &str) -> String {
+    let mut parts = text.split(word);
+    let first = parts.next().unwrap_or_default().to_owned();
+    let number = |part: &str| format!("{word}N{}", part.trim_start_matches(|one: char| one.is_ascii_digit()));
+    parts.fold(first, |whole, part| whole + &number(part))
+}
+
+/// Manifests with the values of a test.
+fn fill(text: &str, space: &Space<'_>) -> String {
+    let credential = space.credential();
+    let value = |key: &str| credential[key].as_str().unwrap().to_owned();
+    let text = text.replace("SPACE", &space.name).replace("URL", &value("url")).replace("TENANT", &value("tenantId"));
+    zeros(&text.replace("ID", &value("clientId")).replace("SECRET", &value("clientSecret")))
+}
+
+/// Bytes where a text asks for them.
+fn zeros(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("ZEROS(") else { return text.to_owned() };
+    let (count, after) = rest.split_once(')').unwrap();
+    let bytes = base64::engine::general_purpose::STANDARD.encode(vec![0; count.parse().unwrap()]);
+    format!("{before}{bytes}{after}")
+}
+
+fn documents(text: &str) -> Vec<String> {
+    text.split("---\n").filter(|document| !document.trim().is_empty()).map(str::to_owned).collect()
+}
+
+/// Partners and Clients of the own namespace, as `kubectl` names them.
+fn tenants(text: &str) -> Vec<String> {
+    let parsed = documents(text).into_iter().map(|document| serde_yaml::from_str::<Value>(&document).unwrap());
+    let own = |object: Value| {
+        let is_here = object["metadata"]["namespace"].is_null();
+        let is_tenant = |kind: &&str| is_here && ["Partner", "Client"].contains(kind);
+        let kind = object["kind"].as_str().filter(is_tenant)?.to_lowercase();
+        Some(format!("{kind}/{}", object["metadata"]["name"].as_str()?))
+    };
+    parsed.filter_map(own).collect()
+}

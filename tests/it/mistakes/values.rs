@@ -1,0 +1,235 @@
+//! Values that are misspelt, of the wrong type, too large, or do not go together.
+
+use super::{Act, Mistake, Step, Told, mistakes};
+
+mistakes! {
+    a_misspelt_country: Mistake {
+        given: "",
+        steps: &[
+            Step {
+                act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  connectionSecretRef: {name: platform}
+  details: {name: Acme of SPACE, country: Germny}
+"),
+                told: &[Told::NotReady("partner/acme", "InvalidValue", "the platform refused `spec.details.country`: `Germny` is no country that is known: did you mean `Germany`?")],
+            },
+        ],
+    };
+    a_misspelt_time_zone: Mistake {
+        given: "",
+        steps: &[Step {
+            act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  connectionSecretRef: {name: platform}
+  details: {name: Acme of SPACE, timezone: Europe/Berln}
+"),
+            told: &[Told::NotReady("partner/acme", "InvalidValue", "the platform refused `spec.details.timezone`: `Europe/Berln` is no time zone that is known: did you mean `Europe/Berlin`?")],
+        }],
+    };
+    a_postal_code_without_quotes: Mistake {
+        given: "",
+        steps: &[
+            Step {
+                act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details:
+    name: Acme of SPACE
+    postalCode: 01067
+"),
+                told: &[Told::Refused("The Partner \"acme\" is invalid: spec.details.postalCode: Invalid value: 567: write it in quotes, for example \"01067\": without them YAML reads a number, and leading zeros are lost")],
+            },
+            Step {
+                act: Act::Lint("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details:
+    name: Acme of SPACE
+    postalCode: 01067
+"),
+                told: &[Told::Refused("tenants.yaml:8:17: Partner `default/acme`: spec.details.postalCode: `01067` without quotes is a number: write `\"01067\"` [quotes]")],
+            },
+        ],
+    };
+    an_unknown_field: Mistake {
+        given: "",
+        steps: &[
+            Step {
+                act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details:
+    name: Acme of SPACE
+    notificationEmial: noc@acme.example
+"),
+                told: &[Told::Refused("Error from server (BadRequest): error when creating \"STDIN\": Partner in version \"v1alpha1\" cannot be handled as a Partner: strict decoding error: unknown field \"spec.details.notificationEmial\"")],
+            },
+            Step {
+                act: Act::Lint("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details:
+    name: Acme of SPACE
+    notificationEmial: noc@acme.example
+"),
+                told: &[Told::Refused("tenants.yaml:8: Partner `default/acme`: unknown field `spec.details.notificationEmial`: did you mean `notificationEmail`? [schema]")],
+            },
+        ],
+    };
+    an_add_on_without_its_package: Mistake {
+        given: "",
+        steps: &[Step {
+            act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details: {name: Acme of SPACE}
+  addOns: [OfflineAlerts, SLAManagement, SMSAndVoice]
+"),
+            told: &[Told::Refused("The Partner \"acme\" is invalid: spec.addOns: Invalid value: `addOns` holds `SLAManagement`, `SMSAndVoice`, without the package `EventAndIncidentManagement`: add it to `packages` or remove the add-on")],
+        }],
+    };
+    a_package_that_does_not_exist: Mistake {
+        given: "",
+        steps: &[
+            Step {
+                act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details: {name: Acme of SPACE}
+  packages: [EventManagement]
+"),
+                told: &[Told::Refused("The Partner \"acme\" is invalid: \n* spec.packages[0]: Unsupported value: \"EventManagement\": supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\"\n* <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation")],
+            },
+            Step {
+                act: Act::Lint("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details: {name: Acme of SPACE}
+  packages: [EventIncidentManagement]
+"),
+                told: &[Told::Refused("tenants.yaml:7: Partner `default/acme`: spec.packages[0]: Unsupported value: \"EventIncidentManagement\": supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\" [schema]")],
+            },
+        ],
+    };
+    a_bad_address: Mistake {
+        given: "",
+        steps: &[Step {
+            act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details: {name: Acme of SPACE}
+  security: {access: {allowedIPs: [10.0.0.999]}}
+"),
+            told: &[Told::Refused("The Partner \"acme\" is invalid: spec.security.access.allowedIPs[0]: Invalid value: \"10.0.0.999\": write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]")],
+        }],
+    };
+    both_password_policies: Mistake {
+        given: "",
+        steps: &[Step {
+            act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  details: {name: Acme of SPACE}
+  security: {passwordPolicy: {pciDSS: {}, custom: {minLength: 12}}}
+"),
+            told: &[Told::Refused("The Partner \"acme\" is invalid: spec.security.passwordPolicy: Invalid value: set exactly one of `pciDSS` and `custom`")],
+        }],
+    };
+    a_color_with_a_number_sign: Mistake {
+        given: "",
+        steps: &[Step {
+            act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  connectionSecretRef: {name: platform}
+  details: {name: Acme of SPACE}
+  branding: {loginPage: {textColor: '#1F2937'}}
+"),
+            told: &[Told::Ready("partner/acme")],
+        }],
+    };
+    an_image_that_is_missing: Mistake {
+        given: "",
+        steps: &[Step {
+            act: Act::Apply(LOGO),
+            told: &[Told::NotReady("partner/acme", "ImageNotFound", "`branding.logo` names key `logo.png` of ConfigMap `brand`, which does not exist in its `binaryData`: create it in this namespace, for example with `kubectl create configmap brand --from-file=logo.png`")],
+        }],
+    };
+    an_image_that_is_too_large: Mistake {
+        given: "",
+        steps: &[
+            // kubectl keeps what it applied in an annotation, which has a limit of its own.
+            Step {
+                act: Act::Apply("
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: brand}
+binaryData: {logo.png: ZEROS(270448)}
+"),
+                told: &[Told::Refused("The ConfigMap \"brand\" is invalid: metadata.annotations: Too long: may not be more than 262144 bytes")],
+            },
+            Step {
+                act: Act::ApplyServerSide("
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: brand}
+binaryData: {logo.png: ZEROS(270448)}
+"),
+                told: &[],
+            },
+            Step {
+                act: Act::Apply(LOGO),
+                told: &[Told::NotReady("partner/acme", "ImageInvalid", "`branding.logo` is 270448 bytes, at most 65536 are allowed: use a smaller file")],
+            },
+        ],
+    };
+    an_image_that_is_svg: Mistake {
+        given: "
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: brand}
+binaryData: {logo.png: PHN2Zy8+}
+",
+        steps: &[Step {
+            act: Act::Apply(LOGO),
+            told: &[Told::NotReady("partner/acme", "ImageInvalid", "`branding.logo` is neither PNG nor JPEG: convert it to one of them")],
+        }],
+    };
+}
+
+const LOGO: &str = "
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  connectionSecretRef: {name: platform}
+  details: {name: Acme of SPACE}
+  branding: {logo: {configMapKeyRef: {name: brand, key: logo.png}}}
+";
