@@ -56,7 +56,7 @@ use failure::Failure;
 ///
 /// Exit status: 0 nothing to do, 2 there is something to do, 1 an error.
 #[derive(Parser, Debug)]
-#[command(name = "kubectl-tenantry", bin_name = "kubectl tenantry", version, arg_required_else_help = true)]
+#[command(name = "kubectl-tenantry", bin_name = "kubectl tenantry", version = crate::build::text(), arg_required_else_help = true)]
 pub struct Command {
     #[command(flatten)]
     cluster: ClusterFlags,

@@ -14,8 +14,10 @@
 //! | `api` | the custom resources: what people write, and status |
 //! | `catalog` | pure: packages, add-ons, what is missing without them |
 //! | `clock` | the time of day, for the rooms that are not pure |
+//! | `build` | version, commit and date of this build |
 
 pub mod api;
+pub mod build;
 pub mod catalog;
 pub mod cli;
 pub mod clock;

@@ -13,6 +13,7 @@ mod reading;
 mod references;
 mod resolve;
 mod secret;
+mod taken;
 mod unmanaged;
 
 use std::fmt::Debug;
@@ -36,7 +37,7 @@ pub(crate) use applied::{
 pub(crate) use edits::{edited, only};
 pub(crate) use fit::fit;
 pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
-pub(crate) use look::{Found, has_branding, load_images, look, name_in_use, name_taken, read};
+pub(crate) use look::{Found, has_branding, load_images, look, read};
 pub(crate) use names::refuse_names;
 pub(crate) use outcome::{in_words_of_the_spec, misspelt, outcome, refused, sentence};
 pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, not_shown, receiver, refuse_to_create};
@@ -48,6 +49,7 @@ pub(crate) use references::{
 };
 pub(crate) use resolve::{Sources, keep_what_clients_use, resolve};
 pub(crate) use secret::FoundSecret;
+pub(crate) use taken::name_taken;
 pub(crate) use unmanaged::{advice, no_longer_managed};
 
 /// Name of the Lease that says which operator leads.

@@ -40,6 +40,7 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 revision=${IMAGE_REVISION:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 export SOURCE_DATE_EPOCH
+[ "$revision" = unknown ] || export TENANTRY_COMMIT="$revision"
 
 file=${IMAGE_PROGRAM:-$target/$host/$profile/$program}
 if [ -z "${IMAGE_PROGRAM:-}" ]; then

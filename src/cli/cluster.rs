@@ -83,6 +83,12 @@ impl ClusterFlags {
         }
     }
 
+    /// The same flags, and without a namespace where all were asked for.
+    pub(crate) fn within(&self, is_everywhere: bool) -> Self {
+        let namespace = self.namespace.clone().filter(|_| !is_everywhere);
+        Self { namespace, ..self.clone() }
+    }
+
     /// The namespace that was asked for.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()

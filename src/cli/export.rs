@@ -6,6 +6,7 @@ mod fit;
 mod gather;
 mod names;
 mod spec;
+mod unchosen;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -24,12 +25,15 @@ use files::Files;
 use fit::Schemas;
 use gather::{Families, Family, Found, families};
 use names::{Taken, is_reserved};
-use spec::Written;
+use spec::{Frame, Written};
+use unchosen::Unchosen;
 
 /// Write every tenant as a manifest that takes it over without changing it.
 ///
 /// Each manifest has `adoption: {policy: IfIdentical, uniqueId: ...}`: applied, the operator writes its mark and nothing
-/// else, or refuses and names what differs. What all clients of a partner have in common becomes the Partner's
+/// else, or refuses and names what differs. Left out is what every new tenant has: switches that are off, business hours
+/// from Monday to Friday, 9 to 17, and the PCI DSS password policy. The operator does not manage what is left out;
+/// `--all-fields` writes it. What all clients of a partner have in common becomes the Partner's
 /// `clients.defaults` and is left out of the Clients. Images become ConfigMaps. What cannot be declared, such as a key
 /// that the platform never shows, stands as a comment in the file and is listed at the end. The same tenants give the
 /// same files again, byte for byte.
@@ -56,6 +60,9 @@ pub(crate) struct Flags {
     /// Name of the Secret with the connection, in each namespace.
     #[arg(long, value_name = "NAME", default_value = "platform")]
     secret_name: String,
+    /// Write every setting, also what every new tenant has, so that the operator keeps it as it is now.
+    #[arg(long)]
+    all_fields: bool,
 }
 
 /// Forms of other verbs and of kubectl.
@@ -159,7 +166,7 @@ impl Export<'_> {
                 let (block, own) = if let Some(object) = self.declared.get(id) {
                     from_object(object)
                 } else {
-                    let shared = defaults::shared(&all, &self.schemas);
+                    let shared = defaults::shared(&all, &self.schemas, Unchosen::new(self.flags.all_fields));
                     let block = (!shared.is_empty()).then(|| json!({"defaults": defaults::block(&shared)}));
                     (block, shared)
                 };
@@ -229,7 +236,9 @@ impl Export<'_> {
     }
 
     fn written(&self, kind: Kind, found: &Found, (defaults, seat): (&BTreeMap<Field, Value>, &Seat)) -> Written {
-        spec::write((kind, &found.inspection), defaults, (&self.schemas, &images_of(kind, seat)))
+        let images = images_of(kind, seat);
+        let unchosen = Unchosen::new(self.flags.all_fields);
+        spec::write((kind, &found.inspection), defaults, &Frame { schemas: &self.schemas, images: &images, unchosen })
     }
 
     /// Adds the files of an object; nothing is added for one whose name cannot be declared.

@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt as _};
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::{Failure, Spot};
 use super::manifest::{Declared, FileFlags, Key, Manifests};
+use super::output;
 use crate::api::{Partner, TenantClient};
 use crate::object::{FoundSecret, NotUnderstood, Object, Parent, Reading, namespace};
 use crate::plan::Kind;
@@ -93,6 +94,9 @@ impl Ground {
         let fallback = flags.namespace().unwrap_or(fallback).to_owned();
         let manifests = files.read(&fallback).await?;
         manifests.all_in(flags.namespace())?;
+        if manifests.passed_over > 0 {
+            output::note(&output::passed_over(manifests.passed_over));
+        }
         let Manifests { partners, clients, secrets, files: images, ignored, .. } = manifests;
         let spaces: BTreeSet<String> = partners
             .iter()

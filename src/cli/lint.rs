@@ -1,6 +1,7 @@
 //! `lint`: everything that can be known about manifests without a cluster and without a platform.
 
 mod meaning;
+mod patch;
 mod report;
 mod rules;
 mod scalars;
@@ -13,11 +14,12 @@ use serde_json::Value;
 
 use super::cluster::ClusterFlags;
 use super::failure::{Failure, Spot};
-use super::manifest::{Document, FileFlags, Manifests};
+use super::manifest::{Document, FileFlags, Manifests, Source};
 use super::{Ended, Exit, output};
 use crate::api::{GROUP, VERSION};
 use rules::Rules;
-use schema::Schema;
+use scalars::Misread;
+use schema::{Misfit, Schema};
 
 /// Check manifests without a cluster and without a platform.
 ///
@@ -25,7 +27,8 @@ use schema::Schema;
 /// would (catalog, references among the manifests, locked defaults, images), what two objects claim both, and texts
 /// that YAML reads as something else: an unquoted colour, a postal code that became a number, `no` as a country.
 ///
-/// What is referred to and is not in the input is counted and not judged. Exit status: 0 nothing was found, or only
+/// What is referred to and is not in the input is counted and not judged. Of a patch, which its kustomization or a `$patch`
+/// tells, only what it holds is judged. Files of a folder that hold no Tenantry object are passed over and counted. Exit status: 0 nothing was found, or only
 /// Secrets that lack the label `tenantry.dev/allow-reference`; 1 something else was, or an error.
 #[derive(clap::Args, Debug)]
 #[command(
@@ -130,8 +133,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     }
     let texts = files.texts().await?;
     let mut linter = Linter::new(cluster.namespace().unwrap_or("default"));
-    for (file, text) in &texts {
-        linter.read(file, text);
+    for source in &texts {
+        linter.read(source);
     }
     let (findings, seen) = linter.finish();
     let text = match form {
@@ -150,7 +153,10 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 struct Seen {
     partners: usize,
     clients: usize,
+    patches: usize,
     ignored: usize,
+    /// Files of folders that hold nothing of Tenantry.
+    passed_over: usize,
     /// Names that were referred to and are not in the input.
     unknown: Vec<String>,
 }
@@ -163,6 +169,7 @@ struct Linter<'a> {
     findings: Vec<Finding>,
     partners: usize,
     clients: usize,
+    patches: usize,
 }
 
 /// A kind with what its definition demands.
@@ -208,39 +215,57 @@ impl Definition {
 impl<'a> Linter<'a> {
     fn new(namespace: &'a str) -> Self {
         let kinds = Definition::all();
-        Self { namespace, kinds, manifests: Manifests::default(), findings: Vec::new(), partners: 0, clients: 0 }
+        let (manifests, findings) = (Manifests::default(), Vec::new());
+        Self { namespace, kinds, manifests, findings, partners: 0, clients: 0, patches: 0 }
     }
 
-    fn read(&mut self, file: &Path, text: &str) {
-        match Document::all(text) {
+    fn read(&mut self, source: &Source) {
+        match Document::all(&source.text) {
             Err((line, why)) => {
-                let spot = Spot { file: file.to_owned(), line };
+                let spot = Spot { file: source.file.clone(), line };
                 let failure = Failure::new(format!("this is not YAML: {why}")).at(&spot);
                 self.findings.push(Finding::new(Mistake::Yaml, failure));
             }
-            Ok(documents) => documents.into_iter().for_each(|document| self.document(file, text, document)),
+            Ok(documents) if source.is_passed_over(&documents) => self.manifests.passed_over += 1,
+            Ok(documents) => documents.into_iter().for_each(|document| self.document(source, document)),
         }
     }
 
-    fn document(&mut self, file: &Path, text: &str, document: Document) {
+    fn document(&mut self, source: &Source, mut document: Document) {
+        let Source { file, text, .. } = source;
         let kind = document.value["kind"].as_str().unwrap_or_default();
         if kind.ends_with("List") && document.value["items"].is_array() {
-            document.items().into_iter().for_each(|item| self.document(file, text, item));
+            document.items().into_iter().for_each(|item| self.document(source, item));
             return;
         }
         let is_ours = document.value["apiVersion"] == format!("{GROUP}/{VERSION}").as_str();
         let known = self.kinds.iter().find(|known| is_ours && known.name == kind);
+        let namespace = source.namespace.as_deref().unwrap_or(self.namespace);
         let before = self.findings.len();
+        if let Some(kind) = known
+            && patch::is_patch(source, &document)
+        {
+            self.patches += 1;
+            let named = object(&document.value, namespace);
+            let found = patch::judge(kind, &mut document, text);
+            self.findings.extend(found.into_iter().map(|one| one.at(file, &document, &named)));
+            return;
+        }
+        if source.is_patch {
+            // Of another kind, or a list of operations, which says itself of nothing what it is.
+            self.manifests.ignored += 1;
+            return;
+        }
         if let Some(kind) = known {
             *if kind.name == "Partner" { &mut self.partners } else { &mut self.clients } += 1;
             let found = judge(kind, &document, text);
-            let named = object(&document.value, self.namespace);
+            let named = object(&document.value, namespace);
             self.findings.extend(found.into_iter().map(|one| one.at(file, &document, &named)));
         }
         // What does not fit its definition is no object yet.
         if self.findings.len() == before {
             let mut failures = Vec::new();
-            self.manifests.take(file, document, (self.namespace, &mut failures));
+            self.manifests.take(file, document, (namespace, &mut failures));
             self.findings.extend(failures.into_iter().map(|failure| Finding::new(Mistake::Yaml, failure)));
         }
     }
@@ -249,8 +274,9 @@ impl<'a> Linter<'a> {
     fn finish(mut self) -> (Vec<Finding>, Seen) {
         let unknown = meaning::judge(&self.manifests, &mut self.findings);
         self.findings.sort_by(|one, other| one.place().cmp(&other.place()));
-        let Self { manifests, findings, partners, clients, .. } = self;
-        (findings, Seen { partners, clients, ignored: manifests.ignored, unknown })
+        let Self { manifests, findings, partners, clients, patches, .. } = self;
+        let Manifests { ignored, passed_over, .. } = manifests;
+        (findings, Seen { partners, clients, patches, ignored, passed_over, unknown })
     }
 }
 
@@ -275,26 +301,32 @@ impl Found {
 
 /// What the API server would say of one object.
 fn judge(kind: &Definition, document: &Document, text: &str) -> Vec<Found> {
-    let misread = scalars::misread(document, &kind.schema, text);
-    let mut found: Vec<Found> = Vec::new();
     let misfits = kind.schema.judge(&document.value);
     let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
+    let mut found = told(misfits, scalars::misread(document, &kind.schema, text));
+    if can_be_asked {
+        for misfit in kind.rules.judge(&document.value) {
+            // A text without quotes is one mistake and not two.
+            if found.iter().any(|found| found.mistake == Mistake::Quotes && found.path == misfit.path) {
+                continue;
+            }
+            found.push(Found { mistake: Mistake::Rule, path: misfit.path, place: None, message: misfit.message });
+        }
+    }
+    found
+}
+
+/// What does not fit the schema, and what is no text for want of quotes.
+fn told(misfits: Vec<Misfit>, misread: Vec<Misread>) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
     for misfit in misfits {
         // A text without quotes is one mistake and not two.
         if !misread.iter().any(|misread| misread.path == misfit.path) {
             found.push(Found { mistake: Mistake::Schema, path: misfit.path, place: None, message: misfit.message });
         }
     }
-    for scalars::Misread { path, line, column, message } in misread {
+    for Misread { path, line, column, message } in misread {
         found.push(Found { mistake: Mistake::Quotes, path, place: Some((line, column)), message });
-    }
-    if can_be_asked {
-        for misfit in kind.rules.judge(&document.value) {
-            if found.iter().any(|found| found.mistake == Mistake::Quotes && found.path == misfit.path) {
-                continue;
-            }
-            found.push(Found { mistake: Mistake::Rule, path: misfit.path, place: None, message: misfit.message });
-        }
     }
     found
 }

@@ -70,7 +70,8 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         tail_lines: flags.tail,
         ..LogParams::default()
     };
-    let streams = pods.iter().map(|pod| follow(pod, &params, (object.as_deref(), &cluster)));
+    let reader = Reader { cluster: &cluster, params, object };
+    let streams = pods.iter().map(|pod| reader.follow(pod));
     let failures: Vec<Failure> = futures::stream::iter(streams)
         .buffer_unordered(pods.len().max(1))
         .filter_map(|ended| async { ended.err() })
@@ -100,19 +101,30 @@ async fn pods(flags: &Flags, cluster: &Cluster) -> Result<Vec<Pod>, Failure> {
     Ok(pods)
 }
 
-/// Prints the lines of one Pod until they end.
-async fn follow(pod: &Pod, params: &LogParams, (object, cluster): (Option<&str>, &Cluster)) -> Result<(), Failure> {
-    let name = pod.name_any();
-    let pods = Api::<Pod>::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
-    let failed =
-        |error: &dyn std::fmt::Display| Failure::new(format!("the logs of Pod `{name}` cannot be read: {error}"));
-    let mut lines = pods.log_stream(&name, params).await.map_err(|error| failed(&error))?.lines();
-    while let Some(line) = lines.try_next().await.map_err(|error| failed(&error))? {
-        if object.is_none_or(|object| is_about(&line, object)) {
-            output::print(&format!("[{name}] {}\n", plain(&line)))?;
+/// Which lines of Pods are printed.
+struct Reader<'a> {
+    cluster: &'a Cluster,
+    params: LogParams,
+    /// Only those about this object.
+    object: Option<String>,
+}
+
+impl Reader<'_> {
+    /// Prints the lines of one Pod until they end.
+    async fn follow(&self, pod: &Pod) -> Result<(), Failure> {
+        let Self { cluster, params, object } = self;
+        let name = pod.name_any();
+        let pods = Api::<Pod>::namespaced(cluster.client.clone(), &pod.namespace().unwrap_or_default());
+        let failed =
+            |error: &dyn std::fmt::Display| Failure::new(format!("the logs of Pod `{name}` cannot be read: {error}"));
+        let mut lines = pods.log_stream(&name, params).await.map_err(|error| failed(&error))?.lines();
+        while let Some(line) = lines.try_next().await.map_err(|error| failed(&error))? {
+            if object.as_deref().is_none_or(|object| is_about(&line, object)) {
+                output::print(&format!("[{name}] {}\n", plain(&line)))?;
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Whether a line is about an object, by its own member or by that of the pass that wrote it.

@@ -1,5 +1,6 @@
 //! Manifests: files, folders, standard input and kustomizations, read with file and line.
 
+mod kustomization;
 mod source;
 mod tree;
 
@@ -14,7 +15,7 @@ use super::failure::{Failure, Spot};
 use crate::api::{ALLOW_REFERENCE, GROUP, Partner, TenantClient, VERSION};
 use crate::object::FoundSecret;
 
-pub(crate) use source::{FileFlags, text_of};
+pub(crate) use source::{FileFlags, Source, text_of};
 pub(crate) use tree::{Document, Scalar};
 
 /// An object that a manifest declares.
@@ -58,6 +59,8 @@ pub(crate) struct Manifests {
     pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
     /// Objects of other kinds.
     pub(crate) ignored: usize,
+    /// Files of folders that hold nothing of Tenantry.
+    pub(crate) passed_over: usize,
     seen: BTreeMap<(String, String, String), Spot>,
 }
 
@@ -69,7 +72,8 @@ impl Manifests {
     pub(crate) fn parse(file: &Path, text: &str, namespace: &str) -> Result<Self, Vec<Failure>> {
         let mut manifests = Self::default();
         let mut failures = Vec::new();
-        manifests.add(file, text, (namespace, &mut failures));
+        let source = Source::new(file.to_owned(), text.to_owned());
+        manifests.add(&source, (namespace, &mut failures));
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
 
@@ -89,11 +93,16 @@ impl Manifests {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    fn add(&mut self, file: &Path, text: &str, (namespace, failures): (&str, &mut Vec<Failure>)) {
+    fn add(&mut self, source: &Source, (namespace, failures): (&str, &mut Vec<Failure>)) {
+        let Source { file, text, .. } = source;
         let documents = match Document::all(text) {
+            Ok(documents) if source.is_passed_over(&documents) => {
+                self.passed_over += 1;
+                return;
+            }
             Ok(documents) => documents,
             Err((line, why)) => {
-                let spot = Spot { file: file.to_owned(), line };
+                let spot = Spot { file: file.clone(), line };
                 failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
                 return;
             }

@@ -54,6 +54,12 @@ pub(crate) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
+/// How many files of folders were passed over.
+pub(crate) fn passed_over(number: usize) -> String {
+    let hold = if number == 1 { "holds" } else { "hold" };
+    format!("{} {hold} no Tenantry object", count(number, "file"))
+}
+
 /// Says why something cannot be done.
 pub(crate) fn error(failure: &Failure) {
     say(&format!("error: {failure}"));

@@ -26,7 +26,8 @@ use row::{Action, Row};
 /// Reads manifests, completes them with what the cluster knows of the same objects, reads the platform and prints for each
 /// object what would be created, changed, suspended or refused: path, from, to, who says so, and whether it interrupts
 /// people. It is the operator's own plan. Without a cluster (`--offline`) the marks on the platform tell which tenant is
-/// whose. With neither manifests nor names, all objects of the cluster are looked at.
+/// whose. With neither manifests nor names, all objects of the cluster are looked at, or with `--namespace` those of one
+/// namespace.
 ///
 /// A connection that cannot be used is one line of the plan, and the objects behind it are not looked at.
 ///
@@ -34,12 +35,15 @@ use row::{Action, Row};
 /// looked at.
 #[derive(clap::Args, Debug)]
 #[command(
-    after_help = "Examples:\n  kubectl tenantry plan -f tenants/\n  kubectl tenantry plan -k overlays/prod -o markdown\n  kubectl tenantry plan -f tenants/ --offline --connection platform.env\n  kubectl tenantry plan partner/acme -n acme"
+    after_help = "Examples:\n  kubectl tenantry plan -f tenants/\n  kubectl tenantry plan -k overlays/prod -o markdown\n  kubectl tenantry plan -f tenants/ --offline --connection platform.env\n  kubectl tenantry plan partner/acme -n acme\n  kubectl tenantry plan -A"
 )]
 pub(crate) struct Flags {
     /// Objects of the cluster, as `partner/NAME` or `client/NAME`.
     #[arg(value_name = "KIND/NAME")]
     objects: Vec<String>,
+    /// All namespaces, also where `--namespace` names one.
+    #[arg(short = 'A', long, conflicts_with_all = ["objects", "files", "kustomizations"])]
+    all_namespaces: bool,
     #[command(flatten)]
     files: FileFlags,
     #[command(flatten)]
@@ -103,7 +107,8 @@ impl Planned {
 }
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let ground = Ground::gather(&flags.files, &flags.objects, cluster).await?;
+    let cluster = cluster.within(flags.all_namespaces);
+    let ground = Ground::gather(&flags.files, &flags.objects, &cluster).await?;
     let given = flags.connection.given(ground.cluster.as_ref()).await?;
     if ground.cluster.is_none() && given.platform.is_none() && ground.secrets.is_empty() {
         let message = "without a cluster the platform must be named: give the connection with `--connection FILE`";

@@ -73,18 +73,19 @@ impl Form {
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let named = if flags.object.is_empty() { None } else { Some(Named::read(&flags.object)?) };
     let cluster = required(cluster).await?;
-    let leaders = leaders(&cluster).await;
+    let place = Place { leaders: leaders(&cluster).await, cluster };
     let rows = match named {
         Some(named) => {
-            one(&named, flags, (&cluster, &leaders)).await?;
+            one(&named, flags, &place).await?;
             Vec::new()
         }
-        None => all(flags, (&cluster, &leaders)).await?,
+        None => all(flags, &place).await?,
     };
-    leaders.warn(crate::clock::now());
+    place.leaders.warn(crate::clock::now());
     let broken = list::broken(&rows).len();
     if flags.watch {
-        watch::watch(rows, (&flags.scope, flags.not_ready), &cluster).await?;
+        let watched = watch::Watched { scope: &flags.scope, is_not_ready: flags.not_ready, cluster: &place.cluster };
+        watched.show(rows).await?;
     }
     if broken > 0 {
         let message = format!("{} cannot be used: the list says why", output::count(broken, "connection"));
@@ -93,20 +94,27 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     Ok(Exit::Nothing)
 }
 
-async fn one(named: &Named, flags: &Flags, (cluster, leaders): (&Cluster, &Leaders)) -> Result<(), Failure> {
-    let screen = match named.find(cluster).await? {
+/// A cluster, and who leads in it.
+struct Place {
+    cluster: Cluster,
+    leaders: Leaders,
+}
+
+async fn one(named: &Named, flags: &Flags, place: &Place) -> Result<(), Failure> {
+    let screen = match named.find(&place.cluster).await? {
         One::Partner(partner) => screen::Screen::of(partner.as_ref()),
         One::Client(client) => screen::Screen::of(client.as_ref()),
     };
     let text = match flags.output.and_then(Form::machine) {
         Some(machine) => machine.text(&screen)?,
-        None => screen.text() + "\n" + &leaders.text(crate::clock::now()),
+        None => screen.text() + "\n" + &place.leaders.text(crate::clock::now()),
     };
     output::print(&text)
 }
 
 /// Prints the list; returns every row, those that are not shown included.
-async fn all(flags: &Flags, (cluster, leaders): (&Cluster, &Leaders)) -> Result<Vec<Row>, Failure> {
+async fn all(flags: &Flags, place: &Place) -> Result<Vec<Row>, Failure> {
+    let Place { cluster, leaders } = place;
     let scope = &flags.scope;
     let mut rows = Row::all(&scope.every::<Partner>(cluster).await?);
     rows.extend(Row::all(&scope.every::<TenantClient>(cluster).await?));

@@ -34,6 +34,9 @@ use crate::wire::{SearchItem, State};
     after_help = "Examples:\n  kubectl tenantry unmanaged\n  kubectl tenantry unmanaged --connection platform.env -f tenants/ -o json"
 )]
 pub(crate) struct Flags {
+    /// All namespaces, also where `--namespace` names one.
+    #[arg(short = 'A', long, conflicts_with_all = ["files", "kustomizations"])]
+    all_namespaces: bool,
     #[command(flatten)]
     files: FileFlags,
     #[command(flatten)]
@@ -128,7 +131,8 @@ impl Scope {
 }
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let ground = Ground::gather(&flags.files, &[], cluster).await?;
+    let cluster = cluster.within(flags.all_namespaces);
+    let ground = Ground::gather(&flags.files, &[], &cluster).await?;
     let given = flags.connection.given(ground.cluster.as_ref()).await?;
     let scope = cluster.namespace().map(|namespace| Scope::of(&ground, namespace));
     let mut found = Found::default();

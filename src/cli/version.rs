@@ -10,6 +10,7 @@ use super::cluster::{Cluster, ClusterFlags, sentence};
 use super::output::{self, Machine};
 use super::{Ended, Exit};
 use crate::api::{GROUP, VERSION};
+use crate::build;
 
 /// The label that the chart puts on the operator's Deployment.
 const OPERATOR: &str = "app.kubernetes.io/name=tenantry";
@@ -19,7 +20,7 @@ const LABEL: &str = "app.kubernetes.io/version";
 
 /// Show the versions of this program, of the operator and of the resource definitions.
 ///
-/// Says so when they do not fit. What cannot be read is shown as unknown.
+/// Of this program also commit and date; a build without git says so. Says so when they do not fit. What cannot be read is shown as unknown.
 #[derive(clap::Args, Debug)]
 #[command(after_help = "Examples:\n  kubectl tenantry version\n  kubectl tenantry version --client -o json")]
 pub(crate) struct Flags {
@@ -36,6 +37,11 @@ pub(crate) struct Flags {
 #[serde(rename_all = "camelCase")]
 struct Versions {
     client: &'static str,
+    /// Commit and date of this program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    commit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     operator: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -45,8 +51,14 @@ struct Versions {
 }
 
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
-    let mut versions =
-        Versions { client: env!("CARGO_PKG_VERSION"), operator: None, resources: Vec::new(), warnings: Vec::new() };
+    let mut versions = Versions {
+        client: build::VERSION,
+        commit: build::COMMIT,
+        date: build::date(),
+        operator: None,
+        resources: Vec::new(),
+        warnings: Vec::new(),
+    };
     if !flags.client
         && let Some(cluster) = cluster.connect().await?
     {
@@ -123,7 +135,7 @@ fn minor(version: &str) -> Vec<&str> {
 }
 
 fn text(versions: &Versions, is_client_only: bool) -> String {
-    let mut lines = vec![format!("client: {}", versions.client)];
+    let mut lines = vec![format!("client: {}", build::text())];
     if !is_client_only {
         lines.push(format!("operator: {}", versions.operator.as_deref().unwrap_or("unknown")));
         let resources =

@@ -1,6 +1,6 @@
 //! Which tenant on the platform is an object's. Reads the platform and nothing else.
 
-use super::{Object, intent, mark, outcome};
+use super::{Object, intent, mark, name_taken, outcome};
 use crate::api::Reason;
 use crate::connect::{Error, Freshness, Listed, Place, Platform, Sought};
 use crate::plan::{
@@ -71,7 +71,10 @@ pub(crate) async fn look<K: Object>(
                 ids.join(", ")
             ),
         )),
-        Identity::NameTaken(ids) => Err(name_taken(object.declared_name(), &ids)),
+        Identity::NameTaken(ids) => {
+            candidates.retain(|candidate| ids.contains(&candidate.unique_id));
+            Err(name_taken(object.declared_name(), &mark, &candidates))
+        }
     }
 }
 
@@ -83,26 +86,6 @@ fn not_readable(id: &str) -> Outcome {
         format!(
             "the platform's list names tenant `{id}` and a read does not find it, so whether it is this object's is not known and none is created: looking again"
         ),
-    )
-}
-
-/// A name that belongs to a tenant which is not this object's.
-pub(crate) fn name_taken(name: &str, ids: &[String]) -> Outcome {
-    Outcome::Refused(
-        Reason::NameTaken,
-        format!(
-            "a tenant named `{name}` exists that this object did not create ({0}): change `details.name`, or take it over with `adoption: {{policy: IfIdentical, uniqueId: {0}}}`",
-            ids.join(", ")
-        ),
-    )
-}
-
-/// A name that belongs to a tenant of another object. Nothing is said of that object: whoever may write one must not learn
-/// from it what stands in other namespaces.
-pub(crate) fn name_in_use(name: &str) -> Outcome {
-    Outcome::Refused(
-        Reason::NameTaken,
-        format!("a tenant named `{name}` exists that another object declares: change `details.name`"),
     )
 }
 

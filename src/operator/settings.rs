@@ -17,7 +17,7 @@ use value::{ProxyParser, cluster_id, duration, hosts, moves, name, names, object
 
 /// Keeps the tenants of a platform equal to the Partner and Client objects of a cluster.
 #[derive(Parser, Clone, Debug)]
-#[command(name = "tenantry-operator", version)]
+#[command(name = "tenantry-operator", version = crate::build::text())]
 pub struct Settings {
     /// Kubeconfig file; in a cluster the ServiceAccount is used instead.
     #[arg(long, env = "TENANTRY_KUBECONFIG")]

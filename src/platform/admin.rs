@@ -22,7 +22,8 @@ const HOUR: i64 = 60 * 60 * 1000;
 /// What is done with administrators.
 #[derive(Subcommand, Clone, Debug)]
 pub enum AdminCommand {
-    /// Make an administrator, and print a first password, which is good for nothing but the choice of another
+    /// Make an administrator, and print a first password, which is good for nothing but the choice of another. Only the line
+    /// with the password goes to stdout
     Create(Create),
 }
 
@@ -76,6 +77,25 @@ impl From<error::Error> for AdminError {
     }
 }
 
+/// What is told beside the password, which stands alone on stdout.
+struct Said<'a> {
+    tenant: &'a str,
+    user: &'a str,
+    login: &'a str,
+    until: &'a str,
+}
+
+impl std::fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { tenant, user, login, until } = self;
+        writeln!(f, "tenant:   {tenant}")?;
+        writeln!(f, "user:     {user}")?;
+        writeln!(f, "login:    {login}")?;
+        writeln!(f, "page:     /login/{tenant} of the platform")?;
+        writeln!(f, "The password is good until {until}, for nothing but the choice of a new one.")
+    }
+}
+
 impl AdminCommand {
     /// Does it, on the database itself: the platform may run or not.
     ///
@@ -118,13 +138,11 @@ impl Create {
         let (id, unique_id) = insert_person(&mut tx, &new).await?;
         set_roles_of(&mut tx, id, &[administrator(tenant.kind.scope())]).await?;
         append(seal, &mut tx, (tenant.id, &Actor::console()), Event::done(Action::UserCreate, &unique_id)).await?;
+        let said = Said { tenant: &tenant.unique_id, user: &unique_id, login, until: &time::wire(until) };
+        // With stderr closed there is nobody to tell.
+        let _ = write!(std::io::stderr(), "{said}");
         // Printed before it is kept: a password that nobody saw would only be in the way.
-        writeln!(out, "tenant:   {}", tenant.unique_id)?;
-        writeln!(out, "user:     {unique_id}")?;
-        writeln!(out, "login:    {login}")?;
-        writeln!(out, "page:     /login/{} of the platform", tenant.unique_id)?;
         writeln!(out, "password: {}", password.expose_secret())?;
-        writeln!(out, "It is good until {}, for nothing but the choice of a new password.", time::wire(until))?;
         out.flush()?;
         tx.commit().await?;
         Ok(())

@@ -18,7 +18,7 @@ use super::{
 /// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
 #[derive(Parser, Clone)]
-#[command(name = "tenantry-platform", version)]
+#[command(name = "tenantry-platform", version = crate::build::text())]
 pub struct Flags {
     /// Address to listen on
     #[arg(long, env = "TENANTRY_LISTEN", default_value = "127.0.0.1:8080")]

@@ -110,6 +110,11 @@ fn the_image_holds_the_operator_and_nothing_else() {
     let authorities = fs::read(folder.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
     assert!(reqwest::Certificate::from_pem_bundle(&authorities).unwrap().len() > 100);
     let program = fs::read(folder.join(OPERATOR)).unwrap();
+    // Commit and day are those that the image says of itself.
+    let commit = image.manifest["annotations"]["org.opencontainers.image.revision"].as_str().unwrap();
+    let day = &image.config["created"].as_str().unwrap()[..10];
+    let told = format!("{OPERATOR} {} (commit {commit}, {day})\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(Command::new(folder.join(OPERATOR)).arg("--version")).unwrap(), told);
     let own = assets::root().to_str().unwrap().as_bytes();
     assert!(!program.windows(own.len()).any(|bytes| bytes == own), "the program names a folder of this machine");
 }

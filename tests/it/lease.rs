@@ -13,7 +13,7 @@ mod cut_off;
 mod installations;
 mod stopped;
 
-/// Changes by the operators' own users, once each is done.
+/// Changes by the operators' own users, once each is done, and all that `limited` asks of leases.
 const AUDIT: &str = "
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -22,6 +22,9 @@ rules:
 - level: Metadata
   users: [first, second]
   verbs: [create, update, patch, delete, deletecollection]
+- level: Metadata
+  users: [limited]
+  resources: [{group: coordination.k8s.io, resources: [leases]}]
 - level: None
 ";
 
@@ -54,6 +57,18 @@ fn changes(world: &World, user: &str) -> Vec<String> {
 /// The same without those of the lease itself.
 fn works(world: &World, user: &str) -> usize {
     changes(world, user).iter().filter(|change| !change.ends_with(" leases")).count()
+}
+
+/// How often a user was refused the lease.
+fn refused_renewals(world: &World, user: &str) -> usize {
+    let log = fs::read_to_string(world.control_plane.audit_log()).unwrap();
+    let events = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let is_one = |event: &Value| {
+        event["user"]["username"] == user
+            && event["objectRef"]["resource"] == "leases"
+            && event["responseStatus"]["code"] == 403
+    };
+    events.filter(is_one).count()
 }
 
 fn leads(operator: &Service) -> bool {

@@ -93,6 +93,7 @@ fn objects_of_a_restored_cluster_take_their_tenants_up_again_and_write_nothing_b
         let space = Space::at(&world, name.clone());
         let message = space.not_ready("partner/acme", "NameTaken");
         assert!(message.contains(&ids["partner/acme"]), "{message}");
+        assert!(message.contains(&format!("`--cluster-id {cluster}`")), "it does not say how: {message}");
         space.not_ready("client/plain", "PartnerNotReady");
     }
     assert!(written(&world) < 0.5, "{} writes under another id", written(&world));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::fit::{Schemas, put};
+use super::unchosen::Unchosen;
 use crate::connect::Inspection;
 use crate::plan::{Field, Kind, Value};
 
@@ -21,10 +22,10 @@ const SHARED: [Field; 8] = [
 ];
 
 /// What every one of several Clients has.
-pub(super) fn shared(clients: &[&Inspection], schemas: &Schemas) -> BTreeMap<Field, Value> {
+pub(super) fn shared(clients: &[&Inspection], schemas: &Schemas, unchosen: Unchosen) -> BTreeMap<Field, Value> {
     let mut shared = BTreeMap::new();
     let [first, _, ..] = clients else { return shared };
-    for field in SHARED {
+    for field in SHARED.into_iter().filter(|field| !unchosen.holds(*field, first)) {
         let Some(value) = first.observed.value(field).filter(|value| **value != Value::Cleared) else { continue };
         let is_common = clients.iter().all(|client| client.observed.value(field) == Some(value));
         // An add-on needs its package beside it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use super::fit::{Schemas, cut, put};
+use super::unchosen::Unchosen;
 use crate::connect::{Inspection, Platform};
 use crate::plan::{Field, Form, Kind, Seen, TenantLife, Value};
 
@@ -25,12 +26,23 @@ const POLICY: &str = "security.passwordPolicy.";
 const DUO: &str = "security.access.duo.";
 const HOURS: &str = "details.businessHours.";
 
+/// What all specs are written by.
+pub(super) struct Frame<'a> {
+    /// What can be declared.
+    pub(super) schemas: &'a Schemas,
+    /// Name of the `ConfigMap` with the images.
+    pub(super) images: &'a str,
+    /// What is left out.
+    pub(super) unchosen: Unchosen,
+}
+
 /// The spec that declares a tenant; what its Partner's `defaults` say already is left out.
 pub(super) fn write(
     (kind, found): (Kind, &Inspection),
     defaults: &BTreeMap<Field, Value>,
-    (schemas, images): (&Schemas, &str),
+    frame: &Frame<'_>,
 ) -> Written {
+    let Frame { schemas, images, unchosen } = *frame;
     let mut written = Written { spec: json!({"details": {"name": found.observed.name}}), ..Written::default() };
     for field in Field::ALL.iter().copied().filter(|field| field.is_of(kind)) {
         match found.observed.seen.get(&field) {
@@ -41,7 +53,9 @@ pub(super) fn write(
             }
             Some(Seen::Value(value)) => {
                 let default = defaults.get(&field);
-                if default != Some(value) {
+                // Where the Partner's defaults say otherwise, leaving it out would change it.
+                let is_left_out = default.is_none() && unchosen.holds(field, found);
+                if default != Some(value) && !is_left_out {
                     written.setting((kind, field, value), default, schemas);
                 }
             }
@@ -230,7 +244,8 @@ mod tests {
     }
 
     fn exported(found: &Inspection) -> Written {
-        write((Kind::Client, found), &BTreeMap::new(), (&Schemas::new(), "images"))
+        let unchosen = Unchosen::new(false);
+        write((Kind::Client, found), &BTreeMap::new(), &Frame { schemas: &Schemas::new(), images: "images", unchosen })
     }
 
     #[test]

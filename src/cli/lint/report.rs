@@ -105,7 +105,7 @@ fn uri(path: &str) -> String {
 
 /// What was looked at, in a sentence.
 pub(super) fn sum(found: usize, seen: &Seen) -> String {
-    let Seen { partners, clients, ignored, unknown } = seen;
+    let Seen { partners, clients, patches, ignored, passed_over, unknown } = seen;
     let found = match found {
         0 => "nothing was found".to_owned(),
         some => format!("{} found", count(some, "mistake")),
@@ -120,8 +120,15 @@ pub(super) fn sum(found: usize, seen: &Seen) -> String {
     } else {
         format!("; not in the input, and so not judged: {names}{more}")
     };
+    let patches = match patches {
+        0 => String::new(),
+        1 => ", 1 patch".to_owned(),
+        some => format!(", {some} patches"),
+    };
+    let files =
+        if *passed_over > 0 { format!(", {}", crate::cli::output::passed_over(*passed_over)) } else { String::new() };
     let (partners, clients) = (count(*partners, "Partner"), count(*clients, "Client"));
-    format!("{found} in {partners} and {clients}{others}{outside}")
+    format!("{found} in {partners} and {clients}{patches}{others}{files}{outside}")
 }
 
 #[cfg(test)]

@@ -78,6 +78,13 @@ impl Schema {
     }
 }
 
+impl Misfit {
+    /// Whether something is missing.
+    pub(super) fn is_missing(&self) -> bool {
+        self.message == REQUIRED
+    }
+}
+
 /// What the API server says of something that is missing.
 const REQUIRED: &str = "Required value: add it";
 

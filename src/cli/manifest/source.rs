@@ -5,7 +5,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::Manifests;
+use super::kustomization::Kustomizations;
+use super::{Document, Manifests};
+use crate::api::GROUP;
 use crate::cli::failure::Failure;
 
 /// Ends of names that kubectl takes for manifests.
@@ -38,8 +40,8 @@ impl FileFlags {
     pub(crate) async fn read(&self, namespace: &str) -> Result<Manifests, Vec<Failure>> {
         let mut manifests = Manifests::default();
         let mut failures = Vec::new();
-        for (file, text) in self.texts().await? {
-            manifests.add(&file, &text, (namespace, &mut failures));
+        for source in self.texts().await? {
+            manifests.add(&source, (namespace, &mut failures));
         }
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
@@ -48,21 +50,65 @@ impl FileFlags {
     ///
     /// # Errors
     /// All that cannot be read, at once.
-    pub(crate) async fn texts(&self) -> Result<Vec<(PathBuf, String)>, Vec<Failure>> {
+    pub(crate) async fn texts(&self) -> Result<Vec<Source>, Vec<Failure>> {
         let mut texts = Vec::new();
         let mut failures = Vec::new();
-        for file in &self.files {
-            for file in found(file, self.recursive)? {
+        for named in &self.files {
+            for file in found(named, self.recursive)? {
                 match text_of(&file) {
-                    Ok(text) => texts.push((file, text)),
+                    Ok(text) => texts.push(Source { is_named: file == *named, ..Source::new(file, text) }),
                     Err(failure) => failures.push(failure),
                 }
             }
         }
+        let beside = Kustomizations::beside(texts.iter().map(|source| source.file.as_path()));
+        for source in &mut texts {
+            source.is_patch = beside.is_patch(&source.file);
+            source.namespace = beside.namespace(&source.file);
+        }
         for folder in &self.kustomizations {
-            texts.push((folder.clone(), kustomize(folder).await?));
+            texts.push(Source::new(folder.clone(), kustomize(folder).await?));
         }
         if failures.is_empty() { Ok(texts) } else { Err(failures) }
+    }
+}
+
+/// A text with manifests.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// The file that it is from.
+    pub(crate) file: PathBuf,
+    /// The text.
+    pub(crate) text: String,
+    /// Whether it was asked for by its own name, and not found in a folder.
+    pub(crate) is_named: bool,
+    /// Whether a kustomization puts it over objects of other files.
+    pub(crate) is_patch: bool,
+    /// The namespace that a kustomization gives it.
+    pub(crate) namespace: Option<String>,
+}
+
+impl Source {
+    /// A text that was asked for.
+    pub(crate) const fn new(file: PathBuf, text: String) -> Self {
+        Self { file, text, is_named: true, is_patch: false, namespace: None }
+    }
+
+    /// Whether it was found in a folder and holds nothing of Tenantry, nor what objects of Tenantry refer to.
+    pub(crate) fn is_passed_over(&self, documents: &[Document]) -> bool {
+        !self.is_named && !documents.iter().any(is_of_interest)
+    }
+}
+
+/// Whether a document is an object of Tenantry, is meant to be one, or is what such an object may refer to.
+fn is_of_interest(document: &Document) -> bool {
+    let text = |key: &str| document.value[key].as_str().unwrap_or_default();
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    match version.split_once('/').map_or(version, |(group, _)| group) {
+        GROUP => true,
+        "" => ["Partner", "Client"].contains(&kind),
+        "v1" => ["Secret", "ConfigMap"].contains(&kind) || kind.ends_with("List"),
+        _ => false,
     }
 }
 

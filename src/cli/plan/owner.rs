@@ -32,14 +32,14 @@ impl Asking<'_> {
             Claimant::This => Owner::Nobody,
             Claimant::Elsewhere => Owner::Elsewhere,
             Claimant::At(mark) if mark.kind != K::KIND.name() => Owner::Keeps,
-            Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name)).await,
+            Claimant::At(mark) => self.answer_of::<K>(spot(mark)).await,
             Claimant::Among => {
                 let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 match known.find(|subject| claimed.is_owned_by(&subject.object)) {
                     Some(Subject { object, .. }) => self.of_living(object).await,
                     None => match claimed.named_here() {
                         None => claimed.unfound(),
-                        Some(Spot { namespace, name }) => match self.answer_of::<K>((namespace, name)).await {
+                        Some(spot) => match self.answer_of::<K>(spot).await {
                             Owner::Gone => claimed.unfound(),
                             answer => answer,
                         },
@@ -58,7 +58,7 @@ impl Asking<'_> {
         match claimed.claimant() {
             Claimant::This | Claimant::Elsewhere => false,
             Claimant::At(mark) if mark.namespace == ours.namespace => false,
-            Claimant::At(mark) => self.answer_of::<K>((&mark.namespace, &mark.name)).await != Owner::Gone,
+            Claimant::At(mark) => self.answer_of::<K>(spot(mark)).await != Owner::Gone,
             Claimant::Among => {
                 let mut known = site.ground.subjects::<K>().into_iter().flatten().map(|(_, subject)| subject);
                 let owner = known.find(|subject| claimed.is_owned_by(&subject.object));
@@ -67,7 +67,8 @@ impl Asking<'_> {
         }
     }
 
-    async fn answer_of<K: Object>(&self, (namespace, name): (&str, &str)) -> Owner {
+    async fn answer_of<K: Object>(&self, spot: Spot<'_>) -> Owner {
+        let Spot { namespace, name } = spot;
         let key = (namespace.to_owned(), name.to_owned());
         if let Some(subject) = self.site.ground.subjects::<K>().and_then(|subjects| subjects.get(&key)) {
             return self.of_living(&subject.object).await;
@@ -101,4 +102,9 @@ impl Asking<'_> {
         let under = Place::Clients { msp: observed.unique_id.clone() };
         !site.platform.living(&under, Freshness::Burst).await.is_ok_and(|living| living.names().next().is_none())
     }
+}
+
+/// Where the object of a mark stands.
+fn spot(mark: &Mark) -> Spot<'_> {
+    Spot { namespace: &mark.namespace, name: &mark.name }
 }

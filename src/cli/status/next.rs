@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
+use crate::cli::colour::Tone;
 use crate::cli::one::argument;
 use crate::object::{Object, deletion_policy, is_deleting};
 
@@ -47,6 +48,42 @@ pub(super) fn words(condition: &Condition) -> &'static str {
             | ConditionType::AwaitingApproval,
             _,
         ) => "no",
+    }
+}
+
+/// How a condition is to be taken. Of what is not well, only what needs a person is bad.
+pub(super) fn tone<K: Object>(object: &K, told: &Condition) -> Tone {
+    let is_stalled = condition(object, ConditionType::Stalled).is_some_and(|stalled| stalled.status == "True");
+    let Some(kind) = ConditionType::ALL.into_iter().find(|kind| kind.name() == told.type_) else { return Tone::Plain };
+    let not_well = if is_stalled { Tone::Bad } else { Tone::Busy };
+    match (kind, told.status.as_str()) {
+        (
+            ConditionType::Ready
+            | ConditionType::InSync
+            | ConditionType::CredentialsValid
+            | ConditionType::ReferencesResolved,
+            status,
+        ) => match status {
+            "True" => Tone::Good,
+            "False" => not_well,
+            _ => Tone::Busy,
+        },
+        (ConditionType::Stalled, "True") => Tone::Bad,
+        (
+            ConditionType::Reconciling
+            | ConditionType::DeletionBlocked
+            | ConditionType::Paused
+            | ConditionType::AwaitingApproval,
+            "True",
+        ) => Tone::Busy,
+        (
+            ConditionType::Reconciling
+            | ConditionType::Stalled
+            | ConditionType::DeletionBlocked
+            | ConditionType::Paused
+            | ConditionType::AwaitingApproval,
+            _,
+        ) => Tone::Plain,
     }
 }
 

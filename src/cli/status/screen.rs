@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::list::status_written;
-use super::next::{next, words};
+use super::next::{next, tone, words};
 use crate::api::{
     ClientCounts, ConnectionStatus, Drift, EffectiveSetting, ManagementMode, PlanStatus, Reason, TenantPhase,
     TerminationStatus, Unavailable,
 };
+use crate::cli::colour::{Tone, painted};
 use crate::cli::ground::named;
 use crate::cli::output::plain;
 use crate::object::{Object, Parent, deletion_policy, drift_policy, is_deleting, mode, pause};
@@ -26,6 +27,18 @@ struct Told {
     reason: String,
     meaning: &'static str,
     message: String,
+    #[serde(skip)]
+    tone: Tone,
+}
+
+/// A line of the screen.
+struct Line {
+    text: String,
+    tone: Tone,
+}
+
+fn toned(lines: Vec<String>, tone: Tone) -> Vec<Line> {
+    lines.into_iter().map(|text| Line { text, tone }).collect()
 }
 
 /// Everything that is shown of an object.
@@ -85,6 +98,7 @@ impl Screen {
             status: condition.status.clone(),
             reason: condition.reason.clone(),
             meaning: words(condition),
+            tone: tone(object, condition),
             message: condition.message.clone(),
         });
         let partner = match object.parent() {
@@ -129,34 +143,34 @@ impl Screen {
     /// For people. What others have written comes without the characters that command a terminal.
     pub(super) fn text(&self) -> String {
         let mut text = format!("{}\n", self.object);
-        let mut section = |title: &str, lines: Vec<String>| {
+        let mut section = |title: &str, lines: Vec<Line>| {
             if !lines.is_empty() {
                 let _ = writeln!(text, "\n{title}");
-                for line in &lines {
-                    let _ = writeln!(text, "  {}", plain(line));
+                for Line { text: line, tone } in &lines {
+                    let _ = writeln!(text, "  {}", painted(&plain(line), *tone));
                 }
             }
         };
-        section("Tenant", self.about());
+        section("Tenant", toned(self.about(), Tone::Plain));
         section("Conditions", self.told());
         if let Some(plan) = &self.plan {
-            section(&format!("Plan {}", plain(&plan.hash)), plan.steps.clone());
+            section(&format!("Plan {}", plain(&plan.hash)), toned(plan.steps.clone(), Tone::Plain));
         }
         let drift = |one: &Drift| {
             let Drift { path, desired, observed, since } = one;
             format!("{path}: declared {desired}, on the platform {observed}, since {since}")
         };
-        section("Differs", self.drift.iter().map(drift).collect());
-        section("Settings", self.settings());
-        section("Not held by this platform", self.unsupported.clone());
-        section("Images", self.image_advice.clone());
-        section("Left out by its packages", self.left_out());
+        section("Differs", toned(self.drift.iter().map(drift).collect(), Tone::Busy));
+        section("Settings", toned(self.settings(), Tone::Plain));
+        section("Not held by this platform", toned(self.unsupported.clone(), Tone::Busy));
+        section("Images", toned(self.image_advice.clone(), Tone::Plain));
+        section("Left out by its packages", toned(self.left_out(), Tone::Plain));
         if let Some(ClientCounts { declared, live, unmanaged }) = &self.clients {
             let counts = format!("{declared} declared, {live} on the platform, {unmanaged} of them by no object");
-            section("Clients", vec![counts]);
+            section("Clients", toned(vec![counts], Tone::Plain));
         }
-        section("Termination", self.ending());
-        section("Next", self.next.iter().map(|one| format!("- {one}")).collect());
+        section("Termination", toned(self.ending(), Tone::Busy));
+        section("Next", toned(self.next.iter().map(|one| format!("- {one}")).collect(), Tone::Plain));
         text
     }
 
@@ -184,15 +198,15 @@ impl Screen {
         rows.into_iter().filter_map(row).collect()
     }
 
-    fn told(&self) -> Vec<String> {
+    fn told(&self) -> Vec<Line> {
         let mut lines = Vec::new();
         let mut said = BTreeSet::new();
-        for Told { r#type: kind, status, reason, meaning, message } in &self.conditions {
-            lines.push(format!("{kind:<19} {meaning} ({reason})"));
+        for Told { r#type: kind, status, reason, meaning, message, tone } in &self.conditions {
+            lines.push(Line { text: format!("{kind:<19} {meaning} ({reason})"), tone: *tone });
             let is_routine = status == "True" && reason == Reason::AsDeclared.name();
             // One cause makes the message of several conditions.
             if !message.is_empty() && !is_routine && said.insert(message) {
-                lines.push(format!("{:<19} {message}", ""));
+                lines.push(Line { text: format!("{:<19} {message}", ""), tone: Tone::Plain });
             }
         }
         lines

@@ -22,32 +22,39 @@ enum Change {
     Gone(String),
 }
 
-/// Prints a row for each change until the program is interrupted.
-pub(super) async fn watch(
-    shown: Vec<Row>,
-    (scope, is_not_ready): (&Scope, bool),
-    cluster: &Cluster,
-) -> Result<(), Failure> {
-    let partners = changes::<Partner>(scope, cluster);
-    let clients = changes::<TenantClient>(scope, cluster);
-    let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
-    let mut known: BTreeMap<String, Row> = shown.into_iter().map(|row| (row.key(), row)).collect();
-    while let Some(change) = changes.next().await {
-        let row = match change? {
-            Change::Gone(place) => {
-                known.remove(&place);
-                output::print(&format!("{place} has gone\n"))?;
-                continue;
+/// Which changes are shown.
+pub(super) struct Watched<'a> {
+    pub(super) scope: &'a Scope,
+    /// Only of objects that a person should look at.
+    pub(super) is_not_ready: bool,
+    pub(super) cluster: &'a Cluster,
+}
+
+impl Watched<'_> {
+    /// Prints a row for each change until the program is interrupted.
+    pub(super) async fn show(&self, shown: Vec<Row>) -> Result<(), Failure> {
+        let Self { scope, is_not_ready, cluster } = *self;
+        let partners = changes::<Partner>(scope, cluster);
+        let clients = changes::<TenantClient>(scope, cluster);
+        let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
+        let mut known: BTreeMap<String, Row> = shown.into_iter().map(|row| (row.key(), row)).collect();
+        while let Some(change) = changes.next().await {
+            let row = match change? {
+                Change::Gone(place) => {
+                    known.remove(&place);
+                    output::print(&format!("{place} has gone\n"))?;
+                    continue;
+                }
+                Change::Seen(row) => *row,
+            };
+            let before = known.insert(row.key(), row.clone());
+            let is_shown = !is_not_ready || row.needs_a_look() || before.as_ref().is_some_and(Row::needs_a_look);
+            if is_shown && before.is_none_or(|before| !before.is_alike(&row)) {
+                output::print(&row.line())?;
             }
-            Change::Seen(row) => *row,
-        };
-        let before = known.insert(row.key(), row.clone());
-        let is_shown = !is_not_ready || row.needs_a_look() || before.as_ref().is_some_and(Row::needs_a_look);
-        if is_shown && before.is_none_or(|before| !before.is_alike(&row)) {
-            output::print(&row.line())?;
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn changes<K: Object>(scope: &Scope, cluster: &Cluster) -> impl Stream<Item = Result<Change, Failure>> + use<K> {

@@ -43,18 +43,22 @@ struct Standpoint {
     unless: Owner,
 }
 
+impl Standpoint {
+    fn spot(&self) -> Spot<'_> {
+        Spot { namespace: &self.namespace, name: &self.name }
+    }
+}
+
 impl Asking<'_> {
     /// Who else owns the tenant. What cannot be read counts as a living owner that hands nothing over.
     pub(super) async fn owner<K: TenantObject>(&self, context: &Context) -> Owner {
         match self.standing::<K>(context) {
             Standing::Nowhere(owner) => owner,
             Standing::Silent(_) => Owner::Keeps,
-            Standing::At(Standpoint { namespace, name, unless }) => {
-                match self.answer_of::<K>((&namespace, &name), context).await {
-                    Owner::Gone => unless,
-                    answer => answer,
-                }
-            }
+            Standing::At(at) => match self.answer_of::<K>(at.spot(), context).await {
+                Owner::Gone => at.unless,
+                answer => answer,
+            },
         }
     }
 
@@ -65,10 +69,8 @@ impl Asking<'_> {
         match self.standing::<K>(context) {
             Standing::Nowhere(_) => false,
             Standing::Silent(namespace) => namespace != *own,
-            Standing::At(Standpoint { namespace, .. }) if namespace == *own => false,
-            Standing::At(Standpoint { namespace, name, unless: _ }) => {
-                self.answer_of::<K>((&namespace, &name), context).await != Owner::Gone
-            }
+            Standing::At(at) if at.namespace == *own => false,
+            Standing::At(at) => self.answer_of::<K>(at.spot(), context).await != Owner::Gone,
         }
     }
 
@@ -107,8 +109,8 @@ impl Asking<'_> {
         }
     }
 
-    async fn answer_of<K: TenantObject>(&self, (space, name): (&str, &str), context: &Context) -> Owner {
-        let found = Api::<Reading<K>>::namespaced(context.client.clone(), space).get_opt(name).await;
+    async fn answer_of<K: TenantObject>(&self, spot: Spot<'_>, context: &Context) -> Owner {
+        let found = Api::<Reading<K>>::namespaced(context.client.clone(), spot.namespace).get_opt(spot.name).await;
         let answered = match found.map(|found| found.map(Reading::understood)) {
             Ok(None) => return Owner::Gone,
             Ok(Some(Ok(owner))) => (answer(&owner, self.ours), owner),

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Desk, Ran};
+use crate::proxy::rules::{Fault, Rule};
 use crate::world::{Space, World};
 
 /// A Partner `acme` and a Client `globex` with this in its spec, both Ready: the ids of their tenants.
@@ -158,9 +159,17 @@ fn a_tenant_is_adopted_by_its_id_and_no_object_changes_its_tenant() {
 
 #[test]
 fn reconcile_waits_for_the_look_and_shows_what_came_of_it() {
-    let (space, ..) = family("look", &json!({}));
+    let world = World::shared();
+    let proxy = world.proxy(Vec::new());
+    let space = world.behind(&proxy, "look");
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    space.ready("partner/acme");
+    space.ready("client/globex");
     let desk = Desk::at(&space);
     space.kubectl(&["label", "client/globex", "team=a"]);
+    // What returned before the look would find none made yet.
+    proxy.set(vec![Rule::new("GET", "/api/", Fault::Delay(2000))]);
     let ran = run(&desk, &space, &["reconcile", "-l", "team=a"]);
     let named = format!("Client `{}/globex`", space.name);
     assert_eq!(ran.out, format!("asked for a look at {named}\n{named}: Ready=True (AsDeclared)\n"), "{ran:?}");
@@ -168,6 +177,7 @@ fn reconcile_waits_for_the_look_and_shows_what_came_of_it() {
     let asked =
         space.get("client/globex").unwrap()["metadata"]["annotations"]["tenantry.dev/reconcile-requested-at"].clone();
     assert!(handled.is_string() && handled == asked, "{handled} {asked}");
+    proxy.set(Vec::new());
     space.client("broken", &json!({"details": {"country": "Atlantis"}}));
     space.not_ready("client/broken", "InvalidValue");
     let ran = run(&desk, &space, &["reconcile", "client/broken"]);

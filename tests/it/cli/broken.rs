@@ -66,6 +66,9 @@ fn one_broken_connection_is_one_line_and_takes_no_result_away() {
     assert_eq!((ran.code, lines(&ran.out, "* not looked at: ").len()), (1, 4), "{ran:?}");
     let ran = desk.run(&["plan", "-n", &good.name]);
     assert_eq!((ran.code, lines(&ran.out, "not looked at: ").len()), (0, 0), "{ran:?}");
+    let ran = desk.run(&["plan", "-A", "-n", &good.name, "-o", "json"]);
+    assert_eq!(ran.json()["summary"], json!({"Nothing": 2, "Unknown": 5}), "all namespaces: {ran:?}");
+    assert_eq!(desk.run(&["plan", "-A", "partner/acme"]).code, 1, "one object is in one namespace");
 
     unmanaged(&desk, (&good, &bad));
 
@@ -86,6 +89,8 @@ fn unmanaged(desk: &Desk, (good, bad): (&Space<'_>, &Space<'_>)) {
         (ran.code, count("tenants"), count("notLookedAt"))
     };
     assert_eq!(found(good), (2, Some(1), None), "nothing is said of the other namespace");
+    let all = desk.run(&["unmanaged", "-A", "-n", &good.name, "-o", "json"]).json();
+    assert_eq!(all["notLookedAt"].as_array().map(Vec::len), Some(4), "{all}");
     assert_eq!(found(bad), (1, Some(0), Some(4)));
 }
 

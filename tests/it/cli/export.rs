@@ -78,6 +78,37 @@ fn what_cannot_be_declared_is_named_and_never_dropped_in_silence() {
 }
 
 #[test]
+fn what_every_new_tenant_has_is_not_written_as_if_somebody_had_chosen_it() {
+    let space = World::shared().namespace("bare");
+    let desk = Desk::alone();
+    let connection = desk.connection(&space);
+    let tenancy = &space.world.tenancy;
+    let create = |path: &str, body: serde_json::Value| {
+        let answer = tenancy.call("POST", path, Some(&body)).unwrap();
+        answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
+    };
+    let partner = create(&format!("{}/msps", tenancy.tenant()), json!({"name": format!("Bare {}", space.name)}));
+    create(&format!("{partner}/clients"), json!({"name": "Bare"}));
+    let hours = json!({"businessStartHour": 8});
+    create(
+        &format!("{partner}/clients"),
+        json!({"name": "Chosen", "enableCLIRecording": true, "clientDetails": hours}),
+    );
+    let own = [(space.name.as_str(), "SPACE")];
+    let export = |more: &[&str]| {
+        let args = ["export", "--connection", &connection, "--partner", &partner, "--namespace", "bare"];
+        desk.run(&[&args, more].concat())
+    };
+    let (lean, whole) = (export(&[]), export(&["--all-fields"]));
+    check("export/bare", &lean, &own);
+    check("export/bare-whole", &whole, &own);
+    for text in [&lean.out, &whole.out] {
+        let ran = desk.run_with(&["plan", "-f", "-", "--offline", "--connection", &connection, "-o", "json"], text);
+        assert_eq!(ran.json()["summary"], json!({"TakeOver": 3}), "{ran:?}");
+    }
+}
+
+#[test]
 fn what_stands_in_the_way_of_an_export_is_named() {
     let space = World::shared().namespace("way");
     let desk = Desk::at(&space);

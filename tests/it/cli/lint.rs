@@ -200,6 +200,61 @@ fn the_examples_are_clean() {
 }
 
 #[test]
+fn files_of_a_folder_that_hold_no_tenantry_object_are_passed_over_and_counted() {
+    let desk = Desk::alone();
+    let examples = assets::root().join("examples").display().to_string();
+    let own = [(examples.as_str(), "examples")];
+    check("lint/clean-recursive", &desk.run(&["lint", "-f", &examples, "-R"]), &own);
+    // By its own name it was meant to hold one.
+    let workflow = format!("{examples}/pull-request/workflow.yaml");
+    check("lint/no-object", &desk.run(&["lint", "-f", &workflow]), &own);
+    // A misspelt member does not make an object disappear.
+    desk.put("tenants/client.yaml", "apiVersoin: tenantry.dev/v1alpha1\nkind: Client\n");
+    desk.put("tenants/notes.yaml", "todo: [nothing]\n");
+    let ran = desk.run(&["lint", "-f", "tenants"]);
+    assert!(ran.code == 1 && ran.out.contains("client.yaml:1: this object has no `apiVersion`"), "{ran:?}");
+    assert!(ran.err.contains("1 file holds no Tenantry object"), "{ran:?}");
+    let ran = desk.run(&["plan", "-f", &format!("{examples}/gitops"), "-R", "--offline"]);
+    assert!(ran.err.contains("note: 6 files hold no Tenantry object") && !ran.err.contains("strict.yaml"), "{ran:?}");
+}
+
+/// A base and a patch over it, which says less than an object must.
+const OVERLAY: &str = "namespace: prod
+resources: [client.yaml]
+patches:
+- path: city.yaml
+- path: operations.yaml
+  target: {kind: Client}
+";
+const PATCH: &str = "apiVersion: tenantry.dev/v1alpha1
+kind: Client
+metadata: {name: globex}
+spec:
+  details: {city: Bonn}
+";
+
+#[test]
+fn of_a_patch_of_a_kustomization_only_what_it_holds_is_judged() {
+    let desk = Desk::alone();
+    desk.put("prod/kustomization.yaml", OVERLAY);
+    desk.put(
+        "prod/client.yaml",
+        &format!("{PATCH}  partnerRef: {{name: acme}}\n").replace("city: Bonn", "name: Globex"),
+    );
+    desk.put("prod/city.yaml", PATCH);
+    desk.put("prod/operations.yaml", "- {op: remove, path: /spec/details/city}\n");
+    desk.put("removed.yaml", &PATCH.replace("spec:", "$patch: delete\nspec:"));
+    check("lint/patched", &desk.run(&["lint", "-f", ".", "-R"]), &[]);
+    assert_eq!(desk.run(&["lint", "-f", "prod/city.yaml"]).code, 0, "its kustomization stands beside it");
+    desk.put("prod/city.yaml", &PATCH.replace("city: Bonn", "ctiy: Bonn, postalCode: 01067"));
+    check("lint/patched-wrongly", &desk.run(&["lint", "-f", "prod"]), &[]);
+    // Without a kustomization that says so it is an object, and lacks what an object needs.
+    desk.put("alone.yaml", PATCH);
+    let ran = desk.run(&["lint", "-f", "alone.yaml"]);
+    assert!(ran.code == 1 && ran.out.contains("spec.details.name: Required value"), "{ran:?}");
+}
+
+#[test]
 fn what_cannot_be_read_is_an_error() {
     let desk = Desk::alone();
     check("lint/nothing-named", &desk.run(&["lint"]), &[]);

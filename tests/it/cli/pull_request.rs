@@ -17,8 +17,14 @@ fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
         space.ready(object);
     }
     let id = space.ready("client/globex");
-    let file = examples.join("pull-request/globex.yaml").display().to_string();
-    let ran = Desk::at(&space).run(&["plan", "-f", &file, "-o", "markdown"]);
+    let desk = Desk::at(&space);
+    desk.put("examples/globex.yaml", &fs::read_to_string(examples.join("globex.yaml")).unwrap());
+    let diff = examples.join("pull-request/globex.diff");
+    let mut apply = desk.command("git".as_ref());
+    // The folder stands in a repository, of which the paths of the diff would be taken to be.
+    apply.arg("apply").arg(diff).env("PATH", std::env::var_os("PATH").unwrap());
+    assert!(apply.env("GIT_CEILING_DIRECTORIES", desk.folder.parent().unwrap()).status().unwrap().success());
+    let ran = desk.run(&["plan", "-f", "examples", "-o", "markdown"]);
     assert_eq!((ran.code, ran.err.as_str()), (2, ""), "{ran:?}");
     let said = ran.out.replace(&id, "client_3");
     let comment = examples.join("pull-request/plan.md");

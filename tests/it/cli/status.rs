@@ -75,6 +75,12 @@ fn one_screen_says_how_a_tenant_stands_and_a_list_how_all_do() {
     check("status/client", &still(status(&["client", "globex"])), &own);
     check("status/refused", &still(status(&["client/initech"])), &own);
     check("status/partner", &still(status(&["acme"])), &own);
+    let coloured = status(&["client/initech", "--color", "always"]).out;
+    let line = |begin: &str| coloured.lines().find(|line| line.contains(begin)).unwrap();
+    let (red, green) = ("\u{1b}[1m\u{1b}[31m", "\u{1b}[32m");
+    assert!(line("the tenant is not as declared").contains(red), "{coloured}");
+    assert!(line("the platform takes the credential").contains(green), "{coloured}");
+    assert!(!status(&["client/initech"]).out.contains('\u{1b}'), "no terminal");
     let list = status(&[]);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n";
     check("status/list", &Ran { out: list.out.lines().map(words).collect(), ..list }, &own);

@@ -58,9 +58,23 @@ fn completions_know_the_verbs() {
 fn without_a_cluster_there_is_a_version() {
     let ran = Desk::alone().run(&["version"]);
     let version = env!("CARGO_PKG_VERSION");
-    assert_eq!((ran.code, ran.out), (0, format!("client: {version}\noperator: unknown\nresources: unknown\n")));
+    assert_eq!(
+        (ran.code, ran.out),
+        (0, format!("client: {version} (debug build)\noperator: unknown\nresources: unknown\n"))
+    );
     let ran = Desk::alone().run(&["version", "--client", "-o", "json"]);
     assert_eq!(ran.json(), serde_json::json!({"client": version}));
+}
+
+#[test]
+fn each_program_says_which_build_it_is() {
+    let desk = Desk::alone();
+    for name in ["kubectl-tenantry", "tenantry-operator", "tenantry-platform"] {
+        let output = desk.command(&crate::assets::own(name).unwrap()).arg("--version").output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(said.ends_with(&format!(" {version} (debug build)\n")), "{name}: {said}");
+    }
 }
 
 /// What `plan` says about one text as a file.

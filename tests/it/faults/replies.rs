@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Site, TIMEOUT, with_client, with_partner, world};
+use super::{Site, with_client, with_partner, world};
 use crate::proxy::rules::{Fault, Rule, When};
 
 /// A Client whose tenant is answered wrongly: it says so, keeps its id, and nothing is written anywhere.
@@ -87,19 +87,24 @@ fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
     }
     let message = slow.space.not_ready("client/c0", "PlatformUnavailable");
     assert!(message.contains("no answer within"), "{message}");
-    for round in 0..3 {
-        let begin = std::time::Instant::now();
+    // Whoever waits for a slow call waits for its end, and then the next one begins.
+    let begun = || slow.proxy.seen().len();
+    let (mut created, mut healed) = (0, 0);
+    for round in 0..10 {
+        let before = begun();
         quick.space.client(&format!("new{round}"), &json!({}));
         quick.space.ready(&format!("client/new{round}"));
-        let created = begin.elapsed();
+        created += usize::from(begun() == before);
         let path = quick.space.client_path(&partner, &client);
         quick.space.world.tenancy.change(&path, &json!({"city": format!("Bonn {round}")})).unwrap();
-        let begin = std::time::Instant::now();
+        let before = begun();
         quick
             .space
             .until("the drift is put right", || Ok(quick.space.platform_client(&partner, &client)["city"] == "Berlin"));
-        let healed = begin.elapsed();
-        // One slow call alone takes the whole of the timeout.
-        assert!(created < TIMEOUT && healed < TIMEOUT, "a create took {created:?}, putting right {healed:?}");
+        healed += usize::from(begun() == before);
+        if created > 0 && healed > 0 {
+            return;
+        }
     }
+    panic!("of ten rounds {created} creates and {healed} corrections did not wait for a slow call");
 }

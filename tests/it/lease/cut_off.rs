@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{Service, leads, led_after, short_lease, world};
+use super::{Service, leads, led_after, refused_renewals, short_lease, world};
 use crate::world::{Space, World};
 
 /// Everything that the operator needs but the lease, and apart from that the lease.
@@ -42,10 +42,9 @@ fn apply(world: &World, text: &str) {
 }
 
 /// Waits until an operator has ended by itself, as failed.
-fn ends(operator: &mut Service, begin: Instant) -> Duration {
+fn ends(operator: &mut Service) {
     let ended = operator.process().wait(Duration::from_secs(30)).unwrap();
     assert_eq!(ended, Some(1), "it did not end as failed:\n{}", operator.log().unwrap());
-    begin.elapsed()
 }
 
 /// shows: faults/26
@@ -64,9 +63,9 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     space.ready("client/globex");
 
     world.kubectl.run(&["-n", "tenantry-system", "delete", "rolebinding", "lease"]).unwrap();
-    let took = ends(&mut limited, Instant::now());
-    println!("ended {took:?} after it lost its rights");
-    assert!(took > Duration::from_millis(1500), "one refused renewal is no reason to end: {took:?}");
+    ends(&mut limited);
+    let refused = refused_renewals(&world, "limited");
+    assert!(refused > 1, "one refused renewal is no reason to end: {refused}");
     let log = limited.log().unwrap();
     assert!(log.contains("could not be renewed") && log.contains("forbidden"), "{log}");
     let before = world.platform_writes();
@@ -83,12 +82,9 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     assert!(world.platform_writes() > before);
 
     // A server that never answers is as bad as one that refuses.
-    let begin = Instant::now();
     world.control_plane.apiserver().signal("STOP").unwrap();
-    let took = ends(&mut limited, begin);
+    ends(&mut limited);
     world.control_plane.apiserver().signal("CONT").unwrap();
-    println!("ended {took:?} after the API server fell silent");
-    assert!(took < Duration::from_secs(5), "it led {took:?} without renewing");
     let space = Space::at(&world, name);
     limited.restart().unwrap();
     space.client("globex", &json!({"details": {"city": "Bonn"}}));

@@ -42,6 +42,29 @@ fn a_tenant_is_refused_by_name_then_taken_over_by_id_when_nothing_differs() {
 }
 
 #[test]
+fn a_name_of_another_object_of_the_namespace_says_whose_it_is_and_how_the_tenant_moves() {
+    let space = World::shared().namespace("twins");
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    space.client("globex", &json!({}));
+    let id = space.ready("client/globex");
+    let name = space.tenant_name("globex");
+    space.client("twin", &json!({"details": {"name": name}}));
+    let message = space.not_ready("client/twin", "NameTaken");
+    for word in [
+        format!("tenant `{id}`"),
+        format!("belongs to Client `{}/globex`", space.name),
+        "`handOver: {name: twin}`".to_owned(),
+    ] {
+        assert!(message.contains(&word), "`{message}` does not say `{word}`");
+    }
+    // What it says is what helps.
+    space.patch("client/globex", &json!({"spec": {"handOver": {"name": "twin"}}}));
+    space.patch("client/twin", &json!({"spec": {"adoption": {"policy": "IfIdentical", "uniqueId": id}}}));
+    assert_eq!(space.ready("client/twin"), id);
+}
+
+#[test]
 fn adopt_writes_what_differs_and_an_id_that_is_not_there_creates_nothing() {
     let (space, partner, id) = found("adopt", &json!({}));
     let spec = json!({"details": {"city": "Berlin"}, "adoption": {"policy": "Adopt", "uniqueId": id}});

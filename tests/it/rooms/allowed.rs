@@ -91,7 +91,7 @@ pub(super) const ROOMS: &[Room] = &[
     Room {
         name: "platform",
         // Not `plan` and not `connect`: what judges the operator must not share its mistakes.
-        rooms: &["wire", "catalog", "clock"],
+        rooms: &["wire", "catalog", "clock", "build"],
         crates: &[
             "std",
             "argon2",
@@ -148,7 +148,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "operator",
-        rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock"],
+        rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock", "build"],
         // Nothing of `reqwest`: the platform is spoken to through `connect` alone.
         crates: &[
             "std",
@@ -175,7 +175,7 @@ pub(super) const ROOMS: &[Room] = &[
     },
     Room {
         name: "cli",
-        rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock"],
+        rooms: &["object", "connect", "plan", "wire", "api", "catalog", "clock", "build"],
         crates: &[
             "std",
             "anstream",
@@ -201,6 +201,7 @@ pub(super) const ROOMS: &[Room] = &[
         but: &[],
     },
     Room { name: "clock", rooms: &[], crates: &["std", "jiff", "tokio"], but: &[] },
+    Room { name: "build", rooms: &[], crates: &["std", "jiff"], but: &[] },
     Room { name: "telemetry", rooms: &[], crates: &["std", "tokio", "tracing", "tracing_subscriber"], but: &[] },
     Room { name: "main", rooms: &["operator", "telemetry"], crates: PROGRAM, but: &[] },
     Room { name: "bin/platform", rooms: &["platform", "telemetry"], crates: PROGRAM, but: &[] },

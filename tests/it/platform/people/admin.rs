@@ -15,9 +15,10 @@ fn create(folder: &Folder, key: &Path, arguments: &[&str]) -> Output {
     command.env_remove("RUST_LOG").output().unwrap()
 }
 
-/// What the program printed under a word.
+/// What the program said under a word: the password on stdout, and everything else on stderr.
 fn printed(output: &Output, word: &str) -> String {
-    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    let stream = if word == "password" { &output.stdout } else { &output.stderr };
+    let text = String::from_utf8(stream.clone()).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{word}:")).map(str::trim));
     line.unwrap_or_else(|| panic!("no {word} in {text}")).to_owned()
 }
@@ -36,6 +37,7 @@ async fn the_first_administrator_changes_the_printed_password_and_may_do_everyth
     let (tenant, id) = (printed(&made, "tenant"), printed(&made, "user"));
     assert_eq!(tenant, platform.sp_id);
     assert!(!String::from_utf8_lossy(&made.stderr).contains(&password));
+    assert_eq!(String::from_utf8_lossy(&made.stdout), format!("password: {password}\n"), "a script reads this");
 
     let first = platform.sp.person("root", &password).await;
     assert_eq!(first.get(&format!("{}/minimal", platform.msps())).await.status, 403);
