@@ -141,6 +141,7 @@ impl Store {
         let store = Self { readers, writer, sqlite, row_permits, waits: Histogram::new(WAITS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
+        store.write_name_claims().await?;
         Ok(store)
     }
 
