@@ -36,7 +36,7 @@ async fn status(stream: &mut TcpStream) -> Option<(u16, String)> {
 }
 
 /// The credential of a new caller of a tenant.
-async fn caller(sp: &Caller, tenant: &str) -> Caller {
+pub(super) async fn caller(sp: &Caller, tenant: &str) -> Caller {
     let made = sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
     let text = |key: &str| made[key].as_str().unwrap().to_owned();
     let (client_id, client_secret) = (text("clientId"), text("clientSecret"));
