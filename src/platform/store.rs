@@ -142,6 +142,7 @@ impl Store {
         store.write_defaults().await?;
         store.write_login_keys().await?;
         store.write_name_claims().await?;
+        store.write_served_digests().await?;
         Ok(store)
     }
 
