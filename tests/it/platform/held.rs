@@ -167,6 +167,10 @@ async fn half_sent_bodies_of_one_partner_are_bounded_and_others_are_served() {
     let sent: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
     let refused: Vec<_> = sent.iter().filter_map(|(answer, _)| answer.as_ref()).collect();
     assert!(refused.iter().all(|(status, text)| *status == 503 && text.contains("retry-after: 1")), "{refused:?}");
+    // Who has too much is told so; it is no failure of the platform, which is what an alert counts.
+    let scrape = sp.raw(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
+    let told: Vec<&str> = scrape.lines().filter(|line| line.contains("status=\"503\"")).collect();
+    assert!(!told.is_empty() && told.iter().all(|line| line.contains("turned_away=\"true\"")), "{told:?}");
     let waiting = sent.iter().filter(|(answer, _)| answer.is_none()).count();
     assert_eq!((waiting, refused.len()), (8, 82), "a part of 16 MiB");
     assert!(program.peak() < 160, "{} MiB", program.peak());
