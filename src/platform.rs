@@ -274,6 +274,8 @@ struct App {
     metrics: metrics::Metrics,
     decoders: Semaphore,
     readers: Semaphore,
+    /// Of the readers those of one partner with all below it.
+    readers_of: keyed_semaphore::KeyedSemaphore<i64>,
     /// Bytes of bodies and answers.
     held: Arc<held::Ledger>,
     pictures: image::Pictures,
@@ -331,6 +333,7 @@ async fn open(config: &Config, url: &str) -> Result<(Arc<App>, Option<Credential
         metrics,
         decoders: Semaphore::new(bounds::DECODERS),
         readers: Semaphore::new(bounds::READERS),
+        readers_of: keyed_semaphore::KeyedSemaphore::new(bounds::READERS_OF_ONE),
         held: Arc::default(),
         pictures: image::Pictures::default(),
         seal,

@@ -42,8 +42,9 @@ pub(super) async fn collect(request: Request, limit: usize) -> Result<Bytes, Err
     let has_room = request.extensions().get::<Account>().is_none_or(|account| account.has_room_for_body(bytes));
     let body = request.into_body();
     if !has_room {
-        throw_away(body, limit).await;
-        return Err(Error::full());
+        // Whoever sends it drop by drop must not keep a task for as long as that takes.
+        let _ = tokio::time::timeout(bounds::BODY_TIME, throw_away(body, limit)).await;
+        return Err(Error::Full);
     }
     let whole = whole(body, bytes, limit);
     tokio::time::timeout(bounds::BODY_TIME, whole).await.unwrap_or(Err(Error::TooSlow))
@@ -134,6 +135,20 @@ mod tests {
         for whole in ["", "[]", "{", "{} x", "nope"] {
             assert_eq!(blamed(whole), "body", "{whole}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_without_room_that_comes_drop_by_drop_is_given_up() {
+        let drops = futures::stream::unfold((), |()| async {
+            tokio::time::sleep(bounds::REFUSED_PAUSE / 2).await;
+            Some((Ok::<_, std::io::Error>(vec![b'x']), ()))
+        });
+        let request = Request::new(Body::from_stream(drops));
+        let (begun, whole) = (tokio::time::Instant::now(), Account::without_room());
+        let mut request = request;
+        request.extensions_mut().insert(whole);
+        assert!(matches!(collect(request, bounds::TENANT).await, Err(Error::Full)));
+        assert_eq!(begun.elapsed().as_secs(), bounds::BODY_TIME.as_secs(), "of the clock of this test");
     }
 
     #[test]

@@ -56,6 +56,8 @@ pub(super) const RECORD_PAGE: i64 = 100;
 pub(super) const RECORD_PAGE_BYTES: usize = 2 << 20;
 /// Pages that are read at the same time, before anything of their answers is counted.
 pub(super) const READERS: usize = 4;
+/// Of those the pages of one partner with its clients and people.
+pub(super) const READERS_OF_ONE: usize = 2;
 /// Rows of a page of the audit log.
 pub(super) const LOG_PAGE: i64 = 100;
 /// Records and bytes of one file of a batch export.

@@ -48,6 +48,7 @@ pub(super) async fn put(
         *slot(&mut next, name) = paths;
         stored.push((name, image));
     }
+    let shown = shown(&app, &record, next.clone())?;
     if next != before {
         scope.proof().spend(&mut tx).await?;
         save_branding(&mut tx, record.id, &next, &stored).await?;
@@ -55,7 +56,7 @@ pub(super) async fn put(
         append(&app.seal, &mut tx, (record.id, &actor), Event::done(Action::BrandingUpdate, &record.unique_id)).await?;
         tx.commit().await?;
     }
-    Ok(Json(shown(&app, &record, next).await?))
+    Ok(Json(shown))
 }
 
 /// The tenant's own branding; with `cascade=true` a client's missing members come from its partner.
@@ -66,7 +67,7 @@ pub(super) async fn get(
 ) -> Result<Json<Value>, Error> {
     let tenant = branded(&scope)?;
     admit(tenant, Act::Read)?;
-    let mut own = shown(&app, tenant, app.store.branding(tenant.id).await?).await?;
+    let mut own = shown(&app, tenant, app.store.branding(tenant.id).await?)?;
     let cascade = match query::parameter(raw.as_deref().unwrap_or_default(), "cascade").unwrap_or_default() {
         "" | "false" => false,
         "true" => true,
@@ -74,7 +75,7 @@ pub(super) async fn get(
     };
     if let Some(partner) = tenant.parent.as_ref().filter(|_| cascade && tenant.kind == Kind::Client) {
         let from = addressed(app.store.branding(partner.id).await?);
-        let inherited = visible(&app, partner.id, from).await?;
+        let inherited = visible(&app, from)?;
         if let (Value::Object(own), Value::Object(inherited)) = (&mut own, inherited) {
             for (name, value) in inherited {
                 own.entry(name).or_insert(value);
@@ -183,16 +184,14 @@ fn addressed(mut branding: Branding<ImagePaths>) -> Branding<ImagePaths> {
     branding
 }
 
-async fn shown(app: &App, tenant: &Record, branding: Branding<ImagePaths>) -> Result<Value, Error> {
-    visible(app, tenant.id, if tenant.kind == Kind::Partner { addressed(branding) } else { branding }).await
+fn shown(app: &App, tenant: &Record, branding: Branding<ImagePaths>) -> Result<Value, Error> {
+    visible(app, if tenant.kind == Kind::Partner { addressed(branding) } else { branding })
 }
 
-async fn visible(app: &App, org: i64, mut branding: Branding<ImagePaths>) -> Result<Value, Error> {
+fn visible(app: &App, mut branding: Branding<ImagePaths>) -> Result<Value, Error> {
     let warning = pages::unreadable(&branding).filter(|_| app.extensions);
-    let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
-    if app.extensions {
-        image::add_served_digests(app, org, images).await?;
-    } else {
+    if !app.extensions {
+        let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
         images.into_iter().flatten().for_each(|image| (image.sha256, image.served_sha256) = (None, None));
         branding.documentation_url = None;
     }

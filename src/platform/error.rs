@@ -52,6 +52,8 @@ pub(super) enum Error {
     Denied(String),
     /// Somebody changed it since it was read.
     Changed(String),
+    /// As many bodies and answers are held as may be.
+    Full,
     /// What is needed does not answer now: nothing was done, and the same request may succeed later.
     Unavailable(String),
     /// The tenant is suspended or ended.
@@ -66,13 +68,6 @@ impl Error {
     /// One unacceptable field.
     pub(super) fn field(name: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Fields(vec![field(name, message)])
-    }
-
-    /// As many bodies and answers are held as may be.
-    pub(super) fn full() -> Self {
-        let text = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; nothing was \
-                    done, try again with fewer at once";
-        Self::Unavailable(text.to_owned())
     }
 
     /// The answer for what does not exist. Whoever asks for a foreign tenant gets the same words.
@@ -122,6 +117,10 @@ pub(super) fn after_commit<T>(read: Result<T, Error>) -> Result<T, Error> {
         error => error,
     })
 }
+
+/// What is said where as many bodies and answers are held as may be.
+pub(super) const FULL: &str = "The platform holds as many bodies and answers as it may, of this tenant, of this source or of all; \
+                               nothing was done, try again with fewer at once";
 
 const MADE: &str = "The change was made, and only its answer failed; read it, and do not send the change again";
 
@@ -235,6 +234,11 @@ impl IntoResponse for Error {
             Self::NotSubscribed => oauth(StatusCode::FORBIDDEN, "access_denied", NOT_SUBSCRIBED),
             Self::Denied(message) => oauth(StatusCode::FORBIDDEN, "access_denied", &message),
             Self::Changed(message) => platform(StatusCode::CONFLICT, code::INVALID, message),
+            Self::Full => {
+                let mut response = Self::Unavailable(FULL.to_owned()).into_response();
+                response.extensions_mut().insert(TurnedAway);
+                response
+            }
             Self::Unavailable(message) => {
                 let mut response = platform(StatusCode::SERVICE_UNAVAILABLE, code::INTERNAL, message);
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
@@ -251,7 +255,8 @@ impl IntoResponse for Error {
     }
 }
 
-/// Goes with the answer to a login that found no place: the platform does what it should.
+/// Goes with the answer to a login that found no place, and to a request that found no room for its bytes: the platform does what
+/// it should.
 #[derive(Clone, Copy)]
 pub(super) struct TurnedAway;
 

@@ -7,10 +7,13 @@ use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
+use tokio::sync::SemaphorePermit;
+
 use super::audit::{self, Action, Actor, Denial, Event, RequestId};
 use super::error::Error;
 use super::factor::{HEADER, Owed, Proof, proof, wanted};
 use super::held::Account;
+use super::keyed_semaphore::KeyedPermit;
 use super::limits::Category;
 use super::login::source::Source;
 use super::permission::{Again, Asked, Call, Position, Row, missing, row};
@@ -98,8 +101,9 @@ pub(super) async fn guard(
             Err(error) => return error.into_response(),
         },
     };
+    let root = root(&caller, tenant.as_deref());
     if let Some(account) = request.extensions().get::<Account>() {
-        account.belongs_to(root(&caller, tenant.as_deref()));
+        account.belongs_to(root);
     }
     let fits = |tenant: &Arc<Record>| expected(&route).is_none_or(|kind| kind == tenant.kind);
     let stranger = asked.filter(|_| !tenant.as_ref().is_some_and(fits));
@@ -135,8 +139,7 @@ pub(super) async fn guard(
         }
         Ok((reach, proof)) => {
             request.extensions_mut().insert(Scope { caller, tenant, reach, source, proof });
-            // A page is counted when it is there: until then few are made at the same time.
-            let _turn = if category == Category::Pages { app.readers.acquire().await.ok() } else { None };
+            let _turn = if category == Category::Pages { Some(reading(&app, root).await) } else { None };
             next.run(request).await
         }
     };
@@ -144,6 +147,12 @@ pub(super) async fn guard(
         budget.announce(response.headers_mut());
     }
     response
+}
+
+/// A page is counted when it is there: until then few are made at the same time, and one partner does not make them all.
+async fn reading(app: &App, root: i64) -> (KeyedPermit<i64>, Option<SemaphorePermit<'_>>) {
+    let own = app.readers_of.acquire(root).await;
+    (own, app.readers.acquire().await.ok())
 }
 
 /// The partner of a caller of a client, and else the caller's own tenant: all below it share what may be held.

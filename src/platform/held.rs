@@ -114,6 +114,15 @@ impl Account {
         Self { ledger: Arc::clone(ledger), state: Arc::new(Mutex::new(open)) }
     }
 
+    /// One whose source holds all that it may.
+    #[cfg(test)]
+    pub(super) fn without_room() -> Self {
+        let source = Source::of(&axum::http::Extensions::new(), &axum::http::HeaderMap::new(), &[]);
+        let account = Self::new(&Arc::default(), source);
+        assert!(account.has_room_for_body(HELD_BY_ONE) && !account.has_room_for_body(1));
+        account
+    }
+
     /// The caller is known: a partner, or the service provider.
     pub(super) fn belongs_to(&self, root: i64) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).holders.push(Holder::Root(root));
@@ -131,7 +140,7 @@ impl Account {
     /// Counts what is loaded for an answer.
     pub(super) fn hold(&self, bytes: usize) -> Result<Hold, Error> {
         let open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.ledger.take(&open.holders, bytes).ok_or_else(Error::full)
+        self.ledger.take(&open.holders, bytes).ok_or(Error::Full)
     }
 
     fn hold_answer(&self, bytes: usize, is_read: bool) -> Result<Hold, Error> {

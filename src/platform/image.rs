@@ -28,8 +28,10 @@ use super::held::{Account, Counted, Held};
 use super::store::StoredImage;
 use crate::wire::{ImageFile, ImagePaths};
 
-/// Qualities of a JPEG that is written again, best first: the first that is no larger than what was sent.
-const QUALITIES: [u8; 5] = [92, 85, 75, 60, 45];
+/// Qualities of a JPEG that is written again, best first: the first that fits its place.
+const QUALITIES: [u8; 6] = [95, 92, 85, 75, 60, 45];
+/// The quality of a JPEG that fits its place in none: no loss that people see, since nothing is won by more.
+const VISIBLY_SAME: u8 = 85;
 
 /// Bytes of pixels up to which a PNG is compressed well: the work and the copies of a larger one would be too many.
 const COMPRESSED_WELL: u64 = 2 << 20;
@@ -97,7 +99,7 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
             picture.height()
         ));
     }
-    let clean = encode(&picture, (format, bytes.len()))?;
+    let clean = encode(&picture, (format, place.most))?;
     let name = place.name;
     if clean.len() > SERVED {
         return Err(format!(
@@ -175,24 +177,28 @@ fn depth(format: ImageFormat, decoded: u64, orientation: Orientation) -> u64 {
 }
 
 /// The picture alone: what else a file carried, texts about it or another format behind it, is not kept. An export of the
-/// tenant takes this file, so it should be no larger than the one of `sent` bytes.
-fn encode(image: &DynamicImage, (format, sent): (ImageFormat, usize)) -> Result<Vec<u8>, String> {
+/// tenant takes this file, so it should be one of at most `most` bytes, which its place takes.
+fn encode(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> Result<Vec<u8>, String> {
     let written = match format {
-        ImageFormat::Jpeg => encode_jpeg(image, sent),
+        ImageFormat::Jpeg => encode_jpeg(image, most),
         _ => encode_png(image),
     };
     written.map_err(|_| "The image cannot be written again".to_owned())
 }
 
-fn encode_jpeg(image: &DynamicImage, sent: usize) -> Result<Vec<u8>, ImageError> {
-    let mut clean = Vec::new();
+fn encode_jpeg(image: &DynamicImage, most: usize) -> Result<Vec<u8>, ImageError> {
     for quality in QUALITIES {
-        clean.clear();
-        JpegEncoder::new_with_quality(&mut clean, quality).encode_image(image)?;
-        if clean.len() <= sent {
-            break;
+        let clean = jpeg(image, quality)?;
+        if clean.len() <= most {
+            return Ok(clean);
         }
     }
+    jpeg(image, VISIBLY_SAME)
+}
+
+fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, ImageError> {
+    let mut clean = Vec::new();
+    JpegEncoder::new_with_quality(&mut clean, quality).encode_image(image)?;
     Ok(clean)
 }
 
@@ -209,17 +215,6 @@ fn encode_png(image: &DynamicImage) -> Result<Vec<u8>, ImageError> {
     let options = oxipng::Options::from_preset(u8::from(pixels <= COMPRESSED_WELL));
     // The file is the encoder's own: should it not be compressed, it is as good, and larger.
     Ok(oxipng::optimize_from_memory(&clean, &options).unwrap_or(clean))
-}
-
-/// Adds the digest of what is served to images that were stored before it was kept.
-pub(super) async fn add_served_digests(app: &App, org: i64, images: [&mut Option<ImagePaths>; 3]) -> Result<(), Error> {
-    for image in images.into_iter().flatten().filter(|image| image.served_sha256.is_none()) {
-        let file = image.logo_path.rsplit('/').next().unwrap_or_default();
-        let Some((_, content)) = app.store.image(org, file).await? else { continue };
-        let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?;
-        image.served_sha256 = Some(hex(&Sha256::digest(bytes)));
-    }
-    Ok(())
 }
 
 /// `GET /images/org/{org}/{file}`: open, since the login page shows it to people who are not logged in.
@@ -260,7 +255,12 @@ pub(super) struct Pictures(Mutex<HashMap<(i64, String), Weak<Held>>>);
 
 impl Pictures {
     /// An image from the database, one at a time, unless somebody has it already; whoever makes it be loaded is charged with it.
-    async fn load(&self, app: &App, (org, file): (i64, &str), account: &Account) -> Result<Option<Arc<Held>>, Error> {
+    pub(super) async fn load(
+        &self,
+        app: &App,
+        (org, file): (i64, &str),
+        account: &Account,
+    ) -> Result<Option<Arc<Held>>, Error> {
         let mut sent = self.0.lock().await;
         let key = (org, file.to_owned());
         if let Some(picture) = sent.get(&key).and_then(Weak::upgrade) {

@@ -42,7 +42,7 @@ struct Labels {
     method: String,
     route: String,
     status: u16,
-    /// A login that found no place: no failure, however many there are.
+    /// A login that found no place, or a request without room for its bytes: no failure, however many there are.
     turned_away: bool,
 }
 

@@ -25,7 +25,7 @@ use axum::routing::{get, post};
 use maud::{DOCTYPE, Markup, html};
 
 use super::App;
-use super::error::{Error, TurnedAway};
+use super::error::{Error, FULL, TurnedAway};
 use super::factor::duo::CALLBACK;
 use brand::Look;
 
@@ -84,7 +84,7 @@ fn answer_with_script(look: &Look, place: &str, content: &Markup) -> Response {
 
 /// A page with one sentence, in the words that the API has for it.
 fn refusal(look: &Look, error: Error) -> Response {
-    let is_turned_away = matches!(error, Error::Busy);
+    let is_turned_away = matches!(error, Error::Busy | Error::Full);
     let (status, sentence) = match error {
         Error::Elsewhere(sentence) => (StatusCode::FORBIDDEN, sentence),
         Error::OtherSite => {
@@ -94,6 +94,7 @@ fn refusal(look: &Look, error: Error) -> Response {
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many people log in at this moment. Try again in two seconds.".to_owned(),
         ),
+        Error::Full => (StatusCode::SERVICE_UNAVAILABLE, format!("{FULL}.")),
         Error::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The form did not come in time. Send it again.".to_owned()),
         Error::Fields(_) => {
             (StatusCode::BAD_REQUEST, "The form is longer than 16 KiB. Go back and write less.".to_owned())

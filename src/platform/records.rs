@@ -186,7 +186,10 @@ pub(super) async fn newest(app: &App, tenant: &Record, category: Category) -> Re
     let subscription = Subscription::of_record(tenant);
     subscription.admit(category)?;
     let shelf = retention::shelf(tenant, category, time::now());
-    let (rows, total) = app.store.data_page(shelf, Part { descending: true, size: NEWEST, offset: 0 }).await?;
+    let part = Part { descending: true, size: NEWEST, offset: 0 };
+    // Records from before their bound must not take the page away: fewer are shown.
+    let size = app.store.fitting(shelf, part).await?;
+    let (rows, total) = app.store.data_page(shelf, Part { size, ..part }).await?;
     Ok((Shown::new(tenant, &subscription).all(category, rows).await?, total))
 }
 

@@ -49,6 +49,8 @@ impl Running {
         if tokio::time::timeout(DRAIN, &mut self.server).await.is_err() {
             tracing::warn!("requests were still in flight after {DRAIN:?}; they are cut off");
             self.server.abort();
+            // The connections end with it, and their requests with them.
+            let _ = (&mut self.server).await;
         }
         let close = async {
             audit::tell_left_out(&self.app, i64::MAX).await;

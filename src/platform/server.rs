@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::Router;
@@ -24,7 +24,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Mutex as Turn, watch};
+use tokio::sync::{Mutex as Turn, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 use tower::Service as _;
@@ -85,7 +85,9 @@ async fn connection(
 ) {
     // Small answers are not held back for more.
     let _ = stream.set_nodelay(true);
-    let (busy, slot) = (Arc::new(Turn::new(())), Arc::new(slot));
+    // With the connection end its requests: where it is cut off, nothing of them goes on.
+    let requests = Arc::new(Requests::default());
+    let slot = Arc::new(slot);
     let service = service_fn(|request: axum::http::Request<Incoming>| {
         let (in_use, path) = (SlotInUse::at(&slot), request.uri().path().to_owned());
         let mut request = request.map(Body::new);
@@ -93,7 +95,7 @@ async fn connection(
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
             request.extensions_mut().insert(Hostless);
         }
-        let answer = whole(router.clone(), request, Arc::clone(&busy));
+        let answer = whole(router.clone(), request, Arc::clone(&requests));
         let only_probes = slot.only_probes();
         async move {
             let Some(in_use) = in_use.filter(|_| !only_probes || ASKED_BY_PROBES.contains(&&*path)) else {
@@ -121,18 +123,32 @@ async fn connection(
         tracing::debug!(%error, source = %peer.ip(), "a connection ended early");
     }
     // The connection keeps its slot until its last request is done: who hangs up and comes back has no more than one slot.
-    drop(busy.lock().await);
+    drop(requests.busy.lock().await);
+}
+
+/// The requests of a connection, one at a time; those that run end where this is dropped.
+#[derive(Default)]
+struct Requests {
+    busy: Arc<Turn<()>>,
+    tasks: std::sync::Mutex<JoinSet<()>>,
 }
 
 /// Does a request to its end, also where its client hangs up meanwhile: what was refused, or has left the platform already, would
 /// else stand in no row of the audit log.
-async fn whole(mut router: Router, request: Request, busy: Arc<Turn<()>>) -> Result<Response, Infallible> {
-    let busy = busy.lock_owned().await;
-    let answer = tokio::spawn(async move {
+async fn whole(mut router: Router, request: Request, requests: Arc<Requests>) -> Result<Response, Infallible> {
+    let busy = Arc::clone(&requests.busy).lock_owned().await;
+    let (answered, answer) = oneshot::channel();
+    let task = async move {
         let answer = router.call(request).await;
         drop(busy);
-        answer
-    });
+        // Nobody waits where the client hung up.
+        let _ = answered.send(answer);
+    };
+    {
+        let mut tasks = requests.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
     // The router catches panics itself; what is left is a runtime that ends.
     answer.await.unwrap_or_else(|_| Ok(error::internal()))
 }
@@ -323,6 +339,35 @@ mod tests {
         let (answer, _) = until_the_end(address, endless, Duration::from_secs(45)).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "whoever does not read is cut off: {answer}");
         stop.send_replace(true);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_cut_off_ends_its_requests() {
+        let (start, mut started) = watch::channel(false);
+        // Its sender goes with the request.
+        let (held, mut ended) = watch::channel(());
+        let held = std::sync::Mutex::new(Some(held));
+        let stuck = move || {
+            start.send_replace(true);
+            let held = held.lock().unwrap().take();
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+            }
+        };
+        let stuck = Arc::new(stuck);
+        let router = Router::new().route("/", get(move || stuck()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let served = tokio::spawn(serve(listener, (router, Vec::new()), stopped));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        started.wait_for(|started| *started).await.unwrap();
+        stop.send_replace(true);
+        served.abort();
+        let end = tokio::time::timeout(Duration::from_secs(10), ended.changed()).await;
+        assert!(end.is_ok_and(|changed| changed.is_err()), "the request goes on without its server");
     }
 
     #[tokio::test]

@@ -90,7 +90,7 @@ pub(super) struct Store {
     sqlite: bool,
     /// Of the connections for writing on PostgreSQL those that may wait for one tenant's row. SQLite has one writer.
     row_permits: Option<KeyedSemaphore<i64>>,
-    /// How long each write waited for its connection, in seconds.
+    /// How long each write waited for its connection, and for a permit of its tenant's row before, in seconds.
     waits: Histogram,
 }
 
@@ -141,6 +141,8 @@ impl Store {
         let store = Self { readers, writer, sqlite, row_permits, waits: Histogram::new(WAITS) };
         store.write_defaults().await?;
         store.write_login_keys().await?;
+        store.write_name_claims().await?;
+        store.write_served_digests().await?;
         Ok(store)
     }
 
@@ -168,12 +170,17 @@ impl Store {
     }
 
     /// Starts a write that locks a tenant's row first. While somebody holds that row, others still find a connection: those who
-    /// would take more than the tenant's share wait for it without one, and no longer than for a connection.
+    /// would take more than the tenant's share wait for it without one. Both waits together are no longer than one for a connection.
     pub(super) async fn begin_under(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
         let Some(row_permits) = &self.row_permits else { return self.begin().await };
-        let permit = tokio::time::timeout(connect::ACQUIRE, row_permits.acquire(tenant)).await;
-        let permit = permit.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        Ok(self.begin().await?.with_permit(permit))
+        let asked = Instant::now();
+        let begin = async {
+            let permit = row_permits.acquire(tenant).await;
+            Ok(Tx::new(self.writer.begin().await?).with_permit(permit))
+        };
+        let begun = tokio::time::timeout(connect::ACQUIRE, begin).await;
+        self.waits.observe(asked.elapsed().as_secs_f64());
+        begun.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     /// Starts a write of the housekeeping, whose statements may take longer on PostgreSQL than those of a request.

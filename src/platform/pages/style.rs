@@ -3,16 +3,16 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
 use super::brand::Look;
 use super::colour::Colour;
 use crate::platform::App;
 use crate::platform::error::Error;
+use crate::platform::held::Account;
 use crate::wire::ImagePaths;
 
 /// The part that all looks share.
@@ -23,16 +23,20 @@ const LAYER: &str = "1f2937";
 const BACKGROUND: (usize, usize) = (1440, 900);
 
 /// The stylesheet of a tenant, or of the default look.
-pub(super) async fn show(State(app): State<Arc<App>>, Path(file): Path<String>) -> Response {
-    super::or_refusal(&app, sheet(&app, &file).await)
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(account): Extension<Account>,
+    Path(file): Path<String>,
+) -> Response {
+    super::or_refusal(&app, sheet(&app, &file, &account).await)
 }
 
-async fn sheet(app: &App, file: &str) -> Result<Response, Error> {
+async fn sheet(app: &App, file: &str, account: &Account) -> Result<Response, Error> {
     let tenant = file.strip_suffix(".css").ok_or_else(|| Error::not_found("Stylesheet", file))?;
     let look = Look::named(app, Some(tenant).filter(|name| *name != "default")).await?;
     let mut text = format!("{BASE}\n{}", colours(&look));
     if let Some(image) = look.branding.login_page_image.as_ref().filter(|image| is_path(&image.logo_path)) {
-        text += &background(&image.logo_path, is_small(app, image).await?);
+        text += &background(&image.logo_path, is_small(app, image, account).await?);
     }
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
@@ -70,13 +74,12 @@ fn is_path(path: &str) -> bool {
     path.starts_with("/images/org/") && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-._".contains(&byte))
 }
 
-async fn is_small(app: &App, image: &ImagePaths) -> Result<bool, Error> {
+async fn is_small(app: &App, image: &ImagePaths, account: &Account) -> Result<bool, Error> {
     let mut parts = image.logo_path.rsplit('/');
     let file = parts.next().unwrap_or_default();
     let Some(org) = parts.next().and_then(|org| org.parse().ok()) else { return Ok(true) };
-    let Some((_, content)) = app.store.image(org, file).await? else { return Ok(true) };
-    let bytes = STANDARD.decode(content).map_err(|_| Error::Internal)?;
-    let size = imagesize::blob_size(&bytes).map_err(|_| Error::Internal)?;
+    let Some(picture) = app.pictures.load(app, (org, file), account).await? else { return Ok(true) };
+    let size = imagesize::blob_size((*picture).as_ref()).map_err(|_| Error::Internal)?;
     Ok(size.width < BACKGROUND.0 || size.height < BACKGROUND.1)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::account;
 use crate::catalog::Category;
-use crate::platform::bounds::NAME;
+use crate::platform::bounds::{NAME, RECORD};
 use crate::platform::error::{Error, quote};
 use crate::platform::settings::Problems;
 use crate::platform::store::{Datum, Shelf};
@@ -31,6 +31,7 @@ pub(super) fn current(datum: &Datum, read_at: Option<i64>) -> Result<(), Error> 
 /// A record with a request's members: each replaces, a null removes.
 pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) -> Result<Datum, Error> {
     let mut problems = Problems::default();
+    let (sent, before): (Vec<String>, usize) = (body.keys().cloned().collect(), length(&datum.members)?);
     for (member, value) in body {
         match member.as_str() {
             "name" => text(&member, &value, &mut problems).trim().clone_into(&mut datum.name),
@@ -48,11 +49,41 @@ pub(super) fn merge(mut datum: Datum, body: Map<String, Value>, shelf: Shelf) ->
         problems.refuse("name", "The name must have 1 to 255 printable characters");
     }
     kept(&datum, shelf, &mut problems);
+    let bytes = length(&datum.members)?;
+    // What an earlier release let grow beyond the bound may shrink step by step.
+    if bytes > RECORD.max(before) {
+        problems.refuse(&largest(&datum.members, sent)?, too_large(bytes));
+    }
     datum.cloud_account =
         (shelf.category == Category::Integrations).then(|| account::of(&datum.members, &mut problems)).flatten();
     datum.revision += 1;
     problems.finish()?;
     Ok(datum)
+}
+
+/// Bytes of members as they are kept.
+fn length(members: &Map<String, Value>) -> Result<usize, Error> {
+    Ok(serde_json::to_string(members)?.len())
+}
+
+/// Which of the members that a request sent takes most of a record.
+fn largest(members: &Map<String, Value>, sent: Vec<String>) -> Result<String, Error> {
+    let mut largest = ("body".to_owned(), 0);
+    for member in sent {
+        let Some(value) = members.get(&member) else { continue };
+        let bytes = serde_json::to_string(value)?.len();
+        if bytes > largest.1 {
+            largest = (member, bytes);
+        }
+    }
+    Ok(largest.0)
+}
+
+fn too_large(bytes: usize) -> String {
+    format!(
+        "The record would have {bytes} bytes with what it has already, and at most {RECORD} are kept: remove members by null, \
+         or keep some of them in another record"
+    )
 }
 
 fn kept(datum: &Datum, shelf: Shelf, problems: &mut Problems) {

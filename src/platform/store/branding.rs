@@ -1,8 +1,12 @@
 //! Branding: texts and which images stand, and the images themselves.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
 use sqlx::{AnyExecutor, Row as _};
 
 use super::{Store, Tx};
+use crate::platform::credential::hex;
 use crate::platform::error::Error;
 use crate::wire::{Branding, ImagePaths};
 
@@ -19,6 +23,36 @@ pub(in crate::platform) struct StoredImage {
 }
 
 impl Store {
+    /// Adds the digest of what is served to images that were stored before it was kept, one image at a time. A later start finds
+    /// nothing to do.
+    pub(super) async fn write_served_digests(&self) -> Result<(), sqlx::Error> {
+        let rows = sqlx::query("SELECT tenant_id, document FROM branding ORDER BY tenant_id");
+        for row in rows.fetch_all(&self.readers).await? {
+            let (tenant, document): (i64, String) = (row.try_get("tenant_id")?, row.try_get("document")?);
+            let Ok(mut branding) = serde_json::from_str::<Branding<ImagePaths>>(&document) else { continue };
+            let images = [&mut branding.logo, &mut branding.fav_icon, &mut branding.login_page_image];
+            let mut is_changed = false;
+            for image in images.into_iter().flatten().filter(|image| image.served_sha256.is_none()) {
+                image.served_sha256 = self.served_digest(tenant, &image.logo_path).await?;
+                is_changed |= image.served_sha256.is_some();
+            }
+            let Some(changed) = serde_json::to_string(&branding).ok().filter(|_| is_changed) else { continue };
+            let mut tx = self.begin().await?;
+            // Another process may have changed the branding meanwhile; what it wrote has its digest.
+            let update = sqlx::query("UPDATE branding SET document = $1 WHERE tenant_id = $2 AND document = $3");
+            update.bind(changed).bind(tenant).bind(document).execute(&mut *tx).await?;
+            tx.commit().await?;
+        }
+        Ok(())
+    }
+
+    async fn served_digest(&self, tenant: i64, path: &str) -> Result<Option<String>, sqlx::Error> {
+        let file = path.rsplit('/').next().unwrap_or_default();
+        let content = sqlx::query_scalar("SELECT content FROM image WHERE tenant_id = $1 AND file = $2");
+        let content: Option<String> = content.bind(tenant).bind(file).fetch_optional(&self.readers).await?;
+        Ok(content.and_then(|content| STANDARD.decode(content).ok()).map(|bytes| hex(&Sha256::digest(bytes))))
+    }
+
     /// A tenant's own branding.
     pub(in crate::platform) async fn branding(&self, tenant: i64) -> Result<Branding<ImagePaths>, Error> {
         load_branding(&self.readers, tenant).await

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::Store;
-use crate::platform::names::{login_key, masked_login_key};
+use crate::platform::names::{claim, login_key, masked_login_key};
 
 /// Somebody or something with a name.
 pub(in crate::platform) struct Named {
@@ -50,6 +51,42 @@ impl Store {
         for (person, key) in changed {
             let update = sqlx::query("UPDATE person SET login_key = $1 WHERE id = $2");
             update.bind(key).bind(person).execute(&mut *tx).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Brings the claims to names of tenants to the form in which they are compared, once for each database. A claim that another
+    /// living tenant of the parent has already stays as it was: `names collisions` lists both.
+    pub(super) async fn write_name_claims(&self) -> Result<(), sqlx::Error> {
+        let mut tx = self.begin().await?;
+        // Of two processes that start at once one waits here.
+        let first = sqlx::query("UPDATE counter SET value = 1 WHERE name = 'name_claims' AND value = 0");
+        if first.execute(&mut *tx).await?.rows_affected() == 0 {
+            return Ok(());
+        }
+        let rows = sqlx::query(
+            "SELECT id, unique_id, parent_id, name, name_claim FROM tenant \
+             WHERE name_claim IS NOT NULL AND state <> 'TERMINATED' ORDER BY id",
+        );
+        let rows = rows.fetch_all(&mut *tx).await?;
+        let place = |row: &AnyRow| Ok((row.try_get("parent_id")?, row.try_get("name_claim")?));
+        let places = rows.iter().map(place).collect::<Result<Vec<(Option<i64>, String)>, sqlx::Error>>()?;
+        let mut taken: HashSet<(Option<i64>, String)> = places.iter().cloned().collect();
+        for (row, (parent, before)) in rows.iter().zip(places) {
+            let form = claim(&row.try_get::<String, _>("name")?);
+            if form == before {
+                continue;
+            }
+            if taken.insert((parent, form.clone())) {
+                let update = sqlx::query("UPDATE tenant SET name_claim = $1 WHERE id = $2");
+                update.bind(form).bind(row.try_get::<i64, _>("id")?).execute(&mut *tx).await?;
+            } else {
+                tracing::warn!(
+                    tenant = row.try_get::<String, _>("unique_id")?,
+                    "the name looks like that of another tenant of the parent; both stay: \
+                     `tenantry-platform names collisions` lists them"
+                );
+            }
         }
         tx.commit().await
     }

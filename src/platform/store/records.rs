@@ -67,33 +67,32 @@ impl Store {
         let Shelf { tenant, category, since } = of;
         let listed = Listed { columns: COLUMNS, from: "FROM record WHERE tenant_id = $1", order: ("id", "id") };
         let category = terms::Value::Text(category.segment().to_owned());
-        self.bounded(of, part).await?;
+        let lengths = self.lengths(of, part).await?;
+        if fitting(&lengths) < lengths.len() {
+            return Err(beyond(lengths.iter().sum()));
+        }
         let terms = [Term("category = ", category), Term("at >= ", terms::Value::Number(since))];
         let (rows, total) = page(&self.readers, listed, (tenant, &terms), part).await?;
         Ok((rows.iter().map(datum).collect::<Result<_, _>>()?, total))
     }
 
-    /// Refuses a page whose records are too large together, before any of them is read.
-    async fn bounded(&self, of: Shelf, part: Part) -> Result<(), Error> {
+    /// How many of the records of a page fit into one answer, at least one.
+    pub(in crate::platform) async fn fitting(&self, of: Shelf, part: Part) -> Result<i64, Error> {
+        let fitting = fitting(&self.lengths(of, part).await?).max(1);
+        Ok(i64::try_from(fitting).unwrap_or(part.size))
+    }
+
+    /// Bytes of each record of a page, before any of them is read.
+    async fn lengths(&self, of: Shelf, part: Part) -> Result<Vec<usize>, Error> {
         let Shelf { tenant, category, since } = of;
         let direction = if part.descending { "DESC" } else { "ASC" };
-        let bytes = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
-            "SELECT CAST(COALESCE(SUM(octet_length(document)), 0) AS BIGINT) FROM (SELECT document FROM record \
-             WHERE tenant_id = $1 AND category = $2 AND at >= $3 ORDER BY id {direction} LIMIT $4 OFFSET $5) AS page"
+        let lengths = sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT CAST(octet_length(document) AS BIGINT) FROM record \
+             WHERE tenant_id = $1 AND category = $2 AND at >= $3 ORDER BY id {direction} LIMIT $4 OFFSET $5"
         )));
-        let bytes = bytes.bind(tenant).bind(category.segment()).bind(since).bind(part.size).bind(part.offset);
-        let bytes: i64 = bytes.fetch_one(&self.readers).await?;
-        if usize::try_from(bytes).is_ok_and(|bytes| bytes <= RECORD_PAGE_BYTES) {
-            return Ok(());
-        }
-        let fits = RECORD_PAGE_BYTES / RECORD;
-        Err(Error::field(
-            "pageSize",
-            format!(
-                "The records of this page have {bytes} bytes, and a page at most {RECORD_PAGE_BYTES}: ask for a smaller pageSize; \
-                 {fits} always fit"
-            ),
-        ))
+        let lengths = lengths.bind(tenant).bind(category.segment()).bind(since).bind(part.size).bind(part.offset);
+        let lengths: Vec<i64> = lengths.fetch_all(&self.readers).await?;
+        Ok(lengths.into_iter().map(|bytes| usize::try_from(bytes).unwrap_or_default()).collect())
     }
 
     /// One record.
@@ -114,6 +113,27 @@ impl Store {
         let rows = rows.bind(category.segment()).bind(before).fetch_all(&self.readers).await?;
         rows.iter().map(|row| Ok(row.try_get("tenant_id")?)).collect()
     }
+}
+
+/// How many of the first records of a page fit into one answer. One always does: it may be from before its own bound.
+fn fitting(lengths: &[usize]) -> usize {
+    let mut sum = 0;
+    let fits = |bytes: &&usize| {
+        sum += **bytes;
+        sum <= RECORD_PAGE_BYTES
+    };
+    lengths.iter().take_while(fits).count().max(lengths.len().min(1))
+}
+
+fn beyond(bytes: usize) -> Error {
+    let fits = RECORD_PAGE_BYTES / RECORD;
+    Error::field(
+        "pageSize",
+        format!(
+            "The records of this page have {bytes} bytes, and a page at most {RECORD_PAGE_BYTES}: ask for a smaller pageSize; \
+             {fits} always fit, and 1 where a record has more than {RECORD} bytes"
+        ),
+    )
 }
 
 async fn one<'e>(executor: impl AnyExecutor<'e>, shelf: Shelf, id: i64) -> Result<Option<Datum>, Error> {

@@ -10,9 +10,12 @@ use std::time::Duration;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{Any, AnyPool, Transaction};
+use tenantry::catalog::Category;
 use tenantry::platform::{self, Config, Running};
 
+use super::held::caller;
 use super::people::{PASSWORD, user};
+use super::records::path;
 use super::{Answer, CHEAP, Caller};
 use server::Server;
 
@@ -282,8 +285,51 @@ async fn a_row_that_many_requests_wait_for_leaves_connections_for_other_tenants(
         assert_eq!(answer.status, 503);
         assert!(answer.headers.contains_key("retry-after") && answer.text.contains("nothing was changed"));
     }
+    // Those who waited without a connection are what tells of a locked row.
+    let scrape = sp.raw(Method::GET, "/metrics", Vec::new()).await.text;
+    let counted = |series: &str| -> usize {
+        let series = format!("tenantry_platform_database_wait_seconds_{series} ");
+        scrape
+            .lines()
+            .find_map(|line| line.strip_prefix(&series))
+            .unwrap_or_else(|| panic!("{scrape}"))
+            .parse()
+            .unwrap()
+    };
+    let long = counted("count") - counted("bucket{le=\"1.0\"}");
+    assert!(long >= 30, "{long} long waits of {}", crowd.len());
     holder.rollback().await.unwrap();
     assert_eq!(under(&held, 99).await.status, 200);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_partner_whose_pages_take_long_leaves_readers_for_others() {
+    let server = Server::primary();
+    let Neighbours { running, sp, held, free } = Neighbours::start(&server).await;
+    let (slow, other) = (caller(&sp, &held).await, caller(&sp, &free).await);
+    let pool = server.pool().await;
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE record IN ACCESS EXCLUSIVE MODE").execute(&mut *holder).await.unwrap();
+    let answered = AtomicU16::new(0);
+    let list = path(&held, Category::Resources);
+    let pages = futures::future::join_all((0..12).map(|_| async {
+        let answer = slow.get(&list).await;
+        answered.fetch_add(1, Ordering::SeqCst);
+        answer.status.as_u16()
+    }));
+    let others = async {
+        while waiting(&pool).await < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let found = other.get(&format!("/tenants/{free}/clients/search")).await.status.as_u16();
+        let seen = (found, answered.load(Ordering::SeqCst), waiting(&pool).await);
+        holder.rollback().await.unwrap();
+        seen
+    };
+    let (pages, seen) = tokio::join!(pages, others);
+    assert_eq!(seen, (200, 0, 2), "another partner's page, before any of those that wait");
+    assert_eq!(pages, [200; 12]);
     running.stop().await;
 }
 

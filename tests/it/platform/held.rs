@@ -13,9 +13,9 @@ use tenantry::platform::Credential;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use super::durable::{launch, ready};
+use super::durable::{launch, ready, spawn};
 use super::records::{EVENTS, path};
-use super::work::furnished;
+use super::work::{credential_of, furnished};
 use super::{Caller, Folder};
 
 /// A connection from another address of this machine, whose system keeps little of what it does not read.
@@ -36,7 +36,7 @@ async fn status(stream: &mut TcpStream) -> Option<(u16, String)> {
 }
 
 /// The credential of a new caller of a tenant.
-async fn caller(sp: &Caller, tenant: &str) -> Caller {
+pub(super) async fn caller(sp: &Caller, tenant: &str) -> Caller {
     let made = sp.act(&format!("/tenants/{tenant}/credentials")).await.json();
     let text = |key: &str| made[key].as_str().unwrap().to_owned();
     let (client_id, client_secret) = (text("clientId"), text("clientSecret"));
@@ -103,6 +103,45 @@ async fn those_who_read_an_image_at_the_same_time_share_its_bytes() {
     drop(held);
 }
 
+/// GETs at the same time, of which the platform has all before it answers one.
+async fn at_once(url: &str, (path, token): (&str, &str), count: usize) -> Vec<u16> {
+    let asked = (0..count).map(|number| {
+        let last = u8::try_from(number / 10 + 1).unwrap();
+        async move {
+            let mut stream = connect(url, [127, 0, 5, last]).await;
+            let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            status(&mut stream).await.map_or(0, |(status, _)| status)
+        }
+    });
+    futures::future::join_all(asked).await
+}
+
+#[tokio::test]
+async fn brandings_whose_images_are_from_before_their_digests_take_no_memory() {
+    let folder = Folder::new();
+    let (program, sp) = furnished(&folder).await;
+    let branding = "/tenants/msp_2/customBranding";
+    sp.put(branding, background(&super::branding::png(64, 64))).await.json();
+    let large = STANDARD.encode(super::branding::padded_png(12 << 20));
+    let pool = folder.pool().await;
+    sqlx::query("UPDATE image SET content = $1").bind(large).execute(&pool).await.unwrap();
+    let strip = "UPDATE branding SET document = replace(document, 'servedSha256', 'unknownOfOld')";
+    sqlx::query(strip).execute(&pool).await.unwrap();
+    drop(program);
+    let mut program = spawn(&folder);
+    let (url, _) = ready(&mut program);
+    let sp = Caller::new(&url, &credential_of(&folder)).await;
+    let shown = sp.get(branding).await.json();
+    assert!(shown["loginPageImage"]["servedSha256"].is_string(), "{shown}");
+    let seen = at_once(&url, ("/api/v2/tenants/msp_2/customBranding", &sp.token), 40).await;
+    assert_eq!(seen, [200; 40]);
+    // A stylesheet looks at the size of the image; who loads it is charged with it.
+    let seen = at_once(&url, ("/style/msp_2.css", &sp.token), 40).await;
+    assert!(seen.contains(&200) && seen.iter().all(|status| matches!(status, 200 | 503)), "{seen:?}");
+    assert!(program.peak() < 200, "{} MiB", program.peak());
+}
+
 #[tokio::test]
 async fn half_sent_bodies_of_one_partner_are_bounded_and_others_are_served() {
     let folder = Folder::new();
@@ -128,6 +167,10 @@ async fn half_sent_bodies_of_one_partner_are_bounded_and_others_are_served() {
     let sent: Vec<_> = futures::future::join_all(sent).await.into_iter().map(Result::unwrap).collect();
     let refused: Vec<_> = sent.iter().filter_map(|(answer, _)| answer.as_ref()).collect();
     assert!(refused.iter().all(|(status, text)| *status == 503 && text.contains("retry-after: 1")), "{refused:?}");
+    // Who has too much is told so; it is no failure of the platform, which is what an alert counts.
+    let scrape = sp.raw(reqwest::Method::GET, "/metrics", Vec::new()).await.text;
+    let told: Vec<&str> = scrape.lines().filter(|line| line.contains("status=\"503\"")).collect();
+    assert!(!told.is_empty() && told.iter().all(|line| line.contains("turned_away=\"true\"")), "{told:?}");
     let waiting = sent.iter().filter(|(answer, _)| answer.is_none()).count();
     assert_eq!((waiting, refused.len()), (8, 82), "a part of 16 MiB");
     assert!(program.peak() < 160, "{} MiB", program.peak());

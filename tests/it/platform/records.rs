@@ -1,5 +1,7 @@
 //! Records: packages and add-ons, paging, masking, retention, cloud accounts.
 
+pub(super) mod size;
+
 use serde_json::{Value, json};
 use tenantry::catalog::{CONTACT_SUPPORT, Category, KINDS, NOT_SUBSCRIBED, Package};
 

@@ -200,9 +200,6 @@ async fn records_that_were_acknowledged_and_their_log_outlive_sigkill() {
 #[tokio::test]
 async fn an_answer_that_fails_behind_a_commit_says_that_the_change_was_made() {
     let platform = Platform::start().await;
-    if platform.folder.database().contains("://") {
-        return;
-    }
     let partner = platform.partner("Acme").await;
     let (users, roles) = (format!("/tenants/{partner}/users"), format!("/tenants/{partner}/roles"));
     let set = json!({ "name": "Reader", "permissions": [{ "name": "Clients", "type": "View" }] });

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::pages::Browser;
 use crate::platform::Platform;
 use crate::platform::people::CHOSEN;
+use crate::platform::records::size::grown;
 
 const DENIED: &str = "Access Denied! The partner is not subscribed to this product package.";
 const HYBRID: &str = "Hybrid Discovery and Monitoring";
@@ -97,6 +98,25 @@ async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
     platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "packages": [HYBRID] })).await.json();
     let page = browser.get("/screens/alerts").await.text;
     assert!(page.contains(DENIED) && !page.contains("disk"), "{page}");
+}
+
+#[tokio::test]
+async fn a_record_from_before_its_bound_takes_no_screen_away() {
+    let platform = Platform::start().await;
+    let partner = subscribed(&platform, "Acme", &[EVENT]).await;
+    let list = format!("/tenants/{partner}/records/alerts");
+    for name in ["Old", "Grown", "New"] {
+        let _ = if name == "Grown" {
+            grown(&platform, &list, name).await
+        } else {
+            platform.sp.post(&list, json!({ "name": name })).await.text
+        };
+    }
+    let _ = platform.logged_in(&partner, "ada", &["Partner Administrator"]).await;
+    let mut browser = Browser::new(&platform);
+    browser.log_in("/login", "ada", CHOSEN).await;
+    let answer = browser.get("/screens/alerts").await;
+    assert!(answer.text.contains("<td>New</td>") && answer.text.contains("Alerts (3)"), "{}", answer.text);
 }
 
 #[tokio::test]

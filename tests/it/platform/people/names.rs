@@ -216,3 +216,29 @@ async fn a_tenant_has_a_name_that_everybody_sees_and_that_is_nobody_else_s() {
         platform.sp.post(&path, json!({ "name": "Ro\u{ad}le", "permissions": [] })).await.refuses("name");
     }
 }
+
+#[tokio::test]
+async fn names_from_before_invisible_marks_were_left_out_are_compared_like_others() {
+    let mut platform = Platform::start().await;
+    let [heart, marked] = ["I \u{2764} NY", "I \u{2764}\u{fe0f} NY"];
+    platform.partner(marked).await;
+    let (twin, other) = ("A \u{2764} B", platform.partner("Other").await);
+    platform.partner(twin).await;
+    let pool = platform.pool().await;
+    // As an earlier version kept them: each name claimed itself alone.
+    let text = format!("UPDATE tenant SET name = 'A \u{2764}\u{fe0f} B' WHERE unique_id = '{other}'");
+    sqlx::query(AssertSqlSafe(text)).execute(&pool).await.unwrap();
+    sqlx::query("UPDATE tenant SET name_claim = name WHERE parent_id IS NOT NULL").execute(&pool).await.unwrap();
+    sqlx::query("UPDATE counter SET value = 0 WHERE name = 'name_claims'").execute(&pool).await.unwrap();
+    platform.restart(|_| ()).await;
+    let said = platform.sp.post(&platform.msps(), json!({ "name": heart })).await.refuses("name");
+    assert!(said.contains("is taken"), "{said}");
+    let names = platform.sp.get(&format!("{}/minimal", platform.msps())).await.text;
+    assert!([marked, twin, "A \u{2764}\u{fe0f} B"].iter().all(|name| names.contains(name)), "{names}");
+    let listed = collisions(&platform);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert!(
+        listed.contains(&other) && listed.matches("tenants of one parent that look alike").count() == 1,
+        "{listed}"
+    );
+}
