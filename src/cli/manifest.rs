@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::failure::{Failure, Spot};
 use crate::api::{ALLOW_REFERENCE, GROUP, Partner, TenantClient, VERSION};
 use crate::object::FoundSecret;
+use crate::plan::ImageRead;
 
 pub(crate) use source::{FileFlags, text_of};
 pub(crate) use tree::{Document, Scalar};
@@ -54,8 +55,8 @@ pub(crate) struct Manifests {
     pub(crate) clients: Vec<Declared<TenantClient>>,
     /// Secrets.
     pub(crate) secrets: BTreeMap<Key, FoundSecret>,
-    /// Binary data of `ConfigMaps`.
-    pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// What `ConfigMaps` hold.
+    pub(crate) files: BTreeMap<Key, BTreeMap<String, ImageRead>>,
     /// Objects of other kinds.
     pub(crate) ignored: usize,
     seen: BTreeMap<(String, String, String), Spot>,
@@ -228,7 +229,8 @@ impl Manifests {
             let is_allowed = labels[ALLOW_REFERENCE].as_str() == Some("true");
             self.secrets.insert(key, FoundSecret { data, version: String::new(), is_allowed });
         } else {
-            self.files.insert(key, data);
+            let texts = value["data"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+            self.files.insert(key, ImageRead::all_of(data, texts));
         }
     }
 }
