@@ -18,6 +18,7 @@ mod deeds;
 mod defaults;
 mod echo;
 mod fields;
+mod files;
 mod flags;
 mod foreign;
 mod held;
