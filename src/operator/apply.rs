@@ -8,7 +8,7 @@ use super::object::TenantObject;
 use crate::api::Reason;
 use crate::connect::{Error, Place, Platform};
 use crate::object::{in_words_of_the_spec, name_in_use, name_taken};
-use crate::plan::{Change, Desired, Digest, Field, MarkSeen, Observed, Outcome, Payload, Step, Value};
+use crate::plan::{Change, Desired, Digest, Field, Observed, Outcome, Payload, Step, Value};
 use crate::wire::FieldError;
 
 /// What was done, for status and events.
@@ -238,7 +238,7 @@ async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Res
         )
         .into()),
         Some(tenant) if tenant.mark.is(&desired.mark) => Ok(tenant.unique_id),
-        Some(tenant) if tenant.mark != MarkSeen::None => Err(name_in_use(object.declared_name()).into()),
+        Some(tenant) if tenant.mark.is_foreign(&desired.mark) => Err(name_in_use(object.declared_name()).into()),
         Some(tenant) => Err(name_taken(object.declared_name(), &[tenant.unique_id]).into()),
     }
 }

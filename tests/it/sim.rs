@@ -43,6 +43,7 @@ mod settle;
 mod siblings;
 mod status;
 mod sweep;
+mod taken;
 mod troubles;
 mod undeclared;
 mod weather;
