@@ -29,7 +29,9 @@ mod verdict;
 pub use adoption::{Owner, Ownership, adopt, owned_in_another_cluster};
 pub use approval::{PASSWORD_POLICY_ADVICE, Proposal, must_wait, needs_approval, propose};
 pub use creates::{Creates, Leave};
-pub use declared::{Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner};
+pub use declared::{
+    ImageRead, Invalid, Material, Payload, Settings, add_on_set, client, client_defaults, package_set, partner,
+};
 pub use diff::{Change, Desired, Difference, Plan, Step, diff};
 pub use digest::Digest;
 pub use echo::{COUNTED_WITHIN, Echo, Echoes, MOST_WRITES, NewWrite, OwnWrite, Part, Read, Reading, VISIBLE_WITHIN};

@@ -29,6 +29,7 @@ use crate::catalog::{AddOn, Package};
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.uniqueId) || (has(self.spec.adoption) && has(self.spec.adoption.uniqueId) ? self.spec.adoption.uniqueId : oldSelf.status.uniqueId) == oldSelf.status.uniqueId").message("`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Paused", type_ = "string", json_path = r#".status.conditions[?(@.type=="Paused")].status"#),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
     printcolumn(name = "Unique-Id", type_ = "string", json_path = ".status.uniqueId"),
@@ -75,7 +76,7 @@ pub struct ClientSpec {
     /// Who the client is and how it is served, for example `{name: Globex GmbH}`.
     pub details: ClientDetails,
     /// Packages the client subscribes to, never more than its partner's, for example `[EventAndIncidentManagement]`;
-    /// default: the Partner's `clients.defaults.packages`.
+    /// `HybridDiscoveryAndMonitoring` is always added; default: the Partner's `clients.defaults.packages`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<Package>>,

@@ -136,6 +136,7 @@ pub struct ClientDefaults {
     #[schemars(length(min = 1, max = 64))]
     pub country: Option<String>,
     /// Packages for Clients that name none, for example `[EventAndIncidentManagement]`; never more than the Partner has.
+    /// `HybridDiscoveryAndMonitoring` is always added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<Package>>,

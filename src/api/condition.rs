@@ -126,7 +126,7 @@ reasons! {
     SecretNotFound => true,
     /// A Secret that a setting is read from does not carry the label by which objects may reference it.
     ReferenceNotAllowed => true,
-    /// An image's ConfigMap does not exist or lacks the key.
+    /// An image's ConfigMap does not exist, or lacks the key as a file.
     ImageNotFound => true,
     /// An image is not a PNG or JPEG, or is too large.
     ImageInvalid => true,

@@ -27,6 +27,7 @@ use crate::catalog::{AddOn, Package};
     validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.uniqueId) || (has(self.spec.adoption) && has(self.spec.adoption.uniqueId) ? self.spec.adoption.uniqueId : oldSelf.status.uniqueId) == oldSelf.status.uniqueId").message("`adoption.uniqueId` differs from `status.uniqueId`: an object stays with its tenant; create another object for the other one"),
     printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
     printcolumn(name = "Reason", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].reason"#),
+    printcolumn(name = "Paused", type_ = "string", json_path = r#".status.conditions[?(@.type=="Paused")].status"#),
     printcolumn(name = "Status", type_ = "string", json_path = ".status.phase"),
     printcolumn(name = "Tenant", type_ = "string", json_path = ".spec.details.name"),
     printcolumn(name = "Unique-Id", type_ = "string", json_path = ".status.uniqueId"),
@@ -59,7 +60,7 @@ pub struct PartnerSpec {
     /// Who the partner is and where it is reached, for example `{name: Acme Managed Services}`.
     pub details: PartnerDetails,
     /// Packages the partner subscribes to, for example `[EventAndIncidentManagement]`; `HybridDiscoveryAndMonitoring` is
-    /// always there. Left out: a new partner gets that one, afterwards packages are not managed.
+    /// always added. Left out: a new partner gets that one, afterwards packages are not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
     pub packages: Option<Vec<Package>>,

@@ -13,7 +13,7 @@ use super::manifest::{Declared, FileFlags, Key, Manifests};
 use super::output;
 use crate::api::{Partner, TenantClient};
 use crate::object::{FoundSecret, NotUnderstood, Object, Parent, Reading, namespace};
-use crate::plan::Kind;
+use crate::plan::{ImageRead, Kind};
 
 /// An object that is looked at.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub(crate) struct Ground {
     /// Secrets that the manifests hold.
     pub(crate) secrets: BTreeMap<Key, FoundSecret>,
     /// Files of `ConfigMaps` that the manifests hold.
-    pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    pub(crate) files: BTreeMap<Key, BTreeMap<String, ImageRead>>,
     /// Objects of other kinds in the manifests.
     pub(crate) ignored: usize,
 }

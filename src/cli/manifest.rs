@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::failure::{Failure, Spot};
 use crate::api::{ALLOW_REFERENCE, GROUP, Partner, TenantClient, VERSION};
 use crate::object::FoundSecret;
+use crate::plan::ImageRead;
 
 pub(crate) use source::{FileFlags, Source, text_of};
 pub(crate) use tree::{Document, Scalar};
@@ -55,8 +56,8 @@ pub(crate) struct Manifests {
     pub(crate) clients: Vec<Declared<TenantClient>>,
     /// Secrets.
     pub(crate) secrets: BTreeMap<Key, FoundSecret>,
-    /// Binary data of `ConfigMaps`.
-    pub(crate) files: BTreeMap<Key, BTreeMap<String, Vec<u8>>>,
+    /// What `ConfigMaps` hold.
+    pub(crate) files: BTreeMap<Key, BTreeMap<String, ImageRead>>,
     /// Objects of other kinds.
     pub(crate) ignored: usize,
     /// Files of folders that hold nothing of Tenantry.
@@ -237,7 +238,8 @@ impl Manifests {
             let is_allowed = labels[ALLOW_REFERENCE].as_str() == Some("true");
             self.secrets.insert(key, FoundSecret { data, version: String::new(), is_allowed });
         } else {
-            self.files.insert(key, data);
+            let texts = value["data"].as_object().into_iter().flatten().map(|(name, _)| name.clone());
+            self.files.insert(key, ImageRead::all_of(data, texts));
         }
     }
 }

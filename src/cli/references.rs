@@ -15,9 +15,9 @@ use crate::connect::Platform;
 use crate::object::{
     FoundSecret, Object, applied_images, applied_secrets, connection_secret, image_keys, namespace, secret_keys,
 };
-use crate::plan::{Material, Origin, Outcome, SecretRead};
+use crate::plan::{ImageRead, Material, Origin, Outcome, SecretRead};
 
-type Data = Option<BTreeMap<String, Vec<u8>>>;
+type Data = Option<BTreeMap<String, ImageRead>>;
 
 /// Why something is not there.
 #[derive(Clone, Debug)]
@@ -107,8 +107,9 @@ impl References {
         for reference in image_keys(object.branding()) {
             let ConfigMapKeyRef { name, key } = &reference;
             let data = self.config_map(&(own.clone(), name.clone()), cluster).await?;
-            if let Some(bytes) = data.and_then(|mut data| data.remove(key)) {
-                images.insert(reference, bytes);
+            if let Some(mut data) = data {
+                let read = data.remove(key).unwrap_or(ImageRead::NoKey);
+                images.insert(reference, read);
             }
         }
         let secrets = self.secret_values(secret_keys(object.access()), &own, cluster).await?;
@@ -168,8 +169,10 @@ impl References {
         }
         let Some(cluster) = cluster else { return Ok(None) };
         let found = cluster.config_map(&key.0, &key.1).await?;
-        let data = found
-            .map(|map| map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect());
+        let data = found.map(|map| {
+            let files = map.binary_data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
+            ImageRead::all_of(files, map.data.unwrap_or_default().into_keys())
+        });
         self.files.insert(key.clone(), data);
         Ok(self.files.get(key).cloned().flatten())
     }

@@ -112,15 +112,13 @@ pub(crate) async fn read(
 }
 
 /// Loads the declared images whose digest the platform does not show and no record tells of, and keeps the digests of what
-/// it serves: an image that is there already is not written again.
-///
-/// # Errors
-/// The platform does not answer the question.
+/// it serves: an image that is there already is not written again. One that cannot be loaded, for whatever reason, is
+/// written once, and the record of that write stands in for its digest: a single file holds up nothing else.
 pub(crate) async fn load_images(
     platform: &Platform,
     observed: &mut Observed,
     (desired, written): (&Desired, &Written),
-) -> Result<(), Error> {
+) {
     let payload = &desired.effective.payload;
     for (field, value, _) in desired.effective.written() {
         let is_hidden = matches!(value, Value::Image(_)) && observed.seen.get(&field) == Some(&Seen::Unreadable);
@@ -130,10 +128,7 @@ pub(crate) async fn load_images(
         };
         match platform.image(&served.path).await {
             Ok(bytes) => served.digest = Some(Digest::of(&bytes)),
-            // Its address is shown, and there is nothing at it.
-            Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {}
-            Err(error) => return Err(error),
+            Err(error) => tracing::debug!(path = served.path, %error, "an image was not loaded"),
         }
     }
-    Ok(())
 }

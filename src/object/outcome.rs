@@ -113,7 +113,7 @@ fn invalid_reason(kind: Kind, errors: &[wire::FieldError]) -> Reason {
 fn invalid_message(errors: &[wire::FieldError]) -> String {
     let one = |error: &wire::FieldError| {
         let advice = if error.field_name.starts_with("addOns") && !error.message.contains(catalog::CONTACT_SUPPORT) {
-            format!("; {}", catalog::CONTACT_SUPPORT)
+            format!("; ask the platform's support: {}", catalog::CONTACT_SUPPORT)
         } else {
             String::new()
         };

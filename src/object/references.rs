@@ -10,7 +10,7 @@ use crate::api::{
     TenantStatus,
 };
 use crate::connect::Place;
-use crate::plan::{Digest, Material, Outcome};
+use crate::plan::{Digest, ImageRead, Material, Outcome};
 use crate::wire::EXTENSIONS_HEADER;
 
 /// Whether a Partner takes Clients from a namespace.
@@ -257,7 +257,10 @@ pub(crate) fn refuse_hidden_extensions<K: Object>(
 /// Digest of the images and of the versions of the Secrets that an object and the defaults which it inherits name.
 pub(crate) fn digest_of(own: &Material, defaults: &Material) -> String {
     let lines = [own, defaults].into_iter().flat_map(|Material { images, secrets, applied: _, applied_images: _ }| {
-        let files = images.iter().map(|(key, bytes)| format!("{}/{}={}", key.name, key.key, Digest::of(bytes)));
+        let files = images.iter().map(|(key, read)| match read {
+            ImageRead::File(bytes) => format!("{}/{}={}", key.name, key.key, Digest::of(bytes)),
+            ImageRead::Text | ImageRead::NoKey => format!("{}/{}={read:?}", key.name, key.key),
+        });
         // A version names its Secret's value without telling anything of it.
         let versions = secrets.values().map(|read| format!("{}/{}", read.source.namespace, read.source));
         files.chain(versions).chain(["-".to_owned()]).collect::<Vec<_>>()

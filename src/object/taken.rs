@@ -25,7 +25,7 @@ struct Marks<'a> {
 
 /// Nothing is said of an object in another namespace: whoever may write one must not learn from it what stands there.
 fn declared(name: &str) -> String {
-    format!("a tenant named `{name}` exists that another object declares: change `details.name`")
+    format!("a tenant named `{name}` exists that carries the mark of another object: change `details.name`")
 }
 
 fn marked(name: &str, id: &str, marks: &Marks<'_>) -> String {
@@ -40,7 +40,7 @@ fn marked(name: &str, id: &str, marks: &Marks<'_>) -> String {
             "the name `{name}` is that of tenant `{id}`, which carries the mark of this very object in the cluster `{cluster}`: if this cluster was restored from that one, start the operator with `--cluster-id {cluster}`, else change `details.name`"
         ),
         (true, _) => format!(
-            "a tenant named `{name}` exists that an object of another cluster declares ({id}): change `details.name`"
+            "a tenant named `{name}` ({id}) exists that carries the mark of an object in another cluster: change `details.name`"
         ),
         (false, true) => format!(
             "the name `{name}` is that of tenant `{id}`, which belongs to {kind} `{namespace}/{owner}`: change `details.name` here; to move the tenant to this object, set `adoption: {{policy: IfIdentical, uniqueId: {id}}}` here and, if that object still exists, `handOver: {{name: {}}}` there",

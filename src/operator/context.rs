@@ -120,6 +120,8 @@ pub(crate) struct Memory<K> {
     pub(crate) creates: Creates,
     /// Failures in a row.
     pub(crate) failures: u32,
+    /// Refusals in a row.
+    pub(crate) refusals: u32,
     /// Passes in a row that ended because something had changed meanwhile.
     pub(crate) stale: u32,
     /// Whether the last status could not be written.
@@ -146,6 +148,10 @@ pub(crate) struct Memory<K> {
     pub(crate) refused_status: Option<Digest>,
     /// What was warned of already.
     pub(crate) tolerated: Vec<String>,
+    /// When a pause ended after which the tenant was not read yet.
+    pub(crate) resumed: Option<Instant>,
+    /// Since when its Partner is not there, where nobody was warned of that yet.
+    pub(crate) unfound_since: Option<Instant>,
     /// When it was last told that another installation manages the object.
     pub(crate) stood_aside: Option<Instant>,
     /// Whether the platform said that it has the extensions.
@@ -171,6 +177,7 @@ impl<K> Default for Memory<K> {
             newest: None,
             creates: Creates::default(),
             failures: 0,
+            refusals: 0,
             stale: 0,
             is_unwritten: false,
             verified: None,
@@ -184,6 +191,8 @@ impl<K> Default for Memory<K> {
             own_writes: BTreeMap::new(),
             refused_status: None,
             tolerated: Vec::new(),
+            resumed: None,
+            unfound_since: None,
             stood_aside: None,
             extensions: None,
             refused_above: None,
@@ -281,9 +290,23 @@ impl<K: TenantObject> Room<K> {
             memory.failures = memory.failures.saturating_add(1);
             memory.failures
         });
-        let pause = first.saturating_mul(1 << (failures - 1).min(16)).min(most);
-        pause + pause.mul_f64(f64::from(jitter(&object.uid().unwrap_or_default())) / 1000.0)
+        grown(object, failures, (first, most))
     }
+
+    /// The same after a refusal. It ends the failures in a row: one that comes after hours of refusals is the first.
+    pub(crate) fn pause_refused(&self, object: &K, first: Duration, most: Duration) -> Duration {
+        let refusals = self.remember(object, |memory| {
+            memory.failures *= u32::from(memory.is_unwritten);
+            memory.refusals = memory.refusals.saturating_add(1);
+            memory.refusals
+        });
+        grown(object, refusals, (first, most))
+    }
+}
+
+fn grown<K: TenantObject>(object: &K, times: u32, (first, most): (Duration, Duration)) -> Duration {
+    let pause = first.saturating_mul(1 << (times - 1).min(16)).min(most);
+    pause + pause.mul_f64(f64::from(jitter(&object.uid().unwrap_or_default())) / 1000.0)
 }
 
 /// A number from 0 to 99 that is always the same for the same text.

@@ -21,7 +21,7 @@ use crate::object::{
     is_own_connection, no_partner, not_allowed, not_allowed_by_id, of_id, partner_not_understood, pinned, refuse_names,
     stands_in,
 };
-use crate::plan::{Material, Origin, Outcome, SecretRead};
+use crate::plan::{ImageRead, Material, Origin, Outcome, SecretRead};
 
 /// A Secret that an object is blocked on is read again this often; many objects share the read.
 const BLOCKED_AGE: Duration = Duration::from_secs(5);
@@ -283,9 +283,11 @@ async fn material<K: TenantObject>(object: &K, age: Duration, context: &Context)
             let map = context.config_maps.get(&namespace(object), &key.name, age).await?;
             files.insert(key.name.clone(), map);
         }
-        let data = files.get(&key.name).and_then(Option::as_ref).and_then(|map| map.binary_data.as_ref());
-        if let Some(bytes) = data.and_then(|data| data.get(&key.key)) {
-            images.insert(key, bytes.0.clone());
+        if let Some(map) = files.get(&key.name).and_then(Option::as_ref) {
+            let file = map.binary_data.as_ref().and_then(|data| data.get(&key.key));
+            let has_text = map.data.as_ref().is_some_and(|data| data.contains_key(&key.key));
+            let without = if has_text { ImageRead::Text } else { ImageRead::NoKey };
+            images.insert(key, file.map_or(without, |bytes| ImageRead::File(bytes.0.clone())));
         }
     }
     let secrets = secret_values(secret_keys(object.access()), &namespace(object), context).await?;

@@ -18,7 +18,7 @@ use kube::runtime::controller::Action;
 
 use super::context::Context;
 use super::error::Stop;
-use super::installation::is_elsewhere;
+use super::installation::{claim, is_elsewhere};
 use super::newer::read_understood;
 use super::object::{TenantObject, intent, is_deleting, is_held, namespace, unique_id};
 use super::pass::again;
@@ -107,7 +107,10 @@ async fn walk<K: TenantObject>(object: &K, context: &Context) -> Result<End<K>, 
     let Some(mut current) = fresh(object, context).await? else { return Ok(End::Gone) };
     let mut done = Done::default();
     for _ in 0..MOST_STEPS {
-        match Box::pin(step::step(&current, &mut done, context)).await? {
+        let begun = crate::clock::now();
+        // It may have been paused as the watch brought it, and not as it was read.
+        claim(&mut current, begun, context).await?;
+        match Box::pin(step::step(&current, begun, &mut done, context)).await? {
             Next::Again(Some(object)) => current = object,
             Next::Again(None) => {}
             Next::End(end) => return Ok(end),

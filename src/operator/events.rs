@@ -1,6 +1,7 @@
 //! Events: best effort, never a reason for a pass to fail, at most one for each thing that happened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events;
@@ -8,13 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tokio::time::Instant;
 
 use super::context::Context;
 use super::ending::LEDGER;
 use super::error::sentence;
-use super::object::{TenantObject, is_deleting};
+use super::object::{TenantObject, is_deleting, mode};
 use super::status::Facts;
-use crate::api::{ConditionType, Reason, TenantStatus};
+use crate::api::{ConditionType, ManagementMode, Reason, TenantStatus};
 use crate::object::advice;
 use crate::plan::{Field, Invalid, TenantLife, Truth};
 
@@ -167,7 +169,7 @@ pub(crate) fn tell<K: TenantObject>(
         events.publish(
             object.as_ref(),
             Reason::DNSRecordNeeded,
-            "the application server is new: contact support to have a DNS entry added for it",
+            "the application server is new: contact the platform's support to have a DNS entry added for it",
         );
     }
     // What the platform only said that it did is no event yet.
@@ -186,12 +188,18 @@ pub(crate) fn tell<K: TenantObject>(
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
         events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
     }
-    pause_changed(object.as_ref(), (before, after), context);
+    pause_changed(object.as_ref(), (before, after), facts, context);
     newly_wrong(object.as_ref(), (before, after), context);
 }
 
-/// Tells that a pause began, and that it is over: the end may have come by itself.
-fn pause_changed<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &TenantStatus), context: &Context) {
+/// Tells that a pause began, and that it is over: the end may have come by itself. An object that is only observed
+/// afterwards is not managed again, and one whose tenant was not read is not yet.
+fn pause_changed<K: TenantObject>(
+    object: &K,
+    (before, after): (&TenantStatus, &TenantStatus),
+    facts: &Facts,
+    context: &Context,
+) {
     let paused = |status: &TenantStatus| {
         let found = status.conditions.iter().find(|one| one.type_ == ConditionType::Paused.name());
         found.filter(|one| one.status == Truth::True.name()).map(|one| one.message.clone())
@@ -200,12 +208,18 @@ fn pause_changed<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &
     if is_deleting(object) {
         return;
     }
-    match (paused(before), paused(after)) {
-        (None, Some(message)) => context.events.publish(object, Reason::ManagementPaused, &message),
-        (Some(_), None) => {
-            context.events.publish(object, Reason::Resumed, "the pause is over: the tenant is managed again");
-        }
-        (None, None) | (Some(_), Some(_)) => {}
+    let (was, is) = (paused(before), paused(after));
+    let has_resumed = K::room(context).remember(object, |memory| {
+        let is_managed = is.is_none() && mode(object) == ManagementMode::Manage;
+        let resumed = memory.resumed.or_else(|| was.is_some().then(Instant::now));
+        memory.resumed = resumed.filter(|_| is_managed);
+        memory.resumed.take_if(|_| facts.observed.is_some()).is_some()
+    });
+    if has_resumed {
+        context.events.publish(object, Reason::Resumed, "the pause is over: the tenant is managed again");
+    }
+    if let Some(message) = is.filter(|_| was.is_none()) {
+        context.events.publish(object, Reason::ManagementPaused, &message);
     }
 }
 
@@ -221,6 +235,19 @@ pub(crate) fn tell_tolerated<K: TenantObject>(object: &K, tolerated: &[Invalid],
 /// Whether the tenant answers at a name that it did not have before.
 fn has_new_address(facts: &Facts) -> bool {
     facts.done.written.iter().any(|change| change.field == Field::ApplicationServer)
+}
+
+/// Time in which a Partner comes that is applied together with its Clients.
+const APPLIED_TOGETHER: Duration = Duration::from_secs(10);
+
+/// Whether a missing Partner is more than one that is applied a moment later; said once.
+fn is_overdue<K: TenantObject>(object: &K, is_new: bool, context: &Context) -> bool {
+    K::room(context).remember(object, |memory| {
+        if is_new {
+            memory.unfound_since = Some(Instant::now());
+        }
+        memory.unfound_since.take_if(|since| since.elapsed() >= APPLIED_TOGETHER).is_some()
+    })
 }
 
 /// A warning when Ready turns to a reason that needs a person, or to one that may be a misspelt reference; what passes by
@@ -239,9 +266,9 @@ fn newly_wrong<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &Te
         let ready = status.conditions.iter().find(|one| one.type_ == ConditionType::Ready.name());
         ready.filter(|ready| ready.reason == Reason::PartnerNotFound.name()).map(|ready| ready.message.clone())
     };
-    if let Some(message) = unfound(after)
-        && unfound(before).is_none()
-    {
+    let is_new = unfound(before).is_none();
+    let found = unfound(after).filter(|_| is_overdue(object, is_new, context));
+    if let Some(message) = found {
         context.events.publish_as(object, Reason::PartnerNotFound.name(), (EventType::Warning, &message));
     }
 }

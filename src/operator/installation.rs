@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use tokio::time::Instant;
 
@@ -31,16 +32,17 @@ pub(crate) fn names_another(named: Option<&str>, context: &Context) -> bool {
 }
 
 /// Records this installation on an object that has a tenant or may have one, before anything is written there. A new
-/// object is recorded with its first write, which is its intent or its status.
+/// object is recorded with its first write, which is its intent or its status. `now` is the time by which the caller judges a
+/// pause as well: one that ends in between must not let it write without a claim.
 ///
 /// # Errors
 /// The object has changed meanwhile, perhaps by another installation, or cannot be written.
-pub(crate) async fn claim<K: TenantObject>(object: &mut Arc<K>, context: &Context) -> Result<(), Stop> {
+pub(crate) async fn claim<K: TenantObject>(object: &mut Arc<K>, now: Timestamp, context: &Context) -> Result<(), Stop> {
     let recorded = recorded_installation(object.as_ref());
     let is_new = recorded.is_none() && !is_held(object.as_ref()) && unique_id(object.as_ref()).is_none();
     let is_ours = recorded.as_ref() == Some(&context.installation);
     // Of a paused object every installation says the same.
-    if is_new || is_ours || pause(object.as_ref(), crate::clock::now()).is_some() {
+    if is_new || is_ours || pause(object.as_ref(), now).is_some() {
         return Ok(());
     }
     let mut status = object.status().cloned().unwrap_or_default();

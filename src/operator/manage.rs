@@ -8,6 +8,8 @@ mod tenant;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 pub(super) use owner::is_taken_unmarked;
 
 use super::apply::{Target, apply, refuse_still, stop};
@@ -26,13 +28,15 @@ use crate::plan::{Desired, Effective, Observed, Outcome, Plan, Situation, Step, 
 pub(super) use readback::is_young;
 use readback::{Awaited, not_found, read_back};
 
-/// The stages. `object` is replaced by what the API server answers to writes of ours.
+/// The stages as of the time at which the pass began. `object` is replaced by what the API server answers to writes of
+/// ours.
 pub(crate) async fn manage<K: TenantObject>(
     object: &mut Arc<K>,
+    now: Timestamp,
     context: &Context,
     facts: &mut Facts,
 ) -> Result<Outcome, Stop> {
-    if let Some(pause) = pause(object.as_ref(), crate::clock::now()) {
+    if let Some(pause) = pause(object.as_ref(), now) {
         return Ok(Outcome::Paused(pause));
     }
     let referenced = dereference(object.as_ref(), context).await?;

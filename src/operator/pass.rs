@@ -162,12 +162,13 @@ async fn one_pass<K: TenantObject>(object: Arc<K>, context: &Context) -> (Action
     }
     let mut facts = Facts::default();
     let mut current = Arc::clone(&object);
-    let claimed = installation::claim(&mut current, context).await;
+    let now = crate::clock::now();
+    let claimed = installation::claim(&mut current, now, context).await;
     if claimed.is_ok() && is_deleting(current.as_ref()) {
         return ending::end(current, context).await;
     }
     let managed = match claimed {
-        Ok(()) => Box::pin(manage(&mut current, context, &mut facts)).await,
+        Ok(()) => Box::pin(manage(&mut current, now, context, &mut facts)).await,
         Err(stop) => Err(stop),
     };
     let outcome = match managed {
@@ -192,15 +193,16 @@ fn until(end: Timestamp) -> Duration {
 /// When to look again; drift is looked for by the poller.
 fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Action {
     let room = K::room(context);
-    let refused = || room.pause(object, BLOCKED.1, context.settings.drift_interval.max(BLOCKED.1));
+    let longest = context.settings.drift_interval.max(BLOCKED.1);
     match outcome {
-        // What is refused may be right later, and nothing changes then that anybody would see.
-        Outcome::Settled(situation) if situation.rest.is_empty() && !situation.refused.is_empty() => {
-            Action::requeue(refused())
-        }
         Outcome::Settled(situation) if situation.rest.is_empty() => {
-            room.remember(object, |memory| memory.failures *= u32::from(memory.is_unwritten));
-            Action::await_change()
+            room.remember(object, |memory| {
+                memory.failures *= u32::from(memory.is_unwritten);
+                memory.refusals = 0;
+            });
+            // What is refused may be right later, and nothing changes then that anybody would see. The pass itself failed
+            // at nothing.
+            if situation.refused.is_empty() { Action::await_change() } else { Action::requeue(longest) }
         }
         // Drift that is only reported is looked at by the poller; so is everything else that changes by itself.
         Outcome::Settled(situation) if situation.writes != Writes::Corrects => Action::await_change(),
@@ -209,7 +211,7 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
         Outcome::Unresolved(..) | Outcome::Unauthorised(..) => {
             Action::requeue(room.pause(object, BLOCKED.0, BLOCKED.1))
         }
-        Outcome::Refused(..) => Action::requeue(refused()),
+        Outcome::Refused(..) => Action::requeue(room.pause_refused(object, BLOCKED.1, longest)),
         Outcome::Settled(_) | Outcome::Failed(..) | Outcome::Held(..) | Outcome::Ending(..) | Outcome::Leaving(..) => {
             Action::requeue(room.pause(object, FAILED.0, FAILED.1))
         }

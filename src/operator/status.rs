@@ -344,7 +344,10 @@ pub(super) fn conditions(
                     last_transition_time: kept.unwrap_or_else(|| Time(seconds(now))),
                 });
             }
-            (Some(old), None) if !report.clear.contains(&kind) => after.push(old.clone()),
+            (Some(old), None) if !report.clear.contains(&kind) => {
+                let above = report.above.as_deref().filter(|_| kind == ConditionType::Ready);
+                after.push(above.map_or_else(|| old.clone(), |above| below(above, old.clone())));
+            }
             (Some(_) | None, None) => {}
         }
     }
@@ -352,6 +355,17 @@ pub(super) fn conditions(
     let is_known = |one: &&Condition| ConditionType::ALL.iter().any(|kind| kind.name() == one.type_);
     after.extend(before.iter().filter(|one| !is_known(one)).cloned());
     after
+}
+
+/// Between what holds now and the message that a condition had before.
+const BEFORE: &str = "; before that: ";
+
+/// A condition that keeps all but its message. Its generation stays as well: nothing was found out about the spec as it is.
+fn below(above: &str, mut condition: Condition) -> Condition {
+    let before = condition.message.split_once(BEFORE).map_or(condition.message.as_str(), |(_, before)| before);
+    let is_first = condition.reason == Reason::ManagementPaused.name();
+    condition.message = if is_first { above.to_owned() } else { clipped(&format!("{above}{BEFORE}{before}")) };
+    condition
 }
 
 /// Conditions carry whole seconds; anything finer would differ from what the API server gives back.

@@ -19,14 +19,33 @@ use crate::catalog::{AddOn, Package};
 /// What the spec refers to, as far as it was found.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
-    /// Files by reference.
-    pub images: BTreeMap<ConfigMapKeyRef, Vec<u8>>,
+    /// Files by reference; one whose ConfigMap does not exist is not among them.
+    pub images: BTreeMap<ConfigMapKeyRef, ImageRead>,
     /// Secrets by reference; one that does not exist is not among them.
     pub secrets: BTreeMap<SecretKeyRef, SecretRead>,
     /// References to Secrets that were applied to the tenant before.
     pub applied: AppliedSecrets,
     /// Digests of images that were applied to the tenant before.
     pub applied_images: BTreeMap<Field, Digest>,
+}
+
+/// What a ConfigMap that exists holds under a key that an image names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageRead {
+    /// The file.
+    File(Vec<u8>),
+    /// A text, in which no image can be.
+    Text,
+    /// Nothing.
+    NoKey,
+}
+
+impl ImageRead {
+    /// What a ConfigMap holds, by key.
+    pub fn all_of(files: BTreeMap<String, Vec<u8>>, texts: impl IntoIterator<Item = String>) -> BTreeMap<String, Self> {
+        let texts = texts.into_iter().map(|key| (key, Self::Text));
+        texts.chain(files.into_iter().map(|(key, bytes)| (key, Self::File(bytes)))).collect()
+    }
 }
 
 /// The bytes behind digests, needed only to write them.

@@ -50,9 +50,13 @@ pub fn without_add_ons(effective: &Effective) -> Vec<Lacking> {
     SWITCHES.into_iter().filter_map(|(field, add_on)| without_add_on(effective, field, add_on)).collect()
 }
 
-/// A partner adds packages itself; what add-ons it may have is agreed with the provider.
+/// A partner adds packages itself; what add-ons it may have is decided by the support of the platform.
 fn beyond_the_partner(field: Field, beyond: &[&str]) -> String {
-    let advice = if field == Field::AddOns { format!(". {CONTACT_SUPPORT}") } else { String::new() };
+    let advice = if field == Field::AddOns {
+        format!("; where the platform does not permit it to the partner, ask the platform's support: {CONTACT_SUPPORT}")
+    } else {
+        String::new()
+    };
     format!(
         "holds {}, which the partner does not have: add it to the Partner's `{}` or remove it here{advice}",
         quoted(beyond),
@@ -165,6 +169,14 @@ mod tests {
         let invalid = within(&effective(&["RemediationAndAutomation"], &[]), &partner);
         assert_eq!(invalid[0].reason, Reason::PackageNotAvailable);
         assert!(invalid[0].message.contains("`RemediationAndAutomation`"));
+    }
+
+    #[test]
+    fn an_add_on_that_the_partner_lacks_names_whose_support_decides() {
+        let partner = BTreeMap::from([(Field::AddOns, Value::set(["OfflineAlerts"]))]);
+        let invalid = within(&effective(&["EventAndIncidentManagement"], &["SLAManagement"]), &partner);
+        let asks = format!("ask the platform's support: {CONTACT_SUPPORT}");
+        assert!(invalid[0].message.ends_with(&asks), "{}", invalid[0].message);
     }
 
     /// shows: seeds/packages/add-ons

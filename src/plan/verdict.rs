@@ -115,6 +115,8 @@ pub struct Report {
     pub set: Vec<ConditionState>,
     /// Conditions to remove, since they stand only while they are True.
     pub clear: Vec<ConditionType>,
+    /// What the message of Ready begins with where it keeps its value.
+    pub above: Option<String>,
     /// Phase, where it is known.
     pub phase: Option<TenantPhase>,
 }
@@ -175,7 +177,7 @@ pub fn verdict(outcome: &Outcome, standing: Standing) -> Report {
             let report = if standing == Standing::New {
                 Report::default().set(ConditionType::Ready, (Truth::Unknown, Reason::ManagementPaused), &message)
             } else {
-                Report::default()
+                Report { above: Some(message.clone()), ..Report::default() }
             };
             report.only_while_true(&[(ConditionType::Paused, Reason::ManagementPaused, &message)])
         }

@@ -184,7 +184,10 @@ fn some_tenants(namespace: &str) {
     };
     let status = json!({"status": {
         "phase": "Active", "uniqueId": "client_93", "createdTime": CREATED,
-        "conditions": [condition("Ready", "True", "AsDeclared"), condition("InSync", "False", "Drifted")],
+        "conditions": [
+            condition("Ready", "True", "AsDeclared"), condition("InSync", "False", "Drifted"),
+            condition("Paused", "True", "ManagementPaused"),
+        ],
     }});
     let status = status.to_string();
     let patch = ["patch", "client", "globex", "-n", namespace, "--subresource=status", "--type=merge", "-p", &status];
@@ -272,6 +275,7 @@ fn one_word_lists_both_kinds_with_their_columns() {
             ("NAME", "partner.tenantry.dev/acme"),
             empty,
             ("REASON", ""),
+            ("PAUSED", ""),
             ("STATUS", ""),
             ("TENANT", "Acme Managed Services"),
             ("UNIQUE-ID", ""),
@@ -286,6 +290,7 @@ fn one_word_lists_both_kinds_with_their_columns() {
             ("NAME", "client.tenantry.dev/globex"),
             ("READY", "True"),
             ("REASON", "AsDeclared"),
+            ("PAUSED", "True"),
             ("STATUS", "Active"),
             ("TENANT", "Globex GmbH"),
             ("UNIQUE-ID", "client_93"),
@@ -297,5 +302,5 @@ fn one_word_lists_both_kinds_with_their_columns() {
     assert_eq!(client.last().map(|(name, _)| name.as_str()), Some("AGE"));
     let table = kubectl().run(&["get", "tenantry", "-n", &namespace, "-o", "wide"]).unwrap();
     let client = row(&table, "client", "globex");
-    assert_eq!(pairs(&client)[9..], [("IN-SYNC", "False"), ("MESSAGE", "Ready is True")]);
+    assert_eq!(pairs(&client)[10..], [("IN-SYNC", "False"), ("MESSAGE", "Ready is True")]);
 }

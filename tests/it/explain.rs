@@ -98,6 +98,9 @@ fn kubectl_explains_fields_in_our_words() {
         ("msp.spec.clients.allowedNamespaces.from", "default: `Same`"),
         ("client.spec.partnerRef.namespace", "default: the Client's own namespace"),
         ("client.spec.tenantState", "a new client is active"),
+        ("partner.spec.packages", "`HybridDiscoveryAndMonitoring` is always added"),
+        ("partner.spec.clients.defaults.packages", "`HybridDiscoveryAndMonitoring` is always added"),
+        ("client.spec.packages", "`HybridDiscoveryAndMonitoring` is always added"),
         ("tclient.spec.deletion.confirm.acknowledge", "DataErased, NotRecoverable, UsersDeactivated"),
         ("client.status.termination.howToConfirm", "The block to paste"),
     ] {

@@ -164,7 +164,11 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
             Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {
                 observed.seen.insert(*field, Seen::Unreadable);
             }
-            Err(error) => return Err(error),
+            // One file that is refused or broken must not keep a whole partner out of the export.
+            Err(error) => {
+                observed.seen.insert(*field, Seen::Unreadable);
+                observed.unknown.unreadable.insert(*field, format!("the file that it serves was not loaded: {error}"));
+            }
         }
     }
     Ok(Some(Found { inspection, images }))

@@ -16,7 +16,7 @@ use crate::object::{
     Allows, FoundSecret, Object, Parent, Sources, allows, asked_adoption, connection_secret, image_keys, namespace,
     not_allowed, resolve, secret_keys,
 };
-use crate::plan::{Invalid, Kind, Material, Outcome, SecretRead, client_defaults};
+use crate::plan::{ImageRead, Invalid, Kind, Material, Outcome, SecretRead, client_defaults};
 
 /// What an image is taken for that the input does not hold: the head of a picture of one dot.
 const SOUND_IMAGE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
@@ -201,12 +201,11 @@ impl<'a> Judge<'a> {
             match self.manifests.files.get(&(own.clone(), reference.name.clone())) {
                 None => {
                     self.unknown.insert(format!("ConfigMap `{own}/{}`", reference.name));
-                    material.images.insert(reference, SOUND_IMAGE.to_vec());
+                    material.images.insert(reference, ImageRead::File(SOUND_IMAGE.to_vec()));
                 }
                 Some(data) => {
-                    if let Some(bytes) = data.get(&reference.key) {
-                        material.images.insert(reference, bytes.clone());
-                    }
+                    let read = data.get(&reference.key).cloned().unwrap_or(ImageRead::NoKey);
+                    material.images.insert(reference, read);
                 }
             }
         }

@@ -22,13 +22,14 @@ use crate::plan::{
 };
 use crate::wire::Mark;
 
-/// One step.
+/// One step, which judges a pause by the time at which it began.
 pub(super) async fn step<K: TenantObject>(
     object: &Arc<K>,
+    begun: Timestamp,
     done: &mut Done,
     context: &Context,
 ) -> Result<Next<K>, Stop> {
-    let walk = Walk { begun: crate::clock::now(), has_recorded: std::mem::take(&mut done.has_recorded) };
+    let walk = Walk { begun, has_recorded: std::mem::take(&mut done.has_recorded) };
     let Gathered { mut surroundings, reached, book } =
         Box::pin(gather(object.as_ref(), Patience::RateLimit, context)).await?;
     let decide = |surroundings: &Surroundings| decide(object.as_ref(), surroundings, walk, context);
@@ -189,7 +190,7 @@ impl Said {
             mark: &self.mark,
             record: &self.record,
             has_adoption_id: has_adoption_id(object),
-            is_paused: mode(object) != ManagementMode::Manage || pause(object, crate::clock::now()).is_some(),
+            is_paused: mode(object) != ManagementMode::Manage || pause(object, walk.begun).is_some(),
             rules: Rules {
                 request_timeout: settings.request_timeout,
                 limits: Limits {

@@ -174,7 +174,7 @@ async fn read<K: TenantObject>(
     let failed = |error: Error| stop(K::KIND, &error, platform, context);
     let read = crate::object::read(platform, place, (id, has_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| not_found(object, id, context))?;
-    load_images(platform, &mut observed, (desired, facts.written())).await.map_err(failed)?;
+    load_images(platform, &mut observed, (desired, facts.written())).await;
     facts.keep_images(&observed);
     Ok(observed)
 }

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 
-use super::Reader;
+use super::{ImageRead, Reader};
 use crate::api::{Branding, ConfigMapKeyRef, Image, LoginPage, Reason};
 use crate::plan::image::{self, ImageKind, ImageRule, Shape};
 use crate::plan::{Digest, Field, Value};
@@ -52,16 +52,12 @@ impl Reader<'_> {
     }
 
     fn file(&mut self, field: Field, reference: &ConfigMapKeyRef) -> Option<Vec<u8>> {
-        let bytes = self.material.images.get(reference).cloned();
-        if bytes.is_none() {
-            let message = format!(
-                "names key `{}` of ConfigMap `{}`, which does not exist in its `binaryData`: create it in this namespace, \
-                 for example with `kubectl create configmap {} --from-file={}`",
-                reference.key, reference.name, reference.name, reference.key
-            );
-            self.refuse(field, Reason::ImageNotFound, message);
+        let read = self.material.images.get(reference);
+        if let Some(ImageRead::File(bytes)) = read {
+            return Some(bytes.clone());
         }
-        bytes
+        self.refuse(field, Reason::ImageNotFound, no_file(reference, read));
+        None
     }
 
     fn inline(&mut self, field: Field, text: &str) -> Option<Vec<u8>> {
@@ -71,6 +67,24 @@ impl Reader<'_> {
             self.refuse(field, Reason::ImageInvalid, "is not base64: encode the file with `base64 -w0`".to_owned());
         }
         bytes
+    }
+}
+
+/// Why there is no file, and the command that puts one there: a name that is taken is not created again.
+fn no_file(ConfigMapKeyRef { name, key }: &ConfigMapKeyRef, read: Option<&ImageRead>) -> String {
+    let make = format!("kubectl create configmap {name} --from-file={key}");
+    let Some(read) = read else {
+        return format!(
+            "names key `{key}` of ConfigMap `{name}`, which does not exist: create it in this namespace, for example with `{make}`"
+        );
+    };
+    match read {
+        ImageRead::Text => format!(
+            "names key `{key}` of ConfigMap `{name}`, which holds a text under it in `data` and not a file in `binaryData`: make the ConfigMap again from all its files, for example with `{make} --dry-run=client -o yaml | kubectl replace -f -`"
+        ),
+        ImageRead::File(_) | ImageRead::NoKey => format!(
+            "names key `{key}` of ConfigMap `{name}`, which exists and does not have it: correct `key`, or add the file, for example with `{make} --dry-run=client -o yaml | kubectl patch configmap {name} --type=merge --patch-file=/dev/stdin`"
+        ),
     }
 }
 

@@ -65,7 +65,22 @@ fn an_image_that_is_not_there_is_added_and_one_that_is_none_is_replaced() {
         }));
     };
     space.partner("acme", &json!({"branding": {"logo": {"configMapKeyRef": {"name": "brand", "key": "logo.png"}}}}));
-    asks(&space.not_ready("partner/acme", "ImageNotFound"), &["`branding.logo`", "`brand`", "`logo.png`"]);
+    let make = "`kubectl create configmap brand --from-file=logo.png`";
+    asks(
+        &space.not_ready("partner/acme", "ImageNotFound"),
+        &["`branding.logo`", "`brand`, which does not exist:", make],
+    );
+    let says = |what: &str, words: &[&str]| {
+        let sentence = || space.condition("partner/acme", "Ready").map(|(_, _, message)| message).unwrap_or_default();
+        space.until(what, || Ok(sentence().contains(words[0])));
+        asks(&sentence(), words);
+    };
+    let labels = json!({"tenantry.dev/watch": "true"});
+    let metadata = json!({"name": "brand", "labels": labels});
+    space.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"logo.png": "text"}}));
+    says("the text is named", &["holds a text under it in `data`", "kubectl replace -f -`"]);
+    space.apply(&json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"other": "text"}}));
+    says("the key is named", &["which exists and does not have it", "kubectl patch configmap brand --type=merge"]);
     put(b"<svg/>");
     asks(&space.not_ready("partner/acme", "ImageInvalid"), &["`branding.logo`", "PNG"]);
     put(&std::fs::read(crate::assets::root().join("examples/brand/logo.png")).unwrap());

@@ -257,3 +257,40 @@ fn a_moment_waits_for_approval_where_that_is_asked() {
     });
     assert_eq!(told(&story), Vec::<String>::new());
 }
+
+/// Applies a spec that is refused, and after five hours one edit that the platform fails once.
+fn failed_once_after_refusals(refused: &Value, edit: &Value) {
+    let world = world();
+    let acme = Key::new(PARTNERS, "a", "acme");
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&acme, &scenarios::partner(&json!({})));
+        until_ready(&world, &acme).await;
+        world.edit(&acme, refused);
+        world.until("it is refused", |world| ready_says(world, &acme).0 == "InvalidValue").await;
+        tokio::time::sleep(std::time::Duration::from_hours(5)).await;
+        let mut refusals = 1;
+        world.lock().fates = Box::new(move |_, ask: &Ask| {
+            if ask.side == Side::Platform && ask.is_write() && refusals > 0 {
+                refusals -= 1;
+                let body = Bytes::from_static(br#"{"code":"0006","message":"not now"}"#);
+                return Fate::Instead(Box::new((Reply { status: 503, headers: Vec::new(), body }, false)));
+            }
+            Fate::Pass
+        });
+        world.edit(&acme, edit);
+        tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+        assert_eq!(world.tenant(&acme).unwrap().settings["city"], "Bonn", "{}", world.lock().story.join("\n"));
+    });
+    assert_eq!(world.in_vain(), Vec::<String>::new());
+}
+
+#[test]
+fn a_failure_after_hours_with_a_refused_moment_is_tried_again_within_seconds() {
+    failed_once_after_refusals(&security("2031-01-01T00:00:00Z"), &json!({"details": {"city": "Bonn"}}));
+}
+
+#[test]
+fn a_failure_after_hours_with_a_refused_value_is_tried_again_within_seconds() {
+    let refused = json!({"details": {"timezone": "Mars/Olympus"}});
+    failed_once_after_refusals(&refused, &json!({"details": {"timezone": "Europe/Berlin", "city": "Bonn"}}));
+}

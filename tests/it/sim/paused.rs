@@ -1,13 +1,16 @@
 //! A pause with an end: it holds everything until its time, and then ends by itself.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::http::Method;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
+use super::ask::{Reply, Side};
 use super::cluster::{CLIENTS, EVENTS, Key, PARTNERS};
 use super::life::{live, settings};
-use super::seam::{Life, World};
+use super::seam::{Fate, Life, World};
 use super::settle::{condition, is_ready, world};
 use super::sweep::scenarios::{client, partner};
 
@@ -110,4 +113,120 @@ fn a_deletion_waits_for_the_end_of_a_pause() {
         assert_eq!(events(&world, "Resumed"), Vec::<String>::new(), "a deletion that waits is no end of a pause");
     });
     assert_eq!(world.faults(), Vec::<String>::new());
+}
+
+#[test]
+fn an_end_of_a_pause_is_told_when_the_tenant_was_read_and_not_of_one_that_is_observed() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"details": {"city": "Bonn"}})).await;
+        let id = world.tenant(&globex()).unwrap().id;
+        world.edit(&globex(), &json!({"management": {"mode": "Paused"}}));
+        minutes(5).await;
+        let observe = json!({"management": {"mode": "Observe"}, "adoption": {"uniqueId": id}});
+        world.edit(&globex(), &observe);
+        minutes(15).await;
+        assert_eq!(paused(&world), None);
+        assert_eq!(events(&world, "Resumed"), Vec::<String>::new(), "it is only observed");
+        world.edit(&globex(), &json!({"management": {"mode": "Manage"}, "adoption": null}));
+        minutes(5).await;
+        world.edit(&globex(), &json!({"management": {"mode": "Paused"}}));
+        minutes(5).await;
+        let body = axum::body::Bytes::from_static(br#"{"code":"0006","message":"not now"}"#);
+        let refusal = Reply { status: 503, headers: Vec::new(), body };
+        world.lock().fates = Box::new(move |_, ask| {
+            if ask.side == Side::Platform { Fate::Instead(Box::new((refusal.clone(), false))) } else { Fate::Pass }
+        });
+        world.edit(&globex(), &json!({"management": {"mode": "Manage"}}));
+        minutes(5).await;
+        assert_eq!(paused(&world), None);
+        assert_eq!(events(&world, "Resumed"), Vec::<String>::new(), "the tenant was not read");
+        world.lock().fates = Box::new(|_, _| Fate::Pass);
+        minutes(15).await;
+        assert_eq!(events(&world, "Resumed").len(), 1);
+    });
+    assert_eq!(world.in_vain(), Vec::<String>::new());
+}
+
+#[test]
+fn a_paused_object_says_so_in_its_columns_and_ready_keeps_its_value() {
+    let world = world();
+    let ready = |world: &World| {
+        let object = world.object(&globex()).unwrap();
+        let all = object["status"]["conditions"].as_array().unwrap();
+        all.iter().find(|one| one["type"] == "Ready").unwrap().clone()
+    };
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"details": {"city": "Bonn"}})).await;
+        let before = ready(&world);
+        for round in 0..2 {
+            let until = pause(&world, 90);
+            world.edit(&globex(), &json!({"details": {"city": "Ulm"}}));
+            minutes(15).await;
+            let says = format!(
+                "`management.pausedUntil` is {until}: nothing is read, written or ended until then; before that: {}",
+                before["message"].as_str().unwrap()
+            );
+            let now = ready(&world);
+            assert_eq!(now["message"], says, "round {round}");
+            for kept in ["status", "reason", "observedGeneration", "lastTransitionTime"] {
+                assert_eq!(now[kept], before[kept], "{kept}");
+            }
+        }
+        minutes(100).await;
+        let after = ready(&world);
+        assert_eq!((&after["message"], city(&world).as_str()), (&before["message"], "Ulm"));
+    });
+    assert_eq!(world.faults(), Vec::<String>::new());
+}
+
+/// The object as a release left it that knew no installations.
+fn without_installation(world: &World) {
+    let mut object = world.object(&globex()).unwrap();
+    let mut intent: Value =
+        serde_json::from_str(object["metadata"]["annotations"]["tenantry.dev/intent"].as_str().unwrap()).unwrap();
+    intent.as_object_mut().unwrap().remove("operator");
+    world.patch(&globex(), &json!({"metadata": {"annotations": {"tenantry.dev/intent": intent.to_string()}}}));
+    let mut status = object["status"].take();
+    status.as_object_mut().unwrap().remove("operator");
+    let metadata = json!({"name": "globex", "namespace": "a"});
+    let body = json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": "Client", "metadata": metadata, "status": status});
+    assert!(world.apply_status(&globex(), &body).is_success());
+}
+
+#[test]
+fn a_pause_that_ends_within_a_pass_lets_nothing_be_written_without_a_claim() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world, &json!({"deletion": {"policy": "Suspend"}})).await;
+        world.edit(&globex(), &json!({"management": {"mode": "Paused"}}));
+        minutes(5).await;
+    });
+    without_installation(&world);
+    let (is_claimed, claimed): (Arc<Mutex<bool>>, Arc<Mutex<Vec<bool>>>) = Default::default();
+    let noted = Arc::clone(&claimed);
+    live(&world, &Life::new(2), settings(), async {
+        let acme = Key::new(PARTNERS, "a", "acme");
+        world.edit(&acme, &json!({"details": {"city": "Bonn"}}));
+        world.until("it leads", |world| world.tenant(&acme).unwrap().settings["city"] == "Bonn").await;
+        let mut is_first = true;
+        world.lock().fates = Box::new(move |_, ask| {
+            let is_globex = ask.side == Side::Cluster && ask.path.contains("/clients/globex");
+            if is_globex && ask.is_write() && ask.path.ends_with("/status") {
+                *is_claimed.lock().unwrap() |= ask.json()["status"]["operator"].is_string();
+            }
+            if ask.side == Side::Platform && ask.path.ends_with("/suspend") {
+                noted.lock().unwrap().push(*is_claimed.lock().unwrap());
+            }
+            // The object is read again when the pass has begun, and the answer comes after the end of the pause.
+            let is_slow = is_globex && ask.method == Method::GET && std::mem::take(&mut is_first);
+            if is_slow { Fate::SlowReply(Duration::from_secs(28)) } else { Fate::Pass }
+        });
+        let until = (tenantry::clock::now() + SignedDuration::from_secs(15)).to_string();
+        world.edit(&globex(), &json!({"management": {"mode": null, "pausedUntil": until}}));
+        world.delete(&globex());
+        world.until("it is gone", |world| world.object(&globex()).is_none()).await;
+    });
+    assert_eq!(*claimed.lock().unwrap(), [true], "{}", world.lock().story.join("\n"));
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }
