@@ -240,8 +240,8 @@ fn a_false_page_is_found_out() {
     let fields = BTreeSet::from(["spec.details.name".to_owned()]);
     let head = "| id | statement | where it lives | state | shown by |\n| --- | --- | --- | --- | --- |";
     let judge = |count: &str, rows: &str, tests: &[Test]| {
-        let text = format!("# Seeds\n\n{count}.\n\n## Part\n\n{head}\n{rows}\n");
-        faults(&Page { name: "seeds", text }, tests, &fields)
+        let whole = format!("# Seeds\n\n{count}.\n\n## Part\n\n{head}\n{rows}\n");
+        faults(&Page { name: "seeds", text: whole }, tests, &fields)
     };
     let one = |state: &str| {
         let counts: Vec<String> =

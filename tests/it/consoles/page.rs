@@ -91,7 +91,7 @@ fn outside(page: &str) -> (String, Vec<&str>) {
         is_fenced ^= is_fence;
         if is_fenced || is_fence {
             // Two spans on both sides of a block are two.
-            prose.push_str("\n");
+            prose.push('\n');
         } else {
             prose.push_str(line);
             prose.push('\n');

@@ -168,8 +168,8 @@ impl Page {
 fn a_false_column_is_found_out() {
     let test = |name: &str, id: &str| Test { name: name.to_owned(), shows: vec![id.to_owned()], is_felt: false };
     let judge = |rows: &str, tests: &[Test]| {
-        let text = format!("# Page\n\n| id | what | shown by |\n| --- | --- | --- |\n{rows}\n\n| a | b | c |\n");
-        Page { name: "seeds", text }.faults(tests, |row| row.cell("what") == Some("good")).join("; ")
+        let whole = format!("# Page\n\n| id | what | shown by |\n| --- | --- | --- |\n{rows}\n\n| a | b | c |\n");
+        Page { name: "seeds", text: whole }.faults(tests, |row| row.cell("what") == Some("good")).join("; ")
     };
     let (one, two) = ([test("it::a", "seeds/x/y")], [test("it::b", "seeds/x/y"), test("it::a", "seeds/x/y")]);
     assert_eq!(judge("| x/y | good | `it::a` |", &one), "");
