@@ -143,10 +143,9 @@ mod tests {
             tokio::time::sleep(bounds::REFUSED_PAUSE / 2).await;
             Some((Ok::<_, std::io::Error>(vec![b'x']), ()))
         });
-        let request = Request::new(Body::from_stream(drops));
-        let (begun, whole) = (tokio::time::Instant::now(), Account::without_room());
-        let mut request = request;
-        request.extensions_mut().insert(whole);
+        let mut request = Request::new(Body::from_stream(drops));
+        request.extensions_mut().insert(Account::without_room());
+        let begun = tokio::time::Instant::now();
         assert!(matches!(collect(request, bounds::TENANT).await, Err(Error::Full)));
         assert_eq!(begun.elapsed().as_secs(), bounds::BODY_TIME.as_secs(), "of the clock of this test");
     }

@@ -174,11 +174,11 @@ impl Store {
     pub(super) async fn begin_under(&self, tenant: i64) -> Result<Tx, sqlx::Error> {
         let Some(row_permits) = &self.row_permits else { return self.begin().await };
         let asked = Instant::now();
-        let begin = async {
+        let write = async {
             let permit = row_permits.acquire(tenant).await;
             Ok(Tx::new(self.writer.begin().await?).with_permit(permit))
         };
-        let begun = tokio::time::timeout(connect::ACQUIRE, begin).await;
+        let begun = tokio::time::timeout(connect::ACQUIRE, write).await;
         self.waits.observe(asked.elapsed().as_secs_f64());
         begun.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
