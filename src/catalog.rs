@@ -9,7 +9,7 @@ mod places;
 mod zones;
 
 pub use categories::{Carried, Category, KINDS, Kind, needs};
-pub use nearest::{no_country, no_timezone};
+pub use nearest::{nearest, no_country, no_timezone};
 pub use places::{COUNTRIES, country};
 pub use zones::timezone;
 

@@ -24,7 +24,7 @@ pub fn no_timezone(text: &str) -> Option<String> {
 }
 
 /// A question for the nearest name, where one is near: at most one letter in three differs.
-fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     let wanted = text.to_lowercase();
     let far = wanted.chars().count().div_ceil(3);
     let (distance, name) =

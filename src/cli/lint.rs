@@ -6,6 +6,7 @@ mod rules;
 mod scalars;
 mod schema;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -163,10 +164,12 @@ struct Linter<'a> {
     findings: Vec<Finding>,
     partners: usize,
     clients: usize,
+    /// Objects that are in the input, those that were refused included.
+    named: BTreeSet<String>,
 }
 
 /// A kind with what its definition demands.
-pub(super) struct Definition {
+pub(crate) struct Definition {
     name: String,
     schema: Schema,
     rules: Rules,
@@ -192,6 +195,16 @@ impl Definition {
         crate::api::crds().iter().map(kind).collect()
     }
 
+    /// A question for what was meant at a place of an object of a kind, where something is near.
+    pub(crate) fn near(kind: &str, path: &str, object: &Value) -> Option<String> {
+        let definition = crate::api::crds().iter().find_map(|crd| {
+            let crd = serde_json::to_value(crd).ok().filter(|crd| crd["spec"]["names"]["kind"] == kind)?;
+            Some(Schema::new(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+        })?;
+        let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
+        definition.near(path, object.pointer(&pointer)?)
+    }
+
     /// Name of the kind.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -208,7 +221,15 @@ impl Definition {
 impl<'a> Linter<'a> {
     fn new(namespace: &'a str) -> Self {
         let kinds = Definition::all();
-        Self { namespace, kinds, manifests: Manifests::default(), findings: Vec::new(), partners: 0, clients: 0 }
+        Self {
+            namespace,
+            kinds,
+            manifests: Manifests::default(),
+            findings: Vec::new(),
+            partners: 0,
+            clients: 0,
+            named: BTreeSet::new(),
+        }
     }
 
     fn read(&mut self, file: &Path, text: &str) {
@@ -231,6 +252,7 @@ impl<'a> Linter<'a> {
         let is_ours = document.value["apiVersion"] == format!("{GROUP}/{VERSION}").as_str();
         let known = self.kinds.iter().find(|known| is_ours && known.name == kind);
         let before = self.findings.len();
+        self.named.insert(object(&document.value, self.namespace));
         if let Some(kind) = known {
             *if kind.name == "Partner" { &mut self.partners } else { &mut self.clients } += 1;
             let found = judge(kind, &document, text);
@@ -247,7 +269,9 @@ impl<'a> Linter<'a> {
 
     /// Everything that was found, in the order of the input, and what was looked at.
     fn finish(mut self) -> (Vec<Finding>, Seen) {
-        let unknown = meaning::judge(&self.manifests, &mut self.findings);
+        let mut unknown = meaning::judge(&self.manifests, &mut self.findings);
+        // What was refused is in the input all the same.
+        unknown.retain(|name| !self.named.contains(name));
         self.findings.sort_by(|one, other| one.place().cmp(&other.place()));
         let Self { manifests, findings, partners, clients, .. } = self;
         (findings, Seen { partners, clients, ignored: manifests.ignored, unknown })

@@ -18,6 +18,7 @@ mod plan;
 mod promise;
 mod proxy;
 mod pull_request;
+mod refused;
 mod release;
 mod status;
 mod terminate;

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::api::names;
+use crate::catalog::nearest;
 
 /// The schema of a kind.
 pub(super) struct Schema {
@@ -59,6 +60,16 @@ impl Schema {
         Some(node)
     }
 
+    /// A question for what was meant at a place of an object: the field nearest to its name, or the word nearest to its
+    /// value.
+    pub(super) fn near(&self, path: &str, value: &Value) -> Option<String> {
+        if let Some(schema) = self.at(path) {
+            return near_word(value, schema["enum"].as_array()?);
+        }
+        let (parent, name) = path.rsplit_once('.')?;
+        near_field(name, self.at(parent)?.get("properties")?.as_object()?)
+    }
+
     /// Everything that does not fit.
     pub(super) fn judge(&self, object: &Value) -> Vec<Misfit> {
         let mut misfits = Vec::new();
@@ -108,8 +119,30 @@ fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
     let words = schema["enum"].as_array();
     if let Some(words) = words.filter(|words| !words.contains(value)) {
         let known: Vec<String> = words.iter().map(Value::to_string).collect();
-        add((path, misfits), format!("Unsupported value: {value}: supported values: {}", known.join(", ")));
+        let known = known.join(", ");
+        let advice = match near_word(value, words) {
+            Some(near) => format!("{near} Supported values: {known}"),
+            None => format!("supported values: {known}"),
+        };
+        add((path, misfits), format!("Unsupported value: {value}: {advice}"));
     }
+}
+
+/// A question for the field that is nearest to a name: one of these, or one inside of them.
+fn near_field(name: &str, known: &Map<String, Value>) -> Option<String> {
+    nearest(name, known.keys().map(String::as_str)).or_else(|| {
+        let inside: Vec<(&String, &Map<String, Value>)> =
+            known.iter().filter_map(|(outer, schema)| Some((outer, schema.get("properties")?.as_object()?))).collect();
+        let question = nearest(name, inside.iter().flat_map(|(_, below)| below.keys().map(String::as_str)))?;
+        let named = inside.iter().flat_map(|(outer, below)| below.keys().map(move |inner| (outer, inner)));
+        let (outer, inner) = named.into_iter().find(|(_, inner)| question.contains(&format!("`{inner}`")))?;
+        Some(question.replace(inner.as_str(), &format!("{outer}.{inner}")))
+    })
+}
+
+/// A question for the word that is nearest to a value.
+fn near_word(value: &Value, words: &[Value]) -> Option<String> {
+    nearest(value.as_str()?, words.iter().filter_map(Value::as_str))
 }
 
 const fn type_of(value: &Value) -> &'static str {
@@ -130,7 +163,11 @@ fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'
     for (name, member) in members {
         let path = format!("{path}.{name}");
         match known.and_then(|known| known.get(name)).or(others) {
-            None => add_beside((&path, misfits), format!("unknown field `{path}`: correct or remove it")),
+            None => {
+                let near = known.and_then(|known| near_field(name, known));
+                let advice = near.unwrap_or_else(|| "correct or remove it".to_owned());
+                add_beside((&path, misfits), format!("unknown field `{path}`: {advice}"));
+            }
             // The API server drops it.
             Some(_) if member.is_null() => {}
             Some(schema) => value(member, schema, (&path, misfits)),
