@@ -36,7 +36,7 @@ use crate::assets;
 use crate::world::Space;
 
 /// What a run of the plugin left behind.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     /// Exit status.
     pub(crate) code: i32,
