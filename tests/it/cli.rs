@@ -13,6 +13,7 @@ mod krew;
 mod lint;
 mod list;
 mod offline;
+mod outage;
 mod page;
 mod plan;
 mod promise;

@@ -77,6 +77,16 @@ pub(super) struct Screen {
     next: Vec<String>,
 }
 
+/// How many clients there are. The operator counts them from time to time, so this is not about this moment.
+fn counted(ClientCounts { declared, live, unmanaged }: &ClientCounts) -> String {
+    let undeclared = match (live, unmanaged) {
+        (0, _) => String::new(),
+        (_, 0) => ", all of them declared".to_owned(),
+        (_, some) => format!(", {some} of them without an object"),
+    };
+    format!("{declared} declared by objects; {live} on the platform at the operator's last count{undeclared}")
+}
+
 impl Screen {
     pub(super) fn of<K: Object>(object: &K) -> Self {
         let status = object.status().cloned().unwrap_or_default();
@@ -151,10 +161,7 @@ impl Screen {
         section("Not held by this platform", self.unsupported.clone());
         section("Images", self.image_advice.clone());
         section("Left out by its packages", self.left_out());
-        if let Some(ClientCounts { declared, live, unmanaged }) = &self.clients {
-            let counts = format!("{declared} declared, {live} on the platform, {unmanaged} of them by no object");
-            section("Clients", vec![counts]);
-        }
+        section("Clients", self.clients.as_ref().map(counted).into_iter().collect());
         section("Termination", self.ending());
         section("Next", self.next.iter().map(|one| format!("- {one}")).collect());
         text
