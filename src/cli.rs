@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. A verb ends in an `Exit` or in `Failure`s; nothing here writes
 //! to the platform.
 
+mod accounts;
 mod act;
 mod ask;
 mod cancel;

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::ask;
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::{Target, Written, merge};
+use super::guarded::{DryRun, Target, Written, merge};
 use super::one::{One, argument};
 use super::{Ended, Exit, output};
 use crate::object::{Object, pause};
@@ -71,7 +71,10 @@ pub(crate) async fn on<K: Object>(act: &impl Act, object: &K, target: Target<'_>
     for owner in owners(written.as_ref(), act.fields()) {
         output::note(&format!("{}: {owner}", named(object)));
     }
-    output::note(&format!("{}: {}", named(object), act.follows(written.as_ref())));
+    // After a dry run nothing follows.
+    if target.dry_run == DryRun::None {
+        output::note(&format!("{}: {}", named(object), act.follows(written.as_ref())));
+    }
     Ok(true)
 }
 

@@ -67,7 +67,9 @@ async fn cancel<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> Ende
         return told(became, object.as_ref());
     }
     output::print(&format!("the consent is taken back on {}{}\n", named(object.as_ref()), target.dry_run.suffix()))?;
-    output::note(&follows(object.as_ref()));
+    if target.dry_run == DryRun::None {
+        output::note(&follows(object.as_ref()));
+    }
     Ok(Exit::Nothing)
 }
 

@@ -5,6 +5,7 @@ mod definitions;
 mod rights;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::PodSpec;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use serde::Serialize;
@@ -17,6 +18,7 @@ use super::leader::{Leaders, OPERATOR, leaders};
 use super::one::required;
 use super::output::{self, Machine, plain};
 use super::{Ended, Exit};
+use rights::{Account, Watched};
 
 /// Check whether the cluster has everything that the operator needs.
 ///
@@ -126,9 +128,9 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
 }
 
 /// Looks at the Deployments of the operator; returns the ServiceAccount of the first one or of the flag.
-async fn operator(flags: &Flags, cluster: &Cluster, report: &mut Report) -> Option<String> {
+async fn operator(flags: &Flags, cluster: &Cluster, report: &mut Report) -> Option<Account> {
     const WHAT: &str = "operator";
-    let named = flags.operator_service_account.clone();
+    let named = flags.operator_service_account.clone().map(|name| Account { name, watched: Watched::Unknown });
     let listed = Api::<Deployment>::all(cluster.client.clone()).list(&ListParams::default().labels(OPERATOR)).await;
     let found = match listed {
         Ok(found) => found.items,
@@ -157,10 +159,27 @@ async fn operator(flags: &Flags, cluster: &Cluster, report: &mut Report) -> Opti
                 .wrong(WHAT, format!("{message}: see `kubectl -n {namespace} describe deployment,pods -l {OPERATOR}`"));
         }
         let pod = spec.template.spec.unwrap_or_default();
-        let own = pod.service_account_name.unwrap_or_else(|| "default".to_owned());
-        account.get_or_insert_with(|| format!("{namespace}/{own}"));
+        let own = pod.service_account_name.as_deref().unwrap_or("default");
+        let name = format!("{namespace}/{own}");
+        let deployed = Account { watched: watched(&pod), name };
+        if account.as_ref().is_none_or(|account| account.name == deployed.name) {
+            account = Some(deployed);
+        }
     }
     account
+}
+
+/// Where an operator looks for objects, by the flag or the variable of its containers.
+fn watched(pod: &PodSpec) -> Watched {
+    let flag = |arg: &String| arg.strip_prefix("--namespaces=").map(str::to_owned);
+    let named = pod.containers.iter().find_map(|container| {
+        let of_args = container.args.iter().flatten().find_map(flag);
+        let variables = container.env.iter().flatten();
+        of_args.or_else(|| variables.into_iter().find(|one| one.name == "TENANTRY_NAMESPACES")?.value.clone())
+    });
+    let all = named.iter().flat_map(|names| names.split(',')).map(str::trim);
+    let all: Vec<String> = all.filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    if all.is_empty() { Watched::Everywhere } else { Watched::Namespaces(all) }
 }
 
 fn lease(leaders: &Leaders, report: &mut Report) {

@@ -77,16 +77,6 @@ impl ConnectionFlags {
         let data = read(file)?;
         platform(&data, &format!("`{}`", file.display()), proxy).map(Some)
     }
-
-    /// The platform, which must be named.
-    ///
-    /// # Errors
-    /// None is, or it cannot be read.
-    pub(crate) async fn platform_or_secret(&self, cluster: Option<&Cluster>) -> Result<Platform, Failure> {
-        self.given(cluster).await?.platform.ok_or_else(|| {
-            Failure::new("the platform must be named: give the connection with `--connection FILE` or `--connection-secret NAME`")
-        })
-    }
 }
 
 /// The platform of a Secret's data; `whose` begins the sentence of an error.

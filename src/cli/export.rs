@@ -13,17 +13,19 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::cluster::ClusterFlags;
+use super::accounts::Usable;
+use super::cluster::{Cluster, ClusterFlags};
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
 use super::{Ended, Exit, output};
 use crate::api::{GROUP, Partner, VERSION, is_namespace_name, is_object_name};
+use crate::connect::Platform;
 use crate::object::unique_id;
 use crate::plan::{Field, Kind, MarkSeen, Material, Value, client_defaults};
 use crate::wire::Mark;
 use files::Files;
 use fit::Schemas;
-use gather::{Families, Family, Found, families};
+use gather::{Failed, Families, Family, Found, families};
 use names::{Taken, is_reserved};
 use spec::{Frame, Written};
 use unchosen::Unchosen;
@@ -39,6 +41,7 @@ use unchosen::Unchosen;
 /// same files again, byte for byte.
 ///
 /// A partner that the platform does not show is named at the end, with exit status 1; its files of an earlier export stay.
+/// Without a named connection the Partners of the cluster must lead to one account.
 ///
 /// The Secret with the connection is not written: put it into each namespace under the name of `--secret-name`.
 #[derive(clap::Args, Debug)]
@@ -87,7 +90,7 @@ impl Flags {
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let folder = flags.folder()?;
     let connected = cluster.connect().await?;
-    let platform = flags.connection.platform_or_secret(connected.as_ref()).await?;
+    let platform = platform(flags, connected.as_ref()).await?;
     let declared = match &connected {
         Some(connected) => connected.partners().await?,
         None => BTreeMap::new(),
@@ -112,7 +115,31 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         export.family(family)?;
     }
     export.finish(folder.as_deref(), &failed)?;
-    if failed.is_empty() { Ok(Exit::Nothing) } else { Err(failed.into_iter().map(Failure::new).collect()) }
+    if failed.is_empty() { Ok(Exit::Nothing) } else { Err(failed.into_iter().map(Failure::from).collect()) }
+}
+
+/// The platform that is named, or the one that the Partners of the cluster lead to.
+async fn platform(flags: &Flags, cluster: Option<&Cluster>) -> Result<Platform, Failure> {
+    let given = flags.connection.given(cluster).await?;
+    let name_it = "give the connection with `--connection FILE` or `--connection-secret NAME`";
+    match (&given.platform, cluster) {
+        (Some(named), _) => Ok(named.clone()),
+        (None, None) => Err(Failure::new(format!("the platform must be named: {name_it}"))),
+        (None, Some(cluster)) => {
+            let Usable { mut platforms, unusable } = Usable::of_the_cluster(given, cluster, None).await?;
+            match (platforms.pop(), platforms.as_slice(), unusable.into_iter().next()) {
+                (Some(only), [], None) => Ok(only),
+                (None, _, None) => Err(Failure::new(format!("no Partner names a connection: {name_it}"))),
+                (_, _, Some((partner, why))) => Err(Failure::new(format!("{why}; or {name_it}")).about(partner)),
+                (Some(one), others, None) => {
+                    let accounts = others.iter().chain([&one]);
+                    let accounts = accounts.map(|one| format!("`{}` at `{}`", one.tenant_id(), one.host()));
+                    let accounts = accounts.collect::<Vec<_>>().join(", ");
+                    Err(Failure::new(format!("the Partners lead to several accounts ({accounts}): {name_it}")))
+                }
+            }
+        }
+    }
 }
 
 /// What was written so far.
@@ -287,13 +314,14 @@ impl Export<'_> {
     }
 
     /// Writes everything. Where partners could not be read, their files of an earlier export stay.
-    fn finish(mut self, folder: Option<&Path>, failed: &[String]) -> Result<(), Failure> {
+    fn finish(mut self, folder: Option<&Path>, failed: &[Failed]) -> Result<(), Failure> {
         let count = self.files.count();
         match folder {
             None => output::print(&self.files.stream())?,
             Some(folder) => {
+                let failed: BTreeSet<&str> = failed.iter().map(|one| one.id.as_str()).collect();
                 if !failed.is_empty() {
-                    self.files.keep_earlier(folder)?;
+                    self.files.keep_earlier(folder, &failed)?;
                 }
                 self.files.list()?;
                 self.files.write(folder)?;

@@ -1,6 +1,8 @@
 //! The objects as they would be once the manifests were applied: what is declared, with the identity and the status that
 //! the cluster holds for it.
 
+mod survivors;
+
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -236,6 +238,7 @@ fn put<K: Object>(subjects: &mut BTreeMap<Key, Subject<K>>, declared: Vec<Declar
             continue;
         }
         if let Some(there) = subjects.remove(&key) {
+            survivors::keep(&mut object, &there.object);
             let own = std::mem::take(object.annotations_mut());
             *object.meta_mut() = there.object.meta().clone();
             object.annotations_mut().extend(own);

@@ -7,6 +7,7 @@ mod rules;
 mod scalars;
 mod schema;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -170,10 +171,12 @@ struct Linter<'a> {
     partners: usize,
     clients: usize,
     patches: usize,
+    /// Objects that are in the input, those that were refused included.
+    named: BTreeSet<String>,
 }
 
 /// A kind with what its definition demands.
-pub(super) struct Definition {
+pub(crate) struct Definition {
     name: String,
     schema: Schema,
     rules: Rules,
@@ -199,6 +202,16 @@ impl Definition {
         crate::api::crds().iter().map(kind).collect()
     }
 
+    /// A question for what was meant at a place of an object of a kind, where something is near.
+    pub(crate) fn near(kind: &str, path: &str, object: &Value) -> Option<String> {
+        let definition = crate::api::crds().iter().find_map(|crd| {
+            let crd = serde_json::to_value(crd).ok().filter(|crd| crd["spec"]["names"]["kind"] == kind)?;
+            Some(Schema::new(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]))
+        })?;
+        let pointer = format!("/{}", path.replace(['.', '['], "/").replace(']', ""));
+        definition.near(path, object.pointer(&pointer)?)
+    }
+
     /// Name of the kind.
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -216,7 +229,8 @@ impl<'a> Linter<'a> {
     fn new(namespace: &'a str) -> Self {
         let kinds = Definition::all();
         let (manifests, findings) = (Manifests::default(), Vec::new());
-        Self { namespace, kinds, manifests, findings, partners: 0, clients: 0, patches: 0 }
+        let named = BTreeSet::new();
+        Self { namespace, kinds, manifests, findings, partners: 0, clients: 0, patches: 0, named }
     }
 
     fn read(&mut self, source: &Source) {
@@ -256,6 +270,7 @@ impl<'a> Linter<'a> {
             self.manifests.ignored += 1;
             return;
         }
+        self.named.insert(object(&document.value, namespace));
         if let Some(kind) = known {
             *if kind.name == "Partner" { &mut self.partners } else { &mut self.clients } += 1;
             let found = judge(kind, &document, text);
@@ -272,7 +287,9 @@ impl<'a> Linter<'a> {
 
     /// Everything that was found, in the order of the input, and what was looked at.
     fn finish(mut self) -> (Vec<Finding>, Seen) {
-        let unknown = meaning::judge(&self.manifests, &mut self.findings);
+        let mut unknown = meaning::judge(&self.manifests, &mut self.findings);
+        // What was refused is in the input all the same.
+        unknown.retain(|name| !self.named.contains(name));
         self.findings.sort_by(|one, other| one.place().cmp(&other.place()));
         let Self { manifests, findings, partners, clients, patches, .. } = self;
         let Manifests { ignored, passed_over, .. } = manifests;

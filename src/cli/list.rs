@@ -1,30 +1,23 @@
 //! `list`: what the platform holds, as its console lists it.
 
-use std::collections::BTreeMap;
+mod clients;
 
 use clap::ValueEnum;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::cluster::{Cluster, ClusterFlags};
+use super::accounts::Usable;
+use super::cluster::ClusterFlags;
 use super::colour::Tone;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
-use super::ground::named;
-use super::one::every;
-use super::output::{self, Machine, Progress, count};
-use super::references::{Lack, References};
+use super::output::{self, Machine, count};
 use super::status::numbered;
 use super::table::{Cell, Table};
 use super::{Ended, Exit, tenants};
-use crate::api::Partner;
 use crate::connect::{Error, Place, Platform};
-use crate::object::Object as _;
 use crate::wire::{SearchItem, State, TIME_FORMAT};
-
-/// Partners whose clients are asked for at the same time.
-const AT_ONCE: usize = 4;
+use clients::Sought;
 
 /// List what the platform holds: partners, or clients of all or of one of them.
 ///
@@ -163,6 +156,7 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     }
     let mut failures = Vec::new();
     let mut rows = Vec::new();
+    let mut sought = Sought::new(flags.partner.as_deref());
     for platform in platforms(flags, cluster, &mut failures).await? {
         let failed = |error: &Error| Failure::new(format!("platform `{}`: {error}", platform.host()));
         match flags.what {
@@ -170,13 +164,16 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
                 Ok(found) => rows.extend(found.values().map(|item| Row::of(item, None))),
                 Err(error) => failures.push(failed(&error)),
             },
-            What::Clients => match clients(&platform, flags.partner.as_deref(), &mut failures).await {
+            What::Clients => match clients::of(&platform, &mut sought, &mut failures).await {
                 Ok(found) => rows.extend(found),
                 Err(error) => failures.push(failed(&error)),
             },
         }
     }
-    show(rows, flags)?;
+    if failures.is_empty() {
+        failures.extend(sought.missing());
+    }
+    show(rows, flags, failures.is_empty())?;
     if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
 }
 
@@ -197,66 +194,12 @@ async fn platforms(
     }
     let nothing = || Failure::new("no Partner names a connection: give it with `--connection FILE`");
     let connected = connected.ok_or_else(nothing)?;
-    let mut references = References::of_the_cluster(given);
-    let mut platforms = BTreeMap::new();
-    for partner in partners(&connected, cluster.namespace()).await? {
-        match references.platform(&partner, None, Some(&connected)).await {
-            Ok(platform) => {
-                platforms.insert((platform.host(), platform.tenant_id().to_owned()), platform);
-            }
-            Err(Lack::Failure(failure)) => failures.push(failure.about(named(&partner))),
-            Err(Lack::Outcome(outcome)) => {
-                failures.push(Failure::new(super::reach::message(outcome)).about(named(&partner)));
-            }
-        }
-    }
+    let Usable { platforms, unusable } = Usable::of_the_cluster(given, &connected, cluster.namespace()).await?;
+    failures.extend(unusable.into_iter().map(|(partner, why)| Failure::new(why).about(partner)));
     if platforms.is_empty() && failures.is_empty() {
         return Err(nothing());
     }
-    Ok(platforms.into_values().collect())
-}
-
-/// Partners with a connection of their own.
-async fn partners(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Partner>, Failure> {
-    let every = every::<Partner>(cluster, namespace).await?.understood;
-    Ok(every.into_iter().filter(|partner| partner.connection_secret().is_some()).collect())
-}
-
-/// The clients of all partners, or of the one that is wanted. Of a partner that does not answer nothing is listed, and that
-/// is told.
-async fn clients(platform: &Platform, wanted: Option<&str>, failures: &mut Vec<Failure>) -> Result<Vec<Row>, Error> {
-    let ids = match tenants::rows(platform, &partners_of(platform)).await {
-        Ok(found) => found
-            .values()
-            .filter(|item| wanted.is_none_or(|wanted| is_named(item, wanted)))
-            .filter(|item| Status::of(item) != Status::Inactive)
-            .map(|item| item.unique_id.clone())
-            .collect(),
-        // Without partners in the API the credential's own tenant is one.
-        Err(Error::Unsupported { .. } | Error::NotFound { .. }) => vec![platform.tenant_id().to_owned()],
-        Err(error) => return Err(error),
-    };
-    let mut progress = Progress::begin("partners looked through");
-    let mut rows = Vec::new();
-    let asked = ids.iter().map(|id| async move {
-        let place = Place::Clients { msp: id.clone() };
-        (id, tenants::rows(platform, &place).await)
-    });
-    let mut answers = futures::stream::iter(asked).buffer_unordered(AT_ONCE);
-    while let Some((id, answer)) = answers.next().await {
-        match answer {
-            Ok(found) => rows.extend(found.values().map(|item| Row::of(item, Some(id)))),
-            Err(error) => {
-                failures.push(Failure::new(format!("the clients of partner `{id}` cannot be listed: {error}")));
-            }
-        }
-        progress.step(ids.len());
-    }
-    Ok(rows)
-}
-
-fn is_named(item: &SearchItem, wanted: &str) -> bool {
-    item.unique_id == wanted || item.name.to_lowercase() == wanted.to_lowercase()
+    Ok(platforms)
 }
 
 impl Row {
@@ -288,12 +231,15 @@ impl SortBy {
     }
 }
 
-fn show(mut rows: Vec<Row>, flags: &Flags) -> Result<(), Failure> {
+/// Prints the rows; `is_whole` is whether everything could be listed.
+fn show(mut rows: Vec<Row>, flags: &Flags, is_whole: bool) -> Result<(), Failure> {
     let sought = flags.search.as_deref().unwrap_or_default().to_lowercase();
     rows.retain(|row| row.name.to_lowercase().contains(&sought));
     flags.sort_by.sort(&mut rows);
     let (shown, hidden): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.status.is(flags.status));
     match flags.output {
+        // Where something could not be listed, that is said, and nobody knows what is there.
+        Form::Table if shown.is_empty() && !is_whole => {}
         Form::Table if shown.is_empty() => output::note("there is no such tenant on the platform"),
         Form::Table => output::print(&table(&shown, flags.what))?,
         Form::Json => output::print(&Machine::Json.text(&shown)?)?,

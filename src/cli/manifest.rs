@@ -12,7 +12,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::failure::{Failure, Spot};
+use super::lint::Definition;
 use crate::api::{ALLOW_REFERENCE, GROUP, Partner, TenantClient, VERSION};
+use crate::catalog::did_you_mean;
 use crate::object::FoundSecret;
 use crate::plan::ImageRead;
 
@@ -37,6 +39,11 @@ impl<K> Declared<K> {
 }
 
 impl<K> Declared<K> {
+    /// What is written, before it was read as an object.
+    pub(crate) const fn value(&self) -> &Value {
+        &self.document.value
+    }
+
     /// The object, and where it stands.
     pub(crate) fn split(self) -> (K, Declared<()>) {
         let Self { object, file, document } = self;
@@ -140,6 +147,13 @@ impl Manifests {
             }
             (GROUP, "Partner") => self.keep(file, document, (namespace, failures)),
             (GROUP, "Client") => self.keep_client(file, document, (namespace, failures)),
+            (GROUP, _) => {
+                let near = did_you_mean(&kind, ["Partner", "Client"].into_iter());
+                let advice = near.unwrap_or_else(|| "write `Partner` or `Client`".to_owned());
+                failures.push(
+                    Failure::new(format!("`kind: {kind}` does not exist in `{GROUP}`: {advice}")).at(&spot("kind")),
+                );
+            }
             ("v1", "Secret" | "ConfigMap") => self.keep_data(file, &document, (namespace, failures)),
             _ => self.ignored += 1,
         }
@@ -167,15 +181,18 @@ impl Manifests {
         self.claim(file, &document, namespace)?;
         let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
         let object: K = typed(&document.value).map_err(|why| {
-            let path = why.path.clone();
-            Failure::new(why.message).about(shown(&kind, &document.value, namespace)).at(&spot(&path))
+            let near = Definition::near(&kind, &why.path, &document.value);
+            let message = near.map_or_else(|| why.message.clone(), |near| format!("{}: {near}", why.message));
+            Failure::new(message).about(shown(&kind, &document.value, namespace)).at(&spot(&why.path))
         })?;
         let written = serde_json::to_value(&object).unwrap_or_default();
         let mut unknown = Vec::new();
         compare(&document.value["spec"], &written["spec"], "spec", &mut unknown);
         if !unknown.is_empty() {
             let failure = |path: &String| {
-                Failure::new(format!("`{path}` is not a field of {kind}: correct or remove it"))
+                let near = Definition::near(&kind, path, &document.value);
+                let advice = near.unwrap_or_else(|| "correct or remove it".to_owned());
+                Failure::new(format!("`{path}` is not a field of {kind}: {advice}"))
                     .about(shown(&kind, &document.value, namespace))
                     .at(&spot(path))
             };

@@ -5,6 +5,7 @@ mod markdown;
 mod offline;
 mod owner;
 mod prepare;
+mod refusals;
 mod row;
 mod survey;
 mod text;
@@ -29,7 +30,8 @@ use row::{Action, Row};
 /// whose. With neither manifests nor names, all objects of the cluster are looked at, or with `--namespace` those of one
 /// namespace.
 ///
-/// A connection that cannot be used is one line of the plan, and the objects behind it are not looked at.
+/// A connection that cannot be used is one line of the plan, and the objects behind it are not looked at. A manifest that the
+/// API server or the platform would refuse is refused here as well.
 ///
 /// Exit status: 0 nothing to do, 2 there is something to do, 1 an error, or something that would be refused or could not be
 /// looked at.

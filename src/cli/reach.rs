@@ -7,7 +7,7 @@ use super::connection::ConnectionFlags;
 use super::failure::Failure;
 use super::ground::{named, not_understood};
 use super::references::{Lack, References};
-use crate::api::Partner;
+use crate::api::{Partner, Reason};
 use crate::connect::{Error, Place, Platform};
 use crate::object::{Object, Parent, Reading, no_partner, outcome, pinned, stands_in};
 use crate::plan::{Kind, Outcome};
@@ -59,6 +59,34 @@ pub(crate) async fn reach<K: Object>(
 /// What an answer of the platform means for an object.
 pub(crate) fn unanswered<K: Object>(object: &K, error: &Error) -> Failure {
     Failure::new(message(outcome(K::KIND, error))).about(named(object))
+}
+
+/// Whether a reason says that the platform could not be asked, which is no property of the object.
+pub(crate) const fn is_of_connection(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::PlatformUnavailable
+            | Reason::RateLimited
+            | Reason::CredentialsRefused
+            | Reason::CredentialsUnavailable
+            | Reason::ConnectionIdentityChanged
+    )
+}
+
+/// Whether an answer to a list says that the platform could not be asked, and not that this one list is missing.
+pub(crate) fn breaks_connection(kind: Kind, error: &Error) -> bool {
+    match outcome(kind, error) {
+        Outcome::Unresolved(reason, _)
+        | Outcome::Unauthorised(reason, _)
+        | Outcome::Refused(reason, _)
+        | Outcome::Failed(reason, _) => is_of_connection(reason),
+        Outcome::Settled(_)
+        | Outcome::Paused(_)
+        | Outcome::Awaiting(_)
+        | Outcome::Held(..)
+        | Outcome::Ending(..)
+        | Outcome::Leaving(..) => false,
+    }
 }
 
 /// The sentence of an outcome that is in the way.

@@ -13,7 +13,7 @@ use super::complete;
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
 use super::ground::named;
-use super::guarded::WriteFlags;
+use super::guarded::{DryRun, WriteFlags};
 use super::one::{Named, One, argument, required};
 use super::{Ended, Exit, output};
 use crate::api::{Acknowledgement, Confirmation, Deletion, DeletionPolicy, ManagementMode};
@@ -107,7 +107,9 @@ async fn terminate<K: Object>(object: &K, flags: &Flags, cluster: &Cluster) -> E
     let target = flags.write.target(cluster);
     write::apply(object, &deletion, flags.force_conflicts, target).await?;
     output::print(&format!("the consent stands on {}{}\n", named(object), target.dry_run.suffix()))?;
-    output::note(&format!("nothing has ended yet: {}", follows(object, &deletion)));
+    if target.dry_run == DryRun::None {
+        output::note(&format!("nothing has ended yet: {}", follows(object, &deletion)));
+    }
     Ok(Exit::Nothing)
 }
 

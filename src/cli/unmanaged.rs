@@ -6,18 +6,20 @@ use std::fmt::Write as _;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
+use super::accounts::{Accounts, Usable};
 use super::cluster::ClusterFlags;
 use super::connection::{ConnectionFlags, Given};
 use super::failure::Failure;
 use super::ground::{Ground, named};
 use super::manifest::{FileFlags, Key};
 use super::output::{self, Machine, Progress};
-use super::references::{Lack, References};
+use super::reach::breaks_connection;
+use super::references::References;
 use super::{Ended, Exit, tenants};
 use crate::api::{ManagementMode, Partner};
 use crate::connect::{Error, Place, Platform};
 use crate::object::{Object, mode, namespace, unique_id};
-use crate::plan::{Digest, Kind, TenantLife};
+use crate::plan::{Kind, TenantLife};
 use crate::wire::{SearchItem, State};
 
 /// List the tenants that no object claims, and the objects whose tenant is gone.
@@ -141,8 +143,9 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let mut rows = BTreeMap::new();
     let mut progress = Progress::begin("partners looked through");
     for platform in &platforms {
-        if let Err(error) = look(platform, (&mut rows, scope.as_ref()), &mut progress).await {
-            found.unseen(format!("platform `{}`", platform.host()), error.to_string());
+        match look(platform, (&mut rows, scope.as_ref()), &mut progress).await {
+            Ok(unlisted) => unlisted.into_iter().for_each(|(what, error)| found.unseen(what, error.to_string())),
+            Err(error) => found.unseen(format!("platform `{}`", platform.host()), error.to_string()),
         }
     }
     for (id, (place, row)) in &rows {
@@ -190,7 +193,7 @@ async fn platforms(
         return Ok(vec![named]);
     }
     let mut references = References::new(ground, given);
-    let mut connections: BTreeMap<Digest, (Platform, Vec<String>)> = BTreeMap::new();
+    let mut accounts = Accounts::default();
     for subject in ground.partners.values().filter(|subject| subject.object.connection_secret().is_some()) {
         let partner = &subject.object;
         let is_named = |scope: &Scope| {
@@ -199,30 +202,16 @@ async fn platforms(
         if !scope.is_none_or(is_named) {
             continue;
         }
-        match references.platform(partner, None, ground.cluster.as_ref()).await {
-            Ok(platform) => {
-                let entry = connections.entry(platform.fingerprint()).or_insert((platform, Vec::new()));
-                entry.1.push(named(partner));
-            }
-            Err(Lack::Failure(failure)) => found.unseen(named(partner), failure.message),
-            Err(Lack::Outcome(outcome)) => found.unseen(named(partner), outcome.into_message().unwrap_or_default()),
-        }
+        accounts.add(partner, references.platform(partner, None, ground.cluster.as_ref()).await);
     }
-    if connections.is_empty() && found.not_looked_at.is_empty() {
+    let Usable { platforms, unusable } = accounts.usable().await;
+    if platforms.is_empty() && unusable.is_empty() {
         return Err(Failure::new("no Partner names a connection: give it with `--connection FILE`"));
     }
-    // Of several credentials of one account the first that is taken serves.
-    let mut platforms: BTreeMap<(String, String), Platform> = BTreeMap::new();
-    for (platform, partners) in connections.into_values() {
-        if let Err(error) = platform.check().await {
-            for partner in partners {
-                found.unseen(partner, error.to_string());
-            }
-        } else {
-            platforms.entry((platform.host(), platform.tenant_id().to_owned())).or_insert(platform);
-        }
+    for (partner, why) in unusable {
+        found.unseen(partner, why);
     }
-    Ok(platforms.into_values().collect())
+    Ok(platforms)
 }
 
 /// Objects that are named where one reason holds for many.
@@ -230,12 +219,12 @@ const NAMED: usize = 5;
 
 type Rows = BTreeMap<String, (Place, SearchItem)>;
 
-/// Every tenant of an account, the terminated ones included.
+/// Reads every tenant of an account, the terminated ones included; returns the partners whose clients cannot be listed.
 async fn look(
     platform: &Platform,
     (rows, scope): (&mut Rows, Option<&Scope>),
     progress: &mut Progress,
-) -> Result<(), Error> {
+) -> Result<Vec<(String, Error)>, Error> {
     let account = platform.tenant_id().to_owned();
     let place = Place::Partners { sp: account.clone() };
     let mut partners: Vec<String> = Vec::new();
@@ -253,14 +242,17 @@ async fn look(
         Err(error) => return Err(error),
     }
     partners.retain(|id| scope.is_none_or(|scope| scope.partners.contains(id)));
+    let mut unlisted = Vec::new();
     for partner in &partners {
         let place = Place::Clients { msp: partner.clone() };
-        for (id, row) in tenants::rows(platform, &place).await?.iter() {
-            rows.insert(id.clone(), (place.clone(), row.clone()));
+        match tenants::rows(platform, &place).await {
+            Ok(found) => rows.extend(found.iter().map(|(id, row)| (id.clone(), (place.clone(), row.clone())))),
+            Err(error) if breaks_connection(place.kind(), &error) => return Err(error),
+            Err(error) => unlisted.push((format!("partner `{partner}`"), error)),
         }
         progress.step(partners.len());
     }
-    Ok(())
+    Ok(unlisted)
 }
 
 fn claimed(ground: &Ground) -> BTreeSet<&str> {

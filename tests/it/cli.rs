@@ -13,11 +13,13 @@ mod krew;
 mod lint;
 mod list;
 mod offline;
+mod outage;
 mod page;
 mod plan;
 mod promise;
 mod proxy;
 mod pull_request;
+mod refused;
 mod release;
 mod status;
 mod terminate;
@@ -35,7 +37,7 @@ use crate::assets;
 use crate::world::Space;
 
 /// What a run of the plugin left behind.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ran {
     /// Exit status.
     pub(crate) code: i32,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -97,7 +98,19 @@ impl Act for Reconcile {
     }
 }
 
+/// The request for a look that the operator handled last.
+fn handled<K: Object>(object: &K) -> Option<&str> {
+    object.status()?.last_handled_reconcile_at.as_deref()
+}
+
 impl Reconcile {
+    /// Whether the operator has looked since the request: for this one, or for one of somebody else that replaced it.
+    fn is_answered_by(&self, handled: Option<&str>, before: Option<&str>) -> bool {
+        let time = |text: &str| text.parse::<Timestamp>().ok();
+        let is_later = || handled.and_then(time) >= time(&self.at);
+        handled == Some(&self.at) || handled.is_some() && handled != before && is_later()
+    }
+
     /// Waits until the operator has looked, and tells how Ready stands.
     async fn wait<K: Object>(
         &self,
@@ -111,8 +124,7 @@ impl Reconcile {
                 return output::print(&format!("{} has gone\n", named(object)));
             };
             let found = found.understood().map_err(|other| not_understood(K::KIND, &other))?;
-            let handled = found.status().and_then(|status| status.last_handled_reconcile_at.as_ref());
-            if handled == Some(&self.at) {
+            if self.is_answered_by(handled(&found), handled(object)) {
                 return output::print(&format!("{}: {}\n", named(object), ready(&found)));
             }
             if tokio::time::Instant::now() >= deadline {
@@ -143,4 +155,25 @@ fn ready<K: Object>(object: &K) -> String {
             format!("{}={} ({}){separator}{}", one.type_, one.status, one.reason, output::plain(message))
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_look_for_a_later_request_of_somebody_else_counts() {
+        let ours = Reconcile { at: "2026-12-01T12:00:00.5Z".to_owned() };
+        for (handled, before, is_answered) in [
+            (Some("2026-12-01T12:00:00.5Z"), None, true),
+            (Some("2026-12-01T12:00:01Z"), Some("2026-12-01T11:00:00Z"), true),
+            (Some("2026-12-01T12:00:00Z"), Some("2026-12-01T11:00:00Z"), false),
+            // Handled before this request, by a clock that is ahead.
+            (Some("2026-12-01T12:30:00Z"), Some("2026-12-01T12:30:00Z"), false),
+            (Some("now"), None, false),
+            (None, None, false),
+        ] {
+            assert_eq!(ours.is_answered_by(handled, before), is_answered, "{handled:?} {before:?}");
+        }
+    }
 }

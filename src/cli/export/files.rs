@@ -1,5 +1,7 @@
 //! Files of an export: each begins with a line that says so, by which a later export knows what it may replace.
 
+mod earlier;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::manifest::Document;
 use crate::cli::yaml;
+use earlier::Earlier;
 
 /// The first line of every file.
 const HEAD: &str = "# Written by `kubectl tenantry export`; a later export replaces this file.";
@@ -100,18 +103,23 @@ impl Files {
         Ok(())
     }
 
-    /// Takes over the files of an earlier export that this one does not have.
+    /// Takes over the files of an earlier export about these partners that this one does not have. Those of other partners
+    /// are about what has ended or has another name by now.
     ///
     /// # Errors
     /// The folder cannot be read.
-    pub(super) fn keep_earlier(&mut self, folder: &Path) -> Result<(), Failure> {
+    pub(super) fn keep_earlier(&mut self, folder: &Path, partners: &BTreeSet<&str>) -> Result<(), Failure> {
+        let mut earlier = Earlier::default();
         let failed = |error: &std::io::Error| Failure::new(format!("`{}` cannot be read: {error}", folder.display()));
         for path in yaml_files(folder).map_err(|error| failed(&error))? {
             let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
             let name = path.strip_prefix(folder).ok().and_then(Path::to_str).filter(|name| *name != LIST);
             if let Some(name) = name.filter(|_| text.starts_with(HEAD)) {
-                self.0.entry(name.to_owned()).or_insert(text);
+                earlier.add(name, text);
             }
+        }
+        for (name, text) in earlier.of(partners) {
+            self.0.entry(name).or_insert(text);
         }
         Ok(())
     }

@@ -41,8 +41,23 @@ pub(super) struct Family {
 pub(super) struct Families {
     /// The partners with their clients.
     pub(super) read: Vec<Family>,
-    /// Partners that the platform would not show as a whole, and why.
-    pub(super) failed: Vec<String>,
+    /// Partners that the platform would not show as a whole.
+    pub(super) failed: Vec<Failed>,
+}
+
+/// A partner that the platform would not show as a whole.
+#[derive(Debug)]
+pub(super) struct Failed {
+    /// Its unique id.
+    pub(super) id: String,
+    /// Why.
+    pub(super) why: String,
+}
+
+impl From<Failed> for Failure {
+    fn from(Failed { id, why }: Failed) -> Self {
+        Self::new(format!("partner {id} as a whole: {why}"))
+    }
 }
 
 /// Partners in a row that cannot be read before the others are not tried any more.
@@ -81,7 +96,7 @@ pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Resul
     let (mut families, mut in_a_row) = (Families::default(), 0);
     for id in ids.into_iter().filter(|id| wanted.is_none_or(|wanted| wanted == id)) {
         if in_a_row == FAILED_IN_A_ROW {
-            families.failed.push(format!("partner {id} as a whole: not tried, since those before could not be read"));
+            families.failed.push(Failed { id, why: "not tried, since those before could not be read".to_owned() });
             continue;
         }
         match family(platform, &place, &id).await {
@@ -91,7 +106,7 @@ pub(super) async fn families(platform: &Platform, wanted: Option<&str>) -> Resul
             }
             Err(error) => {
                 in_a_row += 1;
-                families.failed.push(format!("partner {id} as a whole: platform `{}`: {error}", platform.host()));
+                families.failed.push(Failed { id, why: format!("platform `{}`: {error}", platform.host()) });
             }
         }
     }

@@ -60,6 +60,16 @@ impl Schema {
         Some(node)
     }
 
+    /// A question for what was meant at a place of an object: the field nearest to its name, or the word nearest to its
+    /// value.
+    pub(super) fn near(&self, path: &str, value: &Value) -> Option<String> {
+        if let Some(schema) = self.at(path) {
+            return near_word(value, schema["enum"].as_array()?);
+        }
+        let (parent, name) = path.rsplit_once('.')?;
+        near_field(name, self.at(parent)?.get("properties")?.as_object()?)
+    }
+
     /// Everything that does not fit.
     pub(super) fn judge(&self, object: &Value) -> Vec<Misfit> {
         let mut misfits = Vec::new();
@@ -119,7 +129,12 @@ fn value(value: &Value, schema: &Value, (path, misfits): Place<'_>) {
     let words = schema["enum"].as_array();
     if let Some(words) = words.filter(|words| !words.contains(value)) {
         let known: Vec<String> = words.iter().map(Value::to_string).collect();
-        add((path, misfits), format!("Unsupported value: {value}: supported values: {}", known.join(", ")));
+        let known = known.join(", ");
+        let advice = match near_word(value, words) {
+            Some(near) => format!("{near} Supported values: {known}"),
+            None => format!("supported values: {known}"),
+        };
+        add((path, misfits), format!("Unsupported value: {value}: {advice}"));
     }
 }
 
@@ -131,6 +146,23 @@ pub(super) fn is_either(schema: &Value) -> bool {
 /// Whether JSON writes a number without a fraction.
 fn is_whole(number: &Number) -> bool {
     number.is_i64() || number.as_f64().is_some_and(|number| number.fract() == 0.0)
+}
+
+/// A question for the field that is nearest to a name: one of these, or one inside of them.
+fn near_field(name: &str, known: &Map<String, Value>) -> Option<String> {
+    did_you_mean(name, known.keys().map(String::as_str)).or_else(|| {
+        let inside: Vec<(&String, &Map<String, Value>)> =
+            known.iter().filter_map(|(outer, schema)| Some((outer, schema.get("properties")?.as_object()?))).collect();
+        let question = did_you_mean(name, inside.iter().flat_map(|(_, below)| below.keys().map(String::as_str)))?;
+        let named = inside.iter().flat_map(|(outer, below)| below.keys().map(move |inner| (outer, inner)));
+        let (outer, inner) = named.into_iter().find(|(_, inner)| question.contains(&format!("`{inner}`")))?;
+        Some(question.replace(inner.as_str(), &format!("{outer}.{inner}")))
+    })
+}
+
+/// A question for the word that is nearest to a value.
+fn near_word(value: &Value, words: &[Value]) -> Option<String> {
+    did_you_mean(value.as_str()?, words.iter().filter_map(Value::as_str))
 }
 
 const fn type_of(value: &Value) -> &'static str {
@@ -151,7 +183,11 @@ fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'
     for (name, member) in members {
         let path = format!("{path}.{name}");
         match known.and_then(|known| known.get(name)).or(others) {
-            None => add_beside((&path, misfits), format!("unknown field `{path}`: {}", instead_of(name, known))),
+            None => {
+                let near = known.and_then(|known| near_field(name, known));
+                let advice = near.unwrap_or_else(|| "correct or remove it".to_owned());
+                add_beside((&path, misfits), format!("unknown field `{path}`: {advice}"));
+            }
             // The API server drops it.
             Some(_) if member.is_null() => {}
             Some(schema) => value(member, schema, (&path, misfits)),
@@ -176,12 +212,6 @@ fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
         }
     }
     size(entries.len(), (schema, "Items", "items"), (path, misfits));
-}
-
-/// What to do about a member that is not known.
-fn instead_of(name: &str, known: Option<&Map<String, Value>>) -> String {
-    let names = known.into_iter().flatten().map(|(name, _)| name.as_str());
-    did_you_mean(name, names).unwrap_or_else(|| "correct or remove it".to_owned())
 }
 
 /// The API server counts the characters of a text and calls them bytes.

@@ -100,7 +100,9 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &prepared.written);
-    row.notes.extend(typos(&plan, desired));
+    if let Some(message) = typos(&plan, desired) {
+        return row.refused(Reason::InvalidValue.name(), message);
+    }
     row.acts(&plan, false);
     row.requests = requests(&plan, desired, None);
     row.notes.push("its Partner comes first".to_owned());
@@ -132,7 +134,6 @@ fn tell<K: Object>(
     let whole = diff(desired, observed, site.written);
     row.unique_id = observed.map(|observed| observed.unique_id.clone()).or(row.unique_id.take());
     notes(&whole, row);
-    row.notes.extend(typos(&whole, desired));
     if mode(object) == ManagementMode::Observe {
         let paths: Vec<&str> = whole.differences.iter().map(|difference| difference.field.path()).collect();
         if !paths.is_empty() {
@@ -152,6 +153,10 @@ fn tell<K: Object>(
             let note = "without the cluster, what was edited here cannot be told from what others changed, which `drift: Report` leaves alone";
             row.notes.push(note.to_owned());
         }
+    }
+    if let Some(message) = typos(&plan, desired) {
+        *row = row.clone().refused(Reason::InvalidValue.name(), message);
+        return;
     }
     row.acts(&plan, is_adopted);
     row.requests = requests(&plan, desired, observed);
@@ -189,11 +194,15 @@ fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
     plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
 }
 
-/// Countries and time zones that would be written and that no platform is likely to know.
-fn typos(plan: &Plan, desired: &Desired) -> Vec<String> {
-    let fields = plan.differences.iter().map(|difference| difference.field);
-    let typos = fields.filter_map(|field| misspelt(field, &desired.effective));
-    typos.map(|(path, why)| format!("the platform will refuse `{path}`: {why}")).collect()
+/// Why the platform will refuse what is written: countries and time zones that no platform is likely to know.
+fn typos(plan: &Plan, desired: &Desired) -> Option<String> {
+    let changes = plan.steps.iter().flat_map(|step| match step {
+        Step::Create(changes) | Step::Update(changes) | Step::Brand(changes) => changes.as_slice(),
+        Step::Mark | Step::Activate | Step::Suspend => &[],
+    });
+    let typos = changes.filter_map(|change| misspelt(change.field, &desired.effective));
+    let typos: Vec<String> = typos.map(|(path, why)| format!("the platform will refuse `{path}`: {why}")).collect();
+    (!typos.is_empty()).then(|| typos.join("; "))
 }
 
 fn notes(plan: &Plan, row: &mut Row) {

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::api::Reason;
 use crate::cli::ground::Subject;
+use crate::cli::reach::is_of_connection;
 use crate::object::is_deleting;
 use crate::object::{Object, namespace};
 use crate::plan::{Change, Desired, Difference, Observed, Outcome, Plan, Risk, Step, Value};
@@ -158,6 +158,12 @@ impl Row {
         self
     }
 
+    /// The row of an object that the API server or the platform will refuse.
+    pub(super) fn refused(self, reason: &'static str, message: String) -> Self {
+        let (action, reason, message) = (Action::Refuse, Some(reason), Some(message));
+        Self { action, reason, message, requests: Vec::new(), approved_plan: None, ..self }
+    }
+
     /// The row of an object whose platform could not be asked.
     pub(super) fn unknown(self, reason: Option<&'static str>, message: String) -> Self {
         Self { action: Action::Unknown, reason, message: Some(message), ..self }
@@ -176,18 +182,6 @@ impl Row {
             () => Action::Nothing,
         };
     }
-}
-
-/// Whether a reason says that the platform could not be asked, which is no property of the object.
-const fn is_of_connection(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::PlatformUnavailable
-            | Reason::RateLimited
-            | Reason::CredentialsRefused
-            | Reason::CredentialsUnavailable
-            | Reason::ConnectionIdentityChanged
-    )
 }
 
 /// The steps of a plan as requests.

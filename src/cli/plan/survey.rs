@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 use super::judge::{Judged, Site, judge, unborn};
 use super::offline::recognise;
 use super::prepare::{self, Preparation, Prepared};
+use super::refusals::Definitions;
 use super::row::{Action, Row};
 use crate::api::TenantPhase;
 use crate::cli::connection::Given;
@@ -14,6 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::ground::{Ground, Subject};
 use crate::cli::manifest::Key;
 use crate::cli::output::Progress;
+use crate::cli::reach::breaks_connection;
 use crate::cli::references::{Lack, References};
 use crate::cli::tenants::{self, Rows};
 use crate::connect::{Error, Place, Platform};
@@ -36,6 +38,7 @@ pub(super) struct Options {
 /// Everything that is known while it goes on.
 struct Survey {
     ground: Ground,
+    definitions: Definitions,
     /// What happens to each Partner.
     actions: BTreeMap<Key, Action>,
     references: References,
@@ -55,6 +58,7 @@ pub(super) async fn survey(ground: Ground, given: Given, options: &Options) -> R
     let options = Options { cluster_id: options.cluster_id.clone(), read_all: options.read_all };
     let mut survey = Survey {
         ground,
+        definitions: Definitions::new(),
         actions: BTreeMap::new(),
         references,
         options,
@@ -131,7 +135,10 @@ impl Survey {
         let judged = run(judged, (progress, all)).await;
         let mut rows = Vec::new();
         for (key, judged) in prepareds.keys().zip(judged) {
-            let Judged { row, observed } = judged;
+            let Judged { mut row, observed } = judged;
+            if let Some(subject) = self.ground.partners.get(key) {
+                row = self.definitions.judge(subject, row);
+            }
             if let Some(subject) = self.ground.partners.get_mut(key)
                 && let Some(observed) = observed
             {
@@ -187,7 +194,9 @@ impl Survey {
             let Some(subject) = self.ground.clients.get(key) else { continue };
             judged.push(self.judge_one(subject, prepared, Ok(())));
         }
-        Ok(run(judged, (progress, all)).await.into_iter().map(|judged| judged.row).collect())
+        let judged = run(judged, (progress, all)).await;
+        let subjects = prepareds.keys().filter_map(|key| self.ground.clients.get(key));
+        Ok(subjects.zip(judged).map(|(subject, judged)| self.definitions.judge(subject, judged.row)).collect())
     }
 
     fn place<K: Object>(&self, object: &K, prepared: &Prepared) -> Result<Place, Outcome> {
@@ -262,7 +271,11 @@ impl Survey {
             }
             match rows_of(platform, place).await {
                 Ok(rows) => drop(self.lists.insert((host, place.clone()), rows)),
-                Err(error) => drop(self.broken.insert(platform.fingerprint(), outcome(place.kind(), &error))),
+                Err(error) if breaks_connection(place.kind(), &error) => {
+                    self.broken.insert(platform.fingerprint(), outcome(place.kind(), &error));
+                }
+                // The place alone cannot be listed: each object in it is judged by a read of its own.
+                Err(_) => drop(self.lists.insert((host, place.clone()), None)),
             }
         }
     }

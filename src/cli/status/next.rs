@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use crate::api::{ConditionType, DeletionPolicy, TerminationStep};
+use crate::api::{ConditionType, DeletionPolicy, Reason, TerminationStep};
 use crate::cli::colour::Tone;
 use crate::cli::one::argument;
 use crate::object::{Object, deletion_policy, is_deleting};
@@ -35,6 +35,9 @@ pub(super) fn words(condition: &Condition) -> &'static str {
         (ConditionType::ReferencesResolved, Some(true)) => "everything that the object names was found",
         (ConditionType::ReferencesResolved, Some(false)) => "something that the object names is missing",
         (ConditionType::ReferencesResolved, None) => "what the object names was not looked up yet",
+        (ConditionType::Reconciling, Some(true)) if condition.reason == Reason::ApprovalNeeded.name() => {
+            "the operator waits for a person"
+        }
         (ConditionType::Reconciling, Some(true)) => "the operator goes on by itself",
         (ConditionType::Stalled, Some(true)) => "nothing moves until a person acts",
         (ConditionType::DeletionBlocked, Some(true)) => "the deletion waits",

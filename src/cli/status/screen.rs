@@ -90,6 +90,16 @@ pub(super) struct Screen {
     next: Vec<String>,
 }
 
+/// How many clients there are. The operator counts them from time to time, so this is not about this moment.
+fn counted(ClientCounts { declared, live, unmanaged }: &ClientCounts) -> String {
+    let undeclared = match (live, unmanaged) {
+        (0, _) => String::new(),
+        (_, 0) => ", all of them declared".to_owned(),
+        (_, some) => format!(", {some} of them without an object"),
+    };
+    format!("{declared} declared by objects; {live} on the platform at the operator's last count{undeclared}")
+}
+
 impl Screen {
     pub(super) fn of<K: Object>(object: &K) -> Self {
         let status = object.status().cloned().unwrap_or_default();
@@ -165,10 +175,7 @@ impl Screen {
         section("Not held by this platform", toned(self.unsupported.clone(), Tone::Busy));
         section("Images", toned(self.image_advice.clone(), Tone::Plain));
         section("Left out by its packages", toned(self.left_out(), Tone::Plain));
-        if let Some(ClientCounts { declared, live, unmanaged }) = &self.clients {
-            let counts = format!("{declared} declared, {live} on the platform, {unmanaged} of them by no object");
-            section("Clients", toned(vec![counts], Tone::Plain));
-        }
+        section("Clients", toned(self.clients.as_ref().map(counted).into_iter().collect(), Tone::Plain));
         section("Termination", toned(self.ending(), Tone::Busy));
         section("Next", toned(self.next.iter().map(|one| format!("- {one}")).collect(), Tone::Plain));
         text

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures::{Stream, StreamExt as _};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 
@@ -20,6 +21,10 @@ enum Change {
     Seen(Box<Row>),
     /// It has gone.
     Gone(String),
+    /// The watch was interrupted, and why.
+    Interrupted(String),
+    /// The watch goes on.
+    Resumed,
 }
 
 /// Which changes are shown.
@@ -38,8 +43,21 @@ impl Watched<'_> {
         let clients = changes::<TenantClient>(scope, cluster);
         let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
         let mut known: BTreeMap<String, Row> = shown.into_iter().map(|row| (row.key(), row)).collect();
+        let mut is_interrupted = false;
         while let Some(change) = changes.next().await {
             let row = match change? {
+                Change::Interrupted(why) => {
+                    if !std::mem::replace(&mut is_interrupted, true) {
+                        output::note(&format!(
+                            "the watch was interrupted and begins again when the cluster answers: {why}"
+                        ));
+                    }
+                    continue;
+                }
+                Change::Resumed => {
+                    is_interrupted = false;
+                    continue;
+                }
                 Change::Gone(place) => {
                     known.remove(&place);
                     output::print(&format!("{place} has gone\n"))?;
@@ -64,7 +82,7 @@ fn changes<K: Object>(scope: &Scope, cluster: &Cluster) -> impl Stream<Item = Re
         None => Api::all(client),
     };
     let config = watcher::Config { label_selector: scope.selector().map(str::to_owned), ..watcher::Config::default() };
-    watcher(objects, config).filter_map(|event| async {
+    watcher(objects, config).default_backoff().filter_map(|event| async {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => {
                 Some(Ok(Change::Seen(Box::new(match object.understood() {
@@ -76,13 +94,25 @@ fn changes<K: Object>(scope: &Scope, cluster: &Cluster) -> impl Stream<Item = Re
                 let namespace = object.namespace().unwrap_or_default();
                 Some(Ok(Change::Gone(Row::key_of(K::KIND.name(), &namespace, &object.name_any()))))
             }
-            Ok(Event::Init | Event::InitDone) => None,
-            // It is watched again by itself, but for what will never be allowed.
-            Err(watcher::Error::InitialListFailed(error)) => Some(Err(error.into())),
-            Err(error) => {
-                output::note(&format!("the watch was interrupted and begins again: {error}"));
-                None
-            }
+            Ok(Event::Init) => None,
+            Ok(Event::InitDone) => Some(Ok(Change::Resumed)),
+            Err(error) => Some(interruption(error)),
         }
     })
+}
+
+/// It is watched again by itself, but for what will never be allowed.
+fn interruption(error: watcher::Error) -> Result<Change, Failure> {
+    let is_refused =
+        |error: &kube::Error| matches!(error, kube::Error::Api(status) if [401, 403].contains(&status.code));
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error)
+            if is_refused(&error) =>
+        {
+            Err(error.into())
+        }
+        error => Ok(Change::Interrupted(error.to_string())),
+    }
 }

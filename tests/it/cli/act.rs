@@ -39,6 +39,7 @@ fn a_pause_is_written_and_ended_and_the_operator_follows() {
     for (where_, suffix) in [("client", " (client dry run)\n"), ("server", " (server dry run)\n")] {
         let ran = run(&desk, &space, &["pause", "client/globex", "--dry-run", where_]);
         says(&ran, &format!("paused {named}{suffix}"), "");
+        assert_eq!(ran.err, "", "nothing follows a dry run");
         assert_eq!(spec(&space, "/management"), Value::Null, "a dry run writes nothing");
     }
     let ran = run(&desk, &space, &["pause", "client/globex", "--until", "1h"]);
@@ -129,6 +130,9 @@ fn a_plan_is_approved_by_the_hash_that_was_shown() {
     says(&run(&desk, &space, &["approve", "globex"]), "", "no plan waits for approval");
     space.patch("client/globex", &json!({"spec": {"details": {"city": "Ulm"}}}));
     space.until("a plan waits", || Ok(space.get("client/globex").unwrap()["status"]["plan"]["hash"].is_string()));
+    let screen = run(&desk, &space, &["status", "client/globex"]).out;
+    assert!(screen.contains("the operator waits for a person (ApprovalNeeded)"), "{screen}");
+    assert!(!screen.contains("goes on by itself"), "{screen}");
     let ran = run(&desk, &space, &["approve", "globex", "--plan", "sha256:0", "--yes"]);
     assert!(ran.code == 1 && ran.err.contains("not `sha256:0`: read it"), "{ran:?}");
     let ran = run(&desk, &space, &["approve", "globex"]);
@@ -136,6 +140,30 @@ fn a_plan_is_approved_by_the_hash_that_was_shown() {
     assert_eq!(space.platform_client(&partner, &client)["city"], "Bonn");
     says(&run(&desk, &space, &["approve", "globex", "--yes"]), "approved the plan of", "carries it out now");
     space.until("it is written", || Ok(space.platform_client(&partner, &client)["city"] == "Ulm"));
+}
+
+#[test]
+fn a_dry_run_of_any_verb_says_nothing_of_what_the_operator_does_now() {
+    let (space, ..) = family("dry", &json!({"deletion": {"policy": "Terminate"}}));
+    let desk = Desk::at(&space);
+    let name = space.tenant_name("globex");
+    let dry = |verb: &[&str]| {
+        for how in ["client", "server"] {
+            let ran = run(&desk, &space, &[verb, &["--dry-run", how]].concat());
+            assert!(ran.code == 0 && ran.out.contains(" dry run)\n"), "{verb:?}: {ran:?}");
+            let notes: Vec<&str> = ran.err.lines().filter(|line| line.starts_with("note: ")).collect();
+            assert!(notes.is_empty(), "{verb:?}: {notes:?}");
+        }
+    };
+    dry(&["pause", "client/globex"]);
+    dry(&["suspend", "client/globex"]);
+    dry(&["reconcile", "client/globex"]);
+    let accept = "DataErased,NotRecoverable,UsersDeactivated";
+    dry(&["terminate", "client", "globex", "--yes-i-typed", &name, "--accept", accept]);
+    space.patch("client/globex", &space.confirm("client/globex", 3600));
+    dry(&["cancel", "client/globex"]);
+    says(&run(&desk, &space, &["pause", "client/globex"]), "paused ", "nothing is read");
+    dry(&["resume", "client/globex"]);
 }
 
 #[test]

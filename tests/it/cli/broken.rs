@@ -1,5 +1,7 @@
 //! One connection that cannot be used is one line of the result, and never a result less.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::Desk;
@@ -131,11 +133,18 @@ fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
         answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned()
     };
     let (shown, hidden) = (made("Shown"), made("Hidden"));
+    let below = |partner: &str, name: &str| {
+        let answer = world.tenancy.call("POST", &format!("{partner}/clients"), Some(&json!({"name": name}))).unwrap();
+        let id = answer.json().unwrap()["uniqueId"].as_str().unwrap().to_owned();
+        format!("{partner}/clients/{id}")
+    };
+    let (ended, renamed) = (below(&shown, "Ended"), below(&shown, "Old"));
+    below(&hidden, "Kept");
     let desk = Desk::at(&space);
     let connection = desk.connection(&space);
     let whole = desk.run(&["export", "--connection", &connection, "-o", "tenants"]);
     assert_eq!(whole.code, 0, "{whole:?}");
-    let before = contents(&desk.folder.join("tenants"));
+    let mut before = contents(&desk.folder.join("tenants"));
     let proxy = world.proxy(vec![Rule::new(
         "GET",
         &format!("/msps/{hidden}$"),
@@ -143,11 +152,32 @@ fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
     )]);
     let through = std::fs::read_to_string(&connection).unwrap().replace(&world.platform.credential.url, &proxy.url());
     let connection = desk.put("through.env", &through).display().to_string();
+    world.tenancy.change(&format!("{ended}/terminate"), &json!({})).unwrap();
+    world.tenancy.change(&renamed, &json!({"name": "New"})).unwrap();
     let half = desk.run(&["export", "--connection", &connection, "-o", "tenants"]);
     assert_eq!(half.code, 1, "{half:?}");
     assert!(half.err.contains(&format!("partner {hidden} as a whole")) && !half.err.contains(&shown), "{half:?}");
-    assert_eq!(contents(&desk.folder.join("tenants")), before, "what could not be read stays as it was");
+    let mut after = contents(&desk.folder.join("tenants"));
+    let taken = |files: &mut BTreeMap<String, String>, name: &str| files.remove(name).is_some();
+    assert!(taken(&mut after, "shown/client-new.yaml"), "{after:?}");
+    for stale in ["shown/client-old.yaml", "shown/client-ended.yaml"] {
+        assert!(taken(&mut before, stale) && !taken(&mut after, stale), "{stale}: {before:?}");
+    }
+    assert!(before.contains_key("hidden/client-kept.yaml"), "{before:?}");
+    for files in [&mut after, &mut before] {
+        files.retain(|name, _| name.starts_with("hidden/"));
+    }
+    assert_eq!(after, before, "what could not be read stays as it was");
     let fresh = desk.run(&["export", "--connection", &connection, "-o", "fresh"]);
     let files = contents(&desk.folder.join("fresh"));
     assert!(fresh.code == 1 && files.keys().any(|name| name == "shown/partner-shown.yaml"), "{files:?}");
+
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    let own = desk.run(&["export", "-d", "own"]);
+    assert_eq!(own.code, 0, "the Secret that the Partner names is used: {own:?}");
+    assert!(contents(&desk.folder.join("own")).contains_key("hidden/client-kept.yaml"));
+    space.partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
+    let ran = desk.run(&["export", "-d", "own"]);
+    assert!(ran.code == 1 && ran.err.contains(&format!("Partner `{}/lost`: Secret", space.name)), "{ran:?}");
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Desk, Ran};
-use crate::world::World;
+use crate::world::{Space, World};
 
 /// Result and message of each check of a thing.
 fn of(checked: &Value, what: &str) -> Vec<(String, String)> {
@@ -46,6 +46,60 @@ fn what_is_there_is_told_from_what_is_missing() {
     assert!(refused.1.contains("refuses the credential"), "{checked}");
     let text = desk.run(&["check", "-n", &space.name]).out;
     assert!(text.contains("\nWRONG    connection   Secret `"), "{text}");
+}
+
+/// What the chart gives to an operator for all namespaces, with these verbs on the status and on the definitions.
+fn rights(space: &Space<'_>, status: &[&str], definitions: &[&str]) {
+    let granted = |group: &str, resources: Value, verbs: Value| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+    let watched = json!(["get", "list", "watch"]);
+    let mut rules = vec![
+        granted("tenantry.dev", json!(["partners", "clients"]), json!(["get", "list", "watch", "patch"])),
+        granted("tenantry.dev", json!(["clients/status"]), json!(["patch"])),
+        granted("", json!(["secrets", "namespaces"]), json!(["get"])),
+        granted("", json!(["configmaps"]), watched),
+        granted("events.k8s.io", json!(["events"]), json!(["create", "patch"])),
+        granted("coordination.k8s.io", json!(["leases"]), json!(["create", "get", "update"])),
+        granted("", json!(["configmaps", "secrets"]), json!(["create", "update"])),
+    ];
+    for (group, resources, verbs) in [
+        ("tenantry.dev", json!(["partners/status"]), status),
+        ("apiextensions.k8s.io", json!(["customresourcedefinitions"]), definitions),
+    ] {
+        if !verbs.is_empty() {
+            rules.push(granted(group, resources, json!(verbs)));
+        }
+    }
+    let named = |kind: &str| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": kind, "metadata": {"name": space.name}});
+    let mut role = named("ClusterRole");
+    role["rules"] = json!(rules);
+    space.apply(&role);
+    let mut binding = named("ClusterRoleBinding");
+    binding["roleRef"] = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": space.name});
+    binding["subjects"] = json!([{"kind": "ServiceAccount", "name": "operator", "namespace": space.name}]);
+    space.apply(&binding);
+}
+
+#[test]
+fn a_right_that_an_operator_for_all_namespaces_lacks_is_wrong() {
+    let space = World::shared().namespace("rights");
+    let account = format!("{}/operator", space.name);
+    let desk = Desk::at(&space);
+    let check = |result: &str, said: &str| {
+        space.until(&format!("the rights are {result}"), || {
+            let ran = desk.run(&["check", "-n", &space.name, "-o", "json", "--operator-service-account", &account]);
+            let found = of(&ran.json(), "rights");
+            let is_so = found[0].0 == result && found[0].1.contains(said);
+            Ok(is_so && found.len() == 1 && (result != "Wrong" || ran.code == 2))
+        });
+    };
+    rights(&space, &[], &["get"]);
+    check("Wrong", "may not patch `partners.tenantry.dev/status` in every namespace: give it");
+    rights(&space, &["patch"], &[]);
+    let definition = |name: &str| format!("get `customresourcedefinitions.apiextensions.k8s.io {name}.tenantry.dev`");
+    check("Wrong", &format!("may not {}, {}: give it", definition("partners"), definition("clients")));
+    rights(&space, &["patch"], &["get"]);
+    check("Well", "may do everything");
+    space.kubectl(&["delete", "clusterrole,clusterrolebinding", &space.name]);
 }
 
 #[test]

@@ -114,7 +114,7 @@ fn what_stands_in_the_way_of_an_export_is_named() {
     let desk = Desk::at(&space);
     let connection = desk.connection(&space);
     let own = [(space.name.as_str(), "SPACE"), (space.world.platform.host(), "PLATFORM")];
-    check("export/no-connection", &desk.run(&["export"]), &own);
+    check("export/no-connection", &desk.run(&["export", "--offline"]), &own);
     let ran = desk.run(&["export", "--connection", &connection, "-o", "json"]);
     assert!(ran.code == 1 && ran.err.contains("`-o json` is no form of this verb"), "{ran:?}");
     check("export/no-secret", &desk.run(&["export", "--connection-secret", "nowhere/x"]), &own);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Desk;
+use crate::connect::fake::{Asked, Fake, Reply};
 use crate::world::World;
 
 fn names(listed: &Value) -> Vec<&str> {
@@ -55,6 +56,77 @@ fn the_platform_lists_partners_and_clients_by_status_and_part_of_a_name() {
     let owner = format!("Partner/{}/acme", space.name);
     assert!(listed[0]["declaredBy"].as_str().unwrap().contains(&owner), "{listed}");
     assert_eq!(desk.run(&["list", "partners", "--partner", "x"]).code, 1);
+}
+
+#[test]
+fn a_second_credential_of_an_account_that_is_refused_hides_nothing() {
+    let space = World::shared().namespace("twice-listed");
+    let desk = Desk::at(&space);
+    let data = space.credential();
+    let wrong =
+        json!({"url": data["url"], "tenantId": data["tenantId"], "clientId": data["clientId"], "clientSecret": "x"});
+    space.secret("wrong", &wrong);
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    for name in ["aaa", "zzz"] {
+        space.partner(name, &json!({"connectionSecretRef": {"name": "wrong"}}));
+    }
+    let ran = desk.run(&["list", "partners", "-n", &space.name, "--search", &space.tenant_name("acme"), "-o", "json"]);
+    assert_eq!((ran.code, names(&ran.json())), (1, vec![space.tenant_name("acme").as_str()]), "{ran:?}");
+    for name in ["aaa", "zzz"] {
+        assert!(ran.err.contains(&format!("Partner `{}/{name}`: ", space.name)), "{ran:?}");
+    }
+    assert!(!ran.err.contains("/acme`"), "{ran:?}");
+}
+
+#[test]
+fn a_partner_that_does_not_exist_is_an_error_and_one_that_was_ended_is_said() {
+    let space = World::shared().namespace("no-partner");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    let partner = space.ready("partner/acme");
+    let list = |named: &str| desk.run(&["list", "clients", "--partner", named, "-n", &space.name]);
+    let ran = list("nosuch");
+    assert!(ran.code == 1 && ran.err.contains("there is no partner `nosuch`: correct `--partner`"), "{ran:?}");
+    assert!(!ran.err.contains("no such tenant"), "{ran:?}");
+    let ran = list(&space.tenant_name("acme"));
+    assert!(ran.code == 0 && ran.err.contains("there is no such tenant"), "{ran:?}");
+    space.world.tenancy.change(&format!("{}/terminate", space.world.tenancy.partner(&partner)), &json!({})).unwrap();
+    let ran = list(&partner);
+    assert!(ran.code == 1 && ran.err.contains(&format!("partner `{partner}` was terminated")), "{ran:?}");
+}
+
+/// A platform without the extensions on which this partner is not in service; with `None` it has no partners at all.
+async fn documented(partners: Option<&'static str>) -> Fake {
+    let rows =
+        |rows: &Value| Reply::json(200, &json!({"results": rows, "totalResults": 1, "pageNo": 1, "totalPages": 1}));
+    Fake::new(move |asked: Asked| {
+        let path = asked.path.split('?').next().unwrap_or_default();
+        match (path.trim_start_matches("/api/v2/tenants/"), partners) {
+            ("sp_1/msps/search", Some(id)) => rows(&json!([{"uniqueId": id, "name": "Acme", "activated": false}])),
+            ("msp_1/clients/search", _) => {
+                rows(&json!([{"uniqueId": "client_1", "name": "Globex", "activated": true}]))
+            }
+            _ => Reply::json(404, &json!({"code": "0003", "message": "No resource found"})),
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_are_listed_of_a_partner_that_only_may_have_ended_or_that_is_named() {
+    let desk = Desk::alone();
+    for (partners, args) in [(Some("msp_1"), &[][..]), (None, &["--partner", "msp_1"])] {
+        let fake = documented(partners).await;
+        desk.put("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
+        let all = [&["list", "clients", "--connection", "fake.env", "-o", "json"], args].concat();
+        let ran = tokio::task::block_in_place(|| desk.run(&all));
+        assert_eq!((ran.code, names(&ran.json())), (0, vec!["Globex"]), "{args:?}: {ran:?}");
+    }
+    let fake = documented(Some("msp_2")).await;
+    desk.put("fake.env", &format!("url={}\ntenantId=sp_1\nclientId=x\nclientSecret=y\n", fake.url));
+    let ran = tokio::task::block_in_place(|| desk.run(&["list", "clients", "--connection", "fake.env"]));
+    assert!(ran.code == 0 && ran.err.contains("partner `msp_2` is not in service"), "{ran:?}");
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Files of an earlier export, by the partner that they are about.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::cli::manifest::Document;
+
+/// Files by their path inside the folder, with the object in each.
+#[derive(Default)]
+pub(super) struct Earlier(BTreeMap<String, Written>);
+
+struct Written {
+    text: String,
+    object: Value,
+}
+
+impl Written {
+    fn text_of(&self, pointer: &str) -> &str {
+        self.object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn namespace(&self) -> &str {
+        self.text_of("/metadata/namespace")
+    }
+
+    fn name(&self) -> &str {
+        self.text_of("/metadata/name")
+    }
+
+    fn kind(&self) -> &str {
+        self.text_of("/kind")
+    }
+}
+
+impl Earlier {
+    /// Adds a file.
+    pub(super) fn add(&mut self, path: &str, text: String) {
+        let object = Document::all(&text).ok().and_then(|documents| documents.into_iter().next());
+        let object = object.map(|document| document.value).unwrap_or_default();
+        self.0.insert(path.to_owned(), Written { text, object });
+    }
+
+    /// The files about these partners: Partners, Clients, their images and namespaces.
+    pub(super) fn of(self, partners: &BTreeSet<&str>) -> Vec<(String, String)> {
+        let ids: BTreeMap<(&str, &str), &str> = self
+            .0
+            .values()
+            .filter(|written| written.kind() == "Partner")
+            .map(|written| ((written.namespace(), written.name()), written.text_of("/spec/adoption/uniqueId")))
+            .collect();
+        let partner = |written: &Written| match written.kind() {
+            "Partner" => written.text_of("/spec/adoption/uniqueId").to_owned(),
+            "Client" if written.object.pointer("/spec/partnerUniqueId").is_some() => {
+                written.text_of("/spec/partnerUniqueId").to_owned()
+            }
+            "Client" => {
+                let namespace = Some(written.text_of("/spec/partnerRef/namespace")).filter(|name| !name.is_empty());
+                let key = (namespace.unwrap_or(written.namespace()), written.text_of("/spec/partnerRef/name"));
+                ids.get(&key).copied().unwrap_or_default().to_owned()
+            }
+            _ => String::new(),
+        };
+        let (mut spaces, mut images) = (BTreeSet::new(), BTreeSet::new());
+        let mut kept = BTreeSet::new();
+        for (path, written) in &self.0 {
+            if partners.contains(partner(written).as_str()) {
+                kept.insert(path.clone());
+                spaces.insert(written.namespace());
+                let name = format!("{}-{}-images", written.kind().to_ascii_lowercase(), written.name());
+                images.insert((written.namespace(), name));
+            }
+        }
+        for (path, written) in &self.0 {
+            let is_kept = match written.kind() {
+                "ConfigMap" => images.contains(&(written.namespace(), written.name().to_owned())),
+                "Namespace" => spaces.contains(written.name()),
+                _ => false,
+            };
+            if is_kept {
+                kept.insert(path.clone());
+            }
+        }
+        self.0.into_iter().filter(|(path, _)| kept.contains(path)).map(|(path, written)| (path, written.text)).collect()
+    }
+}

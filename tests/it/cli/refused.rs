@@ -1,0 +1,179 @@
+//! `plan` and `lint` refuse what the API server or the platform would refuse, and nothing beside it.
+
+use serde_json::{Value, json};
+
+use super::{Desk, Ran};
+use crate::world::{Space, World};
+
+fn object(kind: &str, name: &str, spec: Value) -> Value {
+    json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// A Client of the Partner `acme`, with this in its spec.
+fn client(space: &Space<'_>, spec: &Value) -> Value {
+    let mut whole = json!({"partnerRef": {"name": "acme"}, "details": {"name": space.tenant_name("globex")}});
+    crate::world::merge(&mut whole, spec);
+    object("Client", "globex", whole)
+}
+
+fn plan(desk: &Desk, space: &Space<'_>, objects: &[Value]) -> Ran {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    desk.run_with(&["plan", "-f", "-", "-n", &space.name, "-o", "json"], &list)
+}
+
+/// Action and reason of each object.
+fn came(ran: &Ran) -> Vec<(String, String, String)> {
+    let text = |row: &Value, key: &str| row[key].as_str().unwrap_or_default().to_owned();
+    let row = |row: &Value| (text(row, "name"), text(row, "action"), text(row, "reason"));
+    ran.json()["objects"].as_array().unwrap().iter().map(row).collect()
+}
+
+fn one(name: &str, action: &str, reason: &str) -> (String, String, String) {
+    (name.to_owned(), action.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn a_plan_refuses_what_the_api_server_or_the_platform_would_refuse() {
+    let space = World::shared().namespace("invalid");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({"packages": ["EventAndIncidentManagement"]}));
+    space.client("globex", &json!({}));
+    space.ready("partner/acme");
+    space.ready("client/globex");
+    let judged = |spec: &Value| {
+        let globex = client(&space, spec);
+        let args = ["-n", &space.name, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"];
+        let is_taken = space.world.kubectl.run_with(&args, &globex.to_string()).is_ok();
+        (plan(&desk, &space, &[globex]), is_taken)
+    };
+    for spec in [
+        json!({"branding": {"loginPage": {"backgroundColor": "navy"}}}),
+        json!({"security": {"access": {"allowedIPs": ["192.0.2.0/240"]}}}),
+        json!({"addOns": ["SLAManagement"], "packages": ["HybridDiscoveryAndMonitoring"]}),
+    ] {
+        let (ran, is_taken) = judged(&spec);
+        assert_eq!((ran.code, came(&ran), is_taken), (1, vec![one("globex", "Refuse", "Invalid")], false), "{ran:?}");
+        assert!(ran.err.contains("one object would be refused"), "{ran:?}");
+    }
+    for details in [json!({"timezone": "Europe/Berln"}), json!({"country": "Germny"})] {
+        let (ran, is_taken) = judged(&json!({"details": details}));
+        assert_eq!(
+            (ran.code, came(&ran), is_taken),
+            (1, vec![one("globex", "Refuse", "InvalidValue")], true),
+            "{ran:?}"
+        );
+        assert!(ran.out.contains("did you mean"), "{ran:?}");
+    }
+    let (ran, _) = judged(&json!({"details": {"country": "Germany"}}));
+    assert_eq!((ran.code, came(&ran)), (2, vec![one("globex", "Change", "")]), "{ran:?}");
+}
+
+#[test]
+fn a_plan_knows_the_pause_that_stands_in_the_cluster_alone() {
+    let space = World::shared().namespace("held");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    space.client("globex", &json!({}));
+    space.ready("partner/acme");
+    space.ready("client/globex");
+    let edited = client(&space, &json!({"details": {"city": "Bonn"}}));
+    let planned = |object: &Value| came(&plan(&desk, &space, std::slice::from_ref(object)));
+    let paused = || vec![one("globex", "Nothing", "Paused")];
+    for until in [&[][..], &["--until", "1h"]] {
+        let ran = desk.run(&[&["pause", "client/globex", "-n", &space.name], until].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert_eq!(planned(&edited), paused(), "{until:?}");
+    }
+    // So does the apply that follows it.
+    space.apply(&edited);
+    assert!(space.get("client/globex").unwrap()["spec"]["management"]["pausedUntil"].is_string());
+    assert_eq!(planned(&edited), paused());
+    assert_eq!(desk.run(&["resume", "client/globex", "-n", &space.name]).code, 0);
+    // What an apply wrote goes with the manifest.
+    space.apply(&client(&space, &json!({"details": {"city": "Bonn"}, "management": {"mode": "Paused"}})));
+    assert_eq!(planned(&client(&space, &json!({"details": {"city": "Ulm"}}))), [one("globex", "Change", "")]);
+}
+
+#[test]
+fn a_partner_that_cannot_be_listed_stops_its_own_clients_alone() {
+    let space = World::shared().namespace("absent");
+    let desk = Desk::at(&space);
+    let connection = desk.connection(&space);
+    space.partner("acme", &json!({}));
+    space.partner("ended", &json!({}));
+    let (acme, ended) = (space.ready("partner/acme"), space.ready("partner/ended"));
+    let named = |name: &str| json!({"name": space.tenant_name(name)});
+    let of = |name: &str, partner: &str| {
+        let secret = json!({"name": "platform"});
+        object(
+            "Client",
+            name,
+            json!({"partnerUniqueId": partner, "connectionSecretRef": secret, "details": named(name)}),
+        )
+    };
+    let objects = [of("good", &acme), of("lost", "msp_999999")].map(|object| object.to_string()).join("\n---\n");
+    let args = ["plan", "-f", "-", "-n", &space.name, "--offline", "--connection", &connection, "-o", "json"];
+    let ran = desk.run_with(&args, &objects);
+    let actions = |ran: &Ran| came(ran).into_iter().map(|(name, action, _)| (name, action)).collect::<Vec<_>>();
+    let was = |name: &str, action: &str| (name.to_owned(), action.to_owned());
+    assert_eq!((ran.code, actions(&ran)), (1, vec![was("good", "Create"), was("lost", "Refuse")]), "{ran:?}");
+
+    space.world.tenancy.change(&format!("{}/terminate", space.world.tenancy.partner(&ended)), &json!({})).unwrap();
+    let under = |name: &str, partner: &str| {
+        object("Client", name, json!({"partnerRef": {"name": partner}, "details": named(name)}))
+    };
+    let ran = plan(
+        &desk,
+        &space,
+        &[under("good", "acme"), under("one", "ended"), under("two", "ended"), under("three", "ended")],
+    );
+    let refused = ["one", "three", "two"].map(|name| was(name, "Refuse"));
+    assert_eq!((ran.code, actions(&ran)), (1, [vec![was("good", "Create")], refused.to_vec()].concat()), "{ran:?}");
+}
+
+#[test]
+fn the_nearest_name_of_a_field_a_package_and_a_kind_is_asked_for() {
+    let desk = Desk::alone();
+    desk.put("platform.env", "url=https://127.0.0.1:1\ntenantId=sp_1\nclientId=a\nclientSecret=b\n");
+    let spec = |more: Value| {
+        let mut whole = json!({"partnerUniqueId": "msp_1", "details": {"name": "Globex"}});
+        crate::world::merge(&mut whole, &more);
+        object("Client", "globex", whole)
+    };
+    let mut customer = spec(json!({}));
+    customer["kind"] = json!("Customer");
+    let policy = json!({"details": {"name": "Acme"}, "security": {"passwordPolicy": {"minimumLength": 9}}});
+    let policy = object("Partner", "acme", policy);
+    let mut plural = spec(json!({}));
+    plural["kind"] = json!("Clients");
+    for (object, asked) in [
+        (policy, "did you mean `custom.minLength`?"),
+        (spec(json!({"details": {"countyr": "Germany"}})), "did you mean `country`?"),
+        (spec(json!({"packages": ["EventAndIncidentManagment"]})), "did you mean `EventAndIncidentManagement`?"),
+        (spec(json!({"addOns": ["SLAManagment"]})), "did you mean `SLAManagement`?"),
+        (plural, "`kind: Clients` does not exist in `tenantry.dev`: did you mean `Client`?"),
+        (customer, "`kind: Customer` does not exist in `tenantry.dev`: write `Partner` or `Client`"),
+    ] {
+        desk.put("one.json", &object.to_string());
+        let linted = desk.run(&["lint", "-f", "one.json"]);
+        assert!(linted.code == 1 && linted.out.contains(asked), "{asked}: {linted:?}");
+        let planned = desk.run(&["plan", "-f", "one.json", "--offline", "--connection", "platform.env"]);
+        assert!(planned.code == 1 && planned.err.contains(asked), "{asked}: {planned:?}");
+    }
+}
+
+#[test]
+fn what_is_in_the_input_and_was_refused_is_not_called_absent() {
+    let desk = Desk::alone();
+    let partner = object("Partner", "acme", json!({"details": {"name": "Acme"}, "packges": []}));
+    let of = |name: &str, partner: &str| {
+        object("Client", name, json!({"partnerRef": {"name": partner}, "details": {"name": name}}))
+    };
+    desk.put(
+        "all.yaml",
+        &[partner, of("globex", "acme"), of("far", "elsewhere")].map(|one| one.to_string()).join("\n---\n"),
+    );
+    let ran = desk.run(&["lint", "-f", "all.yaml", "-n", "acme"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.err.ends_with("; not in the input, and so not judged: Partner `acme/elsewhere`\n"), "{ran:?}");
+}
