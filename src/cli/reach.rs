@@ -34,8 +34,7 @@ pub(crate) async fn reach<K: Object>(
     let partner = match object.parent() {
         Parent::Object(namespace, name) => {
             let partners = Api::<Reading<Partner>>::namespaced(cluster.client.clone(), &namespace);
-            let found =
-                partners.get_opt(&name).await?.ok_or_else(|| refused(no_partner(object, (&namespace, &name))))?;
+            let found = partners.get_opt(&name).await?.ok_or_else(|| refused(no_partner(object, &namespace, &name)))?;
             Some(found.understood().map_err(|other| not_understood(Kind::Partner, &other))?)
         }
         Parent::Provider | Parent::Id(_) => None,

@@ -39,7 +39,7 @@ pub(crate) fn allows(partner: &Partner, own: &str) -> Allows {
 
 /// The Partner of a Client is not there. A reference stays as it is for good, so a wrong one takes a new object; the tenant
 /// of a client whose Partner was let go is as it was.
-pub(crate) fn no_partner<K: Object>(object: &K, (namespace, name): (&str, &str)) -> Outcome {
+pub(crate) fn no_partner<K: Object>(object: &K, namespace: &str, name: &str) -> Outcome {
     let advice = match unique_id(object) {
         Some(id) => format!("create it again with the same name; until then nothing is written to tenant `{id}`"),
         // A manifest that was not applied yet.

@@ -145,7 +145,7 @@ async fn usable<K: TenantObject>(
         return Err(partner_not_understood(&other).into());
     }
     let Some(partner) = partner else {
-        return Err(no_partner(object, (&partner_namespace, &name)).into());
+        return Err(no_partner(object, &partner_namespace, &name).into());
     };
     if !is_allowed(&partner, &own, context).await? {
         return Err(not_allowed(&partner_namespace, (&name, &own)).into());

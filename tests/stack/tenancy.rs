@@ -95,7 +95,9 @@ impl Tenancy {
 /// How many tenants of each kind a platform has created.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Creates {
+    /// Partners, terminated ones included.
     pub partners: usize,
+    /// Clients, terminated ones included.
     pub clients: usize,
 }
 

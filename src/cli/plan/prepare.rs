@@ -106,7 +106,7 @@ async fn usable<'a>(
         return Err(partner_not_understood(other).into());
     }
     let Some(partner) = ground.partner_of(object) else {
-        return Err(no_partner(object, (&partner_namespace, &name)).into());
+        return Err(no_partner(object, &partner_namespace, &name).into());
     };
     let own = namespace(object);
     if is_allowed(partner, &own, (ground, notes)).await? {
