@@ -44,7 +44,7 @@ async fn a_record_grows_by_changes_up_to_its_bound_and_no_further() {
     change(&platform, &record, json!({ "m0": null, "m1": "x".repeat(60_000) })).await.json();
     // A number may be longer as it is kept than as it is sent.
     let long =
-        json!({ "name": "B", "numbers": [] }).to_string().replace("[]", &format!("[{}]", ["1e15"; 4900].join(",")));
+        json!({ "name": "B", "numbers": [] }).to_string().replace("[]", &format!("[{}]", vec!["1e15"; 4900].join(",")));
     let long = platform.sp.raw(reqwest::Method::POST, &format!("/api/v2{list}"), long.into_bytes()).await;
     assert!(long.refuses("numbers").contains("65536"), "{}", long.text);
     let page = platform.sp.get(&list).await.json();
