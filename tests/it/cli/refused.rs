@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{Desk, Ran};
 use crate::world::{Space, World};
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what `json!` gives")]
 fn object(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "tenantry.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
