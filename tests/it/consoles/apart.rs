@@ -18,9 +18,14 @@ use Runner::{Make, Nobody, Test};
 const BACKUP: Runner = Test("it::platform::backup::a_copy_comes_back_and_no_id_is_given_a_second_time");
 
 /// How each command begins.
-const APART: [(&str, Runner); 15] = [
+const APART: [(&str, Runner); 17] = [
     ("make ", Make),
-    ("tenantry-operator --kubeconfig ", Nobody("the commercial platform")),
+    ("cargo build --release --bin ", Nobody("the tests run what is built without optimisation")),
+    ("target/release/tenantry-operator --kubeconfig ", Nobody("the commercial platform")),
+    (
+        "kubectl tenantry plan -f examples/pull-request/globex.yaml ",
+        Test("it::cli::pull_request::the_comment_of_the_example_is_what_the_plan_says_of_it"),
+    ),
     ("skopeo copy oci:", Nobody("a registry")),
     ("tenantry-platform backup ", BACKUP),
     ("tenantry-platform restore ", BACKUP),

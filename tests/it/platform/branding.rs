@@ -157,7 +157,6 @@ async fn an_image_that_was_stored_before_digests_of_what_is_served_gets_one_at_t
     assert_eq!(platform.sp.get(&path).await.json(), read);
 }
 
-/// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn a_branding_is_changed_and_shown_while_its_image_cannot_be_read() {
     let platform = Platform::start().await;
@@ -208,6 +207,7 @@ async fn a_jpeg_is_written_again_in_the_best_quality_that_fits_its_place() {
     }
 }
 
+/// shows: security/asvs/5.2.1
 #[tokio::test]
 async fn nothing_but_the_picture_of_a_file_is_kept() {
     let platform = Platform::start().await;

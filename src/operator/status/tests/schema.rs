@@ -40,7 +40,9 @@ pub(super) fn draw(schema: &Value, path: &str, extent: Extent) -> Value {
         let number = extent.number(path, words.len() as u64);
         return words[usize::try_from(number).unwrap()].clone();
     }
-    match schema["type"].as_str().unwrap_or_default() {
+    // A rule takes texts alone there.
+    let either = schema["x-kubernetes-int-or-string"] == true;
+    match schema["type"].as_str().unwrap_or(if either { "string" } else { "object" }) {
         "string" if schema["format"] == "date-time" => json!("2030-01-01T00:00:00Z"),
         "string" => json!(text(schema, path, extent)),
         "integer" => {
