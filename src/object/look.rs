@@ -126,10 +126,9 @@ pub(crate) async fn load_images(
         let Some(served) = served.filter(|served| served.digest.is_none() && Platform::has_image(&served.path)) else {
             continue;
         };
-        match platform.image(&served.path).await {
-            Ok(bytes) => served.digest = Some(Digest::of(&bytes)),
-            // It is written then, and the record of that write stands in for its digest.
-            Err(_) => {}
+        // One that is not loaded is written, and the record of that write stands in for its digest.
+        if let Ok(bytes) = platform.image(&served.path).await {
+            served.digest = Some(Digest::of(&bytes));
         }
     }
 }
