@@ -277,7 +277,8 @@ impl Platform {
         Self::with(|_| ()).await
     }
 
-    /// Without rate limits unless the test wants some.
+    /// Without rate limits unless the test wants some. A test that runs another program on the same file needs a second thread:
+    /// while it waits for that program, the platform may hold the lock of a write that it cannot end.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = Folder::new();
         let mut config = Config::new(folder.database());

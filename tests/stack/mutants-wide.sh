@@ -26,8 +26,7 @@ export CARGO_PROFILE_DEV_DEBUG=0
 
 # How long the tests may take: a mutant may make one of them wait for ever.
 LIMIT=${LIMIT:-900}
-# The tests of remedies start API servers. Random tests play fewer cases than elsewhere: each mutant plays them all.
-CONTRACT=${CONTRACT:-connect:: platform:: sim:: --skip remedies::}
+# Random tests play fewer cases than elsewhere: each mutant plays them all.
 export TENANTRY_CASES="${TENANTRY_CASES:-60}"
 
 copy() {
@@ -62,9 +61,17 @@ print(f"{len(drawn)} of {len(mutants)} mutants, seed {seed}")
 END
 }
 
+# The unit tests and the contract tests of the part that a file belongs to. Those of remedies start API servers.
+tests_of() {
+  case $1 in
+    src/platform*) units=platform:: contract='platform:: --skip remedies::' ;;
+    *) units='plan:: operator:: object::' contract='sim:: connect::' ;;
+  esac
+}
+
 # Whether the tests notice; the unit tests first, since they are built sooner.
 judge() {
-  for tests in '--lib' "--test it -- $CONTRACT"; do
+  for tests in "--lib -- $units" "--test it -- $contract"; do
     # shellcheck disable=SC2086
     if ! cargo test --quiet ${tests%% -- *} --no-run >"$work/log" 2>&1; then echo unbuildable; return; fi
     # shellcheck disable=SC2086
@@ -86,6 +93,7 @@ if ! grep -q '^0000 ' "$results"; then
   echo 'the code as it is'
   # The programs that some contract tests start.
   cargo build --quiet --bins
+  units='plan:: operator:: object:: platform::' contract='sim:: connect:: platform:: --skip remedies::'
   verdict=$(judge)
   [ "$verdict" = survived ] || { tail -n 40 "$work/log" >&2; echo "the code as it is: $verdict; mend that first" >&2; exit 1; }
   echo '0000 green' >>"$results"
@@ -94,6 +102,7 @@ for patch in "$chosen"/[0-9]*.patch; do
   number=$(basename "$patch" .patch)
   ! grep -q "^$number " "$results" || continue
   begin=$(date +%s)
+  tests_of "$(sed -n 's/^+++ b\///p' "$patch")"
   git apply "$patch" || { echo "$number does not fit: $(head -n 1 "$patch")" | tee -a "$results"; continue; }
   verdict=$(judge)
   git apply -R "$patch"

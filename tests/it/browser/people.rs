@@ -17,7 +17,7 @@ fn named<'a>(names: &'a [(&'a str, &'a str)]) -> Vec<(String, String)> {
     names.iter().map(|(role, name)| ((*role).to_owned(), (*name).to_owned())).collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_javascript_a_one_time_login_leads_to_a_new_password_and_that_to_the_first_page() {
     let keys = Folder::new();
     let key = keys.path("k");
@@ -58,7 +58,7 @@ async fn without_javascript_a_one_time_login_leads_to_a_new_password_and_that_to
     browser.is_quiet().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_page_has_the_menus_of_the_packages_and_screens_without_theirs_are_denied() {
     let platform = Platform::start().await;
     let rich = platform.partner("Rich").await;
@@ -85,7 +85,7 @@ async fn the_first_page_has_the_menus_of_the_packages_and_screens_without_theirs
     browser.is_quiet().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_copy_button_is_there_where_the_tenant_shows_them_and_copies() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -105,7 +105,7 @@ async fn a_copy_button_is_there_where_the_tenant_shows_them_and_copies() {
     browser.is_quiet().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_keyboard_alone_is_enough_and_every_field_has_its_name() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -154,7 +154,7 @@ async fn the_keyboard_alone_is_enough_and_every_field_has_its_name() {
 }
 
 /// shows: security/asvs/3.4.1, security/asvs/3.5.1
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_of_another_site_does_nothing_and_no_other_site_frames_a_page() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;

@@ -116,8 +116,20 @@ impl Session {
         }
     }
 
+    /// What is there now. It is asked for again where a page gives way to the next one meanwhile.
+    async fn read(&self, method: Method, path: &str, body: Value) -> Value {
+        let begin = Instant::now();
+        loop {
+            match self.command(method.clone(), path, body.clone()).await {
+                Ok(value) => return value,
+                Err(error) => assert!(begin.elapsed() < LIMIT, "{error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn get(&self, path: &str) -> Value {
-        self.command(Method::GET, path, Value::Null).await.unwrap()
+        self.read(Method::GET, path, Value::Null).await
     }
 
     async fn post(&self, path: &str, body: Value) -> Value {
@@ -160,7 +172,8 @@ impl Session {
 
     /// Elements that a selector of CSS names.
     async fn all(&self, selector: &str) -> Vec<String> {
-        let found = self.post("/elements", json!({ "using": "css selector", "value": selector })).await;
+        let wanted = json!({ "using": "css selector", "value": selector });
+        let found = self.read(Method::POST, "/elements", wanted).await;
         found.as_array().unwrap().iter().map(|one| text_of(&one[ELEMENT])).collect()
     }
 

@@ -28,6 +28,23 @@ spec:
 ";
 
 mistakes! {
+    a_name_that_another_object_of_mine_has: Mistake {
+        given: BOTH,
+        steps: &[Step {
+            act: Act::Apply("
+apiVersion: tenantry.dev/v1alpha1
+kind: Client
+metadata: {name: twin}
+spec:
+  partnerRef: {name: acme}
+  details: {name: Globex}
+"),
+            told: &[
+                Told::NotReady("client/twin", "NameTaken", "the name `Globex` is that of tenant `client_N`, which belongs to Client `SPACE/globex`: change `details.name` here; to move the tenant to this object, set `adoption: {policy: IfIdentical, uniqueId: client_N}` here and, if that object still exists, `handOver: {name: twin}` there"),
+                Told::Event("client/twin", "NameTaken", "the name `Globex` is that of tenant `client_N`, which belongs to Client `SPACE/globex`: change `details.name` here; to move the tenant to this object, set `adoption: {policy: IfIdentical, uniqueId: client_N}` here and, if that object still exists, `handOver: {name: twin}` there"),
+            ],
+        }],
+    };
     an_adoption_id_that_never_existed: Mistake {
         given: "",
         steps: &[Step {

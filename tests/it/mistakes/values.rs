@@ -128,7 +128,7 @@ spec:
   details: {name: Acme of SPACE}
   packages: [EventIncidentManagement]
 "),
-                told: &[Told::Refused("tenants.yaml:7: Partner `default/acme`: spec.packages[0]: Unsupported value: \"EventIncidentManagement\": supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\" [schema]")],
+                told: &[Told::Refused("tenants.yaml:7: Partner `default/acme`: spec.packages[0]: Unsupported value: \"EventIncidentManagement\": did you mean `EventAndIncidentManagement`? Supported values: \"HybridDiscoveryAndMonitoring\", \"EventAndIncidentManagement\", \"RemediationAndAutomation\" [schema]")],
             },
         ],
     };
@@ -179,7 +179,7 @@ spec:
         given: "",
         steps: &[Step {
             act: Act::Apply(LOGO),
-            told: &[Told::NotReady("partner/acme", "ImageNotFound", "`branding.logo` names key `logo.png` of ConfigMap `brand`, which does not exist in its `binaryData`: create it in this namespace, for example with `kubectl create configmap brand --from-file=logo.png`")],
+            told: &[Told::NotReady("partner/acme", "ImageNotFound", "`branding.logo` names key `logo.png` of ConfigMap `brand`, which does not exist: create it in this namespace, for example with `kubectl create configmap brand --from-file=logo.png`")],
         }],
     };
     an_image_that_is_too_large: Mistake {

@@ -58,7 +58,7 @@ fn told(lines: &[Value]) -> Vec<String> {
 }
 
 /// shows: security/pci/10.2
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
     let (platform, keys) = sealed().await;
     let partner = platform.partner("Acme").await;
@@ -92,7 +92,7 @@ async fn every_change_and_termination_is_a_row_for_the_tenant_and_its_parent() {
 }
 
 /// shows: security/asvs/16.2.5
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_change_of_data_and_every_export_is_a_row() {
     let folder = Folder::new();
     let out = folder.path("out").display().to_string();
@@ -122,7 +122,7 @@ async fn every_change_of_data_and_every_export_is_a_row() {
 }
 
 /// shows: security/asvs/16.2.5
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn denied_attempts_and_credentials_are_rows_without_secrets() {
     let (platform, keys) = sealed().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
@@ -165,7 +165,7 @@ async fn six(platform: &Platform) -> String {
 }
 
 /// shows: security/asvs/16.4.1, security/pci/10.2
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
     let changed = "the row was changed, or moved here from another place";
     let missing = "the row is missing";
@@ -225,7 +225,7 @@ async fn a_row_that_was_edited_removed_moved_or_added_is_named() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_verifies_and_exports_and_fails_where_a_row_was_touched() {
     let (mut platform, keys) = sealed().await;
     let partner = six(&platform).await;

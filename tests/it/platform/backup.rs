@@ -132,7 +132,7 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     assert!(verified.findings.is_empty(), "{verified}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_copied_or_brought_back_leaves_nothing_behind() {
     let folder = Folder::new();
     let file = |name: &str| folder.path(name).display().to_string();

@@ -33,7 +33,7 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// shows: security/pci/8.6.3
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -81,7 +81,7 @@ async fn a_credential_is_listed_rotated_and_revoked_and_its_tokens_end_with_it()
 }
 
 /// shows: security/pci/8.6.3
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_credential_ends_on_its_day_and_a_rotation_gives_it_as_long_again() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -122,7 +122,7 @@ async fn a_credential_ends_on_its_day_and_a_rotation_gives_it_as_long_again() {
     assert_eq!(left / 86_400_000, 29, "the days of before, less what this test took off");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revoked_token_of_a_credential_is_dead_and_its_other_tokens_are_not() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -141,7 +141,7 @@ async fn a_revoked_token_of_a_credential_is_dead_and_its_other_tokens_are_not() 
 }
 
 /// shows: security/pci/8.6.3
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_deactivated_person_made_says_so_and_goes_on_until_it_is_revoked() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -162,7 +162,7 @@ async fn what_a_deactivated_person_made_says_so_and_goes_on_until_it_is_revoked(
     assert_eq!(caller.get(&list).await.status, 401);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_has_a_bounded_number_of_credentials_that_were_not_revoked() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -189,7 +189,7 @@ async fn credentials(folder: &Folder) -> i64 {
     sqlx::query_scalar("SELECT COUNT(*) FROM credential").fetch_one(&folder.pool().await).await.unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_without_its_file_makes_no_further_credential() {
     let folder = Folder::new();
     let first = tenantry::platform::start(config(&folder, "credential.json")).await.unwrap();
@@ -214,7 +214,7 @@ async fn a_start_without_its_file_makes_no_further_credential() {
     assert_eq!((made, credentials(&fresh).await), (1, 1));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_start_that_ends_before_its_file_has_its_name_loses_no_credential() {
     let folder = Folder::new();
     // The folder of the file is not there: the start fails, and no credential is left that nobody knows.
@@ -249,7 +249,7 @@ fn printed(output: &Output, word: &str) -> String {
     line.unwrap_or_else(|| panic!("no {word} in {output:?}")).to_owned()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platform() {
     let folder = Folder::new();
     let mut platform = Platform::start().await;
@@ -305,7 +305,7 @@ fn show(folder: &Folder, more: &[(&str, &str)]) -> Output {
     command.envs(more.iter().copied()).output().unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url() {
     let folder = Folder::new();
     let mut config = config(&folder, "credential.json");
@@ -338,7 +338,7 @@ async fn the_first_credential_is_shown_as_a_secret_takes_it_with_the_public_url(
     running.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_credential_from_before_says_by_the_audit_log_who_made_it() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;

@@ -59,7 +59,7 @@ fn churn(rounds: u32, one: u32, other: u32) -> Vec<String> {
     statements
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_sqlite_moved_about_leave_no_copy_in_the_file() {
     let platform = Platform::start().await;
     let partner = subscriber(&platform, "Acme", &[EVENTS], &[]).await;
@@ -120,7 +120,7 @@ async fn first(folder: &Folder) -> (super::durable::Program, Caller) {
     (program, sp)
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn compact_writes_a_file_again_without_its_free_space() {
     let folder = Folder::new();
     drop(first(&folder).await);
@@ -137,7 +137,7 @@ async fn compact_writes_a_file_again_without_its_free_space() {
     assert!(told.contains(&format!("had {before} bytes and has {}", size())), "{told}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_program_that_cannot_overwrite_what_is_erased_does_not_start() {
     let mut platform = Platform::start().await;
     platform.running.take().unwrap().stop().await;

@@ -24,7 +24,7 @@ fn printed(output: &Output, word: &str) -> String {
 }
 
 /// shows: security/asvs/6.3.2, security/asvs/6.4.1, security/pci/8.3.5
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_administrator_changes_the_printed_password_and_may_do_everything() {
     let keys = Folder::new();
     let key = keys.path("k");
@@ -74,7 +74,7 @@ async fn the_first_administrator_changes_the_printed_password_and_may_do_everyth
     assert!(verified.findings.is_empty(), "{verified}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_administrator_can_be_made_before_the_platform_ever_ran() {
     let folder = Folder::new();
     let key = folder.path("k");

@@ -10,7 +10,7 @@ use sqlx::AssertSqlSafe;
 
 use super::{CHOSEN, PASSWORD, Platform, user};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_name_has_one_owner_in_each_form_in_which_it_is_typed() {
     let platform = Platform::start().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
@@ -45,7 +45,7 @@ async fn a_login_name_has_one_owner_in_each_form_in_which_it_is_typed() {
     platform.sp.post(&format!("/tenants/{acme}/users/{id}"), same).await.json();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_greek_name_logs_in_however_its_last_letter_is_typed() {
     let platform = Platform::start().await;
     let list = format!("/tenants/{}/users", platform.partner("Acme").await);
@@ -56,7 +56,7 @@ async fn a_greek_name_logs_in_however_its_last_letter_is_typed() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_nobody_sees_or_can_tell_from_another_is_refused_with_its_field() {
     let platform = Platform::start().await;
     let (list, acme) = (platform.msps(), platform.partner("Acme").await);
@@ -91,7 +91,7 @@ fn collisions(platform: &Platform) -> Output {
     command.env_remove("RUST_LOG").output().unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed() {
     let mut platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -137,7 +137,7 @@ async fn names_that_collided_before_there_was_a_normal_form_stay_and_are_listed(
     platform.sp.post(&twin, json!({ "name": "o\u{308}l" })).await.refuses("name");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mask_never_fails_because_of_somebody_else_s_name() {
     let platform = Platform::start().await;
     let (acme, other) = (platform.partner("Acme").await, platform.partner("Other").await);
@@ -171,7 +171,7 @@ fn hash_of_bytes(password: &str) -> String {
     format!("$argon2id$v=19$m=8,t=1,p=1${}${}", STANDARD_NO_PAD.encode(salt), STANDARD_NO_PAD.encode(hash))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_the_same_on_every_keyboard_and_the_bytes_of_before_still_log_in() {
     let platform = Platform::start().await;
     let partner = platform.partner("Acme").await;
@@ -194,7 +194,7 @@ async fn a_password_is_the_same_on_every_keyboard_and_the_bytes_of_before_still_
     platform.sp.post(&path, json!({ "password": typed })).await.refuses("password");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tenant_has_a_name_that_everybody_sees_and_that_is_nobody_else_s() {
     let platform = Platform::start().await;
     platform.partner("\u{fc}ber").await;
@@ -217,7 +217,7 @@ async fn a_tenant_has_a_name_that_everybody_sees_and_that_is_nobody_else_s() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_from_before_invisible_marks_were_left_out_are_compared_like_others() {
     let mut platform = Platform::start().await;
     let [heart, marked] = ["I \u{2764} NY", "I \u{2764}\u{fe0f} NY"];
