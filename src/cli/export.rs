@@ -263,7 +263,7 @@ impl Export<'_> {
     }
 
     fn written(&self, kind: Kind, found: &Found, (defaults, seat): (&BTreeMap<Field, Value>, &Seat)) -> Written {
-        let images = images_of(kind, seat);
+        let images = images_of(kind.name(), &seat.name);
         let unchosen = Unchosen::new(self.flags.all_fields);
         spec::write((kind, &found.inspection), defaults, &Frame { schemas: &self.schemas, images: &images, unchosen })
     }
@@ -306,7 +306,7 @@ impl Export<'_> {
             }
             let map = json!({
                 "apiVersion": "v1", "kind": "ConfigMap",
-                "metadata": {"name": images_of(kind, seat), "namespace": namespace}, "binaryData": data,
+                "metadata": {"name": images_of(kind.name(), name), "namespace": namespace}, "binaryData": data,
             });
             self.files.add(file(&format!("{lower}-images")), &map, &[])?;
         }
@@ -344,9 +344,9 @@ fn mark(found: &Found) -> Option<&Mark> {
     }
 }
 
-/// Name of the `ConfigMap` with an object's images.
-fn images_of(kind: Kind, seat: &Seat) -> String {
-    format!("{}-{}-images", kind.name().to_ascii_lowercase(), seat.name)
+/// Name of the `ConfigMap` with the images of an object, by its kind and name.
+fn images_of(kind: &str, name: &str) -> String {
+    format!("{}-{name}-images", kind.to_ascii_lowercase())
 }
 
 /// What a Partner object of the cluster says about its Clients.

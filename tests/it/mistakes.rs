@@ -12,6 +12,33 @@ use serde_json::Value;
 use crate::cli::Desk;
 use crate::world::{Space, World};
 
+/// A Partner that is right.
+const PARTNER: &str = "
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  connectionSecretRef: {name: platform}
+  details: {name: Acme of SPACE}
+";
+
+/// The same with a Client.
+const BOTH: &str = "
+apiVersion: tenantry.dev/v1alpha1
+kind: Partner
+metadata: {name: acme}
+spec:
+  connectionSecretRef: {name: platform}
+  details: {name: Acme of SPACE}
+---
+apiVersion: tenantry.dev/v1alpha1
+kind: Client
+metadata: {name: globex}
+spec:
+  partnerRef: {name: acme}
+  details: {name: Globex}
+";
+
 /// Manifests that are right, and what is done wrong after them. `SPACE` stands for the namespace of the test, `URL`,
 /// `TENANT`, `ID` and `SECRET` for its connection, and `ZEROS(n)` for n bytes in base64.
 struct Mistake {

@@ -1,16 +1,6 @@
 //! Secrets and connections.
 
-use super::Mistake;
-use super::{Act, Step, Told, mistakes};
-
-const PARTNER: &str = "
-apiVersion: tenantry.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec:
-  connectionSecretRef: {name: platform}
-  details: {name: Acme of SPACE}
-";
+use super::{Act, Mistake, PARTNER, Step, Told, mistakes};
 
 mistakes! {
     a_misspelt_name_of_a_secret: Mistake {

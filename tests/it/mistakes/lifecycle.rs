@@ -1,31 +1,6 @@
 //! Names, adoption, and what is deleted or changed while something else needs it.
 
-use super::{Act, Mistake, Step, Told, mistakes};
-
-const PARTNER: &str = "
-apiVersion: tenantry.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec:
-  connectionSecretRef: {name: platform}
-  details: {name: Acme of SPACE}
-";
-
-const BOTH: &str = "
-apiVersion: tenantry.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec:
-  connectionSecretRef: {name: platform}
-  details: {name: Acme of SPACE}
----
-apiVersion: tenantry.dev/v1alpha1
-kind: Client
-metadata: {name: globex}
-spec:
-  partnerRef: {name: acme}
-  details: {name: Globex}
-";
+use super::{Act, BOTH, Mistake, PARTNER, Step, Told, mistakes};
 
 mistakes! {
     a_name_that_another_object_of_mine_has: Mistake {

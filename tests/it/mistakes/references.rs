@@ -1,15 +1,6 @@
 //! Clients and their Partners.
 
-use super::{Act, Mistake, Step, Told, mistakes};
-
-const PARTNER: &str = "
-apiVersion: tenantry.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec:
-  connectionSecretRef: {name: platform}
-  details: {name: Acme of SPACE}
-";
+use super::{Act, BOTH, Mistake, PARTNER, Step, Told, mistakes};
 
 mistakes! {
     a_client_without_a_partner: Mistake {
@@ -104,21 +95,7 @@ spec:
         }],
     };
     another_partner_for_a_client: Mistake {
-        given: "
-apiVersion: tenantry.dev/v1alpha1
-kind: Partner
-metadata: {name: acme}
-spec:
-  connectionSecretRef: {name: platform}
-  details: {name: Acme of SPACE}
----
-apiVersion: tenantry.dev/v1alpha1
-kind: Client
-metadata: {name: globex}
-spec:
-  partnerRef: {name: acme}
-  details: {name: Globex}
-",
+        given: BOTH,
         steps: &[Step {
             act: Act::Apply("
 apiVersion: tenantry.dev/v1alpha1

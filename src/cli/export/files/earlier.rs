@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::cli::export::images_of;
 use crate::cli::manifest::Document;
 
 /// Files by their path inside the folder, with the object in each.
@@ -67,8 +68,7 @@ impl Earlier {
             if partners.contains(partner(written).as_str()) {
                 kept.insert(path.clone());
                 spaces.insert(written.namespace());
-                let name = format!("{}-{}-images", written.kind().to_ascii_lowercase(), written.name());
-                images.insert((written.namespace(), name));
+                images.insert((written.namespace(), images_of(written.kind(), written.name())));
             }
         }
         for (path, written) in &self.0 {
