@@ -9,7 +9,7 @@ fn main() {
         println!("cargo::rerun-if-env-changed={name}");
     }
     println!("cargo::rerun-if-changed=build.rs");
-    // Who develops commits often, and each commit would build everything anew.
+    // Developers commit often, and each commit would cause a full rebuild.
     let is_release = std::env::var("PROFILE").is_ok_and(|profile| profile == "release");
     if is_release && let Some(log) = git(&["rev-parse", "--git-path", "logs/HEAD"]) {
         println!("cargo::rerun-if-changed={log}");

@@ -10,7 +10,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Commit that was built; nothing in a debug build and in one without git.
 pub const COMMIT: Option<&str> = option_env!("TENANTRY_BUILT_OF");
 
-/// Day of the commit, or of `SOURCE_DATE_EPOCH`, in UTC: whoever builds the same again gets the same.
+/// Day of the commit, or of `SOURCE_DATE_EPOCH`, in UTC. A second build of the same commit has the same day.
 pub fn date() -> Option<String> {
     day(option_env!("TENANTRY_BUILT_AT")?)
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::cluster::ClusterFlags;
 use super::failure::{Failure, Spot};
-use super::manifest::{Document, FileFlags, Manifests, Source};
+use super::manifest::{Document, FileFlags, Intake, Manifests, Source};
 use super::{Ended, Exit, output};
 use crate::api::{GROUP, VERSION};
 use rules::Rules;
@@ -280,7 +280,7 @@ impl<'a> Linter<'a> {
         // What does not fit its definition is no object yet.
         if self.findings.len() == before {
             let mut failures = Vec::new();
-            self.manifests.take(file, document, (namespace, &mut failures));
+            self.manifests.take(file, document, &mut Intake { namespace, failures: &mut failures });
             self.findings.extend(failures.into_iter().map(|failure| Finding::new(Mistake::Yaml, failure)));
         }
     }

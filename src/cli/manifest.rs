@@ -72,6 +72,14 @@ pub(crate) struct Manifests {
     seen: BTreeMap<(String, String, String), Spot>,
 }
 
+/// How objects are taken in.
+pub(crate) struct Intake<'a> {
+    /// Namespace of those that name none.
+    pub(crate) namespace: &'a str,
+    /// What cannot be read.
+    pub(crate) failures: &'a mut Vec<Failure>,
+}
+
 impl Manifests {
     /// Reads one text. Objects without a namespace are in `namespace`.
     ///
@@ -81,7 +89,7 @@ impl Manifests {
         let mut manifests = Self::default();
         let mut failures = Vec::new();
         let source = Source::new(file.to_owned(), text.to_owned());
-        manifests.add(&source, (namespace, &mut failures));
+        manifests.add(&source, &mut Intake { namespace, failures: &mut failures });
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }
 
@@ -101,7 +109,7 @@ impl Manifests {
         if failures.is_empty() { Ok(()) } else { Err(failures) }
     }
 
-    fn add(&mut self, source: &Source, (namespace, failures): (&str, &mut Vec<Failure>)) {
+    fn add(&mut self, source: &Source, into: &mut Intake<'_>) {
         let Source { file, text, .. } = source;
         let documents = match Document::all(text) {
             Ok(documents) if source.is_passed_over(&documents) => {
@@ -111,29 +119,29 @@ impl Manifests {
             Ok(documents) => documents,
             Err((line, why)) => {
                 let spot = Spot { file: file.clone(), line };
-                failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
+                into.failures.push(Failure::new(format!("this is not YAML: {why}")).at(&spot));
                 return;
             }
         };
         for document in documents {
-            self.take(file, document, (namespace, failures));
+            self.take(file, document, into);
         }
     }
 
     /// Takes one document, or every member of a list.
-    pub(crate) fn take(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
+    pub(crate) fn take(&mut self, file: &Path, document: Document, into: &mut Intake<'_>) {
         let text = |key: &str| document.value[key].as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text("apiVersion"), text("kind"));
         let spot = |path: &str| Spot { file: file.to_owned(), line: document.line_of(path) };
         if version.is_empty() || kind.is_empty() {
             let missing = if version.is_empty() { "apiVersion" } else { "kind" };
             let message = format!("this object has no `{missing}`: every object needs `apiVersion` and `kind`");
-            failures.push(Failure::new(message).at(&spot("")));
+            into.failures.push(Failure::new(message).at(&spot("")));
             return;
         }
         if kind.ends_with("List") && document.value["items"].is_array() {
             for item in document.items() {
-                self.take(file, item, (namespace, failures));
+                self.take(file, item, into);
             }
             return;
         }
@@ -143,33 +151,33 @@ impl Manifests {
                 let message = format!(
                     "`apiVersion: {version}` is not known here: write `{GROUP}/{VERSION}`, or take the release of this program that knows it"
                 );
-                failures.push(Failure::new(message).about(kind).at(&spot("apiVersion")));
+                into.failures.push(Failure::new(message).about(kind).at(&spot("apiVersion")));
             }
-            (GROUP, "Partner") => self.keep(file, document, (namespace, failures)),
-            (GROUP, "Client") => self.keep_client(file, document, (namespace, failures)),
+            (GROUP, "Partner") => self.keep(file, document, into),
+            (GROUP, "Client") => self.keep_client(file, document, into),
             (GROUP, _) => {
                 let near = did_you_mean(&kind, ["Partner", "Client"].into_iter());
                 let advice = near.unwrap_or_else(|| "write `Partner` or `Client`".to_owned());
-                failures.push(
+                into.failures.push(
                     Failure::new(format!("`kind: {kind}` does not exist in `{GROUP}`: {advice}")).at(&spot("kind")),
                 );
             }
-            ("v1", "Secret" | "ConfigMap") => self.keep_data(file, &document, (namespace, failures)),
+            ("v1", "Secret" | "ConfigMap") => self.keep_data(file, &document, into),
             _ => self.ignored += 1,
         }
     }
 
-    fn keep(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
-        match self.typed::<Partner>(file, document, namespace) {
+    fn keep(&mut self, file: &Path, document: Document, into: &mut Intake<'_>) {
+        match self.typed::<Partner>(file, document, into.namespace) {
             Ok(declared) => self.partners.push(declared),
-            Err(failure) => failures.extend(failure),
+            Err(failure) => into.failures.extend(failure),
         }
     }
 
-    fn keep_client(&mut self, file: &Path, document: Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
-        match self.typed::<TenantClient>(file, document, namespace) {
+    fn keep_client(&mut self, file: &Path, document: Document, into: &mut Intake<'_>) {
+        match self.typed::<TenantClient>(file, document, into.namespace) {
             Ok(declared) => self.clients.push(declared),
-            Err(failure) => failures.extend(failure),
+            Err(failure) => into.failures.extend(failure),
         }
     }
 
@@ -222,15 +230,15 @@ impl Manifests {
         Ok(())
     }
 
-    fn keep_data(&mut self, file: &Path, document: &Document, (namespace, failures): (&str, &mut Vec<Failure>)) {
-        if let Err(failure) = self.claim(file, document, namespace) {
-            failures.push(failure);
+    fn keep_data(&mut self, file: &Path, document: &Document, into: &mut Intake<'_>) {
+        if let Err(failure) = self.claim(file, document, into.namespace) {
+            into.failures.push(failure);
             return;
         }
         let value = &document.value;
         let is_secret = value["kind"] == "Secret";
         let key = (
-            value["metadata"]["namespace"].as_str().unwrap_or(namespace).to_owned(),
+            value["metadata"]["namespace"].as_str().unwrap_or(into.namespace).to_owned(),
             value["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
         );
         let mut data = BTreeMap::new();
@@ -245,7 +253,7 @@ impl Manifests {
             let path = format!("{encoded}.{name}");
             let spot = Spot { file: file.to_owned(), line: document.line_of(&path) };
             let message = format!("`{path}` is not base64: encode it, or write a Secret's text under `stringData`");
-            failures.push(Failure::new(message).about(shown(&value["kind"], value, namespace)).at(&spot));
+            into.failures.push(Failure::new(message).about(shown(&value["kind"], value, into.namespace)).at(&spot));
         }
         if is_secret {
             for (name, text) in value["stringData"].as_object().into_iter().flatten() {

@@ -112,8 +112,8 @@ pub(crate) async fn read(
 }
 
 /// Loads the declared images whose digest the platform does not show and no record tells of, and keeps the digests of what
-/// it serves: an image that is there already is not written again. One that cannot be loaded, for whatever reason, is
-/// written once, and the record of that write stands in for its digest: a single file holds up nothing else.
+/// it serves: the operator does not write an image that is there already. It writes an image that it cannot load once, and
+/// then compares with the record of that write: one file delays no other setting.
 pub(crate) async fn load_images(
     platform: &Platform,
     observed: &mut Observed,

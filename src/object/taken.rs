@@ -23,7 +23,7 @@ struct Marks<'a> {
     mark: &'a Mark,
 }
 
-/// Nothing is said of an object in another namespace: whoever may write one must not learn from it what stands there.
+/// The message names no object of another namespace: a person with rights in one namespace must not learn what another holds.
 fn declared(name: &str) -> String {
     format!("a tenant named `{name}` exists that carries the mark of another object: change `details.name`")
 }

@@ -290,7 +290,7 @@ impl<K: TenantObject> Room<K> {
             memory.failures = memory.failures.saturating_add(1);
             memory.failures
         });
-        grown(object, failures, (first, most))
+        grown(object, failures, first, most)
     }
 
     /// The same after a refusal. It ends the failures in a row: one that comes after hours of refusals is the first.
@@ -300,11 +300,12 @@ impl<K: TenantObject> Room<K> {
             memory.refusals = memory.refusals.saturating_add(1);
             memory.refusals
         });
-        grown(object, refusals, (first, most))
+        grown(object, refusals, first, most)
     }
 }
 
-fn grown<K: TenantObject>(object: &K, times: u32, (first, most): (Duration, Duration)) -> Duration {
+/// A pause that doubles from `first` to `most` with each of `times` in a row, moved by up to a tenth by the object's UID.
+fn grown<K: TenantObject>(object: &K, times: u32, first: Duration, most: Duration) -> Duration {
     let pause = first.saturating_mul(1 << (times - 1).min(16)).min(most);
     pause + pause.mul_f64(f64::from(jitter(&object.uid().unwrap_or_default())) / 1000.0)
 }

@@ -142,13 +142,16 @@ impl Events {
     }
 }
 
+/// The status before a pass, and after it.
+#[derive(Clone, Copy)]
+pub(crate) struct Statuses<'a> {
+    pub(crate) before: &'a TenantStatus,
+    pub(crate) after: &'a TenantStatus,
+}
+
 /// Tells what a pass did, and what newly stands in the way.
-pub(crate) fn tell<K: TenantObject>(
-    object: &Arc<K>,
-    (before, after): (&TenantStatus, &TenantStatus),
-    facts: &Facts,
-    context: &Context,
-) {
+pub(crate) fn tell<K: TenantObject>(object: &Arc<K>, statuses: Statuses<'_>, facts: &Facts, context: &Context) {
+    let Statuses { before, after } = statuses;
     let events = &context.events;
     let id = after.unique_id.as_deref().unwrap_or_default();
     if facts.done.created.is_some() {
@@ -188,18 +191,13 @@ pub(crate) fn tell<K: TenantObject>(
     for one in after.image_advice.iter().filter(|one| !before.image_advice.contains(one)) {
         events.publish_as(object.as_ref(), Reason::ImageAdvice.name(), (EventType::Warning, one));
     }
-    pause_changed(object.as_ref(), (before, after), facts, context);
-    newly_wrong(object.as_ref(), (before, after), context);
+    pause_changed(object.as_ref(), statuses, facts, context);
+    newly_wrong(object.as_ref(), statuses, context);
 }
 
 /// Tells that a pause began, and that it is over: the end may have come by itself. An object that is only observed
 /// afterwards is not managed again, and one whose tenant was not read is not yet.
-fn pause_changed<K: TenantObject>(
-    object: &K,
-    (before, after): (&TenantStatus, &TenantStatus),
-    facts: &Facts,
-    context: &Context,
-) {
+fn pause_changed<K: TenantObject>(object: &K, statuses: Statuses<'_>, facts: &Facts, context: &Context) {
     let paused = |status: &TenantStatus| {
         let found = status.conditions.iter().find(|one| one.type_ == ConditionType::Paused.name());
         found.filter(|one| one.status == Truth::True.name()).map(|one| one.message.clone())
@@ -208,7 +206,7 @@ fn pause_changed<K: TenantObject>(
     if is_deleting(object) {
         return;
     }
-    let (was, is) = (paused(before), paused(after));
+    let (was, is) = (paused(statuses.before), paused(statuses.after));
     let has_resumed = K::room(context).remember(object, |memory| {
         let is_managed = is.is_none() && mode(object) == ManagementMode::Manage;
         let resumed = memory.resumed.or_else(|| was.is_some().then(Instant::now));
@@ -252,7 +250,8 @@ fn is_overdue<K: TenantObject>(object: &K, is_new: bool, context: &Context) -> b
 
 /// A warning when Ready turns to a reason that needs a person, or to one that may be a misspelt reference; what passes by
 /// itself else is no event.
-fn newly_wrong<K: TenantObject>(object: &K, (before, after): (&TenantStatus, &TenantStatus), context: &Context) {
+fn newly_wrong<K: TenantObject>(object: &K, statuses: Statuses<'_>, context: &Context) {
+    let Statuses { before, after } = statuses;
     let stalled = |status: &TenantStatus| {
         let condition = status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.name());
         condition.filter(|one| one.status == Truth::True.name()).map(|one| (one.reason.clone(), one.message.clone()))

@@ -56,7 +56,7 @@ pub(crate) async fn publish<K: TenantObject>(
     if !matches!(outcome, Outcome::Paused(_)) {
         after.operator = Some(context.installation.clone());
     }
-    events::tell(object, (&before, &after), facts, context);
+    events::tell(object, events::Statuses { before: &before, after: &after }, facts, context);
     if object.status() == Some(&after) {
         return Arc::clone(object);
     }

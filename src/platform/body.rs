@@ -42,7 +42,7 @@ pub(super) async fn collect(request: Request, limit: usize) -> Result<Bytes, Err
     let has_room = request.extensions().get::<Account>().is_none_or(|account| account.has_room_for_body(bytes));
     let body = request.into_body();
     if !has_room {
-        // Whoever sends it drop by drop must not keep a task for as long as that takes.
+        // A client that sends the body slowly must not keep a task busy.
         let _ = tokio::time::timeout(bounds::BODY_TIME, throw_away(body, limit)).await;
         return Err(Error::Full);
     }

@@ -93,25 +93,7 @@ pub(super) async fn check(account: &Account, cluster: &Cluster, report: &mut Rep
     };
     match missing(&Subject { namespace, name, cluster }, watched).await {
         Err(error) => report.unknown(WHAT, format!("what `{account}` may do cannot be asked: {}", sentence(&error))),
-        Ok(Missing { needed, perhaps }) => tell(account, (&needed, &perhaps), report),
-    }
-}
-
-fn tell(account: &str, (needed, perhaps): (&[String], &[String]), report: &mut Report) {
-    if needed.is_empty() && perhaps.is_empty() {
-        report.well(WHAT, format!("ServiceAccount `{account}` may do everything that the operator does"));
-    }
-    // Without rights of its own it is no operator yet, wherever it looks.
-    if !needed.is_empty() {
-        let all: Vec<&str> = needed.iter().chain(perhaps).map(String::as_str).collect();
-        let all = all.join(", ");
-        report.wrong(WHAT, format!("ServiceAccount `{account}` may not {all}: give it the rights of the chart"));
-    } else if !perhaps.is_empty() {
-        let message = format!(
-            "ServiceAccount `{account}` may not {}: give it the rights of the chart, unless it watches some namespaces alone",
-            perhaps.join(", ")
-        );
-        report.unknown(WHAT, message);
+        Ok(missing) => missing.tell(account, report),
     }
 }
 
@@ -123,8 +105,30 @@ struct Missing {
     perhaps: Vec<String>,
 }
 
+impl Missing {
+    /// Reports what a ServiceAccount may not do.
+    fn tell(&self, account: &str, report: &mut Report) {
+        let Self { needed, perhaps } = self;
+        if needed.is_empty() && perhaps.is_empty() {
+            report.well(WHAT, format!("ServiceAccount `{account}` may do everything that the operator does"));
+        }
+        // Without rights of its own it is no operator yet, wherever it looks.
+        if !needed.is_empty() {
+            let all: Vec<&str> = needed.iter().chain(perhaps).map(String::as_str).collect();
+            let all = all.join(", ");
+            report.wrong(WHAT, format!("ServiceAccount `{account}` may not {all}: give it the rights of the chart"));
+        } else if !perhaps.is_empty() {
+            let message = format!(
+                "ServiceAccount `{account}` may not {}: give it the rights of the chart, unless it watches some namespaces alone",
+                perhaps.join(", ")
+            );
+            report.unknown(WHAT, message);
+        }
+    }
+}
+
 async fn missing(subject: &Subject<'_>, watched: &Watched) -> Result<Missing, kube::Error> {
-    // Whoever may list everywhere was meant to look everywhere.
+    // An account that may list everywhere is meant to look everywhere.
     let is_everywhere = match watched {
         Watched::Everywhere => true,
         Watched::Namespaces(_) => false,

@@ -1,6 +1,7 @@
 //! What the cluster holds in a spec beside the manifest, and keeps when the manifest is applied: a pause, an approval or
 //! an adoption that a person wrote there.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
 use serde_json::Value;
 
@@ -11,36 +12,45 @@ const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
 
 /// Adds to a declared object what stays of the one in the cluster. An apply takes away only what an apply wrote.
 pub(super) fn keep<K: Object>(declared: &mut K, there: &K) {
-    let entries = there.managed_fields().iter();
-    let (applied, written): (Vec<_>, Vec<_>) = entries.partition(|entry| {
-        entry.operation.as_deref() == Some("Apply") || entry.manager.as_deref() == Some(CLIENT_SIDE_APPLY)
-    });
-    let specs = |entries: Vec<&k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry>| -> Vec<Value> {
-        entries.iter().filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:spec").cloned()).collect()
+    let is_apply = |entry: &ManagedFieldsEntry| entry.operation.as_deref() == Some("Apply");
+    let is_client_side = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(CLIENT_SIDE_APPLY);
+    let specs = |is_one: &dyn Fn(&ManagedFieldsEntry) -> bool| -> Vec<Value> {
+        let entries = there.managed_fields().iter().filter(|entry| !is_apply(entry) && is_one(entry));
+        entries.filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:spec").cloned()).collect()
     };
     // What `kubectl apply` wrote as well goes with the manifest, even if somebody else wrote the same.
-    let gone = specs(applied.into_iter().filter(|entry| entry.operation.as_deref() != Some("Apply")).collect());
+    let gone = specs(&is_client_side);
+    let written = specs(&|entry| !is_client_side(entry));
     let (Ok(mut object), Ok(there)) = (serde_json::to_value(&*declared), serde_json::to_value(there)) else { return };
-    for owned in specs(written) {
-        copy(&mut object["spec"], &there["spec"], (&owned, &gone.iter().collect::<Vec<_>>()));
+    for owned in &written {
+        let fields = Fields { owned, gone: gone.iter().collect() };
+        copy(&mut object["spec"], &there["spec"], &fields);
     }
     if let Ok(kept) = serde_json::from_value(object) {
         *declared = kept;
     }
 }
 
-/// Copies the members that `owned` names and the manifest does not, but for those that `gone` names.
-fn copy(into: &mut Value, from: &Value, (owned, gone): (&Value, &[&Value])) {
-    for (field, below) in owned.as_object().into_iter().flatten() {
+/// Members of an object, as `managedFields` names them.
+struct Fields<'a> {
+    /// Those that stay.
+    owned: &'a Value,
+    /// Those that go with the manifest all the same.
+    gone: Vec<&'a Value>,
+}
+
+/// Copies the members that stay and that the manifest does not have.
+fn copy(into: &mut Value, from: &Value, fields: &Fields<'_>) {
+    for (field, owned) in fields.owned.as_object().into_iter().flatten() {
         // Entries of lists stay with the list.
         let Some(name) = field.strip_prefix("f:") else { continue };
         let Some(value) = from.get(name).filter(|value| !value.is_null()) else { continue };
-        let gone: Vec<&Value> = gone.iter().filter_map(|gone| gone.get(field)).collect();
+        let gone: Vec<&Value> = fields.gone.iter().filter_map(|gone| gone.get(field)).collect();
         if value.is_object() {
             // An entry without members owns that the object is there, and nothing in it.
             let there = into.get(name).filter(|there| there.is_object()).cloned();
             let mut member = there.unwrap_or_else(|| serde_json::json!({}));
-            copy(&mut member, value, (below, &gone));
+            copy(&mut member, value, &Fields { owned, gone });
             if member.as_object().is_some_and(|member| !member.is_empty()) && into.is_object() {
                 into[name] = member;
             }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::kustomization::Kustomizations;
-use super::{Document, Manifests};
+use super::{Document, Intake, Manifests};
 use crate::api::GROUP;
 use crate::cli::failure::Failure;
 
@@ -41,7 +41,7 @@ impl FileFlags {
         let mut manifests = Manifests::default();
         let mut failures = Vec::new();
         for source in self.texts().await? {
-            manifests.add(&source, (namespace, &mut failures));
+            manifests.add(&source, &mut Intake { namespace, failures: &mut failures });
         }
         if failures.is_empty() { Ok(manifests) } else { Err(failures) }
     }

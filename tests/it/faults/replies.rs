@@ -87,7 +87,7 @@ fn a_body_that_drips_ends_by_the_deadline_and_holds_nobody_else_up() {
     }
     let message = slow.space.not_ready("client/c0", "PlatformUnavailable");
     assert!(message.contains("no answer within"), "{message}");
-    // Whoever waits for a slow call waits for its end, and then the next one begins.
+    // An object that waits for a slow call waits until it ends; then the next call begins.
     let begun = || slow.proxy.seen().len();
     let (mut created, mut healed) = (0, 0);
     for round in 0..10 {
