@@ -78,14 +78,14 @@ pub struct ClientSpec {
     /// Packages the client subscribes to, never more than its partner's, for example `[EventAndIncidentManagement]`;
     /// `HybridDiscoveryAndMonitoring` is always added; default: the Partner's `clients.defaults.packages`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 3))]
     pub packages: Option<Vec<Package>>,
     /// Add-ons of those packages, never more than its partner's, for example `[SLAManagement]`; default: the Partner's
     /// `clients.defaults.addOns`; an empty list removes all. `LogManagement`, `TraceManagement`,
     /// `OSServiceStartStopActions`, `SMSAndVoice`, `ProcessAutomation` and `ApplicationPatchManagement` only say what the
     /// tenant has: what they do is done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 17))]
     pub add_ons: Option<Vec<AddOn>>,
     /// Access management of the client, for example `{access: {twoFactorAuthentication: true}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

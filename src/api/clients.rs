@@ -21,7 +21,7 @@ pub struct Clients {
     pub defaults: Option<ClientDefaults>,
     /// Defaults that a Client may not set differently, for example `[country, access]`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 5))]
     pub locked: Option<Vec<LockedDefault>>,
 }
 
@@ -90,7 +90,7 @@ pub struct LabelRequirement {
     pub operator: LabelOperator,
     /// Values that the label must have with `In`, and must not have with `NotIn`, for example `[msp, noc]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), inner(length(max = 63)), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 16), inner(length(max = 63)))]
     pub values: Vec<String>,
 }
 
@@ -138,13 +138,13 @@ pub struct ClientDefaults {
     /// Packages for Clients that name none, for example `[EventAndIncidentManagement]`; never more than the Partner has.
     /// `HybridDiscoveryAndMonitoring` is always added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 3))]
     pub packages: Option<Vec<Package>>,
     /// Add-ons for Clients that name none, for example `[SLAManagement]`; each needs its package. `LogManagement`, `TraceManagement`,
     /// `OSServiceStartStopActions`, `SMSAndVoice`, `ProcessAutomation` and `ApplicationPatchManagement` only say what the
     /// tenant has: what they do is done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 17))]
     pub add_ons: Option<Vec<AddOn>>,
     /// Access settings for Clients that leave them out, setting by setting, for example
     /// `{twoFactorAuthentication: true}`.

@@ -57,7 +57,7 @@ pub struct Confirmation {
     #[schemars(length(min = 1, max = 64))]
     pub unique_id: String,
     /// The three consequences you accept: `[DataErased, NotRecoverable, UsersDeactivated]`, all of them.
-    #[schemars(length(min = 3, max = 3), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(min = 3, max = 3))]
     pub acknowledge: Vec<Acknowledgement>,
     /// Until when the consent may be acted on, at most seven days ahead, for example `2026-12-01T12:00:00Z`.
     #[schemars(extend("format" = "date-time"), length(max = 40))]

@@ -62,14 +62,14 @@ pub struct PartnerSpec {
     /// Packages the partner subscribes to, for example `[EventAndIncidentManagement]`; `HybridDiscoveryAndMonitoring` is
     /// always added. Left out: a new partner gets that one, afterwards packages are not managed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 3), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 3))]
     pub packages: Option<Vec<Package>>,
     /// Add-ons of those packages, for example `[SLAManagement]`; an empty list removes all, left out: not managed.
     /// `LogManagement`, `TraceManagement`,
     /// `OSServiceStartStopActions`, `SMSAndVoice`, `ProcessAutomation` and `ApplicationPatchManagement` only say what the
     /// tenant has: what they do is done elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 17), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 17))]
     pub add_ons: Option<Vec<AddOn>>,
     /// Access management and password policy, for example `{access: {twoFactorAuthentication: true}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

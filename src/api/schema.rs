@@ -39,6 +39,7 @@ fn finish(crd: CustomResourceDefinition) -> CustomResourceDefinition {
         strip(schema);
         if let Some(spec) = schema.pointer_mut("/properties/spec") {
             let_digits_through(spec);
+            declare_whole(spec);
             name_add_ons(spec);
         }
         name_words(schema);
@@ -102,6 +103,22 @@ fn let_digits_through(schema: &mut Value) {
         node.insert("x-kubernetes-int-or-string".to_owned(), json!(true));
         node.entry("x-kubernetes-validations").or_insert(json!([{"rule": "self == string(self)", "message": QUOTES}]));
     });
+}
+
+/// Makes each list of texts one declaration (`atomic`). In a list of the type `set`, each entry has its own owner: a
+/// server-side apply of an empty list then removes the entries and the field, which means "left out". Words of a catalogue
+/// stand once; other lists are too long for such a rule, and a repeated entry changes nothing there.
+fn declare_whole(schema: &mut Value) {
+    let Some(node) = schema.as_object_mut() else { return };
+    children(node, &mut |_, child| declare_whole(child));
+    if node.get("items").is_some_and(|items| items["type"] == "string") {
+        node.insert("x-kubernetes-list-type".to_owned(), json!("atomic"));
+        if node["items"].get("enum").is_some() {
+            let rule = "self.all(one, self.exists_one(other, other == one))";
+            let once = json!([{"rule": rule, "message": "write each entry once"}]);
+            node.insert("x-kubernetes-validations".to_owned(), once);
+        }
+    }
 }
 
 /// Lets a rule about add-ons name those that are declared. The derive takes a sentence or an expression; a rule needs both,

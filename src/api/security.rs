@@ -63,7 +63,7 @@ pub struct ClientAccess {
     /// `[198.51.100.0/24]`; an empty list lets them in from everywhere. API credentials are never held to it.
     #[serde(default, rename = "allowedIPs", skip_serializing_if = "Option::is_none")]
     // At the entry and not at the list, so that a refusal names the entry.
-    #[schemars(length(max = 1024), extend("x-kubernetes-list-type" = "set", "items" = {"type": "string", "minLength": 1, "maxLength": 64, "x-kubernetes-validations": [{"rule": "isIP(self) || isCIDR(self) || self.matches('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}([*]|\\\\[(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])-(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\\\])$')", "message": "write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]"}]}))]
+    #[schemars(length(max = 1024), extend("items" = {"type": "string", "minLength": 1, "maxLength": 64, "x-kubernetes-validations": [{"rule": "isIP(self) || isCIDR(self) || self.matches('^((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])[.]){3}([*]|\\\\[(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])-(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\\\])$')", "message": "write an IPv4 or IPv6 address, a CIDR, 10.0.0.* or 10.0.0.[0-50]"}]}))]
     pub allowed_ips: Option<Vec<String>>,
     /// Whether people need a second factor to log in, for example `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -74,6 +74,29 @@ fn the_api_server_takes_both_without_a_warning() {
     }
 }
 
+/// Argo CD and Flux apply that way. "None" and "left out" mean different things for packages, add-ons and addresses.
+#[test]
+fn a_list_that_a_server_side_apply_empties_stays_an_empty_list() {
+    let namespace = namespace("emptied");
+    let apply = |list: &[&str], addresses: &[&str]| {
+        let object = json!({
+            "apiVersion": "tenantry.dev/v1alpha1", "kind": "Partner", "metadata": {"name": "acme"},
+            "spec": {
+                "details": {"name": "Acme"}, "packages": list, "addOns": [],
+                "security": {"access": {"allowedIPs": addresses}},
+            },
+        });
+        let args = ["-n", &namespace, "apply", "--server-side", "-f", "-"];
+        kubectl().run_with(&args, &object.to_string()).unwrap();
+        let read = kubectl().run(&["-n", &namespace, "get", "partner/acme", "-o", "json"]).unwrap();
+        serde_json::from_str::<Value>(&read).unwrap()["spec"].clone()
+    };
+    apply(&["EventAndIncidentManagement"], &["10.0.0.1"]);
+    let spec = apply(&[], &[]);
+    assert_eq!(spec["packages"], json!([]));
+    assert_eq!(spec["security"]["access"]["allowedIPs"], json!([]));
+}
+
 /// Nodes whose size nothing limits, so that the server must expect the worst of each rule over them.
 fn unlimited(nodes: &[Node]) -> Vec<String> {
     let is_unlimited = |node: &&Node| match node.text("type") {

@@ -284,8 +284,8 @@ fn kubectl_shows_the_field_and_the_way_out() {
             "Partner",
             "{details: {name: A}, deletion: {confirm: {name: A, uniqueId: msp_1, notAfter: '2026-12-01T12:00:00Z', \
              acknowledge: [DataErased, DataErased, NotRecoverable]}}}",
-            "spec.deletion.confirm.acknowledge[1]",
-            "Duplicate value",
+            "spec.deletion.confirm.acknowledge",
+            "write each entry once",
         ),
         ("Client", "{details: {name: G}}", "spec", "set exactly one of `partnerRef` and `partnerUniqueId`"),
         ("Client", "{partnerRef: {name: acme}}", "spec.details", "Required value"),

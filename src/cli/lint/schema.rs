@@ -1,8 +1,6 @@
 //! What the API server checks by the schema of a definition, in its words. General validators of JSON schemas know
 //! neither pruning nor lists that are sets or maps, and call a place by a pointer and not as the API server does.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Number, Value};
 
 use crate::api::names;
@@ -202,14 +200,9 @@ fn object(members: &Map<String, Value>, schema: &Value, (path, misfits): Place<'
 }
 
 fn array(entries: &[Value], schema: &Value, (path, misfits): Place<'_>) {
-    let is_set = schema["x-kubernetes-list-type"] == "set";
-    let mut seen = BTreeSet::new();
     for (number, entry) in entries.iter().enumerate() {
         let path = format!("{path}[{number}]");
         value(entry, &schema["items"], (&path, misfits));
-        if is_set && !seen.insert(entry.to_string()) {
-            add_beside((&path, misfits), format!("Duplicate value: {entry}: remove one of the two"));
-        }
     }
     size(entries.len(), (schema, "Items", "items"), (path, misfits));
 }
@@ -251,6 +244,8 @@ fn range(number: &Value, schema: &Value, (path, misfits): Place<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     /// What this file knows to check, and what only speaks to people or is checked elsewhere.
@@ -291,7 +286,7 @@ mod tests {
                         "{value}"
                     );
                 }
-                "x-kubernetes-list-type" => assert_eq!(value, "set"),
+                "x-kubernetes-list-type" => assert_eq!(value, "atomic"),
                 _ => {}
             }
         }

@@ -88,6 +88,8 @@ const fn client(path: &'static str, says: &'static str, tries: Tries) -> Row {
 }
 
 /// Every rule that judges an object by itself.
+const ONCE: &str = "write each entry once";
+
 pub(super) const ROWS: &[Row] = &[
     partner("spec.adoption", ADOPTION, ADOPT),
     partner("spec.management.approval.approvedPlan", HASH, HASHES),
@@ -248,6 +250,52 @@ pub(super) const ROWS: &[Row] = &[
     ),
     partner("spec.clients.defaults.access.allowedIPs[*]", ADDRESSES, IPS),
     partner("spec.clients.defaults.access.duo.apiHostname", HOST, HOSTS),
+    partner(
+        "spec.packages",
+        ONCE,
+        (
+            &["[]", "[HybridDiscoveryAndMonitoring, EventAndIncidentManagement]"],
+            &["[HybridDiscoveryAndMonitoring, EventAndIncidentManagement, HybridDiscoveryAndMonitoring]"],
+        ),
+    ),
+    partner(
+        "spec.clients.defaults.packages",
+        ONCE,
+        (
+            &["[]", "[HybridDiscoveryAndMonitoring, EventAndIncidentManagement]"],
+            &["[HybridDiscoveryAndMonitoring, EventAndIncidentManagement, HybridDiscoveryAndMonitoring]"],
+        ),
+    ),
+    client(
+        "spec.packages",
+        ONCE,
+        (
+            &["[]", "[HybridDiscoveryAndMonitoring, EventAndIncidentManagement]"],
+            &["[HybridDiscoveryAndMonitoring, HybridDiscoveryAndMonitoring]"],
+        ),
+    ),
+    partner(
+        "spec.addOns",
+        ONCE,
+        (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"]),
+    ),
+    partner(
+        "spec.clients.defaults.addOns",
+        ONCE,
+        (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"]),
+    ),
+    client("spec.addOns", ONCE, (&["[]", "[OfflineAlerts, AdapterIntegrations]"], &["[OfflineAlerts, OfflineAlerts]"])),
+    partner("spec.clients.locked", ONCE, (&["[]", "[country, access]"], &["[country, country]"])),
+    partner(
+        "spec.deletion.confirm.acknowledge",
+        ONCE,
+        (&["[UsersDeactivated, DataErased, NotRecoverable]"], &["[DataErased, DataErased, NotRecoverable]"]),
+    ),
+    client(
+        "spec.deletion.confirm.acknowledge",
+        ONCE,
+        (&["[UsersDeactivated, DataErased, NotRecoverable]"], &["[DataErased, DataErased, NotRecoverable]"]),
+    ),
     client(
         "spec",
         "set exactly one of `partnerRef` and `partnerUniqueId`",
