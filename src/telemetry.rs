@@ -4,9 +4,13 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
 
-/// What is logged: as `TENANTRY_LOG` says, else `default`.
-fn filter(default: &str) -> EnvFilter {
-    let filter = EnvFilter::try_from_env("TENANTRY_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+/// The variables that set the level, the first that is set and can be read before the others.
+const VARIABLES: [&str; 2] = ["TENANTRY_LOG", "RUST_LOG"];
+
+/// The log filter: as `TENANTRY_LOG` says, else as `RUST_LOG` says, else `default`.
+pub fn filter(default: &str) -> EnvFilter {
+    let mut declared = VARIABLES.iter().filter_map(|name| EnvFilter::try_from_env(name).ok());
+    let filter = declared.next().unwrap_or_else(|| EnvFilter::new(default));
     // It logs whole answers that it cannot read, with every value in them.
     match QUIET.parse() {
         Ok(quiet) => filter.add_directive(quiet),

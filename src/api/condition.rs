@@ -93,9 +93,9 @@ reasons! {
     /// A declared setting differs on the platform and is about to be corrected.
     Drifted => false,
     /// The platform cannot hold a declared setting that is not about security.
-    SettingUnsupported => false,
+    SettingNotSupported => false,
     /// The platform cannot hold a declared security setting.
-    NotSupportedByPlatform => true,
+    SecuritySettingNotSupported => true,
     /// The connection's Secret does not exist or lacks a key.
     CredentialsUnavailable => true,
     /// The platform refused the credential.

@@ -164,7 +164,11 @@ impl Metrics {
         registry.register("reconcile_duration_seconds", "Duration of passes by kind", metrics.seconds.clone());
         let waits = "Time from a change that makes an object due to the pass over it";
         registry.register("queue_duration_seconds", waits, metrics.waits.clone());
-        registry.register("releases", "Objects that were let go, by kind and reason", metrics.releases.clone());
+        registry.register(
+            "finalizer_releases",
+            "Objects that were let go, by kind and reason",
+            metrics.releases.clone(),
+        );
         let success = "When a pass last found or made a tenant as declared, in seconds since 1970";
         registry.register("last_success_timestamp_seconds", success, metrics.successes.clone());
         let requests = "Requests to platforms by operation and HTTP status";
@@ -172,9 +176,9 @@ impl Metrics {
         let answers = "Time until a platform answered, by operation";
         registry.register("platform_request_duration_seconds", answers, metrics.answers.clone());
         let budgets = "Requests that a platform allows before its next minute, as it said last";
-        registry.register("platform_budget_left", budgets, metrics.budgets.clone());
+        registry.register("platform_rate_limit_remaining", budgets, metrics.budgets.clone());
         let looks = "Looks for drift on a platform, by kind and outcome (done, failed)";
-        registry.register("drift_looks", looks, metrics.looks.clone());
+        registry.register("drift_checks", looks, metrics.looks.clone());
         let unwritten = "Status that was not written as it should be, by kind and outcome (refused, failed)";
         registry.register("status_writes_failed", unwritten, metrics.unwritten.clone());
         let cluster = "Requests to the API server by verb and HTTP status";
@@ -184,7 +188,7 @@ impl Metrics {
         let events = "When the watches of a kind last brought something, in seconds since 1970; the quietest counts";
         registry.register("watch_last_event_timestamp_seconds", events, metrics.watch_events.clone());
         let look = "When a look for drift at all objects last ended, in seconds since 1970; 0 before the first";
-        registry.register("drift_last_look_timestamp_seconds", look, metrics.last_look.clone());
+        registry.register("drift_last_check_timestamp_seconds", look, metrics.last_look.clone());
         let hanging = "Accounts on platforms that leave requests unanswered and get one at a time";
         registry.register("hanging_accounts", hanging, metrics.hanging.clone());
         metrics.begin();

@@ -58,11 +58,11 @@ pub struct Settings {
     #[arg(long, env = "TENANTRY_ACCOUNT_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub account_concurrency: u16,
     /// Most Partners whose tenants are ended for ever within an hour.
-    #[arg(long, env = "TENANTRY_MOST_PARTNER_TERMINATIONS_PER_HOUR", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
-    pub most_partner_terminations_per_hour: u16,
+    #[arg(long, env = "TENANTRY_MAX_PARTNER_TERMINATIONS_PER_HOUR", default_value_t = 3, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub max_partner_terminations_per_hour: u16,
     /// Most Clients whose tenants are ended for ever within an hour.
-    #[arg(long, env = "TENANTRY_MOST_CLIENT_TERMINATIONS_PER_HOUR", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=1000))]
-    pub most_client_terminations_per_hour: u16,
+    #[arg(long, env = "TENANTRY_MAX_CLIENT_TERMINATIONS_PER_HOUR", default_value_t = 30, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub max_client_terminations_per_hour: u16,
     /// Namespaces, separated by commas, in which the operator looks for Partners and Clients; default: all. With a list it
     /// needs no right outside of them, and `--cluster-id` must be set where `kube-system` may not be read.
     #[arg(long, env = "TENANTRY_NAMESPACES", default_value = "", hide_default_value = true, value_parser = names)]

@@ -269,7 +269,7 @@ fn settled(situation: &Situation) -> Report {
             paths(&security),
             why.concat()
         );
-        return finish(report, (Truth::False, Reason::NotSupportedByPlatform), &message, (rest, *writes));
+        return finish(report, (Truth::False, Reason::SecuritySettingNotSupported), &message, (rest, *writes));
     }
     if let Some(Invalid { reason, .. }) = refused.first() {
         let refused: Vec<String> = refused.iter().map(ToString::to_string).collect();
@@ -334,7 +334,7 @@ fn finish(report: Report, (ready, reason): (Truth, Reason), message: &str, (rest
         report.set(ConditionType::InSync, (Truth::False, Reason::Suspended), &message)
     } else if !rest.unsupported.is_empty() {
         let message = format!("the platform cannot hold {}: remove it from the spec", paths(&rest.unsupported));
-        report.set(ConditionType::InSync, (Truth::False, Reason::SettingUnsupported), &message)
+        report.set(ConditionType::InSync, (Truth::False, Reason::SettingNotSupported), &message)
     } else if !rest.normalised.is_empty() {
         let message = format!(
             "no managed setting differs on the platform, which keeps {} in a form of its own (`status.applied.normalised`)",

@@ -164,7 +164,7 @@ impl Action {
             Self::ExportStreamEnd => "export.streamEnd",
             Self::Login => "login",
             Self::LoginLocked => "login.locked",
-            Self::LoginElsewhere => "login.elsewhere",
+            Self::LoginElsewhere => "login.ip_denied",
             Self::Logout => "logout",
             Self::Factor => "factor",
             Self::FactorLocked => "factor.locked",

@@ -15,7 +15,7 @@ use super::{
     PublicUrl, Restore, S3Key, backup,
 };
 
-/// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `RUST_LOG` sets their level.
+/// A self-hosted platform that speaks the tenancy API. Logs go to stderr; `TENANTRY_LOG` sets their level.
 // No Debug, here and in Config: the database URL may carry a password.
 #[derive(Parser, Clone)]
 #[command(name = "tenantry-platform", version = crate::build::text())]

@@ -85,14 +85,14 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     };
     is("platform_requests_total", &["operation=\"create\"", "code=\"200\""], 3.0);
     is("platform_requests_total", &["operation=\"terminate\"", "code=\"200\""], 1.0);
-    is("releases_total", &["kind=\"Client\"", "outcome=\"Terminated\""], 1.0);
+    is("finalizer_releases_total", &["kind=\"Client\"", "outcome=\"Terminated\""], 1.0);
     is("objects", &["kind=\"Partner\"", "condition=\"Ready\"", "status=\"True\"", "reason=\"AsDeclared\""], 1.0);
     is("objects", &["kind=\"Client\"", "condition=\"InSync\"", "status=\"False\"", "reason=\"Drifted\""], 1.0);
     is("objects", &["kind=\"Client\"", "condition=\"Ready\""], 1.0);
     is("drifted_settings", &["kind=\"Client\"", "setting=\"details.city\""], 1.0);
     is("drifted_settings", &[], 1.0);
-    is("releases_total", &["kind=\"Partner\""], 0.0);
-    is("drift_looks_total", &["outcome=\"failed\""], 0.0);
+    is("finalizer_releases_total", &["kind=\"Partner\""], 0.0);
+    is("drift_checks_total", &["outcome=\"failed\""], 0.0);
     is("terminations", &["state=\"held\""], 0.0);
     is("build_info", &[], 1.0);
     is("leader", &[], 1.0);
@@ -100,7 +100,7 @@ fn each_change_on_the_platform_has_one_line_of_audit_and_is_counted_and_no_name_
     assert!(sum(&text, "tenantry_operator_last_success_timestamp_seconds", &[]) > 1.0e9);
     for kind in ["Partner", "Client"] {
         let done = [&*format!("kind=\"{kind}\""), "outcome=\"done\""];
-        assert!(sum(&text, "tenantry_operator_drift_looks_total", &done) >= 1.0, "{kind}: no look for drift");
+        assert!(sum(&text, "tenantry_operator_drift_checks_total", &done) >= 1.0, "{kind}: no look for drift");
     }
     stands_on_the_page(&text, &lines);
     crate::observability::rest_on(&text, crate::observability::Watched::Operator);

@@ -206,7 +206,7 @@ pub struct OperatorOptions {
     pub drift_interval: String,
     /// Further flags, such as `--cluster-id`.
     pub flags: Vec<String>,
-    /// Further variables, such as `RUST_LOG`.
+    /// Further variables, such as `TENANTRY_LOG`.
     pub env: Vec<(String, String)>,
 }
 

@@ -37,7 +37,7 @@
 - {name: TENANTRY_EXPORT_S3_KEY_ID, value: {{ .Values.platform.exports.s3.keyId | quote }}}
 - {name: TENANTRY_EXPORT_S3_SECRET_FILE, value: {{ printf "/secrets/export-s3/%s" .Values.platform.exports.s3.secretKey | quote }}}
 {{- end }}
-- {name: RUST_LOG, value: {{ .Values.platform.log | quote }}}
+- {name: TENANTRY_LOG, value: {{ .Values.platform.log | quote }}}
 {{- with .Values.platform.extraEnv }}
 {{ toYaml . }}
 {{- end }}

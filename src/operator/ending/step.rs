@@ -194,8 +194,8 @@ impl Said {
             rules: Rules {
                 request_timeout: settings.request_timeout,
                 limits: Limits {
-                    partners: settings.most_partner_terminations_per_hour,
-                    clients: settings.most_client_terminations_per_hour,
+                    partners: settings.max_partner_terminations_per_hour,
+                    clients: settings.max_client_terminations_per_hour,
                 },
             },
             walk,

@@ -108,8 +108,8 @@ pub(super) fn judge(intent: &RemovalIntent<'_>, id: &str, booked: &Booked, now: 
 /// The hold while the limit is reached or another Partner is being ended.
 fn full(intent: &RemovalIntent<'_>, (ledger, open): (&Ledger, &[String]), now: Timestamp) -> Option<Removal> {
     let (limit, flag) = match intent.kind {
-        Kind::Partner => (intent.rules.limits.partners, "--most-partner-terminations-per-hour"),
-        Kind::Client => (intent.rules.limits.clients, "--most-client-terminations-per-hour"),
+        Kind::Partner => (intent.rules.limits.partners, "--max-partner-terminations-per-hour"),
+        Kind::Client => (intent.rules.limits.clients, "--max-client-terminations-per-hour"),
     };
     if intent.kind == Kind::Partner
         && let Some(other) = ledger.other_partners(intent.uid).find(|entry| open.contains(&entry.uid))

@@ -30,7 +30,7 @@ fn suspended_as_declared_is_ready() {
 fn an_unsupported_setting_counts_against_sync_and_a_security_one_against_ready() {
     for (field, ready, reason) in [
         (Field::NotificationEmail, Truth::True, Reason::AsDeclared),
-        (Field::SkipUserConsentForm, Truth::False, Reason::NotSupportedByPlatform),
+        (Field::SkipUserConsentForm, Truth::False, Reason::SecuritySettingNotSupported),
     ] {
         let mut now = situation(TenantLife::Active, None);
         now.rest.unsupported.push(field);

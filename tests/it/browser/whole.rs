@@ -193,7 +193,7 @@ async fn what_kubectl_applies_is_felt_by_a_person_in_a_browser() {
 
     let rows = audited(world, &id);
     let count = |action: &str, outcome: &str| rows.iter().filter(|row| row.0 == action && row.1 == outcome).count();
-    let counted = [("login", "done"), ("login.elsewhere", "denied"), ("factor.enrol", "done"), ("factor", "done")];
+    let counted = [("login", "done"), ("login.ip_denied", "denied"), ("factor.enrol", "done"), ("factor", "done")];
     assert_eq!(counted.map(|(action, outcome)| count(action, outcome)), [2, 2, 1, 2], "{rows:?}");
     assert_eq!(office.count("POST", "^/password$") + elsewhere.count("POST", "^/login"), 3 + 1);
 }

@@ -52,10 +52,10 @@ fn a_fourth_partner_within_the_hour_is_held_also_by_the_next_operator_until_the_
     world.restart_operator().unwrap();
     std::thread::sleep(Duration::from_secs(3));
     let space = Space::at(&world, name.clone());
-    assert!(blocked(&space, &object, "BreakerOpen").contains("--most-partner-terminations-per-hour"));
+    assert!(blocked(&space, &object, "BreakerOpen").contains("--max-partner-terminations-per-hour"));
     assert_eq!(ids.iter().filter(|id| lives(&space, id)).count(), 1, "the next operator counts what the first ended");
 
-    world.options.flags.extend(["--most-partner-terminations-per-hour".to_owned(), "4".to_owned()]);
+    world.options.flags.extend(["--max-partner-terminations-per-hour".to_owned(), "4".to_owned()]);
     world.restart_operator().unwrap();
     let space = Space::at(&world, name);
     space.gone(&object);

@@ -37,7 +37,7 @@ fn clients_are_made_marked_kept_and_taken_up_again_without_any_extension() {
     );
 
     space.orphan("strict", &json!({"partnerUniqueId": partner, "security": {"access": {"skipUserConsentForm": true}}}));
-    let message = space.not_ready("client/strict", "NotSupportedByPlatform");
+    let message = space.not_ready("client/strict", "SecuritySettingNotSupported");
     assert!(message.contains("security.access.skipUserConsentForm"), "{message}");
     let unsupported = space.get("client/strict").unwrap()["status"]["unsupported"].clone();
     assert_eq!(unsupported, json!(["security.access.skipUserConsentForm"]));

@@ -228,5 +228,5 @@ fn white_space_that_blocks_of_yaml_leave_is_no_difference() {
 
 /// Looks for drift of the operator so far.
 fn checks(space: &crate::world::Space<'_>) -> f64 {
-    space.world.operator.metric("tenantry_operator_drift_looks_total", &["kind=\"Client\""]).unwrap()
+    space.world.operator.metric("tenantry_operator_drift_checks_total", &["kind=\"Client\""]).unwrap()
 }

@@ -240,7 +240,7 @@ fn run(folder: &Folder, arguments: &[&str]) -> Output {
         .args(arguments)
         .args(["--database", &folder.database(), "--audit-key"])
         .arg(folder.path("tenantry-audit.key"));
-    command.env_remove("RUST_LOG").output().unwrap()
+    command.env_remove("RUST_LOG").env_remove("TENANTRY_LOG").output().unwrap()
 }
 
 fn printed(output: &Output, word: &str) -> String {
@@ -300,7 +300,7 @@ async fn the_command_makes_lists_and_revokes_credentials_beside_a_running_platfo
 /// The command with flags from the environment alone, as in a Pod.
 fn show(folder: &Folder, more: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
-    command.args(["credential", "show"]).current_dir(folder.path("")).env_remove("RUST_LOG");
+    command.args(["credential", "show"]).current_dir(folder.path("")).env_remove("RUST_LOG").env_remove("TENANTRY_LOG");
     command.env("TENANTRY_DATABASE", folder.database()).env("TENANTRY_CREDENTIAL_FILE", "credential.json");
     command.envs(more.iter().copied()).output().unwrap()
 }

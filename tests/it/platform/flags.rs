@@ -257,3 +257,21 @@ async fn a_locked_database_is_waited_for_as_long_as_the_flag_says() {
     assert_eq!(first.await.unwrap().status, 200);
     drop((patient.program, hasty.program));
 }
+
+#[test]
+fn tenantry_log_sets_the_level_of_the_log_before_rust_log() {
+    let folder = Folder::new();
+    let is_logged = |levels: &[(&str, &str)]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
+        command.args(["credential", "list", "--database", "nonsense://"]).current_dir(folder.path(""));
+        command.env_remove("TENANTRY_LOG").env_remove("RUST_LOG").envs(levels.iter().copied());
+        let output = command.output().unwrap();
+        assert!(!output.status.success());
+        !output.stderr.is_empty()
+    };
+    assert!(is_logged(&[]));
+    assert!(!is_logged(&[("TENANTRY_LOG", "off")]));
+    assert!(!is_logged(&[("RUST_LOG", "off")]));
+    assert!(is_logged(&[("TENANTRY_LOG", "error"), ("RUST_LOG", "off")]));
+    assert!(!is_logged(&[("TENANTRY_LOG", "off"), ("RUST_LOG", "error")]));
+}

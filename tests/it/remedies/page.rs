@@ -18,7 +18,7 @@ use Remedy::{None, Tests};
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn remedy(reason: Reason) -> Remedy {
     match reason {
-        Reason::NotSupportedByPlatform | Reason::PartnerAPIUnavailable => Tests(&["it::remedies::platform::without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_named_by_its_id"]),
+        Reason::SecuritySettingNotSupported | Reason::PartnerAPIUnavailable => Tests(&["it::remedies::platform::without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_named_by_its_id"]),
         Reason::CredentialsUnavailable => Tests(&[
             "it::operator::bad_input::a_secret_that_is_not_there_heals_when_it_comes",
             "it::operator::bad_input::a_secret_without_a_key_names_the_key",
@@ -116,7 +116,7 @@ fn remedy(reason: Reason) -> Remedy {
         | Reason::Suspended
         | Reason::InProgress
         | Reason::Drifted
-        | Reason::SettingUnsupported
+        | Reason::SettingNotSupported
         | Reason::NormalisedByPlatform
         // The least of status is there, and an alert leads to the definitions.
         | Reason::StatusIncomplete

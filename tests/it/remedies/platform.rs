@@ -122,7 +122,7 @@ fn without_extensions_a_setting_that_cannot_be_held_is_removed_and_a_partner_is_
     asks(&message, &["declare Clients with `partnerUniqueId` instead"]);
     let access = json!({"partnerUniqueId": id, "security": {"access": {"skipUserConsentForm": true}}});
     space.orphan("globex", &access);
-    let message = space.not_ready("client/globex", "NotSupportedByPlatform");
+    let message = space.not_ready("client/globex", "SecuritySettingNotSupported");
     asks(&message, &["`security.access.skipUserConsentForm`", "remove it from the spec"]);
     space.patch("client/globex", &json!({"spec": {"security": null}}));
     space.ready("client/globex");

@@ -33,8 +33,8 @@ const SHOWN: [(&str, &str); 21] = [
         "it::lease::of_two_operators_one_works_and_the_other_takes_over_at_once_from_one_that_ends_and_in_time_from_one_that_died",
     ),
     ("listen", "it::faults::restart::without_its_kinds_it_is_not_ready_and_runs_on_and_is_ready_soon_after_they_come"),
-    ("most-client-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
-    ("most-partner-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
+    ("max-client-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
+    ("max-partner-terminations-per-hour", "no_more_tenants_are_ended_than_allowed"),
     ("namespace", "it::operator::deletion::terminate_waits_for_consent_then_for_the_grace_period_then_ends_the_tenant"),
     (
         "namespaces",
@@ -192,7 +192,7 @@ fn as_many_passes_as_allowed_wait_for_a_slow_platform() {
 #[test]
 fn no_more_tenants_are_ended_than_allowed() {
     for (flag, key) in
-        [("--most-partner-terminations-per-hour", acme()), ("--most-client-terminations-per-hour", globex())]
+        [("--max-partner-terminations-per-hour", acme()), ("--max-client-terminations-per-hour", globex())]
     {
         let world = world();
         play(&world, &[flag, "0"], async || {

@@ -168,14 +168,14 @@ fn a_moment_for_which_the_platform_has_nothing_is_unsupported_and_not_sent() {
                 until_ready(&world, &key).await;
                 world.edit(&key, &security(FIRST));
             }
-            world.until("it is said", |world| ready_says(world, &key).0 == "NotSupportedByPlatform").await;
+            world.until("it is said", |world| ready_says(world, &key).0 == "SecuritySettingNotSupported").await;
             world.edit(&key, &json!({"details": {"city": "Bonn"}}));
             let is_applied = |world: &World| world.tenant(&key).is_some_and(|one| one.settings["city"] == "Bonn");
             world.until("the rest is applied", is_applied).await;
             tokio::time::sleep(std::time::Duration::from_mins(10)).await;
         });
         let (reason, message) = ready_says(&world, &key);
-        assert_eq!(reason, "NotSupportedByPlatform");
+        assert_eq!(reason, "SecuritySettingNotSupported");
         assert!(message.contains("turned on in a partner's own policy"), "{message}");
         let status = world.object(&key).unwrap()["status"].clone();
         assert_eq!(status["unsupported"], json!(["security.changePasswordsSetBefore"]));

@@ -15,7 +15,7 @@ pub(super) fn doors() -> Result<Vec<String>> {
 
 /// Tests that share a world end more tenants within the hour than any business would.
 pub(super) fn many_ends(options: &mut OperatorOptions) {
-    for flag in ["--most-partner-terminations-per-hour", "--most-client-terminations-per-hour"] {
+    for flag in ["--max-partner-terminations-per-hour", "--max-client-terminations-per-hour"] {
         options.flags.extend([flag.to_owned(), "1000".to_owned()]);
     }
 }

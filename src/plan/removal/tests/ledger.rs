@@ -38,7 +38,7 @@ fn the_limit_holds_and_says_when_it_goes_on() {
     let hold = case.holds();
     assert_eq!(hold.reason, Reason::BreakerOpen);
     assert!(hold.message.contains("2026-11-22T12:10:00Z"), "{}", hold.message);
-    assert!(hold.message.contains("--most-client-terminations-per-hour"), "{}", hold.message);
+    assert!(hold.message.contains("--max-client-terminations-per-hour"), "{}", hold.message);
     // Those of an earlier hour are dropped, and those of Partners do not count for Clients.
     let mut old = many(29);
     old.push(entry("old", "Client", "client_9", "2026-11-22T11:00:00Z"));

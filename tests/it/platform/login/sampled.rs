@@ -108,7 +108,7 @@ async fn wrong_passwords_keys_and_requests_of_other_sites_and_addresses_are_few_
     few(&denied(&platform, &partner, &["password.prove"]).await, "session", MANY);
     few(&denied(&platform, &partner, &["request"]).await, "another site", MANY);
     few(&denied(&platform, &platform.sp_id, &["token.issue"]).await, "token", MANY);
-    let logins = denied(&platform, &partner, &["login.elsewhere", "login", "login.locked"]).await;
+    let logins = denied(&platform, &partner, &["login.ip_denied", "login", "login.locked"]).await;
     few(&logins, "session", MANY);
     few(&logins, "TOKEN", 2 * MANY);
 }

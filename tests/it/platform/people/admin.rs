@@ -12,7 +12,7 @@ fn create(folder: &Folder, key: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.args(["admin", "create", "--database", &folder.database()]).args(arguments);
     command.arg("--audit-key").arg(key);
-    command.env_remove("RUST_LOG").output().unwrap()
+    command.env_remove("RUST_LOG").env_remove("TENANTRY_LOG").output().unwrap()
 }
 
 /// What the program said under a word: the password on stdout, and everything else on stderr.

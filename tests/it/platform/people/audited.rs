@@ -106,8 +106,8 @@ async fn logins_and_changes_of_people_are_rows_that_name_them_by_their_ids() {
     let expected = [
         format!("user:{ada} {users} sp_1 denied"),
         format!("user:{bob} {users} denied"),
-        format!("user:{ada} login.elsewhere session denied"),
-        format!("user:{ada} login.elsewhere TOKEN denied"),
+        format!("user:{ada} login.ip_denied session denied"),
+        format!("user:{ada} login.ip_denied TOKEN denied"),
         format!("user:{ada} login TOKEN denied"),
         format!("user:{ada} login.locked TOKEN denied"),
     ];

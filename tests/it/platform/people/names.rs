@@ -88,7 +88,7 @@ async fn a_name_that_nobody_sees_or_can_tell_from_another_is_refused_with_its_fi
 fn collisions(platform: &Platform) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenantry-platform"));
     command.args(["names", "collisions", "--database", &platform.folder.database()]);
-    command.env_remove("RUST_LOG").output().unwrap()
+    command.env_remove("RUST_LOG").env_remove("TENANTRY_LOG").output().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
