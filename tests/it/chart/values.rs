@@ -324,6 +324,8 @@ fn each_flag_of_the_platform_has_a_value_and_its_default_is_that_of_the_chart() 
     let set: BTreeSet<&String> = chart.keys().chain(told.keys()).filter(|name| name.starts_with("TENANTRY_")).collect();
     let mut known: BTreeSet<&String> = flags.keys().collect();
     assert!(known.remove(&"TENANTRY_EXPORT_S3_SECRET".to_owned()));
+    let level = "TENANTRY_LOG".to_owned();
+    assert!(known.insert(&level));
     assert_eq!(known, set, "flags of the program, and what the chart sets");
     assert!(!told.contains_key("TENANTRY_DATABASE"), "the URL's file and a database exclude each other");
 }
