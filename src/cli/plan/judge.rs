@@ -322,6 +322,6 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
     let failed = |error| outcome(K::KIND, &error);
     let read = read(site.platform, &site.place, (id, has_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| never_found(object, id))?;
-    load_images(site.platform, &mut observed, (desired, site.written)).await;
+    load_images(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
     Ok(observed)
 }
