@@ -37,7 +37,7 @@ pub(crate) use applied::{
 pub(crate) use edits::{edited, only};
 pub(crate) use fit::fit;
 pub(crate) use judge::{Recorded, handed_over, is_noted, missing, never_found, recorded, refuse_foreign};
-pub(crate) use look::{Found, has_branding, load_images, look, read};
+pub(crate) use look::{Found, has_branding, load_images, look, read, writes_what_it_cannot_load};
 pub(crate) use names::refuse_names;
 pub(crate) use outcome::{in_words_of_the_spec, misspelt, outcome, refused, sentence};
 pub(crate) use owner::{Claimant, Claimed, Spot, answer, has_taken, not_shown, receiver, refuse_to_create};

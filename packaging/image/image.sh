@@ -37,8 +37,13 @@ case $program in
 esac
 version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # Of the last commit and not of this moment, so that whoever builds it again gets the same.
-revision=${IMAGE_REVISION:-$(git rev-parse HEAD 2>/dev/null || echo unknown)}
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+# A repository that the sources only lie in is of something else.
+own() {
+  [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ] && git "$@" 2>/dev/null
+}
+revision=${IMAGE_REVISION:-$(own rev-parse HEAD || echo unknown)}
+# Second 0 is that of no commit, and no program says it of itself.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(own log -1 --format=%ct || echo 0)}
 export SOURCE_DATE_EPOCH
 [ "$revision" = unknown ] || export TENANTRY_COMMIT="$revision"
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::accounts::Usable;
+use super::accounts::{Unusable, Usable};
 use super::cluster::{Cluster, ClusterFlags};
 use super::connection::ConnectionFlags;
 use super::failure::Failure;
@@ -90,7 +90,7 @@ impl Flags {
 pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
     let folder = flags.folder()?;
     let connected = cluster.connect().await?;
-    let platform = platform(flags, connected.as_ref()).await?;
+    let Chosen { platform, unusable } = platform(flags, connected.as_ref()).await?;
     let declared = match &connected {
         Some(connected) => connected.partners().await?,
         None => BTreeMap::new(),
@@ -115,29 +115,41 @@ pub(crate) async fn run(flags: &Flags, cluster: &ClusterFlags) -> Ended {
         export.family(family)?;
     }
     export.finish(folder.as_deref(), &failed)?;
-    if failed.is_empty() { Ok(Exit::Nothing) } else { Err(failed.into_iter().map(Failure::from).collect()) }
+    let failures: Vec<Failure> = unusable.into_iter().chain(failed.into_iter().map(Failure::from)).collect();
+    if failures.is_empty() { Ok(Exit::Nothing) } else { Err(failures) }
+}
+
+/// The platform that is exported.
+struct Chosen {
+    platform: Platform,
+    /// Why Partners of the cluster lead to none.
+    unusable: Vec<Failure>,
 }
 
 /// The platform that is named, or the one that the Partners of the cluster lead to.
-async fn platform(flags: &Flags, cluster: Option<&Cluster>) -> Result<Platform, Failure> {
+async fn platform(flags: &Flags, cluster: Option<&Cluster>) -> Result<Chosen, Vec<Failure>> {
     let given = flags.connection.given(cluster).await?;
     let name_it = "give the connection with `--connection FILE` or `--connection-secret NAME`";
-    match (&given.platform, cluster) {
-        (Some(named), _) => Ok(named.clone()),
-        (None, None) => Err(Failure::new(format!("the platform must be named: {name_it}"))),
-        (None, Some(cluster)) => {
-            let Usable { mut platforms, unusable } = Usable::of_the_cluster(given, cluster, None).await?;
-            match (platforms.pop(), platforms.as_slice(), unusable.into_iter().next()) {
-                (Some(only), [], None) => Ok(only),
-                (None, _, None) => Err(Failure::new(format!("no Partner names a connection: {name_it}"))),
-                (_, _, Some((partner, why))) => Err(Failure::new(format!("{why}; or {name_it}")).about(partner)),
-                (Some(one), others, None) => {
-                    let accounts = others.iter().chain([&one]);
-                    let accounts = accounts.map(|one| format!("`{}` at `{}`", one.tenant_id(), one.host()));
-                    let accounts = accounts.collect::<Vec<_>>().join(", ");
-                    Err(Failure::new(format!("the Partners lead to several accounts ({accounts}): {name_it}")))
-                }
-            }
+    let cluster = match (&given.platform, cluster) {
+        (Some(named), _) => return Ok(Chosen { platform: named.clone(), unusable: Vec::new() }),
+        (None, None) => return Err(Failure::new(format!("the platform must be named: {name_it}")).into()),
+        (None, Some(cluster)) => cluster,
+    };
+    let Usable { mut platforms, unusable } = Usable::of_the_cluster(given, cluster, None).await?;
+    match (platforms.pop(), platforms.as_slice()) {
+        (Some(platform), []) => Ok(Chosen { platform, unusable: unusable.into_iter().map(Failure::from).collect() }),
+        (None, _) if unusable.is_empty() => {
+            Err(Failure::new(format!("no Partner names a connection: {name_it}")).into())
+        }
+        (None, _) => {
+            let failure = |Unusable { partner, why }| Failure::new(format!("{why}; or {name_it}")).about(partner);
+            Err(unusable.into_iter().map(failure).collect())
+        }
+        (Some(one), others) => {
+            let accounts = others.iter().chain([&one]);
+            let accounts = accounts.map(|one| format!("`{}` at `{}`", one.tenant_id(), one.host()));
+            let accounts = accounts.collect::<Vec<_>>().join(", ");
+            Err(Failure::new(format!("the Partners lead to several accounts ({accounts}): {name_it}")).into())
         }
     }
 }

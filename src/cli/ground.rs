@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
+use serde_json::Value;
 
 use super::cluster::{Cluster, ClusterFlags};
 use super::failure::{Failure, Spot};
@@ -24,6 +25,8 @@ pub(crate) struct Subject<K> {
     pub(crate) object: K,
     /// What the manifests say of it; nothing for an object that only the cluster has.
     pub(crate) declared: Option<Declared<()>>,
+    /// The object of the cluster over which a manifest is put.
+    pub(crate) replaced: Option<Value>,
     /// Whether it was asked about, or only stands behind one that was.
     pub(crate) is_asked: bool,
 }
@@ -216,7 +219,7 @@ pub(crate) fn key<K: Object>(object: &K) -> Key {
 }
 
 fn found<K: Object>(objects: Vec<Reading<K>>, others: &mut Vec<Other>) -> BTreeMap<Key, Subject<K>> {
-    let subject = |object: K| (key(&object), Subject { object, declared: None, is_asked: false });
+    let subject = |object: K| (key(&object), Subject { object, declared: None, replaced: None, is_asked: false });
     let mut understood = BTreeMap::new();
     for object in objects {
         match object.understood() {
@@ -237,7 +240,9 @@ fn put<K: Object>(subjects: &mut BTreeMap<Key, Subject<K>>, declared: Vec<Declar
             other.is_asked = true;
             continue;
         }
-        if let Some(there) = subjects.remove(&key) {
+        let there = subjects.remove(&key);
+        let replaced = there.as_ref().and_then(|there| serde_json::to_value(&there.object).ok());
+        if let Some(there) = there {
             survivors::keep(&mut object, &there.object);
             let own = std::mem::take(object.annotations_mut());
             *object.meta_mut() = there.object.meta().clone();
@@ -247,7 +252,7 @@ fn put<K: Object>(subjects: &mut BTreeMap<Key, Subject<K>>, declared: Vec<Declar
             // A status in a manifest is no status: the API server would drop it.
             *object.status_mut() = None;
         }
-        subjects.insert(key, Subject { object, declared: Some(declared), is_asked: true });
+        subjects.insert(key, Subject { object, declared: Some(declared), replaced, is_asked: true });
     }
 }
 

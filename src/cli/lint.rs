@@ -18,7 +18,7 @@ use super::failure::{Failure, Spot};
 use super::manifest::{Document, FileFlags, Intake, Manifests, Source};
 use super::{Ended, Exit, output};
 use crate::api::{GROUP, VERSION};
-use rules::Rules;
+use rules::{Rules, Verdict};
 use scalars::Misread;
 use schema::{Misfit, Schema};
 
@@ -190,6 +190,14 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
+/// What the API server would refuse of an object.
+pub(super) struct Refusals {
+    /// Each by its path.
+    pub(super) all: Vec<Refusal>,
+    /// What only the API server can tell.
+    pub(super) not_evaluated: Vec<String>,
+}
+
 impl Definition {
     /// The definitions of both kinds.
     pub(super) fn all() -> Vec<Self> {
@@ -217,11 +225,14 @@ impl Definition {
         &self.name
     }
 
-    /// What the API server would refuse of an object.
-    pub(super) fn refusals(&self, object: &serde_json::Value) -> Vec<Refusal> {
+    /// What the API server would refuse of an object that replaces an old one, or none.
+    pub(super) fn refusals(&self, object: &Value, old: Option<&Value>) -> Refusals {
         let misfits = self.schema.judge(object);
-        let rules = if misfits.iter().any(|misfit| misfit.is_blocking) { Vec::new() } else { self.rules.judge(object) };
-        misfits.into_iter().chain(rules).map(|misfit| Refusal { path: misfit.path, message: misfit.message }).collect()
+        let is_blocked = misfits.iter().any(|misfit| misfit.is_blocking);
+        let rules = if is_blocked { Verdict::default() } else { self.rules.judge(object, old) };
+        let misfits = misfits.into_iter().chain(rules.misfits);
+        let all = misfits.map(|misfit| Refusal { path: misfit.path, message: misfit.message }).collect();
+        Refusals { all, not_evaluated: rules.not_evaluated }
     }
 }
 
@@ -322,7 +333,11 @@ fn judge(kind: &Definition, document: &Document, text: &str) -> Vec<Found> {
     let can_be_asked = misfits.iter().all(|misfit| !misfit.is_blocking);
     let mut found = told(misfits, scalars::misread(document, &kind.schema, text));
     if can_be_asked {
-        for misfit in kind.rules.judge(&document.value) {
+        let Verdict { misfits, not_evaluated } = kind.rules.judge(&document.value, None);
+        for note in not_evaluated {
+            output::note(&note);
+        }
+        for misfit in misfits {
             // A text without quotes is one mistake and not two.
             if found.iter().any(|found| found.mistake == Mistake::Quotes && found.path == misfit.path) {
                 continue;

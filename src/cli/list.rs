@@ -195,7 +195,7 @@ async fn platforms(
     let nothing = || Failure::new("no Partner names a connection: give it with `--connection FILE`");
     let connected = connected.ok_or_else(nothing)?;
     let Usable { platforms, unusable } = Usable::of_the_cluster(given, &connected, cluster.namespace()).await?;
-    failures.extend(unusable.into_iter().map(|(partner, why)| Failure::new(why).about(partner)));
+    failures.extend(unusable.into_iter().map(Failure::from));
     if platforms.is_empty() && failures.is_empty() {
         return Err(nothing());
     }

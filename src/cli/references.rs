@@ -114,7 +114,7 @@ impl References {
         }
         let secrets = self.secret_values(secret_keys(object.access()), &own, cluster).await?;
         let (applied, applied_images) = (applied_secrets(object, Origin::Spec), applied_images(object));
-        Ok(Material { images, secrets, applied, applied_images })
+        Ok(Material { namespace: own, images, secrets, applied, applied_images })
     }
 
     /// Secrets that a Partner's defaults name, for one of its Clients.

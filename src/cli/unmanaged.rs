@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
-use super::accounts::{Accounts, Usable};
+use super::accounts::{Accounts, Unusable, Usable};
 use super::cluster::ClusterFlags;
 use super::connection::{ConnectionFlags, Given};
 use super::failure::Failure;
@@ -208,7 +208,7 @@ async fn platforms(
     if platforms.is_empty() && unusable.is_empty() {
         return Err(Failure::new("no Partner names a connection: give it with `--connection FILE`"));
     }
-    for (partner, why) in unusable {
+    for Unusable { partner, why } in unusable {
         found.unseen(partner, why);
     }
     Ok(platforms)

@@ -89,6 +89,19 @@ impl Error {
         }
     }
 
+    /// Whether the platform could not be asked: this says nothing of what was asked for.
+    pub const fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Unauthorised { .. } | Self::Throttled { .. } | Self::Unavailable { .. } => true,
+            Self::Malformed { .. }
+            | Self::Forbidden { .. }
+            | Self::Invalid { .. }
+            | Self::ParentGone { .. }
+            | Self::NotFound { .. }
+            | Self::Unsupported { .. } => false,
+        }
+    }
+
     /// A failure that happened before anything was sent.
     pub(super) fn unsent(message: impl Into<String>) -> Self {
         Self::Unavailable { message: message.into(), maybe_applied: false }

@@ -1,7 +1,7 @@
 //! Which tenant on the platform is an object's. Reads the platform and nothing else.
 
-use super::{Object, intent, mark, name_taken, outcome};
-use crate::api::Reason;
+use super::{Object, asked_adoption, drift_policy, intent, mark, mode, name_taken, outcome, unique_id};
+use crate::api::{DriftPolicy, ManagementMode, Reason};
 use crate::connect::{Error, Freshness, Listed, Place, Platform, Sought};
 use crate::plan::{
     Candidate, Desired, Digest, Identity, MarkSeen, Names, Observed, Outcome, Seen, TenantLife, Value, Written,
@@ -112,13 +112,16 @@ pub(crate) async fn read(
 }
 
 /// Loads the declared images whose digest the platform does not show and no record tells of, and keeps the digests of what
-/// it serves: the operator does not write an image that is there already. It writes an image that it cannot load once, and
-/// then compares with the record of that write: one file delays no other setting.
+/// it serves: the operator does not write an image that is there already. One that is not there or may not be read counts
+/// as another image.
+///
+/// # Errors
+/// The platform could not be asked, and whether an image differs is not known.
 pub(crate) async fn load_images(
     platform: &Platform,
     observed: &mut Observed,
     (desired, written): (&Desired, &Written),
-) {
+) -> Result<(), Error> {
     let payload = &desired.effective.payload;
     for (field, value, _) in desired.effective.written() {
         let is_hidden = matches!(value, Value::Image(_)) && observed.seen.get(&field) == Some(&Seen::Unreadable);
@@ -126,9 +129,22 @@ pub(crate) async fn load_images(
         let Some(served) = served.filter(|served| served.digest.is_none() && Platform::has_image(&served.path)) else {
             continue;
         };
-        // One that is not loaded is written, and the record of that write stands in for its digest.
-        if let Ok(bytes) = platform.image(&served.path).await {
-            served.digest = Some(Digest::of(&bytes));
+        match platform.image(&served.path).await {
+            Ok(bytes) => served.digest = Some(Digest::of(&bytes)),
+            Err(error) if error.is_of_connection() => return Err(error),
+            Err(_) => {}
         }
     }
+    Ok(())
+}
+
+/// Whether an image that cannot be loaded is written at once: the record of that write stands in for its digest, and one
+/// file delays no other setting. Where people see a difference before anything is written, they would see a false one.
+pub(crate) fn writes_what_it_cannot_load<K: Object>(object: &K) -> bool {
+    let is_taken_over = asked_adoption(object).is_some() && unique_id(object).is_none();
+    let needs_approval = object.management().is_some_and(|management| management.approval.is_some());
+    mode(object) == ManagementMode::Manage
+        && drift_policy(object) == DriftPolicy::Correct
+        && !is_taken_over
+        && !needs_approval
 }

@@ -256,15 +256,17 @@ pub(crate) fn refuse_hidden_extensions<K: Object>(
 
 /// Digest of the images and of the versions of the Secrets that an object and the defaults which it inherits name.
 pub(crate) fn digest_of(own: &Material, defaults: &Material) -> String {
-    let lines = [own, defaults].into_iter().flat_map(|Material { images, secrets, applied: _, applied_images: _ }| {
-        let files = images.iter().map(|(key, read)| match read {
-            ImageRead::File(bytes) => format!("{}/{}={}", key.name, key.key, Digest::of(bytes)),
-            ImageRead::Text | ImageRead::NoKey => format!("{}/{}={read:?}", key.name, key.key),
-        });
-        // A version names its Secret's value without telling anything of it.
-        let versions = secrets.values().map(|read| format!("{}/{}", read.source.namespace, read.source));
-        files.chain(versions).chain(["-".to_owned()]).collect::<Vec<_>>()
-    });
+    let lines = [own, defaults].into_iter().flat_map(
+        |Material { namespace: _, images, secrets, applied: _, applied_images: _ }| {
+            let files = images.iter().map(|(key, read)| match read {
+                ImageRead::File(bytes) => format!("{}/{}={}", key.name, key.key, Digest::of(bytes)),
+                ImageRead::Text | ImageRead::NoKey => format!("{}/{}={read:?}", key.name, key.key),
+            });
+            // A version names its Secret's value without telling anything of it.
+            let versions = secrets.values().map(|read| format!("{}/{}", read.source.namespace, read.source));
+            files.chain(versions).chain(["-".to_owned()]).collect::<Vec<_>>()
+        },
+    );
     Digest::of(lines.collect::<Vec<_>>().join("\n").as_bytes()).hex().to_owned()
 }
 

@@ -292,7 +292,7 @@ async fn material<K: TenantObject>(object: &K, age: Duration, context: &Context)
     }
     let secrets = secret_values(secret_keys(object.access()), &namespace(object), context).await?;
     let (applied, applied_images) = (applied_secrets(object, Origin::Spec), applied_images(object));
-    Ok(Material { images, secrets, applied, applied_images })
+    Ok(Material { namespace: namespace(object), images, secrets, applied, applied_images })
 }
 
 /// Secrets that defaults name: a Client's are its Partner's, and a Partner has its own, since its Clients must hear of them.

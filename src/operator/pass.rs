@@ -195,14 +195,16 @@ fn next<K: TenantObject>(object: &K, outcome: &Outcome, context: &Context) -> Ac
     let room = K::room(context);
     let longest = context.settings.drift_interval.max(BLOCKED.1);
     match outcome {
-        Outcome::Settled(situation) if situation.rest.is_empty() => {
+        Outcome::Settled(situation) if situation.rest.is_empty() && situation.refused.is_empty() => {
             room.remember(object, |memory| {
                 memory.failures *= u32::from(memory.is_unwritten);
                 memory.refusals = 0;
             });
-            // What is refused may be right later, and nothing changes then that anybody would see. The pass itself failed
-            // at nothing.
-            if situation.refused.is_empty() { Action::await_change() } else { Action::requeue(longest) }
+            Action::await_change()
+        }
+        // What is refused may be right later, and nothing changes then that anybody would see.
+        Outcome::Settled(situation) if situation.rest.is_empty() => {
+            Action::requeue(room.pause_refused(object, BLOCKED.1, longest))
         }
         // Drift that is only reported is looked at by the poller; so is everything else that changes by itself.
         Outcome::Settled(situation) if situation.writes != Writes::Corrects => Action::await_change(),

@@ -19,6 +19,8 @@ use crate::catalog::{AddOn, Package};
 /// What the spec refers to, as far as it was found.
 #[derive(Clone, Debug, Default)]
 pub struct Material {
+    /// Where the object stands; empty where that is not known.
+    pub namespace: String,
     /// Files by reference; one whose ConfigMap does not exist is not among them.
     pub images: BTreeMap<ConfigMapKeyRef, ImageRead>,
     /// Secrets by reference; one that does not exist is not among them.

@@ -30,7 +30,7 @@ use crate::wire::{ImageFile, ImagePaths};
 
 /// Qualities of a JPEG that is written again, best first: the first that fits its place.
 const QUALITIES: [u8; 6] = [95, 92, 85, 75, 60, 45];
-/// The quality of a JPEG that fits its place in none: no loss that people see, since nothing is won by more.
+/// The best quality of a JPEG that fits its place in none: no loss that people see, since nothing is won by more.
 const VISIBLY_SAME: u8 = 85;
 
 /// Bytes of pixels up to which a PNG is compressed well: the work and the copies of a larger one would be too many.
@@ -103,8 +103,12 @@ fn examine(Sent { place, file, org, held }: &Sent) -> Result<(StoredImage, Image
     let name = place.name;
     if clean.len() > SERVED {
         return Err(format!(
-            "The image has {} bytes when it is written again; at most {SERVED} are served: use fewer pixels or colours, or a JPEG",
-            clean.len()
+            "The image has {} bytes when it is written again; at most {SERVED} are served: {}",
+            clean.len(),
+            match format {
+                ImageFormat::Jpeg => "use fewer pixels",
+                _ => "use fewer pixels or colours, or a JPEG",
+            }
         ));
     }
     let file = format!("{name}-{}.{extension}", &sha256[..16]);
@@ -187,13 +191,19 @@ fn encode(image: &DynamicImage, (format, most): (ImageFormat, usize)) -> Result<
 }
 
 fn encode_jpeg(image: &DynamicImage, most: usize) -> Result<Vec<u8>, ImageError> {
+    let (mut served, mut last) = (None, Vec::new());
     for quality in QUALITIES {
         let clean = jpeg(image, quality)?;
         if clean.len() <= most {
             return Ok(clean);
         }
+        if quality <= VISIBLY_SAME && served.is_none() && clean.len() <= SERVED {
+            served = Some(clean);
+        } else {
+            last = clean;
+        }
     }
-    jpeg(image, VISIBLY_SAME)
+    Ok(served.unwrap_or(last))
 }
 
 fn jpeg(image: &DynamicImage, quality: u8) -> Result<Vec<u8>, ImageError> {

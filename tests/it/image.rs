@@ -113,7 +113,12 @@ fn the_image_holds_the_operator_and_nothing_else() {
     // Commit and day are those that the image says of itself.
     let commit = image.manifest["annotations"]["org.opencontainers.image.revision"].as_str().unwrap();
     let day = &image.config["created"].as_str().unwrap()[..10];
-    let told = format!("{OPERATOR} {} (commit {commit}, {day})\n", env!("CARGO_PKG_VERSION"));
+    let of = match commit {
+        "unknown" => "commit unknown, built without git".to_owned(),
+        commit => format!("commit {}", &commit[..12]),
+    };
+    let when = if day == "1970-01-01" { String::new() } else { format!(", {day}") };
+    let told = format!("{OPERATOR} {} ({of}{when})\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(run(Command::new(folder.join(OPERATOR)).arg("--version")).unwrap(), told);
     let own = assets::root().to_str().unwrap().as_bytes();
     assert!(!program.windows(own.len()).any(|bytes| bytes == own), "the program names a folder of this machine");

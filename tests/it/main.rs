@@ -31,6 +31,7 @@ pub mod world;
 
 mod admission;
 mod browser;
+mod built;
 mod chart;
 mod cli;
 mod connect;

@@ -57,7 +57,7 @@ impl Schemas {
 
     fn refusals(&self, kind: Kind, object: &Json) -> Vec<Refusal> {
         let mut definitions = self.definitions.iter();
-        definitions.find(|one| one.name() == kind.name()).map(|one| one.refusals(object)).unwrap_or_default()
+        definitions.find(|one| one.name() == kind.name()).map(|one| one.refusals(object, None).all).unwrap_or_default()
     }
 
     /// Takes out of a manifest what the API server would refuse all the same; says what, and why.

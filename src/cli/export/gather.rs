@@ -179,6 +179,8 @@ async fn found(platform: &Platform, place: &Place, id: &str) -> Result<Option<Fo
             Err(Error::NotFound { .. } | Error::ParentGone { .. } | Error::Malformed { .. }) => {
                 observed.seen.insert(*field, Seen::Unreadable);
             }
+            // Nothing is known of the image, and the files of an earlier export have it.
+            Err(error) if error.is_of_connection() => return Err(error),
             // One file that is refused or broken must not keep a whole partner out of the export.
             Err(error) => {
                 observed.seen.insert(*field, Seen::Unreadable);

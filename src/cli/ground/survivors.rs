@@ -3,24 +3,30 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::cli::guarded::FIELD_MANAGER;
 use crate::object::Object;
 
-/// The manager of `kubectl apply` without `--server-side`: it takes away what the manifest said before and does not say now.
-const CLIENT_SIDE_APPLY: &str = "kubectl-client-side-apply";
+/// Managers with which people write single fields beside their manifests; a browser is that of a console. What anybody
+/// else wrote is taken to go with the manifest: a tool that merges takes away what it wrote, and a plan that says too much
+/// is seen, where one that hides a write is not.
+const BY_HAND: [&str; 4] = [FIELD_MANAGER, "kubectl-edit", "kubectl-patch", "Mozilla"];
+
+/// Where an apply on the client's side keeps what it applied: its next one takes away what was there and is not now,
+/// whoever wrote it since.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Adds to a declared object what stays of the one in the cluster. An apply takes away only what an apply wrote.
 pub(super) fn keep<K: Object>(declared: &mut K, there: &K) {
-    let is_apply = |entry: &ManagedFieldsEntry| entry.operation.as_deref() == Some("Apply");
-    let is_client_side = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(CLIENT_SIDE_APPLY);
-    let specs = |is_one: &dyn Fn(&ManagedFieldsEntry) -> bool| -> Vec<Value> {
-        let entries = there.managed_fields().iter().filter(|entry| !is_apply(entry) && is_one(entry));
-        entries.filter_map(|entry| entry.fields_v1.as_ref()?.0.get("f:spec").cloned()).collect()
-    };
-    // What `kubectl apply` wrote as well goes with the manifest, even if somebody else wrote the same.
-    let gone = specs(&is_client_side);
-    let written = specs(&|entry| !is_client_side(entry));
+    let is_by_hand =
+        |entry: &&ManagedFieldsEntry| entry.manager.as_deref().is_some_and(|manager| BY_HAND.contains(&manager));
+    let updates = there.managed_fields().iter().filter(|entry| entry.operation.as_deref() != Some("Apply"));
+    let (by_hand, merged): (Vec<_>, Vec<_>) = updates.partition(is_by_hand);
+    let spec = |entry: &ManagedFieldsEntry| entry.fields_v1.as_ref()?.0.get("f:spec").cloned();
+    let written: Vec<Value> = by_hand.into_iter().filter_map(spec).collect();
+    let mut gone: Vec<Value> = merged.into_iter().filter_map(spec).collect();
+    gone.extend(last_applied(there));
     let (Ok(mut object), Ok(there)) = (serde_json::to_value(&*declared), serde_json::to_value(there)) else { return };
     for owned in &written {
         let fields = Fields { owned, gone: gone.iter().collect() };
@@ -29,6 +35,17 @@ pub(super) fn keep<K: Object>(declared: &mut K, there: &K) {
     if let Ok(kept) = serde_json::from_value(object) {
         *declared = kept;
     }
+}
+
+/// The spec that was last applied on the client's side, as `managedFields` would name its members.
+fn last_applied<K: Object>(there: &K) -> Option<Value> {
+    let applied: Value = serde_json::from_str(there.annotations().get(LAST_APPLIED)?).ok()?;
+    applied.get("spec").map(fields)
+}
+
+fn fields(value: &Value) -> Value {
+    let members = value.as_object().into_iter().flatten().filter(|(_, member)| !member.is_null());
+    members.map(|(name, member)| (format!("f:{name}"), fields(member))).collect()
 }
 
 /// Members of an object, as `managedFields` names them.
@@ -49,7 +66,7 @@ fn copy(into: &mut Value, from: &Value, fields: &Fields<'_>) {
         if value.is_object() {
             // An entry without members owns that the object is there, and nothing in it.
             let there = into.get(name).filter(|there| there.is_object()).cloned();
-            let mut member = there.unwrap_or_else(|| serde_json::json!({}));
+            let mut member = there.unwrap_or_else(|| json!({}));
             copy(&mut member, value, &Fields { owned, gone });
             if member.as_object().is_some_and(|member| !member.is_empty()) && into.is_object() {
                 into[name] = member;
@@ -62,8 +79,6 @@ fn copy(into: &mut Value, from: &Value, fields: &Fields<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::api::TenantClient;
 
@@ -98,9 +113,32 @@ mod tests {
         assert_eq!(kept(&json!([ours]), &json!({})), paused);
         assert_eq!(kept(&json!([ours, entry("kubectl", "Apply")]), &json!({})), paused, "both own it");
         assert_eq!(kept(&json!([entry("kubectl", "Apply")]), &json!({})), nothing);
-        assert_eq!(kept(&json!([ours, entry(CLIENT_SIDE_APPLY, "Update")]), &json!({})), nothing);
+        assert_eq!(kept(&json!([ours, entry("kubectl-client-side-apply", "Update")]), &json!({})), nothing);
         let declared = json!({"management": {"mode": "Manage", "drift": "Report"}, "tenantState": "Active"});
         let expected = (json!({"mode": "Manage", "drift": "Report"}), json!("Active"));
         assert_eq!(kept(&json!([ours]), &declared), expected, "what is declared counts");
+    }
+
+    #[test]
+    fn only_what_is_written_by_hand_stays_and_nothing_that_was_last_applied() {
+        let there = json!({"management": {"mode": "Paused"}, "tenantState": "Suspended"});
+        let kept = |manager: &str, applied: Option<&Value>| {
+            let mut there = client(&there, &json!([entry(manager, "Update")]));
+            let applied = applied.map(|spec| json!({"spec": spec}).to_string());
+            there.annotations_mut().extend(applied.map(|applied| (LAST_APPLIED.to_owned(), applied)));
+            let mut object = client(&json!({}), &json!([]));
+            keep(&mut object, &there);
+            let spec = serde_json::to_value(&object.spec).unwrap();
+            (!spec["management"].is_null(), !spec["tenantState"].is_null())
+        };
+        for manager in ["kubectl-tenantry", "kubectl-edit", "kubectl-patch", "Mozilla"] {
+            assert_eq!(kept(manager, None), (true, true), "{manager}");
+            let declared = json!({"management": {"mode": "Manage", "drift": null}});
+            assert_eq!(kept(manager, Some(&declared)), (false, true), "{manager} changed what was declared");
+            assert_eq!(kept(manager, Some(&json!({"tenantState": null}))), (true, true), "{manager}");
+        }
+        for manager in ["argocd-controller", "helm", "kubectl-client-side-apply", "kubectl-replace", "terraform"] {
+            assert_eq!(kept(manager, None), (false, false), "{manager}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The rules that the definitions carry, evaluated as the API server does.
 
-use kube_cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use kube_cel::{CompiledSchema, ErrorKind, ValidationError, ValidationErrors, Validator, compile_schema};
 use serde_json::{Value, json};
 
 use super::schema::Misfit;
@@ -11,26 +11,55 @@ pub(super) struct Rules {
     compiled: CompiledSchema,
 }
 
+/// What the rules say of an object.
+#[derive(Debug, Default)]
+pub(super) struct Verdict {
+    /// Every rule that it breaks.
+    pub(super) misfits: Vec<Misfit>,
+    /// Rules of which only the API server knows: not evaluated is not broken.
+    pub(super) not_evaluated: Vec<String>,
+}
+
 impl Rules {
     /// From the schema of a definition.
     pub(super) fn new(of_definition: &Value) -> Self {
-        Self { validator: Validator::new(), compiled: compile_schema(of_definition) }
+        let mut schema = of_definition.clone();
+        read_old_self(&mut schema);
+        Self { validator: Validator::new(), compiled: compile_schema(&schema) }
     }
 
-    /// Every rule that an object breaks. Rules that compare it with what it was before have nothing to compare.
-    pub(super) fn judge(&self, object: &Value) -> Vec<Misfit> {
+    /// Judges an object; `old` is the one that it replaces.
+    pub(super) fn judge(&self, object: &Value, old: Option<&Value>) -> Verdict {
         let known = json!({"metadata": object["metadata"], "spec": pruned(&object["spec"])});
-        let Err(errors) = self.validator.validate_compiled(&self.compiled, &known, None) else { return Vec::new() };
-        let misfit = |error: kube_cel::ValidationError| {
-            let message = match error.kind {
-                ErrorKind::ValidationFailure => error.message,
-                _ => {
-                    format!("a rule of the definition could not be evaluated here ({}): {}", error.rule, error.message)
-                }
-            };
-            Misfit { path: error.field_path, message, is_blocking: false }
-        };
-        errors.into_vec().into_iter().map(misfit).collect()
+        let old = old.map(pruned);
+        let mut verdict = Verdict::default();
+        let judged = self.validator.validate_compiled(&self.compiled, &known, old.as_ref());
+        for error in judged.err().into_iter().flat_map(ValidationErrors::into_vec) {
+            let ValidationError { rule, message, field_path: path, kind, .. } = error;
+            if kind == ErrorKind::ValidationFailure {
+                verdict.misfits.push(Misfit { path, message, is_blocking: false });
+            } else {
+                let note = format!("a rule of the definition could not be evaluated here ({rule}): {message}");
+                verdict.not_evaluated.push(note);
+            }
+        }
+        verdict
+    }
+}
+
+/// Rules that also hold for new objects ask an optional value for the old one. The library gives them the old one itself,
+/// or null.
+fn read_old_self(schema: &mut Value) {
+    match schema {
+        Value::Object(members) => {
+            let is_optional = members.get("optionalOldSelf") == Some(&Value::Bool(true));
+            if let Some(Value::String(rule)) = members.get_mut("rule").filter(|_| is_optional) {
+                *rule = rule.replace("oldSelf.hasValue()", "(oldSelf != null)").replace("oldSelf.value()", "oldSelf");
+            }
+            members.values_mut().for_each(read_old_self);
+        }
+        Value::Array(entries) => entries.iter_mut().for_each(read_old_self),
+        _ => {}
     }
 }
 
@@ -43,5 +72,55 @@ fn pruned(value: &Value) -> Value {
         }
         Value::Array(entries) => Value::Array(entries.iter().map(pruned).collect()),
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(spec: &Value) -> Value {
+        let mut whole = json!({"partnerRef": {"name": "acme"}, "details": {"name": "Globex"}});
+        for (name, value) in spec.as_object().unwrap() {
+            whole[name] = value.clone();
+        }
+        json!({"metadata": {"name": "globex"}, "spec": whole})
+    }
+
+    fn broken(object: &Value, old: Option<&Value>) -> Vec<String> {
+        let mut crds = crate::api::crds().into_iter().map(|crd| serde_json::to_value(crd).unwrap());
+        let clients = crds.find(|crd| crd["spec"]["names"]["kind"] == "Client").unwrap();
+        let rules = Rules::new(&clients["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+        let Verdict { misfits, not_evaluated } = rules.judge(object, old);
+        assert_eq!(not_evaluated, Vec::<String>::new());
+        misfits.into_iter().map(|misfit| misfit.path).collect()
+    }
+
+    #[test]
+    fn a_rule_that_asks_for_the_old_object_knows_whether_there_is_one() {
+        for (switch, add_on) in [("smsVoiceNotification", "SMSAndVoice"), ("remoteAccess", "RemoteAccessManagement")] {
+            let path = [format!("spec.details.{switch}")];
+            let with = |is_on: bool, add_ons: &Value| {
+                client(&json!({
+                    "details": {"name": "Globex", switch: is_on}, "addOns": add_ons,
+                    "packages": ["EventAndIncidentManagement", "RemediationAndAutomation"],
+                }))
+            };
+            let (with_it, without) = (json!([add_on]), json!(["SLAManagement"]));
+            let lacking = with(true, &without);
+            assert_eq!(broken(&lacking, None), path, "a new object");
+            assert_eq!(broken(&lacking, Some(&lacking)), [""; 0], "it was so before");
+            assert_eq!(broken(&lacking, Some(&with(false, &without))), path);
+            assert_eq!(broken(&lacking, Some(&with(true, &with_it))), path);
+            assert_eq!(broken(&lacking, Some(&with(true, &Value::Null))), path);
+            assert_eq!(broken(&with(true, &with_it), None), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn a_client_that_is_moved_to_another_partner_is_refused() {
+        let (here, there) = (client(&json!({})), client(&json!({"partnerRef": {"name": "initech"}})));
+        assert_eq!(broken(&there, None), [""; 0]);
+        assert_eq!(broken(&there, Some(&here)), ["spec"]);
     }
 }

@@ -73,7 +73,7 @@ pub(super) async fn judge<K: Object>(
             if let Err(outcome) = keeps {
                 return Judged { row: row.stopped(outcome), observed };
             }
-            tell(object, (&prepared.desired, observed.as_ref(), is_adopted), (site, &mut row));
+            tell(object, (&prepared.desired, observed.as_ref(), is_adopted), (site, &mut row)).await;
             Judged { row, observed }
         }
     }
@@ -92,7 +92,7 @@ fn connected<K: Object>(object: &K, site: &Site<'_>) -> Result<(), Outcome> {
 }
 
 /// An object whose Partner is about to be made: nothing can stand under that one yet.
-pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Row {
+pub(super) async fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Row {
     let mut row = Row::of(subject);
     let Prepared { desired, notes, .. } = prepared;
     if let Some(id) = asked_adoption(&subject.object).and_then(|adoption| adoption.unique_id.as_deref()) {
@@ -100,7 +100,7 @@ pub(super) fn unborn<K: Object>(subject: &Subject<K>, prepared: &Prepared) -> Ro
     }
     row.notes.extend(notes.iter().chain(&desired.effective.advice).cloned());
     let plan = diff(desired, None, &prepared.written);
-    if let Some(message) = typos(&plan, desired) {
+    if let Err(message) = typos(&plan, desired, (&prepared.platform, &mut row)).await {
         return row.refused(Reason::InvalidValue.name(), message);
     }
     row.acts(&plan, false);
@@ -126,7 +126,7 @@ fn ending<K: Object>(object: &K, mut row: Row) -> Row {
 }
 
 /// The steps, what holds them back, and what a person should know.
-fn tell<K: Object>(
+async fn tell<K: Object>(
     object: &K,
     (desired, observed, is_adopted): (&Desired, Option<&Observed>, bool),
     (site, row): (&Site<'_>, &mut Row),
@@ -154,7 +154,7 @@ fn tell<K: Object>(
             row.notes.push(note.to_owned());
         }
     }
-    if let Some(message) = typos(&plan, desired) {
+    if let Err(message) = typos(&plan, desired, (site.platform, &mut *row)).await {
         *row = row.clone().refused(Reason::InvalidValue.name(), message);
         return;
     }
@@ -194,15 +194,23 @@ fn without_records(plan: &mut Plan, observed: &Observed, row: &mut Row) {
     plan.steps.retain(|step| !matches!(step, Step::Update(changes) | Step::Brand(changes) if changes.is_empty()));
 }
 
-/// Why the platform will refuse what is written: countries and time zones that no platform is likely to know.
-fn typos(plan: &Plan, desired: &Desired) -> Option<String> {
+/// Why the platform will refuse what is written: countries and time zones that the catalogue does not have. A platform
+/// without the extensions may know others, and the operator asks it.
+async fn typos(plan: &Plan, desired: &Desired, (platform, row): (&Platform, &mut Row)) -> Result<(), String> {
     let changes = plan.steps.iter().flat_map(|step| match step {
         Step::Create(changes) | Step::Update(changes) | Step::Brand(changes) => changes.as_slice(),
         Step::Mark | Step::Activate | Step::Suspend => &[],
     });
-    let typos = changes.filter_map(|change| misspelt(change.field, &desired.effective));
-    let typos: Vec<String> = typos.map(|(path, why)| format!("the platform will refuse `{path}`: {why}")).collect();
-    (!typos.is_empty()).then(|| typos.join("; "))
+    let typos: Vec<_> = changes.filter_map(|change| misspelt(change.field, &desired.effective)).collect();
+    if typos.is_empty() {
+        return Ok(());
+    }
+    if platform.has_extensions().await.unwrap_or_default() {
+        let typos = typos.iter().map(|(path, why)| format!("the platform will refuse `{path}`: {why}"));
+        return Err(typos.collect::<Vec<_>>().join("; "));
+    }
+    row.notes.extend(typos.iter().map(|(path, why)| format!("this platform may refuse `{path}`: {why}")));
+    Ok(())
 }
 
 fn notes(plan: &Plan, row: &mut Row) {
@@ -322,6 +330,6 @@ async fn observe<K: Object>(object: &K, id: &str, (desired, site): (&Desired, &S
     let failed = |error| outcome(K::KIND, &error);
     let read = read(site.platform, &site.place, (id, has_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| never_found(object, id))?;
-    load_images(site.platform, &mut observed, (desired, site.written)).await;
+    load_images(site.platform, &mut observed, (desired, site.written)).await.map_err(failed)?;
     Ok(observed)
 }

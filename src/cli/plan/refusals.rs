@@ -1,8 +1,10 @@
 //! What the API server would refuse of a manifest, by the rules that `lint` has.
 
+use serde_json::Value;
+
 use super::row::Row;
 use crate::cli::ground::Subject;
-use crate::cli::lint::Definition;
+use crate::cli::lint::{Definition, Refusals};
 use crate::object::Object;
 
 /// What the API server calls an object that breaks a rule of its definition.
@@ -17,14 +19,21 @@ impl Definitions {
     }
 
     /// The row of an object, which is refused where the API server would not take its manifest.
-    pub(super) fn judge<K: Object>(&self, subject: &Subject<K>, row: Row) -> Row {
+    pub(super) fn judge<K: Object>(&self, subject: &Subject<K>, mut row: Row) -> Row {
         let Some(declared) = &subject.declared else { return row };
-        let definition = self.0.iter().find(|definition| definition.name() == K::KIND.name());
-        let refusals = definition.map(|definition| definition.refusals(declared.value())).unwrap_or_default();
-        if refusals.is_empty() {
+        let Some(definition) = self.0.iter().find(|one| one.name() == K::KIND.name()) else { return row };
+        let mut object = declared.value().clone();
+        if subject.replaced.is_some()
+            && let Ok(applied) = serde_json::to_value(&subject.object)
+        {
+            add(&mut object["spec"], &applied["spec"]);
+        }
+        let Refusals { all, not_evaluated } = definition.refusals(&object, subject.replaced.as_ref());
+        row.notes.extend(not_evaluated);
+        if all.is_empty() {
             return row;
         }
-        let refusals = refusals.iter().map(|refusal| {
+        let refusals = all.iter().map(|refusal| {
             let spot = declared.spot(&refusal.path);
             if refusal.message.contains(&refusal.path) {
                 format!("{} ({spot})", refusal.message)
@@ -34,5 +43,18 @@ impl Definitions {
         });
         let message = format!("the API server will refuse it: {}", refusals.collect::<Vec<_>>().join("; "));
         row.refused(INVALID, message)
+    }
+}
+
+/// Adds what stays of the object in the cluster: the API server judges both together.
+fn add(into: &mut Value, kept: &Value) {
+    let (Value::Object(into), Value::Object(kept)) = (into, kept) else { return };
+    for (name, kept) in kept {
+        let member = into.entry(name).or_insert(Value::Null);
+        if member.is_null() {
+            *member = kept.clone();
+        } else {
+            add(member, kept);
+        }
     }
 }

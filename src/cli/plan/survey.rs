@@ -236,7 +236,7 @@ impl Survey {
                 alone(Row::of(subject).unknown(*reason, message.clone()))
             }
             Err(_) if self.has_new_partner(&subject.object) && unique_id(&subject.object).is_none() => {
-                Judged { row: unborn(subject, prepared), observed: None }
+                Judged { row: unborn(subject, prepared).await, observed: None }
             }
             Err(outcome) => stopped(outcome),
             Ok(place) => {

@@ -1,6 +1,7 @@
 //! Each object again when it changes.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use futures::{Stream, StreamExt as _};
 use kube::runtime::WatchStreamExt as _;
@@ -14,6 +15,9 @@ use crate::cli::failure::Failure;
 use crate::cli::output;
 use crate::cli::selection::Scope;
 use crate::object::{Object, Reading};
+
+/// After what time an interruption that goes on, or another one, is told again.
+const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
 /// What happened to an object.
 enum Change {
@@ -43,11 +47,12 @@ impl Watched<'_> {
         let clients = changes::<TenantClient>(scope, cluster);
         let mut changes = std::pin::pin!(futures::stream::select(partners, clients));
         let mut known: BTreeMap<String, Row> = shown.into_iter().map(|row| (row.key(), row)).collect();
-        let mut is_interrupted = false;
+        let mut told: Option<Instant> = None;
         while let Some(change) = changes.next().await {
             let row = match change? {
                 Change::Interrupted(why) => {
-                    if !std::mem::replace(&mut is_interrupted, true) {
+                    if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
+                        told = Some(Instant::now());
                         output::note(&format!(
                             "the watch was interrupted and begins again when the cluster answers: {why}"
                         ));
@@ -55,16 +60,19 @@ impl Watched<'_> {
                     continue;
                 }
                 Change::Resumed => {
-                    is_interrupted = false;
+                    told = None;
                     continue;
                 }
                 Change::Gone(place) => {
+                    told = None;
                     known.remove(&place);
                     output::print(&format!("{place} has gone\n"))?;
                     continue;
                 }
                 Change::Seen(row) => *row,
             };
+            // A watch that goes on where it broke off says so by its next object alone.
+            told = None;
             let before = known.insert(row.key(), row.clone());
             let is_shown = !is_not_ready || row.needs_a_look() || before.as_ref().is_some_and(Row::needs_a_look);
             if is_shown && before.is_none_or(|before| !before.is_alike(&row)) {

@@ -16,7 +16,7 @@ use crate::api::Adoption;
 use crate::connect::{Error, Freshness};
 use crate::object::{
     Found, Recorded, has_branding, is_noted, load_images, look, not_shown, refuse_foreign, refuse_new_under,
-    refuse_to_create, refuse_under_suspended,
+    refuse_to_create, refuse_under_suspended, writes_what_it_cannot_load,
 };
 use crate::plan::{Desired, Kind, MarkSeen, Observed, Outcome, Owner, Ownership, adopt, diff};
 
@@ -174,7 +174,11 @@ async fn read<K: TenantObject>(
     let failed = |error: Error| stop(K::KIND, &error, platform, context);
     let read = crate::object::read(platform, place, (id, has_branding(desired))).await.map_err(failed)?;
     let mut observed = read.ok_or_else(|| not_found(object, id, context))?;
-    load_images(platform, &mut observed, (desired, facts.written())).await;
+    if let Err(error) = load_images(platform, &mut observed, (desired, facts.written())).await
+        && !writes_what_it_cannot_load(object)
+    {
+        return Err(failed(error));
+    }
     facts.keep_images(&observed);
     Ok(observed)
 }

@@ -56,7 +56,7 @@ impl Reader<'_> {
         if let Some(ImageRead::File(bytes)) = read {
             return Some(bytes.clone());
         }
-        self.refuse(field, Reason::ImageNotFound, no_file(reference, read));
+        self.refuse(field, Reason::ImageNotFound, no_file(reference, (&self.material.namespace, read)));
         None
     }
 
@@ -70,20 +70,22 @@ impl Reader<'_> {
     }
 }
 
-/// Why there is no file, and the command that puts one there: a name that is taken is not created again.
-fn no_file(ConfigMapKeyRef { name, key }: &ConfigMapKeyRef, read: Option<&ImageRead>) -> String {
+/// Why there is no file, and the command that puts one there: a name that is taken is not created again, and a patch keeps
+/// the labels of what is there.
+fn no_file(ConfigMapKeyRef { name, key }: &ConfigMapKeyRef, (namespace, read): (&str, Option<&ImageRead>)) -> String {
+    // A check of manifests alone may not know it.
+    let place = if namespace.is_empty() { String::new() } else { format!(" -n {namespace}") };
     let make = format!("kubectl create configmap {name} --from-file={key}");
-    let Some(read) = read else {
-        return format!(
-            "names key `{key}` of ConfigMap `{name}`, which does not exist: create it in this namespace, for example with `{make}`"
-        );
-    };
+    let patch = format!("kubectl patch configmap {name}{place} --type=merge --patch-file=/dev/stdin");
     match read {
-        ImageRead::Text => format!(
-            "names key `{key}` of ConfigMap `{name}`, which holds a text under it in `data` and not a file in `binaryData`: make the ConfigMap again from all its files, for example with `{make} --dry-run=client -o yaml | kubectl replace -f -`"
+        None => format!(
+            "names key `{key}` of ConfigMap `{name}`, which does not exist: create it in this namespace, for example with `{make}`"
         ),
-        ImageRead::File(_) | ImageRead::NoKey => format!(
-            "names key `{key}` of ConfigMap `{name}`, which exists and does not have it: correct `key`, or add the file, for example with `{make} --dry-run=client -o yaml | kubectl patch configmap {name} --type=merge --patch-file=/dev/stdin`"
+        Some(ImageRead::Text) => format!(
+            "names key `{key}` of ConfigMap `{name}`, which holds a text under it in `data` and not a file in `binaryData`: take the text away with `kubectl patch configmap {name}{place} --type=merge -p '{{\"data\":{{\"{key}\":null}}}}'`, and add the file, for example with `{make} --dry-run=client -o yaml | {patch}`"
+        ),
+        Some(ImageRead::File(_) | ImageRead::NoKey) => format!(
+            "names key `{key}` of ConfigMap `{name}`, which exists and does not have it: correct `key`, or add the file, for example with `{make} --dry-run=client -o yaml | {patch}`"
         ),
     }
 }

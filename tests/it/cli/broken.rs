@@ -172,12 +172,45 @@ fn a_partner_that_the_platform_does_not_show_costs_no_other_its_export() {
     let files = contents(&desk.folder.join("fresh"));
     assert!(fresh.code == 1 && files.keys().any(|name| name == "shown/partner-shown.yaml"), "{files:?}");
 
+    the_image_stays(&world, &desk);
+
     space.partner("acme", &json!({}));
     space.ready("partner/acme");
     let own = desk.run(&["export", "-d", "own"]);
     assert_eq!(own.code, 0, "the Secret that the Partner names is used: {own:?}");
     assert!(contents(&desk.folder.join("own")).contains_key("hidden/client-kept.yaml"));
     space.partner("lost", &json!({"connectionSecretRef": {"name": "nowhere"}}));
-    let ran = desk.run(&["export", "-d", "own"]);
+    let ran = desk.run(&["export", "-d", "still"]);
     assert!(ran.code == 1 && ran.err.contains(&format!("Partner `{}/lost`: Secret", space.name)), "{ran:?}");
+    assert!(contents(&desk.folder.join("still")).contains_key("hidden/client-kept.yaml"), "{ran:?}");
+}
+
+/// An image that a platform in trouble does not give is one that the export lacks, and not one that has gone.
+fn the_image_stays(world: &World, desk: &Desk) {
+    let path = format!("{}/msps", world.tenancy.tenant());
+    let made = world.tenancy.call("POST", &path, Some(&json!({"name": "Branded"}))).unwrap().json().unwrap();
+    let id = made["uniqueId"].as_str().unwrap();
+    let upload = crate::encoders::upload(0);
+    let branding = world.tenancy.call("PUT", &format!("{id}/customBranding"), Some(&json!({"logo": upload}))).unwrap();
+    assert_eq!(branding.status, 200);
+    let direct = std::fs::read_to_string(desk.folder.join("platform.env")).unwrap();
+    let export = |connection: &str| desk.run(&["export", "--connection", connection, "--partner", id, "-o", "branded"]);
+    assert_eq!(export("platform.env").code, 0);
+    let before = contents(&desk.folder.join("branded"));
+    assert!(before.keys().any(|name| name.contains("-images-")), "{:?}", before.keys());
+    let answer = |status| Fault::Answer(Answer { status, ..Answer::default() });
+    for fault in [answer(500), answer(503), answer(429), answer(401), Fault::DropBefore] {
+        let proxy = world.proxy(vec![Rule::new("GET", "^/images/org/", fault.clone())]);
+        desk.put("image.env", &direct.replace(&world.platform.credential.url, &proxy.url()));
+        let ran = export("image.env");
+        assert!(ran.code == 1 && ran.err.contains(&format!("partner {id} as a whole")), "{fault:?}: {ran:?}");
+        assert_eq!(contents(&desk.folder.join("branded")), before, "{fault:?}");
+    }
+    // What is about this one file is told of it, and the rest is written.
+    let body = json!({"code": "0006", "message": "not for you"}).to_string();
+    let refused = Fault::Answer(Answer { status: 403, body, ..Answer::default() });
+    let proxy = world.proxy(vec![Rule::new("GET", "^/images/org/", refused)]);
+    desk.put("image.env", &direct.replace(&world.platform.credential.url, &proxy.url()));
+    let ran = export("image.env");
+    assert!(ran.code == 0 && ran.err.contains("was not loaded"), "{ran:?}");
 }

@@ -1,5 +1,9 @@
 //! `list`: what the platform holds.
 
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value, json};
 
 use super::Desk;
@@ -77,6 +81,38 @@ fn a_second_credential_of_an_account_that_is_refused_hides_nothing() {
         assert!(ran.err.contains(&format!("Partner `{}/{name}`: ", space.name)), "{ran:?}");
     }
     assert!(!ran.err.contains("/acme`"), "{ran:?}");
+}
+
+/// Whoever connects is cut off at once; counts them.
+fn cut_off() -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, count) = (format!("http://{}", listener.local_addr().unwrap()), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        listener.incoming().for_each(|_| {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    (url, count)
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_not_asked_again_with_each_credential() {
+    let space = World::shared().namespace("away-listed");
+    let (url, connections) = cut_off();
+    let mut data = space.credential();
+    data["url"] = json!(url);
+    for number in 0..40 {
+        data["clientId"] = json!(format!("client-{number}"));
+        space.secret(&format!("away-{number}"), &data);
+        let spec = json!({"connectionSecretRef": {"name": format!("away-{number}")}});
+        space.partner(&format!("away-{number}"), &spec);
+    }
+    let ran = Desk::at(&space).run(&["list", "partners", "-n", &space.name]);
+    let said = ran.err.matches("the platform is not available").count();
+    assert_eq!((ran.code, said), (1, 40), "{ran:?}");
+    let asked = connections.load(Ordering::Relaxed);
+    assert!((1..=16).contains(&asked), "{asked} connections");
 }
 
 #[test]

@@ -9,6 +9,9 @@ use serde_json::json;
 
 use super::Desk;
 use crate::assets;
+use crate::process::{Process, Program, free_port};
+use crate::proxy::Proxy;
+use crate::proxy::rules::{Answer, Fault, Rule};
 use crate::world::{Space, World};
 
 /// The lines that come from a program.
@@ -65,6 +68,65 @@ fn a_watch_says_once_that_the_api_server_is_away_and_goes_on_when_it_is_back() {
     running.wait().unwrap();
     let said = notes.iter().filter(|line| line.contains("interrupted")).count();
     assert!((1..=3).contains(&said), "{said} notes: {:#?}", notes.iter().take(9).collect::<Vec<_>>());
+}
+
+/// `kubectl proxy` speaks TLS with the API server, and the proxy of faults stands before that.
+fn way(space: &Space<'_>) -> (Proxy, Process, std::path::PathBuf) {
+    let (port, folder) = (free_port().unwrap().to_string(), crate::support::folder("watch-way").unwrap());
+    let mut kubectl = Program::new("kubectl-proxy", assets::kubectl().unwrap(), folder.join("kubectl-proxy.log"))
+        .args(["proxy", "--port", &port, "--kubeconfig"])
+        .args([space.world.control_plane.kubeconfig("admin")])
+        .start()
+        .unwrap();
+    let through = format!("127.0.0.1:{port}");
+    let is_up = || crate::http::get(&format!("http://{through}/readyz")).is_ok_and(|answer| answer.status == 200);
+    kubectl.wait_until(Duration::from_secs(30), is_up).unwrap();
+    let proxy = Proxy::start("127.0.0.1:0", &through, Vec::new()).unwrap();
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "faults",
+        "clusters": [{"name": "faults", "cluster": {"server": proxy.url()}}],
+        "users": [{"name": "nobody", "user": {}}],
+        "contexts": [{"name": "faults", "context": {"cluster": "faults", "user": "nobody"}}],
+    });
+    let file = folder.join("kubeconfig");
+    std::fs::write(&file, kubeconfig.to_string()).unwrap();
+    (proxy, kubectl, file)
+}
+
+#[test]
+fn a_watch_whose_connection_breaks_says_so_each_time() {
+    let space = World::shared().namespace("watched-twice");
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    let (proxy, _kubectl, kubeconfig) = way(&space);
+    let kubeconfig = kubeconfig.display().to_string();
+    let mut running = spawn(&Desk::at(&space), &["status", "-w", "-n", &space.name, "--kubeconfig", &kubeconfig]);
+    let (out, err) = (lines(running.stdout.take().unwrap()), lines(running.stderr.take().unwrap()));
+    let (mut all, mut notes): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
+    let watches = |proxy: &Proxy| proxy.seen().iter().filter(|seen| seen.target.contains("watch=true")).count();
+    space.until("both kinds are watched", || Ok(watches(&proxy) >= 2));
+    for (round, country, reason) in
+        [(1, "Atlantis", "InvalidValue"), (2, "Germany", "True"), (3, "Lemuria", "InvalidValue")]
+    {
+        let refused = Fault::Answer(Answer { status: 500, ..Answer::default() });
+        proxy.set(vec![Rule::new("GET", "/tenantry.dev/v1alpha1/", refused)]);
+        space.until("the interruption is said", || {
+            // A watch whose answer has not begun is not cut yet.
+            proxy.cut();
+            notes.extend(err.try_iter().filter(|line| line.contains("interrupted")));
+            Ok(notes.len() >= round)
+        });
+        proxy.set(Vec::new());
+        all.extend(out.try_iter());
+        let before = all.len();
+        space.patch("partner/acme", &json!({"spec": {"details": {"country": country}}}));
+        space.until("the change is shown", || {
+            all.extend(out.try_iter());
+            Ok(all[before..].iter().any(|line| line.contains("partner/acme") && line.contains(reason)))
+        });
+    }
+    running.kill().unwrap();
+    running.wait().unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Desk, Ran};
+use crate::connect::fake::{Fake, Reply};
 use crate::world::{Space, World};
 
 #[allow(clippy::needless_pass_by_value, reason = "it is what `json!` gives")]
@@ -93,6 +94,84 @@ fn a_plan_knows_the_pause_that_stands_in_the_cluster_alone() {
     // What an apply wrote goes with the manifest.
     space.apply(&client(&space, &json!({"details": {"city": "Bonn"}, "management": {"mode": "Paused"}})));
     assert_eq!(planned(&client(&space, &json!({"details": {"city": "Ulm"}}))), [one("globex", "Change", "")]);
+}
+
+/// Argo CD applies as kubectl does, under a name of its own.
+#[test]
+fn a_plan_knows_that_an_apply_takes_away_what_was_applied_before_and_changed_by_hand() {
+    let space = World::shared().namespace("three-way");
+    let desk = Desk::at(&space);
+    space.partner("acme", &json!({}));
+    space.ready("partner/acme");
+    let manager = "--field-manager=argocd-controller";
+    for args in [&["apply", "-f", "-"][..], &["apply", manager, "-f", "-"]] {
+        let apply = |object: &Value| {
+            let all = [&["-n", &space.name], args].concat();
+            space.world.kubectl.run_with(&all, &object.to_string()).unwrap();
+        };
+        let with = |city: &str, mode: Option<&str>| {
+            let management = mode.map(|mode| json!({"mode": mode}));
+            client(&space, &json!({"details": {"city": city}, "management": management}))
+        };
+        apply(&with("Bonn", Some("Manage")));
+        space.ready("client/globex");
+        assert_eq!(desk.run(&["pause", "client/globex", "-n", &space.name]).code, 0);
+        let planned = came(&plan(&desk, &space, &[with("Ulm", None)]));
+        assert_eq!(planned, [one("globex", "Change", "")], "{args:?}: the pause goes with the member");
+        apply(&with("Ulm", None));
+        assert_eq!(space.get("client/globex").unwrap()["spec"]["management"]["mode"], Value::Null, "{args:?}");
+        // What no manifest ever said stays.
+        assert_eq!(desk.run(&["pause", "client/globex", "-n", &space.name]).code, 0);
+        let planned = came(&plan(&desk, &space, &[with("Bonn", None)]));
+        assert_eq!(planned, [one("globex", "Nothing", "Paused")], "{args:?}");
+        apply(&with("Bonn", None));
+        assert_eq!(space.get("client/globex").unwrap()["spec"]["management"]["mode"], "Paused", "{args:?}");
+        assert_eq!(desk.run(&["resume", "client/globex", "-n", &space.name]).code, 0);
+    }
+}
+
+/// A platform without the extensions, on which no client stands.
+async fn empty() -> Fake {
+    Fake::documented(|asked| match asked.path.split('?').next().unwrap_or_default() {
+        path if path.ends_with("/clients/search") => {
+            Reply::json(200, &json!({"results": [], "totalResults": 0, "pageNo": 1, "totalPages": 0}))
+        }
+        _ => Reply::json(404, &json!({"code": "0003", "message": "No resource found"})),
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_country_that_only_the_catalogue_lacks_is_a_note_where_the_platform_may_know_it() {
+    let (desk, fake) = (Desk::alone(), empty().await);
+    desk.put("fake.env", &format!("url={}\ntenantId=msp_1\nclientId=x\nclientSecret=y\n", fake.url));
+    let spec = json!({
+        "partnerUniqueId": "msp_1", "connectionSecretRef": {"name": "x"},
+        "details": {"name": "Globex", "country": "Germny", "timezone": "Europe/Berln"},
+    });
+    let text = object("Client", "globex", spec).to_string();
+    let args = ["plan", "-f", "-", "--offline", "--connection", "fake.env", "-o", "json"];
+    let ran = tokio::task::block_in_place(|| desk.run_with(&args, &text));
+    assert_eq!((ran.code, came(&ran)), (2, vec![one("globex", "Create", "")]), "{ran:?}");
+    let notes = ran.json()["objects"][0]["notes"].to_string();
+    for path in ["country", "timezone"] {
+        assert!(notes.contains(&format!("this platform may refuse `spec.details.{path}`")), "{notes}");
+    }
+}
+
+#[test]
+fn a_switch_without_its_add_on_is_refused_in_the_words_of_the_definition() {
+    let desk = Desk::alone();
+    for (switch, add_on) in [("smsVoiceNotification", "SMSAndVoice"), ("remoteAccess", "RemoteAccessManagement")] {
+        let spec = json!({
+            "partnerRef": {"name": "acme"}, "details": {"name": "Globex", switch: true},
+            "packages": ["EventAndIncidentManagement"], "addOns": ["SLAManagement"],
+        });
+        let ran = desk.run_with(&["lint", "-f", "-", "-o", "json"], &object("Client", "globex", spec).to_string());
+        let said = ran.json()["findings"].to_string();
+        let words = format!("`{switch}` needs the add-on {add_on}: add it to `addOns`");
+        assert!(ran.code == 1 && said.contains(&words) && !said.contains("evaluated"), "{ran:?}");
+    }
 }
 
 #[test]

@@ -224,6 +224,23 @@ async fn nothing_but_the_picture_of_a_file_is_kept() {
     }
 }
 
+/// A file that its place takes, and that is larger than what is served where nothing that people see is lost.
+#[tokio::test]
+async fn a_jpeg_that_is_large_at_a_high_quality_is_served_at_a_lower_one() {
+    let platform = Platform::start().await;
+    let path = format!("/tenants/{}/customBranding", platform.partner("Acme").await);
+    let sent = jpeg(&noise(1640), 10);
+    let decoded = image::load_from_memory(&sent).unwrap();
+    let sizes = [85, 75, 60, 45].map(|quality| (quality, jpeg(&decoded, quality)));
+    let told: Vec<_> = sizes.iter().map(|(quality, bytes)| (*quality, bytes.len())).collect();
+    assert!(sent.len() <= 512 << 10 && told[0].1 > 1 << 20 && told[3].1 > 512 << 10, "{} {told:?}", sent.len());
+    let best = sizes.iter().find(|(_, bytes)| bytes.len() <= 1 << 20).unwrap();
+    let answer = platform.sp.put(&path, json!({ "loginPageImage": file(&sent) })).await;
+    assert_eq!(answer.status, 200, "{}", answer.json());
+    let clean = served(&platform, &answer.json()["loginPageImage"]).await;
+    assert!(clean == best.1, "{} bytes, and not those of {}: {told:?}", clean.len(), best.0);
+}
+
 /// shows: seeds/branding/logo-format
 /// shows: security/asvs/5.2.1
 #[tokio::test]

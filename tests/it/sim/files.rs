@@ -13,7 +13,7 @@ use super::ask::{Ask, Reply, Side};
 use super::cluster::{CLIENTS, Key, PARTNERS};
 use super::life::{live, settings};
 use super::seam::{Fate, Life, World};
-use super::settle::{is_ready, world};
+use super::settle::{condition, is_ready, world};
 use super::sweep::scenarios;
 
 fn acme() -> Key {
@@ -133,4 +133,81 @@ fn an_image_that_cannot_be_loaded_holds_up_no_tenant_and_is_written_once() {
         });
         assert_eq!(world.in_vain(), Vec::<String>::new(), "{fate:?}");
     }
+}
+
+fn ready_says(world: &World, key: &Key) -> String {
+    world.object(key).and_then(|object| condition(&object, "Ready")).map(|(_, reason)| reason).unwrap_or_default()
+}
+
+/// A new tenant in the console, with this logo; its id.
+fn clicked(world: &World, name: &str, logo: &Value) -> String {
+    let sp = world.lock().platform.credential.tenant_id.clone();
+    let body = json!({"name": name, "timeZone": "Europe/Berlin", "country": "Germany"});
+    let made = world.console(Method::POST, &format!("{sp}/msps"), &body).value();
+    let id = made["uniqueId"].as_str().unwrap().to_owned();
+    let file = json!({"file": logo["branding"]["logo"]["inline"], "fileName": "logo.png"});
+    assert!(world.console(Method::PUT, &format!("{id}/customBranding"), &json!({"logo": file})).is_success());
+    id
+}
+
+/// A logo that the platform serves as it was sent.
+fn clean_logo(world: &World) -> Value {
+    let id = clicked(world, "Model", &logo());
+    let branding = world.console(Method::GET, &format!("{id}/customBranding"), &Value::Null).value();
+    let path = branding["logo"]["logoPath"].as_str().unwrap();
+    let ask = Ask::person(Side::Platform, Method::GET, path, &Value::Null);
+    let platform = Arc::clone(&world.lock().platform);
+    let file = platform.answer(&ask, tenantry::clock::now()).body;
+    json!({"branding": {"logo": {"inline": STANDARD.encode(file)}}})
+}
+
+/// While files meet this fate nothing is said of the tenant; afterwards it is as declared, and nothing was written.
+async fn is_only_delayed(world: &World, (fate, reason): (&Fate, &str), script: impl FnOnce(&World)) {
+    let asked = Asked::counted(world, fate.clone());
+    script(world);
+    world.until("the trouble is told", |world| ready_says(world, &acme()) == reason).await;
+    assert!(asked.loads() > 0 && asked.writes() == 0, "{fate:?}: {} loads, {}", asked.loads(), asked.writes());
+    let later = Asked::counted(world, Fate::Pass);
+    world.until("it is Ready", |world| world.object(&acme()).is_some_and(|one| is_ready(&one))).await;
+    assert_eq!(later.writes(), 0, "{fate:?}");
+}
+
+#[test]
+fn a_platform_that_is_away_while_an_image_is_loaded_is_no_drift() {
+    for (fate, reason) in [
+        (instead(401), "CredentialsRefused"),
+        (instead(429), "RateLimited"),
+        (instead(500), "PlatformUnavailable"),
+        (Fate::Lost, "PlatformUnavailable"),
+    ] {
+        for management in [json!({"drift": "Report"}), json!({"approval": {"mode": "Manual"}})] {
+            let world = world();
+            let mut spec = clean_logo(&world);
+            hide_digests(&world);
+            live(&world, &Life::new(1), settings(), async {
+                world.create(&acme(), &scenarios::partner(&spec));
+                world.until("it is Ready", |world| world.object(&acme()).is_some_and(|one| is_ready(&one))).await;
+            });
+            without_records(&world);
+            spec["management"] = management;
+            live(&world, &Life::new(2), settings(), async {
+                is_only_delayed(&world, (&fate, reason), |world| drop(world.edit(&acme(), &spec))).await;
+            });
+            assert_eq!(world.in_vain(), Vec::<String>::new(), "{fate:?}");
+        }
+    }
+}
+
+#[test]
+fn a_platform_that_is_away_while_an_image_is_loaded_refuses_no_take_over() {
+    let world = world();
+    let mut spec = clean_logo(&world);
+    hide_digests(&world);
+    let id = clicked(&world, "Acme", &spec);
+    spec["adoption"] = json!({"policy": "IfIdentical", "uniqueId": id});
+    live(&world, &Life::new(1), settings(), async {
+        let create = |world: &World| drop(world.create(&acme(), &scenarios::partner(&spec)));
+        is_only_delayed(&world, (&instead(500), "PlatformUnavailable"), create).await;
+    });
+    assert_eq!(world.in_vain(), Vec::<String>::new());
 }

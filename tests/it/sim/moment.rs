@@ -294,3 +294,25 @@ fn a_failure_after_hours_with_a_refused_value_is_tried_again_within_seconds() {
     let refused = json!({"details": {"timezone": "Mars/Olympus"}});
     failed_once_after_refusals(&refused, &json!({"details": {"timezone": "Europe/Berlin", "city": "Bonn"}}));
 }
+
+#[test]
+fn a_refused_setting_is_looked_at_again_soon_and_then_less_often() {
+    let world = world();
+    let acme = Key::new(PARTNERS, "a", "acme");
+    let reads = Arc::new(Mutex::new(0));
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&acme, &scenarios::partner(&security("2031-01-01T00:00:00Z")));
+        world.until("it is refused", |world| ready_says(world, &acme).0 == "InvalidValue").await;
+        let counted = Arc::clone(&reads);
+        let id = world.tenant(&acme).unwrap().id;
+        world.lock().fates = Box::new(move |_, ask: &Ask| {
+            let is_read = ask.side == Side::Platform && !ask.is_write() && ask.path.ends_with(&format!("/msps/{id}"));
+            *counted.lock().unwrap() += usize::from(is_read);
+            Fate::Pass
+        });
+        tokio::time::sleep(std::time::Duration::from_mins(10)).await;
+    });
+    // After 30 seconds, a minute, two and four.
+    let reads = *reads.lock().unwrap();
+    assert!((3..=5).contains(&reads), "{reads} looks in ten minutes");
+}
