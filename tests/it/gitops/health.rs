@@ -21,8 +21,8 @@ fn conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal
     space.until("the drift is reported", in_sync);
     git.applied();
 
-    let patch = STRICT_HEALTH.words("kubectl", &[("acme", &space.name)]);
-    space.world.kubectl.run(&strs(&patch)).unwrap();
+    let words = STRICT_HEALTH.words("kubectl", &[("acme", &space.name)]);
+    space.world.kubectl.run(&strs(&words)).unwrap();
     let (reason, message) = git.refused();
     assert_eq!(reason, "HealthCheckFailed", "{message}");
     assert!(message.contains("/globex status: 'Failed'"), "{message}");
