@@ -46,6 +46,7 @@ mod gitops;
 mod hex;
 mod image;
 mod lease;
+mod machine;
 mod mistakes;
 mod mutants;
 mod observability;
