@@ -42,7 +42,7 @@ define need
 endef
 
 .PHONY: help demo up down check test bench footprint mutants mutants-wide long nightly crds build image image-platform \
-	image-test said controlplane controller-manager browser bucket postgres helm flux promtool bwrap checkov oracle \
+	image-test said controlplane controller-manager tools browser bucket postgres helm flux promtool bwrap checkov oracle \
 	cyclonedx deny rust clean clean-demo
 .DEFAULT_GOAL := help
 
@@ -115,7 +115,7 @@ check: rust deny
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny
 
 # The machine first: it would be a pity to learn after half an hour that something is missing.
-test: browser postgres said controlplane controller-manager bucket helm flux promtool deny checkov oracle bwrap image-test build
+test: tools browser postgres said controlplane controller-manager bucket helm flux promtool deny checkov oracle bwrap image-test build
 	@sh tests/stack/tiers.sh fmt lint lint-lean unit deny alerts integration postgres docs demo
 
 image: rust cyclonedx
@@ -131,6 +131,9 @@ image-test: rust cyclonedx
 controlplane: $(CONTROL_PLANE)
 
 controller-manager: $(ASSETS)/kube-controller-manager
+
+tools: rust
+	@sh tests/stack/tools.sh
 
 browser:
 	@sh tests/stack/machine.sh browser

@@ -33,6 +33,9 @@ pub enum ConnectionError {
     /// A key is not there, or empty.
     #[error("key `{0}` is missing or empty: add it to the Secret")]
     Missing(&'static str),
+    /// A key is not there, and another is that differs from it in capitals alone.
+    #[error("key `{0}` is missing or empty: write it instead of `{1}`")]
+    Misspelt(&'static str, String),
     /// A value is not text.
     #[error("key `{0}` is not UTF-8 text: write it as plain text under `stringData`")]
     NotText(&'static str),
@@ -117,9 +120,13 @@ impl fmt::Debug for Connection {
 }
 
 fn text<'a>(data: &'a BTreeMap<String, Vec<u8>>, key: &'static str) -> Result<&'a str, ConnectionError> {
-    let bytes = data.get(key).ok_or(ConnectionError::Missing(key))?;
+    let missing = || {
+        let other = data.keys().find(|other| *other != key && other.eq_ignore_ascii_case(key));
+        other.map_or(ConnectionError::Missing(key), |other| ConnectionError::Misspelt(key, other.clone()))
+    };
+    let bytes = data.get(key).ok_or_else(missing)?;
     let text = std::str::from_utf8(bytes).map_err(|_| ConnectionError::NotText(key))?.trim();
-    if text.is_empty() { Err(ConnectionError::Missing(key)) } else { Ok(text) }
+    if text.is_empty() { Err(missing()) } else { Ok(text) }
 }
 
 fn address(text: &str) -> Result<Url, ConnectionError> {
@@ -212,6 +219,9 @@ mod tests {
                 assert!(message.contains(&format!("`{key}`")) && message.contains(": "), "{message}");
             }
         }
+        let other = secret(&[(CLIENT_ID, None), ("clientID", Some(b"key-one"))]);
+        let message = Connection::from_secret(&other).unwrap_err().to_string();
+        assert!(message.contains("`clientId`") && message.contains("instead of `clientID`"), "{message}");
         assert!(refusal(TENANT_ID, Some(b"../x")).contains("`tenantId`"));
         assert!(refusal(CA, Some(b"nope")).contains("`ca.crt`"));
         for url in ["acme", "ftp://h", "http://acme.example", "https://u:s3cr3t@h", "https://h/?x=1", "https://h/#f"] {

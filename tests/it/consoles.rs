@@ -1,6 +1,6 @@
 //! The consoles of the pages: each command is run as it stands there, and what it prints is compared with the page.
 
-mod apart;
+pub(crate) mod apart;
 mod page;
 mod pages;
 mod runbook;
@@ -80,8 +80,9 @@ impl Console {
         // Helm is beside kubectl.
         let folders = [assets::kubectl().unwrap().parent().unwrap().to_owned(), programs.parent().unwrap().to_owned()];
         let path = [folders.map(|folder| folder.display().to_string()).join(":"), std::env::var("PATH").unwrap()];
+        // As on a terminal, what is said stands where it was said.
         let ran = Command::new("sh")
-            .args(["-eu", "-c", &put(command)])
+            .args(["-eu", "-c", &format!("exec 2>&1\n{}", put(command))])
             .current_dir(&self.folder)
             .env("KUBECONFIG", &self.kubeconfig)
             .env("HOME", &self.home)
@@ -90,15 +91,14 @@ impl Console {
             .env("NO_PROXY", "127.0.0.1,localhost")
             .output()
             .unwrap();
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (out, err) = (text(&ran.stdout), text(&ran.stderr));
+        let out = String::from_utf8_lossy(&ran.stdout).into_owned();
         // What a page shows to be refused is refused.
         let is_error =
             output.as_ref().is_some_and(|output| output.lines().last().is_some_and(|line| line.starts_with("Error")));
         if ran.status.success() == is_error {
-            return Some(format!("`{command}`: {}\n{out}{err}", ran.status));
+            return Some(format!("`{command}`: {}\n{out}", ran.status));
         }
-        let (wanted, out) = (output.as_deref().map(put)?, out + &err);
+        let wanted = output.as_deref().map(put)?;
         let fits = page::fits(&masked(&wanted), &masked(&out));
         (!fits).then(|| format!("`{command}` printed\n{out}\nand the page says\n{wanted}"))
     }

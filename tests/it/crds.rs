@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tenantry::api;
 
 use crate::assets;
+use crate::consoles::apart::{DEFINITIONS, strs};
 use crate::reference;
 use crate::support::schema::{self, Node};
 use crate::support::{apply, kubectl, namespace};
@@ -52,8 +53,9 @@ fn the_reference_is_what_the_types_say() {
 
 #[test]
 fn the_api_server_takes_both_without_a_warning() {
-    let again = ["apply", "--server-side", "--warnings-as-errors", "-o", "name", "-f", "crds/"];
-    let output = kubectl().output(&again, "").unwrap();
+    let mut again = DEFINITIONS.words("kubectl", &[]);
+    again.extend(["--warnings-as-errors", "-o", "name"].map(str::to_owned));
+    let output = kubectl().output(&strs(&again), "").unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.is_empty(), "{said}");
     let names = String::from_utf8_lossy(&output.stdout);

@@ -47,6 +47,7 @@ mod gitops;
 mod hex;
 mod image;
 mod lease;
+mod machine;
 mod mistakes;
 mod mutants;
 mod observability;

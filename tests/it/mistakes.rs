@@ -39,8 +39,8 @@ spec:
   details: {name: Globex}
 ";
 
-/// Manifests that are right, and what is done wrong after them. `SPACE` stands for the namespace of the test, `URL`,
-/// `TENANT`, `ID` and `SECRET` for its connection, and `ZEROS(n)` for n bytes in base64.
+/// Manifests that are right, and what is done wrong after them. `SPACE` stands for the namespace of the test, `<URL>`,
+/// `<TENANT>`, `<ID>` and `<SECRET>` for its connection, and `ZEROS(n)` for n bytes in base64.
 struct Mistake {
     given: &'static str,
     steps: &'static [Step],
@@ -203,8 +203,9 @@ fn masked(text: &str, word: &str) -> String {
 fn fill(text: &str, space: &Space<'_>) -> String {
     let credential = space.credential();
     let value = |key: &str| credential[key].as_str().unwrap().to_owned();
-    let text = text.replace("SPACE", &space.name).replace("URL", &value("url")).replace("TENANT", &value("tenantId"));
-    zeros(&text.replace("ID", &value("clientId")).replace("SECRET", &value("clientSecret")))
+    let places = [("<URL>", "url"), ("<TENANT>", "tenantId"), ("<ID>", "clientId"), ("<SECRET>", "clientSecret")];
+    let filled = |text: String, (place, key): (&str, &str)| text.replace(place, &value(key));
+    zeros(&places.into_iter().fold(text.replace("SPACE", &space.name), filled))
 }
 
 /// Bytes where a text asks for them.

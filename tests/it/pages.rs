@@ -1,6 +1,8 @@
 //! The pages for people: their links lead somewhere, and the tests that they name exist.
 
+mod samples;
 mod security;
+mod troubleshooting;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

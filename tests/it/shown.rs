@@ -63,6 +63,13 @@ fn read_tests() -> Vec<Test> {
     source.functions.iter().filter(|function| function.is_test).map(test).collect()
 }
 
+/// The words of each test by its name: of its body, and of the functions of its module that it calls.
+pub(crate) fn words_of_tests() -> BTreeMap<String, BTreeSet<String>> {
+    let source = source();
+    let reach = Reach::new(&source);
+    source.functions.iter().filter(|test| test.is_test).map(|test| (test.name(), reach.words(test))).collect()
+}
+
 /// The names of all tests.
 pub(crate) fn of_all_tests() -> BTreeSet<String> {
     all_tests().iter().map(|test| test.name.clone()).collect()
@@ -82,6 +89,17 @@ impl<'s> Reach<'s> {
             by_module.entry((function.module.as_slice(), function.ident.as_str())).or_default().push(function);
         }
         Self { source, by_module }
+    }
+
+    fn words(&self, test: &'s Function) -> BTreeSet<String> {
+        let mut words: BTreeSet<&str> = BTreeSet::new();
+        let mut open = vec![test];
+        while let Some(function) = open.pop() {
+            let new: Vec<&str> = function.words.iter().map(String::as_str).filter(|word| words.insert(word)).collect();
+            let called = new.into_iter().filter_map(|word| self.by_module.get(&(test.module.as_slice(), word)));
+            open.extend(called.flatten());
+        }
+        words.into_iter().map(str::to_owned).collect()
     }
 
     /// Follows words to functions of the same module and of those around it. Where a word has several meanings all are

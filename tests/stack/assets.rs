@@ -37,8 +37,8 @@ pub fn own(name: &str) -> Result<PathBuf> {
     Err(format!("`{name}` is not built: run `cargo build --bins`").into())
 }
 
-/// A program of the machine. What `make browser` and `make postgres` unpacked counts first: it is there only where what is
-/// installed is missing, too old or does not start.
+/// A program of the machine. What `make browser` and `make postgres` unpacked counts first, where it still is: it stands in
+/// for something that is installed and too old, or missing.
 pub fn of_machine(name: &str) -> Option<PathBuf> {
     let mut folders: Vec<PathBuf> = target().map(|target| target.join("machine/bin")).into_iter().collect();
     folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
@@ -47,7 +47,16 @@ pub fn of_machine(name: &str) -> Option<PathBuf> {
     let mut versions: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
     versions.sort_by_key(|folder| std::cmp::Reverse(major(folder)));
     folders.extend(versions);
-    folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file())
+    folders.iter().map(|folder| folder.join(name)).find(|file| file.is_file() && !is_stale(file))
+}
+
+/// Whether this is the wrapper of an unpacked program that is not where it was: a folder was moved, or cleaned in part.
+pub fn is_stale(file: &Path) -> bool {
+    let text = std::fs::read(file).unwrap_or_default();
+    let exec =
+        text.strip_prefix(b"#!").and_then(|_| std::str::from_utf8(&text).ok()?.lines().last()?.strip_prefix("exec '"));
+    let program = exec.and_then(|exec| exec.split('\'').next()).filter(|program| program.contains("/machine/"));
+    program.is_some_and(|program| !Path::new(program).is_file())
 }
 
 /// The major version in a path such as `/usr/lib/postgresql/15/bin`.

@@ -39,6 +39,20 @@ case $1 in
   *) echo "machine.sh: \`$1\` is neither \`browser\` nor \`postgres\`" >&2; exit 2 ;;
 esac
 
+is_installed() {
+  unpacked=
+  if is_there; then found=0; else found=1; fi
+  unpacked=$target/machine/bin:
+  return "$found"
+}
+
+# Removes the wrappers of former packages: their paths are absolute, so they outlive a folder that was moved or cleaned.
+forget() {
+  for wrapper in "$target"/machine/bin/*; do
+    if grep -qs "^exec '.*/machine/$1/root/" "$wrapper"; then rm -f "$wrapper"; fi
+  done
+}
+
 with_apt() {
   [ "$(id -u)" -eq 0 ] || return 1
   echo "installing $packages with apt-get (about a minute)" >&3
@@ -62,6 +76,7 @@ END
 into_target() {
   echo "unpacking $packages and what they need into $home (about a minute)" >&3
   rm -rf "$home"
+  forget "$1"
   # shellcheck disable=SC2086
   sh tests/stack/unpack.sh "$home" $packages || return 1
   libraries=$(find "$home/root" -name '*.so*' -exec dirname {} + | sort -u | tr '\n' ':')
@@ -86,6 +101,10 @@ END
   esac
 }
 
+if is_installed; then
+  forget "$1"
+  exit
+fi
 is_there && exit
 if command -v apt-get >/dev/null; then
   for way in with_apt into_target; do
@@ -93,5 +112,6 @@ if command -v apt-get >/dev/null; then
     is_there && exit
   done
 fi
+forget "$1"
 echo "\`make test\` needs $needed: on Debian, apt-get install $packages$([ ! -f "$log" ] || echo "; $log says more")" >&2
 exit 1

@@ -10,6 +10,7 @@ pub mod rules;
 #[path = "proxy/wire.rs"]
 mod wire;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -106,6 +107,11 @@ impl Proxy {
         self.shared.book().seen()
     }
 
+    /// The requests that met a fault and whose answer goes on, by their number among those that met one.
+    pub fn open(&self) -> BTreeSet<u64> {
+        self.shared.book().open()
+    }
+
     /// How many requests with this method came whose path has this part, with `^` and `$` as in rules.
     pub fn count(&self, method: &str, path: &str) -> usize {
         let fits = |seen: &&Seen| {
@@ -156,7 +162,12 @@ async fn serve(mut stream: BufReader<TcpStream>, shared: Arc<Shared>) {
                 }
                 return;
             }
-            matches!(answer(&mut stream, &request, (fault, &shared.to)).await, Ok(true))
+            let number = (!matches!(fault, Fault::None)).then(|| shared.book().begin());
+            let answered = answer(&mut stream, &request, (fault, &shared.to)).await;
+            if let Some(number) = number {
+                shared.book().end(number);
+            }
+            matches!(answered, Ok(true))
         };
         if !goes_on {
             return;

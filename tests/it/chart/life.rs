@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::stage::Release;
 use super::{Helm, objects};
 use crate::cli::Desk;
+use crate::consoles::apart::{ROLLBACK, strs};
 use crate::controlplane::Options;
 use crate::gitops::flux::Flux;
 use crate::programs::PlatformOptions;
@@ -119,7 +120,8 @@ fn from_the_install_to_the_uninstall_no_tenant_notices() {
     space.until("it is suspended for its end", || Ok(state(&space, &last) == "SUSPENDED"));
 
     let former = earlier(&support::folder("former").unwrap());
-    upgrade(former.to_str().unwrap(), &["--set", "crds.install=false"]);
+    let back = ROLLBACK.words("helm", &[("FORMER-CHART", former.to_str().unwrap())]);
+    helm.run(&strs(&back)).unwrap();
     titled(&space, true);
     upgrade(CHART, &["--set", "crds.install=true"]);
     let writes = world.platform_writes();

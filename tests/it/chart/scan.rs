@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use super::Helm;
+use crate::consoles::apart::SCAN;
 use crate::{assets, support};
 
 /// Checks that fail on a text of manifests, and how many passed.
@@ -49,6 +50,13 @@ fn a_scanner_finds_what_is_suppressed_with_a_reason_and_nothing_else() {
         "platform.database.to[0].podSelector.matchLabels.app=pg",
     ];
     let rendered = Helm::alone("scan").render("tenantry-system", &values).unwrap();
+    let file = support::folder("scan-of-the-page").unwrap().join("rendered.yaml");
+    fs::write(&file, &rendered).unwrap();
+    let page = SCAN.words("checkov", &[("rendered.yaml", file.to_str().unwrap())]);
+    let mut command = Command::new(assets::target().unwrap().join("checkov/bin/checkov"));
+    command.args(&page).env("HOME", file.with_file_name("home")).current_dir(assets::root());
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{page:?}: {}", String::from_utf8_lossy(&ran.stdout));
     let (failed, passed) = scan("scan", &rendered);
     assert_eq!(failed, skipped);
     assert!(passed > 150, "{passed}");

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::golden::{check, own};
 use super::{Desk, Ran};
+use crate::consoles::apart::{CANCEL, strs};
 use crate::world::{Space, World};
 
 /// A Partner `acme` and one Client for each name, all Ready and to be terminated: with the ids of their tenants.
@@ -19,7 +20,8 @@ fn family<'a>(world: &'a World, prefix: &str, names: &[&str]) -> (Space<'a>, Str
 }
 
 fn cancel(desk: &Desk, space: &Space<'_>, name: &str) -> Ran {
-    desk.run(&["cancel", "client", name, "-n", &space.name])
+    let page = CANCEL.words("kubectl tenantry", &[("globex", name)]);
+    desk.run(&[&strs(&page)[..], &["-n", &space.name]].concat())
 }
 
 /// Deletes an object with consent, and waits for its grace period to run.

@@ -1,9 +1,11 @@
 //! The pull request of `examples/pull-request`: what the plan says of it is what stands beside it.
 
 use std::fs;
+use std::process::Command;
 
 use super::Desk;
 use crate::assets;
+use crate::consoles::apart::{PATCH_OF_THE_EXAMPLE, PLAN_OF_THE_EXAMPLE, strs};
 use crate::world::World;
 
 #[test]
@@ -18,14 +20,15 @@ fn the_comment_of_the_example_is_what_the_plan_says_of_it() {
     }
     let id = space.ready("client/globex");
     let desk = Desk::at(&space);
-    desk.put("examples/globex.yaml", &fs::read_to_string(examples.join("globex.yaml")).unwrap());
-    let diff = examples.join("pull-request/globex.diff");
-    let mut apply = desk.command("git".as_ref());
+    let copied = Command::new("cp").arg("-R").arg(&examples).arg(&desk.folder).status().unwrap();
+    assert!(copied.success());
+    let mut git = desk.command("git".as_ref());
     // The folder stands in a repository, of which the paths of the diff would be taken to be.
-    apply.arg("apply").arg(diff).env("PATH", std::env::var_os("PATH").unwrap());
-    assert!(apply.env("GIT_CEILING_DIRECTORIES", desk.folder.parent().unwrap()).status().unwrap().success());
-    let ran = desk.run(&["plan", "-f", "examples", "-o", "markdown"]);
-    assert_eq!((ran.code, ran.err.as_str()), (2, ""), "{ran:?}");
+    git.args(PATCH_OF_THE_EXAMPLE.words("git", &[])).env("PATH", std::env::var_os("PATH").unwrap());
+    assert!(git.env("GIT_CEILING_DIRECTORIES", desk.folder.parent().unwrap()).status().unwrap().success());
+    let plan = PLAN_OF_THE_EXAMPLE.words("kubectl tenantry", &[]);
+    let ran = desk.run(&strs(&plan));
+    assert_eq!((ran.code, ran.err.as_str()), (2, "note: 1 file holds no Tenantry object\n"), "{ran:?}");
     let said = ran.out.replace(&id, "client_3");
     let comment = examples.join("pull-request/plan.md");
     if crate::support::writes_golden_files() {

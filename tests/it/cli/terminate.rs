@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::golden::{check, own};
 use super::{Desk, Ran};
+use crate::consoles::apart::{PRINTED_CONSENT, strs};
 use crate::world::{Space, World};
 
 const ALL: &str = "DataErased,NotRecoverable,UsersDeactivated";
@@ -74,7 +75,9 @@ fn a_consent_ends_nothing_until_the_object_is_deleted_and_then_all() {
 fn for_git_it_prints_and_writes_nothing() {
     let (space, _, _) = family("paper", &json!({"policy": "Retain", "gracePeriodSeconds": 7200}));
     let desk = Desk::at(&space);
-    let ran = consent(&desk, &space, &["--print"]);
+    let page = PRINTED_CONSENT.words("kubectl tenantry", &[]);
+    let name = space.tenant_name("globex");
+    let ran = desk.run(&[&strs(&page)[..], &["-n", &space.name, "--yes-i-typed", &name, "--accept", ALL]].concat());
     let printed: Value = serde_yaml::from_str(&ran.out).unwrap();
     let until = printed["spec"]["deletion"]["confirm"]["notAfter"].as_str().unwrap().to_owned();
     let mut mine = mine(&space, "client/globex");

@@ -1,11 +1,14 @@
 //! Commands that the consoles of the pages leave apart: who runs each, or why nobody does.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::pages;
 use crate::{assets, shown};
 
 /// Who runs a command.
+#[derive(Clone, Copy)]
 enum Runner {
-    /// This test, on files or a cluster of its own.
+    /// This test, on files or a cluster of its own. It takes the command from the page.
     Test(&'static str),
     /// The Makefile has it.
     Make,
@@ -15,87 +18,127 @@ enum Runner {
 
 use Runner::{Make, Nobody, Test};
 
-const BACKUP: Runner = Test("it::platform::backup::a_copy_comes_back_and_no_id_is_given_a_second_time");
+/// A command that a page leaves apart.
+pub(crate) struct Apart {
+    begin: &'static str,
+    runner: Runner,
+    /// The constant by which a test takes it.
+    ident: &'static str,
+}
 
-/// How each command begins.
-const APART: [(&str, Runner); 17] = [
-    ("make ", Make),
-    ("cargo build --release --bin ", Nobody("the tests run what is built without optimisation")),
-    ("target/release/tenantry-operator --kubeconfig ", Nobody("the commercial platform")),
-    (
-        "kubectl tenantry plan -f examples/pull-request/globex.yaml ",
-        Test("it::cli::pull_request::the_comment_of_the_example_is_what_the_plan_says_of_it"),
-    ),
-    ("skopeo copy oci:", Nobody("a registry")),
-    ("tenantry-platform backup ", BACKUP),
-    ("tenantry-platform restore ", BACKUP),
-    ("pg_dump --format=custom ", BACKUP),
-    ("pg_restore --exit-on-error ", BACKUP),
-    ("checkov ", Test("it::chart::scan::a_scanner_finds_what_is_suppressed_with_a_reason_and_nothing_else")),
-    (
-        "kubectl tenantry release --all --ignore-lease ",
-        Test("it::cli::release::before_an_uninstall_all_objects_are_let_go_and_no_tenant_is_touched"),
-    ),
-    ("kubectl apply --server-side -f crds/", Test("it::crds::the_api_server_takes_both_without_a_warning")),
-    (
-        "helm upgrade tenantry FORMER-CHART ",
-        Test("it::chart::life::from_the_install_to_the_uninstall_no_tenant_notices"),
-    ),
-    (
-        "kubectl -n acme patch kustomization ",
-        Test("it::gitops::health::conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal_too"),
-    ),
-    (
-        "kubectl -n argocd patch configmap ",
-        Test("it::gitops::argo::the_example_is_merged_into_the_config_map_that_is_there"),
-    ),
-    (
-        "kubectl tenantry terminate client globex --print",
-        Test("it::cli::terminate::for_git_it_prints_and_writes_nothing"),
-    ),
-    (
-        "kubectl tenantry cancel client globex",
-        Test("it::cli::cancel::a_consent_is_taken_back_at_every_point_before_the_end"),
-    ),
-];
+/// Constants of the commands that tests run, and the list of all commands.
+macro_rules! commands {
+    ([$($other:expr),+ $(,)?] $($ident:ident: $begin:literal by $test:expr;)+) => {
+        $(pub(crate) const $ident: Apart = Apart { begin: $begin, runner: Test($test), ident: stringify!($ident) };)+
+        const ALL: &[Apart] = &[$($ident,)+ $($other,)+];
+    };
+}
+
+const fn other(begin: &'static str, runner: Runner) -> Apart {
+    Apart { begin, runner, ident: "" }
+}
+
+const BACKUP: &str = "it::platform::backup::a_copy_comes_back_and_no_id_is_given_a_second_time";
+const PULL_REQUEST: &str = "it::cli::pull_request::the_comment_of_the_example_is_what_the_plan_says_of_it";
+
+commands! {
+    [
+        other("make ", Make),
+        other("cargo build --release --bin ", Nobody("the tests run what is built without optimisation")),
+        other("target/release/tenantry-operator --kubeconfig ", Nobody("the commercial platform")),
+        other("skopeo copy oci:", Nobody("a registry")),
+    ]
+    PATCH_OF_THE_EXAMPLE: "git apply examples/pull-request/" by PULL_REQUEST;
+    PLAN_OF_THE_EXAMPLE: "kubectl tenantry plan -f examples " by PULL_REQUEST;
+    BACKUP_OF_SQLITE: "tenantry-platform backup " by BACKUP;
+    RESTORE_OF_SQLITE: "tenantry-platform restore --database /data/" by BACKUP;
+    RESTORE_OF_POSTGRES: "tenantry-platform restore --database \"$URL\"" by BACKUP;
+    DUMP: "pg_dump --format=custom " by BACKUP;
+    LOAD: "pg_restore --exit-on-error " by BACKUP;
+    SCAN: "checkov " by "it::chart::scan::a_scanner_finds_what_is_suppressed_with_a_reason_and_nothing_else";
+    RELEASE_OF_A_NAMESPACE: "kubectl tenantry release --all --ignore-lease "
+        by "it::operator::namespaces::a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released";
+    DEFINITIONS: "kubectl apply --server-side -f crds/" by "it::crds::the_api_server_takes_both_without_a_warning";
+    ROLLBACK: "helm upgrade tenantry FORMER-CHART "
+        by "it::chart::life::from_the_install_to_the_uninstall_no_tenant_notices";
+    STRICT_HEALTH: "kubectl -n acme patch kustomization "
+        by "it::gitops::health::conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal_too";
+    ARGO_CONFIG: "kubectl -n argocd patch configmap "
+        by "it::gitops::argo::the_example_is_merged_into_the_config_map_that_is_there";
+    PRINTED_CONSENT: "kubectl tenantry terminate client globex --print"
+        by "it::cli::terminate::for_git_it_prints_and_writes_nothing";
+    CANCEL: "kubectl tenantry cancel client globex"
+        by "it::cli::cancel::a_consent_is_taken_back_at_every_point_before_the_end";
+}
+
+impl Apart {
+    /// The words behind the program's name as the page has them, with other words for some of them.
+    pub(crate) fn words(&self, program: &str, others: &[(&str, &str)]) -> Vec<String> {
+        let all = pages::apart();
+        let mut found = all.iter().filter(|(_, command)| command.starts_with(self.begin));
+        let (page, command) = found.next().unwrap_or_else(|| panic!("no page has `{}`", self.begin));
+        assert!(found.all(|(_, other)| other == command), "there are several of `{}`", self.begin);
+        let words =
+            command.strip_prefix(program).unwrap_or_else(|| panic!("{page}: `{command}` is not of `{program}`"));
+        let put = |word: &str| others.iter().find(|(from, _)| *from == word).map_or(word, |(_, to)| to).to_owned();
+        words.split_whitespace().map(put).collect()
+    }
+}
+
+/// Words as programs take them.
+pub(crate) fn strs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+/// The words of each test.
+type Words = BTreeMap<String, BTreeSet<String>>;
 
 /// Why a command may stand apart, or what is wrong with it.
-fn fault(command: &str, runner: Option<&Runner>) -> Option<String> {
+fn fault(command: &str, apart: Option<&Apart>, tests: &Words) -> Option<String> {
+    let Some(Apart { runner, ident, .. }) = apart else {
+        return Some(format!("`{command}`: nobody is known to run it"));
+    };
     match runner {
-        None => Some(format!("`{command}`: nobody is known to run it")),
-        Some(Test(name)) => (!shown::of_all_tests().contains(*name)).then(|| format!("there is no test `{name}`")),
-        Some(Make) => {
+        Test(name) => {
+            let Some(words) = tests.get(*name) else { return Some(format!("there is no test `{name}`")) };
+            (!words.contains(*ident)).then(|| format!("`{name}` does not take `{ident}` from the page"))
+        }
+        Make => {
             let makefile = std::fs::read_to_string(assets::root().join("Makefile")).unwrap();
             let target = command.split(' ').nth(1).unwrap_or_default();
             (!makefile.contains(&format!("\n{target}:"))).then(|| format!("the Makefile has no `{target}`"))
         }
-        Some(Nobody(reason)) => reason.is_empty().then(|| format!("`{command}`: a reason is wanted")),
+        Nobody(reason) => reason.is_empty().then(|| format!("`{command}`: a reason is wanted")),
     }
 }
 
 #[test]
 fn whatever_stands_apart_is_run_by_another_test_or_says_why_not() {
-    let all = pages::apart();
-    let runner = |command: &str| APART.iter().find(|(begin, _)| command.starts_with(begin)).map(|(_, runner)| runner);
+    let (all, tests) = (pages::apart(), shown::words_of_tests());
+    let of = |command: &str| ALL.iter().find(|apart| command.starts_with(apart.begin));
     let faults: Vec<String> = all
         .iter()
-        .filter_map(|(page, command)| fault(command, runner(command)).map(|fault| format!("{page}: {fault}")))
+        .filter_map(|(page, command)| fault(command, of(command), &tests).map(|fault| format!("{page}: {fault}")))
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
-    let is_used = |begin: &str| all.iter().any(|(_, command)| command.starts_with(begin));
-    let unused: Vec<&str> = APART.iter().map(|(begin, _)| *begin).filter(|begin| !is_used(begin)).collect();
+    let is_used = |apart: &&Apart| all.iter().any(|(_, command)| command.starts_with(apart.begin));
+    let unused: Vec<&str> = ALL.iter().filter(|apart| !is_used(apart)).map(|apart| apart.begin).collect();
     assert!(unused.is_empty(), "no page has these: {unused:?}");
 }
 
 #[test]
 fn a_command_apart_that_nobody_runs_is_found_out() {
-    assert_eq!(fault("make test", Some(&Make)), None);
-    for (command, runner, word) in [
+    let tests: Words = BTreeMap::from([(PULL_REQUEST.to_owned(), BTreeSet::from(["PLAN_OF_THE_EXAMPLE".to_owned()]))]);
+    assert_eq!(fault("make test", Some(&other("make ", Make)), &tests), None);
+    assert_eq!(fault("kubectl tenantry plan", Some(&PLAN_OF_THE_EXAMPLE), &tests), None);
+    let stranger = Apart { ident: "STRANGER", ..PLAN_OF_THE_EXAMPLE };
+    for (command, apart, word) in [
         ("kubectl get x", None, "nobody is known"),
-        ("make nonsense", Some(&Make), "no `nonsense`"),
-        ("kubectl get x", Some(&Test("it::nonsense")), "no test"),
-        ("kubectl get x", Some(&Nobody("")), "a reason"),
+        ("make nonsense", Some(&other("make ", Make)), "no `nonsense`"),
+        ("kubectl get x", Some(&other("kubectl", Test("it::nonsense"))), "no test"),
+        ("kubectl tenantry plan", Some(&stranger), "does not take `STRANGER`"),
+        ("kubectl get x", Some(&other("kubectl", Nobody(""))), "a reason"),
     ] {
-        assert!(fault(command, runner).is_some_and(|fault| fault.contains(word)), "{command}");
+        assert!(fault(command, apart, &tests).is_some_and(|fault| fault.contains(word)), "{command}");
     }
 }

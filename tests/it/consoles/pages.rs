@@ -1,15 +1,17 @@
 //! Which page runs where.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{Console, page};
-use crate::assets;
 use crate::chart::stage::Release;
 use crate::cli::Desk;
 use crate::console::{Entry, entries};
 use crate::controlplane::Options;
 use crate::programs::PlatformOptions;
 use crate::world::{Ground, Space, World};
+use crate::{assets, shown};
 
 /// Pages whose commands are all run.
 const PAGES: [&str; 8] = [
@@ -43,31 +45,27 @@ impl Part {
     }
 }
 
-const README: Part = Part::whole("README.md");
-const FIRST_STEPS_WITH_GIT: Part = Part::whole("docs/gitops.md");
-const INSTALLATION: Part = Part { page: "docs/install.md", from: "", to: "## Some namespaces only" };
-const UPGRADE_AND_REMOVAL: Part = Part { page: "docs/install.md", from: "## Upgrade", to: "## The platform beside it" };
-const SCANNED: Part = Part { page: "docs/install.md", from: "## Scanned", to: "" };
-const MIGRATION: Part = Part { page: "docs/migrate.md", from: "", to: "## Undo the migration" };
-const UNDONE_MIGRATION: Part = Part { page: "docs/migrate.md", from: "## Undo the migration", to: "" };
-const OPERATIONS: Part = Part::whole("docs/operations.md");
-const TROUBLESHOOTING: Part = Part::whole("docs/troubleshooting.md");
-const UPGRADES: Part = Part::whole("docs/upgrades.md");
+/// The parts, and the list of all with their names.
+macro_rules! parts {
+    ($($ident:ident = $part:expr;)+) => {
+        $(pub(super) const $ident: Part = $part;)+
+        const PARTS: &[(&str, Part)] = &[$((stringify!($ident), $ident),)+];
+    };
+}
 
-/// What the tests here and of the runbook play.
-const PLAYED: [&Part; 11] = [
-    &README,
-    &FIRST_STEPS_WITH_GIT,
-    &INSTALLATION,
-    &UPGRADE_AND_REMOVAL,
-    &SCANNED,
-    &MIGRATION,
-    &UNDONE_MIGRATION,
-    &OPERATIONS,
-    &TROUBLESHOOTING,
-    &UPGRADES,
-    &super::runbook::RUNBOOK,
-];
+parts! {
+    README = Part::whole("README.md");
+    FIRST_STEPS_WITH_GIT = Part::whole("docs/gitops.md");
+    INSTALLATION = Part { page: "docs/install.md", from: "", to: "## Some namespaces only" };
+    UPGRADE_AND_REMOVAL = Part { page: "docs/install.md", from: "## Upgrade", to: "## The platform beside it" };
+    SCANNED = Part { page: "docs/install.md", from: "## Scanned", to: "" };
+    MIGRATION = Part { page: "docs/migrate.md", from: "", to: "## Undo the migration" };
+    UNDONE_MIGRATION = Part { page: "docs/migrate.md", from: "## Undo the migration", to: "" };
+    OPERATIONS = Part::whole("docs/operations.md");
+    TROUBLESHOOTING = Part::whole("docs/troubleshooting.md");
+    UPGRADES = Part::whole("docs/upgrades.md");
+    RUNBOOK = Part::whole("docs/runbook.md");
+}
 
 fn text(page: &str) -> String {
     std::fs::read_to_string(assets::root().join(page)).unwrap()
@@ -87,13 +85,29 @@ fn every_command_of_these_pages_stands_in_a_console() {
     }
 }
 
+/// Consoles of the pages which no test plays, where tests have these words.
+fn unplayed(words: &BTreeSet<&str>) -> Vec<String> {
+    let played = || PARTS.iter().filter(|(ident, _)| words.contains(ident)).map(|(_, part)| part);
+    let of = |page: &'static str| {
+        let parts = played().filter(move |part| part.page == page);
+        let commands: Vec<Entry> = parts.flat_map(|part| entries(&part.text())).collect();
+        let missing = entries(&text(page)).into_iter().filter(move |entry| !commands.contains(entry));
+        missing.map(move |entry| format!("{page}: nobody plays `{}`", entry.command))
+    };
+    PAGES.into_iter().flat_map(of).collect()
+}
+
 #[test]
-fn every_console_of_these_pages_is_in_a_part_that_is_played() {
-    for page in PAGES {
-        let played = PLAYED.iter().filter(|part| part.page == page);
-        let commands: Vec<Entry> = played.flat_map(|part| entries(&part.text())).collect();
-        let missing: Vec<Entry> = entries(&text(page)).into_iter().filter(|entry| !commands.contains(entry)).collect();
-        assert!(missing.is_empty(), "{page}: nobody plays {missing:#?}");
+fn every_console_of_these_pages_is_in_a_part_that_a_test_plays() {
+    let tests = shown::words_of_tests();
+    let playing = tests.values().filter(|words| words.contains("play"));
+    let mut words: BTreeSet<&str> = playing.flatten().map(String::as_str).collect();
+    let unplayed_here = unplayed(&words);
+    assert!(unplayed_here.is_empty(), "{}", unplayed_here.join("\n"));
+    for (ident, _) in PARTS {
+        assert!(words.remove(ident), "no test plays {ident}");
+        assert!(!unplayed(&words).is_empty(), "{ident} could be left out");
+        words.insert(ident);
     }
 }
 

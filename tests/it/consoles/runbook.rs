@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Console;
-use super::pages::{Part, RELEASE};
+use super::pages::{RELEASE, RUNBOOK};
 use crate::assets;
 use crate::chart::Helm;
 use crate::cli::Desk;
@@ -11,8 +11,6 @@ use crate::console;
 use crate::controlplane::Options;
 use crate::programs::{OperatorOptions, PlatformOptions};
 use crate::world::{Ground, Space, World};
-
-pub(super) const RUNBOOK: Part = Part::whole("docs/runbook.md");
 
 /// Who `client/NAME` is in an entry; elsewhere `globex`.
 const CLIENTS: [(&str, &str); 8] = [

@@ -39,7 +39,16 @@ fn tries(site: &Site<'_>, key: &Value) -> usize {
 /// shows: faults/22
 #[test]
 fn a_rotated_credential_is_used_before_the_next_look_and_the_old_one_is_tried_once() {
-    let (site, partner, client) = with_client("rotate", &json!({"details": {"city": "Berlin"}}));
+    // The next look for drift is an hour away: until then only the new key can make the difference.
+    let world = World::start("rotate", |options| {
+        super::short_timeout(options);
+        "1h".clone_into(&mut options.drift_interval);
+    });
+    let world = world.unwrap();
+    let site = super::site_in(&world, "rotate", Vec::new());
+    site.space.partner("acme", &json!({}));
+    site.space.client("globex", &json!({"details": {"city": "Berlin"}}));
+    let (partner, client) = (site.space.ready("partner/acme"), site.space.ready("client/globex"));
     let new = fresh(&site);
     let old = site.space.credential()["clientId"].as_str().unwrap().to_owned();
     let asked = tokens(&site);
@@ -58,7 +67,6 @@ fn a_rotated_credential_is_used_before_the_next_look_and_the_old_one_is_tried_on
     assert!(tried <= 1, "{tried} tries with the refused key");
     site.proxy.set(vec![Rule::new("POST", "/oauth/token", refused()).with_body(&old)]);
     site.space.secret("platform", &new);
-    // The next look for drift is minutes away: until then only the new key can make the difference.
     site.space.until("the new key is used", || Ok(site.space.platform_client(&partner, &client)["city"] == "Bonn"));
     site.space.ready("client/globex");
     site.space.ready("partner/acme");

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{example, lua, stage};
+use crate::consoles::apart::{ARGO_CONFIG, strs};
 use crate::world::Space;
 
 /// What the example's ConfigMap holds under a key.
@@ -126,8 +127,8 @@ fn the_example_is_merged_into_the_config_map_that_is_there() {
     kubectl
         .run(&["-n", "argocd", "create", "configmap", "argocd-cm", "--from-literal=url=https://cd.example"])
         .unwrap();
-    let file = example("argocd/argocd-cm.yaml").display().to_string();
-    kubectl.run(&["-n", "argocd", "patch", "configmap", "argocd-cm", "--patch-file", &file]).unwrap();
+    let patch = ARGO_CONFIG.words("kubectl", &[]);
+    kubectl.run(&strs(&patch)).unwrap();
     let text = kubectl.run(&["-n", "argocd", "get", "configmap", "argocd-cm", "-o", "json"]).unwrap();
     let data: Value = serde_json::from_str::<Value>(&text).unwrap()["data"].clone();
     assert_eq!(data["url"], "https://cd.example");

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{example, stage};
+use super::stage;
+use crate::consoles::apart::{STRICT_HEALTH, strs};
 
 #[test]
 fn conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal_too() {
@@ -20,8 +21,8 @@ fn conditions_alone_suffice_and_the_strict_health_checks_want_the_platform_equal
     space.until("the drift is reported", in_sync);
     git.applied();
 
-    let strict = example("flux/strict.yaml").display().to_string();
-    space.kubectl(&["patch", "kustomization", "tenants", "--type=merge", "--patch-file", &strict]);
+    let words = STRICT_HEALTH.words("kubectl", &[("acme", &space.name)]);
+    space.world.kubectl.run(&strs(&words)).unwrap();
     let (reason, message) = git.refused();
     assert_eq!(reason, "HealthCheckFailed", "{message}");
     assert!(message.contains("/globex status: 'Failed'"), "{message}");

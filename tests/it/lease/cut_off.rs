@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
-use super::{Service, leads, led_after, refused_renewals, short_lease, world};
+use super::{Service, asked_of_leases, leads, led_after, short_lease, world};
 use crate::world::{Space, World};
 
 /// Everything that the operator needs but the lease, and apart from that the lease.
@@ -47,6 +48,29 @@ fn ends(operator: &mut Service) {
     assert_eq!(ended, Some(1), "it did not end as failed:\n{}", operator.log().unwrap());
 }
 
+fn time(value: &Value) -> Timestamp {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// An operator that can no longer renew has stepped down so many times, each time before its lease had run out: from then
+/// on another may lead. Both times are written down as they happen, the renewals by the API server.
+fn stepped_down_in_time(world: &World, operator: &Service, times: usize) {
+    let lease = SignedDuration::from_secs(6);
+    let log = operator.log().unwrap();
+    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let is_down = |line: &Value| line.to_string().contains("could not be renewed");
+    let downs: Vec<Timestamp> = lines.filter(is_down).map(|line| time(&line["timestamp"])).collect();
+    assert_eq!(downs.len(), times, "{log}");
+    let granted = asked_of_leases(world, "limited")
+        .into_iter()
+        .filter(|event| event["verb"] != "get" && event["responseStatus"]["code"].as_u64() < Some(300));
+    let renewed: Vec<Timestamp> = granted.map(|event| time(&event["requestReceivedTimestamp"])).collect();
+    for down in downs {
+        let last = *renewed.iter().filter(|renewed| **renewed < down).max().unwrap();
+        assert!(down < last + lease, "renewed at {last}, it stepped down only at {down}");
+    }
+}
+
 /// shows: faults/26
 #[test]
 fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_nothing_more() {
@@ -64,10 +88,12 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
 
     world.kubectl.run(&["-n", "tenantry-system", "delete", "rolebinding", "lease"]).unwrap();
     ends(&mut limited);
-    let refused = refused_renewals(&world, "limited");
+    let is_refused = |event: &Value| event["responseStatus"]["code"] == 403;
+    let refused = asked_of_leases(&world, "limited").iter().filter(|event| is_refused(event)).count();
     assert!(refused > 1, "one refused renewal is no reason to end: {refused}");
     let log = limited.log().unwrap();
     assert!(log.contains("could not be renewed") && log.contains("forbidden"), "{log}");
+    stepped_down_in_time(&world, &limited, 1);
     let before = world.platform_writes();
     space.client("globex", &json!({"details": {"city": "Berlin"}}));
 
@@ -86,6 +112,8 @@ fn a_leader_that_may_not_or_cannot_renew_its_lease_ends_as_failed_and_changes_no
     ends(&mut limited);
     world.control_plane.apiserver().signal("CONT").unwrap();
     let space = Space::at(&world, name);
+    space.get("client/globex");
+    stepped_down_in_time(&world, &limited, 2);
     limited.restart().unwrap();
     space.client("globex", &json!({"details": {"city": "Bonn"}}));
     space.ready("client/globex");

@@ -22,11 +22,11 @@ spec:
 apiVersion: v1
 kind: Secret
 metadata: {name: platform}
-stringData: {url: 'URL', tenantId: TENANT, clientID: ID, clientId: '', clientSecret: SECRET}
+stringData: {url: '<URL>', tenantId: <TENANT>, clientID: <ID>, clientId: '', clientSecret: <SECRET>}
 ",
         steps: &[Step {
             act: Act::Apply(PARTNER),
-            told: &[Told::NotReady("partner/acme", "CredentialsUnavailable", "Secret `SPACE/platform`: key `clientId` is missing or empty: add it to the Secret")],
+            told: &[Told::NotReady("partner/acme", "CredentialsUnavailable", "Secret `SPACE/platform`: key `clientId` is missing or empty: write it instead of `clientID`")],
         }],
     };
     a_host_that_is_not_allowed: Mistake {
@@ -34,7 +34,7 @@ stringData: {url: 'URL', tenantId: TENANT, clientID: ID, clientId: '', clientSec
 apiVersion: v1
 kind: Secret
 metadata: {name: platform}
-stringData: {url: 'https://platform.internal.example', tenantId: TENANT, clientId: ID, clientSecret: SECRET}
+stringData: {url: 'https://platform.internal.example', tenantId: <TENANT>, clientId: <ID>, clientSecret: <SECRET>}
 ",
         steps: &[Step {
             act: Act::Apply(PARTNER),
@@ -46,7 +46,7 @@ stringData: {url: 'https://platform.internal.example', tenantId: TENANT, clientI
 apiVersion: v1
 kind: Secret
 metadata: {name: platform}
-stringData: {url: 'URL', tenantId: TENANT, clientId: ID, clientSecret: not-the-secret}
+stringData: {url: '<URL>', tenantId: <TENANT>, clientId: <ID>, clientSecret: not-the-secret}
 ",
         steps: &[
             Step {

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::cli::Desk;
+use crate::consoles::apart::{RELEASE_OF_A_NAMESPACE, strs};
 use crate::world::{Space, World};
 
 const HOME: &str = "tenantry-system";
@@ -47,20 +49,25 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: own}
 subjects: [{kind: ServiceAccount, name: operator, namespace: tenantry-system}]
 "#;
 
-#[test]
-fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else() {
-    let mut world = World::start("namespaces", |_| {}).unwrap();
-    let [first, second, other] = ["first", "second", "other"].map(|name| world.namespace(name).name);
+/// Names of two namespaces in which the operator has rights, and of one in which it has none.
+fn scoped(world: &mut World) -> [String; 3] {
+    let names = ["first", "second", "other"].map(|name| world.namespace(name).name);
+    let [first, second, _] = &names;
     world.kubectl.run(&["-n", HOME, "create", "serviceaccount", "operator"]).unwrap();
-    let rights = format!("{}{}{OWN}", role(&first), role(&second));
+    let rights = format!("{}{}{OWN}", role(first), role(second));
     world.kubectl.run_with(&["apply", "-f", "-"], &rights).unwrap();
     let token = world.kubectl.run(&["-n", HOME, "create", "token", "operator", "--duration=2h"]).unwrap();
     world.options.kubeconfig = world.control_plane.add_kubeconfig("operator", token.trim()).unwrap();
     let told = [format!("--namespaces={first},{second}"), "--cluster-id=c1".to_owned()];
     world.options.flags.extend(told);
     world.restart_operator().unwrap();
-    let space = |name: &str| Space::at(&world, name.to_owned());
-    let (first, second, other) = (space(&first), space(&second), space(&other));
+    names
+}
+
+#[test]
+fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confirmed_and_sees_nothing_else() {
+    let mut world = World::start("namespaces", |_| {}).unwrap();
+    let [first, second, other] = scoped(&mut world).map(|name| Space::at(&world, name));
 
     other.partner("acme", &json!({}));
     first.partner("acme", &json!({"clients": {"allowedNamespaces": {"from": "All"}}}));
@@ -75,4 +82,40 @@ fn with_rights_in_its_namespaces_alone_it_keeps_what_is_there_ends_what_is_confi
     let living = world.tenancy.list(&format!("{partner}/clients"), true).unwrap();
     assert!(living.is_empty(), "{living:?}");
     assert!(other.get("partner/acme").unwrap()["status"]["uniqueId"].is_null(), "it looked where it was not told to");
+}
+
+#[test]
+fn a_namespace_that_took_the_rights_along_hangs_until_its_objects_are_released() {
+    let mut world = World::start("rights-gone", |_| {}).unwrap();
+    let [first, second, _] = scoped(&mut world).map(|name| Space::at(&world, name));
+    let desk = Desk::at(&first);
+    let release = |space: &Space<'_>| {
+        let page = RELEASE_OF_A_NAMESPACE.words("kubectl tenantry", &[("acme", &space.name)]);
+        let ran = desk.run(&[&strs(&page)[..], &["--yes"]].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+    };
+    let finalizers = |space: &Space<'_>| space.get("partner/acme").unwrap()["metadata"]["finalizers"].clone();
+    for space in [&first, &second] {
+        space.partner("acme", &json!({"deletion": {"policy": "Terminate"}}));
+    }
+    let (partner, kept) = (first.ready("partner/acme"), second.ready("partner/acme"));
+
+    // As the controller of namespaces may do it: the rights first.
+    world.kubectl.run(&["-n", &first.name, "delete", "rolebinding", "operator"]).unwrap();
+    world.kubectl.run(&["delete", "namespace", &first.name, "--wait=false"]).unwrap();
+    first.until("the deletion reached the Partner", || {
+        Ok(first.get("partner/acme").unwrap()["metadata"]["deletionTimestamp"].is_string())
+    });
+    assert_eq!(finalizers(&first), json!(["tenantry.dev/tenant"]), "nobody could take it off");
+    release(&first);
+    second.until("the namespace is gone", || {
+        Ok(world.kubectl.run(&["get", "namespace", &first.name, "--ignore-not-found"])?.is_empty())
+    });
+
+    // Where the operator has its rights, this does not last: the page says to stop it first.
+    release(&second);
+    second.until("the finalizer is back", || Ok(finalizers(&second) == json!(["tenantry.dev/tenant"])));
+    for id in [&partner, &kept] {
+        assert_eq!(world.tenancy.get(&world.tenancy.partner(id)).unwrap()["status"], json!("ACTIVE"));
+    }
 }

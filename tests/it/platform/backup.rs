@@ -8,20 +8,25 @@ use serde_json::json;
 use tenantry::platform::{self, Config, verify_audit};
 
 use super::{CHEAP, Caller, Folder, Platform};
+use crate::consoles::apart::{Apart, BACKUP_OF_SQLITE, DUMP, LOAD, RESTORE_OF_POSTGRES, RESTORE_OF_SQLITE, strs};
 
 fn program(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tenantry-platform")).args(arguments).output().unwrap()
 }
 
-#[track_caller]
-fn does(command: &mut Command) -> Output {
-    let ran = command.output().unwrap();
-    assert!(ran.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ran.stderr));
-    ran
-}
-
 fn mode(file: &Path) -> u32 {
     std::fs::metadata(file).unwrap().permissions().mode() & 0o777
+}
+
+/// Runs a command of the page, with other words for some of it and more behind it.
+#[track_caller]
+fn of_page(apart: &Apart, (name, others): (&str, &[(&str, &str)]), more: &[&str]) -> String {
+    let words = apart.words(name, others);
+    let of_ours = env!("CARGO_BIN_EXE_tenantry-platform");
+    let ran = Command::new(if name == "tenantry-platform" { of_ours } else { name }).args(&words).args(more).output();
+    let ran = ran.unwrap();
+    assert!(ran.status.success(), "{words:?}: {}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).into_owned()
 }
 
 /// Copies the database of one folder and brings it back in another, each in the documented way.
@@ -30,8 +35,9 @@ fn copied(from: &Folder, to: &Folder, key: &str) {
     let (database, back) = (from.database(), to.database());
     let copy = copy.to_str().unwrap();
     if database.starts_with("postgres") {
-        does(Command::new("pg_dump").args(["--format=custom", "--file", copy, &database]));
-        does(Command::new("pg_restore").args(["--exit-on-error", "--dbname", &back, copy]));
+        let copied = ("/backup/tenantry-2026-11-29.dump", copy);
+        of_page(&DUMP, ("pg_dump", &[copied, ("\"$URL\"", &database)]), &[]);
+        of_page(&LOAD, ("pg_restore", &[copied, ("\"$URL\"", &back)]), &[]);
         let refused = program(&["backup", "--to", copy, "--database", &database]);
         assert!(
             !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("pg_dump"),
@@ -39,9 +45,9 @@ fn copied(from: &Folder, to: &Folder, key: &str) {
         );
         return;
     }
-    let ran = program(&["backup", "--to", copy, "--database", &database, "--audit-key", key]);
-    assert!(ran.status.success(), "{ran:?}");
-    assert!(String::from_utf8_lossy(&ran.stdout).contains(key), "it says what else is needed");
+    let places = [("/data/tenantry.db", database.as_str()), ("/backup/tenantry-2026-11-29.db", copy)];
+    let said = of_page(&BACKUP_OF_SQLITE, ("tenantry-platform", &places), &["--audit-key", key]);
+    assert!(said.contains(key), "it says what else is needed");
     assert_eq!((mode(Path::new(copy)), mode(&from.path("t.db"))), (0o600, 0o600));
     let again = program(&["backup", "--to", copy, "--database", &database]);
     assert!(!again.status.success(), "no copy is written over");
@@ -81,17 +87,19 @@ async fn a_copy_comes_back_and_no_id_is_given_a_second_time() {
     running.stop().await;
 
     let copy = before.path("copy");
-    let mut arguments = vec!["restore", "--audit-key", key];
     let database = after.database();
-    arguments.extend(["--database", &database]);
-    if !database.starts_with("postgres") {
-        arguments.extend(["--from", copy.to_str().unwrap()]);
-    }
-    let ran = program(&arguments);
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    if !database.starts_with("postgres") {
+    let is_sqlite = !database.starts_with("postgres");
+    let apart = if is_sqlite { &RESTORE_OF_SQLITE } else { &RESTORE_OF_POSTGRES };
+    let places = [
+        ("/data/tenantry.db", database.as_str()),
+        ("\"$URL\"", &database),
+        ("/backup/tenantry-2026-11-29.db", copy.to_str().unwrap()),
+        ("/keys/audit.key", key),
+    ];
+    of_page(apart, ("tenantry-platform", &places), &[]);
+    if is_sqlite {
         assert_eq!(mode(&after.path("t.db")), 0o600);
-        let again = program(&arguments);
+        let again = program(&strs(&apart.words("tenantry-platform", &places)));
         assert!(
             !again.status.success() && String::from_utf8_lossy(&again.stderr).contains("there already"),
             "{again:?}"

@@ -1,6 +1,6 @@
 //! Which request meets which fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -200,6 +200,10 @@ pub struct Seen {
 pub struct Book {
     rules: Vec<(Rule, Count)>,
     seen: Vec<Seen>,
+    /// Requests that met a fault so far.
+    struck: u64,
+    /// Those of them whose answer goes on, by that number.
+    open: BTreeSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -247,6 +251,23 @@ impl Book {
             is_faulty: !matches!(fault, Fault::None),
         });
         fault
+    }
+
+    /// A request that met a fault is being answered; its number.
+    pub fn begin(&mut self) -> u64 {
+        self.struck += 1;
+        self.open.insert(self.struck);
+        self.struck
+    }
+
+    /// Its answer has ended, or the client has had enough.
+    pub fn end(&mut self, number: u64) {
+        self.open.remove(&number);
+    }
+
+    /// The requests that met a fault and whose answer goes on.
+    pub fn open(&self) -> BTreeSet<u64> {
+        self.open.clone()
     }
 
     /// How often each rule struck.

@@ -1,0 +1,131 @@
+//! What `make test` looks for before it builds anything.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use crate::{assets, support};
+
+/// What the scripts themselves need. None of it is looked for.
+const BASICS: [&str; 16] = [
+    "basename", "cat", "chmod", "dirname", "find", "grep", "head", "ls", "mkdir", "rm", "sed", "sh", "sort", "tr",
+    "touch", "env",
+];
+const POSTGRES: [&str; 6] = ["initdb", "postgres", "psql", "pg_dump", "pg_restore", "pg_basebackup"];
+
+/// A machine on which nothing is installed but what a test puts there.
+struct Machine {
+    programs: PathBuf,
+    target: PathBuf,
+}
+
+fn program(file: &Path, script: &str) {
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+impl Machine {
+    fn new(name: &str) -> Self {
+        let folder = support::folder(name).unwrap();
+        let (programs, target) = (folder.join("programs"), folder.join("target"));
+        fs::create_dir_all(&programs).unwrap();
+        for name in BASICS {
+            let found = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(name));
+            symlink(found.iter().find(|file| file.exists()).unwrap(), programs.join(name)).unwrap();
+        }
+        let machine = Self { programs, target };
+        machine.has("id", "echo 0");
+        machine
+    }
+
+    fn has(&self, name: &str, script: &str) {
+        program(&self.programs.join(name), script);
+    }
+
+    /// What was unpacked once is wrapped, and gone.
+    fn wraps(&self, kind: &str, name: &str) -> PathBuf {
+        let wrapper = self.target.join("machine/bin").join(name);
+        program(&wrapper, &format!("exec '{}/machine/{kind}/root/usr/bin/{name}' \"$@\"", self.target.display()));
+        wrapper
+    }
+
+    fn runs(&self, script: &[&str]) -> Output {
+        // As the Makefile has it.
+        let path = format!("{}:{}", self.target.join("machine/bin").display(), self.programs.display());
+        let mut command = Command::new("/bin/sh");
+        command.args(script).current_dir(assets::root()).env_clear().env("PATH", path);
+        command.env("CARGO_TARGET_DIR", &self.target).output().unwrap()
+    }
+}
+
+fn said(ran: &Output) -> String {
+    String::from_utf8_lossy(&ran.stdout).into_owned() + &String::from_utf8_lossy(&ran.stderr)
+}
+
+#[test]
+fn wrappers_of_unpacked_programs_that_are_gone_hide_nothing_that_is_installed() {
+    let machine = Machine::new("stale-wrappers");
+    for name in POSTGRES {
+        machine.has(name, &format!("echo '{name} (PostgreSQL) 16.1'"));
+    }
+    let stale = POSTGRES.map(|name| machine.wraps("postgres", name));
+    let other = machine.wraps("browser", "chromium");
+    let ran = machine.runs(&["tests/stack/machine.sh", "postgres"]);
+    assert!(ran.status.success(), "{}", said(&ran));
+    assert!(stale.iter().all(|wrapper| !wrapper.exists()) && other.exists());
+}
+
+#[test]
+fn what_cannot_be_installed_or_unpacked_leaves_no_wrapper() {
+    for has_apt in [false, true] {
+        let machine = Machine::new(&format!("no-browser-{has_apt}"));
+        if has_apt {
+            machine.has("apt-get", "exit 100");
+        }
+        let stale = ["chromium", "chromedriver"].map(|name| machine.wraps("browser", name));
+        let ran = machine.runs(&["tests/stack/machine.sh", "browser"]);
+        assert_eq!(ran.status.code(), Some(1));
+        assert!(said(&ran).contains("needs Chromium and its driver"), "{}", said(&ran));
+        assert!(stale.iter().all(|wrapper| !wrapper.exists()), "with apt-get: {has_apt}");
+    }
+}
+
+#[test]
+fn a_wrapper_of_a_program_that_is_gone_is_no_program() {
+    let machine = Machine::new("wrappers");
+    let wrapper = machine.wraps("browser", "chromium");
+    assert!(assets::is_stale(&wrapper));
+    program(&machine.target.join("machine/browser/root/usr/bin/chromium"), "echo Chromium 140");
+    assert!(!assets::is_stale(&wrapper));
+    machine.has("chromium", "exec '/usr/lib/chromium/none' \"$@\"");
+    assert!(!assets::is_stale(&machine.programs.join("chromium")), "not one of ours");
+}
+
+#[test]
+fn what_is_not_built_is_looked_for_before_all_else_and_named_in_one_line() {
+    let machine = Machine::new("tools");
+    let ran = machine.runs(&["tests/stack/tools.sh"]);
+    assert_eq!(ran.status.code(), Some(1));
+    let all = said(&ran);
+    assert_eq!(all.lines().count(), 1, "{all}");
+    for word in ["`cargo clippy`", "`cargo fmt`", "python3-venv", "`git`", "`openssl`"] {
+        assert!(all.contains(word), "{all}");
+    }
+    for name in ["cargo", "git", "openssl"] {
+        machine.has(name, "exit 0");
+    }
+    machine.has("python3", "exit 1");
+    let ran = machine.runs(&["tests/stack/tools.sh"]);
+    assert!(!ran.status.success() && !said(&ran).contains("cargo"), "{}", said(&ran));
+
+    // Root installs what Debian has.
+    let python = machine.programs.join("python3");
+    machine.has("apt-get", &format!("case \"$*\" in *python3-venv*) echo '#!/bin/sh' >'{}' ;; esac", python.display()));
+    let ran = machine.runs(&["tests/stack/tools.sh"]);
+    assert!(ran.status.success(), "{}", said(&ran));
+
+    let makefile = fs::read_to_string(assets::root().join("Makefile")).unwrap();
+    assert!(makefile.contains("\ntest: tools "), "`make test` looks for them first");
+}
