@@ -243,3 +243,21 @@ async fn held<K: TenantObject>(id: &str, target: &Target<'_>, object: &K) -> Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_alone_counts_as_something_done() {
+        assert!(!Done::default().has_any());
+        for done in [
+            Done { created: Some("client_1".to_owned()), ..Done::default() },
+            Done { is_marked: true, ..Done::default() },
+            Done { is_activated: true, ..Done::default() },
+            Done { is_suspended: true, ..Done::default() },
+        ] {
+            assert!(done.has_any(), "{done:?}");
+        }
+    }
+}

@@ -174,6 +174,23 @@ mod tests {
         assert_eq!(changes.load(Ordering::SeqCst), 1);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_credential_that_was_refused_is_tried_again_only_after_a_pause() {
+        let connections = Connections::new(Duration::from_secs(5), crate::connect::dial(None), Claim::default());
+        let accounts = Accounts::new(Limits { all: 8, account: 4 });
+        let secret = Place { namespace: "a".to_owned(), name: "platform".to_owned() };
+        let connect = || {
+            let pairs =
+                [("url", "https://acme.example"), ("tenantId", "msp_1"), ("clientId", "a"), ("clientSecret", "b")];
+            let data = pairs.map(|(key, value)| (key.to_owned(), value.as_bytes().to_vec())).into();
+            connections.platform(&secret, Connection::from_secret(&data).unwrap(), &accounts)
+        };
+        connections.refused(&connect().unwrap(), "it was revoked");
+        assert_eq!(connect().err(), Some((Reason::CredentialsRefused, "it was revoked".to_owned())));
+        tokio::time::advance(REFUSED_PAUSE).await;
+        connect().unwrap();
+    }
+
     /// shows: faults/75
     #[tokio::test(start_paused = true)]
     async fn a_hundred_rotations_leave_one_connection_for_each_living_secret() {

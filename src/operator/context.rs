@@ -363,4 +363,17 @@ mod tests {
         room.begin_anew();
         assert_eq!((room.queue(), room.begin(&two)), ((0, Duration::ZERO), None), "another leader has seen to it");
     }
+
+    #[test]
+    fn an_object_that_went_leaves_nothing_to_the_next_one_of_its_name() {
+        let (store, mut writer) = kube::runtime::reflector::store();
+        let (queue, _wakes) = futures::channel::mpsc::unbounded();
+        let room: Room<Partner> = Room::new(store, queue);
+        let one = partner("one");
+        room.remember(&one, |memory| memory.failures = 3);
+        room.wake(ObjectRef::from_obj(&one));
+        room.forget(&one);
+        writer.apply_watcher_event(&Event::Apply(one.clone()));
+        assert_eq!((room.queue().0, room.remember(&one, |memory| memory.failures)), (0, 0));
+    }
 }

@@ -216,6 +216,24 @@ mod tests {
     const SECRET: &str = "/api/v1/namespaces/a/secrets/platform";
     const CLIENTS: &str = "/apis/tenantry.dev/v1alpha1/clients";
 
+    #[test]
+    fn a_request_has_the_verb_that_the_api_server_knows() {
+        let watch = format!("{CLIENTS}?watch=true");
+        for (method, path, verb) in [
+            (Method::GET, SECRET, "get"),
+            (Method::GET, CLIENTS, "list"),
+            (Method::GET, watch.as_str(), Purpose::WATCH),
+            (Method::POST, CLIENTS, "create"),
+            (Method::PUT, SECRET, "update"),
+            (Method::PATCH, SECRET, "patch"),
+            (Method::DELETE, SECRET, "delete"),
+            (Method::OPTIONS, SECRET, "other"),
+        ] {
+            let request = Request::builder().method(&method).uri(path).body(Body::empty()).unwrap();
+            assert_eq!(Purpose::of(&request).verb, verb, "{method} {path}");
+        }
+    }
+
     /// shows: faults/70
     #[tokio::test(start_paused = true)]
     async fn a_request_without_an_answer_ends_at_its_deadline_also_within_the_body() {

@@ -249,6 +249,7 @@ async fn rows(platform: &Platform, place: &Place) -> Result<HashMap<String, Row>
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
@@ -258,13 +259,12 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// A platform whose search always has another page, up to a last one far behind.
-    fn endless(asked: Arc<AtomicUsize>) -> Platform {
+    /// A platform whose search answers so to the query of a page.
+    fn searched(answer: impl Fn(&str) -> serde_json::Value + Send + Sync + 'static) -> Platform {
+        let answer = Arc::new(answer);
         let wire = Wire::new(tower::service_fn(move |request: reqwest::Request| {
-            let is_search = request.url().path().ends_with("/search");
-            let count = asked.fetch_add(usize::from(is_search), Ordering::SeqCst);
-            let body = if is_search {
-                serde_json::json!({"results": [], "nextPage": count < 1200})
+            let body = if request.url().path().ends_with("/search") {
+                answer(request.url().query().unwrap_or_default())
             } else {
                 serde_json::json!({"access_token": "t", "expires_in": 7200})
             };
@@ -279,11 +279,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_search_without_an_end_is_given_up() {
         let asked = Arc::new(AtomicUsize::new(0));
-        let platform = endless(Arc::clone(&asked));
+        let count = Arc::clone(&asked);
+        let platform = searched(move |_| {
+            let count = count.fetch_add(1, Ordering::SeqCst);
+            serde_json::json!({"results": [], "nextPage": count < 1200})
+        });
         let place = Place::Clients { msp: "1".to_owned() };
         let error = rows(&platform, &place).await.unwrap_err().to_string();
         assert!(error.contains("more than 1000 pages"), "{error}");
         assert_eq!(asked.load(Ordering::SeqCst), 1000);
+    }
+
+    #[tokio::test]
+    async fn the_next_page_is_the_one_that_is_named_where_it_lies_ahead() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let pages = Arc::clone(&asked);
+        let platform = searched(move |query| {
+            let number = query.split('&').find_map(|pair| pair.strip_prefix("pageNo=")).unwrap().to_owned();
+            // The third page names itself.
+            let named = if matches!(number.as_str(), "1" | "3") { 3 } else { 0 };
+            pages.lock().unwrap().push(number);
+            serde_json::json!({"results": [], "nextPage": named > 0, "nextPageNo": named})
+        });
+        rows(&platform, &Place::Clients { msp: "1".to_owned() }).await.unwrap();
+        assert_eq!(*asked.lock().unwrap(), ["1", "3", "4"]);
     }
 
     #[test]

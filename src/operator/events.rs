@@ -289,13 +289,13 @@ mod tests {
 
     #[tokio::test]
     async fn every_event_is_sent_with_a_note_that_the_api_server_takes() {
-        let (sent, mut notes) = tokio::sync::mpsc::unbounded_channel();
+        let (sent, mut received) = tokio::sync::mpsc::unbounded_channel();
         let server = tower::service_fn(move |request: http::Request<kube::client::Body>| {
             let sent = sent.clone();
             async move {
                 let bytes = request.into_body().collect_bytes().await.unwrap();
                 let event: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                sent.send(event["note"].as_str().unwrap().len()).unwrap();
+                sent.send(event).unwrap();
                 Ok::<_, tower::BoxError>(http::Response::new(kube::client::Body::from(bytes.to_vec())))
             }
         });
@@ -310,10 +310,16 @@ mod tests {
         events.publish(&object, reason, &long);
         events.publish_about(kube::Resource::object_ref(&object, &()), reason, &long);
         events.publish_at_home("home", &object, (reason, &long));
+        let mut about = Vec::new();
         for _ in 0..3 {
-            let note = notes.recv().await.unwrap();
+            let event = received.recv().await.unwrap();
+            let note = event["note"].as_str().unwrap().len();
             assert!((LONGEST_NOTE - 8..=LONGEST_NOTE).contains(&note), "{note} bytes");
+            about
+                .push(["namespace", "name"].map(|key| event["regarding"][key].as_str().unwrap_or_default().to_owned()));
         }
+        about.sort();
+        assert_eq!(about, [["a", "a"], ["a", "a"], ["home", LEDGER]]);
     }
 
     #[test]

@@ -205,3 +205,15 @@ fn wake_users<K: TenantObject>(room: &super::context::Room<K>, (map_namespace, n
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_try_of_a_watch_comes_after_a_pause_that_grows_up_to_its_bound() {
+        let pauses: Vec<Duration> = Pauses::default().take(20).collect();
+        assert!(pauses.iter().all(|pause| !pause.is_zero() && *pause <= LONGEST), "{pauses:?}");
+        assert!(pauses[0] < LONGEST && pauses[19] == LONGEST, "{pauses:?}");
+    }
+}

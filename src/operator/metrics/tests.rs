@@ -54,3 +54,19 @@ async fn scrapes_at_the_same_time_all_see_the_true_numbers() {
         }
     });
 }
+
+#[tokio::test]
+async fn counters_that_alerts_compare_and_the_queues_are_exported_from_the_start() {
+    let operator = operator().await;
+    let text = operator.context.metrics.text(&operator.context);
+    for line in [
+        r#"watch_failures_total{kind="ConfigMap"} 0"#,
+        r#"releases_total{kind="Partner",outcome="Terminated"} 0"#,
+        r#"drift_looks_total{kind="Client",outcome="failed"} 0"#,
+        r#"queue_length{kind="Client"} 0"#,
+        r#"queue_oldest_seconds{kind="Partner"} 0.0"#,
+    ] {
+        let line = format!("tenantry_operator_{line}");
+        assert!(text.lines().any(|one| one == line), "{line}:\n{text}");
+    }
+}

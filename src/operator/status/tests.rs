@@ -218,3 +218,20 @@ fn status_names_the_modules_of_every_package_and_the_menus_and_permission_sets_o
     assert_eq!(all.modules.len(), 16);
     assert_eq!(all.unavailable, None);
 }
+
+#[test]
+fn a_condition_of_a_newer_release_stays_and_one_that_is_to_go_does_not() {
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let condition = |kind: &str| Condition {
+        type_: kind.to_owned(),
+        status: Truth::True.name().to_owned(),
+        reason: "R".to_owned(),
+        message: String::new(),
+        observed_generation: None,
+        last_transition_time: Time(seconds(now)),
+    };
+    let stalled = ConditionType::Stalled;
+    let report = Report { set: Vec::new(), clear: vec![stalled], above: None, phase: None };
+    let before = [condition("OfNextYear"), condition(stalled.name())];
+    assert_eq!(conditions(&before, &report, None, now), [condition("OfNextYear")]);
+}

@@ -170,3 +170,18 @@ fn a_mark_that_does_not_come_back_is_written_twice_at_most() {
     }
     assert_eq!((plan(2).is_empty(), plan(2).keeps_no_mark), (true, true));
 }
+
+#[test]
+fn a_moment_is_refused_only_where_it_is_more_than_60_seconds_ahead() {
+    let now: Timestamp = "2030-01-01T00:00:00Z".parse().unwrap();
+    let refused = |moment: &str| {
+        let desired = desired(&[(Field::PasswordsSetBefore, Value::text(moment))], None).refuse_to_come(now);
+        let is_kept = desired.effective.values.contains_key(&Field::PasswordsSetBefore);
+        assert_eq!(desired.effective.refused.is_empty(), is_kept, "{moment}");
+        !is_kept
+    };
+    for moment in ["2029-12-31T23:59:30Z", "2030-01-01T00:00:00Z", "2030-01-01T00:01:00Z"] {
+        assert!(!refused(moment), "{moment}");
+    }
+    assert!(refused("2030-01-01T00:01:01Z"));
+}

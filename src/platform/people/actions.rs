@@ -276,6 +276,8 @@ mod tests {
                 city: Some("Bonn".to_owned()),
                 phone_number: Some("1".to_owned()),
                 country: Some("Germany".to_owned()),
+                user_account_type: Some("REGULAR".to_owned()),
+                user_group_type: Some("ALL".to_owned()),
                 ..User::default()
             },
             reason: Some("Ada left".to_owned()),
@@ -292,6 +294,16 @@ mod tests {
         assert_eq!(person.login_name, "ada");
         assert_eq!((person.profile.city, person.profile.phone_number), (None, None));
         assert_eq!(person.profile.country.as_deref(), Some("Germany"));
+    }
+
+    #[test]
+    fn a_mask_keeps_what_tells_nothing_about_the_person() {
+        for mask in [Mask::Partial, Mask::Full] {
+            let mut person = ada();
+            masked(&mut person, mask);
+            let User { user_account_type, user_group_type, .. } = &person.profile;
+            assert_eq!((user_account_type.as_deref(), user_group_type.as_deref()), (Some("REGULAR"), Some("ALL")));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use tenantry::platform::Config;
+use tenantry::platform::{Config, new_audit_key, verify_audit};
 
 use super::audit::{findings, lines, sealed, tamper};
 use super::people::{CHOSEN, PASSWORD};
@@ -54,6 +54,26 @@ async fn log_and_logins_are_kept_for_four_hundred_days_and_then_leave_a_checkpoi
         let found = findings(&platform, &keys).await;
         assert!(found.iter().any(|fault| fault.contains(named)), "{tampering}: {found:?}");
     }
+}
+
+#[tokio::test]
+async fn another_key_seals_anew_what_the_log_says_about_rows_that_were_erased() {
+    let (mut platform, keys) = sealed().await;
+    let partner = six(&platform).await;
+    let gone = platform.partner("Gone").await;
+    platform.sp.act(&format!("{}/{gone}/terminate", platform.msps())).await.json();
+    // The partner is purged, and of the others a checkpoint is left.
+    for days in [91, 401] {
+        platform.running.as_ref().unwrap().housekeep(now() + days * DAY).await.unwrap();
+    }
+    assert!(count(&platform, "SELECT COUNT(*) FROM audit_checkpoint").await > 0);
+    assert_eq!(count(&platform, "SELECT COUNT(*) FROM audit_purged").await, 1);
+    platform.sp.post(&format!("{}/{partner}", platform.msps()), json!({ "city": "Bonn" })).await.json();
+    platform.running.take().unwrap().stop().await;
+    let (database, other) = (platform.folder.database(), keys.path("other.key"));
+    new_audit_key(&database, &other).await.unwrap();
+    let seen = verify_audit(&database, Some(&other)).await.unwrap();
+    assert!(seen.findings.is_empty(), "{seen}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::Platform;
+use super::audit::tamper;
 
 #[tokio::test]
 async fn a_create_answers_the_ids_and_the_read_is_the_whole_object() {
@@ -231,4 +232,16 @@ async fn every_change_has_a_revision_of_its_own_and_no_change_has_none() {
     }
     let page = platform.sp.get(&format!("/tenants/{partner}/clients/search")).await.json();
     assert_eq!(page["results"][0]["revision"], json!(last), "a page tells it too");
+}
+
+#[tokio::test]
+async fn a_change_has_a_later_revision_although_the_clock_was_set_back() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let path = format!("{}/{partner}", platform.msps());
+    // As a clock left it that was an hour ahead.
+    let ahead = jiff::Timestamp::now().as_millisecond() + 3_600_000;
+    tamper(&platform, &[&format!("UPDATE tenant SET updated_at = {ahead} WHERE unique_id = '{partner}'")]).await;
+    platform.sp.post(&path, json!({ "city": "Bonn" })).await.json();
+    assert_eq!(platform.sp.get(&path).await.json()["revision"], ahead + 1);
 }

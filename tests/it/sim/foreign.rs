@@ -1,5 +1,7 @@
 //! A platform that is not ours: one that has only what is documented, or that answers what this release does not know.
 
+mod spread;
+
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

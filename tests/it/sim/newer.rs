@@ -1,16 +1,19 @@
 //! Objects of a newer release: a field or a value that this one does not know. Such an object waits, its tenant is left
 //! alone, and all others go on.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tenantry::api::ABANDON;
 
+use super::ask::Side;
 use super::cluster::{CLIENTS, Cluster, Key, PARTNERS};
 use super::deeds::{Deed, Who};
 use super::life::{live, settings};
-use super::seam::{Life, World};
+use super::seam::{Fate, Life, World};
 use super::settle::{condition, is_ready, rest, world};
 use super::sweep::scenarios;
 
@@ -206,8 +209,16 @@ fn a_client_of_a_newer_release_counts_against_the_end_of_its_partner() {
 #[test]
 fn an_object_of_a_newer_release_goes_only_where_that_ends_nothing() {
     let world = world();
+    let patches: Arc<Mutex<Vec<String>>> = Arc::default();
     play(1, &world, async || {
         family(&world).await;
+        let sent = Arc::clone(&patches);
+        world.lock().fates = Box::new(move |_, ask| {
+            if ask.side == Side::Cluster && ask.method == Method::PATCH {
+                sent.lock().unwrap().push(ask.query.clone());
+            }
+            Fate::Pass
+        });
         let initech = Who::Initech.key();
         for key in [&globex(), &initech] {
             world.edit(key, &newer_field());
@@ -223,6 +234,9 @@ fn an_object_of_a_newer_release_goes_only_where_that_ends_nothing() {
         rest(&world, 1).await;
     });
     assert!(world.tenants().iter().all(|tenant| tenant.state == "ACTIVE"), "nobody was suspended or ended");
+    let patches = patches.lock().unwrap();
+    let is_ours = |query: &&String| query.contains("fieldManager=tenantry-operator");
+    assert!(patches.len() >= 2 && patches.iter().all(|query| is_ours(&query)), "{patches:?}");
 }
 
 /// shows: faults/85

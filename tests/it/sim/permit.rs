@@ -1,5 +1,7 @@
 //! What changes while a call that ends a tenant waits for its turn, and clocks that do not agree.
 
+mod open;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;

@@ -127,6 +127,23 @@ fn asked(world: &World) -> usize {
 }
 
 #[test]
+fn a_hand_over_wakes_the_object_that_it_is_for() {
+    let world = world();
+    let done = live(&world, &Life::new(1), settings(), async {
+        let id = neighbour(&world).await;
+        world.create(&rival(), &asking(&id, &json!({})));
+        tokio::time::sleep(Duration::from_mins(20)).await;
+        assert!(has_reason(&world, &rival(), "OwnedElsewhere"));
+        world.edit(&globex(), &json!({"handOver": {"namespace": "b", "name": "rival"}}));
+        // Long before that one would look by itself.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert!(is_up(&world, &rival()), "{:?}", world.object(&rival()));
+    });
+    assert!(done.is_some());
+    must_be_whole(&world);
+}
+
+#[test]
 fn two_that_hand_over_to_each_other_do_not_wake_each_other_for_ever() {
     let world = world();
     let done = live(&world, &Life::new(1), settings(), async {

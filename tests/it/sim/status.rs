@@ -164,3 +164,71 @@ fn an_object_that_is_being_deleted_keeps_the_addresses_of_its_tenant() {
         }
     });
 }
+
+#[test]
+fn a_client_whose_row_cannot_be_read_counts_as_living() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world).await;
+        world.lock().edit = Some(Box::new(|ask, reply| {
+            let mut rows = reply.value();
+            if ask.path.ends_with("/clients/minimal")
+                && let Some(list) = rows.as_array_mut()
+            {
+                list.push(json!({"uniqueId": "client_900"}));
+                *reply = Reply::json(200, &rows);
+            }
+        }));
+        world.edit(&acme(), &json!({"details": {"city": "Bonn"}}));
+        tokio::time::sleep(Duration::from_mins(15)).await;
+        let counted = world.object(&acme()).unwrap()["status"]["clients"].clone();
+        assert_eq!(counted, json!({"declared": 1, "live": 2, "unmanaged": 1}));
+    });
+}
+
+#[test]
+fn a_deletion_that_waits_for_a_reference_names_the_reason_of_the_reference() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world).await;
+        world.edit(&globex(), &json!({"connectionSecretRef": {"name": "none"}, "deletion": {"policy": "Suspend"}}));
+        world.delete(&globex());
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        let (_, reason) = is(&world, &globex(), "Ready");
+        assert_eq!(reason, "CredentialsUnavailable", "{:?}", world.object(&globex()));
+    });
+}
+
+#[test]
+fn the_status_of_an_object_is_not_written_on_one_that_took_its_name_meanwhile() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        family(&world).await;
+        world.lock().fates = Box::new(move |_, ask| {
+            let is_slow = ask.side == Side::Platform && ask.path.starts_with("/api/");
+            if is_slow { Fate::SlowReply(Duration::from_secs(12)) } else { Fate::Pass }
+        });
+        world.edit(&globex(), &json!({"details": {"city": "Bonn"}}));
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        world.strip(&globex());
+        world.delete(&globex());
+        world.create(&globex(), &client("Other", &json!({"management": {"mode": "Paused"}})));
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        let status = world.object(&globex()).unwrap()["status"].clone();
+        assert!(status["uniqueId"].is_null(), "{status}");
+    });
+}
+
+#[test]
+fn an_object_from_a_backup_for_which_nothing_was_sent_goes_without_its_partner() {
+    let world = world();
+    live(&world, &Life::new(1), settings(), async {
+        world.create(&globex(), &client("Globex", &json!({"deletion": {"policy": "Suspend"}})));
+        world.patch(&globex(), &json!({"metadata": {"finalizers": ["tenantry.dev/tenant"]}}));
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_eq!(is(&world, &globex(), "Ready"), pair("False", "PartnerNotFound"));
+        world.delete(&globex());
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        assert_eq!(world.object(&globex()), None);
+    });
+}

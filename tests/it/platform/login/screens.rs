@@ -68,8 +68,10 @@ async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
     let partner = subscribed(&platform, "Acme", &[HYBRID, EVENT]).await;
     let client = platform.sp.client(&partner, "Globex").await;
     for category in ["alerts", "tickets"] {
-        let body = json!({ "name": format!("The <disk> of {category}") });
-        platform.sp.post(&format!("/tenants/{partner}/records/{category}"), body).await.json();
+        for part in ["<disk>", "fan"] {
+            let body = json!({ "name": format!("The {part} of {category}") });
+            platform.sp.post(&format!("/tenants/{partner}/records/{category}"), body).await.json();
+        }
     }
     for (name, tenant, role) in
         [("ada", &partner, &["Partner Administrator"][..]), ("bob", &partner, &[]), ("sue", &platform.sp_id, &[])]
@@ -78,10 +80,11 @@ async fn a_screen_lists_the_records_of_its_package_to_whoever_may_read_them() {
     }
     let mut browser = Browser::new(&platform);
     browser.log_in("/login", "ada", CHOSEN).await;
-    for (screen, category, heading) in [("alerts", "alerts", "Alerts (1)"), ("service-desk", "tickets", "Tickets (1)")]
+    for (screen, category, heading) in [("alerts", "alerts", "Alerts (2)"), ("service-desk", "tickets", "Tickets (2)")]
     {
         let page = browser.get(&format!("/screens/{screen}")).await.text;
         assert!(page.contains(&format!("<td>The &lt;disk&gt; of {category}</td>")) && page.contains(heading), "{page}");
+        assert!(page.contains(&format!("<td>The fan of {category}</td>")), "{page}");
         let below = browser.get(&format!("/screens/{screen}?tenant={client}")).await.text;
         assert!(below.contains(DENIED) && !below.contains("disk"), "{below}");
     }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::super::audit::tamper;
 use super::{CHOSEN, PASSWORD, Platform, change, user};
 
 #[tokio::test]
@@ -81,6 +82,34 @@ async fn news_have_the_words_that_the_vendors_own_tools_send() {
     assert_eq!(made["userNotifications"], json!(news));
     let read = platform.sp.get(&format!("{list}/{}", made["id"].as_str().unwrap())).await.json();
     assert_eq!(read["userNotifications"], json!(news));
+}
+
+#[tokio::test]
+async fn a_user_has_a_hundred_notifications_at_most() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let list = format!("/tenants/{partner}/users");
+    let with = |rows: usize| {
+        let mut body = user(&format!("u{rows}"), &[]);
+        body["userNotifications"] = json!(vec![json!({ "notifyType": "x", "notifyMethod": "x" }); rows]);
+        body
+    };
+    platform.sp.post(&list, with(100)).await.json();
+    let said = platform.sp.post(&list, with(101)).await.refuses("userNotifications");
+    assert!(said.contains("101 rows; at most 100"), "{said}");
+}
+
+#[tokio::test]
+async fn a_change_of_a_user_is_later_although_the_clock_was_set_back() {
+    let platform = Platform::start().await;
+    let partner = platform.partner("Acme").await;
+    let id = platform.user(&partner, "ada", &[]).await;
+    let ahead = jiff::Timestamp::now().as_millisecond() + 3_600_000;
+    tamper(&platform, &[&format!("UPDATE person SET updated_at = {ahead}")]).await;
+    platform.sp.post(&format!("/tenants/{partner}/users/{id}"), json!({ "firstName": "Eve" })).await.json();
+    let pool = platform.pool().await;
+    let later: i64 = sqlx::query_scalar("SELECT updated_at FROM person").fetch_one(&pool).await.unwrap();
+    assert_eq!(later, ahead + 1);
 }
 
 #[tokio::test]
